@@ -1,0 +1,5 @@
+"""Fogbank: the serverless cloud that people own."""
+
+from __future__ import annotations
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""Words everyone shares; the standard library only."""

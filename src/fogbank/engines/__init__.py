@@ -1,0 +1,3 @@
+"""Engines: adapters behind the ports of the platform; plugged in by the server."""
+
+from __future__ import annotations

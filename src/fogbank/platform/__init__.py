@@ -1,0 +1,1 @@
+"""What a cloud stands on: store, blobs, bus, scheduler, runtime, policies, identities."""

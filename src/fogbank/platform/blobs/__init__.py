@@ -1,0 +1,1 @@
+"""Large values: immutable byte strings, named before their first byte, referenced last."""

@@ -1,0 +1,1 @@
+"""Where functions run: the port of the sandboxes and the placement of environments."""

@@ -1,0 +1,1 @@
+"""The ordered transactional key-value store: its port and the layers over it."""

@@ -1,0 +1,206 @@
+"""The port of the store: what every engine keeps, and services rely on.
+
+A store holds ordered keys. A *body* (``async def body(tr)``) reads and writes inside one
+serialisable transaction; it may run more than once, awaits ``tr`` only and uses at most about a
+millisecond of CPU. Whatever ``transact``, ``read``, ``claim`` and ``tail`` let out (values and
+errors alike) is durable before the caller sees it.
+
+A key begins with the prefix of its domain, or with ``SYSTEM_PREFIX`` for the system subspaces
+(outbox, timers, work lists, deletions) that any transaction may touch. Engines in checking mode
+refuse every other key. docs/architecture.md, "The store", has the reasons.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from hashlib import blake2b
+from typing import NamedTuple, Protocol, TypeVar
+
+T = TypeVar("T")
+
+SYSTEM_PREFIX = b"\x01"
+_DOMAIN_MARK = b"\x02"
+_DOMAIN_DIGEST_BYTES = 12
+
+
+class StoreLimits(NamedTuple):
+    """What one transaction may hold, on every engine."""
+
+    key_bytes_max: int = 1_900
+    value_bytes_max: int = 524_288
+    transaction_bytes_max: int = 10_000_000
+    transaction_ms_max: int = 5_000
+
+
+class Domain:
+    """What can move whole to another store, and what no transaction leaves.
+
+    S3: a bucket. DynamoDB, Lambda and Logs: account and region. IAM and STS: an account. The
+    directory of global names is one domain.
+    """
+
+    __slots__ = ("name", "prefix")
+
+    def __init__(self, *name: str) -> None:
+        assert name, "a domain has a name"
+        self.name = name
+        raw = b"".join(len(part).to_bytes(2) + part.encode() for part in name)
+        self.prefix = _DOMAIN_MARK + blake2b(raw, digest_size=_DOMAIN_DIGEST_BYTES).digest()
+
+    def __repr__(self) -> str:
+        return f"Domain{self.name!r}"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Domain) and other.prefix == self.prefix
+
+    def __hash__(self) -> int:
+        return hash(self.prefix)
+
+
+class SystemDomain(Domain):
+    """The system subspaces of one store, for their readers (bus, scheduler, placement)."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__("system")
+        self.prefix = SYSTEM_PREFIX
+
+
+SYSTEM = SystemDomain()
+DIRECTORY = Domain("directory")
+"""Global names (buckets, account aliases, access keys that we did not mint) and who has them."""
+
+
+class Stamp(NamedTuple):
+    """The place of an appended entry in the commit order: 12 bytes, ordered."""
+
+    incarnation: int
+    version: int
+    index: int
+
+    def pack(self) -> bytes:
+        """Return the 12 bytes that order as the stamp does."""
+        return (
+            self.incarnation.to_bytes(2) + self.version.to_bytes(8) + self.index.to_bytes(2)
+        )
+
+    @classmethod
+    def unpack(cls, raw: bytes) -> Stamp:
+        """Return the stamp whose 12 bytes these are."""
+        return cls(
+            int.from_bytes(raw[:2]), int.from_bytes(raw[2:10]), int.from_bytes(raw[10:12])
+        )
+
+
+STAMP_BYTES = 12
+
+
+class Pending(Protocol):
+    """An entry that a transaction appended; its stamp exists once it has committed."""
+
+    @property
+    def stamp(self) -> Stamp:
+        """Return the stamp; raise ``RuntimeError`` before the commit."""
+        ...
+
+
+class Transaction(Protocol):
+    """One serialisable transaction: byte order, reads see the transaction's own writes."""
+
+    @property
+    def domain(self) -> Domain:
+        """Return the domain whose keys this transaction may touch."""
+        ...
+
+    async def get(self, key: bytes) -> bytes | None:
+        """Return the value at the key, or None."""
+        ...
+
+    async def get_many(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
+        """Return the values of the keys that exist, in one round trip."""
+        ...
+
+    async def range(
+        self, begin: bytes, end: bytes, *, limit: int, reverse: bool = False
+    ) -> list[tuple[bytes, bytes]]:
+        """Return up to ``limit`` rows of the half-open range in key order."""
+        ...
+
+    def put(self, key: bytes, value: bytes) -> None:
+        """Set the value at the key."""
+        ...
+
+    def delete(self, key: bytes) -> None:
+        """Remove the key if it is there."""
+        ...
+
+    def append(self, prefix: bytes, value: bytes) -> Pending:
+        """Add an entry at ``prefix`` + the commit's stamp; invisible to this body itself."""
+        ...
+
+
+Body = Callable[[Transaction], Awaitable[T]]
+
+
+class Store(Protocol):
+    """The keys of one domain (or of ``SYSTEM``) on the engine that owns it."""
+
+    @property
+    def limits(self) -> StoreLimits:
+        """Return the limits that hold for every transaction."""
+        ...
+
+    async def transact(self, body: Body[T], *, token: bytes | None = None) -> T:
+        """Run the body and commit what it wrote; return only when that is durable.
+
+        Args:
+            body: The transaction; it may run more than once.
+            token: Stored with the result in the same commit, so that a repeat answers it.
+
+        Raises:
+            Conflict: Retries are used up.
+            CommitUnknown: The outcome is not known and there was no token.
+            TransactionTooLarge: The writes pass the limits.
+        """
+        ...
+
+    async def read(self, body: Body[T]) -> T:
+        """Run the body over one snapshot; writing raises."""
+        ...
+
+    async def claim(
+        self,
+        begin: bytes,
+        end: bytes,
+        limit: int,
+        move: Callable[[bytes, bytes], tuple[bytes, bytes]],
+    ) -> list[tuple[bytes, bytes]]:
+        """Move up to ``limit`` of the first entries of a work list, each to one caller.
+
+        ``move`` gives the new key and value of an entry (typically the same under a
+        visible-until time); the answer holds the moved entries as ``move`` gave them.
+        """
+        ...
+
+    async def tail(
+        self, prefix: bytes, after: Stamp | None, limit: int
+    ) -> list[tuple[Stamp, bytes]]:
+        """Return appended entries in commit order; never skips one that commits later."""
+        ...
+
+    def watch(self, prefix: bytes) -> AsyncIterator[None]:
+        """Yield after commits under the prefix: a hint, it may be late, doubled or lost."""
+        ...
+
+
+class Placement(Protocol):
+    """Which store and which blob store a domain lives in."""
+
+    def store_of(self, domain: Domain) -> Store:
+        """Return the store of a domain."""
+        ...
+
+    def system_stores(self) -> tuple[Store, ...]:
+        """Return the stores whose system subspaces this process reads, one each."""
+        ...

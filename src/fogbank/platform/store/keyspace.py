@@ -1,0 +1,45 @@
+"""The declared tree of keys: who owns which prefix.
+
+A key is ``domain prefix + service byte + table byte + packed tuple``; a key of a system subspace
+is ``SYSTEM_PREFIX + subspace byte + partition byte + packed tuple``. Numbers are never reused.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fogbank.platform.store.engine import SYSTEM_PREFIX, Domain
+
+SERVICES: Final = {
+    "platform": 0x01,
+    "iam": 0x02,
+    "s3": 0x03,
+    "dynamodb": 0x04,
+    "lambda": 0x05,
+    "logs": 0x06,
+    "sts": 0x07,
+}
+"""One byte per owner, in the order in which they came."""
+
+OUTBOX: Final = 0x01
+TIMERS: Final = 0x02
+WORK: Final = 0x03
+BLOB_DELETIONS: Final = 0x04
+SETTINGS: Final = 0x05
+BLOB_WATERMARKS: Final = 0x06
+TOKENS: Final = 0x07
+AUDIT: Final = 0x08
+
+PARTITIONS: Final = 16
+"""System subspaces are split by domain hash, so that each part has one reader."""
+
+
+def partition_of(domain: Domain) -> int:
+    """Return the partition of the system subspaces that a domain writes to."""
+    return domain.prefix[-1] % PARTITIONS
+
+
+def system_prefix(subspace: int, partition: int) -> bytes:
+    """Return the prefix of one partition of a system subspace."""
+    assert 0 <= partition < PARTITIONS
+    return SYSTEM_PREFIX + bytes((subspace, partition))
