@@ -40,5 +40,5 @@ class SystemClock:
 
     async def sleep_until(self, when_ms: int) -> None:
         """Sleep on the running event loop; steps of the wall clock are followed once a minute."""
-        while (left_ms := when_ms - self.now_ms()) > 0:
+        while (left_ms := when_ms - self.now_ms()) > 0:  # noqa: ASYNC110 (this is the wait)
             await asyncio.sleep(min(left_ms, 60_000) / 1000)

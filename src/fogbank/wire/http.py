@@ -1,0 +1,95 @@
+"""Requests and replies as values: what the listener parses into and writes out of.
+
+A small body is whole in ``body``; a large or chunked one is a ``stream`` that is read with
+back-pressure down to the socket. A reply's body is bytes or an asynchronous iterator of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+BODY_WHOLE_BYTES_MAX = 256 << 10
+"""Bodies of a known length up to this are read whole before the request is dispatched."""
+
+
+class BodyStream(Protocol):
+    """The bytes of a request's body as they arrive."""
+
+    @property
+    def length(self) -> int | None:
+        """Return the number of bytes the client promised, or None when chunked."""
+        ...
+
+    async def read(self, limit: int) -> bytes:
+        """Return up to ``limit`` bytes, at least one; empty bytes at the end.
+
+        Raises:
+            ServiceError: The client broke off, was too slow, or a checksum or signature of the
+                body does not hold.
+        """
+        ...
+
+
+class HttpRequest:
+    """One HTTP request as it came in."""
+
+    __slots__ = (
+        "body",
+        "headers",
+        "method",
+        "path",
+        "peer",
+        "query",
+        "sandbox",
+        "secure",
+        "stream",
+    )
+
+    def __init__(  # noqa: PLR0913 (a request has this many parts)
+        self,
+        method: str,
+        path: str,
+        query: str,
+        headers: dict[str, str],
+        body: bytes = b"",
+        stream: BodyStream | None = None,
+        *,
+        peer: str = "",
+        secure: bool = False,
+        sandbox: str = "",
+    ) -> None:
+        self.method = method
+        self.path = path
+        """The path as sent, still percent-encoded."""
+        self.query = query
+        """The query string as sent, without the question mark."""
+        self.headers = headers
+        """Names in lower case; repeated headers joined by commas."""
+        self.body = body
+        self.stream = stream
+        self.peer = peer
+        """The address of the client."""
+        self.secure = secure
+        """Whether it came over TLS."""
+        self.sandbox = sandbox
+        """The ARN of the function whose sandbox sent it, from its own listener; or empty."""
+
+
+class HttpReply:
+    """One HTTP reply to send."""
+
+    __slots__ = ("body", "headers", "length", "status")
+
+    def __init__(
+        self,
+        status: int,
+        headers: list[tuple[str, str]],
+        body: bytes | AsyncIterator[bytes] = b"",
+        length: int | None = None,
+    ) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+        self.length = len(body) if isinstance(body, bytes) else length
+        """Bytes of the body; None means unknown, and the reply is chunked."""

@@ -1,0 +1,458 @@
+"""From a request to the operation that it means.
+
+Rule: everything is derived from the models. JSON services are told by ``X-Amz-Target``, query
+services by ``Action`` and ``Version``, REST services by method, path and what the query string and
+headers carry: an operation's fixed query and its required query and header members must be there,
+and of those that fit the one with the most demands is meant. A query key that names a subresource
+of S3 is never ignored: what has no operation for it is refused, not answered as something else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from fogbank.wire.codec.query import form_of
+from fogbank.wire.errors import (
+    InvalidArgument,
+    InvalidURI,
+    MethodNotAllowed,
+    UnknownOperation,
+    UnsupportedSubresource,
+)
+from fogbank.wire.http import HttpRequest
+from fogbank.wire.model import OperationModel, ServiceModel, load
+from fogbank.wire.query_string import decoded, fields_of, query_of
+
+POST_OBJECT = "PostObject"
+"""S3's upload by a browser's form: no operation of the model, answered by an endpoint."""
+PREFLIGHT = "Preflight"
+"""S3's answer to a browser's CORS preflight: no operation of the model either."""
+
+_SEGMENTS_MAX = 64
+_WRITE_RESPONSE = "/WriteGetObjectResponse"
+_REST = frozenset({"rest-json", "rest-xml"})
+_FORM = "application/x-www-form-urlencoded"
+_MULTIPART = "multipart/form-data"
+_NONE: frozenset[str] = frozenset()
+_IGNORED = frozenset({"x-id"})
+"""AWS: newer SDKs add ``x-id=<Operation>`` to requests of S3; it means nothing."""
+
+
+class Route(NamedTuple):
+    """The operation that a request means; ``path_params`` are decoded labels by their names."""
+
+    service: str
+    operation: str
+    path_params: Mapping[str, str]
+
+
+class _Asked(NamedTuple):
+    """What a request carries beside method and path."""
+
+    keys: frozenset[str]
+    fields: frozenset[tuple[str, str]]
+    headers: Mapping[str, str]
+
+
+class _Candidate(NamedTuple):
+    """What a request must carry beside method and path to mean an operation."""
+
+    operation: str
+    fixed_keys: frozenset[str]
+    fixed_values: frozenset[tuple[str, str]]
+    required_keys: frozenset[str]
+    headers: frozenset[str]
+    known: frozenset[str]
+    """All query keys that the operation knows."""
+
+    @property
+    def weight(self) -> int:
+        """Return how much is demanded."""
+        return sum(map(len, (self.fixed_keys, self.required_keys, self.headers)))
+
+    @property
+    def needs_query(self) -> bool:
+        """Return whether a request without a query string cannot mean it."""
+        return bool(self.fixed_keys or self.required_keys)
+
+    def met(self, asked: _Asked) -> bool:
+        """Return whether a request carries what is demanded."""
+        return (
+            self.fixed_keys <= asked.keys
+            and self.required_keys <= asked.keys
+            and self.fixed_values <= asked.fields
+            and self.headers <= asked.headers.keys()
+        )
+
+
+def _candidate_of(operation: OperationModel) -> _Candidate:
+    """Return what an operation demands, from its template and its required members."""
+    fixed = fields_of(operation.http_uri.partition("?")[2])
+    keys: set[str] = set()
+    headers: set[str] = set()
+    known = {name for name, _ in fixed}
+    for name, ref in operation.input.members.items() if operation.input else ():
+        if ref.location == "querystring":
+            known.add(ref.wire_name)
+            if name in operation.required:
+                keys.add(ref.wire_name)
+        elif ref.location == "header" and name in operation.required:
+            headers.add(ref.wire_name.lower())
+    return _Candidate(
+        operation.name,
+        frozenset(name for name, _ in fixed),
+        frozenset((name, value) for name, value in fixed if value),
+        frozenset(keys),
+        frozenset(headers),
+        frozenset(known),
+    )
+
+
+def _routed(service: ServiceModel) -> Iterator[OperationModel]:
+    """Yield the operations that requests can mean: of two on one route, the one that lives."""
+    taken: set[tuple[object, ...]] = set()
+    operations = [service.operations[name] for name in service.operations]
+    for operation in sorted(operations, key=lambda each: each.deprecated):
+        if operation.name in service.settings.unrouted:
+            continue
+        path, _, query = operation.http_uri.partition("?")
+        route = (operation.http_method, path, query, _candidate_of(operation)[3:5])
+        if operation.deprecated and route in taken:
+            continue
+        taken.add(route)
+        yield operation
+
+
+class _Group:
+    """The operations of one method and path, the most demanding first."""
+
+    __slots__ = ("all", "plain")
+
+    def __init__(self, candidates: Iterable[_Candidate]) -> None:
+        self.all = sorted(candidates, key=lambda each: -each.weight)
+        self.plain = [each for each in self.all if not each.needs_query]
+
+    def find(self, asked: _Asked) -> _Candidate | None:
+        """Return the operation that a request means, or None."""
+        for candidate in self.all if asked.keys else self.plain:
+            if candidate.met(asked):
+                return candidate
+        return None
+
+
+def _asked(request: HttpRequest) -> _Asked:
+    """Return what a request carries beside method and path.
+
+    Raises:
+        InvalidURI: The query string does not decode.
+    """
+    if not request.query:
+        return _Asked(_NONE, frozenset(), request.headers)
+    try:
+        fields = query_of(request.query)
+    except ValueError:
+        raise InvalidURI("Couldn't parse the specified URI.") from None
+    return _Asked(frozenset(name for name, _ in fields), frozenset(fields), request.headers)
+
+
+class _Node:
+    """A segment of path templates."""
+
+    __slots__ = ("greedy", "groups", "label", "literals", "names")
+
+    def __init__(self) -> None:
+        self.literals: dict[str, _Node] = {}
+        self.label: _Node | None = None
+        self.greedy: _Node | None = None
+        self.groups: dict[str, list[_Candidate]] = {}
+        self.names: dict[str, tuple[str, ...]] = {}
+
+
+class _RestRouter:
+    """Routes of a REST service: a trie of its path templates."""
+
+    def __init__(self, service: ServiceModel) -> None:
+        self.service = service
+        self._root = _Node()
+        for operation in _routed(service):
+            self._add(operation)
+
+    def _add(self, operation: OperationModel) -> None:
+        node = self._root
+        names: list[str] = []
+        for segment in _segments(operation.http_uri.partition("?")[0]):
+            if segment.endswith("+}"):
+                names.append(segment[1:-2])
+                node.greedy = node.greedy or _Node()
+                node = node.greedy
+            elif segment.startswith("{"):
+                names.append(segment[1:-1])
+                node.label = node.label or _Node()
+                node = node.label
+            else:
+                node = node.literals.setdefault(segment, _Node())
+        node.groups.setdefault(operation.http_method, []).append(_candidate_of(operation))
+        node.names[operation.name] = tuple(names)
+
+    def find(self, request: HttpRequest) -> Route | None:
+        """Return the route of a request, or None."""
+        segments = _segments(request.path)
+        if len(segments) > _SEGMENTS_MAX:
+            return None
+        asked = _asked(request)
+        for node, values in self._walk(self._root, segments, 0, ()):
+            candidates = node.groups.get(request.method)
+            found = _Group(candidates).find(asked) if candidates else None
+            if found is not None:
+                names = node.names[found.operation]
+                params = dict(zip(names, map(_label, values), strict=True))
+                return Route(self.service.name, found.operation, params)
+        return None
+
+    def _walk(
+        self, node: _Node, segments: list[str], at: int, values: tuple[str, ...]
+    ) -> Iterator[tuple[_Node, tuple[str, ...]]]:
+        """Yield the nodes that a path ends at, literal segments before labels."""
+        if at == len(segments):
+            yield node, values
+            return
+        literal = node.literals.get(segments[at])
+        if literal is not None:
+            yield from self._walk(literal, segments, at + 1, values)
+        if node.label is not None and segments[at]:
+            yield from self._walk(node.label, segments, at + 1, (*values, segments[at]))
+        if node.greedy is not None:
+            for end in range(len(segments), at, -1):
+                taken = "/".join(segments[at:end])
+                yield from self._walk(node.greedy, segments, end, (*values, taken))
+
+
+def _segments(path: str) -> list[str]:
+    """Return the segments of a path; a slash at its end means nothing."""
+    path = path.strip("/")
+    return path.split("/") if path else []
+
+
+def _label(text: str) -> str:
+    """Return a decoded label.
+
+    Raises:
+        InvalidURI: It is not UTF-8.
+    """
+    try:
+        return decoded(text)
+    except ValueError:
+        raise InvalidURI("Couldn't parse the specified URI.") from None
+
+
+class _S3Router:
+    """Routes of S3: the service, a bucket or an object, and a subresource in the query."""
+
+    def __init__(self, service: ServiceModel) -> None:
+        self.service = service
+        gathered: dict[tuple[str, str], list[_Candidate]] = {}
+        for operation in _routed(service):
+            path = operation.http_uri.partition("?")[0]
+            gathered.setdefault((operation.http_method, path), []).append(_candidate_of(operation))
+        self._groups = {key: _Group(candidates) for key, candidates in gathered.items()}
+        every = [each for candidates in gathered.values() for each in candidates]
+        self._known = frozenset(key for each in every for key in each.known) | _IGNORED
+        # A key that alone tells operations apart: ?acl, ?uploads, and uploadId and partNumber.
+        self._telling = frozenset(
+            key for each in every for key in each.fixed_keys or each.required_keys
+        )
+
+    def find(self, request: HttpRequest, bucket: str | None) -> Route:
+        """Return the route of a request.
+
+        Raises:
+            MethodNotAllowed: The subresource exists, but not under this method.
+            UnsupportedSubresource: It does not exist.
+            InvalidURI: The path does not decode.
+        """
+        template, params = self._resource(request, bucket)
+        if request.method == "OPTIONS":
+            return Route(self.service.name, PREFLIGHT, params)
+        asked = _asked(request)
+        if asked.keys:
+            self._refuse_unknown(request)
+        group = self._groups.get((request.method, template))
+        found = group.find(asked) if group else None
+        if found is None or not (asked.keys & self._telling) <= found.known:
+            if request.method == "POST" and template == "/{Bucket}" and _is_upload(request):
+                return Route(self.service.name, POST_OBJECT, params)
+            raise self._refusal(request, asked)
+        return Route(self.service.name, found.operation, params)
+
+    def _resource(self, request: HttpRequest, bucket: str | None) -> tuple[str, dict[str, str]]:
+        """Return the template and the labels of a path."""
+        path = request.path[1:]
+        if bucket is None:
+            if not path:
+                return "/", {}
+            if request.path == _WRITE_RESPONSE and request.method == "POST":
+                return request.path, {}
+            bucket, _, path = path.partition("/")
+            bucket = _label(bucket)
+        if not path:
+            return "/{Bucket}", {"Bucket": bucket}
+        return "/{Bucket}/{Key+}", {"Bucket": bucket, "Key": _label(path)}
+
+    def _refuse_unknown(self, request: HttpRequest) -> None:
+        """Raise for a bare key that no operation knows: it would be taken for the plain one."""
+        for part in request.query.split("&"):
+            if part and "=" not in part and _label(part) not in self._known:
+                raise UnsupportedSubresource(
+                    "A header or query you provided requested a function that is not implemented.",
+                    Header=_label(part)[:256],
+                )
+
+    def _refusal(self, request: HttpRequest, asked: _Asked) -> Exception:
+        telling = sorted(asked.keys & self._telling)
+        if "list-type" in asked.keys:
+            return InvalidArgument(
+                "Invalid List Type specified in Request", ArgumentName="list-type"
+            )
+        return MethodNotAllowed(
+            "The specified method is not allowed against this resource.",
+            Method=request.method,
+            ResourceType=telling[0].upper() if telling else "OBJECT",
+        )
+
+
+def _is_upload(request: HttpRequest) -> bool:
+    """Return whether this is a browser's form."""
+    return request.headers.get("content-type", "").lower().startswith(_MULTIPART)
+
+
+class Router:
+    """Resolves requests of several services.
+
+    Args:
+        services: Their botocore names.
+    """
+
+    def __init__(self, services: Iterable[str]) -> None:
+        self._by_signing: dict[str, list[ServiceModel]] = {}
+        self._targets: dict[str, ServiceModel] = {}
+        self._versions: dict[str, list[ServiceModel]] = {}
+        self._prefixes: dict[str, ServiceModel] = {}
+        self._rest: dict[str, _RestRouter] = {}
+        self._s3: _S3Router | None = None
+        for name in services:
+            self._add(load(name))
+
+    def _add(self, service: ServiceModel) -> None:
+        self._by_signing.setdefault(service.signing_name, []).append(service)
+        self._prefixes[service.endpoint_prefix] = service
+        if service.protocol == "json":
+            self._targets[service.target_prefix] = service
+        elif service.settings.s3_style:
+            self._s3 = _S3Router(service)
+        elif service.protocol in _REST:
+            self._rest[service.name] = _RestRouter(service)
+        else:
+            self._versions.setdefault(service.api_version, []).append(service)
+
+    def resolve(
+        self, request: HttpRequest, signing_name: str | None, bucket: str | None = None
+    ) -> Route:
+        """Return the operation that a request means.
+
+        Args:
+            request: Its body must be whole if it is a form.
+            signing_name: The service in the credential scope, or None for anonymous requests.
+            bucket: The bucket that the host names; the path is then the key alone.
+
+        Raises:
+            UnknownOperation: It means none that we have a model of.
+            WireError: S3 refuses it: a subresource unknown or under another method.
+        """
+        if bucket is not None and self._s3 and signing_name in {None, "s3"}:
+            return self._s3.find(request, bucket)
+        if signing_name is None:
+            return self._resolve_anonymous(request)
+        candidates = self._by_signing.get(signing_name)
+        if not candidates:
+            raise UnknownOperation(f"no service signs as {signing_name[:64]}")
+        return self._resolve_among(request, candidates)
+
+    def _resolve_among(self, request: HttpRequest, candidates: list[ServiceModel]) -> Route:
+        """Return the operation of one of the services that sign under one name."""
+        target = request.headers.get("x-amz-target")
+        for service in candidates:
+            if service.protocol == "json":
+                found = _find_target(service, target)
+            elif service.settings.s3_style and self._s3:
+                found = self._s3.find(request, None)
+            elif service.protocol in _REST:
+                found = self._rest[service.name].find(request)
+            else:
+                found = _find_action(service, request)
+            if found is not None:
+                return found
+        raise _unknown(candidates, request)
+
+    def _resolve_anonymous(self, request: HttpRequest) -> Route:
+        """Return the operation of a request without credentials; whatever is left is S3's."""
+        target = request.headers.get("x-amz-target")
+        service = self._targets.get(target.rpartition(".")[0]) if target else None
+        if service is not None:
+            return self._resolve_among(request, [service])
+        if request.path == "/" and self._versions and _has_action(request):
+            version = dict(form_of(request)).get("Version", "")
+            if version in self._versions:
+                return self._resolve_among(request, self._versions[version])
+        service = self._service_of_host(request.headers.get("host", ""))
+        if service is not None:
+            return self._resolve_among(request, [service])
+        if self._s3 is None:
+            raise UnknownOperation
+        return self._s3.find(request, None)
+
+    def _service_of_host(self, host: str) -> ServiceModel | None:
+        """Return the service whose endpoint prefix begins a host name, or None."""
+        labels = host.split(":", 1)[0].lower().split(".")
+        for count in (2, 1):
+            if len(labels) > count:
+                service = self._prefixes.get(".".join(labels[:count]))
+                if service is not None:
+                    return service
+        return None
+
+
+def _find_target(service: ServiceModel, target: str | None) -> Route | None:
+    if target is None:
+        return None
+    prefix, _, name = target.rpartition(".")
+    if prefix == service.target_prefix and name in service.operations:
+        return Route(service.name, name, {})
+    return None
+
+
+def _has_action(request: HttpRequest) -> bool:
+    """Return whether this may be a query request."""
+    if request.method == "GET":
+        return "Action=" in request.query
+    return request.headers.get("content-type", "").startswith(_FORM)
+
+
+def _find_action(service: ServiceModel, request: HttpRequest) -> Route | None:
+    fields = dict(form_of(request))
+    action = fields.get("Action", "")
+    if action in service.operations and fields.get("Version", "") == service.api_version:
+        return Route(service.name, action, {})
+    return None
+
+
+def _unknown(candidates: list[ServiceModel], request: HttpRequest) -> UnknownOperation:
+    """Return the error for a request that means no operation of these services."""
+    service = candidates[0]
+    if service.protocol == "query":
+        fields = dict(form_of(request))
+        action, version = fields.get("Action", "")[:128], fields.get("Version", "")[:32]
+        # AWS: the text of IAM's and STS's front for an unknown action.
+        text = f"Could not find operation {action} for version {version}"
+        return UnknownOperation(text, service=service.name)
+    return UnknownOperation(service=service.name)

@@ -1,0 +1,87 @@
+"""What no model states about a service on the wire, read from its patch file.
+
+Rule: a switch that differs between services is a field here with the common value as its default;
+codecs read fields and never compare service names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, cast
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The code and message with which a member's bad value is refused."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The switches of one service; names in the patch are the same."""
+
+    constraint_code: str = ""
+    """Code of constraint violations; the protocol's own if empty."""
+    constraints: tuple[str, ...] = ("required", "length", "range", "pattern", "enum")
+    """Which constraints the front checks; in S3 only those of documents, as MalformedXML."""
+    required_texts: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Full message where a member (``Operation.Member``) is missing and AWS has its own words."""
+    pattern_texts: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Full message, with ``{member}``, where a pattern is broken and AWS has its own words."""
+    error_namespace: str = ""
+    """What stands before ``#`` in ``__type`` of the service's own errors."""
+    error_namespaces: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What stands before ``#`` for single codes."""
+    message_keys: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The key of the message for codes that the model does not have."""
+    bare_errors: tuple[str, ...] = ()
+    """Codes that are sent without any message."""
+    statuses: Mapping[str, int] = field(default_factory=dict[str, int])
+    """HTTP statuses of codes for which the model has none."""
+    query_codes: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Codes of a former query interface by shape, where the model has none."""
+    unknown_operation: str = ""
+    """Code of an unknown operation; the protocol's own if empty."""
+    crc32: bool = False
+    """Whether replies carry ``x-amz-crc32``."""
+    s3_style: bool = False
+    """Whether errors and request ids have S3's form."""
+    iso_millis: bool = False
+    """Whether timestamps in XML always carry milliseconds."""
+    xml_namespace: str = ""
+    """The namespace of XML answers where the model has none."""
+    roots: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Root elements of answers by operation, where the model has none."""
+    unwrapped: tuple[str, ...] = ()
+    """Operations whose single body member is the text of the root element."""
+    unrouted: tuple[str, ...] = ()
+    """Operations that share a route with another, which is the one meant."""
+    checksum_optional: tuple[str, ...] = ()
+    """Operations that do not insist on the checksum of their document, whatever the model says."""
+    lenient_members: tuple[str, ...] = ()
+    """Header members whose unreadable value counts as absent."""
+    member_refusals: Mapping[str, Refusal] = field(default_factory=dict[str, Refusal])
+    """How bad values of header and query members are refused, by location name."""
+    shape_refusals: Mapping[str, Refusal] = field(default_factory=dict[str, Refusal])
+    """How bad values of a shape in a document are refused, by shape name."""
+
+
+def settings_of(patch: Mapping[str, Any]) -> Settings:
+    """Return the settings of a patch file.
+
+    Raises:
+        TypeError: The file has a name that is no setting.
+    """
+    given = {name: value for name, value in patch.items() if name != "correction"}
+    known = {each.name for each in fields(Settings)}
+    if not given.keys() <= known:
+        raise TypeError(f"unknown settings: {sorted(given.keys() - known)}")
+    for name, value in given.items():
+        if isinstance(value, list):
+            given[name] = tuple(cast("list[str]", value))
+        elif name.endswith("_refusals"):
+            given[name] = {key: Refusal(**each) for key, each in value.items()}
+    return Settings(**given)

@@ -1,0 +1,572 @@
+"""Wire values of dynamodb: written by tools/shapes.py from the published model; do not edit.
+
+Members are by wire names; timestamps are ints of milliseconds since the Unix epoch.
+"""
+
+from __future__ import annotations
+from typing import Required, TypedDict
+
+class ArchivalSummary(TypedDict, total=False):
+    ArchivalDateTime: int
+    ArchivalReason: str
+    ArchivalBackupArn: str
+
+class AttributeDefinition(TypedDict, total=False):
+    AttributeName: Required[str]
+    AttributeType: Required[str]
+
+class AttributeValue(TypedDict, total=False):
+    S: str
+    N: str
+    B: bytes
+    SS: list[str]
+    NS: list[str]
+    BS: list[bytes]
+    M: dict[str, AttributeValue]
+    L: list[AttributeValue]
+    NULL: bool
+    BOOL: bool
+
+class AttributeValueUpdate(TypedDict, total=False):
+    Value: AttributeValue
+    Action: str
+
+class BatchGetItemInput(TypedDict, total=False):
+    RequestItems: Required[dict[str, KeysAndAttributes]]
+    ReturnConsumedCapacity: str
+
+class BatchGetItemOutput(TypedDict, total=False):
+    Responses: dict[str, list[dict[str, AttributeValue]]]
+    UnprocessedKeys: dict[str, KeysAndAttributes]
+    ConsumedCapacity: list[ConsumedCapacity]
+
+class BatchWriteItemInput(TypedDict, total=False):
+    RequestItems: Required[dict[str, list[WriteRequest]]]
+    ReturnConsumedCapacity: str
+    ReturnItemCollectionMetrics: str
+
+class BatchWriteItemOutput(TypedDict, total=False):
+    UnprocessedItems: dict[str, list[WriteRequest]]
+    ItemCollectionMetrics: dict[str, list[ItemCollectionMetrics]]
+    ConsumedCapacity: list[ConsumedCapacity]
+
+class BillingModeSummary(TypedDict, total=False):
+    BillingMode: str
+    LastUpdateToPayPerRequestDateTime: int
+
+class Capacity(TypedDict, total=False):
+    ReadCapacityUnits: float
+    WriteCapacityUnits: float
+    CapacityUnits: float
+
+class Condition(TypedDict, total=False):
+    AttributeValueList: list[AttributeValue]
+    ComparisonOperator: Required[str]
+
+class ConsumedCapacity(TypedDict, total=False):
+    TableName: str
+    CapacityUnits: float
+    ReadCapacityUnits: float
+    WriteCapacityUnits: float
+    Table: Capacity
+    LocalSecondaryIndexes: dict[str, Capacity]
+    GlobalSecondaryIndexes: dict[str, Capacity]
+    VectorIndexes: dict[str, VectorCapacity]
+
+class CreateGlobalSecondaryIndexAction(TypedDict, total=False):
+    IndexName: Required[str]
+    KeySchema: Required[list[KeySchemaElement]]
+    Projection: Required[Projection]
+    ProvisionedThroughput: ProvisionedThroughput
+    OnDemandThroughput: OnDemandThroughput
+    WarmThroughput: WarmThroughput
+
+class CreateGlobalTableWitnessGroupMemberAction(TypedDict, total=False):
+    RegionName: Required[str]
+
+class CreateReplicationGroupMemberAction(TypedDict, total=False):
+    RegionName: Required[str]
+    KMSMasterKeyId: str
+    ProvisionedThroughputOverride: ProvisionedThroughputOverride
+    OnDemandThroughputOverride: OnDemandThroughputOverride
+    GlobalSecondaryIndexes: list[ReplicaGlobalSecondaryIndex]
+    TableClassOverride: str
+
+class CreateTableInput(TypedDict, total=False):
+    AttributeDefinitions: list[AttributeDefinition]
+    TableName: Required[str]
+    KeySchema: list[KeySchemaElement]
+    LocalSecondaryIndexes: list[LocalSecondaryIndex]
+    GlobalSecondaryIndexes: list[GlobalSecondaryIndex]
+    BillingMode: str
+    ProvisionedThroughput: ProvisionedThroughput
+    StreamSpecification: StreamSpecification
+    SSESpecification: SSESpecification
+    Tags: list[Tag]
+    TableClass: str
+    DeletionProtectionEnabled: bool
+    WarmThroughput: WarmThroughput
+    ResourcePolicy: str
+    OnDemandThroughput: OnDemandThroughput
+    GlobalTableSourceArn: str
+    GlobalTableSettingsReplicationMode: str
+    VectorIndexes: list[VectorIndex]
+
+class CreateTableOutput(TypedDict, total=False):
+    TableDescription: TableDescription
+
+class CreateVectorIndexAction(TypedDict, total=False):
+    IndexName: Required[str]
+    VectorAttribute: Required[VectorAttributeDefinition]
+    SearchSchema: list[SearchSchemaElement]
+    Projection: Required[Projection]
+    Dimensions: Required[int]
+    DistanceFunction: Required[str]
+
+class DeleteGlobalSecondaryIndexAction(TypedDict, total=False):
+    IndexName: Required[str]
+
+class DeleteGlobalTableWitnessGroupMemberAction(TypedDict, total=False):
+    RegionName: Required[str]
+
+class DeleteItemInput(TypedDict, total=False):
+    TableName: Required[str]
+    Key: Required[dict[str, AttributeValue]]
+    Expected: dict[str, ExpectedAttributeValue]
+    ConditionalOperator: str
+    ReturnValues: str
+    ReturnConsumedCapacity: str
+    ReturnItemCollectionMetrics: str
+    ConditionExpression: str
+    ExpressionAttributeNames: dict[str, str]
+    ExpressionAttributeValues: dict[str, AttributeValue]
+    ReturnValuesOnConditionCheckFailure: str
+
+class DeleteItemOutput(TypedDict, total=False):
+    Attributes: dict[str, AttributeValue]
+    ConsumedCapacity: ConsumedCapacity
+    ItemCollectionMetrics: ItemCollectionMetrics
+
+class DeleteReplicationGroupMemberAction(TypedDict, total=False):
+    RegionName: Required[str]
+
+class DeleteRequest(TypedDict, total=False):
+    Key: Required[dict[str, AttributeValue]]
+
+class DeleteTableInput(TypedDict, total=False):
+    TableName: Required[str]
+
+class DeleteTableOutput(TypedDict, total=False):
+    TableDescription: TableDescription
+
+class DeleteVectorIndexAction(TypedDict, total=False):
+    IndexName: Required[str]
+
+class DescribeEndpointsRequest(TypedDict, total=False):
+    pass
+
+class DescribeEndpointsResponse(TypedDict, total=False):
+    Endpoints: list[Endpoint]
+
+class DescribeTableInput(TypedDict, total=False):
+    TableName: Required[str]
+
+class DescribeTableOutput(TypedDict, total=False):
+    Table: TableDescription
+
+class DisassociateReplicationGroupMemberAction(TypedDict, total=False):
+    RegionName: Required[str]
+    DisassociationMode: Required[str]
+
+class Endpoint(TypedDict, total=False):
+    Address: str
+    CachePeriodInMinutes: int
+
+class ExpectedAttributeValue(TypedDict, total=False):
+    Value: AttributeValue
+    Exists: bool
+    ComparisonOperator: str
+    AttributeValueList: list[AttributeValue]
+
+class GetItemInput(TypedDict, total=False):
+    TableName: Required[str]
+    Key: Required[dict[str, AttributeValue]]
+    AttributesToGet: list[str]
+    ConsistentRead: bool
+    ReturnConsumedCapacity: str
+    ProjectionExpression: str
+    ExpressionAttributeNames: dict[str, str]
+
+class GetItemOutput(TypedDict, total=False):
+    Item: dict[str, AttributeValue]
+    ConsumedCapacity: ConsumedCapacity
+
+class GlobalSecondaryIndex(TypedDict, total=False):
+    IndexName: Required[str]
+    KeySchema: Required[list[KeySchemaElement]]
+    Projection: Required[Projection]
+    ProvisionedThroughput: ProvisionedThroughput
+    OnDemandThroughput: OnDemandThroughput
+    WarmThroughput: WarmThroughput
+
+class GlobalSecondaryIndexDescription(TypedDict, total=False):
+    IndexName: str
+    KeySchema: list[KeySchemaElement]
+    Projection: Projection
+    IndexStatus: str
+    Backfilling: bool
+    ProvisionedThroughput: ProvisionedThroughputDescription
+    IndexSizeBytes: int
+    ItemCount: int
+    IndexArn: str
+    OnDemandThroughput: OnDemandThroughput
+    WarmThroughput: GlobalSecondaryIndexWarmThroughputDescription
+
+class GlobalSecondaryIndexUpdate(TypedDict, total=False):
+    Update: UpdateGlobalSecondaryIndexAction
+    Create: CreateGlobalSecondaryIndexAction
+    Delete: DeleteGlobalSecondaryIndexAction
+
+class GlobalSecondaryIndexWarmThroughputDescription(TypedDict, total=False):
+    ReadUnitsPerSecond: int
+    WriteUnitsPerSecond: int
+    Status: str
+
+class GlobalTableWitnessDescription(TypedDict, total=False):
+    RegionName: str
+    WitnessStatus: str
+
+class GlobalTableWitnessGroupUpdate(TypedDict, total=False):
+    Create: CreateGlobalTableWitnessGroupMemberAction
+    Delete: DeleteGlobalTableWitnessGroupMemberAction
+
+class ItemCollectionMetrics(TypedDict, total=False):
+    ItemCollectionKey: dict[str, AttributeValue]
+    SizeEstimateRangeGB: list[float]
+
+class KeySchemaElement(TypedDict, total=False):
+    AttributeName: Required[str]
+    KeyType: Required[str]
+
+class KeysAndAttributes(TypedDict, total=False):
+    Keys: Required[list[dict[str, AttributeValue]]]
+    AttributesToGet: list[str]
+    ConsistentRead: bool
+    ProjectionExpression: str
+    ExpressionAttributeNames: dict[str, str]
+
+class ListTablesInput(TypedDict, total=False):
+    ExclusiveStartTableName: str
+    Limit: int
+
+class ListTablesOutput(TypedDict, total=False):
+    TableNames: list[str]
+    LastEvaluatedTableName: str
+
+class LocalSecondaryIndex(TypedDict, total=False):
+    IndexName: Required[str]
+    KeySchema: Required[list[KeySchemaElement]]
+    Projection: Required[Projection]
+
+class LocalSecondaryIndexDescription(TypedDict, total=False):
+    IndexName: str
+    KeySchema: list[KeySchemaElement]
+    Projection: Projection
+    IndexSizeBytes: int
+    ItemCount: int
+    IndexArn: str
+
+class OnDemandThroughput(TypedDict, total=False):
+    MaxReadRequestUnits: int
+    MaxWriteRequestUnits: int
+
+class OnDemandThroughputOverride(TypedDict, total=False):
+    MaxReadRequestUnits: int
+
+class Projection(TypedDict, total=False):
+    ProjectionType: str
+    NonKeyAttributes: list[str]
+
+class ProvisionedThroughput(TypedDict, total=False):
+    ReadCapacityUnits: Required[int]
+    WriteCapacityUnits: Required[int]
+
+class ProvisionedThroughputDescription(TypedDict, total=False):
+    LastIncreaseDateTime: int
+    LastDecreaseDateTime: int
+    NumberOfDecreasesToday: int
+    ReadCapacityUnits: int
+    WriteCapacityUnits: int
+
+class ProvisionedThroughputOverride(TypedDict, total=False):
+    ReadCapacityUnits: int
+
+class PutItemInput(TypedDict, total=False):
+    TableName: Required[str]
+    Item: Required[dict[str, AttributeValue]]
+    Expected: dict[str, ExpectedAttributeValue]
+    ReturnValues: str
+    ReturnConsumedCapacity: str
+    ReturnItemCollectionMetrics: str
+    ConditionalOperator: str
+    ConditionExpression: str
+    ExpressionAttributeNames: dict[str, str]
+    ExpressionAttributeValues: dict[str, AttributeValue]
+    ReturnValuesOnConditionCheckFailure: str
+
+class PutItemOutput(TypedDict, total=False):
+    Attributes: dict[str, AttributeValue]
+    ConsumedCapacity: ConsumedCapacity
+    ItemCollectionMetrics: ItemCollectionMetrics
+
+class PutRequest(TypedDict, total=False):
+    Item: Required[dict[str, AttributeValue]]
+
+class QueryInput(TypedDict, total=False):
+    TableName: Required[str]
+    IndexName: str
+    Select: str
+    AttributesToGet: list[str]
+    Limit: int
+    ConsistentRead: bool
+    KeyConditions: dict[str, Condition]
+    QueryFilter: dict[str, Condition]
+    ConditionalOperator: str
+    ScanIndexForward: bool
+    ExclusiveStartKey: dict[str, AttributeValue]
+    ReturnConsumedCapacity: str
+    ProjectionExpression: str
+    FilterExpression: str
+    KeyConditionExpression: str
+    ExpressionAttributeNames: dict[str, str]
+    ExpressionAttributeValues: dict[str, AttributeValue]
+
+class QueryOutput(TypedDict, total=False):
+    Items: list[dict[str, AttributeValue]]
+    Count: int
+    ScannedCount: int
+    LastEvaluatedKey: dict[str, AttributeValue]
+    ConsumedCapacity: ConsumedCapacity
+
+class ReplicaDescription(TypedDict, total=False):
+    RegionName: str
+    ReplicaStatus: str
+    ReplicaArn: str
+    ReplicaStatusDescription: str
+    ReplicaStatusPercentProgress: str
+    KMSMasterKeyId: str
+    ProvisionedThroughputOverride: ProvisionedThroughputOverride
+    OnDemandThroughputOverride: OnDemandThroughputOverride
+    WarmThroughput: TableWarmThroughputDescription
+    GlobalSecondaryIndexes: list[ReplicaGlobalSecondaryIndexDescription]
+    ReplicaInaccessibleDateTime: int
+    ReplicaTableClassSummary: TableClassSummary
+    GlobalTableSettingsReplicationMode: str
+
+class ReplicaGlobalSecondaryIndex(TypedDict, total=False):
+    IndexName: Required[str]
+    ProvisionedThroughputOverride: ProvisionedThroughputOverride
+    OnDemandThroughputOverride: OnDemandThroughputOverride
+
+class ReplicaGlobalSecondaryIndexDescription(TypedDict, total=False):
+    IndexName: str
+    ProvisionedThroughputOverride: ProvisionedThroughputOverride
+    OnDemandThroughputOverride: OnDemandThroughputOverride
+    WarmThroughput: GlobalSecondaryIndexWarmThroughputDescription
+
+class ReplicationGroupUpdate(TypedDict, total=False):
+    Create: CreateReplicationGroupMemberAction
+    Update: UpdateReplicationGroupMemberAction
+    Delete: DeleteReplicationGroupMemberAction
+    Disassociate: DisassociateReplicationGroupMemberAction
+
+class RestoreSummary(TypedDict, total=False):
+    SourceBackupArn: str
+    SourceTableArn: str
+    RestoreDateTime: int
+    RestoreInProgress: bool
+
+class SSEDescription(TypedDict, total=False):
+    Status: str
+    SSEType: str
+    KMSMasterKeyArn: str
+    InaccessibleEncryptionDateTime: int
+
+class SSESpecification(TypedDict, total=False):
+    Enabled: bool
+    SSEType: str
+    KMSMasterKeyId: str
+
+class ScanInput(TypedDict, total=False):
+    TableName: Required[str]
+    IndexName: str
+    AttributesToGet: list[str]
+    Limit: int
+    Select: str
+    ScanFilter: dict[str, Condition]
+    ConditionalOperator: str
+    ExclusiveStartKey: dict[str, AttributeValue]
+    ReturnConsumedCapacity: str
+    TotalSegments: int
+    Segment: int
+    ProjectionExpression: str
+    FilterExpression: str
+    ExpressionAttributeNames: dict[str, str]
+    ExpressionAttributeValues: dict[str, AttributeValue]
+    ConsistentRead: bool
+
+class ScanOutput(TypedDict, total=False):
+    Items: list[dict[str, AttributeValue]]
+    Count: int
+    ScannedCount: int
+    LastEvaluatedKey: dict[str, AttributeValue]
+    ConsumedCapacity: ConsumedCapacity
+
+class SearchSchemaElement(TypedDict, total=False):
+    AttributeName: Required[str]
+    SearchSchemaElementType: Required[str]
+
+class StreamSpecification(TypedDict, total=False):
+    StreamEnabled: Required[bool]
+    StreamViewType: str
+
+class TableClassSummary(TypedDict, total=False):
+    TableClass: str
+    LastUpdateDateTime: int
+
+class TableDescription(TypedDict, total=False):
+    AttributeDefinitions: list[AttributeDefinition]
+    TableName: str
+    KeySchema: list[KeySchemaElement]
+    TableStatus: str
+    CreationDateTime: int
+    ProvisionedThroughput: ProvisionedThroughputDescription
+    TableSizeBytes: int
+    ItemCount: int
+    TableArn: str
+    TableId: str
+    BillingModeSummary: BillingModeSummary
+    LocalSecondaryIndexes: list[LocalSecondaryIndexDescription]
+    GlobalSecondaryIndexes: list[GlobalSecondaryIndexDescription]
+    StreamSpecification: StreamSpecification
+    LatestStreamLabel: str
+    LatestStreamArn: str
+    GlobalTableVersion: str
+    Replicas: list[ReplicaDescription]
+    GlobalTableWitnesses: list[GlobalTableWitnessDescription]
+    GlobalTableSettingsReplicationMode: str
+    RestoreSummary: RestoreSummary
+    SSEDescription: SSEDescription
+    ArchivalSummary: ArchivalSummary
+    TableClassSummary: TableClassSummary
+    DeletionProtectionEnabled: bool
+    DisassociationProtectionEnabled: bool
+    OnDemandThroughput: OnDemandThroughput
+    WarmThroughput: TableWarmThroughputDescription
+    MultiRegionConsistency: str
+    VectorIndexes: list[VectorIndexDescription]
+
+class TableWarmThroughputDescription(TypedDict, total=False):
+    ReadUnitsPerSecond: int
+    WriteUnitsPerSecond: int
+    Status: str
+
+class Tag(TypedDict, total=False):
+    Key: Required[str]
+    Value: Required[str]
+
+class UpdateGlobalSecondaryIndexAction(TypedDict, total=False):
+    IndexName: Required[str]
+    ProvisionedThroughput: ProvisionedThroughput
+    OnDemandThroughput: OnDemandThroughput
+    WarmThroughput: WarmThroughput
+
+class UpdateItemInput(TypedDict, total=False):
+    TableName: Required[str]
+    Key: Required[dict[str, AttributeValue]]
+    AttributeUpdates: dict[str, AttributeValueUpdate]
+    Expected: dict[str, ExpectedAttributeValue]
+    ConditionalOperator: str
+    ReturnValues: str
+    ReturnConsumedCapacity: str
+    ReturnItemCollectionMetrics: str
+    UpdateExpression: str
+    ConditionExpression: str
+    ExpressionAttributeNames: dict[str, str]
+    ExpressionAttributeValues: dict[str, AttributeValue]
+    ReturnValuesOnConditionCheckFailure: str
+
+class UpdateItemOutput(TypedDict, total=False):
+    Attributes: dict[str, AttributeValue]
+    ConsumedCapacity: ConsumedCapacity
+    ItemCollectionMetrics: ItemCollectionMetrics
+
+class UpdateReplicationGroupMemberAction(TypedDict, total=False):
+    RegionName: Required[str]
+    KMSMasterKeyId: str
+    ProvisionedThroughputOverride: ProvisionedThroughputOverride
+    OnDemandThroughputOverride: OnDemandThroughputOverride
+    GlobalSecondaryIndexes: list[ReplicaGlobalSecondaryIndex]
+    TableClassOverride: str
+
+class UpdateTableInput(TypedDict, total=False):
+    AttributeDefinitions: list[AttributeDefinition]
+    TableName: Required[str]
+    BillingMode: str
+    ProvisionedThroughput: ProvisionedThroughput
+    GlobalSecondaryIndexUpdates: list[GlobalSecondaryIndexUpdate]
+    StreamSpecification: StreamSpecification
+    SSESpecification: SSESpecification
+    ReplicaUpdates: list[ReplicationGroupUpdate]
+    TableClass: str
+    DeletionProtectionEnabled: bool
+    MultiRegionConsistency: str
+    GlobalTableWitnessUpdates: list[GlobalTableWitnessGroupUpdate]
+    OnDemandThroughput: OnDemandThroughput
+    WarmThroughput: WarmThroughput
+    GlobalTableSettingsReplicationMode: str
+    DisassociationProtectionEnabled: bool
+    VectorIndexUpdates: list[VectorIndexUpdate]
+
+class UpdateTableOutput(TypedDict, total=False):
+    TableDescription: TableDescription
+
+class VectorAttributeDefinition(TypedDict, total=False):
+    AttributeName: Required[str]
+
+class VectorCapacity(TypedDict, total=False):
+    VectorSearchRequestBytes: float
+    VectorWriteRequestBytes: float
+
+class VectorIndex(TypedDict, total=False):
+    IndexName: Required[str]
+    VectorAttribute: Required[VectorAttributeDefinition]
+    SearchSchema: list[SearchSchemaElement]
+    Projection: Required[Projection]
+    Dimensions: Required[int]
+    DistanceFunction: Required[str]
+
+class VectorIndexDescription(TypedDict, total=False):
+    IndexName: str
+    SearchSchema: list[SearchSchemaElement]
+    Projection: Projection
+    VectorAttribute: VectorAttributeDefinition
+    Dimensions: int
+    DistanceFunction: str
+    IndexStatus: str
+    Backfilling: bool
+    IndexSizeBytes: int
+    ItemCount: int
+    IndexArn: str
+
+class VectorIndexUpdate(TypedDict, total=False):
+    Create: CreateVectorIndexAction
+    Delete: DeleteVectorIndexAction
+
+class WarmThroughput(TypedDict, total=False):
+    ReadUnitsPerSecond: int
+    WriteUnitsPerSecond: int
+
+class WriteRequest(TypedDict, total=False):
+    PutRequest: PutRequest
+    DeleteRequest: DeleteRequest

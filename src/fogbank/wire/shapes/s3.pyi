@@ -1,0 +1,921 @@
+"""Wire values of s3: written by tools/shapes.py from the published model; do not edit.
+
+Members are by wire names; timestamps are ints of milliseconds since the Unix epoch.
+"""
+
+from __future__ import annotations
+from collections.abc import AsyncIterator
+from typing import Required, TypedDict
+from fogbank.wire.http import BodyStream
+
+class AbortMultipartUploadOutput(TypedDict, total=False):
+    RequestCharged: str
+    VersionId: str
+
+class AbortMultipartUploadRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    Key: Required[str]
+    UploadId: Required[str]
+    RequestPayer: str
+    ExpectedBucketOwner: str
+    IfMatchInitiatedTime: int
+
+class Bucket(TypedDict, total=False):
+    Name: str
+    CreationDate: int
+    BucketRegion: str
+    BucketArn: str
+
+class BucketInfo(TypedDict, total=False):
+    DataRedundancy: str
+    Type: str
+
+class Checksum(TypedDict, total=False):
+    ChecksumCRC32: str
+    ChecksumCRC32C: str
+    ChecksumCRC64NVME: str
+    ChecksumSHA1: str
+    ChecksumSHA256: str
+    ChecksumSHA512: str
+    ChecksumMD5: str
+    ChecksumXXHASH64: str
+    ChecksumXXHASH3: str
+    ChecksumXXHASH128: str
+    ChecksumType: str
+
+class CommonPrefix(TypedDict, total=False):
+    Prefix: str
+
+class CompleteMultipartUploadOutput(TypedDict, total=False):
+    Location: str
+    Bucket: str
+    Key: str
+    Expiration: str
+    ETag: str
+    ChecksumCRC32: str
+    ChecksumCRC32C: str
+    ChecksumCRC64NVME: str
+    ChecksumSHA1: str
+    ChecksumSHA256: str
+    ChecksumSHA512: str
+    ChecksumMD5: str
+    ChecksumXXHASH64: str
+    ChecksumXXHASH3: str
+    ChecksumXXHASH128: str
+    ChecksumType: str
+    ServerSideEncryption: str
+    VersionId: str
+    SSEKMSKeyId: str
+    BucketKeyEnabled: bool
+    RequestCharged: str
+
+class CompleteMultipartUploadRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    Key: Required[str]
+    MultipartUpload: CompletedMultipartUpload
+    UploadId: Required[str]
+    ChecksumCRC32: str
+    ChecksumCRC32C: str
+    ChecksumCRC64NVME: str
+    ChecksumSHA1: str
+    ChecksumSHA256: str
+    ChecksumSHA512: str
+    ChecksumMD5: str
+    ChecksumXXHASH64: str
+    ChecksumXXHASH3: str
+    ChecksumXXHASH128: str
+    ChecksumType: str
+    MpuObjectSize: int
+    RequestPayer: str
+    ExpectedBucketOwner: str
+    IfMatch: str
+    IfNoneMatch: str
+    SSECustomerAlgorithm: str
+    SSECustomerKey: str
+    SSECustomerKeyMD5: str
+
+class CompletedMultipartUpload(TypedDict, total=False):
+    Parts: list[CompletedPart]
+
+class CompletedPart(TypedDict, total=False):
+    ETag: str
+    ChecksumCRC32: str
+    ChecksumCRC32C: str
+    ChecksumCRC64NVME: str
+    ChecksumSHA1: str
+    ChecksumSHA256: str
+    ChecksumSHA512: str
+    ChecksumMD5: str
+    ChecksumXXHASH64: str
+    ChecksumXXHASH3: str
+    ChecksumXXHASH128: str
+    PartNumber: int
+
+class CopyObjectOutput(TypedDict, total=False):
+    CopyObjectResult: CopyObjectResult
+    Expiration: str
+    CopySourceVersionId: str
+    VersionId: str
+    ServerSideEncryption: str
+    SSECustomerAlgorithm: str
+    SSECustomerKeyMD5: str
+    SSEKMSKeyId: str
+    SSEKMSEncryptionContext: str
+    BucketKeyEnabled: bool
+    RequestCharged: str
+
+class CopyObjectRequest(TypedDict, total=False):
+    ACL: str
+    Bucket: Required[str]
+    CacheControl: str
+    ChecksumAlgorithm: str
+    ContentDisposition: str
+    ContentEncoding: str
+    ContentLanguage: str
+    ContentType: str
+    CopySource: Required[str]
+    CopySourceIfMatch: str
+    CopySourceIfModifiedSince: int
+    CopySourceIfNoneMatch: str
+    CopySourceIfUnmodifiedSince: int
+    Expires: int
+    GrantFullControl: str
+    GrantRead: str
+    GrantReadACP: str
+    GrantWriteACP: str
+    IfMatch: str
+    IfNoneMatch: str
+    Key: Required[str]
+    Metadata: dict[str, str]
+    MetadataDirective: str
+    TaggingDirective: str
+    AnnotationDirective: str
+    ServerSideEncryption: str
+    StorageClass: str
+    WebsiteRedirectLocation: str
+    SSECustomerAlgorithm: str
+    SSECustomerKey: str
+    SSECustomerKeyMD5: str
+    SSEKMSKeyId: str
+    SSEKMSEncryptionContext: str
+    BucketKeyEnabled: bool
+    CopySourceSSECustomerAlgorithm: str
+    CopySourceSSECustomerKey: str
+    CopySourceSSECustomerKeyMD5: str
+    RequestPayer: str
+    Tagging: str
+    ObjectLockMode: str
+    ObjectLockRetainUntilDate: int
+    ObjectLockLegalHoldStatus: str
+    ObjectLockEventHold: str
+    ObjectLockEventHoldDurationDays: int
+    ObjectLockEventHoldDurationYears: int
+    ExpectedBucketOwner: str
+    ExpectedSourceBucketOwner: str
+
+class CopyObjectResult(TypedDict, total=False):
+    ETag: str
+    LastModified: int
+    ChecksumType: str
+    ChecksumCRC32: str
+    ChecksumCRC32C: str
+    ChecksumCRC64NVME: str
+    ChecksumSHA1: str
+    ChecksumSHA256: str
+    ChecksumSHA512: str
+    ChecksumMD5: str
+    ChecksumXXHASH64: str
+    ChecksumXXHASH3: str
+    ChecksumXXHASH128: str
+
+class CopyPartResult(TypedDict, total=False):
+    ETag: str
+    LastModified: int
+    ChecksumCRC32: str
+    ChecksumCRC32C: str
+    ChecksumCRC64NVME: str
+    ChecksumSHA1: str
+    ChecksumSHA256: str
+    ChecksumSHA512: str
+    ChecksumMD5: str
+    ChecksumXXHASH64: str
+    ChecksumXXHASH3: str
+    ChecksumXXHASH128: str
+
+class CreateBucketConfiguration(TypedDict, total=False):
+    LocationConstraint: str
+    Location: LocationInfo
+    Bucket: BucketInfo
+    Tags: list[Tag]
+
+class CreateBucketOutput(TypedDict, total=False):
+    Location: str
+    BucketArn: str
+
+class CreateBucketRequest(TypedDict, total=False):
+    ACL: str
+    Bucket: Required[str]
+    CreateBucketConfiguration: CreateBucketConfiguration
+    GrantFullControl: str
+    GrantRead: str
+    GrantReadACP: str
+    GrantWrite: str
+    GrantWriteACP: str
+    ObjectLockEnabledForBucket: bool
+    ObjectOwnership: str
+    BucketNamespace: str
+
+class CreateMultipartUploadOutput(TypedDict, total=False):
+    AbortDate: int
+    AbortRuleId: str
+    Bucket: str
+    Key: str
+    UploadId: str
+    ServerSideEncryption: str
+    SSECustomerAlgorithm: str
+    SSECustomerKeyMD5: str
+    SSEKMSKeyId: str
+    SSEKMSEncryptionContext: str
+    BucketKeyEnabled: bool
+    RequestCharged: str
+    ChecksumAlgorithm: str
+    ChecksumType: str
+    VersionId: str
+
+class CreateMultipartUploadRequest(TypedDict, total=False):
+    ACL: str
+    Bucket: Required[str]
+    CacheControl: str
+    ContentDisposition: str
+    ContentEncoding: str
+    ContentLanguage: str
+    ContentType: str
+    Expires: int
+    GrantFullControl: str
+    GrantRead: str
+    GrantReadACP: str
+    GrantWriteACP: str
+    Key: Required[str]
+    Metadata: dict[str, str]
+    ServerSideEncryption: str
+    StorageClass: str
+    WebsiteRedirectLocation: str
+    SSECustomerAlgorithm: str
+    SSECustomerKey: str
+    SSECustomerKeyMD5: str
+    SSEKMSKeyId: str
+    SSEKMSEncryptionContext: str
+    BucketKeyEnabled: bool
+    RequestPayer: str
+    Tagging: str
+    ObjectLockMode: str
+    ObjectLockRetainUntilDate: int
+    ObjectLockLegalHoldStatus: str
+    ObjectLockEventHold: str
+    ObjectLockEventHoldDurationDays: int
+    ObjectLockEventHoldDurationYears: int
+    ExpectedBucketOwner: str
+    ChecksumAlgorithm: str
+    ChecksumType: str
+
+class Delete(TypedDict, total=False):
+    Objects: Required[list[ObjectIdentifier]]
+    Quiet: bool
+
+class DeleteBucketRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    ExpectedBucketOwner: str
+
+class DeleteObjectOutput(TypedDict, total=False):
+    DeleteMarker: bool
+    VersionId: str
+    RequestCharged: str
+
+class DeleteObjectRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    Key: Required[str]
+    MFA: str
+    VersionId: str
+    RequestPayer: str
+    BypassGovernanceRetention: bool
+    ExpectedBucketOwner: str
+    IfMatch: str
+    IfMatchLastModifiedTime: int
+    IfMatchSize: int
+
+class DeleteObjectsOutput(TypedDict, total=False):
+    Deleted: list[DeletedObject]
+    RequestCharged: str
+    Errors: list[Error]
+
+class DeleteObjectsRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    Delete: Required[Delete]
+    MFA: str
+    RequestPayer: str
+    BypassGovernanceRetention: bool
+    ExpectedBucketOwner: str
+    ChecksumAlgorithm: str
+
+class DeletedObject(TypedDict, total=False):
+    Key: str
+    VersionId: str
+    DeleteMarker: bool
+    DeleteMarkerVersionId: str
+
+class Error(TypedDict, total=False):
+    Key: str
+    VersionId: str
+    Code: str
+    Message: str
+
+class EventBridgeConfiguration(TypedDict, total=False):
+    pass
+
+class FilterRule(TypedDict, total=False):
+    Name: str
+    Value: str
+
+class GetBucketLocationOutput(TypedDict, total=False):
+    LocationConstraint: str
+
+class GetBucketLocationRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    ExpectedBucketOwner: str
+
+class GetBucketNotificationConfigurationRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    ExpectedBucketOwner: str
+
+class GetObjectAttributesOutput(TypedDict, total=False):
+    DeleteMarker: bool
+    LastModified: int
+    VersionId: str
+    RequestCharged: str
+    ETag: str
+    Checksum: Checksum
+    ObjectParts: GetObjectAttributesParts
+    StorageClass: str
+    ObjectSize: int
+
+class GetObjectAttributesParts(TypedDict, total=False):
+    TotalPartsCount: int
+    PartNumberMarker: int
+    NextPartNumberMarker: int
+    MaxParts: int
+    IsTruncated: bool
+    Parts: list[ObjectPart]
+
+class GetObjectAttributesRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    Key: Required[str]
+    VersionId: str
+    MaxParts: int
+    PartNumberMarker: int
+    SSECustomerAlgorithm: str
+    SSECustomerKey: str
+    SSECustomerKeyMD5: str
+    RequestPayer: str
+    ExpectedBucketOwner: str
+    ObjectAttributes: Required[list[str]]
+
+class GetObjectOutput(TypedDict, total=False):
+    Body: bytes | AsyncIterator[bytes]
+    DeleteMarker: bool
+    AcceptRanges: str
+    Expiration: str
+    Restore: str
+    LastModified: int
+    ContentLength: int
+    ETag: str
+    ChecksumCRC32: str
+    ChecksumCRC32C: str
+    ChecksumCRC64NVME: str
+    ChecksumSHA1: str
+    ChecksumSHA256: str
+    ChecksumSHA512: str
+    ChecksumMD5: str
+    ChecksumXXHASH64: str
+    ChecksumXXHASH3: str
+    ChecksumXXHASH128: str
+    ChecksumType: str
+    MissingMeta: int
+    VersionId: str
+    CacheControl: str
+    ContentDisposition: str
+    ContentEncoding: str
+    ContentLanguage: str
+    ContentRange: str
+    ContentType: str
+    Expires: int
+    WebsiteRedirectLocation: str
+    ServerSideEncryption: str
+    Metadata: dict[str, str]
+    SSECustomerAlgorithm: str
+    SSECustomerKeyMD5: str
+    SSEKMSKeyId: str
+    BucketKeyEnabled: bool
+    StorageClass: str
+    RequestCharged: str
+    ReplicationStatus: str
+    PartsCount: int
+    TagCount: int
+    ObjectLockMode: str
+    ObjectLockRetainUntilDate: int
+    ObjectLockLegalHoldStatus: str
+    ObjectLockEventHold: str
+    ObjectLockEventHoldDurationDays: int
+    ObjectLockEventHoldDurationYears: int
+
+class GetObjectRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    IfMatch: str
+    IfModifiedSince: int
+    IfNoneMatch: str
+    IfUnmodifiedSince: int
+    Key: Required[str]
+    Range: str
+    ResponseCacheControl: str
+    ResponseContentDisposition: str
+    ResponseContentEncoding: str
+    ResponseContentLanguage: str
+    ResponseContentType: str
+    ResponseExpires: int
+    VersionId: str
+    SSECustomerAlgorithm: str
+    SSECustomerKey: str
+    SSECustomerKeyMD5: str
+    RequestPayer: str
+    PartNumber: int
+    ExpectedBucketOwner: str
+    ChecksumMode: str
+
+class HeadBucketOutput(TypedDict, total=False):
+    BucketArn: str
+    BucketLocationType: str
+    BucketLocationName: str
+    BucketRegion: str
+    AccessPointAlias: bool
+
+class HeadBucketRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    ExpectedBucketOwner: str
+
+class HeadObjectOutput(TypedDict, total=False):
+    DeleteMarker: bool
+    AcceptRanges: str
+    Expiration: str
+    Restore: str
+    ArchiveStatus: str
+    LastModified: int
+    ContentLength: int
+    ChecksumCRC32: str
+    ChecksumCRC32C: str
+    ChecksumCRC64NVME: str
+    ChecksumSHA1: str
+    ChecksumSHA256: str
+    ChecksumSHA512: str
+    ChecksumMD5: str
+    ChecksumXXHASH64: str
+    ChecksumXXHASH3: str
+    ChecksumXXHASH128: str
+    ChecksumType: str
+    ETag: str
+    MissingMeta: int
+    VersionId: str
+    CacheControl: str
+    ContentDisposition: str
+    ContentEncoding: str
+    ContentLanguage: str
+    ContentType: str
+    ContentRange: str
+    Expires: int
+    WebsiteRedirectLocation: str
+    ServerSideEncryption: str
+    Metadata: dict[str, str]
+    SSECustomerAlgorithm: str
+    SSECustomerKeyMD5: str
+    SSEKMSKeyId: str
+    BucketKeyEnabled: bool
+    StorageClass: str
+    RequestCharged: str
+    ReplicationStatus: str
+    PartsCount: int
+    TagCount: int
+    ObjectLockMode: str
+    ObjectLockRetainUntilDate: int
+    ObjectLockLegalHoldStatus: str
+    ObjectLockEventHold: str
+    ObjectLockEventHoldDurationDays: int
+    ObjectLockEventHoldDurationYears: int
+
+class HeadObjectRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    IfMatch: str
+    IfModifiedSince: int
+    IfNoneMatch: str
+    IfUnmodifiedSince: int
+    Key: Required[str]
+    Range: str
+    ResponseCacheControl: str
+    ResponseContentDisposition: str
+    ResponseContentEncoding: str
+    ResponseContentLanguage: str
+    ResponseContentType: str
+    ResponseExpires: int
+    VersionId: str
+    SSECustomerAlgorithm: str
+    SSECustomerKey: str
+    SSECustomerKeyMD5: str
+    RequestPayer: str
+    PartNumber: int
+    ExpectedBucketOwner: str
+    ChecksumMode: str
+
+class Initiator(TypedDict, total=False):
+    ID: str
+    DisplayName: str
+
+class LambdaFunctionConfiguration(TypedDict, total=False):
+    Id: str
+    LambdaFunctionArn: Required[str]
+    Events: Required[list[str]]
+    Filter: NotificationConfigurationFilter
+
+class ListBucketsOutput(TypedDict, total=False):
+    Buckets: list[Bucket]
+    Owner: Owner
+    ContinuationToken: str
+    Prefix: str
+
+class ListBucketsRequest(TypedDict, total=False):
+    MaxBuckets: int
+    ContinuationToken: str
+    Prefix: str
+    BucketRegion: str
+
+class ListMultipartUploadsOutput(TypedDict, total=False):
+    Bucket: str
+    KeyMarker: str
+    UploadIdMarker: str
+    NextKeyMarker: str
+    Prefix: str
+    Delimiter: str
+    NextUploadIdMarker: str
+    MaxUploads: int
+    IsTruncated: bool
+    Uploads: list[MultipartUpload]
+    CommonPrefixes: list[CommonPrefix]
+    EncodingType: str
+    RequestCharged: str
+
+class ListMultipartUploadsRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    Delimiter: str
+    EncodingType: str
+    KeyMarker: str
+    MaxUploads: int
+    Prefix: str
+    UploadIdMarker: str
+    ExpectedBucketOwner: str
+    RequestPayer: str
+
+class ListObjectsOutput(TypedDict, total=False):
+    IsTruncated: bool
+    Marker: str
+    NextMarker: str
+    Contents: list[Object]
+    Name: str
+    Prefix: str
+    Delimiter: str
+    MaxKeys: int
+    CommonPrefixes: list[CommonPrefix]
+    EncodingType: str
+    RequestCharged: str
+
+class ListObjectsRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    Delimiter: str
+    EncodingType: str
+    Marker: str
+    MaxKeys: int
+    Prefix: str
+    RequestPayer: str
+    ExpectedBucketOwner: str
+    OptionalObjectAttributes: list[str]
+
+class ListObjectsV2Output(TypedDict, total=False):
+    IsTruncated: bool
+    Contents: list[Object]
+    Name: str
+    Prefix: str
+    Delimiter: str
+    MaxKeys: int
+    CommonPrefixes: list[CommonPrefix]
+    EncodingType: str
+    KeyCount: int
+    ContinuationToken: str
+    NextContinuationToken: str
+    StartAfter: str
+    RequestCharged: str
+
+class ListObjectsV2Request(TypedDict, total=False):
+    Bucket: Required[str]
+    Delimiter: str
+    EncodingType: str
+    MaxKeys: int
+    Prefix: str
+    ContinuationToken: str
+    FetchOwner: bool
+    StartAfter: str
+    RequestPayer: str
+    ExpectedBucketOwner: str
+    OptionalObjectAttributes: list[str]
+
+class ListPartsOutput(TypedDict, total=False):
+    AbortDate: int
+    AbortRuleId: str
+    Bucket: str
+    Key: str
+    UploadId: str
+    PartNumberMarker: int
+    NextPartNumberMarker: int
+    MaxParts: int
+    IsTruncated: bool
+    Parts: list[Part]
+    Initiator: Initiator
+    Owner: Owner
+    StorageClass: str
+    RequestCharged: str
+    ChecksumAlgorithm: str
+    ChecksumType: str
+    VersionId: str
+
+class ListPartsRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    Key: Required[str]
+    MaxParts: int
+    PartNumberMarker: int
+    UploadId: Required[str]
+    RequestPayer: str
+    ExpectedBucketOwner: str
+    SSECustomerAlgorithm: str
+    SSECustomerKey: str
+    SSECustomerKeyMD5: str
+
+class LocationInfo(TypedDict, total=False):
+    Type: str
+    Name: str
+
+class MultipartUpload(TypedDict, total=False):
+    UploadId: str
+    Key: str
+    Initiated: int
+    StorageClass: str
+    Owner: Owner
+    Initiator: Initiator
+    ChecksumAlgorithm: str
+    ChecksumType: str
+    VersionId: str
+
+class NotificationConfiguration(TypedDict, total=False):
+    TopicConfigurations: list[TopicConfiguration]
+    QueueConfigurations: list[QueueConfiguration]
+    LambdaFunctionConfigurations: list[LambdaFunctionConfiguration]
+    EventBridgeConfiguration: EventBridgeConfiguration
+
+class NotificationConfigurationFilter(TypedDict, total=False):
+    Key: S3KeyFilter
+
+class Object(TypedDict, total=False):
+    Key: str
+    LastModified: int
+    ETag: str
+    ChecksumAlgorithm: list[str]
+    ChecksumType: str
+    Size: int
+    StorageClass: str
+    Owner: Owner
+    RestoreStatus: RestoreStatus
+
+class ObjectIdentifier(TypedDict, total=False):
+    Key: Required[str]
+    VersionId: str
+    ETag: str
+    LastModifiedTime: int
+    Size: int
+
+class ObjectPart(TypedDict, total=False):
+    PartNumber: int
+    Size: int
+    ChecksumCRC32: str
+    ChecksumCRC32C: str
+    ChecksumCRC64NVME: str
+    ChecksumSHA1: str
+    ChecksumSHA256: str
+    ChecksumSHA512: str
+    ChecksumMD5: str
+    ChecksumXXHASH64: str
+    ChecksumXXHASH3: str
+    ChecksumXXHASH128: str
+
+class Owner(TypedDict, total=False):
+    DisplayName: str
+    ID: str
+
+class Part(TypedDict, total=False):
+    PartNumber: int
+    LastModified: int
+    ETag: str
+    Size: int
+    ChecksumCRC32: str
+    ChecksumCRC32C: str
+    ChecksumCRC64NVME: str
+    ChecksumSHA1: str
+    ChecksumSHA256: str
+    ChecksumSHA512: str
+    ChecksumMD5: str
+    ChecksumXXHASH64: str
+    ChecksumXXHASH3: str
+    ChecksumXXHASH128: str
+
+class PutBucketNotificationConfigurationRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    NotificationConfiguration: Required[NotificationConfiguration]
+    ExpectedBucketOwner: str
+    SkipDestinationValidation: bool
+
+class PutObjectOutput(TypedDict, total=False):
+    Expiration: str
+    ETag: str
+    ChecksumCRC32: str
+    ChecksumCRC32C: str
+    ChecksumCRC64NVME: str
+    ChecksumSHA1: str
+    ChecksumSHA256: str
+    ChecksumSHA512: str
+    ChecksumMD5: str
+    ChecksumXXHASH64: str
+    ChecksumXXHASH3: str
+    ChecksumXXHASH128: str
+    ChecksumType: str
+    ServerSideEncryption: str
+    VersionId: str
+    SSECustomerAlgorithm: str
+    SSECustomerKeyMD5: str
+    SSEKMSKeyId: str
+    SSEKMSEncryptionContext: str
+    BucketKeyEnabled: bool
+    Size: int
+    RequestCharged: str
+
+class PutObjectRequest(TypedDict, total=False):
+    ACL: str
+    Body: bytes | BodyStream
+    Bucket: Required[str]
+    CacheControl: str
+    ContentDisposition: str
+    ContentEncoding: str
+    ContentLanguage: str
+    ContentLength: int
+    ContentMD5: str
+    ContentType: str
+    ChecksumAlgorithm: str
+    ChecksumCRC32: str
+    ChecksumCRC32C: str
+    ChecksumCRC64NVME: str
+    ChecksumSHA1: str
+    ChecksumSHA256: str
+    ChecksumSHA512: str
+    ChecksumMD5: str
+    ChecksumXXHASH64: str
+    ChecksumXXHASH3: str
+    ChecksumXXHASH128: str
+    Expires: int
+    IfMatch: str
+    IfNoneMatch: str
+    GrantFullControl: str
+    GrantRead: str
+    GrantReadACP: str
+    GrantWriteACP: str
+    Key: Required[str]
+    WriteOffsetBytes: int
+    Metadata: dict[str, str]
+    ServerSideEncryption: str
+    StorageClass: str
+    WebsiteRedirectLocation: str
+    SSECustomerAlgorithm: str
+    SSECustomerKey: str
+    SSECustomerKeyMD5: str
+    SSEKMSKeyId: str
+    SSEKMSEncryptionContext: str
+    BucketKeyEnabled: bool
+    RequestPayer: str
+    Tagging: str
+    ObjectLockMode: str
+    ObjectLockRetainUntilDate: int
+    ObjectLockLegalHoldStatus: str
+    ObjectLockEventHold: str
+    ObjectLockEventHoldDurationDays: int
+    ObjectLockEventHoldDurationYears: int
+    ExpectedBucketOwner: str
+
+class QueueConfiguration(TypedDict, total=False):
+    Id: str
+    QueueArn: Required[str]
+    Events: Required[list[str]]
+    Filter: NotificationConfigurationFilter
+
+class RestoreStatus(TypedDict, total=False):
+    IsRestoreInProgress: bool
+    RestoreExpiryDate: int
+
+class S3KeyFilter(TypedDict, total=False):
+    FilterRules: list[FilterRule]
+
+class Tag(TypedDict, total=False):
+    Key: Required[str]
+    Value: Required[str]
+
+class TopicConfiguration(TypedDict, total=False):
+    Id: str
+    TopicArn: Required[str]
+    Events: Required[list[str]]
+    Filter: NotificationConfigurationFilter
+
+class UploadPartCopyOutput(TypedDict, total=False):
+    CopySourceVersionId: str
+    CopyPartResult: CopyPartResult
+    ServerSideEncryption: str
+    SSECustomerAlgorithm: str
+    SSECustomerKeyMD5: str
+    SSEKMSKeyId: str
+    BucketKeyEnabled: bool
+    RequestCharged: str
+    VersionId: str
+
+class UploadPartCopyRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    CopySource: Required[str]
+    CopySourceIfMatch: str
+    CopySourceIfModifiedSince: int
+    CopySourceIfNoneMatch: str
+    CopySourceIfUnmodifiedSince: int
+    CopySourceRange: str
+    Key: Required[str]
+    PartNumber: Required[int]
+    UploadId: Required[str]
+    SSECustomerAlgorithm: str
+    SSECustomerKey: str
+    SSECustomerKeyMD5: str
+    CopySourceSSECustomerAlgorithm: str
+    CopySourceSSECustomerKey: str
+    CopySourceSSECustomerKeyMD5: str
+    RequestPayer: str
+    ExpectedBucketOwner: str
+    ExpectedSourceBucketOwner: str
+
+class UploadPartOutput(TypedDict, total=False):
+    ServerSideEncryption: str
+    ETag: str
+    ChecksumCRC32: str
+    ChecksumCRC32C: str
+    ChecksumCRC64NVME: str
+    ChecksumSHA1: str
+    ChecksumSHA256: str
+    ChecksumSHA512: str
+    ChecksumMD5: str
+    ChecksumXXHASH64: str
+    ChecksumXXHASH3: str
+    ChecksumXXHASH128: str
+    SSECustomerAlgorithm: str
+    SSECustomerKeyMD5: str
+    SSEKMSKeyId: str
+    BucketKeyEnabled: bool
+    RequestCharged: str
+    VersionId: str
+
+class UploadPartRequest(TypedDict, total=False):
+    Body: bytes | BodyStream
+    Bucket: Required[str]
+    ContentLength: int
+    ContentMD5: str
+    ChecksumAlgorithm: str
+    ChecksumCRC32: str
+    ChecksumCRC32C: str
+    ChecksumCRC64NVME: str
+    ChecksumSHA1: str
+    ChecksumSHA256: str
+    ChecksumSHA512: str
+    ChecksumMD5: str
+    ChecksumXXHASH64: str
+    ChecksumXXHASH3: str
+    ChecksumXXHASH128: str
+    Key: Required[str]
+    PartNumber: Required[int]
+    UploadId: Required[str]
+    SSECustomerAlgorithm: str
+    SSECustomerKey: str
+    SSECustomerKeyMD5: str
+    RequestPayer: str
+    ExpectedBucketOwner: str

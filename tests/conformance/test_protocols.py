@@ -1,0 +1,303 @@
+"""Every operation of six services against botocore: what its client sends we read, and back.
+
+botocore is the peer of our codecs: its serializers send to us, its parsers read from us. Values
+are random but valid by the model, drawn from a seed that is the operation's name, so that a
+failure repeats. Our values have ints of milliseconds where botocore has datetimes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import string
+from base64 import b64encode
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any
+from urllib.parse import urlsplit
+
+import botocore.awsrequest
+import botocore.model
+import botocore.parsers
+import botocore.serialize
+import pytest
+from botocore.loaders import Loader
+
+from fogbank.base.errors import NotBuilt, ServiceError
+from fogbank.wire.compile import ServiceCodec
+from fogbank.wire.http import HttpReply, HttpRequest
+from fogbank.wire.integrity import document_check_of
+from fogbank.wire.model import OperationModel, Ref, ServiceModel, load
+from fogbank.wire.route import Router
+
+SERVICES = ("s3", "dynamodb", "lambda", "logs", "iam", "sts")
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+DEPTH_MAX = 5
+_WIDE = string.ascii_letters + string.digits + " -_./:&<>\"'éß漢😀"
+_NARROW = string.ascii_letters + string.digits + "-_"
+
+
+@cache
+def unconstrained(service: str) -> ServiceCodec:
+    """Return a codec that checks types and leaves constraints alone."""
+    model: ServiceModel = load.__wrapped__(service)
+    model.settings = replace(model.settings, constraints=(), required_texts={})
+    return ServiceCodec(model)
+
+
+@cache
+def peer_model(service: str) -> botocore.model.ServiceModel:
+    return botocore.model.ServiceModel(Loader().load_service_model(service, "service-2"), service)
+
+
+def operations() -> list[tuple[str, str]]:
+    """Return every operation of the services as (service, name)."""
+    return [(service, name) for service in SERVICES for name in load(service).operations]
+
+
+class Draw:
+    """Draws valid values of a model's shapes."""
+
+    def __init__(self, operation: OperationModel, salt: str = "") -> None:
+        self._random = random.Random(f"{operation.service.name}:{operation.name}:{salt}")
+
+    def members(self, members: dict[str, Ref], required: tuple[str, ...]) -> dict[str, Any]:
+        out: dict[str, Any] = {}
+        for name, ref in members.items():
+            if ref.shape.is_event_stream:
+                continue
+            if name in required or self._random.random() < 0.7:
+                out[name] = self.value(ref, 0)
+        return out
+
+    def value(self, ref: Ref, depth: int) -> Any:
+        shape = ref.shape
+        if shape.type == "structure":
+            return self._structure(ref, depth)
+        if shape.type == "list":
+            return [self.value(shape.member, depth + 1) for _ in range(self._random.randint(1, 3))]
+        if shape.type == "map":
+            return self._map(ref, depth)
+        return self._scalar(ref)
+
+    def _structure(self, ref: Ref, depth: int) -> dict[str, Any]:
+        shape = ref.shape
+        wanted = list(shape.members)
+        if shape.recursive or depth >= DEPTH_MAX:
+            flat = [n for n in wanted if not shape.members[n].shape.parts]
+            wanted = flat if depth >= DEPTH_MAX and flat else wanted
+            wanted = self._random.sample(wanted, min(1, len(wanted)))
+        chosen = [n for n in wanted if self._random.random() < 0.6 or n in shape.required]
+        chosen += [n for n in shape.required if n not in chosen]
+        if not chosen and wanted:
+            chosen = wanted[:1]
+        return {name: self.value(shape.members[name], depth + 1) for name in chosen}
+
+    def _map(self, ref: Ref, depth: int) -> dict[str, Any]:
+        shape = ref.shape
+        if ref.location == "headers":
+            return {self._text(_NARROW).lower(): self._text(_NARROW) for _ in range(2)}
+        enum = shape.key.shape.enum
+        keys = [enum[0]] if enum else [self._text(_WIDE) for _ in range(self._random.randint(1, 2))]
+        return {key: self.value(shape.value, depth + 1) for key in keys}
+
+    def _text(self, letters: str) -> str:
+        inner = "".join(self._random.choices(letters, k=self._random.randint(0, 12)))
+        return f"a{inner}z"
+
+    def _scalar(self, ref: Ref) -> Any:
+        shape, draw = ref.shape, self._random
+        if shape.type == "string":
+            plain = ref.location in {"header", "headers"} or ref.xml_attribute
+            return (
+                draw.choice(shape.enum) if shape.enum else self._text(_NARROW if plain else _WIDE)
+            )
+        if shape.type == "timestamp":
+            whole = ref.location == "header" or ref.timestamp_format == "rfc822"
+            seconds = draw.randint(0, 4_000_000_000)
+            return seconds * 1000 + (0 if whole else draw.randint(0, 999))
+        return {
+            "integer": lambda: draw.randint(0, 2**31 - 1),
+            "long": lambda: draw.randint(-(2**53), 2**53),
+            "boolean": lambda: draw.random() < 0.5,
+            "float": lambda: draw.randint(-1000, 1000) / 8,
+            "double": lambda: draw.randint(-1000, 1000) / 8,
+            "blob": lambda: draw.randbytes(draw.randint(1, 12)),
+        }[shape.type]()
+
+
+def for_botocore(ref: Ref, value: Any) -> Any:
+    """Return a value as botocore has it: datetimes for milliseconds."""
+    shape = ref.shape
+    if shape.type == "timestamp":
+        return EPOCH + timedelta(milliseconds=value)
+    if shape.type == "structure":
+        return {name: for_botocore(shape.members[name], item) for name, item in value.items()}
+    if shape.type == "list":
+        return [for_botocore(shape.member, item) for item in value]
+    if shape.type == "map":
+        return {key: for_botocore(shape.value, item) for key, item in value.items()}
+    return value
+
+
+def sent(service: str, operation: str, value: dict[str, Any]) -> HttpRequest:
+    """Return the request that botocore sends."""
+    model = peer_model(service)
+    serializer = botocore.serialize.create_serializer(
+        load(service).protocol, include_validation=False
+    )
+    peer = model.operation_model(operation)
+    raw = serializer.serialize_to_request(value, peer)
+    botocore.awsrequest.prepare_request_dict(raw, "http://localhost:4566")
+    prepared = botocore.awsrequest.create_request_object(raw).prepare()
+    url = urlsplit(prepared.url)
+    headers = {
+        name.lower(): text if isinstance(text, str) else text.decode("utf-8")
+        for name, text in prepared.headers.items()
+    }
+    body = prepared.body or b""
+    if isinstance(body, str):
+        body = body.encode()
+    if hasattr(body, "read"):
+        body = body.read()
+    return HttpRequest(prepared.method, url.path, url.query, headers, bytes(body))
+
+
+def read(service: str, reply: HttpReply, shape: Any) -> dict[str, Any]:
+    """Return what botocore's parser reads from a reply."""
+    parser = botocore.parsers.create_parser(load(service).protocol)
+    headers = botocore.awsrequest.HeadersDict(dict(reply.headers))
+    response = {
+        "status_code": reply.status,
+        "headers": headers,
+        "body": reply.body,
+        "context": {"operation_name": "X"},
+    }
+    return parser.parse(response, shape)
+
+
+def pruned(value: Any) -> Any:
+    """Return a value without empty members: forms and headers cannot tell them from absent."""
+    if isinstance(value, dict):
+        inner = {key: pruned(item) for key, item in value.items()}
+        return {key: item for key, item in inner.items() if item not in ({}, [], None)}
+    return [pruned(item) for item in value] if isinstance(value, list) else value
+
+
+EVERY = operations()
+
+
+@cache
+def router() -> Router:
+    return Router(SERVICES)
+
+
+def _meant(service: str, name: str) -> str:
+    """Return the operation that a request means: a deprecated one may share its route."""
+    return {
+        "GetBucketLifecycle": "GetBucketLifecycleConfiguration",
+        "PutBucketLifecycle": "PutBucketLifecycleConfiguration",
+        "GetBucketNotification": "GetBucketNotificationConfiguration",
+        "PutBucketNotification": "PutBucketNotificationConfiguration",
+        "ListDirectoryBuckets": "ListBuckets",
+    }.get(name, name)
+
+
+def _drawn(service: str, name: str) -> dict[str, Any]:
+    operation = load(service).operations[name]
+    if operation.input is None:
+        return {}
+    drawn = Draw(operation).members(dict(operation.input.members), operation.required)
+    if service == "s3":
+        # What tells S3's operations apart must not be drawn for the one that lacks it.
+        for member in ("PartNumber", "UploadId", "CopySource"):
+            if member not in operation.required:
+                drawn.pop(member, None)
+    return drawn
+
+
+def _vouch_for(request: HttpRequest, operation: OperationModel, value: dict[str, Any]) -> None:
+    """Send the true Content-MD5 of a document, as botocore does in a step after serializing."""
+    assert operation.input is not None
+    text = b64encode(hashlib.md5(request.body).digest()).decode()
+    request.headers["content-md5"] = text
+    if "ContentMD5" in operation.input.members:
+        value["ContentMD5"] = text
+
+
+@pytest.mark.parametrize(("service", "name"), EVERY)
+def test_what_botocore_sends_is_routed_and_read_as_it_was_meant(service: str, name: str) -> None:
+    operation = load(service).operations[name]
+    value = _drawn(service, name)
+    theirs = for_botocore(operation.input_ref, value) if operation.input_ref else {}
+    request = sent(service, name, theirs)
+    route = router().resolve(request, load(service).signing_name)
+    assert (route.service, route.operation) == (service, _meant(service, name))
+    if route.operation != name:
+        return
+    if service == "s3" and document_check_of(operation) is not None:
+        _vouch_for(request, operation, value)
+    got = unconstrained(service).decode(name, request, route.path_params)
+    if operation.streaming_input and not got[operation.streaming_input]:
+        del got[operation.streaming_input]
+    got.pop("ContentLength", None)  # HTTP's own: the client set it to the length of the body
+    value.pop("ContentLength", None)
+    assert pruned(got) == pruned(value)
+
+
+@pytest.mark.parametrize(("service", "name"), EVERY)
+def test_what_we_answer_is_read_by_botocore_as_it_was_meant(service: str, name: str) -> None:
+    operation = load(service).operations[name]
+    if operation.output is None:
+        reply = unconstrained(service).encode(name, {}, "request-1")
+        assert reply.status == operation.http_status
+        return
+    drawn = Draw(operation, "output").members(dict(operation.output.members), ())
+    if operation.event_stream_output:
+        with pytest.raises(NotBuilt):
+            unconstrained(service).encode(name, drawn, "request-1")
+        return
+    if operation.http_status == 204:
+        drawn = {n: v for n, v in drawn.items() if operation.output.members[n].location}
+    for member, ref in operation.output.members.items():
+        if ref.location == "statusCode" and member in drawn:
+            drawn[member] = 200
+    drawn.pop("ContentLength", None)
+    raw = operation.output.payload
+    if isinstance(drawn.get(raw), bytes):
+        drawn[raw] = b"text"  # botocore's parser takes a payload that it does not stream for text
+    if name == "GetBucketLocation":
+        return  # botocore reads its text in a handler of the client, not in the parser
+    reply = unconstrained(service).encode(name, drawn, "request-1")
+    shape = peer_model(service).operation_model(name).output_shape
+    got = read(service, reply, shape)
+    got.pop("ResponseMetadata")
+    if isinstance(got.get(raw), str):
+        got[raw] = got[raw].encode() if raw in drawn and drawn[raw] == b"text" else got[raw]
+    if not reply.body:
+        got.pop(raw, None)
+    assert pruned(got) == pruned(for_botocore(operation.output_ref, drawn))
+
+
+@pytest.mark.parametrize(("service", "name"), EVERY)
+def test_every_declared_error_is_read_by_botocore_with_its_members(service: str, name: str) -> None:
+    operation = load(service).operations[name]
+    for ref in operation.raw.get("errors", ()):
+        shape = load(service).shape(ref["shape"])
+        drawn = Draw(operation, shape.name).members(dict(shape.members), ())
+        drawn = {n: v for n, v in drawn.items() if n.lower() not in {"message", "type", "code"}}
+        code = shape.raw.get("error", {}).get("code", shape.name)
+        error = type(code, (ServiceError,), {"code": code})("It was wrong", **drawn)
+        reply = unconstrained(service).encode_error(name, error, "request-1")
+        assert reply.status >= 400
+        if operation.http_method == "HEAD":
+            assert reply.body == b""
+            continue
+        peer = peer_model(service)
+        got = read(service, reply, peer.operation_model(name).output_shape)
+        assert got["Error"]["Code"] == code
+        assert got["Error"]["Message"] == "It was wrong"
+        members = read(service, reply, peer.shape_for(shape.name))
+        ours = for_botocore(type("Use", (), {"shape": shape})(), drawn)
+        assert {n: members.get(n) for n in pruned(ours)} == pruned(ours)

@@ -1,0 +1,72 @@
+"""The XML reader: plain documents are read, dangerous ones are refused."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fogbank.wire.checksums import digest_of, text_of
+from fogbank.wire.compile import codec_of
+from fogbank.wire.errors import MalformedXML
+from fogbank.wire.http import HttpRequest
+from fogbank.wire.xml import BYTES_MAX, ELEMENTS_MAX, local, parse
+
+
+def test_a_plain_document_is_read() -> None:
+    root = parse(
+        b'<a:Grant xmlns:a="x"><a:Grantee xsi:type="Group" xmlns:xsi="y">t &amp; u</a:Grantee>'
+        b"</a:Grant>"
+    )
+    assert local(root.tag) == "Grant"
+    (child,) = root
+    assert (local(child.tag), child.text) == ("Grantee", "t & u")
+    assert {local(name): text for name, text in child.attrib.items()} == {"type": "Group"}
+
+
+def test_a_deep_document_breaks_neither_the_reader_nor_the_walk() -> None:
+    deep = b"<Delete>" + b"<Object>" * 20_000 + b"</Object>" * 20_000 + b"</Delete>"
+    assert local(parse(deep).tag) == "Delete"
+    md5 = text_of(digest_of("MD5", deep))
+    request = HttpRequest("POST", "/b", "delete", {"content-md5": md5}, deep)
+    with pytest.raises(MalformedXML):
+        codec_of("s3").decode("DeleteObjects", request, {"Bucket": "b"})
+
+
+BOMB = b'<!DOCTYPE a [<!ENTITY b "bbb"><!ENTITY c "&b;&b;">]><a>&c;</a>'
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"text",
+        b"<a>",
+        b"<a></b>",
+        b"<a/><b/>",
+        b"<a>&unknown;</a>",
+        b"<a>\x00</a>",
+        b"\xff\xfe<a/>",
+        BOMB,
+        b'<!DOCTYPE a SYSTEM "file:///etc/passwd"><a/>',
+        b"<a>" + b"<b/>" * (2 * ELEMENTS_MAX) + b"</a>",
+        b"<a>" + bytes(BYTES_MAX) + b"</a>",
+        "<!DOCTYPE a><a/>".encode("utf-16"),
+        "<!DOCTYPE a><a/>".encode("utf-16-be"),
+        "<!DOCTYPE a><a/>".encode("utf-32"),
+        b'<?xml version="1.0" encoding="utf-7"?><a b=""',
+    ],
+)
+def test_a_bad_or_dangerous_document_is_malformed(body: bytes) -> None:
+    with pytest.raises(MalformedXML):
+        parse(body)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=80))
+def test_no_bytes_break_the_reader(data: bytes) -> None:
+    for body in (data, b"<a>" + data + b"</a>"):
+        with contextlib.suppress(MalformedXML):
+            parse(body)
