@@ -42,9 +42,7 @@ class Blobs(Protocol):
         """Store under a fresh name the bytes of other blobs in order; durable on return."""
         ...
 
-    def read(
-        self, ref: BlobRef, begin: int = 0, end: int | None = None
-    ) -> AsyncIterator[bytes]:
+    def read(self, ref: BlobRef, begin: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         """Yield the bytes of the half-open range; every frame is verified before it leaves.
 
         Raises:

@@ -77,20 +77,16 @@ class Stamp(NamedTuple):
 
     incarnation: int
     version: int
-    index: int
+    index: int  # pyright: ignore[reportIncompatibleMethodOverride] (no one searches a stamp)
 
     def pack(self) -> bytes:
         """Return the 12 bytes that order as the stamp does."""
-        return (
-            self.incarnation.to_bytes(2) + self.version.to_bytes(8) + self.index.to_bytes(2)
-        )
+        return self.incarnation.to_bytes(2) + self.version.to_bytes(8) + self.index.to_bytes(2)
 
     @classmethod
     def unpack(cls, raw: bytes) -> Stamp:
         """Return the stamp whose 12 bytes these are."""
-        return cls(
-            int.from_bytes(raw[:2]), int.from_bytes(raw[2:10]), int.from_bytes(raw[10:12])
-        )
+        return cls(int.from_bytes(raw[:2]), int.from_bytes(raw[2:10]), int.from_bytes(raw[10:12]))
 
 
 STAMP_BYTES = 12

@@ -29,6 +29,8 @@ SETTINGS: Final = 0x05
 BLOB_WATERMARKS: Final = 0x06
 TOKENS: Final = 0x07
 AUDIT: Final = 0x08
+DEAD_LETTERS: Final = 0x09
+OUTBOX_LATER: Final = 0x0A
 
 PARTITIONS: Final = 16
 """System subspaces are split by domain hash, so that each part has one reader."""

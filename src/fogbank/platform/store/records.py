@@ -8,7 +8,7 @@ so a value says what it is. A new version is a new class with ``PREVIOUS`` namin
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Generic, Self, TypeVar, cast
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import msgspec
 
@@ -123,4 +123,4 @@ class Table(Generic[R]):
 
     def decode(self, raw: bytes) -> R:
         """Return the record whose stored bytes these are."""
-        return cast("R", self._decode(raw))
+        return self._decode(raw)

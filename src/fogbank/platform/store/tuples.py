@@ -68,6 +68,8 @@ def unpack(raw: bytes) -> tuple[Element, ...]:
         mark = raw[at]
         at += 1
         if mark == _INT:
+            if at + 8 > len(raw):
+                raise ValueError("the key ends inside an integer")
             elements.append(int.from_bytes(raw[at : at + 8]) - _INT_BIAS)
             at += 8
         elif mark in (_BYTES, _TEXT):

@@ -1,0 +1,358 @@
+"""The embedded blob store: one file per blob, in folders by number.
+
+Rule: a blob is durable when ``write`` returns (its file synced, then its folder), it is never
+changed, and its number is never given twice. Numbers are reserved in blocks in a durable note, so a
+name costs no I/O; after a restart numbering goes on behind the last block. The note also keeps the
+low-water mark: below it every number is settled (its file is referenced or gone), so only the files
+above it can be orphans, and a sweep looks only there.
+
+All file calls run in a bounded pool of threads; a body is held at most two frames at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from concurrent.futures import Future as Job
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final, TypeVar
+
+from fogbank.base.errors import Full
+from fogbank.engines.embedded.files import find_note, sync_folder, write_note
+from fogbank.engines.embedded.frames import (
+    Reader,
+    Writer,
+    is_no_space,
+    path_of,
+    ref_of,
+    size_of_file,
+)
+from fogbank.platform.blobs.port import FRAME_BYTES, BlobRef
+
+T = TypeVar("T")
+
+THREADS_MAX: Final = 8
+WRITES_MAX: Final = 64
+"""Blobs written at the same time; further ones wait, and their senders with them."""
+CONCATS_MAX: Final = 2
+NUMBERS_BLOCK: Final = 4_096
+NOTE: Final = "numbers.note"
+_RESERVED: Final = "reserved"
+_LOW_WATER: Final = "low_water"
+
+
+class FolderSyncs:
+    """Syncs folders in groups: a sync that began after a change covers the change."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._ticket = 0
+        self._wanted: dict[Path, int] = {}
+        self._synced: dict[Path, int] = {}
+        self._running: set[Path] = set()
+
+    def sync(self, folder: Path) -> None:
+        """Return when the entries of the folder, as they are now, are durable."""
+        with self._changed:
+            self._ticket += 1
+            ticket = self._wanted[folder] = self._ticket
+            while folder in self._running:
+                self._changed.wait()
+                if self._synced.get(folder, 0) >= ticket:
+                    return
+            if self._synced.get(folder, 0) >= ticket:
+                return
+            self._running.add(folder)
+            covered = self._wanted.get(folder, ticket)
+        done = False
+        try:
+            sync_folder(folder)
+            done = True
+        finally:
+            with self._changed:
+                self._running.discard(folder)
+                if done:
+                    self._synced[folder] = max(covered, self._synced.get(folder, 0))
+                if self._synced.get(folder, 0) >= self._wanted.get(folder, 0):
+                    self._wanted.pop(folder, None)
+                self._changed.notify_all()
+
+
+class FileBlobs:
+    """The blobs of one data directory; made in a thread, because it reads the note."""
+
+    def __init__(self, root: Path, incarnation: int) -> None:
+        self._root = root
+        self._incarnation = incarnation
+        note = find_note(root / NOTE) or {_RESERVED: 0, _LOW_WATER: 0}
+        self._reserved = note[_RESERVED]
+        self._low_water = note[_LOW_WATER]
+        self._next = self._reserved + 1
+        self._first = self._next
+        self._note_lock = threading.Lock()
+        self._reserving = asyncio.Lock()
+        self._writes = asyncio.Semaphore(WRITES_MAX)
+        self._concats = asyncio.Semaphore(CONCATS_MAX)
+        self._syncs = FolderSyncs()
+        self._pool = ThreadPoolExecutor(THREADS_MAX, "fogbank-blobs")
+
+    async def _in_thread(self, function: Callable[..., T], *arguments: object) -> T:
+        """Run a function in the pool; it runs to its end even if the caller is cancelled."""
+        return await _done(self._pool.submit(function, *arguments))
+
+    # Names.
+
+    async def name(self) -> BlobRef:
+        """Return a name that no blob has had before."""
+        while self._next > self._reserved:
+            async with self._reserving:
+                if self._next > self._reserved:
+                    await self._in_thread(self._reserve)
+        number = self._next
+        self._next += 1
+        return BlobRef(self._incarnation, number)
+
+    def _reserve(self) -> None:
+        """Reserve the next block of numbers durably."""
+        with self._note_lock:
+            reserved = self._reserved + NUMBERS_BLOCK
+            self._write_note(reserved, self._low_water)
+            self._reserved = reserved
+
+    def _write_note(self, reserved: int, low_water: int) -> None:
+        """Replace the note."""
+        try:
+            write_note(self._root / NOTE, {_RESERVED: reserved, _LOW_WATER: low_water})
+        except OSError as error:
+            if is_no_space(error):
+                raise Full(f"there is no space to name a blob: {error}") from error
+            raise
+
+    def low_water(self) -> BlobRef:
+        """Return the name up to which every blob is settled."""
+        return BlobRef(self._incarnation, self._low_water)
+
+    def before_start(self) -> BlobRef:
+        """Return the last name that may have been given before this start."""
+        return BlobRef(self._incarnation, self._first - 1)
+
+    def newest(self) -> BlobRef:
+        """Return the last name that was given."""
+        return BlobRef(self._incarnation, self._next - 1)
+
+    async def raise_low_water(self, ref: BlobRef) -> None:
+        """Note durably that every blob up to this name is settled."""
+        assert ref.incarnation == self._incarnation
+        assert ref.number < self._next, "a number is settled after it was given"
+
+        def settle() -> None:
+            with self._note_lock:
+                if ref.number > self._low_water:
+                    self._write_note(self._reserved, ref.number)
+                    self._low_water = ref.number
+
+        await self._in_thread(settle)
+
+    # Writing.
+
+    async def write(self, ref: BlobRef, chunks: AsyncIterator[bytes]) -> int:
+        """Store the chunks under a fresh name; durable on return; return the size in bytes.
+
+        Raises:
+            Full: No space is left; nothing remains.
+        """
+        async with self._writes:
+            writer = Writer(self._root, ref)
+            try:
+                return await self._write_chunks(writer, chunks)
+            except BaseException as error:
+                await self._give_up(writer, error)
+                raise
+
+    async def _write_chunks(self, writer: Writer, chunks: AsyncIterator[bytes]) -> int:
+        """Feed a writer with whole frames, one behind the one that is being collected."""
+        parts: list[bytes] = []
+        have = 0
+        feeding: Job[None] | None = None
+        async for chunk in chunks:
+            parts.append(chunk)
+            have += len(chunk)
+            if have < FRAME_BYTES:
+                continue
+            if feeding is not None:
+                await _done(feeding)
+            feeding = self._pool.submit(writer.feed, b"".join(parts))
+            parts, have = [], 0
+        if feeding is not None:
+            await _done(feeding)
+        return await self._in_thread(self._finish, writer, b"".join(parts))
+
+    def _finish(self, writer: Writer, rest: bytes) -> int:
+        """Write the rest of a blob and make it durable."""
+        writer.feed(rest)
+        size = writer.finish()
+        self._syncs.sync(writer.path.parent)
+        return size
+
+    async def _give_up(self, writer: Writer, error: BaseException) -> None:
+        """Remove what was written; want of space becomes ``Full``."""
+        await self._in_thread(writer.abort)
+        if isinstance(error, OSError) and is_no_space(error):
+            raise Full(f"there is no space for a blob: {error}") from error
+
+    async def concat(self, ref: BlobRef, parts: list[BlobRef]) -> int:
+        """Store under a fresh name the bytes of other blobs in order; durable on return.
+
+        Raises:
+            Full: No space is left; nothing remains.
+            Corrupt: One of the parts is damaged.
+        """
+        async with self._concats:
+            writer = Writer(self._root, ref)
+            try:
+                return await self._in_thread(self._concat, writer, parts)
+            except BaseException as error:
+                await self._give_up(writer, error)
+                raise
+
+    def _concat(self, writer: Writer, parts: list[BlobRef]) -> int:
+        """Copy the bodies of parts behind each other."""
+        for part in parts:
+            with Reader(self._root, part) as reader:
+                writer.copy(reader)
+        return self._finish(writer, b"")
+
+    # Reading.
+
+    async def read(
+        self, ref: BlobRef, begin: int = 0, end: int | None = None
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield the bytes of the half-open range; every frame is verified before it leaves.
+
+        What is past the end of the blob is not there. One frame is read ahead.
+
+        Raises:
+            Corrupt: A frame is not what was written, or the blob is missing.
+        """
+        assert begin >= 0, "a range begins inside the blob"
+        opening = self._pool.submit(Reader, self._root, ref)
+        try:
+            reader = await _done(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(_close_opened)
+            raise
+        try:
+            stop = reader.size if end is None else min(end, reader.size)
+            if begin >= stop:
+                return
+            index, last = begin // FRAME_BYTES, (stop - 1) // FRAME_BYTES
+            ahead = self._pool.submit(reader.frame, index)
+            while index <= last:
+                frame = await _done(ahead)
+                if index < last:
+                    ahead = self._pool.submit(reader.frame, index + 1)
+                offset = index * FRAME_BYTES
+                if begin > offset or stop < offset + len(frame):
+                    frame = frame[max(begin - offset, 0) : stop - offset]
+                yield frame
+                index += 1
+        finally:
+            # Not waited for: the reader's lock has it wait for the frame that is read ahead.
+            self._close_soon(reader)
+
+    def _close_soon(self, reader: Reader) -> None:
+        """Close a reader in the pool; here, if the pool has ended."""
+        try:
+            self._pool.submit(reader.close)
+        except RuntimeError:
+            reader.close()
+
+    async def verify(self, ref: BlobRef) -> int:
+        """Read every frame and return the size; raise ``Corrupt`` if one is damaged."""
+
+        def verify() -> int:
+            with Reader(self._root, ref) as reader:
+                return reader.verify()
+
+        return await self._in_thread(verify)
+
+    # Removing and listing.
+
+    async def delete(self, ref: BlobRef) -> None:
+        """Remove the blob durably; it is no error if it is gone."""
+
+        def delete() -> None:
+            path = path_of(self._root, ref)
+            path.unlink(missing_ok=True)
+            if path.parent.is_dir():
+                self._syncs.sync(path.parent)
+
+        await self._in_thread(delete)
+
+    async def list(self, after: BlobRef | None, limit: int) -> list[tuple[BlobRef, int]]:
+        """Return names and sizes in order of name."""
+
+        def some() -> list[tuple[BlobRef, int]]:
+            out: list[tuple[BlobRef, int]] = []
+            for path, ref in blob_files(self._root, after):
+                if len(out) == limit:
+                    break
+                try:
+                    out.append((ref, size_of_file(path.stat().st_size)))
+                except FileNotFoundError:
+                    # Removed since its folder was read.
+                    continue
+            return out
+
+        return await self._in_thread(some)
+
+    async def close(self) -> None:
+        """Wait for what is being written or read and end the threads."""
+        await asyncio.to_thread(self._pool.shutdown)
+
+
+async def _done(job: Job[T]) -> T:
+    """Return the result of a job, which goes on if the caller is cancelled."""
+    return await asyncio.shield(asyncio.wrap_future(job))
+
+
+def _close_opened(opening: Job[Reader]) -> None:
+    """Close a reader that nobody waits for any more."""
+    if opening.exception() is None:
+        opening.result().close()
+
+
+def low_water_of(root: Path) -> int:
+    """Return the number up to which every blob is settled, from the note.
+
+    Raises:
+        Corrupt: The note is damaged.
+    """
+    return (find_note(root / NOTE) or {_LOW_WATER: 0})[_LOW_WATER]
+
+
+def blob_files(root: Path, after: BlobRef | None = None) -> Iterator[tuple[Path, BlobRef]]:
+    """Yield the files of blobs behind a name, in order of name."""
+    edge = None if after is None else path_of(root, after)
+    for incarnation in _entries(root, None if edge is None else edge.parents[2]):
+        if not incarnation.is_dir():
+            continue
+        for top in _entries(incarnation, None if edge is None else edge.parents[1]):
+            for folder in _entries(top, None if edge is None else edge.parents[0]):
+                for path in _entries(folder, edge):
+                    ref = ref_of(root, path)
+                    if ref is not None and (after is None or ref > after):
+                        yield path, ref
+
+
+def _entries(folder: Path, edge: Path | None) -> list[Path]:
+    """Return the entries of a folder from an edge on, in order; other folders' edges are none."""
+    try:
+        paths = sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    if edge is None or edge.parent != folder:
+        return paths
+    return [path for path in paths if path >= edge]

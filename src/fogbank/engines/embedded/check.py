@@ -1,0 +1,322 @@
+"""The offline check: whether every byte of a data directory is what was written.
+
+What is looked at: the notes; every segment of the log, its groups and what lies behind them; every
+page of the rows (by page sums, and by walking the tree without LMDB's own code); every row's seal
+and the digests that say whether one is missing; every frame of every blob, and whether rows and
+files of blobs agree.
+
+Rule: nothing is changed, and nothing that a crash may leave is called damage: a torn last group, a
+segment that was being made ready, a blob above the low-water mark without a row (the next start
+sweeps it). The rows are read in a process of their own, because LMDB may crash on a damaged file;
+a crash there is a finding.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final, cast
+
+import lmdb
+import msgspec
+
+from fogbank.base.errors import Corrupt
+from fogbank.engines.embedded import rows
+from fogbank.engines.embedded.blobs import NOTE as BLOBS_NOTE
+from fogbank.engines.embedded.blobs import blob_files, low_water_of
+from fogbank.engines.embedded.checkpoint import LOG, ROWS, merged
+from fogbank.engines.embedded.frames import Reader
+from fogbank.engines.embedded.recover import BLOBS, find_identity, read_log, take_locks
+from fogbank.engines.embedded.rows import State
+from fogbank.engines.embedded.segment import (
+    PAGE_BYTES,
+    RESERVE,
+    SPARE,
+    Writes,
+    find_group,
+    first_offset,
+    group_span,
+    is_readying,
+    numbered,
+    read_segment,
+    segment_path,
+    stray_pages,
+)
+from fogbank.platform.blobs import rows as blob_rows
+from fogbank.platform.blobs.port import BlobRef
+from fogbank.platform.store.seal import unseal
+
+FINDINGS_MAX: Final = 1_000
+"""After so many findings of one kind the rest is only counted."""
+
+
+class Report(msgspec.Struct):
+    """What a check found."""
+
+    damage: list[str] = msgspec.field(default_factory=list)
+    sweepable: list[str] = msgspec.field(default_factory=list)
+    """Files that nothing refers to and that the next start removes."""
+
+    def add(self, findings: Iterable[str]) -> None:
+        """Note damage, with a limit."""
+        more = 0
+        for count, finding in enumerate(findings):
+            if count < FINDINGS_MAX:
+                self.damage.append(finding)
+            else:
+                more += 1
+        if more:
+            self.damage.append(f"and {more} more like the last one")
+
+
+class RowsSeen(msgspec.Struct):
+    """What the walk over the rows found."""
+
+    damage: list[str] = msgspec.field(default_factory=list)
+    state: State | None = None
+    blob_entries: dict[bytes, bytes] = msgspec.field(default_factory=dict)
+    """The rows about blobs that the system subspaces hold."""
+
+
+def check(data_dir: Path) -> list[str]:
+    """Return what is damaged in a data directory that no server uses; nothing, if all is well.
+
+    Raises:
+        DirectoryInUse: A server uses it.
+    """
+    return examine(data_dir).damage
+
+
+def examine(data_dir: Path) -> Report:
+    """Return everything that a check can say about a data directory.
+
+    Raises:
+        DirectoryInUse: A server uses it.
+    """
+    report = Report()
+    if not data_dir.is_dir():
+        report.add([f"{data_dir} is no data directory"])
+        return report
+    store_lock, checkpointer_lock = take_locks(data_dir)
+    try:
+        if not _check_identity(data_dir, report):
+            return report
+        report.add(rows.sums_damage(data_dir / ROWS))
+        seen = _seen_rows(data_dir)
+        report.add(seen.damage)
+        laid = _check_log(data_dir, seen.state, report)
+        entries: Writes = {**seen.blob_entries}
+        entries.update((key, value) for key, value in laid.items() if _is_about_blobs(key))
+        _check_blobs(data_dir / BLOBS, entries, report)
+    finally:
+        checkpointer_lock.release()
+        store_lock.release()
+    return report
+
+
+def _check_identity(data_dir: Path, report: Report) -> bool:
+    """Check the store's note; return whether there is a store to look at."""
+    try:
+        identity = find_identity(data_dir)
+    except Corrupt as error:
+        report.add([str(error)])
+        return (data_dir / ROWS / rows.DATA).exists()
+    if identity is None:
+        report.add([f"{data_dir} holds no store"])
+    return identity is not None
+
+
+# The log.
+
+
+def _check_log(data_dir: Path, state: State | None, report: Report) -> Writes:
+    """Check every segment; return the writes that are not in the rows yet."""
+    folder = data_dir / LOG
+    waiting = [folder / name for name in (SPARE, RESERVE)]
+    known = [segment_path(folder, number) for number in numbered(folder)]
+    for path in sorted(folder.iterdir()):
+        if path in known:
+            report.add(_segment_damage(path, is_last=path == known[-1]))
+        elif path in waiting:
+            report.add(_waiting_damage(path))
+        elif not is_readying(path):
+            report.add([f"{path} does not belong to a log"])
+    if state is None:
+        return {}
+    try:
+        groups, _numbers = read_log(data_dir, state)
+        return merged(groups)
+    except (Corrupt, OSError) as error:
+        report.add([str(error)])
+        return {}
+
+
+def _waiting_damage(path: Path) -> list[str]:
+    """Return what is wrong with a segment that waits for its use."""
+    try:
+        data = read_segment(path)
+    except Corrupt as error:
+        return [str(error)]
+    stray = list(stray_pages(data, first_offset(len(data))))
+    return [f"page {page} of {path} is not what was written" for page in stray]
+
+
+def _segment_damage(path: Path, *, is_last: bool) -> list[str]:
+    """Return what is wrong with a segment that holds, or held, a part of the log."""
+    try:
+        data = read_segment(path)
+    except Corrupt as error:
+        return [str(error)]
+    end = first_offset(len(data))
+    known: int | None = None
+    while (group := find_group(data, end)) is not None and known in (None, group.first - 1):
+        end, known = group.end, group.last
+    page_end = -(-end // PAGE_BYTES) * PAGE_BYTES
+    stray = list(stray_pages(data, end))
+    rest_is_clean = end == page_end or not any(data[end:page_end])
+    if not stray and rest_is_clean:
+        return []
+    if is_last and _is_torn(data, end, stray):
+        return []
+    return [f"{path} is damaged behind offset {end}, pages {stray[:10]}"]
+
+
+def _is_torn(data: bytes, end: int, stray: list[int]) -> bool:
+    """Return whether what is behind the last group is one that was written in part.
+
+    A torn group has a head, changed only pages of its own, and not all of them: were all there,
+    its check would pass.
+    """
+    span = group_span(data, end)
+    if span is None:
+        return False
+    pages = range(end // PAGE_BYTES, -(-span // PAGE_BYTES))
+    whole = [page for page in pages if page * PAGE_BYTES >= end]
+    return set(stray) < set(whole)
+
+
+# The rows.
+
+
+def _seen_rows(data_dir: Path) -> RowsSeen:
+    """Walk the rows in a process of their own."""
+    command = [sys.executable, "-m", "fogbank.engines.embedded.check", str(data_dir)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=False)  # noqa: S603 (ourselves)
+    if done.returncode != 0:
+        where = data_dir / ROWS
+        return RowsSeen([f"reading {where} ended the reader with status {done.returncode}"])
+    return msgspec.msgpack.decode(done.stdout, type=RowsSeen)
+
+
+def see_rows(folder: Path) -> RowsSeen:
+    """Return what the rows hold and what is wrong with them."""
+    seen = RowsSeen()
+    # Without LMDB's own code first: it trusts what it reads, and may crash or never end.
+    from lmdb import verify  # noqa: PLC0415 (only this process needs it)
+
+    try:
+        found = cast("list[str]", verify.verify(str(folder)))  # pyright: ignore[reportUnknownMemberType]
+        seen.damage = [f"{folder / rows.DATA}: {finding}" for finding in found]
+    except (verify.VerifyError, OSError) as error:
+        seen.damage = [f"{folder / rows.DATA}: {error}"]
+    if seen.damage:
+        return seen
+    try:
+        env = rows.open_rows(folder, readonly=True, lock=False)
+    except Corrupt as error:
+        seen.damage.append(str(error))
+        return seen
+    with env, env.begin() as txn:
+        try:
+            _walk(txn, seen)
+            seen.state = rows.read_state(txn)
+        except (Corrupt, lmdb.Error) as error:
+            seen.damage.append(str(error))
+    return seen
+
+
+def _walk(txn: rows.Reader, seen: RowsSeen) -> None:
+    """Check every row, and the digests over all of them."""
+    digests = [0] * rows.BUCKETS
+    for key, raw in rows.walk_rows(txn):
+        try:
+            value = unseal(key, raw)
+        except Corrupt as error:
+            if len(seen.damage) < FINDINGS_MAX:
+                seen.damage.append(str(error))
+            continue
+        if not rows.is_own(key):
+            rows.add_to_digests(digests, key, raw)
+        if _is_about_blobs(key):
+            seen.blob_entries[key] = value
+    stored = rows.read_digests(txn)
+    wrong = sum(one != other for one, other in zip(digests, stored, strict=True))
+    if wrong:
+        seen.damage.append(f"{wrong} of {rows.BUCKETS} digests: rows are missing or were changed")
+
+
+# The blobs.
+
+
+def _is_about_blobs(key: bytes) -> bool:
+    """Return whether a row says that a blob's file should be there, or should go."""
+    return blob_rows.file_key_is(key) or blob_rows.deletion_key_is(key)
+
+
+def _check_blobs(folder: Path, entries: Writes, report: Report) -> None:
+    """Check every file of a blob, and whether the files are those that should be there."""
+    wanted: dict[BlobRef, int] = {}
+    leaving: set[BlobRef] = set()
+    for key, value in entries.items():
+        if value is None:
+            continue
+        if blob_rows.file_key_is(key):
+            wanted[blob_rows.ref_of_file_key(key)] = blob_rows.decode_file(value).size
+        else:
+            deletion = blob_rows.decode_deletion(value)
+            leaving.add(BlobRef(deletion.incarnation, deletion.number))
+    try:
+        low_water = low_water_of(folder)
+    except Corrupt as error:
+        report.add([str(error)])
+        low_water = None
+    found: set[BlobRef] = set()
+    for path, ref in blob_files(folder):
+        found.add(ref)
+        if ref in wanted:
+            report.add(_blob_damage(folder, ref, wanted[ref]))
+        elif low_water is not None and ref.number > low_water:
+            report.sweepable.append(f"{path} has no row: its writer did not get that far")
+        else:
+            report.add([f"{path} has no row, and its number is settled"])
+    missing = sorted(wanted.keys() - found - leaving)
+    report.add(f"the blob {ref.incarnation}-{ref.number} is missing" for ref in missing)
+    report.add(_strangers(folder, found))
+
+
+def _blob_damage(folder: Path, ref: BlobRef, size: int) -> list[str]:
+    """Return what is wrong with one blob."""
+    try:
+        with Reader(folder, ref) as reader:
+            if reader.size != size:
+                return [f"{reader.path} has {reader.size} bytes; its row says {size}"]
+            reader.verify()
+    except Corrupt as error:
+        return [str(error)]
+    return []
+
+
+def _strangers(folder: Path, found: set[BlobRef]) -> list[str]:
+    """Return the files among the blobs that are none."""
+    files = [path for path in folder.rglob("*") if not path.is_dir()]
+    if len(files) == len(found) + (folder / BLOBS_NOTE).exists():
+        return []
+    blobs = {path for path, _ref in blob_files(folder)} | {folder / BLOBS_NOTE}
+    blobs.add(folder / (BLOBS_NOTE + ".new"))
+    return [f"{path} is no blob" for path in sorted(set(files) - blobs)]
+
+
+if __name__ == "__main__":
+    sys.stdout.buffer.write(msgspec.msgpack.encode(see_rows(Path(sys.argv[1]) / ROWS)))

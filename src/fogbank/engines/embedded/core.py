@@ -1,0 +1,291 @@
+"""The heart of the embedded engine: commits, groups, and who waits for them.
+
+Everything here runs on the event loop and never waits. A commit lays its writes over the active
+generation at once, so that the next body sees them, and queues its record; when the log is idle,
+all that is queued becomes one group. A caller gets its answer when the group that holds the newest
+version it could have seen is durable.
+"""
+
+from __future__ import annotations
+
+from asyncio import AbstractEventLoop, Future
+from typing import Any, Final, NamedTuple
+
+from fogbank.base.errors import Full, TransactionTooLarge, Unavailable
+from fogbank.engines import bodies
+from fogbank.engines.bodies import LIMITS
+from fogbank.engines.embedded.checkpoint import LOG
+from fogbank.engines.embedded.gate import Gate
+from fogbank.engines.embedded.layers import Layers
+from fogbank.engines.embedded.log import RedoLog
+from fogbank.engines.embedded.recover import Opened
+from fogbank.engines.embedded.segment import (
+    GROUP_BYTES_MAX,
+    Writes,
+    capacity,
+    encode_writes,
+    group_bytes,
+)
+from fogbank.engines.embedded.transaction import EmbeddedTransaction
+from fogbank.engines.embedded.turnover import Parts, Settings, Turnover
+from fogbank.engines.watch import Watchers
+from fogbank.platform.store.engine import Stamp
+
+PENDING_BYTES_MAX: Final = 8 << 20
+"""Records that wait for the log; beyond, writers wait before they run."""
+PENDING_MAX: Final = 20_000
+REMOVAL_BYTES_MAX: Final = 16 << 10
+"""What a transaction that removes may write besides, when there is no space."""
+_LOG_FAILED: Final = "the log of the store failed"
+_CLOSED: Final = "the store is closed"
+
+
+class _Entry(NamedTuple):
+    """A transaction that waits for its group; a reader that waits has no writes."""
+
+    record: bytes
+    writes: Writes
+    waiter: Future[Any]
+    result: Any
+
+
+class _Group(NamedTuple):
+    """What is being made durable."""
+
+    last: int
+    entries: list[_Entry]
+
+
+class Core:
+    """The state of one open store."""
+
+    def __init__(self, opened: Opened, loop: AbstractEventLoop, settings: Settings) -> None:
+        self.incarnation = opened.identity.incarnation
+        self.layers = Layers(opened.env)
+        self.watchers = Watchers()
+        self.version = opened.version
+        self.durable = opened.version
+        self.refuses = ""
+        """Why nothing is taken any more, if nothing is."""
+        self.is_gated = False
+        """A writer has to pass ``admit`` first."""
+        self._loop = loop
+        self._pending: list[_Entry] = []
+        self._pending_bytes = 0
+        self._inflight: _Group | None = None
+        self._is_flush_due = False
+        self._is_stalled = False
+        size = settings.segment_bytes
+        self._record_max = capacity(size) - group_bytes(0)
+        self._group_max = min(GROUP_BYTES_MAX, self._record_max)
+        self._log = RedoLog(opened.root / LOG, opened.segment, size, loop, settings.on_fatal)
+        self._gate = Gate(loop, self._fill, lambda: self._is_stalled or self._is_crowded())
+        parts = Parts(loop, self._log, self.layers, self._gate)
+        self.turnover = Turnover(opened, parts, settings, self._go_on, self._log_failed)
+
+    def start(self) -> None:
+        """Start the log, and make the segments that wait if they are not there."""
+        self._log.start(self._group_ended, self._log_failed)
+        self.turnover.make_waiting()
+
+    # Commits.
+
+    def commit(self, tr: EmbeddedTransaction, result: Any) -> Future[Any]:
+        """Take over the writes of a body; return what brings its result once they are durable.
+
+        Raises:
+            TransactionTooLarge: The writes pass the limits.
+            Full: There is no space, and the transaction does not remove.
+        """
+        writes, entries = tr.writes, tr.entries
+        version = self.version + 1
+        if entries is not None:
+            stamp = Stamp(self.incarnation, version, 0)
+            bodies.lay_entries(writes, entries, stamp)
+            record = self._record(tr)
+            bodies.resolve_entries(entries, stamp)
+        else:
+            record = self._record(tr)
+        self.version = version
+        if tr.removes:
+            self.layers.lay_removals(writes, version)
+        else:
+            self.layers.active.lay(writes)
+        return self._queue(record, writes, result)
+
+    def _record(self, tr: EmbeddedTransaction) -> bytes:
+        """Return the record of the writes, if they may be written."""
+        record = encode_writes(tr.writes)
+        if len(record) > LIMITS.transaction_bytes_max:
+            bodies.check_size(tr.writes)
+        if len(record) > self._record_max:
+            raise TransactionTooLarge("a transaction does not fit into a segment of the log")
+        if self.turnover.full and not _removes(tr.writes):
+            raise Full(self.turnover.full)
+        return record
+
+    def _queue(self, record: bytes, writes: Writes, result: Any) -> Future[Any]:
+        """Queue an entry for the next group."""
+        waiter = self._loop.create_future()
+        self._pending.append(_Entry(record, writes, waiter, result))
+        self._pending_bytes += len(record)
+        if not self._is_flush_due and self._inflight is None:
+            self._is_flush_due = True
+            self._loop.call_soon(self._flush)
+        if self._is_crowded():
+            self.is_gated = True
+        return waiter
+
+    def settled(self) -> Future[Any]:
+        """Return what is done when everything that is committed now is durable."""
+        if self._pending or self._inflight is None:
+            return self._queue(b"", {}, None)
+        waiter = self._loop.create_future()
+        self._inflight.entries.append(_Entry(b"", {}, waiter, None))
+        return waiter
+
+    def _is_crowded(self) -> bool:
+        """Return whether so much waits for the log that writers must not add to it."""
+        return self._pending_bytes > PENDING_BYTES_MAX or len(self._pending) > PENDING_MAX
+
+    async def admit(self) -> None:
+        """Return when a writer may run its body.
+
+        Raises:
+            Throttled: It would wait too long.
+            Unavailable: The store is closed, or its log failed.
+        """
+        self.require_open()
+        await self._gate.admit()
+        self.require_open()
+        self._set_gate()
+
+    def require_open(self) -> None:
+        """Raise ``Unavailable`` if nothing is taken any more."""
+        if self.refuses:
+            raise Unavailable(self.refuses)
+
+    def _set_gate(self) -> None:
+        """Decide whether writers must pass ``admit``."""
+        self.is_gated = bool(self.refuses) or self._is_crowded() or self._gate.is_needed()
+
+    def _fill(self) -> float:
+        """Return which part of the active segment is used or spoken for."""
+        return self._log.fill + self._pending_bytes / self._log.size
+
+    # Groups.
+
+    def _flush(self) -> None:
+        """Give the log the next group, if it is idle; a bug here must not leave callers waiting."""
+        try:
+            self._begin_group()
+        except Exception as error:  # noqa: BLE001 (the process ends)
+            self.turnover.give_up(f"a group could not be begun: {error!r}")
+
+    def _begin_group(self) -> None:
+        """Give the log what is queued, or as much as a group takes."""
+        self._is_flush_due = False
+        if not self._pending or self._inflight is not None or self.refuses == _LOG_FAILED:
+            return
+        entries, record_bytes = self._next_entries()
+        if self.turnover.is_due(record_bytes) and not self.turnover.rotate(
+            self.durable, [entry.writes for entry in self._pending]
+        ):
+            self._is_stalled = self.is_gated = True
+            return
+        self._is_stalled = False
+        del self._pending[: len(entries)]
+        self._pending_bytes -= record_bytes
+        records = [entry.record for entry in entries if entry.record]
+        self._inflight = _Group(self.durable + len(records), entries)
+        if records:
+            self._log.append(self.durable + 1, records, record_bytes)
+        else:
+            # Readers only; what they saw is durable by now.
+            self._loop.call_soon(self._group_ended)
+
+    def _next_entries(self) -> tuple[list[_Entry], int]:
+        """Return what the next group holds: a megabyte of records, or one transaction."""
+        if self._pending_bytes <= self._group_max:
+            return self._pending[:], self._pending_bytes
+        size = 0
+        for count, entry in enumerate(self._pending):
+            if count and size + len(entry.record) > self._group_max:
+                return self._pending[:count], size
+            size += len(entry.record)
+        return self._pending[:], size
+
+    def _group_ended(self) -> None:
+        """Answer for a durable group; a bug here must not leave callers waiting."""
+        try:
+            self._group_is_durable()
+        except Exception as error:  # noqa: BLE001 (the process ends)
+            self.turnover.give_up(f"a group could not be ended: {error!r}")
+
+    def _group_is_durable(self) -> None:
+        """Answer everybody who waited for the group, and begin the next one."""
+        group = self._inflight
+        if group is None:
+            assert self.refuses == _LOG_FAILED, "a group was under way"
+            return
+        self._inflight = None
+        self.durable = group.last
+        self.layers.is_durable(group.last)
+        self.turnover.group_is_durable()
+        self._flush()
+        for entry in group.entries:
+            if not entry.waiter.done():
+                entry.waiter.set_result(entry.result)
+        if self.watchers:
+            self.watchers.committed([key for entry in group.entries for key in entry.writes])
+        self.layers.settle_early()
+        if self.is_gated or self.turnover.has_sealed:
+            self._set_gate()
+
+    def _log_failed(self) -> None:
+        """Refuse everything: what the disk holds is not known."""
+        self.refuses = _LOG_FAILED
+        self.is_gated = True
+        self._answer_all(Unavailable(_LOG_FAILED))
+
+    def _answer_all(self, error: Exception) -> None:
+        """Refuse everybody who waits: nothing of theirs reached the log."""
+        waiting = self._inflight.entries if self._inflight is not None else []
+        for entry in [*waiting, *self._pending]:
+            if not entry.waiter.done():
+                entry.waiter.set_exception(error)
+        self._inflight = None
+        self._pending = []
+        self._pending_bytes = 0
+
+    def _go_on(self) -> None:
+        """Look whether the log can go on now, and who must wait for it."""
+        if self._inflight is None:
+            self._flush()
+        self._set_gate()
+
+    # The end.
+
+    async def stop(self) -> None:
+        """Take nothing more; return when what was taken is durable and the checkpointer idle."""
+        self.refuses = self.refuses or _CLOSED
+        self.is_gated = True
+        while self._pending or self._inflight is not None:
+            if self._is_stalled and self.turnover.full and not self.turnover.is_busy:
+                self._answer_all(Full(self.turnover.full))
+            else:
+                await self.settled()
+        await self.turnover.stop()
+
+    def close(self) -> bool:
+        """End threads and processes; return whether the log may be applied in order. Blocks."""
+        self.turnover.close()
+        self._log.close()
+        self.layers.close()
+        return self.refuses != _LOG_FAILED and not self.turnover.full
+
+
+def _removes(writes: Writes) -> bool:
+    """Return whether a transaction may pass without space: it removes, and writes little."""
+    written = sum(len(key) + len(value) for key, value in writes.items() if value is not None)
+    return None in writes.values() and written <= REMOVAL_BYTES_MAX

@@ -1,0 +1,111 @@
+"""Small durable files, and the file calls whose order durability depends on.
+
+A *note* is a file of ``name value`` lines that ends in the CRC-32C of what stands above: the
+store's format and incarnation, the blob store's numbers. It is replaced whole: write another file,
+sync it, rename it over the old one, sync the folder. A note that is not exactly what ``write_note``
+makes of its own content is damage.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from typing import Final
+
+from awscrt.checksums import crc32c
+
+from fogbank.base.errors import Corrupt
+
+NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""Errors that mean: there is no room, and nothing is broken."""
+_ZEROS: Final = bytes(1 << 20)
+
+
+def write_all(fd: int, data: bytes | memoryview, offset: int) -> None:
+    """Write all bytes at the offset."""
+    written = os.pwrite(fd, data, offset)
+    while written < len(data):
+        written += os.pwrite(fd, memoryview(data)[written:], offset + written)
+
+
+def read_all(fd: int, count: int, offset: int) -> bytes:
+    """Read so many bytes at the offset, fewer only at the end of the file."""
+    data = os.pread(fd, count, offset)
+    if len(data) == count or not data:
+        return data
+    parts = [data]
+    got = len(data)
+    while got < count and (data := os.pread(fd, count - got, offset + got)):
+        parts.append(data)
+        got += len(data)
+    return b"".join(parts)
+
+
+def sync_folder(path: Path) -> None:
+    """Make the entries of a folder durable."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def make_folder(path: Path) -> None:
+    """Create a folder durably, if it is not there."""
+    if not path.is_dir():
+        path.mkdir(mode=0o700, exist_ok=True)
+        sync_folder(path.parent)
+
+
+def fill_zeros(fd: int, begin: int, end: int) -> None:
+    """Write zeros from begin to end, so that later writes change no metadata of the file."""
+    for offset in range(begin, end, len(_ZEROS)):
+        write_all(fd, memoryview(_ZEROS)[: min(len(_ZEROS), end - offset)], offset)
+
+
+def _note_text(values: dict[str, int]) -> bytes:
+    """Return the bytes of a note."""
+    text = "".join(f"{name} {value}\n" for name, value in values.items()).encode()
+    return text + f"check {crc32c(text):08x}\n".encode()
+
+
+def write_note(path: Path, values: dict[str, int]) -> None:
+    """Replace a note durably."""
+    replace_file(path, _note_text(values))
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Replace a file durably: after a crash it is the old one or the new one."""
+    beside = path.with_name(path.name + ".new")
+    fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        write_all(fd, data, 0)
+        os.fsync(fd)
+    except BaseException:
+        beside.unlink()
+        raise
+    finally:
+        os.close(fd)
+    beside.replace(path)
+    sync_folder(path.parent)
+
+
+def find_note(path: Path) -> dict[str, int] | None:
+    """Return the values of a note, or None if there is no such file.
+
+    Raises:
+        Corrupt: The file is not what was written.
+    """
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    try:
+        lines = [line.split(" ") for line in raw.decode("ascii").splitlines()[:-1]]
+        values = {name: int(value) for name, value in lines}
+    except ValueError:
+        values = {}
+    if raw != _note_text(values):
+        raise Corrupt(f"{path} is not what was written")
+    return values

@@ -1,0 +1,272 @@
+"""Start and clean stop: locks, format, recovery of the log, and the last checkpoint.
+
+Rule: nothing is read before both locks are held, and nothing is served from a damaged store: a
+later group behind a bad one, a missing segment, a page that is not what was written and a newer
+format are all refused. Everything here blocks and runs in a thread.
+
+Order of a start: apply what the log holds and say "nothing newer"; make the segments ready again;
+only then say that the new active segment may hold newer groups. A crash at any point leaves a state
+from which the same steps work.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import lmdb
+import msgspec
+
+from fogbank.base.errors import Corrupt, Full
+from fogbank.engines.embedded import rows
+from fogbank.engines.embedded.checkpoint import LOG, ROWS, SUMS_BYTES_MAX, merged
+from fogbank.engines.embedded.files import (
+    NO_SPACE,
+    find_note,
+    make_folder,
+    sync_folder,
+    write_note,
+)
+from fogbank.engines.embedded.lock import LockFile
+from fogbank.engines.embedded.rows import State
+from fogbank.engines.embedded.segment import (
+    RESERVE,
+    SPARE,
+    Group,
+    drop_leftovers,
+    make_ready,
+    numbered,
+    read_groups,
+    read_segment,
+    segment_path,
+)
+
+FORMAT: Final = 1
+NOTE: Final = "store.note"
+BLOBS: Final = "blobs"
+_CLOSE_SUMS_BYTES_MAX: Final = 1 << 30
+"""A clean stop makes page sums of a data file up to this size."""
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """What the store's note says."""
+
+    format: int
+    incarnation: int
+
+
+class Opened(msgspec.Struct):
+    """An open data directory."""
+
+    root: Path
+    identity: Identity
+    store_lock: LockFile
+    checkpointer_lock: LockFile
+    env: rows.Environment
+    version: int
+    """The last transaction before this start."""
+    segment: int
+    """The number of the active, empty segment."""
+    segment_bytes: int
+
+    def release(self) -> None:
+        """Close the rows and let the locks go, the store's own last."""
+        self.env.close()
+        self.checkpointer_lock.release()
+        self.store_lock.release()
+
+
+def find_identity(root: Path) -> Identity | None:
+    """Return what kind of store this is, or None if it is none yet.
+
+    Raises:
+        Corrupt: The note is damaged, or of a newer format than this program knows.
+    """
+    values = find_note(root / NOTE)
+    if values is None:
+        return None
+    if values.keys() != {"format", "incarnation"}:
+        raise Corrupt(f"{root / NOTE} does not say format and incarnation")
+    if values["format"] > FORMAT:
+        raise Corrupt(
+            f"{root} was written in format {values['format']}; "
+            f"this program knows formats up to {FORMAT}: start a newer one"
+        )
+    return Identity(values["format"], values["incarnation"])
+
+
+def _require_identity(root: Path) -> Identity:
+    """Return the store's identity; a new directory becomes a store."""
+    identity = find_identity(root)
+    if identity is None:
+        if (root / ROWS / rows.DATA).exists():
+            raise Corrupt(f"{root} holds rows and no {NOTE}")
+        for folder in (root / ROWS, root / LOG, root / BLOBS):
+            make_folder(folder)
+        identity = Identity(FORMAT, incarnation=1)
+        write_note(root / NOTE, {"format": FORMAT, "incarnation": identity.incarnation})
+    return identity
+
+
+def _check_pages(root: Path) -> None:
+    """Refuse rows whose pages are not what was written, as far as that is known and cheap."""
+    if damage := rows.sums_damage(root / ROWS, SUMS_BYTES_MAX):
+        raise Corrupt("; ".join(damage[:5]))
+
+
+def take_locks(root: Path) -> tuple[LockFile, LockFile]:
+    """Take the locks of the store and of its checkpointer.
+
+    Raises:
+        DirectoryInUse: Another server has them.
+    """
+    store, checkpointer = LockFile(root / "store.lock"), LockFile(root / "checkpointer.lock")
+    store.take()
+    try:
+        checkpointer.take()
+    except BaseException:
+        store.release()
+        raise
+    return store, checkpointer
+
+
+def open_directory(root: Path, segment_bytes: int) -> Opened:
+    """Open a data directory: make, lock and recover it.
+
+    Raises:
+        DirectoryInUse: Another server uses it.
+        Corrupt: It is damaged, or of a newer format.
+        Full: There is no space to recover it.
+    """
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    store_lock, checkpointer_lock = take_locks(root)
+    env: rows.Environment | None = None
+    try:
+        identity = _require_identity(root)
+        _check_pages(root)
+        drop_leftovers(root / LOG)
+        # Nobody else lives here now: reader slots of killed processes go with the file.
+        (root / ROWS / rows.LOCK).unlink(missing_ok=True)
+        env = rows.open_rows(root / ROWS)
+        state = _recover(root, env, segment_bytes)
+        return Opened(
+            root=root,
+            identity=identity,
+            store_lock=store_lock,
+            checkpointer_lock=checkpointer_lock,
+            env=env,
+            version=state.version,
+            segment=state.segment,
+            segment_bytes=segment_bytes,
+        )
+    except BaseException as error:
+        if env is not None:
+            env.close()
+        checkpointer_lock.release()
+        store_lock.release()
+        if isinstance(error, OSError) and error.errno in NO_SPACE:
+            raise Full(f"there is no space to start in {root}: {error}") from error
+        raise
+
+
+def read_log(root: Path, state: State) -> tuple[list[Group], list[int]]:
+    """Return the groups that are not in the rows yet, and the numbers of all segments.
+
+    Raises:
+        Corrupt: The log is damaged or not whole.
+    """
+    numbers = numbered(root / LOG)
+    live = [number for number in numbers if number >= state.segment]
+    if live and live != list(range(state.segment, live[-1] + 1)):
+        raise Corrupt(f"the log begins at segment {state.segment}, and these are there: {live}")
+    if not live and not state.closed:
+        raise Corrupt(f"the segment {state.segment} of the log is missing")
+    known = state.version
+    groups: list[Group] = []
+    for number in live:
+        data = read_segment(segment_path(root / LOG, number))
+        found, _end = read_groups(data, known)
+        groups += found
+        if found:
+            known = found[-1].last
+    if groups and state.closed:
+        raise Corrupt("the store was stopped in order, and yet its log holds newer transactions")
+    return groups, numbers
+
+
+def _recover(root: Path, env: rows.Environment, segment_bytes: int) -> State:
+    """Apply the log to the rows and begin an empty segment; return the state of the store."""
+    with env.begin() as txn:
+        state = rows.read_state(txn)
+    groups, numbers = read_log(root, state)
+    next_number = max([*numbers, state.segment - 1]) + 1
+    rows.drop_sums(root / ROWS)
+    version = groups[-1].last if groups else state.version
+    _apply_or_make_room(root, env, groups, State(version, next_number, closed=True))
+    # The first write made the file of the rows: its name must be as durable as its bytes.
+    sync_folder(root / ROWS)
+    _reuse_segments(root / LOG, numbers, next_number, segment_bytes)
+    state = State(version, next_number, closed=False)
+    rows.apply_writes(env, {}, state)
+    rows.write_sums(root / ROWS, SUMS_BYTES_MAX)
+    return state
+
+
+def _apply_or_make_room(
+    root: Path, env: rows.Environment, groups: list[Group], state: State
+) -> None:
+    """Apply groups to the rows; on a full disk the segments that wait give up their room."""
+    try:
+        rows.apply_writes(env, merged(groups), state)
+    except lmdb.Error as error:
+        if not rows.no_room(error):
+            raise
+        for name in (SPARE, RESERVE):
+            (root / LOG / name).unlink(missing_ok=True)
+        try:
+            rows.apply_writes(env, merged(groups), state)
+        except lmdb.Error as again:
+            if rows.no_room(again):
+                raise Full(f"there is no space to recover {root}: {again}") from again
+            raise
+
+
+def _reuse_segments(folder: Path, old: list[int], number: int, size: int) -> None:
+    """Make the active segment, and the waiting ones as far as old segments are there for it."""
+    for name in (SPARE, RESERVE):
+        if (folder / name).exists() and (folder / name).stat().st_size != size:
+            (folder / name).unlink()
+    names = [segment_path(folder, number).name]
+    names += [name for name in (SPARE, RESERVE) if not (folder / name).exists()]
+    spare = folder / SPARE
+    if not old and spare.exists():
+        make_ready(folder, names.pop(0), size, spare)
+    for path in [segment_path(folder, used) for used in old]:
+        if names:
+            make_ready(folder, names.pop(0), size, path)
+        else:
+            path.unlink()
+    if names and names[0] == segment_path(folder, number).name:
+        make_ready(folder, names.pop(0), size)
+
+
+def close_directory(opened: Opened) -> None:
+    """Apply what the log still holds, make the page sums, and let the directory go."""
+    root, env = opened.root, opened.env
+    with env.begin() as txn:
+        state = rows.read_state(txn)
+    groups, numbers = read_log(root, state)
+    rows.drop_sums(root / ROWS)
+    version = groups[-1].last if groups else state.version
+    state = State(version, numbers[-1] + 1, closed=True)
+    rows.apply_writes(env, merged(groups), state)
+    folder = root / LOG
+    names = [name for name in (SPARE, RESERVE) if not (folder / name).exists()]
+    for path in [segment_path(folder, number) for number in numbers]:
+        if names:
+            make_ready(folder, names.pop(0), opened.segment_bytes, path)
+        else:
+            path.unlink()
+    env.close()
+    rows.write_sums(root / ROWS, _CLOSE_SUMS_BYTES_MAX)
+    (root / ROWS / rows.LOCK).unlink(missing_ok=True)

@@ -1,0 +1,274 @@
+"""The format of redo log segments, and how they are read.
+
+A segment is a file of fixed size: one page of header, a table with the CRC-32C of every page as it
+was when the segment was made ready, then *groups*. A group is what one sync made durable: a header
+(mark, length, check, first version, number of transactions) and a MessagePack list of the writes of
+each transaction, by key, None for a removal. Versions are dense, so a group follows its
+predecessor exactly if its first version is one above the predecessor's last: that floor rejects the
+stale groups of a recycled segment.
+
+Theory: why the table. A segment is recycled with the old groups still in it, so bytes behind the
+last group are neither zeros nor groups. With the checks of the pages as they were, ``check`` knows
+every byte of the file, and can tell a torn group (some page of it is still the old one) from a
+damaged one (all pages are new, and yet it does not pass). Groups are padded with zeros to the end
+of their last page, so that each page behind is an old one.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, NamedTuple, cast
+
+import msgspec
+from awscrt.checksums import crc32c
+
+from fogbank.base.errors import Corrupt
+from fogbank.engines.embedded.files import fill_zeros, sync_folder, write_all
+
+PAGE_BYTES: Final = 4_096
+SEGMENT_BYTES: Final = 16 << 20
+GROUP_BYTES_MAX: Final = 1 << 20
+"""A group holds at most so many bytes of records, or one transaction."""
+
+_MAGIC: Final = b"fogbank log 1\n\0\0"
+_HEADER: Final = struct.Struct(">16sQII")  # magic, bytes, check of the table, check of this
+_MARK: Final = b"FbGr"
+_GROUP: Final = struct.Struct(">4sIIQI")  # mark, payload length, check, first version, count
+_GROUP_TAIL: Final = struct.Struct(">IQI")
+_LIST_MARK: Final = 0xDD
+_LIST: Final = struct.Struct(">BI")  # a MessagePack list with a 32-bit length
+GROUP_HEADER_BYTES: Final = _GROUP.size + _LIST.size
+_ALIGN: Final = 8
+
+Writes = dict[bytes, bytes | None]
+_encoder = msgspec.msgpack.Encoder()
+encode_writes = _encoder.encode
+_decode_payload = msgspec.msgpack.Decoder(list[Writes]).decode
+
+SPARE: Final = "spare.log"
+RESERVE: Final = "reserve.log"
+"""Lets deletions through when the disk is full."""
+_READYING: Final = "readying"
+
+
+def segment_path(folder: Path, number: int) -> Path:
+    """Return the path of a numbered segment."""
+    return folder / f"{number:012d}.log"
+
+
+def numbered(folder: Path) -> list[int]:
+    """Return the numbers of the segments that hold the log, in order."""
+    names = (path.name for path in folder.iterdir())
+    return sorted(int(name[:12]) for name in names if name[:12].isdigit() and name[12:] == ".log")
+
+
+def _table_bytes(size: int) -> int:
+    """Return the room of the table, in whole pages."""
+    raw = size // PAGE_BYTES * 4
+    return -(-raw // PAGE_BYTES) * PAGE_BYTES
+
+
+def first_offset(size: int) -> int:
+    """Return where the first group of a segment of this size begins."""
+    return PAGE_BYTES + _table_bytes(size)
+
+
+def capacity(size: int) -> int:
+    """Return how many bytes of groups fit into a segment of this size."""
+    return size - first_offset(size)
+
+
+def group_bytes(payload: int) -> int:
+    """Return the room that a group of so many bytes of records takes."""
+    return -(-(GROUP_HEADER_BYTES + payload) // _ALIGN) * _ALIGN
+
+
+def pack_group(first: int, records: list[bytes], offset: int) -> bytes:
+    """Return the bytes of a group at an offset, with zeros to the end of its last page."""
+    payload = b"".join((_LIST.pack(_LIST_MARK, len(records)), *records))
+    tail = _GROUP_TAIL.pack(len(payload), first, len(records))
+    check = crc32c(payload, crc32c(tail))
+    head = _GROUP.pack(_MARK, len(payload), check, first, len(records))
+    end = offset + len(head) + len(payload)
+    return b"".join((head, payload, bytes(-end % PAGE_BYTES)))
+
+
+class Group(NamedTuple):
+    """A group as it was found."""
+
+    offset: int
+    end: int
+    first: int
+    transactions: int
+    payload: bytes
+
+    @property
+    def last(self) -> int:
+        """Return the version of the last transaction."""
+        return self.first + self.transactions - 1
+
+    def writes(self) -> list[Writes]:
+        """Return the writes of each transaction; raise ``Corrupt`` if they cannot be decoded."""
+        try:
+            writes = _decode_payload(self.payload)
+        except msgspec.DecodeError as error:
+            raise Corrupt(f"a group of the log with a valid check is none: {error}") from error
+        if len(writes) != self.transactions:
+            raise Corrupt("a group of the log does not hold as many transactions as it says")
+        return writes
+
+
+def find_group(data: bytes, offset: int) -> Group | None:
+    """Return the group that begins at the offset, or None if none does."""
+    if offset + _GROUP.size > len(data):
+        return None
+    mark, length, check, first, count = cast(
+        "tuple[bytes, int, int, int, int]", _GROUP.unpack_from(data, offset)
+    )
+    begin = offset + _GROUP.size
+    if mark != _MARK or begin + length > len(data):
+        return None
+    payload = data[begin : begin + length]
+    if crc32c(payload, crc32c(_GROUP_TAIL.pack(length, first, count))) != check:
+        return None
+    end = begin + length
+    return Group(offset, end + -end % _ALIGN, first, count, payload)
+
+
+def group_span(data: bytes, offset: int) -> int | None:
+    """Return where the group that begins at the offset would end, going by its head alone."""
+    if offset + _GROUP.size > len(data):
+        return None
+    mark, length = cast("tuple[bytes, int, int, int, int]", _GROUP.unpack_from(data, offset))[:2]
+    end = offset + _GROUP.size + length
+    return end if mark == _MARK and end <= len(data) else None
+
+
+class Reading(NamedTuple):
+    """The content of a segment: its groups and where they end."""
+
+    groups: list[Group]
+    end: int
+
+
+def read_groups(data: bytes, floor: int) -> Reading:
+    """Return the groups of a segment that follow the version ``floor``.
+
+    Args:
+        data: The whole file.
+        floor: The version before the first group.
+
+    Raises:
+        Corrupt: A valid group that follows lies behind one that is not valid.
+    """
+    offset = first_offset(len(data))
+    groups: list[Group] = []
+    known = floor
+    while (group := find_group(data, offset)) is not None:
+        if group.first != known + 1:
+            break
+        groups.append(group)
+        known = group.last
+        offset = group.end
+    if (lost := _later_group(data, offset, known)) is not None:
+        raise Corrupt(
+            f"the log is damaged between version {known} and version {lost.first}: "
+            f"offset {offset} holds no group, and offset {lost.offset} does"
+        )
+    return Reading(groups, offset)
+
+
+def _later_group(data: bytes, offset: int, known: int) -> Group | None:
+    """Return a valid group behind the offset that is newer than the known version."""
+    while (offset := data.find(_MARK, offset)) >= 0:
+        group = find_group(data, offset)
+        if group is not None and group.first > known:
+            return group
+        offset += 1
+    return None
+
+
+def read_segment(path: Path) -> bytes:
+    """Return the bytes of a segment whose header is in order.
+
+    Raises:
+        Corrupt: The header or the table is not what was written.
+    """
+    data = path.read_bytes()
+    if len(data) < _HEADER.size:
+        raise Corrupt(f"{path} is shorter than its header")
+    magic, size, table_check, check = cast("tuple[bytes, int, int, int]", _HEADER.unpack_from(data))
+    if crc32c(data[: _HEADER.size - 4]) != check or magic != _MAGIC:
+        raise Corrupt(f"the header of {path} is not what was written")
+    if size != len(data) or any(data[_HEADER.size : PAGE_BYTES]):
+        raise Corrupt(f"{path} has not the size that its header says")
+    if crc32c(data[PAGE_BYTES : first_offset(size)]) != table_check:
+        raise Corrupt(f"the table of {path} is not what was written")
+    return data
+
+
+def page_checks(data: bytes) -> list[int]:
+    """Return the CRC-32C of each page of a segment."""
+    view = memoryview(data)
+    return [crc32c(view[at : at + PAGE_BYTES]) for at in range(0, len(data), PAGE_BYTES)]  # type: ignore[arg-type]
+
+
+def table_of(data: bytes) -> list[int]:
+    """Return the checks of the pages as they were when the segment was made ready."""
+    count = len(data) // PAGE_BYTES
+    return list(struct.unpack_from(f">{count}I", data, PAGE_BYTES))
+
+
+def make_ready(folder: Path, name: str, size: int, old: Path | None = None) -> None:
+    """Make a segment under a name: out of an old one that is no longer needed, or of zeros.
+
+    Raises:
+        OSError: There is no space, or worse; nothing remains.
+    """
+    working = folder / f"{_READYING}-{name}"
+    if old is not None:
+        old.replace(working)
+    fd = os.open(working, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        have = os.fstat(fd).st_size
+        if have != size:
+            os.ftruncate(fd, 0)
+            fill_zeros(fd, 0, size)
+        begin = first_offset(size)
+        data = os.pread(fd, size, 0) if have == size else bytes(size)
+        assert len(data) == size
+        checks = [0] * (begin // PAGE_BYTES) + page_checks(data[begin:])
+        table = struct.pack(f">{len(checks)}I", *checks).ljust(_table_bytes(size), b"\0")
+        head = _HEADER.pack(_MAGIC, size, crc32c(table), 0)[:-4]
+        head += crc32c(head).to_bytes(4)
+        write_all(fd, head.ljust(PAGE_BYTES, b"\0") + table, 0)
+        os.fsync(fd)
+        working.replace(folder / name)
+        sync_folder(folder)
+    except BaseException:
+        working.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(fd)
+
+
+def drop_leftovers(folder: Path) -> None:
+    """Remove what a crash left of segments that were being made ready."""
+    for path in folder.glob(f"{_READYING}-*"):
+        path.unlink()
+
+
+def is_readying(path: Path) -> bool:
+    """Return whether a crash left this file of a segment that was being made ready."""
+    return path.name.startswith(_READYING)
+
+
+def stray_pages(data: bytes, end: int) -> Iterator[int]:
+    """Yield the pages behind the last group that are not as they were before: damage or a tear."""
+    table = table_of(data)
+    for page in range(-(-end // PAGE_BYTES), len(table)):
+        if crc32c(data[page * PAGE_BYTES : (page + 1) * PAGE_BYTES]) != table[page]:
+            yield page

@@ -1,0 +1,165 @@
+"""The embedded engine as the platform sees it: placement, stores, blobs, open and close.
+
+One process, one data directory, one store for all domains. ``core.py`` has the heart of it,
+``recover.py`` start and stop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Self, TypeVar
+
+from fogbank.base.clock import Clock
+from fogbank.engines import bodies
+from fogbank.engines.bodies import LIMITS, Row
+from fogbank.engines.embedded.blobs import FileBlobs
+from fogbank.engines.embedded.core import Core
+from fogbank.engines.embedded.recover import BLOBS, Opened, close_directory, open_directory
+from fogbank.engines.embedded.transaction import EmbeddedReading, EmbeddedTransaction
+from fogbank.engines.embedded.turnover import Settings
+from fogbank.platform.store.engine import SYSTEM, Body, Domain, Stamp, Store, StoreLimits
+
+T = TypeVar("T")
+
+
+class EmbeddedStore:
+    """The keys of one domain in an embedded engine."""
+
+    __slots__ = ("_clock", "_core", "_domain")
+
+    def __init__(self, core: Core, domain: Domain, clock: Clock) -> None:
+        self._core = core
+        self._domain = domain
+        self._clock = clock
+
+    @property
+    def limits(self) -> StoreLimits:
+        """Return the limits that hold for every transaction."""
+        return LIMITS
+
+    async def transact(self, body: Body[T], *, token: bytes | None = None) -> T:
+        """Run the body and commit what it wrote; return only when that is durable.
+
+        Raises:
+            BodySuspendedError: The body awaited something other than its transaction.
+            TransactionTooLarge: The writes pass the limits.
+            Throttled: The disk does not keep up.
+            Full: There is no space, and the transaction does not remove.
+            Unavailable: The store is closed.
+        """
+        core = self._core
+        if core.is_gated:
+            await core.admit()
+        if token is not None:
+            body = bodies.with_token(body, token, self._clock.now_ms())
+        tr = EmbeddedTransaction(core.layers, self._domain)
+        try:
+            result = bodies.drive(body(tr))
+            waiter = None
+            if tr.writes or tr.entries is not None:
+                waiter = core.commit(tr, result)
+        except Exception:
+            await self._release(tr)
+            raise
+        finally:
+            tr.close()
+        if waiter is not None:
+            return await waiter
+        await self._release(tr)
+        return result
+
+    async def read(self, body: Body[T]) -> T:
+        """Run the body over one snapshot; writing raises.
+
+        Raises:
+            BodySuspendedError: The body awaited something other than its transaction.
+            Unavailable: The store is closed.
+        """
+        core = self._core
+        if core.refuses:
+            core.require_open()
+        tr = EmbeddedReading(core.layers, self._domain)
+        try:
+            return bodies.drive(body(tr))
+        finally:
+            tr.close()
+            if core.durable != core.version:
+                await self._release(tr)
+
+    async def _release(self, tr: EmbeddedTransaction) -> None:
+        """Return when what a body that wrote nothing has seen is durable."""
+        core = self._core
+        if tr.touched and core.durable != core.version:
+            await core.settled()
+
+    async def claim(
+        self, begin: bytes, end: bytes, limit: int, move: Callable[[bytes, bytes], Row]
+    ) -> list[Row]:
+        """Move up to ``limit`` of the first entries of a work list, each to one caller."""
+        return await self.transact(bodies.claiming(begin, end, limit, move))
+
+    async def tail(
+        self, prefix: bytes, after: Stamp | None, limit: int
+    ) -> list[tuple[Stamp, bytes]]:
+        """Return appended entries in commit order."""
+        return await self.read(bodies.tailing(prefix, after, limit))
+
+    def watch(self, prefix: bytes) -> AsyncIterator[None]:
+        """Yield after durable commits under the prefix; hints are coalesced."""
+        return self._core.watchers.add(prefix)
+
+
+class EmbeddedEngine:
+    """One store and one blob store for every domain, in one data directory."""
+
+    def __init__(self, opened: Opened, core: Core, blobs: FileBlobs, clock: Clock) -> None:
+        self.blobs = blobs
+        self._opened = opened
+        self._core = core
+        self._clock = clock
+
+    @classmethod
+    async def open(cls, data_dir: Path, *, clock: Clock, settings: Settings | None = None) -> Self:
+        """Open a data directory, recover it and start the log; ``close`` it in the end.
+
+        Raises:
+            DirectoryInUse: Another server uses it.
+            Corrupt: It is damaged, or of a newer format.
+            Full: There is no space to recover it.
+        """
+        settings = settings or Settings()
+        opened = await asyncio.to_thread(open_directory, data_dir, settings.segment_bytes)
+        try:
+            folder = data_dir / BLOBS
+            blobs = await asyncio.to_thread(FileBlobs, folder, opened.identity.incarnation)
+            core = Core(opened, asyncio.get_running_loop(), settings)
+        except BaseException:
+            opened.release()
+            raise
+        engine = cls(opened, core, blobs, clock)
+        core.start()
+        return engine
+
+    async def close(self) -> None:
+        """Take nothing more, make everything durable, apply the log, and let the directory go."""
+        await self._core.stop()
+        await self.blobs.close()
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        """End threads and processes and release the directory."""
+        try:
+            if self._core.close():
+                close_directory(self._opened)
+        finally:
+            self._opened.release()
+
+    def store_of(self, domain: Domain) -> Store:
+        """Return the store of a domain."""
+        return EmbeddedStore(self._core, domain, self._clock)
+
+    def system_stores(self) -> tuple[Store, ...]:
+        """Return the one store, seen through its system subspaces."""
+        return (EmbeddedStore(self._core, SYSTEM, self._clock),)

@@ -1,0 +1,397 @@
+"""The memory engine: the model that the others are tested against, and the store of tests.
+
+Rule: it keeps everything the port promises but durability, and is stricter than the others: it
+refuses keys outside the transaction's domain, oversize keys, values and transactions, and bodies
+that suspend. With ``replay=True`` every body runs twice, first on an older snapshot and with its
+writes discarded, as may happen on a cluster, so that a body with effects of its own is found.
+
+Theory: one sorted dictionary. A transaction is an overlay of its own writes; a replay's first run
+has below it one more overlay, the values that recent commits replaced.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
+from typing import Final, Protocol, TypeVar, cast
+
+from sortedcontainers import SortedDict
+
+from fogbank.base.errors import Corrupt, TransactionTooLarge
+from fogbank.engines import bodies
+from fogbank.engines.bodies import LIMITS, RANGE_ROWS_MAX, PendingEntry
+from fogbank.engines.watch import Watchers
+from fogbank.platform.blobs.port import FRAME_BYTES, BlobRef
+from fogbank.platform.store.engine import (
+    STAMP_BYTES,
+    SYSTEM,
+    SYSTEM_PREFIX,
+    Body,
+    Domain,
+    Stamp,
+    Store,
+    StoreLimits,
+)
+from fogbank.platform.store.tuples import after_prefix
+
+T = TypeVar("T")
+Row = tuple[bytes, bytes]
+Overlay = dict[bytes, bytes | None]
+"""Values by key; None hides the key of the layer below."""
+
+_INCARNATION: Final = 1
+_HISTORY_COMMITS_MAX: Final = 4
+_SYSTEM_END: Final = after_prefix(SYSTEM_PREFIX)
+
+
+class _Rows(Protocol):
+    """What is used of a ``SortedDict``, typed."""
+
+    def __setitem__(self, key: bytes, value: bytes) -> None: ...
+
+    def get(self, key: bytes) -> bytes | None: ...
+
+    def pop(self, key: bytes, default: bytes | None) -> bytes | None: ...
+
+    def irange(
+        self, minimum: bytes, maximum: bytes, inclusive: tuple[bool, bool], *, reverse: bool
+    ) -> Iterator[bytes]: ...
+
+
+class _Tick:
+    """Lets the loop run once, as the wait for a disk would."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[None, None, None]:
+        yield
+
+
+_TICK: Final = _Tick()
+
+
+class MemoryTransaction:
+    """One run of one body over the rows, its own writes and, in a replay, an older past."""
+
+    __slots__ = (
+        "_check",
+        "_end",
+        "_open",
+        "_past",
+        "_rows",
+        "_writable",
+        "domain",
+        "pendings",
+        "writes",
+    )
+
+    def __init__(
+        self, engine: MemoryEngine, domain: Domain, past: Overlay, *, writable: bool
+    ) -> None:
+        self.domain = domain
+        self.writes: Overlay = {}
+        self.pendings: list[PendingEntry] = []
+        self._rows = engine.rows
+        self._open = True
+        self._check = engine.check
+        self._past = past
+        self._end = after_prefix(domain.prefix)
+        self._writable = writable
+
+    def close(self) -> None:
+        """End the transaction: whoever kept it can do nothing with it."""
+        self._open = False
+        self._writable = False
+
+    def _check_key(self, key: bytes) -> None:
+        """Refuse keys that no engine would have to keep."""
+        assert type(key) is bytes, f"a key is bytes, not {type(key).__name__}"
+        assert self._open, "the transaction is over"
+        if not self._check:
+            return
+        assert key.startswith((self.domain.prefix, SYSTEM_PREFIX)), (
+            f"the key {key!r} is outside {self.domain!r} and the system subspaces"
+        )
+
+    def _check_write(self, key: bytes, value: bytes) -> None:
+        """Refuse rows that no engine would have to keep."""
+        assert self._writable, "this transaction only reads, or is over"
+        self._check_key(key)
+        if self._check and len(key) > LIMITS.key_bytes_max:
+            raise TransactionTooLarge(f"a key has {len(key)} bytes of {LIMITS.key_bytes_max}")
+        assert type(value) is bytes, f"a value is bytes, not {type(value).__name__}"
+        if self._check and len(value) > LIMITS.value_bytes_max:
+            raise TransactionTooLarge(f"a value has {len(value)} bytes of {LIMITS.value_bytes_max}")
+
+    def _find(self, key: bytes) -> bytes | None:
+        """Return the value in the topmost layer that has the key."""
+        if key in self.writes:
+            return self.writes[key]
+        if key in self._past:
+            return self._past[key]
+        return self._rows.get(key)
+
+    async def get(self, key: bytes) -> bytes | None:
+        """Return the value at the key, or None."""
+        self._check_key(key)
+        return self._find(key)
+
+    async def get_many(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
+        """Return the values of the keys that exist."""
+        out: dict[bytes, bytes] = {}
+        for key in keys:
+            self._check_key(key)
+            if (value := self._find(key)) is not None:
+                out[key] = value
+        return out
+
+    async def range(
+        self, begin: bytes, end: bytes, *, limit: int, reverse: bool = False
+    ) -> list[Row]:
+        """Return up to ``limit`` rows of the half-open range in key order."""
+        assert self._open, "the transaction is over"
+        assert 0 <= limit <= RANGE_ROWS_MAX, f"a range has a limit of 0 to {RANGE_ROWS_MAX}"
+        if begin >= end or limit == 0:
+            return []
+        if self._check:
+            own = self.domain.prefix <= begin and end <= self._end
+            assert own or (begin >= SYSTEM_PREFIX and end <= _SYSTEM_END), (
+                f"the range {begin!r} to {end!r} leaves {self.domain!r} and the system subspaces"
+            )
+        out: list[Row] = []
+        for key in self._keys(begin, end, reverse=reverse):
+            if (value := self._find(key)) is not None:
+                out.append((key, value))
+                if len(out) == limit:
+                    break
+        return out
+
+    def _keys(self, begin: bytes, end: bytes, *, reverse: bool) -> Iterator[bytes]:
+        """Yield the keys of all layers in order, each once."""
+        base = self._rows.irange(begin, end, (True, False), reverse=reverse)
+        laid = {key for layer in (self.writes, self._past) for key in layer if begin <= key < end}
+        if not laid:
+            yield from base
+            return
+        last = None
+        for key in heapq.merge(base, sorted(laid, reverse=reverse), reverse=reverse):
+            if key != last:
+                yield key
+                last = key
+
+    def put(self, key: bytes, value: bytes) -> None:
+        """Set the value at the key."""
+        self._check_write(key, value)
+        self.writes[key] = value
+
+    def delete(self, key: bytes) -> None:
+        """Remove the key if it is there."""
+        self._check_write(key, b"")
+        self.writes[key] = None
+
+    def append(self, prefix: bytes, value: bytes) -> PendingEntry:
+        """Add an entry at ``prefix`` + the commit's stamp; invisible to this body itself."""
+        self._check_write(prefix + bytes(STAMP_BYTES), value)
+        entry = PendingEntry(prefix, value)
+        self.pendings.append(entry)
+        return entry
+
+
+class MemoryStore:
+    """The keys of one domain in a memory engine."""
+
+    __slots__ = ("_domain", "_engine")
+
+    def __init__(self, engine: MemoryEngine, domain: Domain) -> None:
+        self._engine = engine
+        self._domain = domain
+
+    @property
+    def limits(self) -> StoreLimits:
+        """Return the limits that hold for every transaction."""
+        return LIMITS
+
+    async def transact(self, body: Body[T], *, token: bytes | None = None) -> T:
+        """Run the body and commit what it wrote."""
+        if token is not None:
+            body = bodies.with_token(body, token, now_ms=0)
+        try:
+            return self._engine.run(self._domain, body, writable=True)
+        finally:
+            await _TICK
+
+    async def read(self, body: Body[T]) -> T:
+        """Run the body over one snapshot; writing raises."""
+        try:
+            return self._engine.run(self._domain, body, writable=False)
+        finally:
+            await _TICK
+
+    async def claim(
+        self, begin: bytes, end: bytes, limit: int, move: Callable[[bytes, bytes], Row]
+    ) -> list[Row]:
+        """Move up to ``limit`` of the first entries of a work list, each to one caller."""
+        return await self.transact(bodies.claiming(begin, end, limit, move))
+
+    async def tail(
+        self, prefix: bytes, after: Stamp | None, limit: int
+    ) -> list[tuple[Stamp, bytes]]:
+        """Return appended entries in commit order."""
+        return await self.read(bodies.tailing(prefix, after, limit))
+
+    def watch(self, prefix: bytes) -> AsyncIterator[None]:
+        """Yield after commits under the prefix; hints are coalesced."""
+        return self._engine.watchers.add(prefix)
+
+
+class MemoryEngine:
+    """One store and one blob store for every domain, in memory.
+
+    Args:
+        check: Refuse keys outside the domain and whatever passes the limits.
+        replay: Run every body twice, first on a snapshot a few commits old.
+        seed: Varies how old that snapshot is.
+    """
+
+    def __init__(self, *, check: bool = True, replay: bool = False, seed: int = 0) -> None:
+        self.check = check
+        self.rows = cast("_Rows", SortedDict())
+        self.watchers = Watchers()
+        self.blobs = MemoryBlobs()
+        self._replay = replay
+        self._seed = seed
+        self._version = 0
+        self._replaced: deque[Overlay] = deque(maxlen=_HISTORY_COMMITS_MAX)
+
+    def store_of(self, domain: Domain) -> Store:
+        """Return the store of a domain."""
+        return MemoryStore(self, domain)
+
+    def system_stores(self) -> tuple[Store, ...]:
+        """Return the one store, seen through its system subspaces."""
+        return (MemoryStore(self, SYSTEM),)
+
+    def run(self, domain: Domain, body: Body[T], *, writable: bool) -> T:
+        """Run a body once, or in a replay twice, and commit what the last run wrote."""
+        if self._replay:
+            self._rehearse(domain, body, writable=writable)
+        tr = MemoryTransaction(self, domain, {}, writable=writable)
+        try:
+            result = bodies.drive(body(tr))
+        finally:
+            tr.close()
+        if tr.writes or tr.pendings:
+            self._commit(tr)
+        return result
+
+    def _rehearse(self, domain: Domain, body: Body[T], *, writable: bool) -> None:
+        """Run a body on an older snapshot and forget what it wrote, answered or raised."""
+        past: Overlay = {}
+        depth = 1 + (self._seed + self._version) % _HISTORY_COMMITS_MAX
+        # Newest first, so that the oldest value of a key stays on top.
+        for replaced in list(self._replaced)[::-1][:depth]:
+            past.update(replaced)
+        tr = MemoryTransaction(self, domain, past, writable=writable)
+        try:
+            bodies.drive(body(tr))
+        except bodies.BodySuspendedError:
+            raise
+        except Exception:  # noqa: BLE001, S110 (the second run decides what the caller sees)
+            pass
+        finally:
+            tr.close()
+
+    def _commit(self, tr: MemoryTransaction) -> None:
+        """Give appended entries their stamps and lay the writes over the rows."""
+        writes = tr.writes
+        stamp = Stamp(_INCARNATION, self._version + 1, 0)
+        bodies.lay_entries(writes, tr.pendings, stamp)
+        if self.check:
+            bodies.check_size(writes)
+        self._version += 1
+        bodies.resolve_entries(tr.pendings, stamp)
+        self._replaced.append({key: self.rows.get(key) for key in writes})
+        for key, value in writes.items():
+            if value is None:
+                self.rows.pop(key, None)
+            else:
+                self.rows[key] = value
+        self.watchers.committed(writes)
+
+
+class MemoryBlobs:
+    """A blob store in memory; frames as a real one yields them, nothing survives the process."""
+
+    def __init__(self) -> None:
+        self._blobs: dict[BlobRef, bytes] = {}
+        self._last = 0
+        self._low_water = 0
+
+    async def name(self) -> BlobRef:
+        """Return a name that no blob has had before."""
+        self._last += 1
+        return BlobRef(_INCARNATION, self._last)
+
+    async def write(self, ref: BlobRef, chunks: AsyncIterator[bytes]) -> int:
+        """Store the chunks under a fresh name; return the size in bytes."""
+        assert ref not in self._blobs, "a blob is written once"
+        body = b"".join([bytes(chunk) async for chunk in chunks])
+        self._blobs[ref] = body
+        return len(body)
+
+    async def concat(self, ref: BlobRef, parts: list[BlobRef]) -> int:
+        """Store under a fresh name the bytes of other blobs in order."""
+        assert ref not in self._blobs, "a blob is written once"
+        body = b"".join([self._require(part) for part in parts])
+        self._blobs[ref] = body
+        return len(body)
+
+    def _require(self, ref: BlobRef) -> bytes:
+        """Return the bytes of a blob; raise ``Corrupt`` if there is none."""
+        body = self._blobs.get(ref)
+        if body is None:
+            raise Corrupt(f"the blob {ref.incarnation}-{ref.number} is missing")
+        return body
+
+    async def read(
+        self, ref: BlobRef, begin: int = 0, end: int | None = None
+    ) -> AsyncIterator[bytes]:
+        """Yield the bytes of the half-open range, cut at frames; what is past the end is not."""
+        body = self._require(ref)
+        end = len(body) if end is None else min(end, len(body))
+        assert begin >= 0, "a range begins inside the blob"
+        while begin < end:
+            cut = min(end, begin - begin % FRAME_BYTES + FRAME_BYTES)
+            yield body[begin:cut]
+            begin = cut
+
+    async def delete(self, ref: BlobRef) -> None:
+        """Remove the blob; it is no error if it is gone."""
+        self._blobs.pop(ref, None)
+
+    async def list(self, after: BlobRef | None, limit: int) -> list[tuple[BlobRef, int]]:
+        """Return names and sizes in order of name."""
+        refs = sorted(ref for ref in self._blobs if after is None or ref > after)
+        return [(ref, len(self._blobs[ref])) for ref in refs[:limit]]
+
+    def low_water(self) -> BlobRef:
+        """Return the name up to which every blob is settled."""
+        return BlobRef(_INCARNATION, self._low_water)
+
+    def before_start(self) -> BlobRef:
+        """Return the last name that may have been given before this start: none was."""
+        return BlobRef(_INCARNATION, 0)
+
+    def newest(self) -> BlobRef:
+        """Return the last name that was given."""
+        return BlobRef(_INCARNATION, self._last)
+
+    async def raise_low_water(self, ref: BlobRef) -> None:
+        """Note that every blob up to this name is settled."""
+        assert ref.number <= self._last, "a number is settled after it was given"
+        self._low_water = max(self._low_water, ref.number)
+
+    async def verify(self, ref: BlobRef) -> int:
+        """Return the size; raise ``Corrupt`` if the blob is missing."""
+        return len(self._require(ref))

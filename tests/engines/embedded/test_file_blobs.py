@@ -1,0 +1,331 @@
+"""Blob files: damage is found, names survive, orphans are swept, a full disk leaves nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fogbank.base.clock import SystemClock
+from fogbank.base.errors import Corrupt, Full
+from fogbank.engines.embedded import frames
+from fogbank.engines.embedded.blobs import NUMBERS_BLOCK, FileBlobs, blob_files
+from fogbank.engines.embedded.check import check, examine
+from fogbank.engines.embedded.frames import path_of, ref_of
+from fogbank.engines.embedded.store import EmbeddedEngine
+from fogbank.engines.embedded.turnover import Settings
+from fogbank.platform.blobs import rows
+from fogbank.platform.blobs.port import FRAME_BYTES, BlobRef
+from fogbank.platform.blobs.sweep import sweep
+from fogbank.platform.store.engine import Domain, Transaction
+
+DOMAIN = Domain("bucket")
+SETTINGS = Settings(segment_bytes=1 << 16)
+
+
+async def once(body: bytes) -> AsyncIterator[bytes]:
+    yield body
+
+
+async def kept(engine: Any, body: bytes) -> BlobRef:
+    """Write a blob and its row."""
+    ref = await engine.blobs.name()
+    size = await engine.blobs.write(ref, once(body))
+
+    async def attach(tr: Transaction) -> None:
+        rows.attach(tr, ref, size)
+
+    await engine.store_of(DOMAIN).transact(attach)
+    return ref
+
+
+async def read_into(blobs: FileBlobs, ref: BlobRef, got: list[bytes]) -> None:
+    # Not a comprehension: what came before the damage must be looked at too.
+    async for chunk in blobs.read(ref):
+        got += [chunk]
+
+
+def flip(path: Path, offset: int) -> None:
+    with path.open("r+b") as file:
+        file.seek(offset)
+        byte = file.read(1)[0]
+        file.seek(offset)
+        file.write(bytes([byte ^ 0x01]))
+
+
+def in_blobs(folder: Path, check_blobs: Any) -> None:
+    async def run() -> None:
+        blobs = FileBlobs(folder, incarnation=1)
+        try:
+            await check_blobs(blobs)
+        finally:
+            await blobs.close()
+
+    asyncio.run(run())
+
+
+def test_names_and_places_of_blobs_agree(tmp_path: Path) -> None:
+    for number in (1, 4_095, 4_096, (1 << 24) - 1, 1 << 24, 1 << 40):
+        ref = BlobRef(3, number)
+        assert ref_of(tmp_path, path_of(tmp_path, ref)) == ref
+    for name in ("0001/0/000/001.blob", "0001/0000000000/000/001", "x", "a/b/c/d.blob"):
+        assert ref_of(tmp_path, tmp_path / name) is None
+
+
+def test_any_changed_byte_of_a_blob_is_found_before_it_leaves(tmp_path: Path) -> None:
+    async def run(blobs: FileBlobs) -> None:
+        ref = await blobs.name()
+        await blobs.write(ref, once(b"b" * (FRAME_BYTES + 100)))
+        path = path_of(tmp_path, ref)
+        size = path.stat().st_size
+        for offset in (0, FRAME_BYTES, FRAME_BYTES + 99, *range(FRAME_BYTES + 100, size)):
+            flip(path, offset)
+            with pytest.raises(Corrupt):
+                await blobs.verify(ref)
+            got: list[bytes] = []
+            with pytest.raises(Corrupt):
+                await read_into(blobs, ref, got)
+            assert b"".join(got) in (b"", b"b" * FRAME_BYTES)
+            flip(path, offset)
+        assert await blobs.verify(ref) == FRAME_BYTES + 100
+
+    in_blobs(tmp_path, run)
+
+
+def test_a_truncated_and_a_strange_file_are_not_served(tmp_path: Path) -> None:
+    async def run(blobs: FileBlobs) -> None:
+        one, other = await blobs.name(), await blobs.name()
+        await blobs.write(one, once(b"1" * 1_000))
+        await blobs.write(other, once(b"2" * 1_000))
+        shutil.copy(path_of(tmp_path, one), path_of(tmp_path, other))
+        with pytest.raises(Corrupt):
+            await blobs.verify(other)
+        for size in (1_001, 999, 40, 1, 0):
+            os.truncate(path_of(tmp_path, one), size)
+            with pytest.raises(Corrupt):
+                await blobs.verify(one)
+
+    in_blobs(tmp_path, run)
+
+
+def test_numbers_go_on_behind_the_last_block_after_a_restart(tmp_path: Path) -> None:
+    seen: list[BlobRef] = []
+
+    async def run(blobs: FileBlobs) -> None:
+        before = blobs.before_start()
+        seen.extend([await blobs.name() for _ in range(3)])
+        assert before < seen[-3]
+
+    for _ in range(3):
+        in_blobs(tmp_path, run)
+    assert seen == sorted(set(seen))
+    assert seen[-1].number == 2 * NUMBERS_BLOCK + 3
+
+
+def test_damage_that_came_before_a_concatenation_is_found_after_it(tmp_path: Path) -> None:
+    async def run(blobs: FileBlobs) -> None:
+        part, whole = await blobs.name(), await blobs.name()
+        await blobs.write(part, once(b"b" * FRAME_BYTES * 2))
+        flip(path_of(tmp_path, part), FRAME_BYTES + 5)
+        try:
+            await blobs.concat(whole, [part])
+        except Corrupt:
+            return
+        with pytest.raises(Corrupt):
+            await blobs.verify(whole)
+
+    in_blobs(tmp_path, run)
+
+
+def test_parts_are_copied_where_the_kernel_cannot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cannot(*_: Any) -> int:
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+
+    monkeypatch.setattr(frames.os, "copy_file_range", cannot)
+
+    async def run(blobs: FileBlobs) -> None:
+        part, whole = await blobs.name(), await blobs.name()
+        await blobs.write(part, once(b"b" * (FRAME_BYTES * 2 + 9)))
+        assert await blobs.concat(whole, [part, part]) == FRAME_BYTES * 4 + 18
+        assert await blobs.verify(whole) == FRAME_BYTES * 4 + 18
+
+    in_blobs(tmp_path, run)
+
+
+@pytest.mark.parametrize("name", ["write_all", "make_folder"])
+def test_a_full_disk_refuses_the_blob_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def no_space(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    async def run(blobs: FileBlobs) -> None:
+        ref = await blobs.name()
+        with monkeypatch.context() as patch:
+            patch.setattr(frames, name, no_space)
+            for size in (10, 3 * FRAME_BYTES):
+                with pytest.raises(Full):
+                    await blobs.write(ref, once(b"b" * size))
+            assert list(blob_files(tmp_path)) == []
+        await blobs.write(ref, once(b"b"))
+        assert await blobs.verify(ref) == 1
+
+    in_blobs(tmp_path, run)
+
+
+def test_a_full_disk_gives_no_names_and_later_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fogbank.engines.embedded import blobs as module  # noqa: PLC0415
+
+    def no_space(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    async def run(blobs: FileBlobs) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "write_note", no_space)
+            with pytest.raises(Full):
+                await blobs.name()
+        assert (await blobs.name()).number == 1
+
+    in_blobs(tmp_path, run)
+
+
+def test_many_blobs_at_once_share_the_syncs_of_their_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fogbank.engines.embedded import blobs as module  # noqa: PLC0415
+
+    synced: list[Path] = []
+    sync = module.sync_folder
+    monkeypatch.setattr(module, "sync_folder", lambda path: (synced.append(path), sync(path))[1])
+
+    async def run(blobs: FileBlobs) -> None:
+        refs = [await blobs.name() for _ in range(100)]
+        async with asyncio.TaskGroup() as group:
+            for ref in refs:
+                group.create_task(blobs.write(ref, once(b"b")))
+        assert 0 < len(synced) < 100
+        assert len(await blobs.list(None, 1_000)) == 100
+
+    in_blobs(tmp_path, run)
+
+
+@pytest.mark.slow
+def test_an_orphan_of_a_crash_is_sweepable_and_swept_by_the_next_start(
+    open_engine: Any, tmp_path: Path
+) -> None:
+    copy = tmp_path / "crashed"
+
+    async def crash() -> None:
+        async with open_engine() as engine:
+            await kept(engine, b"kept")
+            orphan = await engine.blobs.name()
+            await engine.blobs.write(orphan, once(b"orphan"))
+            partial = await engine.blobs.name()
+            path_of(tmp_path / "store" / "blobs", partial).write_bytes(b"half of a fra")
+            await asyncio.wrap_future(engine._core.turnover._thread.submit(lambda: None))
+            shutil.copytree(tmp_path / "store", copy)
+
+    async def restart() -> None:
+        engine = await EmbeddedEngine.open(copy, clock=SystemClock(), settings=SETTINGS)
+        try:
+            (system,) = engine.system_stores()
+            assert await sweep(system, engine.blobs, engine.blobs.before_start()) == 2
+            assert len(await engine.blobs.list(None, 10)) == 1
+            await kept(engine, b"more")
+        finally:
+            await engine.close()
+
+    asyncio.run(crash())
+    report = examine(copy)
+    assert report.damage == []
+    assert len(report.sweepable) == 2
+    asyncio.run(restart())
+    report = examine(copy)
+    assert report.damage == report.sweepable == []
+
+
+@pytest.mark.parametrize("change", ["missing", "flipped", "longer", "stranger", "old orphan"])
+def test_check_finds_what_is_wrong_with_blobs(
+    open_engine: Any, tmp_path: Path, change: str
+) -> None:
+    async def run() -> BlobRef:
+        async with open_engine() as engine:
+            ref = await kept(engine, b"body")
+            (system,) = engine.system_stores()
+            await sweep(system, engine.blobs, engine.blobs.newest())
+            return ref
+
+    path = tmp_path / "store"
+    blob = path_of(path / "blobs", asyncio.run(run()))
+    assert check(path) == []
+    if change == "missing":
+        blob.unlink()
+    elif change == "flipped":
+        flip(blob, 2)
+    elif change == "longer":
+        blob.write_bytes(blob.read_bytes() + b"\0")
+    elif change == "stranger":
+        (blob.parent / "stranger").write_bytes(b"")
+    else:
+        path_of(path / "blobs", BlobRef(1, 0)).write_bytes(b"")
+    assert len(check(path)) == 1
+
+
+def test_a_blob_whose_removal_is_queued_may_be_there_or_gone(
+    open_engine: Any, tmp_path: Path
+) -> None:
+    async def run() -> BlobRef:
+        async with open_engine() as engine:
+            ref = await kept(engine, b"body")
+
+            async def release(tr: Transaction) -> None:
+                await rows.release(tr, ref)
+
+            await engine.store_of(DOMAIN).transact(release)
+            return ref
+
+    path = tmp_path / "store"
+    ref = asyncio.run(run())
+    assert examine(path).damage == examine(path).sweepable == []
+    path_of(path / "blobs", ref).unlink()
+    assert examine(path).damage == []
+
+
+def test_every_byte_of_a_blob_is_synced_before_its_write_returns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: dict[int, int] = {}
+    really = os.fsync
+
+    def noted(fd: int) -> None:
+        really(fd)
+        about = os.fstat(fd)
+        synced[about.st_ino] = about.st_size
+
+    monkeypatch.setattr(os, "fsync", noted)
+
+    async def with_engine(folder: Path) -> None:
+        engine = await EmbeddedEngine.open(folder, clock=SystemClock(), settings=SETTINGS)
+        try:
+            ref = await engine.blobs.name()
+            await engine.blobs.write(ref, once(os.urandom(3 * FRAME_BYTES // 2)))
+            about = path_of(folder / "blobs", ref).stat()
+            assert synced.get(about.st_ino) == about.st_size
+            joined = await engine.blobs.name()
+            await engine.blobs.concat(joined, [ref, ref])
+            about = path_of(folder / "blobs", joined).stat()
+            assert synced.get(about.st_ino) == about.st_size
+        finally:
+            await engine.close()
+
+    asyncio.run(with_engine(tmp_path / "data"))

@@ -1,0 +1,125 @@
+"""The bytes on disk: they may only change with the store's format number."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from fogbank.base.errors import Corrupt
+from fogbank.engines.embedded.blobs import FileBlobs
+from fogbank.engines.embedded.files import find_note, write_note
+from fogbank.engines.embedded.frames import path_of
+from fogbank.engines.embedded.segment import (
+    PAGE_BYTES,
+    encode_writes,
+    find_group,
+    first_offset,
+    group_bytes,
+    make_ready,
+    pack_group,
+    read_groups,
+    read_segment,
+    stray_pages,
+)
+from fogbank.platform.blobs.port import BlobRef
+
+SIZE = 1 << 16
+RECORDS = [encode_writes({b"key": b"value"}), encode_writes({b"gone": None})]
+
+
+def test_the_bytes_of_a_group() -> None:
+    data = pack_group(7, RECORDS, 0)
+    assert len(data) == PAGE_BYTES
+    assert data.rstrip(b"\0").hex() == (
+        "46624772" "0000001a" "ac1ea5c1" "0000000000000007" "00000002"
+        "dd00000002" "81c4036b6579c40576616c7565" "81c404676f6e65c0"
+    )  # fmt: skip
+
+
+def test_a_group_is_read_as_it_was_written() -> None:
+    group = find_group(b"........" + pack_group(7, RECORDS, 8), 8)
+    assert group is not None
+    assert (group.first, group.last) == (7, 8)
+    assert group.end - group.offset == group_bytes(sum(map(len, RECORDS)))
+    assert group.writes() == [{b"key": b"value"}, {b"gone": None}]
+    assert pack_group(7, RECORDS, 8)[-1:] == b"\0"
+
+
+def test_groups_must_follow_each_other(tmp_path: Path) -> None:
+    make_ready(tmp_path, "a.log", SIZE)
+    data = bytearray(read_segment(tmp_path / "a.log"))
+    offset = first_offset(SIZE)
+    for first in (1, 3, 5):
+        group = pack_group(first, RECORDS, offset)
+        data[offset : offset + len(group)] = group
+        offset += group_bytes(sum(map(len, RECORDS)))
+    groups, end = read_groups(bytes(data), 0)
+    assert [group.first for group in groups] == [1, 3, 5]
+    assert end == offset
+    # Read from another floor these are stale, or there is a hole before them.
+    assert read_groups(bytes(data), 6).groups == []
+    with pytest.raises(Corrupt, match="the log is damaged"):
+        read_groups(bytes(data), 2)
+
+
+def test_a_recycled_segment_knows_its_old_bytes(tmp_path: Path) -> None:
+    make_ready(tmp_path, "a.log", SIZE)
+    offset = first_offset(SIZE)
+    with (tmp_path / "a.log").open("r+b") as file:
+        file.seek(offset)
+        file.write(pack_group(1, [encode_writes({b"key": b"v" * 20_000})], offset))
+    make_ready(tmp_path, "b.log", SIZE, tmp_path / "a.log")
+    assert not (tmp_path / "a.log").exists()
+    data = read_segment(tmp_path / "b.log")
+    assert list(stray_pages(data, offset)) == []
+    assert read_groups(data, 1).groups == []
+    changed = bytearray(data)
+    changed[offset + 5_000] ^= 1
+    assert list(stray_pages(bytes(changed), offset)) == [(offset + 5_000) // PAGE_BYTES]
+
+
+@pytest.mark.parametrize("offset", [0, 20, 26, 31, 100, PAGE_BYTES, PAGE_BYTES + 63])
+def test_a_damaged_head_of_a_segment_is_found(tmp_path: Path, offset: int) -> None:
+    make_ready(tmp_path, "a.log", SIZE)
+    data = bytearray((tmp_path / "a.log").read_bytes())
+    data[offset] ^= 1
+    (tmp_path / "a.log").write_bytes(data)
+    with pytest.raises(Corrupt):
+        read_segment(tmp_path / "a.log")
+
+
+def test_the_bytes_of_a_note(tmp_path: Path) -> None:
+    path = tmp_path / "note"
+    assert find_note(path) is None
+    write_note(path, {"format": 1, "incarnation": 2})
+    assert path.read_text() == "format 1\nincarnation 2\ncheck 3fd72f63\n"
+    assert find_note(path) == {"format": 1, "incarnation": 2}
+    for at in range(path.stat().st_size):
+        raw = bytearray(path.read_bytes())
+        raw[at] ^= 1
+        (tmp_path / "other").write_bytes(raw)
+        with pytest.raises(Corrupt):
+            find_note(tmp_path / "other")
+
+
+def test_the_bytes_of_a_blob(tmp_path: Path) -> None:
+    async def once() -> AsyncIterator[bytes]:
+        yield b"body"
+
+    async def run() -> None:
+        blobs = FileBlobs(tmp_path, 1)
+        try:
+            await blobs.write(BlobRef(1, 5), once())
+        finally:
+            await blobs.close()
+
+    asyncio.run(run())
+    path = path_of(tmp_path, BlobRef(1, 5))
+    assert path.relative_to(tmp_path).as_posix() == "0001/0000000000/000/005.blob"
+    assert path.read_bytes().hex() == (
+        b"body".hex() + "9a0fcc50" + b"fogblob1".hex() + "0000000000000004" "0001"
+        "0000000000000005" "0000" "677f7130"
+    )  # fmt: skip

@@ -1,0 +1,219 @@
+"""Real sandboxes for tests: one daemon per level and module, warmed once.
+
+As root every test runs at the full level and again with a daemon of an ordinary user; as an
+ordinary user only the latter. Where user namespaces are forbidden the tests are skipped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fogbank.base.clock import SystemClock
+from fogbank.base.ids import Ids
+from fogbank.engines.sandbox.client import SandboxRuntime, config_of
+from fogbank.engines.sandbox.link import command_of
+from fogbank.engines.sandbox.settings import SandboxSettings
+from fogbank.platform.runtime.port import Credentials, Level, Outcome, Sandbox, SandboxSpec
+
+ACCOUNT = "123456789012"
+ORDINARY_UID = 65534
+PORT = 4599
+EXEC = """
+def handler(event, context):
+    names = {"context": context, "event": event}
+    exec(event["code"], names)
+    return names.get("answer")
+"""
+_next_folder = iter(range(1_000_000))
+
+
+class Lab:
+    """A runtime, and what tests do with it again and again."""
+
+    def __init__(self, level: str, settings: dict[str, Any] | None = None) -> None:
+        self.level = level
+        self.folder = Path(tempfile.mkdtemp(prefix="fogbank-lab-", dir="/tmp"))
+        self.folder.chmod(0o755)
+        self.clock = SystemClock()
+        self.runner = asyncio.Runner()
+        self.logs: list[tuple[str, bytes]] = []
+        self.served: list[tuple[int, str]] = []
+        self._settings = settings or {}
+        self._daemon: subprocess.Popen[bytes] | None = None
+        self.runtime = self.run(self._open())
+
+    def run(self, work: Any) -> Any:
+        return self.runner.run(work)
+
+    async def _open(self) -> SandboxRuntime:
+        values = {**self._settings}
+        work = self.folder / "work"
+        if self.level == "bare":
+            values["level_forced"] = Level.BARE
+        settings = SandboxSettings(**values)
+        if self.level == "rootless" and os.getuid() == 0:
+            work.mkdir()
+            os.chown(work, ORDINARY_UID, ORDINARY_UID)
+            descriptor = self._launch_ordinary(work, settings)
+            settings = SandboxSettings(**values, daemon=lambda: descriptor)
+        return await SandboxRuntime.open(
+            work,
+            clock=self.clock,
+            ids=Ids(),
+            endpoint_port=PORT,
+            serve=self._serve,
+            settings=settings,
+        )
+
+    def _launch_ordinary(self, work: Path, settings: SandboxSettings) -> int:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self._daemon = subprocess.Popen(
+                command_of(config_of(work, PORT, settings), sys.executable, theirs.fileno()),
+                pass_fds=[theirs.fileno()],
+                env={},
+                cwd="/",
+                user=ORDINARY_UID,
+                group=ORDINARY_UID,
+                extra_groups=[],
+            )
+        return ours.detach()
+
+    async def _serve(self, fd: int, arn: str) -> None:
+        """Answer every connection with the function's name, as a gateway would."""
+        self.served.append((fd, arn))
+
+        async def on_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            body = arn.encode()
+            writer.write(b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+            await writer.drain()
+            writer.close()
+
+        server = await asyncio.start_server(on_connection, sock=socket.socket(fileno=fd))
+        async with server:
+            await server.serve_forever()
+
+    def code(self, files: dict[str, str] | str) -> str:
+        """Unpack code and return its directory."""
+        folder = self.folder / f"code{next(_next_folder)}"
+        folder.mkdir()
+        for name, text in ({"app.py": files} if isinstance(files, str) else files).items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        return str(folder)
+
+    def spec(self, files: dict[str, str] | str = EXEC, **values: Any) -> SandboxSpec:
+        name = values.pop("function_name", "f")
+        values = {"memory_mb": 256, "timeout_ms": 10_000, "handler": "app.handler", **values}
+        values.setdefault("environment", {})
+        return SandboxSpec(
+            account=ACCOUNT,
+            function_arn=f"arn:aws:lambda:eu-west-1:{ACCOUNT}:function:{name}",
+            function_name=name,
+            version="$LATEST",
+            revision="1",
+            runtime=f"python3.{sys.version_info[1]}",
+            code_dir=self.code(files),
+            **values,
+        )
+
+    def credentials(self, key: str = "AKIAONE", lifetime_ms: int = 3_600_000) -> Credentials:
+        return Credentials(
+            access_key_id=key,
+            secret_access_key=f"secret of {key}",
+            session_token=f"token of {key}",
+            expires_ms=self.clock.now_ms() + lifetime_ms,
+        )
+
+    def start(self, files: dict[str, str] | str = EXEC, **values: Any) -> Sandbox:
+        key = values.pop("key", "AKIAONE")
+        return self.run(
+            self.runtime.start(
+                self.spec(files, **values), self.credentials(key), lambda r, b: self.log(r, b)
+            )
+        )
+
+    def log(self, request_id: str, piece: bytes) -> None:
+        self.logs.append((request_id, piece))
+
+    def text(self, request_id: str) -> str:
+        """Return what was logged for a request, and forget it."""
+        found = b"".join(piece for r, piece in self.logs if r == request_id)
+        self.logs = [(r, piece) for r, piece in self.logs if r != request_id]
+        return found.decode()
+
+    def invoke(
+        self,
+        sandbox: Sandbox,
+        event: Any = None,
+        *,
+        request_id: str = "r",
+        ms: int = 10_000,
+        **c: str,
+    ) -> Outcome:
+        payload = json.dumps(event).encode()
+        return self.run(sandbox.invoke(request_id, payload, self.clock.now_ms() + ms, c))
+
+    def ask(self, sandbox: Sandbox, code: str, **event: Any) -> Any:
+        """Run a piece of code inside and return its ``answer``; the code must not fail."""
+        outcome = self.invoke(sandbox, {"code": code, **event})
+        assert outcome.ending.value == "returned", outcome
+        return json.loads(outcome.payload)
+
+    def end(self, sandbox: Sandbox) -> None:
+        self.run(sandbox.close())
+
+    def close(self) -> None:
+        self.run(self.runtime.close())
+        if self._daemon is not None:
+            self._daemon.wait(10)
+        self.runner.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def namespaces_work() -> bool:
+    done = subprocess.run(
+        ["/usr/bin/unshare", "--user", "--map-root-user", "--pid", "--fork", "/bin/true"],
+        capture_output=True,
+        check=False,
+        **({"user": ORDINARY_UID} if os.getuid() == 0 else {}),
+    )
+    return done.returncode == 0
+
+
+LEVELS = ["full", "rootless"] if os.getuid() == 0 else ["rootless"]
+
+
+@pytest.fixture(scope="module", params=LEVELS)
+def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
+    """A runtime at each level that isolates."""
+    if not namespaces_work():
+        pytest.skip("this machine forbids user namespaces")
+    made = Lab(request.param, {"processes_max": 64})
+    if request.param == "full" and made.runtime.level != Level.FULL:
+        made.close()
+        pytest.skip("the full level needs root and a control group")
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def prisoner(lab: Lab) -> Iterator[Sandbox]:
+    """A sandbox whose handler runs whatever code it is sent."""
+    sandbox = lab.start(environment={"COLOUR": "blue"})
+    yield sandbox
+    lab.end(sandbox)
