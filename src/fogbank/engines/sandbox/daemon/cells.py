@@ -1,0 +1,184 @@
+"""What one sandbox holds on the host: control group, /tmp, descriptor of its first process.
+
+Rule: whatever ``Cells.create`` makes, ``Cells.remove`` takes away, also when the half of it failed;
+what a killed daemon leaves lies below names with our prefix and is swept by the next.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import time
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fogbank.engines.sandbox.daemon import cgroups, syscalls, watch
+from fogbank.engines.sandbox.daemon.messages import Message
+
+_RM = ("/bin/rm", "/usr/bin/rm")
+_REMOVERS_MAX = 4
+_LOOK_SHARE = 10
+
+
+@dataclass(slots=True)
+class Cell:
+    """One sandbox, from the request to its end."""
+
+    number: int
+    name: str
+    memory_mb: int
+    tmp_mb: int
+    tmp: Path
+    group: cgroups.Group | None
+    pidfd: int = -1
+    pid: int = -1
+    cause: str = ""
+    """Why we killed it: ``memory``, ``tmp``, ``killed``; empty while it lives or ends itself."""
+    peak_mb: int = 0
+    bare: bool = False
+    _look: Generator[watch.Usage | None] | None = None
+    _memory_look_at: float = 0.0
+
+    def kill(self, cause: str) -> None:
+        """End every process of the sandbox; the zygote will report that it has ended."""
+        self.cause = self.cause or cause
+        if self.pidfd < 0:
+            return  # not forked yet: killed as soon as it is
+        if self.bare and self.pid > 0:
+            watch.kill_tree(self.pid)
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+
+    def check(self) -> None:
+        """Kill the sandbox if it is over a limit that nothing else enforces."""
+        if self.pid < 0 or self.cause:
+            return
+        if self.group is not None:
+            if self.group.oom_kills():
+                self.kill("memory")
+                return
+        else:
+            self._check_memory()
+        self._look = self._look or watch.disk_usage(str(self.tmp))
+        usage = next(self._look)
+        if usage is not None:
+            self._look = None
+            if usage.over(self.tmp_mb):
+                self.kill("tmp")
+
+    def _check_memory(self) -> None:
+        """Look at the memory of the processes, at most a tenth of the time."""
+        begin = time.monotonic()
+        if begin < self._memory_look_at:
+            return
+        used = watch.memory_mb(self.pid, self.memory_mb)
+        now = time.monotonic()
+        self._memory_look_at = now + _LOOK_SHARE * (now - begin)
+        self.peak_mb = max(self.peak_mb, used)
+        if used > self.memory_mb:
+            self.kill("memory")
+
+
+@dataclass(slots=True)
+class Cells:
+    """Makes and removes what sandboxes hold on the host."""
+
+    directory: Path
+    groups: cgroups.Cgroups | None
+    bare: bool
+    processes_max: int
+    living: dict[int, Cell] = field(default_factory=dict[int, Cell])
+    _trash: list[Path] = field(default_factory=list[Path])
+    _emptied: list[cgroups.Group] = field(default_factory=list[cgroups.Group])
+    _removers: list[int] = field(default_factory=list[int])
+
+    def create(self, message: Message, owner: int) -> Cell:
+        """Make the directory and the control group of a sandbox; raises ``OSError``."""
+        number, memory_mb = message.number("id"), message.number("memory_mb")
+        tmp = self.directory / str(number)
+        tmp.mkdir(mode=0o700)
+        try:
+            os.chown(tmp, owner, owner)  # -1 keeps it ours
+            group = None
+            if self.groups is not None:
+                group = self.groups.create(number, memory_mb, self.processes_max)
+        except OSError:
+            tmp.rmdir()
+            raise
+        cell = Cell(number, message.text("name"), memory_mb, message.number("tmp_mb"), tmp, group)
+        cell.bare = self.bare
+        self.living[number] = cell
+        return cell
+
+    def trees(self, cell: Cell, code: str, code_fd: int) -> list[int]:
+        """Return detached mounts of the code (read-only) and of /tmp; the caller closes them.
+
+        The client proves with its descriptor that it may open the code; the path is only how our
+        own mount namespace finds the same directory.
+        """
+        plain = syscalls.MOUNT_ATTR_NOSUID | syscalls.MOUNT_ATTR_NODEV
+        tree = syscalls.open_tree(code)
+        if not os.path.samestat(os.fstat(tree), os.fstat(code_fd)):
+            os.close(tree)
+            raise OSError(f"{code} is another directory here")
+        trees = [tree]
+        try:
+            syscalls.restrict_tree(tree, plain | syscalls.MOUNT_ATTR_RDONLY)
+            trees.append(syscalls.open_tree(str(cell.tmp)))
+            syscalls.restrict_tree(trees[1], plain)
+        except OSError:
+            for opened in trees:
+                os.close(opened)
+            raise
+        return trees
+
+    def remove(self, cell: Cell) -> None:
+        """Take away what a sandbox held, now that its processes are gone."""
+        if self.living.pop(cell.number, None) is None:
+            return
+        if cell.pidfd >= 0:
+            os.close(cell.pidfd)
+            cell.pidfd = -1
+        if cell.group is not None:
+            cell.peak_mb = max(cell.peak_mb, cell.group.peak_mb())
+            if not cell.group.remove():
+                self._emptied.append(cell.group)
+        try:
+            cell.tmp.rmdir()
+        except OSError:
+            self._trash.append(cell.tmp)
+            self.tidy()
+
+    def tidy(self) -> None:
+        """Go on with removals: full directories by ``rm`` in a process of its own."""
+        self._emptied = [group for group in self._emptied if not group.remove()]
+        self._removers = [pid for pid in self._removers if os.waitpid(pid, os.WNOHANG)[0] == 0]
+        while self._trash and len(self._removers) < _REMOVERS_MAX:
+            path = str(self._trash.pop())
+            rm = next(name for name in _RM if Path(name).exists())
+            self._removers.append(os.posix_spawn(rm, [rm, "-rf", "--", path], {}))
+
+    def close(self) -> None:
+        """Remove everything, for good; the processes are gone."""
+        for cell in list(self.living.values()):
+            self.remove(cell)
+        self.tidy()
+        for pid in self._removers:
+            os.waitpid(pid, 0)
+        shutil.rmtree(self.directory, ignore_errors=True)
+        if self.groups is not None:
+            self.groups.remove()
+
+
+def open_directory(work_dir: str) -> Path:
+    """Return a fresh directory for this daemon's sandboxes; sweep those of dead daemons."""
+    parent = Path(work_dir)
+    for path in parent.iterdir():
+        if cgroups.is_left_over(path.name):
+            shutil.rmtree(path, ignore_errors=True)
+    own = parent / cgroups.own_tag()
+    own.mkdir(mode=0o711)
+    return own

@@ -1,0 +1,53 @@
+"""What sandboxd is told once, by whoever starts it, as JSON on its command line."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple, cast
+
+
+class RuntimeConfig(NamedTuple):
+    """An interpreter that functions can run on."""
+
+    executable: str
+    prefixes: list[str]
+
+
+class Config(NamedTuple):
+    """The settings of one daemon; all limits are maxima for the whole machine."""
+
+    work_dir: str
+    port: int
+    hosts: list[str]
+    packages: dict[str, str]
+    runtimes: dict[str, RuntimeConfig]
+    spare_runtime: str
+    """The runtime of which one warm zygote is kept for the next new account, or nothing."""
+    processes_max: int
+    sandboxes_max: int
+    zygotes_max: int
+    forks_max: int
+    zygote_seconds_max: int
+    strict_cpu: bool
+    level_forced: int
+    """A level weaker than the machine allows, or 0: for tests, and for operators who must."""
+
+    def to_json(self) -> str:
+        """Return what ``from_json`` reads."""
+        values = self._asdict()
+        values["runtimes"] = {name: list(runtime) for name, runtime in self.runtimes.items()}
+        return json.dumps(values)
+
+    @classmethod
+    def from_json(cls, text: str) -> Config:
+        """Return the settings on a command line; raises ``TypeError`` or ``ValueError``."""
+        values = json.loads(text)
+        if not isinstance(values, dict):
+            raise TypeError("the configuration is no object")
+        fields = cast("dict[str, object]", values)
+        runtimes = cast("dict[str, list[object]]", fields.pop("runtimes"))
+        made = {
+            name: RuntimeConfig(str(executable), [str(p) for p in cast("list[object]", prefixes)])
+            for name, (executable, prefixes) in runtimes.items()
+        }
+        return cls(**cast("dict[str, Any]", fields), runtimes=made)

@@ -1,0 +1,304 @@
+"""sandboxd's main loop: one thread, one client, fixed messages in and out.
+
+Rule: nothing a sandbox does can hold the loop: it reads no file of a sandbox's making without a
+bound, waits for no process that is not already dead, and never for a socket. When the client is
+gone everything ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import socket
+import time
+from collections import deque
+from pathlib import Path
+from typing import NamedTuple
+
+from fogbank.engines.sandbox.daemon import messages, watch, zygotes
+from fogbank.engines.sandbox.daemon.cells import Cell, Cells
+from fogbank.engines.sandbox.daemon.config import Config
+from fogbank.engines.sandbox.daemon.messages import Message
+from fogbank.engines.sandbox.daemon.nursery import Nursery, Zygote
+
+WATCH_SECONDS = 0.05
+"""How often memory is looked at where no control group limits it."""
+TICK_SECONDS = 0.2
+IDLE_SECONDS = 5.0
+CHECKS_PER_TICK_MAX = 64
+BACKLOG_PACKETS_MAX = 4096
+_PASSED_FDS = 4
+_KILLED = ("signalled", 9)
+_MEMORY_MB = range(16, 65_537)
+_TMP_MB = range(1, 65_537)
+
+
+class Machine(NamedTuple):
+    """What this machine allows, found by trying."""
+
+    identity: zygotes.Identity
+    level: int
+    cgroup: str
+    reasons: str
+
+
+class Sandboxd:
+    """The daemon: one per machine."""
+
+    def __init__(
+        self, client: socket.socket, config: Config, machine: Machine, cells: Cells
+    ) -> None:
+        client.settimeout(0)
+        self._client = client
+        self._config = config
+        self._machine = machine
+        self._cells = cells
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(client, selectors.EVENT_READ)
+        self._backlog: deque[bytes] = deque()
+        self._zygote_of: dict[int, Zygote] = {}
+        self._next_check = 0
+        self._serving = True
+        self._tick_at = 0.0
+        self.nursery: Nursery
+
+    def serve(self, nursery: Nursery) -> None:
+        """Serve until the client is gone."""
+        self.nursery = nursery
+        machine = self._machine
+        self._tell(
+            "hello",
+            level=machine.level,
+            uid=machine.identity.uid,
+            cgroup=machine.cgroup,
+            reasons=machine.reasons,
+        )
+        while self._serving:
+            now = time.monotonic()
+            if now >= self._tick_at:
+                self._tick(now)
+                self._tick_at = now + self._pause(now)
+            for key, events in self._selector.select(max(0.0, self._tick_at - time.monotonic())):
+                self._on_event(key, events)
+        for zygote in list(self.nursery.all):
+            self.nursery.forget(zygote)
+
+    def adopt(self, zygote: Zygote) -> None:
+        """Listen to a new zygote."""
+        self._selector.register(zygote.born.control, selectors.EVENT_READ, zygote)
+
+    def _pause(self, now: float) -> float:
+        """Return how long until limits and zygotes want a look."""
+        if not self._cells.living:
+            return min(IDLE_SECONDS, max(TICK_SECONDS, self.nursery.due() - now))
+        return TICK_SECONDS if self._cells.groups is not None else WATCH_SECONDS
+
+    def _on_event(self, key: selectors.SelectorKey, events: int) -> None:
+        zygote: Zygote | None = key.data
+        if zygote is not None:
+            self._on_zygote(zygote)
+            return
+        if events & selectors.EVENT_WRITE:
+            self._flush()
+        if events & selectors.EVENT_READ:
+            self._on_client()
+
+    def _on_client(self) -> None:
+        try:
+            message = messages.receive(self._client)
+        except BlockingIOError:
+            return
+        except messages.Malformed:
+            message = None  # a client that speaks nonsense is no client
+        if message is None:
+            self._serving = False
+            return
+        try:
+            if message.op == "start":
+                self._start(message)
+            elif message.op == "kill":
+                self._kill(message.number("id"))
+            elif message.op == "settle":
+                self._settle(message.number("id"))
+        finally:
+            messages.close_all(message.fds)
+
+    def _tell(self, op: str, **fields: int | str) -> None:
+        """Send the client a message, in order; a client that reads nothing is given up."""
+        self._backlog.append(messages.encode(op, **fields))
+        if len(self._backlog) > BACKLOG_PACKETS_MAX:
+            self._serving = False
+        self._flush()
+
+    def _flush(self) -> None:
+        events = selectors.EVENT_READ
+        try:
+            while self._backlog:
+                messages.send(self._client, self._backlog[0])
+                self._backlog.popleft()
+        except BlockingIOError:
+            events |= selectors.EVENT_WRITE
+        except OSError:
+            self._serving = False
+            return
+        self._selector.modify(self._client, events)
+
+    def _start(self, message: Message) -> None:
+        """Have a sandbox forked; whatever goes wrong is told as its end."""
+        number = message.number("id")
+        cell: Cell | None = None
+        try:
+            self._require_room(message)
+            zygote = self.nursery.zygote_for(message.text("runtime"), message.text("account"))
+            slot = self._slot(zygote)
+            cell = self._cells.create(message, self._owner(zygote, slot))
+            self._spawn(zygote, cell, slot, message)
+            now = time.monotonic()
+            self._tick_at = min(self._tick_at, now + self._pause(now))
+        except (OSError, messages.Malformed) as error:
+            if cell is not None:
+                self._cells.remove(cell)
+            self._tell(
+                "ended", id=number, cause="refused", status=0, peak_mb=0, note=str(error)[:1000]
+            )
+
+    def _require_room(self, message: Message) -> None:
+        if message.number("id") in self._cells.living:
+            raise OSError("this sandbox is living already")
+        if len(self._cells.living) >= self._config.sandboxes_max:
+            raise OSError(f"{self._config.sandboxes_max} sandboxes are living already")
+        if message.text("runtime") not in self.nursery.interpreters:
+            raise OSError("this runtime is not installed")
+        if len(message.fds) != _PASSED_FDS:
+            raise messages.Malformed("start: four descriptors are needed")
+        if message.number("memory_mb") not in _MEMORY_MB or message.number("tmp_mb") not in _TMP_MB:
+            raise messages.Malformed("start: a size out of range")
+
+    def _slot(self, zygote: Zygote) -> int:
+        """Return the uid that the zygote's child takes, as the zygote numbers uids; 0 keeps it."""
+        if not self._machine.identity.privileged:
+            return 0
+        if self._cells.bare:
+            return self._machine.identity.host_uid(zygote.block, zygote.forks)
+        return zygote.forks
+
+    def _owner(self, zygote: Zygote, slot: int) -> int:
+        """Return the host's uid of a sandbox that has one of its own, else -1."""
+        if not slot or self._cells.bare:
+            return slot or -1
+        return self._machine.identity.host_uid(zygote.block, slot)
+
+    def _spawn(self, zygote: Zygote, cell: Cell, slot: int, message: Message) -> None:
+        """Pass a sandbox's descriptors on to the zygote that forks it."""
+        *passed, code = message.fds
+        bare = self._cells.bare
+        path = str(Path(f"/proc/self/fd/{code}").readlink())
+        opened: list[int] = []
+        try:
+            opened += [] if bare else self._cells.trees(cell, path, code)
+            opened += [] if cell.group is None else cell.group.entries()
+            packet = messages.encode(
+                "spawn",
+                id=cell.number,
+                uid=slot,
+                processes=self._config.processes_max,
+                file_mb=cell.tmp_mb,
+                name=cell.name,
+                code=path if bare else "",
+                tmp=str(cell.tmp) if bare else "",
+            )
+            messages.send(zygote.born.control, packet, [*passed, *opened])
+        finally:
+            messages.close_all(opened)
+        zygote.cells.add(cell.number)
+        self._zygote_of[cell.number] = zygote
+
+    def _kill(self, number: int) -> None:
+        cell = self._cells.living.get(number)
+        if cell is not None:
+            cell.kill("killed")
+
+    def _settle(self, number: int) -> None:
+        """Initialisation is over: from now on the processor share is what the memory buys."""
+        cell = self._cells.living.get(number)
+        if cell is not None and cell.group is not None:
+            with contextlib.suppress(OSError):
+                cell.group.settle(cell.memory_mb, strict=self._config.strict_cpu)
+
+    def _on_zygote(self, zygote: Zygote) -> None:
+        try:
+            message = messages.receive(zygote.born.control)
+        except BlockingIOError:
+            return
+        except messages.Malformed:
+            message = None  # a zygote that speaks nonsense is ended
+        if message is None:
+            self._on_zygote_gone(zygote)
+        elif message.op == "ready":
+            self.nursery.warmed(zygote)
+        elif message.op == "spawned":
+            self._on_spawned(message)
+        elif message.op == "exited":
+            self._on_exited(message.number("id"), message.number("status"))
+
+    def _on_spawned(self, message: Message) -> None:
+        cell = self._cells.living.get(message.number("id"))
+        if cell is None or not message.fds:
+            messages.close_all(message.fds)
+            if cell is not None:
+                self._finish(cell, "refused", 0, message.text("note"))
+            return
+        cell.pidfd = message.fds[0]
+        messages.close_all(message.fds[1:])
+        cell.pid = watch.pid_behind(cell.pidfd)
+        if cell.cause:
+            cell.kill(cell.cause)
+
+    def _on_exited(self, number: int, status: int) -> None:
+        cell = self._cells.living.get(number)
+        if cell is None:
+            return
+        code = os.waitstatus_to_exitcode(status)
+        self._finish(cell, "exited" if code >= 0 else "signalled", abs(code), "")
+
+    def _on_zygote_gone(self, zygote: Zygote) -> None:
+        """Its pid namespace is dead with it, and so are its sandboxes."""
+        self._selector.unregister(zygote.born.control)
+        self.nursery.forget(zygote)
+        for number in sorted(zygote.cells):
+            cell = self._cells.living.get(number)
+            if cell is not None:
+                self._finish(cell, "lost", 0, "its zygote ended")
+
+    def _finish(self, cell: Cell, cause: str, status: int, note: str) -> None:
+        """Free what a dead sandbox held and tell the client why it died."""
+        if cell.group is not None and cell.group.oom_kills():
+            cell.cause = "memory"
+        self._cells.remove(cell)
+        if (cause, status) != _KILLED and cell.cause == "killed":
+            cell.cause = ""  # it had ended by itself already
+        zygote = self._zygote_of.pop(cell.number, None)
+        if zygote is not None:
+            zygote.cells.discard(cell.number)
+        self._tell(
+            "ended",
+            id=cell.number,
+            cause=cell.cause or cause,
+            status=status,
+            peak_mb=cell.peak_mb,
+            note=note,
+        )
+
+    def _tick(self, now: float) -> None:
+        """Look after limits (some sandboxes at a time), removals and zygotes."""
+        living = list(self._cells.living.values())
+        if self._cells.groups is not None and len(living) > CHECKS_PER_TICK_MAX:
+            first = self._next_check % len(living)
+            self._next_check = first + CHECKS_PER_TICK_MAX
+            living = (living + living)[first : first + CHECKS_PER_TICK_MAX]
+        for cell in living:
+            cell.check()
+        self._cells.tidy()
+        with contextlib.suppress(OSError):
+            self.nursery.tick(now)

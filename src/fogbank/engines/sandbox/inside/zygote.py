@@ -1,0 +1,269 @@
+"""The zygote: a warm interpreter that forks sandboxes.
+
+Rule: it runs our code only, parses sandboxd's fixed messages only, holds no secret (empty
+environment, no store, no credentials) and starts no thread; a user's package is never loaded
+here. Theory: forking a process that has imported boto3 and parsed the common service models saves
+200 ms per cold start; the models are shared by one botocore ``Loader`` (every session builds its
+own otherwise). Siblings share address layout and hash seed, so a zygote serves one account and is
+replaced after so many forks and minutes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+from fogbank.engines.sandbox.daemon import messages, syscalls
+from fogbank.engines.sandbox.inside import bootstrap, build
+
+CONTROL_FD = 3
+_EXIT_MASK = 0xFFFF
+_SHORT = 64
+_STANDARD = [
+    "base64",
+    "collections",
+    "concurrent.futures",
+    "copy",
+    "csv",
+    "dataclasses",
+    "datetime",
+    "decimal",
+    "email.mime.text",
+    "email.utils",
+    "enum",
+    "functools",
+    "gzip",
+    "hashlib",
+    "hmac",
+    "html",
+    "http.client",
+    "http.cookies",
+    "io",
+    "itertools",
+    "json",
+    "logging",
+    "math",
+    "operator",
+    "pathlib",
+    "pickle",
+    "queue",
+    "random",
+    "re",
+    "secrets",
+    "shutil",
+    "signal",
+    "socket",
+    "ssl",
+    "string",
+    "subprocess",
+    "tempfile",
+    "textwrap",
+    "threading",
+    "time",
+    "traceback",
+    "typing",
+    "unicodedata",
+    "urllib.parse",
+    "urllib.request",
+    "uuid",
+    "xml.etree.ElementTree",
+    "zipfile",
+    "zlib",
+    "zoneinfo",
+]
+_WARMED = (
+    "s3",
+    "dynamodb",
+    "sqs",
+    "sns",
+    "lambda",
+    "logs",
+    "events",
+    "kinesis",
+    "sts",
+    "secretsmanager",
+    "ssm",
+)
+
+
+def preload() -> None:
+    """Import what functions commonly import, and parse the common service models once."""
+    for name in _STANDARD:
+        importlib.import_module(name)
+    with contextlib.suppress(ImportError):
+        _share_loader()
+
+
+def _share_loader() -> None:
+    """Make every botocore session of this process and its children use one warmed loader."""
+    loaders = importlib.import_module("botocore.loaders")
+    sessions: Any = importlib.import_module("botocore.session")
+    boto3: Any = importlib.import_module("boto3")
+    importlib.import_module("boto3.dynamodb.conditions")
+    importlib.import_module("boto3.dynamodb.types")
+    importlib.import_module("boto3.s3.transfer")
+    plain = loaders.create_loader
+    shared = plain(None)
+
+    def create_loader(search_path_string: str | None = None) -> Any:
+        # A user's own AWS_DATA_PATH asks for other models: that session gets its own loader.
+        return plain(search_path_string) if search_path_string else shared
+
+    sessions.create_loader = create_loader
+    with _slim_models(loaders.JSONFileLoader):
+        session = boto3.Session(
+            region_name="us-east-1",
+            aws_access_key_id="warm",
+            aws_secret_access_key="warm",  # noqa: S106 (no secret: it signs nothing)
+        )
+        for service in _WARMED:
+            session.client(service)
+        for service in ("s3", "dynamodb"):
+            session.resource(service)
+
+
+@contextlib.contextmanager
+def _slim_models(loader: Any) -> Generator[None]:
+    """Have models parsed with their documentation empty and with shared strings.
+
+    A quarter of a warm process is prose that only ``help()`` shows, and every fork copies the
+    tables of its pages.
+    """
+    load_file = getattr(loader, "_load_file", None)
+    if load_file is None:  # another botocore than those we know: models stay as large as they are
+        yield
+        return
+
+    def load(_: Any, path: str, open_method: Any) -> Any:
+        if not Path(path).is_file():
+            return None
+        with open_method(path, "rb") as file:
+            return json.loads(file.read(), object_pairs_hook=_slim)
+
+    loader._load_file = load  # noqa: SLF001 (the seam that every model passes through)
+    try:
+        yield
+    finally:
+        loader._load_file = load_file  # noqa: SLF001 (as above)
+
+
+def _slim(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a parsed object; endpoint rules insist on having documentation, so it is emptied."""
+    return {sys.intern(key): _slim_value(key, value) for key, value in pairs}
+
+
+def _slim_value(key: str, value: Any) -> Any:
+    if type(value) is not str:
+        return value
+    if key == "documentation":
+        return ""
+    return sys.intern(value) if len(value) < _SHORT else value
+
+
+class Zygote:
+    """The loop: spawn what sandboxd asks for, tell it who ended and how."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self._control = socket.socket(fileno=CONTROL_FD)
+        self._port: int = config["port"]
+        self._bare: bool = config["bare"]
+        self._runtime: str = config.get("runtime", "")
+        self._seccomp = build.seccomp_program()
+        self._children: dict[int, tuple[int, int]] = {}  # pidfd -> (sandbox, pid)
+        self._poll = select.poll()
+        self._poll.register(self._control, select.POLLIN)
+        self._own_pids = -1 if self._bare else os.open("/proc/self/ns/pid", os.O_RDONLY)
+
+    def run(self) -> None:
+        """Serve until sandboxd is gone."""
+        while True:
+            for fd, _ in self._poll.poll():
+                if fd != self._control.fileno():
+                    self._reap(fd)
+                    continue
+                message = messages.receive(self._control)
+                if message is None:
+                    return
+                self._spawn(message)
+
+    def report_ready(self, elapsed_ms: int) -> None:
+        """Tell sandboxd that this zygote is warm."""
+        messages.send(self._control, messages.encode("ready", milliseconds=elapsed_ms))
+
+    def _reap(self, pidfd: int) -> None:
+        sandbox, pid = self._children.pop(pidfd)
+        self._poll.unregister(pidfd)
+        _, status = os.waitpid(pid, 0)
+        os.close(pidfd)
+        packet = messages.encode("exited", id=sandbox, status=status & _EXIT_MASK)
+        messages.send(self._control, packet)
+
+    def _spawn(self, message: messages.Message) -> None:
+        """Fork one sandbox; the child never returns."""
+        sandbox = message.number("id")
+        try:
+            pid = self._fork()
+        except OSError as error:
+            messages.close_all(message.fds)
+            packet = messages.encode("spawned", id=sandbox, note=f"fork: {error}")
+            messages.send(self._control, packet)
+            return
+        if pid == 0:
+            self._child(message)
+        messages.close_all(message.fds)
+        pidfd = os.pidfd_open(pid)
+        self._children[pidfd] = (sandbox, pid)
+        self._poll.register(pidfd, select.POLLIN)
+        messages.send(self._control, messages.encode("spawned", id=sandbox, note=""), [pidfd])
+
+    def _fork(self) -> int:
+        if self._bare:
+            return os.fork()
+        syscalls.unshare(syscalls.CLONE_NEWPID)  # the next child is the first of a new namespace
+        pid = -1
+        try:
+            pid = os.fork()
+        finally:
+            if pid != 0:
+                syscalls.setns(self._own_pids, syscalls.CLONE_NEWPID)
+        return pid
+
+    def _child(self, message: messages.Message) -> None:
+        """Build the sandbox around this process and run the user's function in it."""
+        self._control.detach()
+        birth = build.Birth(message, port=self._port, bare=self._bare, seccomp=self._seccomp)
+        birth.enter()
+        bootstrap.run(task=birth.task, runtime=self._runtime)
+        os._exit(0)
+
+
+def main(config: str) -> None:
+    """Warm up, then serve."""
+    started = time.monotonic()
+    syscalls.die_with_parent(signal.SIGKILL)
+    syscalls.set_name("fogbank-zygote")
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in sandboxd, not here
+    values = json.loads(config)
+    if values["bare"]:
+        sys.path.append(values["runtime"])
+    else:
+        sys.path.append(build.RUNTIME)
+    preload()
+    zygote = Zygote(values)
+    syscalls.set_dumpable(dumpable=False)
+    gc.collect()
+    gc.freeze()
+    zygote.report_ready(int((time.monotonic() - started) * 1000))
+    zygote.run()
+    os._exit(0)

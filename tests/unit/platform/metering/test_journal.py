@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from fogbank.base.errors import Unavailable
+from fogbank.platform.metering.journal import EVENT_BYTES_MAX, Journal, LogEvent
+from fogbank.testing.clock import VirtualClock
+
+
+class Shipped:
+    def __init__(self) -> None:
+        self.batches: list[list[LogEvent]] = []
+        self.failures = 0
+
+    async def ship(self, events: Sequence[LogEvent]) -> None:
+        await asyncio.sleep(0)
+        if self.failures:
+            self.failures -= 1
+            raise Unavailable("no disk")
+        self.batches.append(list(events))
+
+    def messages(self) -> list[str]:
+        return [event.message for batch in self.batches for event in batch]
+
+
+async def settle() -> None:
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def advance(clock: VirtualClock, milliseconds: int) -> None:
+    until = clock.now_ms() + milliseconds
+    await settle()
+    while clock.now_ms() < until:
+        clock.advance_to(until)
+        await settle()
+
+
+def test_lines_leave_together_a_moment_after_the_first() -> None:
+    async def story() -> None:
+        clock, shipped = VirtualClock(), Shipped()
+        async with asyncio.TaskGroup() as tasks:
+            journal = Journal(shipped.ship, clock, tasks, flush_ms=100)
+            journal.sink("", b"one\n")
+            await advance(clock, 60)
+            journal.sink("", b"two\n")
+            await advance(clock, 39)
+            assert shipped.batches == []
+            await advance(clock, 1)
+            start = clock.now_ms() - 100
+            assert shipped.batches == [[LogEvent(start, "one\n"), LogEvent(start + 60, "two\n")]]
+            journal.sink("", b"three")
+            await journal.close()
+            assert shipped.messages() == ["one\n", "two\n", "three"]
+
+    asyncio.run(story())
+
+
+def test_what_comes_faster_than_it_goes_is_dropped_and_counted() -> None:
+    async def story() -> None:
+        clock, shipped = VirtualClock(), Shipped()
+        async with asyncio.TaskGroup() as tasks:
+            journal = Journal(shipped.ship, clock, tasks, bytes_max=100)
+            journal.sink("", b"0123456789\n" * 10)
+            await journal.flush()
+            assert shipped.messages() == ["0123456789\n"] * 2 + [
+                "fogbank dropped 8 log lines: they came faster than they went\n"
+            ]
+            journal.sink("", b"again\n")
+            await journal.close()
+            assert shipped.messages()[-1] == "again\n"
+
+    asyncio.run(story())
+
+
+def test_a_long_line_becomes_several_events_cut_between_characters() -> None:
+    async def story() -> None:
+        clock, shipped = VirtualClock(), Shipped()
+        async with asyncio.TaskGroup() as tasks:
+            journal = Journal(shipped.ship, clock, tasks, bytes_max=10 << 20)
+            text = "é" * EVENT_BYTES_MAX
+            raw = b"x" + text.encode() + b"\n"
+            for at in range(0, len(raw), 65_521):
+                journal.sink("", raw[at : at + 65_521])
+            await journal.close()
+            messages = shipped.messages()
+            assert len(messages) == 3
+            assert "".join(messages) == f"x{text}\n"
+            assert max(len(message.encode()) for message in messages) <= EVENT_BYTES_MAX
+            assert all(
+                sum(len(e.message.encode()) + 26 for e in b) <= 1 << 20 for b in shipped.batches
+            )
+
+    asyncio.run(story())
+
+
+def test_bad_weather_delays_lines_and_loses_none() -> None:
+    async def story() -> None:
+        clock, shipped = VirtualClock(), Shipped()
+        async with asyncio.TaskGroup() as tasks:
+            journal = Journal(shipped.ship, clock, tasks)
+            shipped.failures = 3
+            journal.sink("", b"one\n")
+            flushing = tasks.create_task(journal.flush())
+            await advance(clock, 250)
+            journal.sink("", b"two\n")
+            await advance(clock, 500 + 1_000)
+            await flushing
+            assert shipped.messages() == ["one\n", "two\n"]
+
+    asyncio.run(story())
+
+
+def test_lines_that_can_never_be_stored_are_given_up_and_told() -> None:
+    async def story() -> None:
+        clock, shipped = VirtualClock(), Shipped()
+        async with asyncio.TaskGroup() as tasks:
+            journal = Journal(shipped.ship, clock, tasks)
+            shipped.failures = 6
+            journal.sink("", b"one\n")
+            await advance(clock, 100 + 250 * 31)
+            journal.sink("", b"two\n")
+            await advance(clock, 100)
+            assert shipped.messages() == [
+                "two\n",
+                "fogbank dropped 1 log lines: they came faster than they went\n",
+            ]
+            shipped.failures = 6
+            journal.sink("", b"three\n")
+            flushing = asyncio.ensure_future(journal.flush())
+            await advance(clock, 250 * 31)
+            with pytest.raises(Unavailable):
+                await flushing
+            await journal.close()
+            assert "three\n" in shipped.messages()
+
+    asyncio.run(story())
+
+
+def test_the_tail_is_the_last_four_kilobytes_of_an_invocation() -> None:
+    async def story() -> None:
+        clock, shipped = VirtualClock(), Shipped()
+        async with asyncio.TaskGroup() as tasks:
+            journal = Journal(shipped.ship, clock, tasks)
+            journal.sink("", b"before\n")
+            journal.begin()
+            journal.line("START\n")
+            journal.sink("", b"x" * 9_999 + b"\n")
+            journal.line("END\n")
+            assert len(journal.tail()) == 4_096
+            assert journal.tail().endswith(b"x\nEND\n")
+            journal.begin()
+            journal.line("START\n")
+            assert journal.tail() == b"START\n"
+            await journal.close()
+
+    asyncio.run(story())
+
+
+def test_a_break_inside_an_event_is_a_line_feed_again() -> None:
+    async def story() -> None:
+        clock, shipped = VirtualClock(), Shipped()
+        async with asyncio.TaskGroup() as tasks:
+            journal = Journal(shipped.ship, clock, tasks)
+            journal.sink("", b"[ERROR] one\rtwo\r\nthree\r\n")
+            await journal.close()
+            assert shipped.messages() == ["[ERROR] one\ntwo\n", "three\n"]
+
+    asyncio.run(story())
