@@ -1,0 +1,41 @@
+"""What a request needs to be allowed, and the scope its names are read in.
+
+An ``access`` function is pure: from the scope and the decoded request to the list of accesses that
+must all be allowed. What depends on stored state is checked in the operation with
+``call.require``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from fogbank.base.types import Wire
+from fogbank.platform.store.engine import Domain
+
+ContextValue = str | tuple[str, ...]
+
+
+class Scope(NamedTuple):
+    """Where a request is made: the caller's account and the region of the endpoint."""
+
+    account: str
+    region: str
+    request_id: str = ""
+
+
+class Access(NamedTuple):
+    """One action on one resource, with the service's own condition keys."""
+
+    action: str
+    """Such as ``s3:PutObject``."""
+    resource: str
+    """An ARN, or ``*`` for actions without a resource."""
+    context: Mapping[str, ContextValue] = {}
+    """Condition keys to values, such as ``s3:prefix``; strings, or tuples for sets."""
+
+
+AccessOf = Callable[[Scope, Wire], list[Access]]
+DomainOf = Callable[[Scope, Wire], Domain]
+Neutral = Any
+"""The value of a member that asks for nothing, or a tuple of such values."""

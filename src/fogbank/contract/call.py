@@ -1,0 +1,195 @@
+"""Everything an operation may touch: a dozen visible fields, and nothing global."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol, TypeVar
+
+from fogbank.base.clock import Clock
+from fogbank.base.ids import Ids
+from fogbank.contract.action import Access, Scope
+from fogbank.contract.calls import Calls
+from fogbank.contract.event import Outbox
+from fogbank.contract.quota import Quota, Quotas
+from fogbank.platform.blobs.port import Blobs
+from fogbank.platform.identity.identity import Identity
+from fogbank.platform.identity.principal import Principal
+from fogbank.platform.runtime.functions import Functions
+from fogbank.platform.scheduler.timers import Timers
+from fogbank.platform.store.engine import Body, Domain, Placement, Store
+
+T = TypeVar("T")
+
+
+class Facilities:
+    """What the server built once and every call and job shares."""
+
+    calls: Calls
+    """The gateway's dispatcher, which needs these facilities itself: set once both stand."""
+
+    __slots__ = (
+        "blobs",
+        "calls",
+        "clock",
+        "functions",
+        "identity",
+        "ids",
+        "outbox",
+        "placement",
+        "quotas",
+        "timers",
+    )
+
+    def __init__(  # noqa: PLR0913 (the composition root names each once)
+        self,
+        *,
+        placement: Placement,
+        blobs: Blobs,
+        clock: Clock,
+        ids: Ids,
+        identity: Identity,
+        quotas: Quotas,
+        outbox: Outbox,
+        timers: Timers,
+        functions: Functions,
+    ) -> None:
+        self.placement = placement
+        self.blobs = blobs
+        self.clock = clock
+        self.ids = ids
+        self.identity = identity
+        self.quotas = quotas
+        self.outbox = outbox
+        self.timers = timers
+        self.functions = functions
+
+
+class HttpFacts(NamedTuple):
+    """What an operation may know of the request's transport."""
+
+    source_ip: str = ""
+    user_agent: str = ""
+    secure: bool = False
+    host: str = ""
+    headers: Mapping[str, str] = {}
+
+
+class Authorizer(Protocol):
+    """Decides accesses that depend on stored state; made by the gateway for one call."""
+
+    async def require(self, call: Call, accesses: list[Access]) -> None:
+        """Raise the service's access-denied error unless every access is allowed."""
+        ...
+
+
+class Call:
+    """One authenticated, authorised call of one operation."""
+
+    __slots__ = (
+        "_authorizer",
+        "access_context",
+        "facilities",
+        "http",
+        "operation",
+        "principal",
+        "scope",
+        "service",
+        "store",
+    )
+
+    def __init__(  # noqa: PLR0913 (these are the dozen visible fields)
+        self,
+        *,
+        service: str,
+        operation: str,
+        scope: Scope,
+        principal: Principal,
+        store: Store,
+        facilities: Facilities,
+        authorizer: Authorizer,
+        http: HttpFacts,
+        access_context: Mapping[str, str | tuple[str, ...]],
+    ) -> None:
+        self.service = service
+        self.operation = operation
+        self.scope = scope
+        self.principal = principal
+        self.store = store
+        self.facilities = facilities
+        self.http = http
+        self.access_context = access_context
+        """The global condition keys of this request (``aws:SourceIp`` and so on)."""
+        self._authorizer = authorizer
+
+    @property
+    def account(self) -> str:
+        """Return the caller's account: twelve digits."""
+        return self.scope.account
+
+    @property
+    def region(self) -> str:
+        """Return the region of the endpoint that was called."""
+        return self.scope.region
+
+    @property
+    def request_id(self) -> str:
+        """Return the id under which this request is logged and answered."""
+        return self.scope.request_id
+
+    @property
+    def clock(self) -> Clock:
+        """Return the clock; the only time there is."""
+        return self.facilities.clock
+
+    @property
+    def ids(self) -> Ids:
+        """Return the source of ids and secrets."""
+        return self.facilities.ids
+
+    @property
+    def blobs(self) -> Blobs:
+        """Return the store of large values."""
+        return self.facilities.blobs
+
+    @property
+    def outbox(self) -> Outbox:
+        """Return where facts leave, inside a transaction."""
+        return self.facilities.outbox
+
+    @property
+    def timers(self) -> Timers:
+        """Return the durable timers, set inside a transaction."""
+        return self.facilities.timers
+
+    @property
+    def calls(self) -> Calls:
+        """Return the way to other services: authorised like any caller."""
+        return self.facilities.calls
+
+    @property
+    def identity(self) -> Identity:
+        """Return principals and credentials; for IAM and STS."""
+        return self.facilities.identity
+
+    @property
+    def functions(self) -> Functions:
+        """Return the placement of functions; for Lambda."""
+        return self.facilities.functions
+
+    def limit(self, quota: Quota) -> int:
+        """Return the value of a quota: its default or what the settings say."""
+        return self.facilities.quotas.value(quota)
+
+    def store_of(self, domain: Domain) -> Store:
+        """Return the store of another domain, for workflows."""
+        return self.facilities.placement.store_of(domain)
+
+    async def read(self, domain: Domain, body: Body[T]) -> T:
+        """Read another domain before one's own transaction."""
+        return await self.facilities.placement.store_of(domain).read(body)
+
+    async def require(
+        self, action: str, resource: str, context: Mapping[str, str | tuple[str, ...]] | None = None
+    ) -> None:
+        """Raise the access-denied error unless the caller may do this too."""
+        await self._authorizer.require(self, [Access(action, resource, context or {})])

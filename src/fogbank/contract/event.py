@@ -1,0 +1,59 @@
+"""Facts, the outbox they leave through, and the receivers they reach.
+
+A fact is appended to the outbox in the transaction that made it true, one entry per subscription:
+subscribers are resolved in that same transaction. The bus (``platform/bus``) delivers each entry
+by running the receiver of its target *inside one transaction of the target's domain* that also
+removes the entry: a crash between commit and delivery repeats the attempt, and the entry is
+enqueued exactly once. What the receiver enqueues is executed at least once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from fogbank.base.clock import Clock
+from fogbank.base.ids import Ids
+from fogbank.platform.bus.entry import Delivery
+from fogbank.platform.store.engine import Domain, Transaction
+
+
+class Outbox(Protocol):
+    """Where facts leave a service."""
+
+    def put(self, tr: Transaction, delivery: Delivery) -> None:
+        """Append one delivery to the outbox inside the transaction."""
+        ...
+
+
+class Arrival(NamedTuple):
+    """What a receiver is handed besides the delivery."""
+
+    clock: Clock
+    ids: Ids
+
+
+class Refusal(Exception):
+    """A receiver cannot take the delivery, now or ever: it goes to the dead letters, logged."""
+
+
+Receive = Callable[[Transaction, Delivery, Arrival], Awaitable[None]]
+
+
+class Receiver(NamedTuple):
+    """How a service takes deliveries for its resources.
+
+    ``accepts`` says whether a target ARN is the service's; ``domain`` gives the domain of the
+    target; ``receive`` runs inside the delivering transaction, checks that the source may reach
+    the target (its resource policy, as stored) and enqueues the work.
+    """
+
+    accepts: Callable[[str], bool]
+    domain: Callable[[str], Domain]
+    receive: Receive
+
+
+class Fact(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of the facts a service declares in ``events.py``; the golden schema is its fields."""

@@ -1,0 +1,108 @@
+"""Background work: reconcilers, work lists and timers, run by one driver.
+
+A *reconciler* is idempotent and takes no input: it looks at what stands, does one bounded step and
+says how it went. It is woken by a signal and by its period alike; input would make the two paths
+differ (Omicron, ``app/background``). A *timer* is a durable wake-up: it runs in the transaction
+that removes it. A *work list* runs durable entries (``platform/scheduler/worklist``), several at a
+time: an attempt that a crash cut short is repeated at once after the restart.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple, TypeVar
+
+from fogbank.contract.call import Facilities
+from fogbank.platform.scheduler.timers import Timer
+from fogbank.platform.scheduler.worklist import WorkEntry
+from fogbank.platform.store.engine import Transaction
+
+
+class Progress(enum.Enum):
+    """How a step of a reconciler went."""
+
+    BUSY = "busy"
+    """There is more to do now."""
+    THROTTLED = "throttled"
+    """There is more to do, later: something was full."""
+    IDLE = "idle"
+    """Nothing to do until the next signal or period."""
+    DONE = "done"
+    """Nothing to do ever again in this process."""
+
+
+Step = Callable[[Facilities], Awaitable[Progress]]
+Wake = Callable[[Transaction, Timer, Facilities], Awaitable[None]]
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Reconciler(NamedTuple):
+    """A declared reconciler."""
+
+    name: str
+    step: Step
+    period_ms: int
+    signal: int | None = None
+    """A system subspace (``platform/store/keyspace``) whose commits wake it."""
+
+
+class TimerKind(NamedTuple):
+    """A declared kind of timer and what it does when it is due."""
+
+    kind: str
+    wake: Wake
+
+
+class Verdict(NamedTuple):
+    """What becomes of an entry after an attempt.
+
+    ``settle``, if given, runs in the transaction that removes the entry or puts it back.
+    """
+
+    retry_at_ms: int | None = None
+    """When to try again; None: the entry is done."""
+    settle: Callable[[Transaction], Awaitable[None]] | None = None
+    uncounted: bool = False
+    """The attempt did not take place (no environment was free): do not count it."""
+
+
+Attempt = Callable[[WorkEntry, Facilities], Awaitable[Verdict]]
+
+
+class WorkList(NamedTuple):
+    """A declared work list and what an attempt at one of its entries does."""
+
+    name: str
+    attempt: Attempt
+    concurrency_max: int
+    hold_ms: int
+    """How long a claim hides an entry; longer than any attempt may last."""
+
+
+def worklist(name: str, *, concurrency_max: int, hold_ms: int) -> Callable[[Attempt], WorkList]:
+    """Declare a work list; the driver claims entries and runs attempts side by side."""
+
+    def declare(attempt: Attempt) -> WorkList:
+        return WorkList(name, attempt, concurrency_max, hold_ms)
+
+    return declare
+
+
+def reconciler(*, period_ms: int, signal: int | None = None) -> Callable[[Step], Reconciler]:
+    """Declare a reconciler; the driver runs a step at start, by period and on its signal."""
+
+    def declare(step: Step) -> Reconciler:
+        name = f"{step.__module__.removeprefix('fogbank.')}.{getattr(step, '__name__', 'step')}"
+        return Reconciler(name, step, period_ms, signal)
+
+    return declare
+
+
+def timer(kind: str) -> Callable[[Wake], TimerKind]:
+    """Declare what a kind of durable timer does; it runs in the transaction that removes it."""
+
+    def declare(wake: Wake) -> TimerKind:
+        return TimerKind(kind, wake)
+
+    return declare

@@ -1,0 +1,63 @@
+"""The ``@operation`` decorator: an async function becomes an operation of its service.
+
+The function is named as boto3 names it and takes ``(call, request)``; decoding, constraint checks,
+authorisation, throttling, audit and metrics happened before it, encoding happens after. It holds
+only what the model cannot know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, NamedTuple, TypeVar
+
+from fogbank.base.types import Wire
+from fogbank.contract.action import AccessOf, DomainOf
+from fogbank.contract.call import Call
+
+Function = Callable[[Call, Any], Awaitable[Wire]]
+F = TypeVar("F", bound=Function)
+
+ANY = object()
+"""In ``unhonoured``: every value is neutral (the member asks for nothing that we could refuse)."""
+
+
+class Operation(NamedTuple):
+    """What a function declares about itself beyond its model."""
+
+    function: Function
+    access: AccessOf | None
+    domain: DomainOf | None
+    unhonoured: Mapping[str, Any]
+
+
+def operation(
+    *,
+    access: AccessOf | None = None,
+    domain: DomainOf | None = None,
+    unhonoured: Mapping[str, Any] | None = None,
+) -> Callable[[F], F]:
+    """Make a function an operation.
+
+    Args:
+        access: Pure function from (scope, request) to the accesses that must all be allowed. The
+            default is ``<prefix>:<Operation>`` on ``*``. An empty list means that the operation
+            needs no permission (``sts:GetCallerIdentity``); it still needs a valid signature
+            unless the model marks it ``authtype: none``.
+        domain: Pure function from (scope, request) to the domain of ``call.store``; the default is
+            (service, account, region).
+        unhonoured: Modelled input members that are not acted on yet, each with its neutral value:
+            a value, a frozenset of values, or ``ANY``. The gateway refuses a request that carries
+            another value, with NotImplemented.
+    """
+
+    def declare(function: F) -> F:
+        declared = Operation(function, access, domain, unhonoured or {})
+        function.__operation__ = declared  # pyright: ignore[reportFunctionMemberAccess]
+        return function
+
+    return declare
+
+
+def declared_of(function: object) -> Operation | None:
+    """Return what ``@operation`` declared on a function, or None."""
+    return getattr(function, "__operation__", None)

@@ -1,0 +1,80 @@
+"""The manifest of a service: what it is made of, in one value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from types import ModuleType
+from typing import Any
+
+from fogbank.contract.action import Scope
+from fogbank.contract.endpoint import Endpoint
+from fogbank.contract.event import Receiver
+from fogbank.contract.facet import ResourcePolicies
+from fogbank.contract.job import Reconciler, TimerKind, WorkList
+from fogbank.contract.metric import Metric
+from fogbank.contract.operation import Operation, declared_of
+from fogbank.platform.store.engine import Domain
+from fogbank.platform.store.records import Table
+
+
+class Service:
+    """Everything the house knows of a service.
+
+    Args:
+        model: The name of the published model (``s3``, ``lambda``).
+        prefix: The IAM action prefix; the model's name unless AWS differs.
+        operations: Modules whose ``@operation`` functions are the service's operations.
+        jobs: Reconcilers, timer kinds and work lists.
+        receivers: How deliveries reach the service's resources.
+        endpoints: Front doors besides the AWS API.
+        metrics: What it vends to customers.
+        tables: Its durable records, for golden bytes, checks and the key property test.
+        policies: Set where its resources carry policies.
+        access_denied: The wire code of its access-denied error.
+        domain: The default domain of an operation; (service, account, region) unless given.
+    """
+
+    def __init__(  # noqa: PLR0913 (a manifest)
+        self,
+        *,
+        model: str,
+        operations: Sequence[ModuleType],
+        prefix: str = "",
+        jobs: Sequence[Reconciler | TimerKind | WorkList] = (),
+        receivers: Sequence[Receiver] = (),
+        endpoints: Sequence[Endpoint] = (),
+        metrics: Sequence[Metric] = (),
+        tables: Sequence[Table[Any]] = (),
+        policies: ResourcePolicies | None = None,
+        access_denied: str = "AccessDeniedException",
+        domain: Callable[[Scope], Domain] | None = None,
+    ) -> None:
+        self.model = model
+        self.prefix = prefix or model
+        self.modules = tuple(operations)
+        self.jobs = tuple(jobs)
+        self.receivers = tuple(receivers)
+        self.endpoints = tuple(endpoints)
+        self.metrics = tuple(metrics)
+        self.tables = tuple(tables)
+        self.policies = policies
+        self.access_denied = access_denied
+        self.domain = domain or self._regional_domain
+
+    def _regional_domain(self, scope: Scope) -> Domain:
+        """Return the domain of most services: account and region."""
+        return Domain(self.model, scope.account, scope.region)
+
+    @cached_property
+    def functions(self) -> Mapping[str, Operation]:
+        """Return the operations by the name boto3 gives them."""
+        found: dict[str, Operation] = {}
+        for module in self.modules:
+            for name, value in vars(module).items():
+                declared = declared_of(value)
+                if declared is None or getattr(value, "__module__", "") != module.__name__:
+                    continue
+                assert name not in found, f"{self.model} declares {name} twice"
+                found[name] = declared
+        return found

@@ -1,0 +1,290 @@
+"""Who asks: Signature Version 4 in the headers, in the query, over chunks, or nobody.
+
+Rule: a request is someone's only if its signature holds under that one's secret, its time is near
+ours, and its body is the one that was signed. For a body that is streamed the last of these is
+known at its end: its stream raises there, before anything that waits for the end can commit.
+Secrets and signing keys are in no message and no log line. Comparisons take constant time.
+
+Theory: the signing key of a day, region and service is derived once per access key and kept, a
+bounded number of them; it is filed with the secret it came from, so that it dies with it.
+
+Source: IAM User Guide, "AWS Signature Version 4 for API requests"; Amazon S3 API Reference,
+"Authenticating Requests (AWS Signature Version 4)" and "Error responses".
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Final, NamedTuple
+
+from fogbank.base.clock import Clock
+from fogbank.gateway.body import BytesBody, DecodedBody, HashedBody, WholeBodies, content_mismatch
+from fogbank.gateway.claim import Claim
+from fogbank.gateway.render import No, error_of
+from fogbank.gateway.resolve import Target
+from fogbank.gateway.scope import check_scope, check_time, time_ms_of
+from fogbank.gateway.settings import GatewaySettings
+from fogbank.platform.identity.cache import Lru
+from fogbank.platform.identity.credentials import Credential, ExpiredToken
+from fogbank.platform.identity.identity import Identity
+from fogbank.platform.identity.principal import ANONYMOUS, Principal
+from fogbank.wire import sigv4
+from fogbank.wire.chunked import Chain, ChunkedDecoder
+from fogbank.wire.http import HttpRequest
+from fogbank.wire.sigv4 import Authorization
+
+SIGNING_KEYS_MAX: Final = 8_192
+_ALGORITHM: Final = sigv4.ALGORITHM
+_CONTENT_HASH: Final = "x-amz-content-sha256"
+_HEX_DIGITS: Final = frozenset("0123456789abcdef")
+_DIGEST_CHARACTERS: Final = 64
+_STREAMING: Final = "STREAMING-"
+_SIGNED_STREAMS: Final = frozenset((sigv4.STREAMING_SIGNED, sigv4.STREAMING_SIGNED_TRAILER))
+_STREAMS: Final = _SIGNED_STREAMS | {sigv4.STREAMING_UNSIGNED_TRAILER}
+
+
+class _SigningKey(NamedTuple):
+    """A signing key, and the secret that it was derived from."""
+
+    secret: str
+    key: bytes
+
+
+class Authenticator:
+    """Proves who sent requests.
+
+    Args:
+        identity: Where the secrets are.
+        clock: What signatures age by.
+        bodies: Where bodies that must be whole are read.
+        settings: How far clocks may differ.
+    """
+
+    def __init__(
+        self, identity: Identity, clock: Clock, bodies: WholeBodies, settings: GatewaySettings
+    ) -> None:
+        self._identity = identity
+        self._clock = clock
+        self._bodies = bodies
+        self._skew_ms = settings.skew_ms
+        self._keys: Lru[tuple[str, str, str, str], _SigningKey] = Lru(SIGNING_KEYS_MAX)
+
+    async def authenticate(self, request: HttpRequest, target: Target, claim: Claim) -> Principal:
+        """Return who signed the request; its body is checked now or at its end.
+
+        Raises:
+            ServiceError: The claim does not hold, in the words of the service.
+        """
+        signed, words = claim.signed, target.door.words
+        now_ms = self._clock.now_ms()
+        check_scope(claim.timestamp, signed, target)
+        check_time(claim, target, now_ms, self._skew_ms)
+        credential = await self._credential(claim, target)
+        key = self._signing_key(credential, signed)
+        if words.is_s3:
+            self._check_s3(request, target, claim, key)
+        else:
+            await self._check_other(request, target, claim, key)
+        return credential.principal
+
+    async def _credential(self, claim: Claim, target: Target) -> Credential:
+        """Return the credential that the request names.
+
+        Raises:
+            ServiceError: There is none, its token proves nothing, or its session is over.
+        """
+        words = target.door.words
+        try:
+            found = await self._identity.credential(claim.signed.access_key_id, claim.token)
+        except ExpiredToken:
+            raise words.error(No.EXPIRED_TOKEN) from None
+        if found is not None:
+            return found
+        if claim.token:
+            raise words.error(No.BAD_TOKEN)
+        members = {"AWSAccessKeyId": claim.signed.access_key_id} if words.is_s3 else {}
+        raise words.error(No.UNKNOWN_KEY, **members)
+
+    def _signing_key(self, credential: Credential, signed: Authorization) -> bytes:
+        """Return the signing key of a scope, derived once."""
+        name = (credential.access_key_id, signed.date, signed.region, signed.service)
+        secret = credential.secret_access_key
+        found = self._keys.find(name)
+        if found is not None and found.secret == secret:
+            return found.key
+        key = sigv4.signing_key(secret, signed.date, signed.region, signed.service)
+        self._keys.put(name, _SigningKey(secret, key))
+        return key
+
+    # S3: the hash is a header, and the body may come later, in chunks or unsigned.
+
+    def _check_s3(self, request: HttpRequest, target: Target, claim: Claim, key: bytes) -> None:
+        """Check the signature, and that the body is or will be the one that was signed."""
+        words, headers, signed = target.door.words, request.headers, claim.signed
+        payload = headers.get(_CONTENT_HASH)
+        if claim.presigned is not None:
+            hashed = _CONTENT_HASH in signed.signed_headers and payload is not None
+            given = payload if hashed and payload is not None else sigv4.UNSIGNED_PAYLOAD
+            holds = sigv4.check_presigned(request, claim.presigned, key, given)
+        else:
+            if payload is None:
+                raise error_of(
+                    "InvalidRequest",
+                    400,
+                    "Missing required header for this request: x-amz-content-sha256",
+                )
+            holds = sigv4.check(request, signed, key, payload)
+        if not holds:
+            raise words.error(
+                No.BAD_SIGNATURE,
+                AWSAccessKeyId=signed.access_key_id,
+                SignatureProvided=signed.signature,
+            )
+        _check_all_signed(headers, signed)
+        chain = Chain(key, signed.signature, claim.timestamp, signed.scope)
+        take_s3_body(request, payload or sigv4.UNSIGNED_PAYLOAD, chain)
+        target.context = _s3_context(claim, payload, self._clock.now_ms())
+
+    # Everyone else: the hash of the body is part of the signature.
+
+    async def _check_other(
+        self, request: HttpRequest, target: Target, claim: Claim, key: bytes
+    ) -> None:
+        """Check the signature over the whole body."""
+        if request.stream is None:
+            digest = sha256(request.body).hexdigest()
+        else:
+            digest = await self._bodies.take(request)
+        if claim.presigned is None:
+            holds = sigv4.check(request, claim.signed, key, digest)
+        else:
+            holds = sigv4.check_presigned(request, claim.presigned, key, digest)
+        if not holds:
+            raise target.door.words.error(No.BAD_SIGNATURE)
+        target_header = request.headers.get("x-amz-target")
+        if target_header is not None and "x-amz-target" not in claim.signed.signed_headers:
+            raise target.door.words.error(
+                No.BAD_SIGNATURE,
+                "'x-amz-target' must be a 'SignedHeader' in the AWS Authorization.",
+            )
+
+
+def take_s3_body(request: HttpRequest, payload: str, chain: Chain | None) -> None:
+    """Let the request's body be what ``x-amz-content-sha256`` says it is, now or at its end.
+
+    Args:
+        request: The request; framing of ``aws-chunked`` is taken off its body.
+        payload: The value of the header.
+        chain: What signed chunks are checked with; None if the request is anonymous.
+
+    Raises:
+        ServiceError: The header means nothing, or a whole body is not the one that was signed.
+    """
+    if payload == sigv4.UNSIGNED_PAYLOAD:
+        return
+    if payload.startswith(_STREAMING):
+        _take_chunks(request, payload, chain)
+    elif len(payload) != _DIGEST_CHARACTERS or not _HEX_DIGITS.issuperset(payload):
+        raise error_of(
+            "InvalidArgument",
+            400,
+            "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, "
+            "STREAMING-UNSIGNED-PAYLOAD-TRAILER, STREAMING-AWS4-HMAC-SHA256-PAYLOAD, "
+            "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER or a valid sha256 value.",
+            ArgumentName=_CONTENT_HASH,
+            ArgumentValue=payload[:128],
+        )
+    elif request.stream is not None:
+        request.stream = HashedBody(request.stream, payload)
+    else:
+        computed = sha256(request.body).hexdigest()
+        if not hmac.compare_digest(computed, payload):
+            raise content_mismatch(payload, computed)
+
+
+def _take_chunks(request: HttpRequest, payload: str, chain: Chain | None) -> None:
+    """Decode an ``aws-chunked`` body as it is read."""
+    headers = request.headers
+    if payload not in _STREAMS or (payload in _SIGNED_STREAMS and chain is None):
+        raise error_of(
+            "InvalidRequest", 400, "The value of x-amz-content-sha256 header is invalid."
+        )
+    text = headers.get("x-amz-decoded-content-length")
+    if text is None:
+        raise error_of(
+            "MissingContentLength", 411, "You must provide the Content-Length HTTP header."
+        )
+    if not (text.isascii() and text.isdigit() and len(text) <= 15):  # noqa: PLR2004 (petabytes)
+        raise error_of("InvalidArgument", 400, "x-amz-decoded-content-length is malformed.")
+    length = int(text)
+    names = headers.get("x-amz-trailer", "") if payload.endswith("-TRAILER") else ""
+    announced = [name.strip().lower() for name in names.split(",") if name.strip()]
+    decoder = ChunkedDecoder(chain if payload in _SIGNED_STREAMS else None, announced, length)
+    raw = request.stream or BytesBody(request.body)
+    request.stream = DecodedBody(raw, decoder, length)
+    request.body = b""
+    # What operations see is the object, not its framing.
+    headers["content-length"] = text
+    codings = [each.strip() for each in headers.get("content-encoding", "").split(",")]
+    kept = [each for each in codings if each and each.lower() != "aws-chunked"]
+    if kept:
+        headers["content-encoding"] = ",".join(kept)
+    else:
+        headers.pop("content-encoding", None)
+
+
+def _check_all_signed(headers: Mapping[str, str], signed: Authorization) -> None:
+    """Refuse headers that mean something to S3 and were not signed.
+
+    Raises:
+        ServiceError: As S3: AccessDenied, with the headers' names.
+    """
+    names = signed.signed_headers
+    missing = [
+        name
+        for name in headers
+        if name.startswith("x-amz-") and name not in names and name != _CONTENT_HASH
+    ]
+    if "host" not in names:
+        missing.append("host")
+    if missing:
+        raise error_of(
+            "AccessDenied",
+            403,
+            "There were headers present in the request which were not signed",
+            HeadersNotSigned=", ".join(missing),
+        )
+
+
+def _s3_context(claim: Claim, payload: str | None, now_ms: int) -> Mapping[str, str]:
+    """Return S3's condition keys on the signature."""
+    keys = {"s3:signatureversion": _ALGORITHM, "s3:authType": "REST-HEADER"}
+    if claim.presigned is not None:
+        keys["s3:authType"] = "REST-QUERY-STRING"
+        keys["s3:signatureAge"] = str(max(0, now_ms - time_ms_of(claim.timestamp)))
+    if payload is not None:
+        keys["s3:x-amz-content-sha256"] = payload
+    return keys
+
+
+def anonymous(request: HttpRequest, target: Target) -> Principal:
+    """Return the anonymous principal, where the service has one.
+
+    Args:
+        request: A request without a signature.
+        target: What it asks for; its operation is known.
+
+    Raises:
+        ServiceError: The service wants a signature.
+    """
+    door = target.door
+    model = door.codec.model.operations.get(target.operation)
+    if door.words.is_s3:
+        payload = request.headers.get(_CONTENT_HASH, sigv4.UNSIGNED_PAYLOAD)
+        take_s3_body(request, payload, None)
+        return ANONYMOUS
+    if model is not None and model.auth_none:
+        return ANONYMOUS
+    raise door.words.error(No.NO_SIGNATURE)

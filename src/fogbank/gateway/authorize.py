@@ -1,0 +1,194 @@
+"""Whether a caller may do what it asks: accesses, circumstances and policies brought together.
+
+Rule: every access that an operation declares is decided before the operation runs, and every one
+it learns of later (``call.require``) by the same code; no path around it. The resource's policy
+comes from the service that owns the ARN, whoever's operation asks.
+
+Theory: the decision itself is pure (``platform/iam/evaluate``). This room gathers its inputs:
+identities' policies are compiled once per principal and epoch (``Identity``), resources' policies
+once per text, so that a change counts at once. Condition keys are put together only when a
+condition reads one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import ItemsView, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+
+from fogbank.base.errors import ServiceError
+from fogbank.contract.action import Access, ContextValue
+from fogbank.contract.call import Call, HttpFacts
+from fogbank.contract.facet import ResourcePolicies
+from fogbank.contract.service import Service
+from fogbank.gateway.render import error_of
+from fogbank.platform.iam.evaluate import Decision, evaluate
+from fogbank.platform.iam.policy import Policy
+from fogbank.platform.iam.request import AccessRequest
+from fogbank.platform.identity.context import context_of
+from fogbank.platform.identity.identity import Identity
+from fogbank.platform.identity.principal import Principal, PrincipalKind
+from fogbank.platform.store.engine import Placement, Transaction
+from fogbank.wire.model import ServiceModel
+
+
+class Circumstances(Mapping[str, ContextValue]):
+    """The global condition keys of one request, put together when first read.
+
+    Source: IAM User Guide, "AWS global condition context keys".
+    """
+
+    __slots__ = ("_extra", "_http", "_keys", "_now_ms", "_principal", "_region")
+
+    def __init__(
+        self,
+        principal: Principal,
+        region: str,
+        http: HttpFacts,
+        now_ms: int,
+        extra: Mapping[str, str],
+    ) -> None:
+        self._principal = principal
+        self._region = region
+        self._http = http
+        self._now_ms = now_ms
+        self._extra = extra
+        self._keys: dict[str, ContextValue] | None = None
+
+    def _all(self) -> dict[str, ContextValue]:
+        keys = self._keys
+        if keys is None:
+            http, now = self._http, datetime.fromtimestamp(self._now_ms // 1000, UTC)
+            keys = self._keys = {
+                **context_of(self._principal),
+                "aws:CurrentTime": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "aws:EpochTime": str(self._now_ms // 1000),
+                "aws:RequestedRegion": self._region,
+                "aws:SecureTransport": "true" if http.secure else "false",
+                "aws:ViaAWSService": "false",
+                **self._extra,
+            }
+            for key, value in (
+                ("aws:SourceIp", http.source_ip),
+                ("aws:UserAgent", http.user_agent),
+                ("aws:Referer", http.headers.get("referer", "")),
+            ):
+                if value:
+                    keys[key] = value
+        return keys
+
+    def __getitem__(self, key: str) -> ContextValue:
+        return self._all()[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    def items(self) -> ItemsView[str, ContextValue]:
+        """Return the keys with their values."""
+        return self._all().items()
+
+
+class _AccessKeys(Mapping[str, ContextValue]):
+    """The condition keys of one access: the request's, the access's own, the resource's owner."""
+
+    __slots__ = ("_access", "_owner", "_request")
+
+    def __init__(self, request: Mapping[str, ContextValue], access: Access, owner: str) -> None:
+        self._request = request
+        self._access = access
+        self._owner = owner
+
+    def _all(self) -> dict[str, ContextValue]:
+        owner = {"aws:ResourceAccount": self._owner} if self._owner else {}
+        return {**self._request, **owner, **self._access.context}
+
+    def __getitem__(self, key: str) -> ContextValue:
+        return self._all()[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return 1
+
+    def items(self) -> ItemsView[str, ContextValue]:
+        """Return the keys with their values."""
+        return self._all().items()
+
+
+class Authorization:
+    """Decides accesses; one for the whole gateway."""
+
+    def __init__(
+        self,
+        services: Sequence[tuple[Service, ServiceModel]],
+        identity: Identity,
+        placement: Placement,
+    ) -> None:
+        self._identity = identity
+        self._placement = placement
+        self._facets: Mapping[str, ResourcePolicies] = {
+            service.prefix: service.policies
+            for service, _ in services
+            if service.policies is not None
+        }
+        self._denials: Mapping[str, tuple[str, int]] = {
+            # AWS: the JSON protocols say no with 400, all others with 403.
+            service.model: (service.access_denied, 400 if model.protocol == "json" else 403)
+            for service, model in services
+        }
+
+    async def require(self, call: Call, accesses: list[Access]) -> None:
+        """Raise the service's access-denied error unless every access is allowed."""
+        principal = call.principal
+        policies = await self._identity.policies_of(principal)
+        for access in accesses:
+            policy, owner = None, ""
+            facet = self._facet_of(access)
+            if facet is not None:
+                policy, owner = await self._resource(facet, access.resource)
+            context = _AccessKeys(call.access_context, access, owner)
+            request = AccessRequest(principal, access.action, access.resource, context, owner)
+            decision = evaluate(request, policies.with_resource(policy))
+            if not decision.allowed:
+                raise self.denial(call.service, request, decision)
+
+    def _facet_of(self, access: Access) -> ResourcePolicies | None:
+        """Return where the policy of an access's resource is found, if it can have one.
+
+        The policy of a resource speaks of its own service's actions: what ``iam:PassRole`` may
+        pass is no matter of the role's trust policy.
+        """
+        vendor = access.action.partition(":")[0]
+        facet = self._facets.get(vendor)
+        if facet is None or not access.resource.startswith(f"arn:aws:{vendor}:"):
+            return None
+        return facet
+
+    async def _resource(self, facet: ResourcePolicies, arn: str) -> tuple[Policy | None, str]:
+        """Return the policy of a resource, compiled, and the account that owns it."""
+        domain = facet.domain(arn)
+        if domain is None:
+            return None, ""
+
+        async def body(tr: Transaction) -> tuple[str | None, str]:
+            owner = await facet.owner(tr, arn) if facet.owner is not None else ""
+            return await facet.find(tr, arn), owner
+
+        text, owner = await self._placement.store_of(domain).read(body)
+        return (None if text is None else self._identity.compiled(text, "resource")), owner
+
+    def denial(self, service: str, request: AccessRequest, decision: Decision) -> ServiceError:
+        """Return the access-denied error of a service."""
+        code, status = self._denials[service]
+        principal = request.principal
+        # AWS: S3 gives its reasons to callers of the owner's account only ("Access Denied
+        # (403 Forbidden) errors in Amazon S3").
+        if service == "s3" and (
+            principal.kind == PrincipalKind.ANONYMOUS
+            or principal.account != request.resource_account
+        ):
+            return error_of(code, status, "Access Denied")
+        return error_of(code, status, decision.message(request))

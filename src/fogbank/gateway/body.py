@@ -1,0 +1,219 @@
+"""A request's body on its way to an operation: checked, decoded, or gathered.
+
+Rule: bytes may pass before all of them are known to be right, but the *end* of a body that is not
+the one that was signed is refused, so that no write that waits for the end can commit. Bodies that
+operations take as one value share a bound of memory; what does not fit is told to slow down.
+"""
+
+from __future__ import annotations
+
+import hmac
+from hashlib import sha256
+from typing import Final
+
+from fogbank.base.errors import ServiceError, Throttled
+from fogbank.gateway.framing import EntityTooLarge
+from fogbank.wire.chunked import ChunkedDecoder
+from fogbank.wire.http import BodyStream, HttpRequest
+from fogbank.wire.integrity import CHECKSUM_PREFIX
+
+READ_BYTES: Final = 256 << 10
+"""How much is asked of a stream at a time: a tenth of a millisecond of hashing."""
+_NO_TRAILERS: Final[dict[str, str]] = {}
+
+
+class XAmzContentSHA256Mismatch(ServiceError):
+    """The body is not the one that was signed."""
+
+    status = 400
+
+
+class BytesBody:
+    """A body that is whole already, read as a stream."""
+
+    __slots__ = ("_at", "_content")
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self._at = 0
+
+    @property
+    def length(self) -> int | None:
+        """Return the number of bytes."""
+        return len(self._content)
+
+    async def read(self, limit: int) -> bytes:
+        """Return up to ``limit`` bytes; empty bytes at the end."""
+        begin = self._at
+        self._at = begin + limit
+        return self._content[begin : self._at]
+
+
+class HashedBody:
+    """A body whose SHA-256 was signed: its end is refused if it is not the one."""
+
+    __slots__ = ("_body", "_digest", "_expected")
+
+    def __init__(self, body: BodyStream, expected: str) -> None:
+        self._body = body
+        self._expected = expected
+        self._digest = sha256()
+
+    @property
+    def length(self) -> int | None:
+        """Return the number of bytes the client promised, or None when chunked."""
+        return self._body.length
+
+    async def read(self, limit: int) -> bytes:
+        """Return up to ``limit`` bytes, at least one; empty bytes at the end.
+
+        Raises:
+            XAmzContentSHA256Mismatch: The end is reached and the digest is another.
+        """
+        chunk = await self._body.read(limit)
+        if chunk:
+            # A read is at most READ_BYTES from the socket: a tenth of a millisecond of hashing.
+            self._digest.update(chunk)
+            return chunk
+        computed = self._digest.hexdigest()
+        if not hmac.compare_digest(computed, self._expected):
+            raise content_mismatch(self._expected, computed)
+        return b""
+
+
+def content_mismatch(expected: str, computed: str) -> XAmzContentSHA256Mismatch:
+    """Return S3's error for a body that is not the signed one."""
+    return XAmzContentSHA256Mismatch(
+        "The provided 'x-amz-content-sha256' header does not match what was computed.",
+        ClientComputedContentSHA256=expected,
+        S3ComputedContentSHA256=computed,
+    )
+
+
+class DecodedBody:
+    """A body in the coding ``aws-chunked``, decoded and checked as it is read."""
+
+    __slots__ = ("_body", "_decoder", "_ended", "_left", "_length")
+
+    def __init__(self, body: BodyStream, decoder: ChunkedDecoder, length: int) -> None:
+        self._body = body
+        self._decoder = decoder
+        self._length = length
+        self._left = b""
+        self._ended = False
+
+    @property
+    def length(self) -> int | None:
+        """Return how many bytes there will be without the framing."""
+        return self._length
+
+    @property
+    def trailers(self) -> dict[str, str]:
+        """Return the trailing headers by lower-case name; complete at the end, empty before."""
+        return self._decoder.trailers if self._ended else _NO_TRAILERS
+
+    @property
+    def checksums(self) -> dict[str, str]:
+        """Return the trailing headers that are checksums, as ``trailers``."""
+        found = self.trailers.items()
+        return {name: text for name, text in found if name.startswith(CHECKSUM_PREFIX)}
+
+    async def read(self, limit: int) -> bytes:
+        """Return up to ``limit`` bytes, at least one; empty bytes at the end.
+
+        Raises:
+            ServiceError: A chunk is malformed or its signature does not hold, or the body is not
+                as long as it was said to be.
+        """
+        while not self._left and not self._ended:
+            raw = await self._body.read(READ_BYTES)
+            if raw:
+                self._left = self._decoder.feed(raw)
+            else:
+                self._decoder.finish()
+                self._ended = True
+        piece, self._left = self._left[:limit], self._left[limit:]
+        return piece
+
+
+class _Gathered:
+    """A body that is being read."""
+
+    __slots__ = ("digest", "held", "pieces", "size")
+
+    def __init__(self) -> None:
+        self.digest = sha256()
+        self.pieces: list[bytes] = []
+        self.size = 0
+        self.held = 0
+        """Bytes of room that are taken for it."""
+
+    def add(self, piece: bytes) -> int:
+        """Take a piece; return the size so far."""
+        self.pieces.append(piece)
+        self.digest.update(piece)
+        self.size += len(piece)
+        return self.size
+
+
+class WholeBodies:
+    """Reads streams that must be one value, within one bound for all of them.
+
+    Args:
+        each_bytes_max: The longest body.
+        all_bytes_max: Memory of all of them together.
+    """
+
+    __slots__ = ("_all_bytes_max", "_each_bytes_max", "bytes_held")
+
+    def __init__(self, each_bytes_max: int, all_bytes_max: int) -> None:
+        self._each_bytes_max = each_bytes_max
+        self._all_bytes_max = all_bytes_max
+        self.bytes_held = 0
+
+    async def take(self, request: HttpRequest) -> str:
+        """Make a request's stream its body; return the SHA-256 of it in hexadecimal.
+
+        Whoever calls this calls ``release`` with the length of the body when the request is done.
+
+        Raises:
+            EntityTooLarge: It is longer than any operation takes.
+            Throttled: There is no room for it now.
+        """
+        stream = request.stream
+        assert stream is not None
+        promised = stream.length
+        gathered = _Gathered()
+        try:
+            self._hold(gathered, promised or 0)
+            while piece := await stream.read(READ_BYTES):
+                self._hold(gathered, gathered.add(piece))
+        except BaseException:
+            self.bytes_held -= gathered.held
+            raise
+        self.bytes_held -= gathered.held - gathered.size
+        request.body = b"".join(gathered.pieces)
+        request.stream = None
+        if isinstance(stream, DecodedBody):
+            # What is read whole has no end at which its trailers would be looked for.
+            request.headers |= stream.checksums
+        return gathered.digest.hexdigest()
+
+    def _hold(self, gathered: _Gathered, size: int) -> None:
+        """Make room for a body of this size.
+
+        Raises:
+            EntityTooLarge: It is longer than any operation takes.
+            Throttled: There is no room for it now.
+        """
+        more = max(0, size - gathered.held)
+        if size > self._each_bytes_max:
+            raise EntityTooLarge("Your proposed upload exceeds the maximum allowed size.")
+        if self.bytes_held + more > self._all_bytes_max:
+            raise Throttled("bodies that are read whole take too much memory")
+        gathered.held += more
+        self.bytes_held += more
+
+    def release(self, size: int) -> None:
+        """Give back the room of a body of this size."""
+        self.bytes_held -= size

@@ -1,0 +1,87 @@
+"""An operation with everything that is the same for all of its calls, found once.
+
+Rule: what a manifest, a model or a decorator says is looked up here, when an operation is first
+called, and never again for a request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from fogbank.base.errors import NotBuilt
+from fogbank.base.types import Wire
+from fogbank.contract.action import Access, Scope
+from fogbank.contract.operation import ANY, Operation
+from fogbank.contract.service import Service
+from fogbank.platform.store.engine import Domain
+from fogbank.wire.compile import ServiceCodec
+
+DOMAINS_REMEMBERED_MAX: Final = 1_024
+"""Default domains of an operation that are remembered, by account and region."""
+
+
+class Bound:
+    """An operation with everything that is the same for all of its calls."""
+
+    __slots__ = (
+        "_domains",
+        "access",
+        "codec",
+        "declared",
+        "default_access",
+        "domain",
+        "name",
+        "service",
+        "streams",
+        "unhonoured",
+    )
+
+    def __init__(self, service: Service, codec: ServiceCodec, name: str) -> None:
+        model = codec.model.operations[name]
+        declared = service.functions.get(model.function)
+        self.service = service
+        self.codec = codec
+        self.name = name
+        self.declared: Operation | None = declared
+        self.access = declared.access if declared else None
+        self.default_access = [Access(f"{service.prefix}:{name}", "*")]
+        self.domain = declared.domain if declared else None
+        self.unhonoured: Mapping[str, Any] = declared.unhonoured if declared else {}
+        self._domains: dict[tuple[str, str], Domain] = {}
+        self.streams = model.streaming_input is not None
+
+    def domain_of(self, scope: Scope, request: Wire) -> Domain:
+        """Return the domain of the call's store."""
+        if self.domain is not None:
+            return self.domain(scope, request)
+        key = (scope.account, scope.region)
+        domain = self._domains.get(key)
+        if domain is None:
+            if len(self._domains) >= DOMAINS_REMEMBERED_MAX:
+                self._domains.clear()
+            domain = self._domains[key] = self.service.domain(scope)
+        return domain
+
+    def check_honoured(self, request: Wire) -> None:
+        """Refuse a member that asks for what is not built.
+
+        Raises:
+            NotBuilt: The member has another than its neutral value.
+        """
+        unhonoured = self.unhonoured
+        if unhonoured.keys().isdisjoint(request):
+            return
+        for member, neutral in unhonoured.items():
+            if member in request and neutral is not ANY and not _is(neutral, request[member]):
+                raise NotBuilt.member(self.service.model, self.name, member)
+
+
+def _is(neutral: Any, value: Any) -> bool:
+    """Return whether a value is the neutral one, or one of them."""
+    if isinstance(neutral, frozenset):
+        try:
+            return value in neutral
+        except TypeError:
+            return False
+    return bool(neutral == value)

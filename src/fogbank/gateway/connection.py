@@ -1,0 +1,194 @@
+"""One client's connection: requests in, replies out, in order, one at a time.
+
+Rule: a client that breaks off cancels the request that runs for it; a client that is late with
+what the connection waits for loses it.
+
+Theory: the incoming half (``intake``) is driven by the transport; this half is one task that takes
+one request after the other. One task for all requests of a connection costs less than one each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Final, Protocol, cast
+
+from fogbank.gateway.framing import RequestTimeout, SocketBody
+from fogbank.gateway.head import Refused
+from fogbank.gateway.intake import House, Intake, Mode, slow_down
+from fogbank.gateway.reply import Exchange, Truncated, refusal_reply, send_reply
+from fogbank.wire.errors import IncompleteBody
+from fogbank.wire.http import HttpRequest
+
+TIMEOUT_MESSAGE: Final = (
+    "Your socket connection to the server was not read from or written to within the timeout "
+    "period. Idle connections will be closed."
+)
+_log = logging.getLogger(__name__)
+
+
+class Roll(House, Protocol):
+    """The listener as its connections see it."""
+
+    def joined(self, connection: Connection) -> bool:
+        """Take up a connection and start its task; return whether there is room for it."""
+        ...
+
+    def left(self, connection: Connection) -> None:
+        """Forget a connection."""
+        ...
+
+
+class Connection(Intake, asyncio.Protocol):
+    """The protocol of a transport, and the task that runs its requests."""
+
+    __slots__ = ("_roll", "_task", "_writable")
+
+    def __init__(self, roll: Roll, sandbox: str = "") -> None:
+        super().__init__(roll, sandbox)
+        self._roll = roll
+        self._task: asyncio.Task[None] | None = None
+        self._writable: asyncio.Future[None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take up the connection, or turn it away when there are too many."""
+        self._transport = cast("asyncio.Transport", transport)
+        peer = transport.get_extra_info("peername")
+        # A Unix socket has a path here, or nothing.
+        self._peer = str(cast("tuple[str, int]", peer)[0]) if isinstance(peer, tuple) else ""
+        self._secure = transport.get_extra_info("sslcontext") is not None
+        self._transport.set_write_buffer_limits(high=self._house.settings.write_buffer_bytes_max)
+        if not self._roll.joined(self):
+            self._write_refusal(slow_down())
+            self._transport.close()
+
+    def started(self, task: asyncio.Task[None]) -> None:
+        """Note the task that runs this connection's requests."""
+        self._task = task
+
+    def eof_received(self) -> bool:
+        """Close: a client that stops sending has broken off, as most servers read it."""
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Cancel what runs for the client."""
+        del exc
+        self.mode = Mode.LINGER
+        if self._body is not None:
+            self._body.fail(IncompleteBody("The client broke off."))
+        self.resume_writing()
+        if self._next is not None:
+            self._deliver(None)
+        elif self._task is not None:
+            self._task.cancel()
+        self._release()
+        self._roll.left(self)
+
+    def pause_writing(self) -> None:
+        """Hold replies back: the client does not take them."""
+        self.since_ms = self._house.now_ms
+        self._writable = asyncio.get_running_loop().create_future()
+
+    def resume_writing(self) -> None:
+        """Let replies go on."""
+        waiter, self._writable = self._writable, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    async def run(self) -> None:
+        """Serve the connection's requests until it ends."""
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                request, self._pending = self._pending, None
+                if request is None:
+                    self._next = loop.create_future()
+                    request = await self._next
+                    if request is None:
+                        return
+                await self._serve(request)
+        except Truncated as error:
+            _log.warning("connection of %s: %s", self._peer, error)
+        except Exception:  # noqa: BLE001 (next sentence)
+            # One client's trouble may not end the task group that serves all of them. The
+            # dispatcher has caught what operations raise; this is a reply that failed half-way.
+            _log.exception("connection of %s broke", self._peer)
+        finally:
+            self._transport.abort()
+
+    async def _serve(self, request: HttpRequest) -> None:
+        house = self._house
+        house.in_flight += 1
+        try:
+            if house.in_flight > house.settings.requests_max:
+                self.close_after = True
+                reply = refusal_reply(slow_down())
+            else:
+                reply = await house.handler(request)
+            body = self._body
+            keep = not (self.close_after or house.draining) and (body is None or self._keeps(body))
+            exchange = Exchange(request.method, self._minor, house.date, keep_alive=keep)
+            await send_reply(self, reply, exchange)
+        finally:
+            house.in_flight -= 1
+            if self._reserved:
+                self._release()
+        if not exchange.keep_alive:
+            self._linger()
+        elif body is None or body.framing.done:
+            self._ready()
+        else:
+            self._throw_away(body)
+
+    def _keeps(self, body: SocketBody) -> bool:
+        """Return whether what is left of a body is little enough to keep the connection."""
+        if body.framing.done:
+            return True
+        # A client that was not told to continue sends its body or the next request: who knows.
+        # A length of None is chunked: the discarding stops at its bound.
+        return (
+            not self._continue_due and (body.length or 0) <= self._house.settings.discard_bytes_max
+        )
+
+    def write(self, data: bytes) -> None:
+        """Send, or buffer and send: what ``send_reply`` writes to."""
+        self._transport.write(data)
+
+    async def drain(self) -> None:
+        """Return once the client has taken enough."""
+        if self._writable is not None:
+            await self._writable
+
+    def sweep(self, now_ms: int) -> None:
+        """End the connection if its client is late with what the mode waits for."""
+        settings = self._house.settings
+        late_ms = now_ms - self.since_ms
+        if self._writable is not None:
+            if late_ms > settings.body_timeout_ms:
+                self._transport.abort()
+            return
+        match self.mode:
+            case Mode.IDLE if late_ms > settings.idle_timeout_ms:
+                self._transport.close()
+            case Mode.HEAD if late_ms > settings.head_timeout_ms:
+                self._refuse(Refused(408, "RequestTimeout", TIMEOUT_MESSAGE))
+            case Mode.WHOLE if late_ms > settings.whole_body_timeout_ms:
+                self._refuse(Refused(400, "RequestTimeout", TIMEOUT_MESSAGE))
+            case Mode.STREAM if late_ms > settings.body_timeout_ms:
+                if self._body is not None and self._body.waiting:
+                    self._break_off(RequestTimeout(TIMEOUT_MESSAGE))
+            case Mode.DISCARD | Mode.LINGER if late_ms > settings.linger_timeout_ms:
+                self._transport.abort()
+            case _:
+                pass
+
+    def retire(self) -> None:
+        """End the connection when it has no request in work; else after the one it has."""
+        if self.mode in (Mode.IDLE, Mode.HEAD, Mode.WHOLE):
+            self._transport.close()
+        else:
+            self.close_after = True
+
+    def abort(self) -> None:
+        """End the connection now; what runs for it is cancelled."""
+        self._transport.abort()

@@ -1,0 +1,238 @@
+"""The bytes of a request's body as they come off the socket.
+
+Rule: no body is held whole because it is large. A ``SocketBody`` holds at most its high-water
+mark plus one read of the socket; beyond that the socket is not read, and TCP tells the client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import deque
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from fogbank.base.errors import ServiceError
+from fogbank.gateway.head import Refused
+
+_CHUNK_LINE_BYTES_MAX: Final = 512
+_TRAILER_BYTES_MAX: Final = 8 << 10
+_CHUNK_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?")
+
+
+class EntityTooLarge(ServiceError):
+    """The body is larger than any operation takes."""
+
+    status = 400
+
+
+class RequestTimeout(ServiceError):
+    """The client stopped sending its body."""
+
+    status = 400
+
+
+class Flow(Protocol):
+    """What a body tells the connection that feeds it."""
+
+    def body_wanted(self) -> None:
+        """Note that a reader waits: send 100 Continue if it is due, read the socket."""
+        ...
+
+    def body_full(self) -> None:
+        """Note that enough is buffered: leave the socket alone."""
+        ...
+
+
+class Framing(Protocol):
+    """Tells the bytes of a body from those of its framing and of the next request."""
+
+    @property
+    def done(self) -> bool:
+        """Return whether the body is complete."""
+        ...
+
+    def feed(self, data: bytes, out: Callable[[bytes | memoryview], None]) -> bytes:
+        """Pass the body's bytes to ``out``; return what lies after the body."""
+        ...
+
+
+class LengthFraming:
+    """A body of a declared length."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, length: int) -> None:
+        self.left = length
+
+    @property
+    def done(self) -> bool:
+        """Return whether the body is complete."""
+        return not self.left
+
+    def feed(self, data: bytes, out: Callable[[bytes | memoryview], None]) -> bytes:
+        """Pass on what belongs to the body; return the rest."""
+        size = len(data)
+        if size <= self.left:
+            self.left -= size
+            out(data)
+            return b""
+        view = memoryview(data)
+        end, self.left = self.left, 0
+        out(view[:end])
+        return bytes(view[end:])
+
+
+class ChunkedFraming:
+    """The ``chunked`` transfer coding (RFC 9112, section 7.1).
+
+    Extensions are skipped; trailers are read and dropped; both are bounded. Sizes are bare
+    hexadecimal digits: what Python's ``int`` also takes (signs, underscores, ``0x``) is refused.
+    """
+
+    __slots__ = ("_buffer", "_left", "_limit", "_state", "done")
+
+    _SIZE, _DATA, _DATA_END, _TRAILERS = range(4)
+
+    def __init__(self, body_bytes_max: int) -> None:
+        self._buffer = b""
+        self._left = 0
+        self._limit = body_bytes_max
+        self._state = self._SIZE
+        self.done = False
+
+    def feed(self, data: bytes, out: Callable[[bytes | memoryview], None]) -> bytes:
+        """Pass on the chunks' bytes; return what lies after the last chunk and its trailers.
+
+        Raises:
+            Refused: The coding is malformed or the body too large.
+        """
+        buffer = self._buffer + data if self._buffer else data
+        view, at, end = memoryview(buffer), 0, len(buffer)
+        while not self.done:
+            if self._state == self._DATA:
+                taken = min(self._left, end - at)
+                if taken:
+                    out(view[at : at + taken])
+                    at, self._left = at + taken, self._left - taken
+                if self._left:
+                    break
+                self._state = self._DATA_END
+            stop = buffer.find(b"\r\n", at)
+            if stop < 0:
+                self._check_line(buffer, at, end)
+                break
+            self._line(buffer[at:stop])
+            at = stop + 2
+        self._buffer = b"" if self.done else buffer[at:]
+        return buffer[at:] if self.done else b""
+
+    def _check_line(self, buffer: bytes, at: int, end: int) -> None:
+        limit = _TRAILER_BYTES_MAX if self._state == self._TRAILERS else _CHUNK_LINE_BYTES_MAX
+        ill = end - at > limit or b"\n" in buffer[at:end]
+        if ill or (self._state == self._DATA_END and buffer[at:end] not in (b"", b"\r")):
+            raise Refused(400, "BadRequest", "The chunked body is malformed.")
+
+    def _line(self, line: bytes) -> None:
+        """Take one line of framing."""
+        if self._state == self._DATA_END:
+            if line:
+                raise Refused(400, "BadRequest", "A chunk is longer than it says.")
+            self._state = self._SIZE
+        elif self._state == self._SIZE:
+            matched = _CHUNK_SIZE.fullmatch(line) if len(line) <= _CHUNK_LINE_BYTES_MAX else None
+            if matched is None:
+                raise Refused(400, "BadRequest", "The size of a chunk is malformed.")
+            self._left = int(matched[1], 16)
+            self._limit -= self._left
+            if self._limit < 0:
+                raise Refused(413, "EntityTooLarge", "The body exceeds the maximum size.")
+            self._state, self._left = (
+                (self._DATA, self._left) if self._left else (self._TRAILERS, _TRAILER_BYTES_MAX)
+            )
+        elif line:
+            self._left -= len(line) + 2
+            if self._left < 0 or b"\n" in line:
+                raise Refused(400, "BadRequest", "The trailers are malformed or too long.")
+        else:
+            self.done = True
+
+
+class SocketBody:
+    """A body as it arrives; one reader at a time."""
+
+    __slots__ = ("_chunks", "_error", "_flow", "_high", "_length", "_waiter", "framing", "size")
+
+    def __init__(self, flow: Flow, framing: Framing, length: int | None, high_bytes: int) -> None:
+        self._flow = flow
+        self._length = length
+        self._high = high_bytes
+        self._chunks: deque[bytes | memoryview] = deque()
+        self._waiter: asyncio.Future[None] | None = None
+        self._error: ServiceError | None = None
+        self.framing = framing
+        self.size = 0
+        """Bytes that are buffered."""
+
+    @property
+    def length(self) -> int | None:
+        """Return the number of bytes the client promised, or None when chunked."""
+        return self._length
+
+    @property
+    def waiting(self) -> bool:
+        """Return whether a reader waits for the client."""
+        return self._waiter is not None
+
+    def feed(self, data: bytes) -> bytes:
+        """Take bytes off the socket; return what lies after the body."""
+        rest = self.framing.feed(data, self._take)
+        if self.size >= self._high and not self.framing.done:
+            self._flow.body_full()
+        if self.size or self.framing.done:
+            self._wake()
+        return rest
+
+    def _take(self, chunk: bytes | memoryview) -> None:
+        self._chunks.append(chunk)
+        self.size += len(chunk)
+
+    def fail(self, error: ServiceError) -> None:
+        """Let the reader fail with the error, unless the body is complete."""
+        if not self.framing.done:
+            self._error = error
+            self._wake()
+
+    def _wake(self) -> None:
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    async def read(self, limit: int) -> bytes:
+        """Return up to ``limit`` bytes, at least one; empty bytes at the end.
+
+        Raises:
+            RequestTimeout: The client stopped sending.
+            IncompleteBody: The client broke off.
+        """
+        while not self._chunks:
+            if self.framing.done:
+                return b""
+            if self._error is not None:
+                raise self._error
+            self._flow.body_wanted()
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        chunk = self._chunks.popleft()
+        if len(chunk) > limit:
+            view = memoryview(chunk)
+            self._chunks.appendleft(view[limit:])
+            chunk = view[:limit]
+        self.size -= len(chunk)
+        return chunk if isinstance(chunk, bytes) else bytes(chunk)
+
+    def drop(self) -> int:
+        """Forget what is buffered and return how many bytes that were."""
+        dropped, self.size = self.size, 0
+        self._chunks.clear()
+        return dropped

@@ -1,0 +1,220 @@
+"""The head of an HTTP/1.1 request: from bytes up to the empty line to checked values.
+
+Rule: whatever two parsers could read in two ways is refused (RFC 9112, sections 2.2, 5 and 6.3).
+llhttp (through httptools) refuses bare line feeds, folded lines, spaces before colons, control
+characters and malformed lengths; this module adds what depends on policy: sizes, doubled headers,
+transfer codings and versions.
+
+Theory: only the head is given to the parser. A body of known length is counted past it
+(``connection``), which is four times as fast for large uploads and leaves nothing to disagree on.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import httptools
+
+HEAD_END: Final = b"\r\n\r\n"
+_LENGTH_DIGITS_MAX: Final = 18
+
+_KNOWN: Final = (
+    "Accept Accept-Encoding Authorization Connection Content-Encoding Content-Length Content-MD5 "
+    "Content-Type Expect Host Range Transfer-Encoding User-Agent X-Amz-ACL X-Amz-API-Version "
+    "X-Amz-Checksum-CRC32 X-Amz-Content-SHA256 X-Amz-Copy-Source X-Amz-Date "
+    "X-Amz-Decoded-Content-Length X-Amz-Sdk-Checksum-Algorithm X-Amz-Security-Token X-Amz-Target "
+    "X-Amz-Trailer amz-sdk-invocation-id amz-sdk-request"
+)
+_NAMES: Final = {
+    form.encode(): name.lower()
+    for name in _KNOWN.split()
+    for form in (name, name.lower(), name.title())
+}
+"""Lower-case names of the headers that most requests carry, so that they are not decoded again."""
+
+_SINGLE: Final = frozenset(
+    ("authorization", "content-length", "expect", "host", "transfer-encoding", "x-amz-date")
+)
+"""Headers whose repetition is refused: joined, they would mean something else to the next reader."""
+
+
+class HeadLimits(NamedTuple):
+    """What a head may hold."""
+
+    target_bytes_max: int
+    head_bytes_max: int
+    header_count_max: int
+    body_bytes_max: int
+
+
+class Refused(Exception):
+    """A request that is not answered by any service: malformed, too large or not understood."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+
+
+class Head:
+    """A checked head."""
+
+    __slots__ = (
+        "chunked",
+        "expects_continue",
+        "headers",
+        "keep_alive",
+        "length",
+        "method",
+        "minor",
+        "path",
+        "query",
+    )
+
+    def __init__(self, method: str, path: str, query: str, headers: dict[str, str]) -> None:
+        self.method = method
+        self.path = path
+        self.query = query
+        self.headers = headers
+        self.length = 0
+        """Bytes of the body, where it is not chunked."""
+        self.chunked = False
+        self.expects_continue = False
+        self.keep_alive = True
+        self.minor = 1
+        """1 for HTTP/1.1, 0 for HTTP/1.0."""
+
+
+class _Collector:
+    """Takes the parser's call-backs."""
+
+    __slots__ = ("headers", "repeated", "url")
+
+    def __init__(self) -> None:
+        self.url = b""
+        self.headers: dict[str, str] = {}
+        self.repeated = False
+
+    def on_url(self, url: bytes) -> None:
+        self.url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        key = _NAMES.get(name) or name.decode("latin-1").lower()
+        try:
+            text = value.decode().strip(" \t")
+        except UnicodeDecodeError:
+            text = value.decode("latin-1").strip(" \t")
+        headers = self.headers
+        if key in headers:
+            self.repeated = self.repeated or key in _SINGLE
+            headers[key] = f"{headers[key]},{text}"
+        else:
+            headers[key] = text
+
+
+def read_head(raw: bytes, limits: HeadLimits) -> Head:
+    """Return the head that these bytes, which end in the empty line, hold.
+
+    Raises:
+        Refused: The head is malformed, ambiguous or past a limit.
+    """
+    collector = _Collector()
+    parser = httptools.HttpRequestParser(collector)
+    try:
+        parser.feed_data(raw)
+    except httptools.HttpParserUpgrade:
+        # A server may ignore an offer to upgrade (RFC 9110, 7.8); clients of Java send h2c offers.
+        pass
+    except httptools.HttpParserError as error:
+        raise _bad_request(str(error)) from None
+    url = collector.url
+    if len(url) > limits.target_bytes_max:
+        raise Refused(414, "RequestURITooLong", "The request target is too long.")
+    method = parser.get_method().decode("latin-1")
+    path, query = _target(url, method, collector)
+    head = Head(method, path, query, collector.headers)
+    version = parser.get_http_version()
+    if version != "1.1":
+        if version != "1.0":
+            raise Refused(505, "HTTPVersionNotSupported", "Only HTTP/1.1 is spoken here.")
+        head.minor = 0
+    head.keep_alive = bool(head.minor)
+    connection = collector.headers.get("connection")
+    if connection is not None:
+        head.keep_alive = _keeps(connection, kept=head.keep_alive)
+    _check(head, collector, limits)
+    return head
+
+
+def _keeps(connection: str, *, kept: bool) -> bool:
+    """Return whether the connection outlives the request (RFC 9112, 9.3)."""
+    options = {option.strip() for option in connection.lower().split(",")}
+    return "close" not in options and (kept or "keep-alive" in options)
+
+
+def _bad_request(message: str) -> Refused:
+    return Refused(400, "BadRequest", message)
+
+
+def _target(url: bytes, method: str, collector: _Collector) -> tuple[str, str]:
+    """Return path and query; the authority of an absolute target replaces Host (RFC 9112, 3.2.2)."""
+    target = url.decode("latin-1")
+    if not target.startswith("/"):
+        lower = target[:8].lower()
+        if lower.startswith(("http://", "https://")):
+            authority, slash, rest = target[target.index("//") + 2 :].partition("/")
+            authority, mark, early = authority.partition("?")
+            if not authority or "@" in authority:
+                raise _bad_request("Malformed request target.")
+            collector.headers["host"] = authority
+            target = f"/?{early}{slash}{rest}" if mark else f"/{rest}"
+        elif not (target == "*" and method == "OPTIONS"):
+            raise _bad_request("Malformed request target.")
+    if "#" in target:
+        raise _bad_request("A request target has no fragment.")
+    path, _, query = target.partition("?")
+    return path, query
+
+
+def _check(head: Head, collector: _Collector, limits: HeadLimits) -> None:
+    """Settle how long the body is; refuse what could be read in two ways."""
+    headers = head.headers
+    if collector.repeated:
+        raise _bad_request("A header that may stand once stands twice.")
+    if len(headers) > limits.header_count_max:
+        raise Refused(431, "RequestHeaderSectionTooLarge", "There are too many headers.")
+    if head.minor and not headers.get("host"):
+        raise _bad_request("Host is missing.")
+    coding = headers.get("transfer-encoding")
+    text = headers.get("content-length")
+    if coding is not None:
+        _check_coding(head, coding, text)
+    elif text is not None:
+        head.length = _length_of(text, limits)
+    expect = headers.get("expect")
+    if expect:
+        if expect.lower() != "100-continue":
+            raise Refused(417, "ExpectationFailed", "Only 100-continue can be expected.")
+        head.expects_continue = bool(head.minor and (head.length or head.chunked))
+
+
+def _check_coding(head: Head, coding: str, length: str | None) -> None:
+    """Refuse every transfer coding but ``chunked``, and that beside a length."""
+    if length is not None:
+        raise _bad_request("Transfer-Encoding and Content-Length exclude each other.")
+    if not head.minor:
+        raise _bad_request("HTTP/1.0 has no transfer codings.")
+    if coding.lower() != "chunked":
+        raise Refused(501, "NotImplemented", "The only transfer coding is chunked.")
+    head.chunked = True
+
+
+def _length_of(text: str, limits: HeadLimits) -> int:
+    """Return the declared length of the body."""
+    if not (text.isascii() and text.isdigit() and len(text) <= _LENGTH_DIGITS_MAX):
+        raise _bad_request("Content-Length is malformed.")
+    length = int(text)
+    if length > limits.body_bytes_max:
+        raise Refused(413, "EntityTooLarge", "Your proposed upload exceeds the maximum size.")
+    return length

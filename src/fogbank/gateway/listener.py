@@ -1,0 +1,172 @@
+"""Sockets and their connections: everything that listens, counts, times out and drains.
+
+Rule: tasks live in the task group of ``serve`` and end with it. Time comes from the clock: one
+sweep per ``sweep_ms`` looks at all connections, so that time-outs cost a request nothing and a
+test moves them by moving its clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import ssl
+from email.utils import formatdate
+
+from fogbank.base.clock import Clock
+from fogbank.gateway.connection import Connection
+from fogbank.gateway.intake import Handler
+from fogbank.gateway.settings import ListenerSettings
+
+_log = logging.getLogger(__name__)
+
+
+class Listener:
+    """Serves HTTP/1.1 on the sockets it is given.
+
+    Args:
+        handler: Answers one request; it raises nothing but cancellation.
+        settings: The bounds.
+        clock: The time, for time-outs and the ``Date`` header.
+    """
+
+    def __init__(self, handler: Handler, settings: ListenerSettings, clock: Clock) -> None:
+        self.handler = handler
+        self.settings = settings
+        self.now_ms = 0
+        self.date = ""
+        self.draining = False
+        self.whole_bytes = 0
+        """Bytes of all bodies that are read whole just now."""
+        self.in_flight = 0
+        """Requests in work."""
+        self._clock = clock
+        self._connections: set[Connection] = set()
+        self._servers: set[asyncio.Server] = set()
+        # A server that nobody refers to is collected, and its socket with it.
+        self._group: asyncio.TaskGroup | None = None
+        self._serving = asyncio.Event()
+        self._empty = asyncio.Event()
+        self._stopped = asyncio.Event()
+        self._tick()
+
+    @property
+    def connections(self) -> int:
+        """Return how many connections there are."""
+        return len(self._connections)
+
+    async def serve(
+        self, sockets: list[socket.socket], *, tls: ssl.SSLContext | None = None
+    ) -> None:
+        """Serve the sockets, which are bound, until ``drain`` is through or the task cancelled."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                for sock in sockets:
+                    await self._listen(sock, "", tls)
+                sweeper = group.create_task(self._sweep())
+                self._serving.set()
+                await self._stopped.wait()
+                sweeper.cancel()
+        finally:
+            self.draining = True
+            self._close_servers()
+
+    async def adopt(self, listening_fd: int, sandbox: str) -> None:
+        """Serve a listening socket that was opened inside a sandbox, until cancelled.
+
+        Args:
+            listening_fd: A listening socket, TCP or Unix; ours from now on.
+            sandbox: The ARN that requests from it carry as ``request.sandbox``.
+        """
+        sock = socket.socket(fileno=listening_fd)
+        server: asyncio.Server | None = None
+        try:
+            await self._serving.wait()
+            server = await self._listen(sock, sandbox, None)
+            await self._stopped.wait()
+        finally:
+            if server is None:
+                sock.close()
+            else:
+                server.close()
+                self._servers.discard(server)
+
+    async def drain(self, timeout_s: float) -> None:
+        """Accept nothing more, let running requests finish, then return.
+
+        What still runs after ``timeout_s`` is cut off.
+        """
+        self.draining = True
+        self._close_servers()
+        for connection in list(self._connections):
+            connection.retire()
+        if self._group is not None and self._connections:
+            self._empty.clear()
+            until_ms = self._clock.now_ms() + int(timeout_s * 1000)
+            cutter = self._group.create_task(self._cut_off(until_ms))
+            await self._empty.wait()
+            cutter.cancel()
+        self._stopped.set()
+
+    async def _cut_off(self, when_ms: int) -> None:
+        await self._clock.sleep_until(when_ms)
+        _log.warning("drain: cutting off %d connections", len(self._connections))
+        for connection in list(self._connections):
+            connection.abort()
+
+    async def _listen(
+        self, sock: socket.socket, sandbox: str, tls: ssl.SSLContext | None
+    ) -> asyncio.Server:
+        loop = asyncio.get_running_loop()
+        sock.setblocking(False)  # noqa: FBT003 (the standard library's signature)
+        if sock.family == socket.AF_UNIX:
+            server = await loop.create_unix_server(
+                lambda: Connection(self, sandbox), sock=sock, ssl=tls
+            )
+        else:
+            server = await loop.create_server(
+                lambda: Connection(self, sandbox),
+                sock=sock,
+                ssl=tls,
+                backlog=self.settings.backlog,
+            )
+        self._servers.add(server)
+        return server
+
+    def _close_servers(self) -> None:
+        servers, self._servers = self._servers, set()
+        for server in servers:
+            server.close()
+
+    async def _sweep(self) -> None:
+        """Look for late clients, for ever."""
+        while True:
+            await self._clock.sleep_until(self.now_ms + self.settings.sweep_ms)
+            self._tick()
+            for connection in list(self._connections):
+                connection.sweep(self.now_ms)
+
+    def _tick(self) -> None:
+        self.now_ms = self._clock.now_ms()
+        self.date = formatdate(self.now_ms // 1000, usegmt=True)
+
+    # What connections tell their listener.
+
+    def joined(self, connection: Connection) -> bool:
+        """Take up a connection and start its task; return whether there is room for it."""
+        if (
+            self._group is None
+            or self.draining
+            or len(self._connections) >= self.settings.connections_max
+        ):
+            return False
+        self._connections.add(connection)
+        connection.started(self._group.create_task(connection.run()))
+        return True
+
+    def left(self, connection: Connection) -> None:
+        """Forget a connection."""
+        self._connections.discard(connection)
+        if not self._connections:
+            self._empty.set()

@@ -1,0 +1,190 @@
+"""A reply as bytes: its head, its framing, and its body with back-pressure.
+
+Rule: the listener owns the framing. ``content-length``, ``transfer-encoding``, ``connection`` and
+``date`` are written here and nowhere else; a header that holds a line break is a bug and raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Final, Protocol
+from xml.sax.saxutils import escape
+
+from fogbank.gateway.head import Refused
+from fogbank.wire.http import HttpReply
+
+CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+END_CHUNK: Final = b"0\r\n\r\n"
+_JOINED_BYTES_MAX: Final = 64 << 10
+"""Bodies up to this leave in one write with their head."""
+_BODILESS: Final = frozenset((204, 304))
+_OWNED: Final = frozenset(("content-length", "transfer-encoding", "connection", "date"))
+
+_REASONS: Final = {
+    200: "OK",
+    201: "Created",
+    202: "Accepted",
+    204: "No Content",
+    206: "Partial Content",
+    301: "Moved Permanently",
+    302: "Found",
+    304: "Not Modified",
+    307: "Temporary Redirect",
+    400: "Bad Request",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    408: "Request Timeout",
+    409: "Conflict",
+    411: "Length Required",
+    412: "Precondition Failed",
+    413: "Content Too Large",
+    414: "URI Too Long",
+    416: "Range Not Satisfiable",
+    417: "Expectation Failed",
+    429: "Too Many Requests",
+    431: "Request Header Fields Too Large",
+    500: "Internal Server Error",
+    501: "Not Implemented",
+    502: "Bad Gateway",
+    503: "Service Unavailable",
+    504: "Gateway Timeout",
+    505: "HTTP Version Not Supported",
+}
+_STATUS_LINES: Final = {
+    status: f"HTTP/1.1 {status} {reason}\r\n" for status, reason in _REASONS.items()
+}
+
+
+class Outlet(Protocol):
+    """Where a reply's bytes go."""
+
+    def write(self, data: bytes) -> None:
+        """Send, or buffer and send."""
+        ...
+
+    async def drain(self) -> None:
+        """Return once the buffer has room; at once if it has."""
+        ...
+
+
+class Exchange:
+    """What the framing of one reply depends on."""
+
+    __slots__ = ("date", "keep_alive", "method", "minor")
+
+    def __init__(self, method: str, minor: int, date: str, *, keep_alive: bool) -> None:
+        self.method = method
+        self.minor = minor
+        self.date = date
+        self.keep_alive = keep_alive
+        """Whether the connection is kept; a reply that cannot be framed sets it to False."""
+
+
+class Truncated(Exception):
+    """A reply's body ended before or after its declared length: the connection must break."""
+
+
+def head_of(reply: HttpReply, exchange: Exchange) -> bytes:
+    """Return the status line and the headers, with the empty line.
+
+    Raises:
+        ValueError: A header holds a line break.
+    """
+    status, length = reply.status, reply.length
+    lines = [_STATUS_LINES.get(status) or f"HTTP/1.1 {status} \r\n"]
+    for name, value in reply.headers:
+        lower = name.lower()
+        if lower not in _OWNED:
+            lines.append(f"{name}: {value}\r\n")
+        elif lower == "content-length" and exchange.method == "HEAD":
+            length = int(value)
+    if status not in _BODILESS:
+        if length is not None:
+            lines.append(f"Content-Length: {length}\r\n")
+        elif exchange.minor:
+            lines.append("Transfer-Encoding: chunked\r\n")
+        else:
+            exchange.keep_alive = False
+    if not exchange.keep_alive:
+        lines.append("Connection: close\r\n")
+    elif not exchange.minor:
+        lines.append("Connection: keep-alive\r\n")
+    lines.append(f"Date: {exchange.date}\r\n\r\n")
+    text = "".join(lines)
+    if text.count("\n") != len(lines) + 1 or text.count("\r") != len(lines) + 1:
+        raise ValueError("a header of a reply holds a line break")
+    return text.encode()
+
+
+def has_no_body(reply: HttpReply, method: str) -> bool:
+    """Return whether HTTP gives this reply no body, whatever it holds."""
+    return method == "HEAD" or reply.status in _BODILESS
+
+
+async def send_reply(outlet: Outlet, reply: HttpReply, exchange: Exchange) -> None:
+    """Write a whole reply.
+
+    Raises:
+        Truncated: The body is not as long as it was said to be.
+    """
+    head, body = head_of(reply, exchange), reply.body
+    if has_no_body(reply, exchange.method):
+        outlet.write(head)
+        if not isinstance(body, bytes):
+            await _close(body)
+    elif not isinstance(body, bytes):
+        outlet.write(head)
+        await _send_stream(outlet, body, reply.length, chunked=bool(exchange.minor))
+    elif len(body) <= _JOINED_BYTES_MAX:
+        outlet.write(head + body)
+    else:
+        outlet.write(head)
+        outlet.write(body)
+    await outlet.drain()
+
+
+async def _send_stream(
+    outlet: Outlet, body: AsyncIterator[bytes], length: int | None, *, chunked: bool
+) -> None:
+    """Write a body as it is made, waiting whenever the client falls behind."""
+    sent = 0
+    try:
+        async for piece in body:
+            if not piece:
+                continue
+            sent += len(piece)
+            if length is not None:
+                if sent > length:
+                    raise Truncated(f"a reply of {length} bytes has more")
+                outlet.write(piece)
+            elif chunked:
+                outlet.write(b"%x\r\n" % len(piece))
+                outlet.write(piece)
+                outlet.write(b"\r\n")
+            else:
+                outlet.write(piece)
+            await outlet.drain()
+    finally:
+        await _close(body)
+    if length is None:
+        if chunked:
+            outlet.write(END_CHUNK)
+    elif sent != length:
+        raise Truncated(f"a reply of {length} bytes ended after {sent}")
+
+
+async def _close(body: AsyncIterator[bytes]) -> None:
+    """Let a generator run its ``finally`` now and not when it is collected."""
+    close = getattr(body, "aclose", None)
+    if close is not None:
+        await close()
+
+
+def refusal_reply(refused: Refused) -> HttpReply:
+    """Return the reply to a request that no service answers."""
+    text = (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        f"<Error><Code>{refused.code}</Code><Message>{escape(refused.message)}</Message></Error>"
+    )
+    return HttpReply(refused.status, [("Content-Type", "application/xml")], text.encode())

@@ -1,0 +1,176 @@
+"""What is asked: the service, the region, the operation.
+
+Rule: the credential scope says the service and the region; where a request is not signed, its
+target, its form, its host or, of what is left, S3. The host says the bucket where it has one. What
+is found is never more than a guess until the signature held: so a request's operation is looked up
+after that, and only a request without signature is looked up at once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from fogbank.base.errors import NotBuilt, ServiceError
+from fogbank.gateway.hosts import BARE, HostName, HostNames
+from fogbank.gateway.render import Words
+from fogbank.gateway.settings import GatewaySettings
+from fogbank.wire.compile import ServiceCodec
+from fogbank.wire.errors import UnknownOperation
+from fogbank.wire.http import HttpRequest
+from fogbank.wire.route import Router
+from fogbank.wire.sigv4 import Authorization
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}")
+_NO_PARAMS: Final[Mapping[str, str]] = {}
+_S3: Final = "s3"
+_FORM: Final = "application/x-www-form-urlencoded"
+
+
+class Door:
+    """A service with what the gateway needs to speak for it."""
+
+    __slots__ = ("codec", "name", "signing_name", "targets", "words")
+
+    def __init__(self, codec: ServiceCodec) -> None:
+        model = codec.model
+        prefix = model.target_prefix
+        names = model.operations if model.protocol == "json" else ()
+        self.codec = codec
+        self.targets = {f"{prefix}.{name}": name for name in names}
+        """Values of X-Amz-Target to operations, where the protocol has that header."""
+        self.name = codec.model.name
+        self.signing_name = codec.model.signing_name
+        self.words = Words(codec.model)
+
+
+class Target:
+    """What a request asks for, as far as it is known."""
+
+    __slots__ = ("context", "door", "error", "host", "operation", "params", "region", "service")
+
+    def __init__(self, door: Door, host: HostName, region: str) -> None:
+        self.door = door
+        self.service = door.name
+        """The service's name in its model, or what the scope calls it if we do not have it."""
+        self.operation = ""
+        """The operation's name in the model; empty until it is known, or if there is none."""
+        self.params: Mapping[str, str] = _NO_PARAMS
+        self.region = region
+        self.host = host
+        self.error: ServiceError | None = None
+        """Why there is no operation."""
+        self.context: Mapping[str, str] = _NO_PARAMS
+        """Condition keys that say how the request was signed."""
+
+
+class Resolver:
+    """Finds what requests ask for.
+
+    Args:
+        doors: The services that are built.
+        settings: Names of hosts, and the region of a request that names none.
+    """
+
+    def __init__(self, doors: Sequence[Door], settings: GatewaySettings) -> None:
+        self._doors = {door.name: door for door in doors}
+        self._by_signing = {door.signing_name: door for door in doors}
+        self._router = Router([door.name for door in doors])
+        self._hosts = HostNames(
+            [door.codec.model.endpoint_prefix for door in doors], settings.public_hosts
+        )
+        self._region = settings.region
+        self._strangers = _Strangers(doors)
+
+    def host_of(self, request: HttpRequest) -> HostName:
+        """Return what the host of a request says."""
+        return self._hosts.read(request.headers.get("host", ""))
+
+    def begin(self, request: HttpRequest, signed: Authorization | None) -> Target:
+        """Return the service and the region that a request names, before it has proved anything.
+
+        Args:
+            request: The request.
+            signed: The parts of its signature, if it has one.
+        """
+        host = self.host_of(request)
+        if signed is None:
+            door = self._by_signing.get(host.service) or self._strangers.door_of(request)
+            return Target(door, host, host.region or self._region)
+        door = self._by_signing.get(signed.service)
+        if door is not None:
+            return Target(door, host, signed.region)
+        target = Target(self._strangers.door_of(request), BARE, signed.region)
+        target.service = signed.service if _NAME.fullmatch(signed.service) else "unknown"
+        target.error = NotBuilt.operation(target.service, _asked_of(request))
+        return target
+
+    def route(self, target: Target, request: HttpRequest, signing_name: str | None) -> None:
+        """Find the operation and note it, or why there is none.
+
+        Args:
+            target: What ``begin`` returned.
+            request: The request, its body whole if it is a form.
+            signing_name: The service in the credential scope; None for a request without.
+        """
+        if target.error is not None:
+            return
+        operation = target.door.targets.get(request.headers.get("x-amz-target", ""))
+        if operation is not None:
+            target.operation = operation
+            return
+        bucket = target.host.bucket or None
+        try:
+            route = self._router.resolve(request, signing_name, bucket)
+        except ServiceError as error:
+            target.error = error
+            named = error.service if isinstance(error, UnknownOperation) else _S3
+            door = self._doors.get(named)
+            if door is not None and signing_name is None:
+                target.door, target.service = door, door.name
+            return
+        if route.service != target.service:
+            target.door = self._doors[route.service]
+            target.service = route.service
+        target.operation = route.operation
+        target.params = route.path_params
+
+
+class _Strangers:
+    """Which service's protocol a request is answered in when nobody knows its service."""
+
+    __slots__ = ("_by_protocol", "_first")
+
+    def __init__(self, doors: Sequence[Door]) -> None:
+        self._first = doors[0]
+        self._by_protocol: dict[str, Door] = {}
+        for door in doors:
+            protocol = _S3 if door.words.is_s3 else door.codec.model.protocol
+            self._by_protocol.setdefault(protocol, door)
+
+    def door_of(self, request: HttpRequest) -> Door:
+        """Return a service of the protocol that the request looks like."""
+        content_type = request.headers.get("content-type", "")
+        if "x-amz-target" in request.headers:
+            protocol = "json"
+        elif is_form(request):
+            protocol = "query"
+        elif content_type.startswith("application/json"):
+            protocol = "rest-json"
+        else:
+            protocol = _S3
+        return self._by_protocol.get(protocol) or self._first
+
+
+def is_form(request: HttpRequest) -> bool:
+    """Return whether the body must be read to know what is asked."""
+    return request.headers.get("content-type", "").startswith(_FORM)
+
+
+def _asked_of(request: HttpRequest) -> str:
+    """Return what a request to a service that we do not have asks for, for the refusal's text."""
+    asked = request.headers.get("x-amz-target", "").rpartition(".")[2]
+    if not asked and request.body.startswith(b"Action="):
+        asked = request.body[7:72].decode("latin-1").partition("&")[0]
+    return asked if _NAME.fullmatch(asked) else f"{request.method} {request.path[:64]}"

@@ -1,0 +1,64 @@
+"""Every bound of the gateway, with its default."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from fogbank.gateway.head import HeadLimits
+
+
+class ListenerSettings(NamedTuple):
+    """What bounds the memory and the time that clients can take."""
+
+    head: HeadLimits = HeadLimits(
+        target_bytes_max=16 << 10,
+        head_bytes_max=64 << 10,
+        header_count_max=200,
+        body_bytes_max=(5 << 30) + (64 << 20),  # AWS: one PutObject takes 5 GB; and its framing.
+    )
+    connections_max: int = 4_096
+    requests_max: int = 1_024
+    """Requests in work at once, over all connections."""
+    whole_bodies_bytes_max: int = 256 << 20
+    """Memory of all bodies that are read whole."""
+    stream_buffer_bytes_max: int = 256 << 10
+    """What a streamed body holds before its socket is left alone."""
+    pipelined_bytes_max: int = 64 << 10
+    """What may wait behind a running request before its socket is left alone."""
+    write_buffer_bytes_max: int = 256 << 10
+    """What a reply may have unsent before its writer waits."""
+    discard_bytes_max: int = 8 << 20
+    """How much of a body that nobody reads is thrown away to keep or to end a connection well."""
+    head_timeout_ms: int = 20_000
+    whole_body_timeout_ms: int = 60_000
+    """How long a body that is read whole may take in all."""
+    body_timeout_ms: int = 60_000
+    """How long a client may send nothing in the middle of a streamed body, or take nothing of a
+    reply."""
+    idle_timeout_ms: int = 75_000
+    linger_timeout_ms: int = 5_000
+    sweep_ms: int = 1_000
+    """How often time-outs are looked for; they are exact to this."""
+    backlog: int = 1_024
+
+
+class GatewaySettings(NamedTuple):
+    """What the dispatcher is told."""
+
+    public_hosts: tuple[str, ...] = ()
+    """Further host names under which clients reach the server: for virtual-hosted buckets."""
+    region: str = "us-east-1"
+    """The region of a request that names none."""
+    requests_per_account_max: int = 512
+    """Requests of one account in work at once."""
+    requests_per_second: int = 0
+    """The rate of one account over all services; 0: only what is in work is bounded."""
+    burst_requests: int = 0
+    """How far above the rate an account may go; 0: one second's worth."""
+    body_bytes_max: int = 70_167_211
+    """The longest body of an operation that takes it as one value (AWS: CreateFunction; code is 50 MB, its
+    JSON form a third more)."""
+    whole_bodies_bytes_max: int = 256 << 20
+    """Memory of all bodies that such operations read from streams."""
+    skew_ms: int = 15 * 60 * 1000
+    """How far a signature's time may lie from ours."""

@@ -1,0 +1,178 @@
+"""The Condition element: operators, sets and ``IfExists``, compiled to closures.
+
+Rule: every key of every operator must hold; of a key's values one must match, and none for a
+negated operator. A key that is absent fails, but for negated operators, ``IfExists``, ``Null`` and
+``ForAllValues``. An operator, a form of value or a variable that is not evaluated is refused when
+the policy is compiled. Source: IAM User Guide, "IAM JSON policy elements: Condition operators"
+and "Set operators for multivalued context keys".
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Collection
+from typing import Final, NamedTuple
+
+from fogbank.platform.iam import values as kinds
+from fogbank.platform.iam.keys import require_evaluated
+from fogbank.platform.iam.malformed import MalformedPolicy
+from fogbank.platform.iam.request import AccessRequest
+from fogbank.platform.iam.values import Hit, HitOf
+
+
+class SetOperator(enum.Enum):
+    """How the values of a multivalued key are quantified."""
+
+    ALL = "ForAllValues"
+    ANY = "ForAnyValue"
+
+
+class Operator(NamedTuple):
+    """One family of operators over one type of value."""
+
+    hit_of: HitOf
+    negated: bool = False
+
+
+_OPERATORS: Final = {
+    "StringEquals": Operator(kinds.text_equals),
+    "StringNotEquals": Operator(kinds.text_equals, negated=True),
+    "StringEqualsIgnoreCase": Operator(kinds.text_equals_ignoring_case),
+    "StringNotEqualsIgnoreCase": Operator(kinds.text_equals_ignoring_case, negated=True),
+    "StringLike": Operator(kinds.text_like),
+    "StringNotLike": Operator(kinds.text_like, negated=True),
+    "NumericEquals": Operator(kinds.number_is("==")),
+    "NumericNotEquals": Operator(kinds.number_is("=="), negated=True),
+    "NumericLessThan": Operator(kinds.number_is("<")),
+    "NumericLessThanEquals": Operator(kinds.number_is("<=")),
+    "NumericGreaterThan": Operator(kinds.number_is(">")),
+    "NumericGreaterThanEquals": Operator(kinds.number_is(">=")),
+    "DateEquals": Operator(kinds.instant_is("==")),
+    "DateNotEquals": Operator(kinds.instant_is("=="), negated=True),
+    "DateLessThan": Operator(kinds.instant_is("<")),
+    "DateLessThanEquals": Operator(kinds.instant_is("<=")),
+    "DateGreaterThan": Operator(kinds.instant_is(">")),
+    "DateGreaterThanEquals": Operator(kinds.instant_is(">=")),
+    "Bool": Operator(kinds.truth_is),
+    "BinaryEquals": Operator(kinds.binary_equals),
+    "IpAddress": Operator(kinds.address_in),
+    "NotIpAddress": Operator(kinds.address_in, negated=True),
+    # AWS: ArnEquals and ArnLike behave identically (Condition operators, "ARN").
+    "ArnEquals": Operator(kinds.arn_like),
+    "ArnLike": Operator(kinds.arn_like),
+    "ArnNotEquals": Operator(kinds.arn_like, negated=True),
+    "ArnNotLike": Operator(kinds.arn_like, negated=True),
+}
+_IF_EXISTS: Final = "IfExists"
+_TRUTHS: Final = {"true": True, "false": False}
+
+Condition = Callable[[AccessRequest], bool]
+
+
+class _Test:
+    """One operator on one key."""
+
+    __slots__ = ("_absent", "_hit", "_key", "_negated", "_set")
+
+    def __init__(
+        self, key: str, hit: Hit, *, negated: bool, over: SetOperator | None, if_exists: bool
+    ) -> None:
+        self._key = key
+        self._hit = hit
+        self._negated = negated
+        self._set = over
+        if if_exists or over is SetOperator.ALL:
+            self._absent = True
+        else:
+            self._absent = negated and over is None
+
+    def holds(self, request: AccessRequest) -> bool:
+        """Tell whether the request meets the condition."""
+        value = request.value(self._key)
+        if value is None:
+            return self._absent
+        hit, negated = self._hit, self._negated
+        if isinstance(value, str):
+            return hit(value, request) != negated
+        if not value:
+            return self._absent
+        if self._set is SetOperator.ALL:
+            return all(hit(one, request) != negated for one in value)
+        if self._set is SetOperator.ANY:
+            return any(hit(one, request) != negated for one in value)
+        return any(hit(one, request) for one in value) != negated
+
+
+class _Presence:
+    """``Null``: whether a key is absent."""
+
+    __slots__ = ("_key", "_wanted")
+
+    def __init__(self, key: str, wanted: frozenset[bool]) -> None:
+        self._key = key
+        self._wanted = wanted
+
+    def holds(self, request: AccessRequest) -> bool:
+        """Tell whether the request meets the condition."""
+        value = request.value(self._key)
+        absent = value is None or (not isinstance(value, str) and not value)
+        return absent in self._wanted
+
+
+def conditions_of(
+    element: dict[str, dict[str, list[str]]], *, variables: bool, vendors: Collection[str]
+) -> tuple[Condition, ...]:
+    """Return the compiled Condition element of a statement; all must hold.
+
+    Args:
+        element: Operator to key to values, as the syntax check left it.
+        variables: Whether the policy's version knows variables.
+        vendors: The action prefixes of the statement; empty if it may be any.
+
+    Raises:
+        MalformedPolicy: An operator does not exist or a value is none of its type.
+        NotEvaluated: A key or a form is not evaluated yet.
+    """
+    compiled: list[Condition] = []
+    for name, keys in element.items():
+        for key, wanted in keys.items():
+            require_evaluated(key, vendors)
+            if name == "Null":
+                compiled.append(_presence_of(key, wanted))
+            else:
+                compiled.append(_test_of(name, key, wanted, variables=variables))
+    return tuple(compiled)
+
+
+def is_operator(name: str) -> bool:
+    """Tell whether an operator of this name exists, with its set and ``IfExists`` parts."""
+    return name == "Null" or _split(name) is not None
+
+
+def _split(name: str) -> tuple[SetOperator | None, Operator, bool] | None:
+    """Return set operator, operator and whether ``IfExists`` was asked; None if unknown."""
+    over = None
+    for candidate in SetOperator:
+        if name.startswith(candidate.value + ":"):
+            over = candidate
+            name = name.removeprefix(candidate.value + ":")
+    if_exists = name.endswith(_IF_EXISTS)
+    operator = _OPERATORS.get(name.removesuffix(_IF_EXISTS))
+    return None if operator is None else (over, operator, if_exists)
+
+
+def _test_of(name: str, key: str, wanted: list[str], *, variables: bool) -> Condition:
+    """Return one compiled operator on one key."""
+    split = _split(name)
+    if split is None:
+        raise MalformedPolicy("Syntax errors in policy.")
+    over, operator, if_exists = split
+    hit = operator.hit_of(wanted, variables)
+    return _Test(key.lower(), hit, negated=operator.negated, over=over, if_exists=if_exists).holds
+
+
+def _presence_of(key: str, wanted: list[str]) -> Condition:
+    """Return the compiled ``Null`` on one key."""
+    if any(value.lower() not in _TRUTHS for value in wanted):
+        raise MalformedPolicy("Syntax errors in policy.")
+    return _Presence(key.lower(), frozenset(_TRUTHS[value.lower()] for value in wanted)).holds

@@ -1,0 +1,180 @@
+"""Condition keys that are evaluated: a policy that uses another key of ours is refused.
+
+Rule: a key stands here once its value, or its absence, in a request is the truth. A global key
+that is missing here, or a key of a built service that is missing here, is refused when the policy
+is put; a key of a service that we do not have can never be in a request, as on AWS for the
+requests of other services, and is left alone.
+
+Families end in ``/``: ``aws:principaltag/`` stands for every tag. Source: IAM User Guide, "AWS
+global condition context keys"; Service Authorization Reference, one page per service.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+
+from fogbank.platform.iam.malformed import NotEvaluated
+
+_GLOBAL: Final = frozenset(
+    {
+        # Who calls: platform/identity sets them.
+        "aws:principalaccount",
+        "aws:principalarn",
+        "aws:principalisawsservice",
+        "aws:principalservicename",
+        "aws:principaltag/",
+        "aws:principaltype",
+        "aws:multifactorauthpresent",
+        "aws:sourceaccount",
+        "aws:sourcearn",
+        "aws:sourceidentity",
+        "aws:tokenissuetime",
+        "aws:userid",
+        "aws:username",
+        # What the request says of itself: the gateway sets them.
+        "aws:currenttime",
+        "aws:epochtime",
+        "aws:referer",
+        "aws:requestedregion",
+        "aws:resourceaccount",
+        "aws:securetransport",
+        "aws:sourceip",
+        "aws:useragent",
+        "aws:viaawsservice",
+    }
+)
+_GLOBAL_ABSENT: Final = frozenset(
+    {
+        # What exists on AWS only: absent here, which is the truth.
+        "aws:calledvia",
+        "aws:calledviafirst",
+        "aws:calledvialast",
+        "aws:ec2instancesourceprivateipv4",
+        "aws:ec2instancesourcevpc",
+        "aws:federatedprovider",
+        "aws:multifactorauthage",
+        "aws:principalorgid",
+        "aws:principalorgpaths",
+        "aws:resourceorgid",
+        "aws:resourceorgpaths",
+        "aws:sourceorgid",
+        "aws:sourceorgpaths",
+        "aws:sourcevpc",
+        "aws:sourcevpcarn",
+        "aws:sourcevpce",
+        "aws:vpcsourceip",
+    }
+)
+
+_TAGS: Final = {
+    "aws:requesttag/": frozenset({"iam", "lambda", "sts"}),
+    "aws:resourcetag/": frozenset({"iam", "sts"}),
+    "aws:tagkeys": frozenset({"iam", "lambda", "sts"}),
+}
+"""The global keys of tags, and the services whose operations put them into the context."""
+
+_SERVICES: Final = {
+    "iam": frozenset(
+        {
+            "iam:associatedresourcearn",
+            "iam:passedtoservice",
+            "iam:policyarn",
+            "iam:resourcetag/",
+        }
+    ),
+    "sts": frozenset(
+        {
+            "sts:externalid",
+            "sts:rolesessionname",
+            "sts:sourceidentity",
+            "sts:transitivetagkeys",
+        }
+    ),
+    "s3": frozenset(
+        {
+            "s3:authtype",
+            "s3:delimiter",
+            "s3:if-match",
+            "s3:if-none-match",
+            "s3:locationconstraint",
+            "s3:max-keys",
+            "s3:prefix",
+            "s3:signatureage",
+            "s3:signatureversion",
+            "s3:versionid",
+            "s3:x-amz-acl",
+            "s3:x-amz-content-sha256",
+            "s3:x-amz-copy-source",
+            "s3:x-amz-metadata-directive",
+            "s3:x-amz-object-ownership",
+            "s3:x-amz-server-side-encryption",
+            "s3:x-amz-storage-class",
+        }
+    ),
+    "dynamodb": frozenset(
+        {
+            "dynamodb:attributes",
+            "dynamodb:returnconsumedcapacity",
+            "dynamodb:returnvalues",
+            "dynamodb:select",
+        }
+    ),
+    "lambda": frozenset({"lambda:principal"}),
+    "logs": frozenset[str](),
+}
+"""The keys of built services that their operations, or the gateway for them, set."""
+
+_SERVICES_ABSENT: Final = frozenset(
+    {
+        # No boundary and no service-linked role can be made here.
+        "iam:awsservicename",
+        "iam:permissionsboundary",
+        # Neither transactions nor PartiQL are built.
+        "dynamodb:enclosingoperation",
+        # A request that carries what these speak of is refused as not built.
+        "lambda:eventsourcetoken",
+        "s3:x-amz-grant-full-control",
+        "s3:x-amz-grant-read",
+        "s3:x-amz-grant-read-acp",
+        "s3:x-amz-grant-write",
+        "s3:x-amz-grant-write-acp",
+        "s3:x-amz-server-side-encryption-aws-kms-key-id",
+        "s3:x-amz-server-side-encryption-customer-algorithm",
+        "s3:x-amz-website-redirect-location",
+    }
+)
+"""Keys of built services that no request which is answered can have: absent is the truth."""
+
+
+def keys_set() -> frozenset[str]:
+    """Return the keys, in lower case, that somebody puts into the context of a request."""
+    return _GLOBAL.union(_TAGS, *_SERVICES.values())
+
+
+def require_evaluated(key: str, vendors: Collection[str]) -> None:
+    """Refuse a condition key whose value in a request would not be the truth.
+
+    Args:
+        key: As it stands in the policy.
+        vendors: The action prefixes of the statement; empty if it may be any.
+
+    Raises:
+        NotEvaluated: The key is not evaluated yet.
+    """
+    lowered = key.lower()
+    vendor, _, rest = lowered.partition(":")
+    family = f"{vendor}:{rest.partition('/')[0]}/" if "/" in rest else lowered
+    if vendor == "aws":
+        known = {lowered, family} & (_GLOBAL | _GLOBAL_ABSENT) or _is_tagged(family, vendors)
+    elif vendor in _SERVICES:
+        known = {lowered, family} & (_SERVICES[vendor] | _SERVICES_ABSENT)
+    else:
+        return
+    if not known:
+        raise NotEvaluated(f"the condition key {key}")
+
+
+def _is_tagged(family: str, vendors: Collection[str]) -> bool:
+    """Return whether a key is one of tags, and every service that is meant sets it."""
+    return bool(vendors) and family in _TAGS and _TAGS[family].issuperset(vendors)

@@ -1,0 +1,79 @@
+"""What is asked: who wants to do what on which resource, and under which circumstances."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from fogbank.base.arn import find_arn
+
+ContextValue = str | Sequence[str]
+"""One value, or the values of a multivalued key."""
+
+
+class Caller(Protocol):
+    """What the evaluator needs to know of a principal."""
+
+    @property
+    def kind(self) -> str:
+        """Return ``root``, ``user``, ``session``, ``service`` or ``anonymous``."""
+        ...
+
+    @property
+    def account(self) -> str:
+        """Return the account, or '' for services and anonymous callers."""
+        ...
+
+    @property
+    def arn(self) -> str:
+        """Return the ARN, the service's name, or ''."""
+        ...
+
+    @property
+    def role_arn(self) -> str:
+        """Return the ARN of the role of a session, else ''."""
+        ...
+
+
+class AccessRequest:
+    """One action on one resource by one caller.
+
+    Args:
+        principal: Who asks.
+        action: Such as ``s3:PutObject``; its case does not matter.
+        resource: The ARN, or ``*`` for actions without a resource.
+        context: Condition keys to values; the case of keys does not matter. It is read only when
+            a condition or a variable asks for it.
+        resource_account: The account that owns the resource, where its ARN does not say (S3);
+            else the ARN's account, else the caller's.
+    """
+
+    __slots__ = ("_context", "_lowered", "action", "principal", "resource", "resource_account")
+
+    def __init__(
+        self,
+        principal: Caller,
+        action: str,
+        resource: str,
+        context: Mapping[str, ContextValue] | None = None,
+        resource_account: str = "",
+    ) -> None:
+        self.principal = principal
+        self.action = action
+        self.resource = resource
+        self.resource_account = resource_account or _account_of(resource) or principal.account
+        self._context = context
+        self._lowered: dict[str, ContextValue] | None = None
+
+    def value(self, key: str) -> ContextValue | None:
+        """Return the value of a condition key (in lower case), or None if it is absent."""
+        if self._lowered is None:
+            given = () if self._context is None else self._context.items()
+            self._lowered = {name.lower(): value for name, value in given}
+        return self._lowered.get(key)
+
+
+def _account_of(resource: str) -> str:
+    """Return the account that an ARN names, or ''; AWS's own policies are in every account."""
+    arn = find_arn(resource)
+    return "" if arn is None or arn.account == "aws" else arn.account

@@ -1,0 +1,3 @@
+"""Principals, credentials and sessions over the store."""
+
+from __future__ import annotations

@@ -1,0 +1,114 @@
+"""Which policies hang on a principal: read from the records, compiled, ready to evaluate.
+
+Rule: a policy that cannot be read or compiled denies everything: it is an error, not an absence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final, NamedTuple
+
+from fogbank.platform.iam.document import Kind
+from fogbank.platform.iam.evaluate import NO_POLICIES, Finder, PolicySet, document_of, index_of
+from fogbank.platform.iam.policy import Policy, compile_policy
+from fogbank.platform.identity.managed import managed_policies
+from fogbank.platform.identity.principal import Principal, PrincipalKind
+from fogbank.platform.identity.records import GROUPS, POLICIES, ROLES, USERS
+from fogbank.platform.store.engine import Transaction
+
+Compile = Callable[[str, Kind], Policy]
+
+# AWS: GetSessionToken's credentials cannot call IAM without MFA, nor STS but these two (API
+# reference, "GetSessionToken", Permissions). There is no MFA here.
+_TOKEN_SESSION: Final = document_of(
+    {"Effect": "Allow", "Action": "*", "Resource": "*"},
+    {"Effect": "Deny", "Action": "iam:*", "Resource": "*"},
+    {
+        "Effect": "Deny",
+        "Action": ["sts:Get*", "sts:Decode*", "sts:AssumeRoot"],
+        "Resource": "*",
+    },
+)
+
+
+def token_session() -> Policy:
+    """Return what cuts the sessions of GetSessionToken down."""
+    return compile_policy(_TOKEN_SESSION, kind="session")
+
+
+class Documents(NamedTuple):
+    """What hangs on a principal, as text."""
+
+    identity: list[str]
+    session: list[str]
+
+
+async def documents_of(tr: Transaction, principal: Principal) -> Documents:
+    """Return the documents of every policy of a user or role session.
+
+    A principal that no longer exists, or whose name belongs to another now, has none; a session
+    policy given by ARN that is gone allows nothing.
+    """
+    session: list[str] = []
+    for given in principal.session_policies:
+        if given.startswith("arn:"):
+            session += [one for one in [await find_policy_document(tr, given)] if one is not None]
+        else:
+            session.append(given)
+    return Documents(await _identity(tr, principal), session)
+
+
+async def _identity(tr: Transaction, principal: Principal) -> list[str]:
+    """Return the documents of identity policies."""
+    key = principal.name.lower()
+    if principal.kind is PrincipalKind.SESSION:
+        role = await ROLES.find(tr, key)
+        if role is None or role.unique_id != principal.unique_id:
+            return []
+        return await _documents(tr, role.inline, role.attached)
+    user = await USERS.find(tr, key)
+    if user is None or user.unique_id != principal.unique_id:
+        return []
+    documents = await _documents(tr, user.inline, user.attached)
+    for name in user.groups:
+        group = await GROUPS.find(tr, name.lower())
+        assert group is not None, "a group with members stands"
+        documents += await _documents(tr, group.inline, group.attached)
+    return documents
+
+
+async def _documents(
+    tr: Transaction, inline: Iterable[tuple[str, str]], attached: Iterable[str]
+) -> list[str]:
+    """Return inline documents, and the versions in force of attached policies."""
+    own = [document for _, document in inline]
+    return own + [await policy_document(tr, arn) for arn in attached]
+
+
+async def policy_document(tr: Transaction, arn: str) -> str:
+    """Return the document in force of a managed policy that is attached."""
+    document = await find_policy_document(tr, arn)
+    assert document is not None, "an attached policy stands"
+    return document
+
+
+async def find_policy_document(tr: Transaction, arn: str) -> str | None:
+    """Return the document in force of a managed policy of AWS's or the domain's, or None."""
+    managed = managed_policies().get(arn)
+    if managed is not None:
+        return managed.document
+    record = await POLICIES.find(tr, arn.rpartition("/")[2].lower())
+    if record is None or not arn.endswith(f":policy{record.path}{record.name}"):
+        return None
+    version = record.version(record.default)
+    assert version is not None, "a managed policy has its default version"
+    return version.document
+
+
+def policy_set(documents: Documents, principal: Principal, compiled: Compile) -> PolicySet:
+    """Return the compiled policies of a user or role session."""
+    identity = index_of(compiled(document, "identity") for document in documents.identity)
+    session: Finder | None = None
+    if principal.session_policies:
+        session = index_of(compiled(document, "session") for document in documents.session)
+    return NO_POLICIES._replace(identity=identity, session=session)

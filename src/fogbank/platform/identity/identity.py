@@ -1,0 +1,366 @@
+"""Identity: who signs with a key, what hangs on them, and how both change.
+
+Rule: what an account's records say is read under the account's epoch and cached under it; every
+change goes through ``change``, which ends the epoch as soon as the commit is durable, before its
+caller hears of it. So a revocation that was acknowledged here is in force here. Every cache is
+bounded.
+"""
+
+from __future__ import annotations
+
+import hmac
+from typing import Final, TypeVar
+
+import msgspec
+
+from fogbank.base.clock import Clock
+from fogbank.base.errors import Conflict
+from fogbank.base.ids import Ids
+from fogbank.platform.iam.document import Kind
+from fogbank.platform.iam.evaluate import NO_POLICIES, PolicySet
+from fogbank.platform.iam.policy import Policy, compile_policy
+from fogbank.platform.identity import accounts, grants, lookups
+from fogbank.platform.identity.accounts import Account, NewAccount
+from fogbank.platform.identity.cache import Epoch, Epochs, Lru
+from fogbank.platform.identity.credentials import (
+    LONG_TERM,
+    SECRET_CHARACTERS,
+    TEMPORARY,
+    Credential,
+    ExpiredToken,
+    find_minted_account,
+    mint_key_id,
+)
+from fogbank.platform.identity.principal import Principal, PrincipalKind
+from fogbank.platform.identity.records import (
+    ACCOUNTS,
+    EPOCHS,
+    KEY_ACCOUNTS,
+    ROLES,
+    EpochRecord,
+    RoleRecord,
+    iam_domain,
+)
+from fogbank.platform.identity.tokens import MASTER_KEY_BYTES, Sealer, Session
+from fogbank.platform.store.engine import (
+    DIRECTORY,
+    Body,
+    Domain,
+    Placement,
+    Store,
+    Transaction,
+)
+
+T = TypeVar("T")
+
+ACCOUNTS_CACHED_MAX: Final = 4_096
+CREDENTIALS_CACHED_MAX: Final = 8_192
+POLICY_SETS_CACHED_MAX: Final = 2_048
+DOCUMENTS_CACHED_MAX: Final = 2_048
+KEY_ID_CHARACTERS_MAX: Final = 128
+"""AWS's own bound; a longer one is not looked for."""
+ACCOUNTS_PAGE_MAX: Final = 1_000
+_EXPIRED: Final = "The security token included in the request is expired"
+
+
+class _Entry(msgspec.Struct):
+    """A cached credential with the epoch it was read under."""
+
+    account: str
+    epoch: Epoch
+    credential: Credential
+
+
+class Identity:
+    """Principals, credentials and sessions over the store.
+
+    Args:
+        placement: Where the domains live.
+        clock: What ends sessions.
+        ids: Where keys, secrets and unique ids come from.
+    """
+
+    __slots__ = (
+        "_clock",
+        "_credentials",
+        "_documents",
+        "_epochs",
+        "_ids",
+        "_placement",
+        "_policy_sets",
+        "_sealer",
+        "_token_session",
+    )
+
+    def __init__(self, placement: Placement, clock: Clock, ids: Ids) -> None:
+        self._placement = placement
+        self._clock = clock
+        self._ids = ids
+        self._epochs = Epochs(ACCOUNTS_CACHED_MAX)
+        self._credentials: Lru[str, _Entry] = Lru(CREDENTIALS_CACHED_MAX)
+        self._policy_sets: Lru[tuple[object, ...], tuple[Epoch, PolicySet]] = Lru(
+            POLICY_SETS_CACHED_MAX
+        )
+        self._documents: Lru[tuple[Kind, str], Policy] = Lru(DOCUMENTS_CACHED_MAX)
+        self._token_session = grants.token_session()
+        self._sealer: Sealer | None = None
+
+    async def open(self) -> None:
+        """Read the master key of session tokens; the first start of a store makes it."""
+        if self._sealer is not None:
+            return
+        fresh = self._ids.random_bytes(MASTER_KEY_BYTES)
+        store = self._placement.system_stores()[0]
+        self._sealer = Sealer(await store.transact(lambda tr: lookups.master_key(tr, fresh)))
+
+    # Credentials.
+
+    async def credential(self, key_id: str, token: str = "") -> Credential | None:
+        """Return the secret and the principal of an access key, or None if it proves nothing.
+
+        Args:
+            key_id: The access key id of the request.
+            token: Its session token, or ''.
+
+        Raises:
+            ExpiredToken: The session is over.
+        """
+        entry = self._credentials.find(key_id)
+        if entry is not None and entry.epoch is self._epochs.of(entry.account):
+            credential = entry.credential
+            if not token and not credential.session_token:
+                return credential
+            if _same(token, credential.session_token):
+                return self._unexpired(credential)
+        if len(key_id) > KEY_ID_CHARACTERS_MAX:
+            return None
+        if token:
+            return await self._session_credential(key_id, token)
+        return await self._key_credential(key_id)
+
+    def _unexpired(self, credential: Credential) -> Credential:
+        """Return the credential of a session that is not over."""
+        if self._clock.now_ms() >= credential.expires_ms:
+            raise ExpiredToken(_EXPIRED)
+        return credential
+
+    async def _key_credential(self, key_id: str) -> Credential | None:
+        """Read a long-term key."""
+        minted = find_minted_account(key_id)
+        found = None if minted is None else await self._read_key(minted, key_id)
+        if found is not None:
+            return found
+        held = await self._store(DIRECTORY).read(lambda tr: KEY_ACCOUNTS.find(tr, key_id))
+        return None if held is None else await self._read_key(held.account, key_id)
+
+    async def _read_key(self, account: str, key_id: str) -> Credential | None:
+        """Read a long-term key in its account's domain, and file it."""
+        epoch = self._epochs.of(account)
+        credential = await self._store_of(account).read(
+            lambda tr: lookups.find_key(tr, account, key_id)
+        )
+        if credential is not None:
+            self._credentials.put(key_id, _Entry(account, epoch, credential))
+        return credential
+
+    async def _session_credential(self, key_id: str, token: str) -> Credential | None:
+        """Check a session token and that its role or user still stands."""
+        assert self._sealer is not None, "identity is opened before it is asked"
+        opened = self._sealer.open(token)
+        if opened is None or not _same(opened[0].key_id, key_id):
+            return None
+        session, secret = opened
+        epoch = self._epochs.of(session.account)
+        principal = await self._session_principal(session)
+        if principal is None:
+            return None
+        credential = Credential(
+            access_key_id=key_id,
+            secret_access_key=secret,
+            principal=principal,
+            session_token=token,
+            expires_ms=session.expires_ms,
+        )
+        self._unexpired(credential)
+        self._credentials.put(key_id, _Entry(session.account, epoch, credential))
+        return credential
+
+    async def _session_principal(self, session: Session) -> Principal | None:
+        """Return the principal of a session, or None if its role or user is gone."""
+        return await self._store_of(session.account).read(
+            lambda tr: lookups.find_session_principal(tr, session)
+        )
+
+    async def session(self, session: Session) -> Credential:
+        """Return the temporary credential of a session; nothing is stored.
+
+        Args:
+            session: What the token says; its key id and times are filled in by ``new_session``.
+
+        Raises:
+            Conflict: The role or user was deleted meanwhile.
+        """
+        assert self._sealer is not None, "identity is opened before it is asked"
+        token, secret = self._sealer.seal(session)
+        principal = await self._session_principal(session)
+        if principal is None:
+            raise Conflict(f"{session.name} was deleted while a session was asked for")
+        return Credential(
+            access_key_id=session.key_id,
+            secret_access_key=secret,
+            principal=principal,
+            session_token=token,
+            expires_ms=session.expires_ms,
+        )
+
+    def new_session(
+        self, *, account: str, kind: PrincipalKind, unique_id: str, name: str, duration_s: int
+    ) -> Session:
+        """Return a session with a fresh key id that begins now; for ``session`` to seal."""
+        now_ms = self._clock.now_ms()
+        return Session(
+            key_id=mint_key_id(TEMPORARY, account, self._ids),
+            account=account,
+            kind=kind.value,
+            unique_id=unique_id,
+            name=name,
+            issued_ms=now_ms,
+            expires_ms=now_ms + duration_s * 1000,
+        )
+
+    # Policies.
+
+    async def policies_of(self, principal: Principal) -> PolicySet:
+        """Return the compiled policies that hang on a principal."""
+        if principal.kind not in (PrincipalKind.USER, PrincipalKind.SESSION):
+            return NO_POLICIES
+        token = principal.kind is PrincipalKind.USER and principal.is_temporary
+        key = (principal.account, principal.unique_id, principal.session_policies, token)
+        entry = self._policy_sets.find(key)
+        epoch = self._epochs.of(principal.account)
+        if entry is not None and entry[0] is epoch:
+            return entry[1]
+        documents = await self._store_of(principal.account).read(
+            lambda tr: grants.documents_of(tr, principal)
+        )
+        policies = grants.policy_set(documents, principal, self.compiled)
+        if token:
+            policies = policies._replace(session=self._token_session)
+        self._policy_sets.put(key, (epoch, policies))
+        return policies
+
+    def compiled(self, document: str, kind: Kind) -> Policy:
+        """Return the compiled policy of a document, remembered by its text.
+
+        Raises:
+            MalformedPolicy: The document is no policy.
+        """
+        policy = self._documents.find((kind, document))
+        if policy is None:
+            policy = compile_policy(document, kind=kind)
+            self._documents.put((kind, document), policy)
+        return policy
+
+    # Changes.
+
+    async def change(self, account: str, body: Body[T]) -> T:
+        """Transact in an account's IAM domain and end the account's epoch.
+
+        Args:
+            account: The account that changes.
+            body: The transaction, as ``Store.transact`` takes it.
+        """
+
+        async def counted(tr: Transaction) -> T:
+            result = await body(tr)
+            epoch = await EPOCHS.find(tr)
+            EPOCHS.put(tr, EpochRecord(1 if epoch is None else epoch.number + 1))
+            return result
+
+        try:
+            return await self._store_of(account).transact(counted)
+        finally:
+            # Whatever the outcome: a commit that is unknown may have happened.
+            self._epochs.end(account)
+
+    async def find_role(self, account: str, name: str) -> RoleRecord | None:
+        """Return a role of an account, or None."""
+        role = await self._store_of(account).read(lambda tr: ROLES.find(tr, name.lower()))
+        return role if role is not None and role.name == name else None
+
+    # Accounts.
+
+    @staticmethod
+    def mint_key_id(account: str, ids: Ids) -> str:
+        """Return a fresh long-term access key id that holds its account."""
+        return mint_key_id(LONG_TERM, account, ids)
+
+    async def create_account(
+        self,
+        name: str,
+        *,
+        account_id: str | None = None,
+        access_key_id: str | None = None,
+        secret_access_key: str | None = None,
+    ) -> Credential:
+        """Make an account and return its root credential.
+
+        Args:
+            name: What operators call it; unique.
+            account_id: Twelve digits; drawn if not given.
+            access_key_id: The root key's id; minted if not given.
+            secret_access_key: Drawn if not given.
+
+        Raises:
+            AccountTaken: Id, name or key id belongs to another account.
+        """
+        drawn = account_id or self._ids.digits(12)
+        new = NewAccount(
+            account_id=drawn,
+            name=name,
+            key_id=access_key_id or self.mint_key_id(drawn, self._ids),
+            secret=secret_access_key or self._ids.base62(SECRET_CHARACTERS),
+            created_ms=self._clock.now_ms(),
+        )
+        directory = self._store(DIRECTORY)
+        account = await directory.transact(lambda tr: accounts.reserve(tr, new))
+        await self.change(account, lambda tr: accounts.write(tr, new, account))
+        await directory.transact(lambda tr: accounts.activate(tr, account))
+        credential = await self.credential(new.key_id)
+        assert credential is not None, "a fresh root key proves its account"
+        return credential
+
+    async def find_account(self, name_or_id: str) -> Account | None:
+        """Return an account by id or name, or None."""
+        return await self._store(DIRECTORY).read(lambda tr: accounts.find(tr, name_or_id))
+
+    async def list_accounts(self, after: str | None = None) -> list[Account]:
+        """Return up to ``ACCOUNTS_PAGE_MAX`` accounts in order of id, behind ``after``."""
+        return await self._store(DIRECTORY).read(
+            lambda tr: accounts.page(tr, after, ACCOUNTS_PAGE_MAX)
+        )
+
+    async def root_credential(self, account: str) -> Credential | None:
+        """Return the first root credential of an account, for the operator's own eyes."""
+        record = await self._store_of(account).read(lambda tr: ACCOUNTS.find(tr))
+        if record is None or not record.root_keys:
+            return None
+        return await self.credential(record.root_keys[0])
+
+    async def account_of_key(self, key_id: str) -> str | None:
+        """Return the account of an access key id, whether or not the key stands."""
+        held = await self._store(DIRECTORY).read(lambda tr: KEY_ACCOUNTS.find(tr, key_id))
+        return find_minted_account(key_id) if held is None else held.account
+
+    def _store(self, domain: Domain) -> Store:
+        """Return the store of a domain."""
+        return self._placement.store_of(domain)
+
+    def _store_of(self, account: str) -> Store:
+        """Return the store of an account's IAM domain."""
+        return self._placement.store_of(iam_domain(account))
+
+
+def _same(one: str, other: str) -> bool:
+    """Compare two texts in time that does not depend on where they differ."""
+    return hmac.compare_digest(one.encode(), other.encode())

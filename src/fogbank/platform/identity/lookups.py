@@ -1,0 +1,104 @@
+"""What the records of one domain say of keys, sessions and principals; functions of ``tr``."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fogbank.platform.identity.credentials import Credential
+from fogbank.platform.identity.principal import Principal, PrincipalKind, root_principal
+from fogbank.platform.identity.records import (
+    ACCESS_KEYS,
+    ROLES,
+    USERS,
+    MasterKeyRecord,
+    RoleRecord,
+    UserRecord,
+)
+from fogbank.platform.identity.tokens import Session
+from fogbank.platform.store import tuples
+from fogbank.platform.store.engine import Transaction
+from fogbank.platform.store.keyspace import SETTINGS, system_prefix
+from fogbank.platform.store.records import RecordDecoder, encode
+
+_MASTER_KEY: Final = system_prefix(SETTINGS, 0) + tuples.pack("identity", "master-key")
+_decode_master: Final = RecordDecoder(MasterKeyRecord).decode
+
+
+async def master_key(tr: Transaction, fresh: bytes) -> bytes:
+    """Return the master key of a store; the first to ask leaves the fresh one."""
+    raw = await tr.get(_MASTER_KEY)
+    if raw is not None:
+        return _decode_master(raw).key
+    tr.put(_MASTER_KEY, encode(MasterKeyRecord(fresh)))
+    return fresh
+
+
+async def find_key(tr: Transaction, account: str, key_id: str) -> Credential | None:
+    """Return the credential of an active long-term key, or None."""
+    key = await ACCESS_KEYS.find(tr, key_id)
+    if key is None or not key.active:
+        return None
+    if key.user_id:
+        user = await USERS.find(tr, key.user.lower())
+        assert user is not None, "a key's user stands"
+        assert user.unique_id == key.user_id, "a key belongs to one user for ever"
+        principal = user_principal(account, user, key_id)
+    else:
+        principal = root_principal(account, key_id)
+    return Credential(access_key_id=key_id, secret_access_key=key.secret, principal=principal)
+
+
+async def find_session_principal(tr: Transaction, session: Session) -> Principal | None:
+    """Return the principal of a session, or None if its role or user is gone."""
+    account, key = session.account, session.name.lower()
+    if session.kind == PrincipalKind.ROOT:
+        return root_principal(account, session.key_id, session.issued_ms)
+    if session.kind == PrincipalKind.SESSION:
+        role = await ROLES.find(tr, key)
+        if role is None or role.unique_id != session.unique_id:
+            return None
+        return session_principal(account, role, session)
+    user = await USERS.find(tr, key)
+    if user is None or user.unique_id != session.unique_id:
+        return None
+    return user_principal(account, user, session.key_id, session.issued_ms)
+
+
+def user_principal(
+    account: str, user: UserRecord, key_id: str = "", issued_ms: int = 0
+) -> Principal:
+    """Return a user as principal."""
+    return Principal(
+        kind=PrincipalKind.USER,
+        account=account,
+        arn=f"arn:aws:iam::{account}:user{user.path}{user.name}",
+        unique_id=user.unique_id,
+        name=user.name,
+        path=user.path,
+        tags=user.tags,
+        access_key_id=key_id,
+        issued_ms=issued_ms,
+    )
+
+
+def session_principal(account: str, role: RoleRecord, session: Session) -> Principal:
+    """Return a session of a role as principal; the session's tags win over the role's."""
+    given = {key.lower() for key, _ in session.tags}
+    return Principal(
+        kind=PrincipalKind.SESSION,
+        account=account,
+        arn=f"arn:aws:sts::{account}:assumed-role/{role.name}/{session.session_name}",
+        unique_id=role.unique_id,
+        name=role.name,
+        path=role.path,
+        session_name=session.session_name,
+        session_policies=session.policies,
+        tags=(
+            *((key, value) for key, value in role.tags if key.lower() not in given),
+            *session.tags,
+        ),
+        transitive_tags=session.transitive,
+        access_key_id=session.key_id,
+        issued_ms=session.issued_ms,
+        source_identity=session.source_identity,
+    )

@@ -1,0 +1,141 @@
+"""Work lists: durable entries that are claimed, run, and removed or put back.
+
+Theory: an entry lies at (list, visible-from time, id). A claim moves it to a later time, so that
+a claimant that dies gives it back by doing nothing; the entry keeps the incarnation of its
+claimant, and a restarted server makes what the dead one held visible at once (``release``).
+An attempt is thus made at least once, and an entry is removed exactly when its work is done.
+Source: Amazon SQS Developer Guide, "Visibility timeout"; DESIGN section 6.6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from fogbank.platform.store import tuples
+from fogbank.platform.store.engine import Domain, Store, Transaction
+from fogbank.platform.store.keyspace import PARTITIONS, WORK, partition_of, system_prefix
+from fogbank.platform.store.records import Record, RecordDecoder, encode
+
+
+class WorkEntry(Record, frozen=True, array_like=True, tag="platform.work/1"):
+    """One piece of work of a list."""
+
+    list: str
+    id: str
+    domain: tuple[str, ...]
+    payload: bytes
+    created_ms: int
+    visible_ms: int
+    attempt: int = 0
+    """Attempts that ended before."""
+    holder: str = ""
+    """The server run that has claimed it; empty while it waits."""
+
+
+_decode = RecordDecoder(WorkEntry).decode
+RELEASE_BATCH = 200
+
+
+def _prefix(name: str, partition: int) -> bytes:
+    """Return the prefix of one partition of a list."""
+    return system_prefix(WORK, partition) + tuples.pack(name)
+
+
+def _key(entry: WorkEntry, partition: int) -> bytes:
+    """Return the key at which an entry lies."""
+    return _prefix(entry.list, partition) + tuples.pack(entry.visible_ms, entry.id)
+
+
+def put(tr: Transaction, entry: WorkEntry) -> None:
+    """Add an entry inside a transaction of its domain."""
+    assert entry.domain == tr.domain.name, "work belongs to the transaction's domain"
+    tr.put(_key(entry, partition_of(tr.domain)), encode(entry))
+
+
+def remove(tr: Transaction, entry: WorkEntry) -> None:
+    """Remove an entry that is done, inside a transaction of its domain."""
+    tr.delete(_key(entry, partition_of(tr.domain)))
+
+
+def put_back(
+    tr: Transaction, entry: WorkEntry, visible_ms: int, *, counted: bool = True
+) -> WorkEntry:
+    """Make an entry wait for its next attempt, inside a transaction of its domain."""
+    remove(tr, entry)
+    after = msgspec.structs.replace(
+        entry, visible_ms=visible_ms, attempt=entry.attempt + counted, holder=""
+    )
+    put(tr, after)
+    return after
+
+
+async def claim(  # noqa: PLR0913 (a claim has these parts)
+    store: Store, name: str, partition: int, *, now_ms: int, hold_ms: int, holder: str, limit: int
+) -> list[WorkEntry]:
+    """Claim up to ``limit`` entries of a partition that are visible at ``now_ms``."""
+    begin = _prefix(name, partition)
+    end = begin + tuples.pack(now_ms + 1)
+
+    def move(_key_before: bytes, value: bytes) -> tuple[bytes, bytes]:
+        entry = _decode(value)
+        held = msgspec.structs.replace(entry, visible_ms=now_ms + hold_ms, holder=holder)
+        return _key(held, partition), encode(held)
+
+    return [_decode(value) for _, value in await store.claim(begin, end, limit, move)]
+
+
+async def first_visible(store: Store, name: str) -> list[tuple[int, int]]:
+    """Return (visible-from time, partition) of the first entry of every partition, in order."""
+
+    async def body(tr: Transaction) -> list[tuple[int, int]]:
+        found: list[tuple[int, int]] = []
+        for partition in range(PARTITIONS):
+            begin = _prefix(name, partition)
+            rows = await tr.range(begin, tuples.after_prefix(begin), limit=1)
+            found += [(_decode(value).visible_ms, partition) for _, value in rows]
+        return sorted(found)
+
+    return await store.read(body)
+
+
+async def release(store: Store, name: str, partition: int, *, holder: str, now_ms: int) -> int:
+    """Make visible what other holders (earlier runs of the server) had claimed.
+
+    Claimed entries lie among those that wait for a later time, so the whole list is read, page by
+    page, each page in a transaction of its own.
+
+    Returns:
+        How many entries were released.
+    """
+    begin = _prefix(name, partition)
+    end = tuples.after_prefix(begin)
+    after, released = begin + tuples.pack(now_ms), 0
+    while True:
+        last, count = await store.transact(_releasing(after, end, holder, now_ms - 1))
+        released += count
+        if last is None:
+            return released
+        after = last + b"\0"
+
+
+def _releasing(
+    begin: bytes, end: bytes, holder: str, visible_ms: int
+) -> Callable[[Transaction], Awaitable[tuple[bytes | None, int]]]:
+    """Return a body that releases one page; it answers the page's last key and how many."""
+
+    async def body(tr: Transaction) -> tuple[bytes | None, int]:
+        rows = await tr.range(begin, end, limit=RELEASE_BATCH)
+        count = 0
+        for key, value in rows:
+            entry = _decode(value)
+            if entry.holder in ("", holder):
+                continue
+            tr.delete(key)
+            back = msgspec.structs.replace(entry, visible_ms=visible_ms, holder="")
+            tr.put(_key(back, partition_of(Domain(*entry.domain))), encode(back))
+            count += 1
+        return (rows[-1][0] if len(rows) == RELEASE_BATCH else None), count
+
+    return body
