@@ -1,0 +1,19 @@
+"""DynamoDB: tables of items under a partition key and, if wanted, a sort key.
+
+Read ``schema`` for what is kept, ``operations/items`` for what a request does, and
+``rules/expressions`` for the language; ``docs/services/dynamodb.md`` has what differs from AWS.
+"""
+
+from __future__ import annotations
+
+from fogbank.contract.service import Service
+from fogbank.services.dynamodb import schema
+from fogbank.services.dynamodb.jobs import JOBS
+from fogbank.services.dynamodb.operations import batches, items, queries, tables
+
+SERVICE = Service(
+    model="dynamodb",
+    operations=(batches, items, queries, tables),
+    jobs=JOBS,
+    tables=(schema.TABLES, schema.ITEMS, schema.MEASURES),
+)

@@ -1,0 +1,13 @@
+"""How DynamoDB writes its ARNs.
+
+Source: Service Authorization Reference, "Resource types defined by Amazon DynamoDB".
+"""
+
+from __future__ import annotations
+
+from fogbank.base.arn import arn_of
+
+
+def table_arn(region: str, account: str, name: str) -> str:
+    """Return the ARN of a table."""
+    return arn_of("dynamodb", region, account, f"table/{name}")

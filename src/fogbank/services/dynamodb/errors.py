@@ -1,0 +1,27 @@
+"""The errors DynamoDB tells, each named as its wire code."""
+
+from __future__ import annotations
+
+from fogbank.base.errors import ServiceError
+
+
+class ValidationException(ServiceError):
+    """The request breaks a rule that DynamoDB states; the model does not list this error."""
+
+    status = 400
+
+
+class ConditionalCheckFailedException(ServiceError):
+    """The condition of a write does not hold for the item as it is."""
+
+
+class LimitExceededException(ServiceError):
+    """A limit of the account has been reached."""
+
+
+class ResourceInUseException(ServiceError):
+    """The table exists already, or is in a state that forbids the change."""
+
+
+class ResourceNotFoundException(ServiceError):
+    """There is no such table."""

@@ -1,0 +1,77 @@
+"""Background work: removing the items of deleted tables, and counting those of the others.
+
+A deleted table is unlinked from its name in the transaction of DeleteTable; what lay under its id
+is out of reach from then on and is removed here. Both works go over whole tables in short steps,
+so that a large table holds up nobody, and an attempt that a crash cuts short is made again and
+goes on where the work was.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fogbank.contract.call import Facilities
+from fogbank.contract.job import Verdict, worklist
+from fogbank.platform.scheduler.worklist import WorkEntry
+from fogbank.platform.store.engine import Domain, Transaction
+from fogbank.services.dynamodb import state
+from fogbank.services.dynamodb.rules import measures
+from fogbank.services.dynamodb.rules.pages import KeyRange
+from fogbank.services.dynamodb.schema import ItemRecord, MeasureRecord, TableRecord
+
+ITEMS_PER_STEP: Final = 50
+"""A step reads the items that it removes or counts: 20 MB at most."""
+STEPS_PER_ATTEMPT: Final = 200
+HOLD_MS: Final = 60_000
+TABLES_AT_ONCE: Final = 2
+
+
+@worklist(state.DROPPED_TABLES, concurrency_max=TABLES_AT_ONCE, hold_ms=HOLD_MS)
+async def remove_items(entry: WorkEntry, facilities: Facilities) -> Verdict:
+    """Remove the next items of a dropped table; done when none is left."""
+    store = facilities.placement.store_of(Domain(*entry.domain))
+
+    async def body(tr: Transaction) -> int:
+        return await state.remove_items(tr, entry.id, ITEMS_PER_STEP)
+
+    for _ in range(STEPS_PER_ATTEMPT):
+        if await store.transact(body) < ITEMS_PER_STEP:
+            return Verdict()
+    return Verdict(retry_at_ms=facilities.clock.now_ms(), uncounted=True)
+
+
+@worklist(state.MEASURED_TABLES, concurrency_max=TABLES_AT_ONCE, hold_ms=HOLD_MS)
+async def count_items(entry: WorkEntry, facilities: Facilities) -> Verdict:
+    """Count the next items of a table; done when the table is gone."""
+    store = facilities.placement.store_of(Domain(*entry.domain))
+
+    async def begin(tr: Transaction) -> tuple[TableRecord, MeasureRecord] | None:
+        table = await state.find_queued_table(tr, entry)
+        return None if table is None else (table, await state.measure_of(tr, table))
+
+    begun = await store.read(begin)
+    if begun is None:
+        return Verdict()
+    table, measure = begun
+
+    async def step(tr: Transaction) -> list[tuple[bytes, ItemRecord]]:
+        rest = KeyRange(measure.next_place)
+        return await state.list_items(tr, table, rest, limit=ITEMS_PER_STEP)
+
+    now_ms = facilities.clock.now_ms()
+    again_ms = now_ms
+    for _ in range(STEPS_PER_ATTEMPT):
+        rows = await store.read(step)
+        measure = measures.counted(measure, rows)
+        if len(rows) < ITEMS_PER_STEP:
+            measure, again_ms = measures.finished(measure), now_ms + measures.PERIOD_MS
+            break
+
+    async def settle(tr: Transaction) -> None:
+        if await state.find_queued_table(tr, entry) is not None:
+            state.put_measure(tr, table, measure)
+
+    return Verdict(retry_at_ms=again_ms, settle=settle, uncounted=True)
+
+
+JOBS: Final = (remove_items, count_items)

@@ -1,0 +1,3 @@
+"""DynamoDB's operations, a module per noun."""
+
+from __future__ import annotations

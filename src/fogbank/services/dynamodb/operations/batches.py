@@ -1,0 +1,145 @@
+"""Operations on several items at once."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fogbank.base.types import Wire
+from fogbank.contract.call import Call
+from fogbank.contract.operation import ANY, operation
+from fogbank.platform.store.engine import Transaction
+from fogbank.services.dynamodb import quotas, state
+from fogbank.services.dynamodb.rules import access, batches, items, keys, sizes
+from fogbank.services.dynamodb.rules.batches import BatchWrite, TableReads
+from fogbank.services.dynamodb.rules.keys import ItemKey
+from fogbank.services.dynamodb.schema import ItemRecord, TableRecord
+
+_KEYS_PER_STEP: Final = 16
+"""Items read in one transaction: 6.4 MB at most."""
+
+
+@operation(access=access.on_tables("BatchGetItem"))
+async def batch_get_item(call: Call, request: Wire) -> Wire:
+    """Return items by their keys, as many as one reply takes."""
+    reads = batches.reads_of(call.scope, request)
+    tables = await _read_tables(call, [read.name for read in reads])
+    wanted = {read.given: _keys_of(tables[read.name], read) for read in reads}
+    left, reply = call.limit(quotas.BATCH_GET_BYTES), _Answer(request)
+    for read in reads:
+        table, rest = tables[read.name], wanted[read.given]
+        while rest and left > 0:
+            step, rest = rest[:_KEYS_PER_STEP], rest[_KEYS_PER_STEP:]
+            found = await _read_step(call, table, step)
+            reply.add(table, read, found)
+            left -= sum(items.found_size(record) for record in found)
+        reply.end(read, len(rest))
+    named = {read.given: read.name for read in reads}
+    return {
+        "Responses": reply.responses,
+        "UnprocessedKeys": reply.unprocessed,
+        **batches.consumed_capacities(request, reply.units, named),
+    }
+
+
+class _Answer:
+    """What a BatchGetItem has found so far, by table as the request names it."""
+
+    def __init__(self, request: Wire) -> None:
+        self._parts: dict[str, Wire] = request["RequestItems"]
+        self.responses: dict[str, list[Wire]] = {}
+        self.unprocessed: dict[str, Wire] = {}
+        self.units: dict[str, float] = {}
+
+    def add(self, table: TableRecord, read: TableReads, found: list[ItemRecord | None]) -> None:
+        """Add what a step has found; a missing item costs a read too."""
+        listed = self.responses.setdefault(read.given, [])
+        for record in found:
+            units = sizes.read_units(items.found_size(record), consistent=read.consistent)
+            self.units[read.given] = self.units.get(read.given, 0.0) + units
+            if record is not None:
+                item = items.item_of(table, record)
+                projection = read.expressions.projection
+                listed.append(item if projection is None else projection.of(item))
+
+    def end(self, read: TableReads, left: int) -> None:
+        """Note the keys of a table that were not read any more: the last ones."""
+        self.responses.setdefault(read.given, [])
+        if left:
+            part = self._parts[read.given]
+            self.unprocessed[read.given] = {**part, "Keys": part["Keys"][-left:]}
+
+
+async def _read_tables(call: Call, named: list[str]) -> dict[str, TableRecord]:
+    """Return the tables of a batch by name."""
+
+    async def body(tr: Transaction) -> dict[str, TableRecord]:
+        return {name: await state.require_table(tr, name) for name in named}
+
+    return await call.store.read(body)
+
+
+def _keys_of(table: TableRecord, read: TableReads) -> list[ItemKey]:
+    """Return the keys that a batch reads of a table, each once."""
+    found = [keys.key_of(table, key) for key in read.keys]
+    keys.require_scalar_keys(table, read.expressions.nested_attributes)
+    batches.require_distinct((read.name, key) for key in found)
+    return found
+
+
+async def _read_step(
+    call: Call, table: TableRecord, wanted: list[ItemKey]
+) -> list[ItemRecord | None]:
+    """Return the records of some items of a table."""
+
+    async def body(tr: Transaction) -> list[ItemRecord | None]:
+        return [await state.find_item(tr, table, key) for key in wanted]
+
+    return await call.store.read(body)
+
+
+@operation(
+    access=access.on_tables("BatchWriteItem"),
+    # Only tables with local indexes have item collections to measure.
+    unhonoured={"ReturnItemCollectionMetrics": ANY},
+)
+async def batch_write_item(call: Call, request: Wire) -> Wire:
+    """Write and remove items, each for itself; all of them are checked before the first."""
+    writes = batches.writes_of(call.scope, request, call.limit(quotas.ITEM_BYTES))
+    tables = await _read_tables(call, [write.name for write in writes])
+    batches.require_distinct((write.name, _key_of(tables[write.name], write)) for write in writes)
+    units: dict[str, float] = {}
+    for group in batches.groups_of(writes):
+        consumed = await _write_group(call, group)
+        for write, amount in zip(group, consumed, strict=True):
+            units[write.given] = units.get(write.given, 0.0) + amount
+    named = {write.given: write.name for write in writes}
+    return {
+        "UnprocessedItems": {},
+        **batches.consumed_capacities(request, units, named),
+    }
+
+
+def _key_of(table: TableRecord, write: BatchWrite) -> ItemKey:
+    """Return the key of what a batch writes or removes."""
+    return keys.key_of(table, write.item) if write.removes else keys.key_of_item(table, write.item)
+
+
+async def _write_group(call: Call, group: list[BatchWrite]) -> list[float]:
+    """Make some writes in one transaction; return the units that each consumes."""
+
+    async def body(tr: Transaction) -> list[float]:
+        return [await _write(tr, write) for write in group]
+
+    return await call.store.transact(body)
+
+
+async def _write(tr: Transaction, write: BatchWrite) -> float:
+    """Make one write; return the units that it consumes."""
+    table = await state.require_table(tr, write.name)
+    key = _key_of(table, write)
+    before = await state.find_item(tr, table, key)
+    if not write.removes:
+        state.put_item(tr, table, key, items.record_of(table, key, write.item, write.size))
+    elif before is not None:
+        state.delete_item(tr, table, key)
+    return sizes.write_units(items.found_size(before), write.size)

@@ -1,0 +1,130 @@
+"""Operations on one item.
+
+Each is one transaction on two records, the table's and the item's: whatever a condition or an
+update reads is what the write replaces.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fogbank.base.types import Wire
+from fogbank.contract.call import Call
+from fogbank.contract.operation import ANY, operation
+from fogbank.platform.store.engine import Transaction
+from fogbank.services.dynamodb import quotas, state
+from fogbank.services.dynamodb.rules import access, items, keys, names, requests, sizes, values
+from fogbank.services.dynamodb.rules.expressions import updates
+from fogbank.services.dynamodb.rules.requests import expressions_of
+from fogbank.services.dynamodb.rules.values import Item
+from fogbank.services.dynamodb.schema import ItemRecord, TableRecord
+
+# Only tables with local indexes have item collections to measure.
+_UNHONOURED: Final = {"ReturnItemCollectionMetrics": ANY}
+
+
+@operation(access=access.on_table("GetItem"))
+async def get_item(call: Call, request: Wire) -> Wire:
+    """Return the item with a key, or what a projection asks for of it."""
+    name = names.table_name_of(call.scope, request)
+    wanted = values.admit_item(request["Key"])
+    expressions = expressions_of(request, requests.GET)
+
+    async def body(tr: Transaction) -> tuple[TableRecord, ItemRecord | None]:
+        table = await state.require_table(tr, name)
+        key = keys.key_of(table, wanted)
+        return table, await state.find_item(tr, table, key)
+
+    table, record = await call.store.read(body)
+    keys.require_scalar_keys(table, expressions.nested_attributes)
+    size = 0 if record is None else record.size
+    units = sizes.read_units(size, consistent=request.get("ConsistentRead", False))
+    reply = sizes.consumed_capacity(request, name, units)
+    if record is not None:
+        item = items.item_of(table, record)
+        projection = expressions.projection
+        reply["Item"] = item if projection is None else projection.of(item)
+    return reply
+
+
+@operation(access=access.on_table("PutItem"), unhonoured=_UNHONOURED)
+async def put_item(call: Call, request: Wire) -> Wire:
+    """Write an item whole, in place of the one with its key."""
+    name = names.table_name_of(call.scope, request)
+    item = values.admit_item(request["Item"])
+    returned = items.require_return_values(request)
+    size = items.require_size(item, call.limit(quotas.ITEM_BYTES), items.TOO_LARGE)
+    expressions = expressions_of(request, requests.WRITE)
+
+    async def body(tr: Transaction) -> tuple[int, Item | None]:
+        table = await state.require_table(tr, name)
+        key = keys.key_of_item(table, item)
+        keys.require_scalar_keys(table, expressions.nested_attributes)
+        before = await state.find_item(tr, table, key)
+        old = items.found_item(table, before)
+        items.require_condition(expressions.condition, old, request)
+        state.put_item(tr, table, key, items.record_of(table, key, item, size))
+        return items.found_size(before), old
+
+    old_size, old = await call.store.transact(body)
+    return {
+        **items.returned_attributes(returned, None, old, item),
+        **sizes.consumed_capacity(request, name, sizes.write_units(old_size, size)),
+    }
+
+
+@operation(access=access.on_table("UpdateItem"), unhonoured=_UNHONOURED)
+async def update_item(call: Call, request: Wire) -> Wire:
+    """Change attributes of an item; create it if there is none."""
+    name = names.table_name_of(call.scope, request)
+    wanted = values.admit_item(request["Key"])
+    expressions = expressions_of(request, requests.UPDATE)
+    update, size_max = expressions.update, call.limit(quotas.ITEM_BYTES)
+
+    async def body(tr: Transaction) -> tuple[tuple[int, int], Item | None, Item | None]:
+        table = await state.require_table(tr, name)
+        key = keys.key_of(table, wanted)
+        keys.require_unchanged_keys(table, () if update is None else update.attributes)
+        keys.require_scalar_keys(table, expressions.nested_attributes)
+        before = await state.find_item(tr, table, key)
+        old = items.found_item(table, before)
+        items.require_condition(expressions.condition, old, request)
+        new = updates.applied(update, old, wanted)
+        if new is None:
+            return (0, 0), None, None
+        size = items.require_size(new, size_max, items.TOO_LARGE_AFTER_UPDATE)
+        state.put_item(tr, table, key, items.record_of(table, key, new, size))
+        return (items.found_size(before), size), old, new
+
+    written, old, new = await call.store.transact(body)
+    returned = request.get("ReturnValues", "NONE")
+    return {
+        **items.returned_attributes(returned, update, old, new),
+        **sizes.consumed_capacity(request, name, sizes.write_units(*written)),
+    }
+
+
+@operation(access=access.on_table("DeleteItem"), unhonoured=_UNHONOURED)
+async def delete_item(call: Call, request: Wire) -> Wire:
+    """Remove the item with a key; it is no error if there is none."""
+    name = names.table_name_of(call.scope, request)
+    wanted = values.admit_item(request["Key"])
+    returned = items.require_return_values(request)
+    expressions = expressions_of(request, requests.WRITE)
+
+    async def body(tr: Transaction) -> tuple[int, Item | None]:
+        table = await state.require_table(tr, name)
+        key = keys.key_of(table, wanted)
+        keys.require_scalar_keys(table, expressions.nested_attributes)
+        before = await state.find_item(tr, table, key)
+        old = items.found_item(table, before)
+        items.require_condition(expressions.condition, old, request)
+        if before is not None:
+            state.delete_item(tr, table, key)
+        return items.found_size(before), old
+
+    old_size, old = await call.store.transact(body)
+    return {
+        **items.returned_attributes(returned, None, old, None),
+        **sizes.consumed_capacity(request, name, sizes.write_units(old_size)),
+    }

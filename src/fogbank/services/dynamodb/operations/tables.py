@@ -1,0 +1,146 @@
+"""Operations on tables.
+
+A table is usable as soon as CreateTable has answered: its status in that answer is CREATING, as
+clients expect, and ACTIVE in every later one. A deleted table is gone at once.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fogbank.base.types import Wire
+from fogbank.contract.action import Access
+from fogbank.contract.call import Call
+from fogbank.contract.operation import operation
+from fogbank.platform.store.engine import Transaction
+from fogbank.services.dynamodb import quotas, state
+from fogbank.services.dynamodb.rules import access, measures, names, tables
+from fogbank.services.dynamodb.schema import MeasureRecord, TableRecord
+
+_DIGEST_KEY_BYTES: Final = 16
+_ENDPOINT_CACHE_MINUTES: Final = 1_440
+
+
+@operation(
+    access=access.on_table("CreateTable"),
+    unhonoured={
+        "LocalSecondaryIndexes": None,
+        "GlobalSecondaryIndexes": None,
+        "VectorIndexes": None,
+        "StreamSpecification": {"StreamEnabled": False},
+        "SSESpecification": {"Enabled": False},
+        "Tags": [],
+        "TableClass": "STANDARD",
+        "WarmThroughput": None,
+        "ResourcePolicy": None,
+        "OnDemandThroughput": None,
+        "GlobalTableSourceArn": None,
+        "GlobalTableSettingsReplicationMode": None,
+    },
+)
+async def create_table(call: Call, request: Wire) -> Wire:
+    """Create a table, empty and ready."""
+    name = names.table_name_of(call.scope, request)
+    table = tables.created_table(
+        request,
+        name=name,
+        table_id=call.ids.uuid(),
+        digest_key=call.ids.random_bytes(_DIGEST_KEY_BYTES),
+        now_ms=call.clock.now_ms(),
+    )
+    tables_max = call.limit(quotas.TABLES)
+    measure_at_ms = table.created_ms + measures.PERIOD_MS
+
+    async def body(tr: Transaction) -> None:
+        await state.create_table(tr, table, tables_max, measure_at_ms)
+
+    await call.store.transact(body)
+    description = tables.description_of(call.scope, table, "CREATING", MeasureRecord())
+    return {"TableDescription": description}
+
+
+@operation(access=access.on_table("DescribeTable"))
+async def describe_table(call: Call, request: Wire) -> Wire:
+    """Return what a table is, and what it held when it was last counted."""
+    name = names.table_name_of(call.scope, request)
+
+    async def body(tr: Transaction) -> tuple[TableRecord, MeasureRecord]:
+        table = await state.require_named_table(tr, name)
+        return table, await state.measure_of(tr, table)
+
+    table, measure = await call.store.read(body)
+    return {"Table": tables.description_of(call.scope, table, "ACTIVE", measure)}
+
+
+@operation(access=lambda _scope, _request: [Access("dynamodb:ListTables", "*")])
+async def list_tables(call: Call, request: Wire) -> Wire:
+    """Return names of tables in order, a page at a time."""
+    limit: int = request.get("Limit", quotas.LIST_TABLES_PAGE)
+    after: str | None = request.get("ExclusiveStartTableName")
+
+    async def body(tr: Transaction) -> list[str]:
+        return await state.list_table_names(tr, after, limit + 1)
+
+    found = await call.store.read(body)
+    reply: Wire = {"TableNames": found[:limit]}
+    if len(found) > limit:
+        reply["LastEvaluatedTableName"] = found[limit - 1]
+    return reply
+
+
+@operation(
+    access=access.on_table("UpdateTable"),
+    unhonoured={
+        "AttributeDefinitions": None,
+        "GlobalSecondaryIndexUpdates": None,
+        "VectorIndexUpdates": None,
+        "StreamSpecification": {"StreamEnabled": False},
+        "SSESpecification": {"Enabled": False},
+        "ReplicaUpdates": None,
+        "TableClass": "STANDARD",
+        "MultiRegionConsistency": None,
+        "GlobalTableWitnessUpdates": None,
+        "OnDemandThroughput": None,
+        "WarmThroughput": None,
+        "GlobalTableSettingsReplicationMode": None,
+        "DisassociationProtectionEnabled": False,
+    },
+)
+async def update_table(call: Call, request: Wire) -> Wire:
+    """Change how a table is paid for, or whether it can be deleted."""
+    name, now_ms = names.table_name_of(call.scope, request), call.clock.now_ms()
+
+    async def body(tr: Transaction) -> tuple[TableRecord, MeasureRecord]:
+        before = await state.require_named_table(tr, name)
+        table = tables.changed_table(before, request, now_ms)
+        state.put_table(tr, table)
+        return table, await state.measure_of(tr, table)
+
+    table, measure = await call.store.transact(body)
+    return {"TableDescription": tables.description_of(call.scope, table, "UPDATING", measure)}
+
+
+@operation(access=access.on_table("DeleteTable"))
+async def delete_table(call: Call, request: Wire) -> Wire:
+    """Delete a table; its items are out of reach at once and removed afterwards."""
+    name, now_ms = names.table_name_of(call.scope, request), call.clock.now_ms()
+
+    async def body(tr: Transaction) -> tuple[TableRecord, MeasureRecord]:
+        table = await state.require_named_table(tr, name)
+        measure = await state.measure_of(tr, table)
+        tables.require_unprotected(table)
+        state.drop_table(tr, table, now_ms)
+        return table, measure
+
+    table, measure = await call.store.transact(body)
+    return {"TableDescription": tables.deletion_of(call.scope, table, measure)}
+
+
+@operation(access=lambda _scope, _request: [Access("dynamodb:DescribeEndpoints", "*")])
+async def describe_endpoints(call: Call, request: Wire) -> Wire:  # noqa: ARG001 (it is empty)
+    """Return the endpoint that the client has already found."""
+    endpoint: Wire = {
+        "Address": call.http.host,
+        "CachePeriodInMinutes": _ENDPOINT_CACHE_MINUTES,
+    }
+    return {"Endpoints": [endpoint]}

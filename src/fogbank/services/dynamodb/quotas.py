@@ -1,0 +1,43 @@
+"""The limits of DynamoDB, with AWS's values.
+
+Those that a setting may raise or lower are a ``Quota``; the others are part of the language.
+Source: Amazon DynamoDB Developer Guide, "Quotas in Amazon DynamoDB" and "Constraints in Amazon
+DynamoDB".
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fogbank.contract.quota import Quota
+
+TABLES: Final = Quota("dynamodb.tables_max", 2_500, "Quotas: tables per account and Region")
+ITEM_BYTES: Final = Quota("dynamodb.item_bytes_max", 400 << 10, "Constraints: item size")
+PAGE_BYTES: Final = Quota("dynamodb.page_bytes_max", 1 << 20, "Query: 1 MB of data at most")
+BATCH_GET_BYTES: Final = Quota(
+    "dynamodb.batch_get_bytes_max", 16 << 20, "BatchGetItem: 16 MB of data at most"
+)
+
+TABLE_NAME_LENGTH_MIN: Final = 3
+TABLE_NAME_LENGTH_MAX: Final = 255
+KEY_ATTRIBUTE_NAME_BYTES_MAX: Final = 255
+ATTRIBUTE_NAME_BYTES_MAX: Final = 65_535
+PARTITION_KEY_BYTES_MAX: Final = 2_048
+SORT_KEY_BYTES_MAX: Final = 1_024
+LEVELS_MAX: Final = 32
+"""Levels of a document: a top-level attribute stands at level 1."""
+
+NUMBER_DIGITS_MAX: Final = 38
+EXPRESSION_BYTES_MAX: Final = 4_096
+OPERATORS_MAX: Final = 300
+IN_OPERANDS_MAX: Final = 100
+PLACEHOLDER_BYTES_MAX: Final = 255
+LIST_INDEX_MAX: Final = 2_147_483_647
+
+CAPACITY_UNITS_MAX: Final = 1_000_000_000_000
+LIST_TABLES_PAGE: Final = 100
+BATCH_GET_KEYS_MAX: Final = 100
+BATCH_WRITE_REQUESTS_MAX: Final = 25
+
+READ_UNIT_BYTES: Final = 4_096
+WRITE_UNIT_BYTES: Final = 1_024

@@ -1,0 +1,141 @@
+"""Batches: reads and writes of several items, of several tables, in one request.
+
+A batch is no transaction: each item is read or written for itself, and what does not fit comes
+back as unprocessed.
+
+Source: Amazon DynamoDB API Reference, BatchGetItem and BatchWriteItem.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, NamedTuple
+
+from fogbank.base.types import Wire
+from fogbank.contract.action import Scope
+from fogbank.services.dynamodb.errors import ValidationException
+from fogbank.services.dynamodb.quotas import BATCH_GET_KEYS_MAX, BATCH_WRITE_REQUESTS_MAX
+from fogbank.services.dynamodb.rules import items, names, requests, sizes, values
+from fogbank.services.dynamodb.rules.keys import ItemKey
+from fogbank.services.dynamodb.rules.requests import Expressions
+from fogbank.services.dynamodb.rules.values import Item
+
+GROUP_BYTES_MAX: Final = 256 << 10
+"""Writes of one transaction together; a larger item is written alone."""
+
+
+class TableReads(NamedTuple):
+    """What a batch reads of one table."""
+
+    given: str
+    """The table as the request names it."""
+    name: str
+    keys: tuple[Item, ...]
+    expressions: Expressions
+    consistent: bool
+
+
+class BatchWrite(NamedTuple):
+    """One item that a batch writes, or removes by its key."""
+
+    given: str
+    """The table as the request names it."""
+    name: str
+    item: Item
+    """The item, or the key of the item to remove."""
+    size: int
+    """The size of the item; 0 if it is to be removed."""
+    removes: bool
+
+
+def reads_of(scope: Scope, request: Wire) -> list[TableReads]:
+    """Return what a BatchGetItem request reads, table by table.
+
+    Raises:
+        ValidationException: It reads too much, or asks wrongly.
+    """
+    parts: dict[str, Wire] = request["RequestItems"]
+    if sum(len(part["Keys"]) for part in parts.values()) > BATCH_GET_KEYS_MAX:
+        raise ValidationException("Too many items requested for the BatchGetItem call")
+    return [
+        TableReads(
+            given=given,
+            name=names.resolved_name(scope, given),
+            keys=tuple(values.admit_item(key) for key in part["Keys"]),
+            expressions=requests.expressions_of(part, requests.GET),
+            consistent=part.get("ConsistentRead", False),
+        )
+        for given, part in parts.items()
+    ]
+
+
+def writes_of(scope: Scope, request: Wire, item_bytes_max: int) -> list[BatchWrite]:
+    """Return what a BatchWriteItem request writes, in its order.
+
+    Raises:
+        ValidationException: It writes too much, or what cannot be stored.
+    """
+    parts: dict[str, list[Wire]] = request["RequestItems"]
+    if sum(map(len, parts.values())) > BATCH_WRITE_REQUESTS_MAX:
+        raise ValidationException("Too many items requested for the BatchWriteItem call")
+    return [
+        _write_of(scope, given, part, item_bytes_max)
+        for given, listed in parts.items()
+        for part in listed
+    ]
+
+
+def _write_of(scope: Scope, given: str, part: Wire, item_bytes_max: int) -> BatchWrite:
+    """Return one write of a batch."""
+    if len(part) != 1:
+        # AWS: this text, although it is about requests (architect/dynalite,
+        # validations/batchWriteItem.js).
+        raise ValidationException(
+            "Supplied AttributeValue has more than one datatypes set, must contain exactly one of"
+            " the supported datatypes"
+        )
+    name = names.resolved_name(scope, given)
+    if "DeleteRequest" in part:
+        key = values.admit_item(part["DeleteRequest"]["Key"])
+        return BatchWrite(given, name, key, 0, removes=True)
+    item = values.admit_item(part["PutRequest"]["Item"])
+    size = items.require_size(item, item_bytes_max, items.TOO_LARGE)
+    return BatchWrite(given, name, item, size, removes=False)
+
+
+def require_distinct(keys: Iterable[tuple[str, ItemKey]]) -> None:
+    """Refuse a batch that has an item of a table twice."""
+    seen: set[tuple[str, bytes]] = set()
+    for name, key in keys:
+        place = (name, key.place)
+        if place in seen:
+            raise ValidationException("Provided list of item keys contains duplicates")
+        seen.add(place)
+
+
+def groups_of(writes: Sequence[BatchWrite]) -> Iterator[list[BatchWrite]]:
+    """Yield the writes of a batch in groups that each fit one short transaction."""
+    group: list[BatchWrite] = []
+    size = 0
+    for write in writes:
+        if group and size + write.size > GROUP_BYTES_MAX:
+            yield group
+            group, size = [], 0
+        group.append(write)
+        size += write.size
+    if group:
+        yield group
+
+
+def consumed_capacities(request: Wire, units: dict[str, float], named: dict[str, str]) -> Wire:
+    """Return the ``ConsumedCapacity`` of a batch, or nothing if it was not asked for.
+
+    Args:
+        request: With ``ReturnConsumedCapacity``.
+        units: What was consumed, by table as the request names it.
+        named: The plain names of these tables.
+    """
+    each = [
+        sizes.consumed_capacity(request, named[given], amount) for given, amount in units.items()
+    ]
+    return {"ConsumedCapacity": [one["ConsumedCapacity"] for one in each]} if all(each) else {}

@@ -1,0 +1,115 @@
+"""Items between the wire and the store: encoding, and what a write gives back.
+
+An item is stored as it goes over the wire, which makes reads cheap. Lists of thousands of tiny
+values need more room so than DynamoDB counts for them, up to four times as much; such an item is
+deflated, and then every item that DynamoDB takes fits one row.
+
+Source: Amazon DynamoDB API Reference, ``ReturnValues`` of PutItem, UpdateItem and DeleteItem.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import Final
+
+import msgspec
+
+from fogbank.base.types import Wire
+from fogbank.services.dynamodb.errors import ConditionalCheckFailedException, ValidationException
+from fogbank.services.dynamodb.rules import paths, sizes
+from fogbank.services.dynamodb.rules.expressions.conditions import BoundCondition
+from fogbank.services.dynamodb.rules.expressions.updates import BoundUpdate
+from fogbank.services.dynamodb.rules.keys import ItemKey
+from fogbank.services.dynamodb.rules.values import Item
+from fogbank.services.dynamodb.schema import ItemRecord, TableRecord
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(dict[str, dict[str, object]]).decode
+_decode_stored: Final = msgspec.msgpack.Decoder(dict[str, dict[str, object]] | bytes).decode
+_PLAIN_BYTES_MAX: Final = 480 << 10
+"""A value of the store has 512 KiB, of which the rest of the record takes up to 3."""
+_DEFLATE_LEVEL: Final = 1
+"""The fastest: what needs deflating repeats itself."""
+
+TOO_LARGE: Final = "Item size has exceeded the maximum allowed size"
+TOO_LARGE_AFTER_UPDATE: Final = "Item size to update has exceeded the maximum allowed size"
+
+
+def record_of(table: TableRecord, key: ItemKey, item: Item, size: int) -> ItemRecord:
+    """Return the record of an item of a size that was measured."""
+    others = {name: value for name, value in item.items() if name != table.partition.name}
+    attributes = _encode(others)
+    if len(attributes) > _PLAIN_BYTES_MAX:
+        attributes = _encode(zlib.compress(attributes, _DEFLATE_LEVEL))
+    return ItemRecord(size=size, partition=key.partition, attributes=msgspec.Raw(attributes))
+
+
+def item_of(table: TableRecord, record: ItemRecord) -> Item:
+    """Return the item of a record, ready for the wire."""
+    stored = _decode_stored(record.attributes)
+    item: Item = _decode(zlib.decompress(stored)) if isinstance(stored, bytes) else stored
+    name, kind = table.partition.name, table.partition.type
+    item[name] = {kind: record.partition if kind == "B" else record.partition.decode()}
+    return item
+
+
+def found_item(table: TableRecord, record: ItemRecord | None) -> Item | None:
+    """Return the item of a record that was looked for, or None if there is none."""
+    return None if record is None else item_of(table, record)
+
+
+def found_size(record: ItemRecord | None) -> int:
+    """Return the size of a record that was looked for; 0 if there is none."""
+    return 0 if record is None else record.size
+
+
+def require_size(item: Item, limit: int, message: str) -> int:
+    """Return the size of an item, or refuse it."""
+    size = sizes.item_size(item)
+    if size > limit:
+        raise ValidationException(message)
+    return size
+
+
+def require_return_values(request: Wire) -> str:
+    """Return ``ReturnValues`` of an operation that replaces or deletes a whole item."""
+    wanted: str = request.get("ReturnValues", "NONE")
+    if wanted not in ("NONE", "ALL_OLD"):
+        raise ValidationException("ReturnValues can only be ALL_OLD or NONE")
+    return wanted
+
+
+def require_condition(condition: BoundCondition | None, old: Item | None, request: Wire) -> None:
+    """Refuse a write whose condition does not hold for the item as it is.
+
+    Args:
+        condition: What must hold; None holds always.
+        old: The item, or None if there is none: then every attribute is missing.
+        request: With ``ReturnValuesOnConditionCheckFailure``.
+    """
+    if condition is None or condition.holds(old or {}):
+        return
+    error = ConditionalCheckFailedException("The conditional request failed")
+    wanted = request.get("ReturnValuesOnConditionCheckFailure", "NONE")
+    if wanted == "ALL_OLD" and old is not None:
+        error.members["Item"] = old
+    raise error
+
+
+def returned_attributes(
+    wanted: str, update: BoundUpdate | None, old: Item | None, new: Item | None
+) -> Wire:
+    """Return the ``Attributes`` member of a reply, or nothing.
+
+    Args:
+        wanted: ``ReturnValues``.
+        update: What the request changed, for the values that return only that.
+        old: The item before, or None.
+        new: The item after, or None.
+    """
+    shown = new if wanted.endswith("NEW") else old
+    if wanted == "NONE" or shown is None:
+        return {}
+    if wanted.startswith("UPDATED"):
+        shown = {} if update is None else paths.cut(shown, update.tree)
+    return {"Attributes": shown} if shown else {}

@@ -1,0 +1,63 @@
+"""Names of tables as requests give them: plain, or as an ARN.
+
+Source: Amazon DynamoDB API Reference, ``TableName``; Developer Guide, "Naming rules".
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from fogbank.base.arn import find_arn
+from fogbank.base.types import Wire
+from fogbank.contract.action import Scope
+from fogbank.services.dynamodb import arns
+from fogbank.services.dynamodb.errors import ResourceNotFoundException, ValidationException
+from fogbank.services.dynamodb.quotas import TABLE_NAME_LENGTH_MAX, TABLE_NAME_LENGTH_MIN
+
+_PATTERN: Final = "[a-zA-Z0-9_.-]+"
+_NAME: Final = re.compile(_PATTERN)
+_TABLE: Final = "table/"
+
+
+def table_name_of(scope: Scope, request: Wire) -> str:
+    """Return the name of the table that a request means.
+
+    Raises:
+        ValidationException: It can be the name of no table.
+        ResourceNotFoundException: It is the ARN of a table elsewhere.
+    """
+    return resolved_name(scope, request["TableName"])
+
+
+def resolved_name(scope: Scope, given: str) -> str:
+    """Return the plain name for a name or an ARN of a table of this account and region."""
+    arn = find_arn(given)
+    if arn is None:
+        require_name(given)
+        return given
+    name = arn.resource.removeprefix(_TABLE)
+    if given != arns.table_arn(scope.region, scope.account, name):
+        # Tables of other accounts need resource policies, and those of other regions are not
+        # served at this endpoint: nobody may reach a table of ours by either.
+        raise ResourceNotFoundException(f"Requested resource not found: Table: {given} not found")
+    require_name(name)
+    return name
+
+
+def require_name(name: str) -> None:
+    """Refuse what can be the name of no table, in the words of AWS's own model checks."""
+    faults: list[str] = []
+    if _NAME.fullmatch(name) is None:
+        faults.append(f"Member must satisfy regular expression pattern: {_PATTERN}")
+    if len(name) < TABLE_NAME_LENGTH_MIN:
+        faults.append(f"Member must have length greater than or equal to {TABLE_NAME_LENGTH_MIN}")
+    if len(name) > TABLE_NAME_LENGTH_MAX:
+        faults.append(f"Member must have length less than or equal to {TABLE_NAME_LENGTH_MAX}")
+    if faults:
+        found = "; ".join(
+            f"Value '{name}' at 'tableName' failed to satisfy constraint: {fault}"
+            for fault in faults
+        )
+        plural = "s" if len(faults) > 1 else ""
+        raise ValidationException(f"{len(faults)} validation error{plural} detected: {found}")

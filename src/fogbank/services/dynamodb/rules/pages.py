@@ -1,0 +1,146 @@
+"""Pages: which keys a query or scan reads, from where, and in steps of what length.
+
+Theory: within a table an item lies at digest + sort key (``schema``). Each condition on the sort
+key is one range of such keys, each segment of a parallel scan is one range of digests, and
+starting behind a key only moves an end of the range. ``end`` None means the end of the table.
+
+Source: Amazon DynamoDB Developer Guide, "Key condition expressions for the Query operation",
+"Paginating table query results" and "Parallel scan".
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from fogbank.services.dynamodb.rules import items
+from fogbank.services.dynamodb.rules.expressions.conditions import BoundCondition
+from fogbank.services.dynamodb.rules.expressions.keyconditions import KeyTerm
+from fogbank.services.dynamodb.rules.expressions.projections import BoundProjection
+from fogbank.services.dynamodb.rules.keys import DIGEST_BYTES, sort_bytes
+from fogbank.services.dynamodb.rules.values import Item
+from fogbank.services.dynamodb.schema import ItemRecord, KeyAttribute, TableRecord
+
+ROWS_FIRST: Final = 16
+"""Rows read before anything is known of their size: 6.4 MB at most."""
+ROWS_MAX: Final = 256
+"""Rows read in one step at most, so that no step holds the loop for long."""
+
+
+class KeyRange(NamedTuple):
+    """A half-open range of keys within a table."""
+
+    begin: bytes = b""
+    end: bytes | None = None
+
+    def behind(self, place: bytes, *, forward: bool) -> KeyRange:
+        """Return what is left of the range when a place was the last one read."""
+        if forward:
+            return KeyRange(max(self.begin, place + b"\0"), self.end)
+        return KeyRange(self.begin, place if self.end is None else min(self.end, place))
+
+    def holds(self, place: bytes) -> bool:
+        """Return whether a place lies in the range."""
+        return self.begin <= place and (self.end is None or place < self.end)
+
+
+def _after(prefix: bytes) -> bytes | None:
+    """Return the first key behind all that begin with a prefix, or None if it is the last."""
+    stripped = prefix.rstrip(b"\xff")
+    return stripped[:-1] + bytes((stripped[-1] + 1,)) if stripped else None
+
+
+def partition_range(digest: bytes) -> KeyRange:
+    """Return the range of all items of one partition key."""
+    return KeyRange(digest, _after(digest))
+
+
+def sort_range(digest: bytes, attribute: KeyAttribute, term: KeyTerm) -> KeyRange:
+    """Return the range of the items of one partition key whose sort key meets a condition."""
+    whole = partition_range(digest)
+    low = digest + sort_bytes(attribute, term.values[0])
+    high = digest + sort_bytes(attribute, term.values[-1])
+    match term.operator:
+        case "<":
+            return KeyRange(whole.begin, low)
+        case "<=":
+            return KeyRange(whole.begin, low + b"\0")
+        case ">":
+            return KeyRange(low + b"\0", whole.end)
+        case ">=":
+            return KeyRange(low, whole.end)
+        case "begins_with":
+            return KeyRange(low, _after(low))
+        case operator:
+            assert operator in ("=", "BETWEEN"), f"{operator} is no condition on a sort key"
+            return KeyRange(low, high + b"\0")
+
+
+def segment_range(segment: int, total: int) -> KeyRange:
+    """Return the range of one of ``total`` segments; together they are the table."""
+    digests = 1 << 8 * DIGEST_BYTES
+
+    def edge(number: int) -> bytes:
+        return (-(-digests * number // total)).to_bytes(DIGEST_BYTES)
+
+    begin = edge(segment) if segment else b""
+    return KeyRange(begin, edge(segment + 1) if segment + 1 < total else None)
+
+
+class PageRules(NamedTuple):
+    """What makes a page of items."""
+
+    table: TableRecord
+    bytes_max: int
+    """A page ends with the item that reaches this size."""
+    items_max: int | None = None
+    """A page ends with this many items, whether they pass the filter or not."""
+    filter: BoundCondition | None = None
+    projection: BoundProjection | None = None
+    count_only: bool = False
+
+
+class Page:
+    """A page as it is read, item by item."""
+
+    def __init__(self, rules: PageRules) -> None:
+        self._rules = rules
+        self.items: list[Item] = []
+        self.count = 0
+        """Items that passed the filter."""
+        self.scanned = 0
+        self.size = 0
+        """The sizes of all items that were looked at."""
+        self.last: Item | None = None
+        """The item looked at last."""
+
+    @property
+    def full(self) -> bool:
+        """Return whether the page takes no further item."""
+        rules = self._rules
+        return self.scanned == rules.items_max or self.size >= rules.bytes_max
+
+    @property
+    def rows_next(self) -> int:
+        """Return how many rows to read in the next step."""
+        if not self.scanned:
+            wanted = ROWS_FIRST
+        else:
+            left = self._rules.bytes_max - self.size
+            wanted = max(1, min(ROWS_MAX, left * self.scanned // max(1, self.size) + 1))
+        if self._rules.items_max is None:
+            return wanted
+        return min(wanted, self._rules.items_max - self.scanned)
+
+    def add(self, record: ItemRecord) -> None:
+        """Look at one item more."""
+        assert not self.full, "a full page takes no item"
+        rules = self._rules
+        item = self.last = items.item_of(rules.table, record)
+        self.scanned += 1
+        self.size += record.size
+        if rules.filter is not None and not rules.filter.holds(item):
+            return
+        self.count += 1
+        if not rules.count_only:
+            shown = item if rules.projection is None else rules.projection.of(item)
+            self.items.append(shown)

@@ -1,0 +1,171 @@
+"""Where DynamoDB's records lie: the only room that knows keys.
+
+Functions take the transaction first and compose. Item keys are put together from parts of fixed
+length (``schema``); everything else lies at tuples.
+"""
+
+from __future__ import annotations
+
+from fogbank.base.errors import Corrupt
+from fogbank.platform.scheduler import worklist
+from fogbank.platform.scheduler.worklist import WorkEntry
+from fogbank.platform.store.engine import Transaction
+from fogbank.platform.store.records import encode
+from fogbank.platform.store.tuples import after_prefix
+from fogbank.services.dynamodb.errors import (
+    LimitExceededException,
+    ResourceInUseException,
+    ResourceNotFoundException,
+)
+from fogbank.services.dynamodb.rules.keys import ItemKey
+from fogbank.services.dynamodb.rules.pages import KeyRange
+from fogbank.services.dynamodb.schema import (
+    ITEMS,
+    MEASURES,
+    TABLES,
+    ItemRecord,
+    MeasureRecord,
+    TableRecord,
+)
+
+DROPPED_TABLES = "dynamodb.dropped_tables"
+"""The work list of tables whose items are still to be removed."""
+MEASURED_TABLES = "dynamodb.measured_tables"
+"""The work list of tables, each due when it is to be counted next."""
+
+
+async def require_table(tr: Transaction, name: str) -> TableRecord:
+    """Return the table that an operation on items needs."""
+    table = await TABLES.find(tr, name)
+    if table is None:
+        raise ResourceNotFoundException("Requested resource not found")
+    return table
+
+
+async def require_named_table(tr: Transaction, name: str) -> TableRecord:
+    """Return the table that an operation on tables needs; the error names it."""
+    table = await TABLES.find(tr, name)
+    if table is None:
+        raise ResourceNotFoundException(f"Requested resource not found: Table: {name} not found")
+    return table
+
+
+async def create_table(
+    tr: Transaction, table: TableRecord, tables_max: int, measure_at_ms: int
+) -> None:
+    """Write a new table, unless there is one of that name or there are too many."""
+    if await TABLES.find(tr, table.name) is not None:
+        raise ResourceInUseException(f"Table already exists: {table.name}")
+    prefix = TABLES.prefix(tr.domain)
+    if len(await tr.range(prefix, after_prefix(prefix), limit=tables_max)) == tables_max:
+        raise LimitExceededException(
+            f"Subscriber limit exceeded: There is a limit of {tables_max} tables per subscriber"
+        )
+    TABLES.put(tr, table, table.name)
+    _queue(tr, MEASURED_TABLES, table, measure_at_ms)
+
+
+def put_table(tr: Transaction, table: TableRecord) -> None:
+    """Write a table that was changed."""
+    TABLES.put(tr, table, table.name)
+
+
+def drop_table(tr: Transaction, table: TableRecord, now_ms: int) -> None:
+    """Unlink a table from its name and queue the removal of its items."""
+    TABLES.delete(tr, table.name)
+    MEASURES.delete(tr, table.id)
+    _queue(tr, DROPPED_TABLES, table, now_ms)
+
+
+def _queue(tr: Transaction, work: str, table: TableRecord, due_ms: int) -> None:
+    """Put a table on a work list."""
+    worklist.put(
+        tr,
+        WorkEntry(
+            list=work,
+            id=table.id,
+            domain=tr.domain.name,
+            payload=table.name.encode(),
+            created_ms=table.created_ms,
+            visible_ms=due_ms,
+        ),
+    )
+
+
+async def find_queued_table(tr: Transaction, entry: WorkEntry) -> TableRecord | None:
+    """Return the table of a work entry, or None if it has been deleted since."""
+    table = await TABLES.find(tr, entry.payload.decode())
+    return table if table is not None and table.id == entry.id else None
+
+
+async def measure_of(tr: Transaction, table: TableRecord) -> MeasureRecord:
+    """Return what a table held when it was last counted; nothing if it never was."""
+    return await MEASURES.find(tr, table.id) or MeasureRecord()
+
+
+def put_measure(tr: Transaction, table: TableRecord, measure: MeasureRecord) -> None:
+    """Write how far the counting of a table has got."""
+    MEASURES.put(tr, measure, table.id)
+
+
+async def list_table_names(tr: Transaction, after: str | None, limit: int) -> list[str]:
+    """Return up to ``limit`` names of tables in order, those behind a name."""
+    start = None if after is None else (after,)
+    return [table.name for _, table in await TABLES.list(tr, limit=limit, after=start)]
+
+
+def _items_prefix(tr: Transaction, table_id: str) -> bytes:
+    """Return what the keys of a table's items begin with."""
+    return ITEMS.prefix(tr.domain) + bytes.fromhex(table_id.replace("-", ""))
+
+
+def _item_key(tr: Transaction, table: TableRecord, key: ItemKey) -> bytes:
+    """Return where an item lies."""
+    return _items_prefix(tr, table.id) + key.place
+
+
+async def find_item(tr: Transaction, table: TableRecord, key: ItemKey) -> ItemRecord | None:
+    """Return the record of the item with a key, or None."""
+    raw = await tr.get(_item_key(tr, table, key))
+    if raw is None:
+        return None
+    record = ITEMS.decode(raw)
+    require_partition(record, key.partition)
+    return record
+
+
+def require_partition(record: ItemRecord, partition: bytes) -> None:
+    """Refuse to take an item for one of another partition key."""
+    if record.partition != partition:
+        raise Corrupt("an item lies under the digest of another partition key")
+
+
+def put_item(tr: Transaction, table: TableRecord, key: ItemKey, record: ItemRecord) -> None:
+    """Write an item."""
+    assert record.partition == key.partition, "an item lies where its key says"
+    tr.put(_item_key(tr, table, key), encode(record))
+
+
+def delete_item(tr: Transaction, table: TableRecord, key: ItemKey) -> None:
+    """Remove an item if it is there."""
+    tr.delete(_item_key(tr, table, key))
+
+
+async def list_items(
+    tr: Transaction, table: TableRecord, keys: KeyRange, *, limit: int, forward: bool = True
+) -> list[tuple[bytes, ItemRecord]]:
+    """Return up to ``limit`` items of a range in order: where within the table, and what."""
+    prefix = _items_prefix(tr, table.id)
+    end = after_prefix(prefix) if keys.end is None else prefix + keys.end
+    rows = await tr.range(prefix + keys.begin, end, limit=limit, reverse=not forward)
+    skip = len(prefix)
+    return [(key[skip:], ITEMS.decode(value)) for key, value in rows]
+
+
+async def remove_items(tr: Transaction, table_id: str, limit: int) -> int:
+    """Remove up to ``limit`` items of a dropped table; return how many."""
+    prefix = _items_prefix(tr, table_id)
+    rows = await tr.range(prefix, after_prefix(prefix), limit=limit)
+    for key, _ in rows:
+        tr.delete(key)
+    return len(rows)

@@ -1,0 +1,24 @@
+"""IAM: users, roles, groups and policies of an account; global, the same in every region."""
+
+from __future__ import annotations
+
+from fogbank.contract.service import Service
+from fogbank.platform.identity.records import TABLES, iam_domain
+from fogbank.services.iam.operations import (
+    access_keys,
+    attachments,
+    groups,
+    inline,
+    policies,
+    roles,
+    tags,
+    users,
+)
+
+SERVICE = Service(
+    model="iam",
+    operations=(users, access_keys, groups, roles, inline, policies, attachments, tags),
+    tables=TABLES,
+    access_denied="AccessDenied",
+    domain=lambda scope: iam_domain(scope.account),
+)

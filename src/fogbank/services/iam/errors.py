@@ -1,0 +1,35 @@
+"""The errors IAM tells, each named as its wire code."""
+
+from __future__ import annotations
+
+from fogbank.base.errors import ServiceError
+
+
+class DeleteConflict(ServiceError):
+    """What is to be deleted still has something that must be removed first."""
+
+
+class EntityAlreadyExists(ServiceError):
+    """The name is taken, without regard to case."""
+
+
+class InvalidInput(ServiceError):
+    """A value is not acceptable."""
+
+
+class LimitExceeded(ServiceError):
+    """A quota of the account or of the entity is used up."""
+
+
+class MalformedPolicyDocument(ServiceError):
+    """The document is no policy of its kind."""
+
+
+class NoSuchEntity(ServiceError):
+    """There is no such entity."""
+
+
+class ValidationError(ServiceError):
+    """The request breaks a rule that the model does not state."""
+
+    status = 400

@@ -1,0 +1,3 @@
+"""The operations of IAM, a module per noun."""
+
+from __future__ import annotations

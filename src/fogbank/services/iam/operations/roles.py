@@ -1,0 +1,174 @@
+"""Roles: permissions that whoever a trust policy names may take on for a while."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from fogbank.base.arn import find_arn
+from fogbank.base.types import Wire
+from fogbank.contract.call import Call
+from fogbank.contract.operation import operation
+from fogbank.platform.identity.records import ACCOUNTS, ROLES, USERS, Pairs, RoleRecord, iam_domain
+from fogbank.platform.store.engine import Transaction
+from fogbank.services.iam import rules, state
+from fogbank.services.iam.errors import DeleteConflict, LimitExceeded, MalformedPolicyDocument
+from fogbank.services.iam.quotas import (
+    SESSION_S_DEFAULT,
+    TRUST_CHARACTERS,
+    UNIQUE_ID_CHARACTERS,
+)
+
+
+async def _bound(call: Call, document: str) -> Pairs:
+    """Check a trust policy; return the users and roles it names with their unique ids.
+
+    AWS: who is deleted and made again under the same name is not trusted any more ("Principal",
+    on deleted users and roles); so the ids are kept beside the document.
+    """
+    characters_max = call.limit(TRUST_CHARACTERS)
+    if rules.characters_of(document) > characters_max:
+        raise LimitExceeded(f"Cannot exceed quota for ACLSizePerRole: {characters_max}")
+    policy = rules.checked(document, "trust")
+    bound: list[tuple[str, str]] = []
+    for text in sorted(policy.principal_arns):
+        arn = find_arn(text)
+        assert arn is not None, "a compiled policy names ARNs"
+        kind, _, path = arn.resource.partition("/")
+        name = path.split("/")[0] if kind == "assumed-role" else path.rpartition("/")[2]
+        unique_id = await _unique_id(call, arn.account, kind, name, text)
+        if unique_id is None:
+            raise MalformedPolicyDocument(f'Invalid principal in policy: "AWS":"{text}"')
+        if unique_id:
+            bound.append((text, unique_id))
+    return tuple(bound)
+
+
+async def _unique_id(call: Call, account: str, kind: str, name: str, arn: str) -> str | None:
+    """Return the unique id of a user or role, '' if its account is not ours, None if missing."""
+
+    async def body(tr: Transaction) -> str | None:
+        if await ACCOUNTS.find(tr) is None:
+            return ""
+        table: Any = USERS if kind == "user" else ROLES
+        entity = await table.find(tr, name.lower())
+        if entity is None:
+            return None
+        # A session's ARN has no path.
+        named = kind == "assumed-role" or arn.endswith(f":{kind}{entity.path}{entity.name}")
+        return entity.unique_id if named else None
+
+    return await call.read(iam_domain(account), body)
+
+
+@operation(
+    access=rules.creates("role", "RoleName"),
+    unhonoured={"PermissionsBoundary": frozenset(), "MaxSigninSessionDuration": frozenset()},
+)
+async def create_role(call: Call, request: Wire) -> Wire:
+    """Create a role without permissions."""
+    trust = request["AssumeRolePolicyDocument"]
+    role = RoleRecord(
+        name=request["RoleName"],
+        path=request.get("Path", "/"),
+        unique_id=rules.UNIQUE_ID_PREFIXES["role"] + call.ids.base32(UNIQUE_ID_CHARACTERS),
+        created_ms=call.clock.now_ms(),
+        trust=trust,
+        bound=await _bound(call, trust),
+        description=request.get("Description", ""),
+        session_s_max=request.get("MaxSessionDuration", SESSION_S_DEFAULT),
+        tags=rules.with_tags((), request.get("Tags", [])),
+    )
+
+    async def body(tr: Transaction) -> None:
+        await state.require_free(tr, "role", role.name)
+        state.put(tr, "role", role)
+
+    await call.identity.change(call.account, body)
+    return {"Role": rules.role_view(call.account, role)}
+
+
+@operation(access=rules.in_operation)
+async def get_role(call: Call, request: Wire) -> Wire:
+    """Describe a role."""
+    role = cast("RoleRecord", await state.permitted(call, "role", request["RoleName"]))
+    return {"Role": rules.role_view(call.account, role)}
+
+
+@operation(access=rules.lists("ListRoles", "role"))
+async def list_roles(call: Call, request: Wire) -> Wire:
+    """List roles under a path prefix, in order of name."""
+    prefix, after = request.get("PathPrefix", "/"), rules.after_of(request)
+    limit = rules.limit_of(request)
+    roles, last = await call.store.read(lambda tr: state.entities(tr, "role", prefix, after, limit))
+    views = [rules.role_view(call.account, role, tags=False) for role in roles]
+    return {"Roles": views, **rules.paging(last)}
+
+
+@operation(access=rules.in_operation)
+async def delete_role(call: Call, request: Wire) -> Wire:
+    """Delete a role that has no policies left; its sessions end with it."""
+    seen = cast("RoleRecord", await state.permitted(call, "role", request["RoleName"]))
+
+    async def body(tr: Transaction) -> None:
+        role = await state.again(tr, "role", seen)
+        if role.attached:
+            raise DeleteConflict("Cannot delete entity, must detach all policies first.")
+        if role.inline:
+            raise DeleteConflict("Cannot delete entity, must delete policies first.")
+        state.delete(tr, "role", role)
+
+    await call.identity.change(call.account, body)
+    return {}
+
+
+async def _change(call: Call, seen: RoleRecord, **fields: Any) -> RoleRecord:
+    """Write some fields of a role; return it."""
+
+    async def body(tr: Transaction) -> RoleRecord:
+        return state.changed(tr, "role", await state.again(tr, "role", seen), **fields)
+
+    return await call.identity.change(call.account, body)
+
+
+@operation(access=rules.in_operation)
+async def update_assume_role_policy(call: Call, request: Wire) -> Wire:
+    """Replace the trust policy of a role."""
+    seen = cast("RoleRecord", await state.permitted(call, "role", request["RoleName"]))
+    document = request["PolicyDocument"]
+    await _change(call, seen, trust=document, bound=await _bound(call, document))
+    return {}
+
+
+@operation(
+    access=rules.in_operation,
+    unhonoured={
+        "MaxSigninSessionDuration": frozenset(),
+        "ResetMaxSigninSessionDuration": False,
+    },
+)
+async def update_role(call: Call, request: Wire) -> Wire:
+    """Change the description or the longest session of a role."""
+    seen = cast("RoleRecord", await state.permitted(call, "role", request["RoleName"]))
+    fields: dict[str, Any] = {}
+    if "Description" in request:
+        fields["description"] = request["Description"]
+    if "MaxSessionDuration" in request:
+        fields["session_s_max"] = request["MaxSessionDuration"]
+    await _change(call, seen, **fields)
+    return {}
+
+
+@operation(access=rules.in_operation)
+async def update_role_description(call: Call, request: Wire) -> Wire:
+    """Change the description of a role."""
+    seen = cast("RoleRecord", await state.permitted(call, "role", request["RoleName"]))
+    role = await _change(call, seen, description=request["Description"])
+    return {"Role": rules.role_view(call.account, role)}
+
+
+@operation(access=rules.in_operation)
+async def list_instance_profiles_for_role(call: Call, request: Wire) -> Wire:
+    """List the instance profiles of a role: none, because none can be made here."""
+    await state.permitted(call, "role", request["RoleName"])
+    shown, paging = rules.page(request, cast("list[tuple[str, Wire]]", []))
+    return {"InstanceProfiles": shown, **paging}

@@ -1,0 +1,382 @@
+"""Pure decisions of IAM: what a document, a tag or a page may be, and how records look outside."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, TypeVar
+from urllib.parse import quote
+
+from fogbank.base.errors import AccessDenied, NotBuilt
+from fogbank.base.types import Wire
+from fogbank.contract.action import Access, AccessOf, ContextValue, Scope
+from fogbank.platform.iam.document import Kind as PolicyKind
+from fogbank.platform.iam.malformed import MalformedPolicy, NotEvaluated
+from fogbank.platform.iam.policy import Policy, compile_policy
+from fogbank.platform.identity.managed import ManagedPolicy
+from fogbank.platform.identity.records import (
+    AccessKeyRecord,
+    GroupRecord,
+    Pairs,
+    PolicyRecord,
+    PolicyVersion,
+    RoleRecord,
+    UserRecord,
+)
+from fogbank.services.iam.arns import Kind, entity_arn, policy_arn
+from fogbank.services.iam.errors import (
+    InvalidInput,
+    LimitExceeded,
+    MalformedPolicyDocument,
+    ValidationError,
+)
+from fogbank.services.iam.quotas import INLINE_CHARACTERS_MAX, PAGE_ITEMS, TAGS_MAX
+
+T = TypeVar("T")
+Entity = UserRecord | RoleRecord | GroupRecord
+
+LAST_OWN: Final = "arn:"
+"""The marker between the account's policies and AWS's: below every ARN, above no name."""
+UNIQUE_ID_PREFIXES: Final = {"user": "AIDA", "role": "AROA", "group": "AGPA", "policy": "ANPA"}
+
+
+# Documents.
+
+
+def checked(document: str, kind: PolicyKind, *, current_version: bool = False) -> Policy:
+    """Return the compiled policy of a document.
+
+    Raises:
+        MalformedPolicyDocument: In AWS's words.
+        NotBuilt: The document uses what is not evaluated.
+    """
+    try:
+        return compile_policy(document, kind=kind, current_version=current_version)
+    except NotEvaluated as refused:
+        raise NotBuilt(refused.message) from None
+    except MalformedPolicy as refused:
+        raise MalformedPolicyDocument(refused.message) from None
+
+
+def characters_of(document: str) -> int:
+    """Return the size of a document as quotas count it: without white space."""
+    return len("".join(document.split()))
+
+
+def with_inline(entity: Entity, kind: Kind, name: str, document: str) -> Pairs:
+    """Return an entity's inline policies with one put, in order of name.
+
+    Raises:
+        LimitExceeded: All together are too large.
+    """
+    inline = {**dict(entity.inline), name: document}
+    size_max = INLINE_CHARACTERS_MAX[kind]
+    if sum(characters_of(one) for one in inline.values()) > size_max:
+        raise LimitExceeded(
+            f"Maximum policy size of {size_max} bytes exceeded for {kind} {entity.name}"
+        )
+    return tuple(sorted(inline.items()))
+
+
+# Tags.
+
+
+def with_tags(before: Pairs, given: Iterable[Mapping[str, str]]) -> Pairs:
+    """Return tags with others put over them; keys are the same without regard to case.
+
+    Raises:
+        InvalidInput: A key stands twice or belongs to AWS.
+        LimitExceeded: There would be too many.
+    """
+    tags = {key.lower(): (key, value) for key, value in before}
+    seen: set[str] = set()
+    for tag in given:
+        key = tag["Key"].lower()
+        if key in seen:
+            raise InvalidInput(
+                "Duplicate tag keys found. Please note that Tag keys are case insensitive."
+            )
+        if key.startswith("aws:"):
+            raise InvalidInput("aws: prefixed tag key names are not allowed for external use.")
+        seen.add(key)
+        tags[key] = (tag["Key"], tag["Value"])
+    if len(tags) > TAGS_MAX:
+        raise LimitExceeded("The number of tags has reached the maximum limit.")
+    return tuple(tags.values())
+
+
+def without_tags(before: Pairs, keys: Iterable[str]) -> Pairs:
+    """Return tags without those of some keys."""
+    gone = {key.lower() for key in keys}
+    return tuple((key, value) for key, value in before if key.lower() not in gone)
+
+
+def tags_view(tags: Pairs) -> list[Wire]:
+    """Return tags as the wire has them."""
+    return [{"Key": key, "Value": value} for key, value in tags]
+
+
+def resource_tag_context(tags: Pairs) -> dict[str, ContextValue]:
+    """Return the condition keys of an entity's tags."""
+    context: dict[str, ContextValue] = {}
+    for key, value in tags:
+        context[f"aws:ResourceTag/{key}"] = value
+        context[f"iam:ResourceTag/{key}"] = value
+    return context
+
+
+def request_tag_context(request: Wire) -> dict[str, ContextValue]:
+    """Return the condition keys of the tags that a request names."""
+    tags = request.get("Tags", [])
+    keys = [tag["Key"] for tag in tags] + request.get("TagKeys", [])
+    if not keys:
+        return {}
+    context: dict[str, ContextValue] = {
+        f"aws:RequestTag/{tag['Key']}": tag["Value"] for tag in tags
+    }
+    context["aws:TagKeys"] = tuple(keys)
+    return context
+
+
+# Accesses.
+
+
+def creates(kind: str, member: str) -> AccessOf:
+    """Return the access of an operation that creates an entity named in a member."""
+
+    def access(scope: Scope, request: Wire) -> list[Access]:
+        arn = entity_arn(scope.account, kind, request.get("Path", "/"), request[member])
+        action = f"iam:Create{kind.capitalize()}"
+        return [Access(action, arn, request_tag_context(request))]
+
+    return access
+
+
+def lists(action: str, kind: str) -> AccessOf:
+    """Return the access of an operation that lists entities under a path prefix."""
+
+    # AWS: listings are decided on `arn:aws:iam::1:user/` and the prefix, as their denials say.
+    def access(scope: Scope, request: Wire) -> list[Access]:
+        prefix = request.get("PathPrefix", "/")
+        return [Access(f"iam:{action}", f"arn:aws:iam::{scope.account}:{kind}{prefix}")]
+
+    return access
+
+
+def in_operation(scope: Scope, request: Wire) -> list[Access]:
+    """Declare no access: the operation requires it on the record, whose path is in the ARN."""
+    del scope, request
+    return []
+
+
+# Pages.
+
+
+def marker_of(key: str) -> str:
+    """Return the marker behind an item."""
+    return base64.urlsafe_b64encode(key.encode()).decode()
+
+
+def after_of(request: Wire) -> str | None:
+    """Return the key behind which a page begins, or None for the first.
+
+    Raises:
+        ValidationError: The marker is none of ours.
+    """
+    marker = request.get("Marker")
+    if marker is None:
+        return None
+    try:
+        return base64.b64decode(marker.encode(), b"-_", validate=True).decode()
+    except (binascii.Error, ValueError):
+        raise ValidationError("Invalid Marker.") from None
+
+
+def limit_of(request: Wire) -> int:
+    """Return how many items a page may hold."""
+    return int(request.get("MaxItems", PAGE_ITEMS))
+
+
+def page(request: Wire, items: Sequence[tuple[str, T]]) -> tuple[list[T], Wire]:
+    """Return the asked-for page of keyed items in order of key, and the members that say so."""
+    after, limit = after_of(request), limit_of(request)
+    rest = [item for item in items if after is None or item[0] > after]
+    shown = rest[:limit]
+    truncated = len(rest) > limit
+    return [item for _, item in shown], paging(shown[-1][0] if truncated else None)
+
+
+def numbered(items: Sequence[T]) -> list[tuple[str, T]]:
+    """Return items keyed by their place, for lists that have no better key."""
+    return [(f"{number:04d}", item) for number, item in enumerate(items)]
+
+
+def entity_key(after: str) -> tuple[str, str]:
+    """Return kind and name of an entity that a marker names."""
+    kind, _, name = after.partition("/")
+    return kind, name
+
+
+def kind_of(kind: str) -> Kind:
+    """Return a kind as it stands in an attachment."""
+    assert kind in ("user", "role", "group"), "an attachment is on a user, role or group"
+    return kind
+
+
+def paging(last: str | None) -> Wire:
+    """Return the members that say whether more follows, behind which key."""
+    if last is None:
+        return {"IsTruncated": False}
+    return {"IsTruncated": True, "Marker": marker_of(last)}
+
+
+# Views.
+
+
+def seconds(created_ms: int) -> int:
+    """Return a time as IAM tells it: in whole seconds."""
+    return created_ms // 1000 * 1000
+
+
+def user_view(account: str, user: UserRecord, *, tags: bool = True) -> Wire:
+    """Return a user as the wire has it."""
+    view: Wire = {
+        "Path": user.path,
+        "UserName": user.name,
+        "UserId": user.unique_id,
+        "Arn": entity_arn(account, "user", user.path, user.name),
+        "CreateDate": seconds(user.created_ms),
+    }
+    if tags and user.tags:
+        view["Tags"] = tags_view(user.tags)
+    return view
+
+
+def role_view(account: str, role: RoleRecord, *, tags: bool = True) -> Wire:
+    """Return a role as the wire has it; ``tags`` also says whether its last use is told."""
+    view: Wire = {
+        "Path": role.path,
+        "RoleName": role.name,
+        "RoleId": role.unique_id,
+        "Arn": entity_arn(account, "role", role.path, role.name),
+        "CreateDate": seconds(role.created_ms),
+        "AssumeRolePolicyDocument": encoded(role.trust),
+        "MaxSessionDuration": role.session_s_max,
+    }
+    if role.description:
+        view["Description"] = role.description
+    if tags and role.tags:
+        view["Tags"] = tags_view(role.tags)
+    return view
+
+
+def group_view(account: str, group: GroupRecord) -> Wire:
+    """Return a group as the wire has it."""
+    return {
+        "Path": group.path,
+        "GroupName": group.name,
+        "GroupId": group.unique_id,
+        "Arn": entity_arn(account, "group", group.path, group.name),
+        "CreateDate": seconds(group.created_ms),
+    }
+
+
+def key_view(key: AccessKeyRecord, *, secret: bool = False) -> Wire:
+    """Return an access key as the wire has it; its secret only when it is made."""
+    view: Wire = {
+        "AccessKeyId": key.key_id,
+        "Status": "Active" if key.active else "Inactive",
+        "CreateDate": seconds(key.created_ms),
+    }
+    if key.user:
+        view["UserName"] = key.user
+    if secret:
+        view["SecretAccessKey"] = key.secret
+    return view
+
+
+def policy_view(account: str, policy: PolicyRecord | ManagedPolicy, attachments: int) -> Wire:
+    """Return a managed policy as the wire has it."""
+    view: Wire = {
+        "PolicyName": policy.name,
+        "PolicyId": policy.unique_id,
+        "Path": policy.path,
+        "AttachmentCount": attachments,
+        "PermissionsBoundaryUsageCount": 0,
+        "IsAttachable": True,
+        "CreateDate": seconds(policy.created_ms),
+    }
+    if isinstance(policy, ManagedPolicy):
+        return {
+            **view,
+            "Arn": policy.arn,
+            "DefaultVersionId": "v1",
+            "UpdateDate": seconds(policy.created_ms),
+        }
+    view["Arn"] = policy_arn(account, policy.path, policy.name)
+    view["DefaultVersionId"] = policy.default
+    view["UpdateDate"] = seconds(policy.updated_ms)
+    return view
+
+
+def version_view(version: PolicyVersion, default: str, *, document: bool = False) -> Wire:
+    """Return one version of a managed policy as the wire has it."""
+    view: Wire = {
+        "VersionId": version.version_id,
+        "IsDefaultVersion": version.version_id == default,
+        "CreateDate": seconds(version.created_ms),
+    }
+    if document:
+        view["Document"] = encoded(version.document)
+    return view
+
+
+def policy_details(policy: PolicyRecord | ManagedPolicy) -> Wire:
+    """Return what is told of one policy and not in lists: description and tags."""
+    if isinstance(policy, ManagedPolicy):
+        return {}
+    description = {"Description": policy.description} if policy.description else {}
+    return {**description, **policy_tags(policy)}
+
+
+def policy_tags(policy: PolicyRecord) -> Wire:
+    """Return the tags of a policy as a member, if it has any."""
+    return {"Tags": tags_view(policy.tags)} if policy.tags else {}
+
+
+def as_record(policy: PolicyRecord | ManagedPolicy) -> PolicyRecord:
+    """Return a policy of AWS's in the form of a record: one version, no tags."""
+    if isinstance(policy, PolicyRecord):
+        return policy
+    return PolicyRecord(
+        name=policy.name,
+        path=policy.path,
+        unique_id=policy.unique_id,
+        created_ms=policy.created_ms,
+        updated_ms=policy.created_ms,
+        versions=(PolicyVersion("v1", policy.document, policy.created_ms),),
+        default="v1",
+        last_number=1,
+    )
+
+
+def not_own(arn: str) -> AccessDenied:
+    """Return the error for a change of one of AWS's policies."""
+    # AWS: even an administrator may not; the denial comes from IAM itself.
+    return AccessDenied(f"Cannot perform the operation on the AWS managed policy {arn}.")
+
+
+def encoded(document: str) -> str:
+    """Return a document as IAM answers it: percent-encoded (RFC 3986)."""
+    return quote(document, safe="")
+
+
+def attached_view(arns: Iterable[str], path_prefix: str) -> list[tuple[str, Any]]:
+    """Return attached policies under a path, keyed by name, in order."""
+    found: list[tuple[str, Any]] = []
+    for arn in arns:
+        path, _, name = arn.partition(":policy")[2].rpartition("/")
+        if f"{path}/".startswith(path_prefix):
+            found.append((name, {"PolicyName": name, "PolicyArn": arn}))
+    return sorted(found, key=lambda one: one[0])

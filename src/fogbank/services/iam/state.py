@@ -1,0 +1,256 @@
+"""Where IAM's entities lie, and how they change.
+
+Functions take the transaction first and compose. ``permitted`` is the exception: it reads an
+entity and requires the operation's action on it, because the path in the ARN is in the record.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, TypeVar, cast
+
+import msgspec
+
+from fogbank.base.arn import find_arn
+from fogbank.base.errors import Conflict
+from fogbank.contract.action import ContextValue
+from fogbank.contract.call import Call
+from fogbank.platform.identity.managed import ManagedPolicy, managed_policies
+from fogbank.platform.identity.records import (
+    ATTACHMENTS,
+    GROUPS,
+    MEMBERSHIPS,
+    POLICIES,
+    ROLES,
+    USERS,
+    AttachmentRecord,
+    GroupRecord,
+    MembershipRecord,
+    PolicyRecord,
+    RoleRecord,
+    UserRecord,
+)
+from fogbank.platform.store.engine import Transaction
+from fogbank.platform.store.records import Record, Table
+from fogbank.services.iam import rules
+from fogbank.services.iam.arns import Kind, entity_arn, policy_arn
+from fogbank.services.iam.errors import EntityAlreadyExists, InvalidInput, NoSuchEntity
+from fogbank.services.iam.quotas import ATTACHMENTS_COUNTED_MAX, SCAN_ROWS_MAX
+from fogbank.services.iam.rules import Entity
+
+R = TypeVar("R", bound=Record)
+E = TypeVar("E", bound=Entity)
+
+_TABLES: Final[dict[Kind, Table[Any]]] = {"user": USERS, "role": ROLES, "group": GROUPS}
+
+
+async def find(tr: Transaction, kind: Kind, name: str) -> Entity | None:
+    """Return a user, role or group, or None."""
+    entity = await _TABLES[kind].find(tr, name.lower())
+    return entity if entity is not None and entity.name == name else None
+
+
+def missing(kind: Kind, name: str) -> NoSuchEntity:
+    """Return the error for an entity that is not there."""
+    return NoSuchEntity(f"The {kind} with name {name} cannot be found.")
+
+
+async def require(tr: Transaction, kind: Kind, name: str) -> Entity:
+    """Return a user, role or group, or refuse the call."""
+    entity = await find(tr, kind, name)
+    if entity is None:
+        raise missing(kind, name)
+    return entity
+
+
+async def permitted(
+    call: Call, kind: Kind, name: str, context: dict[str, ContextValue] | None = None
+) -> Entity:
+    """Return an entity that the caller may act on as the operation does.
+
+    Raises:
+        AccessDenied: In the words of IAM, whether or not the entity stands.
+        NoSuchEntity: The caller may, but there is none.
+    """
+    entity = await call.store.read(lambda tr: find(tr, kind, name))
+    path = "/" if entity is None else entity.path
+    keys = dict(context or {})
+    if isinstance(entity, UserRecord | RoleRecord):
+        keys |= rules.resource_tag_context(entity.tags)
+    arn = entity_arn(call.account, kind, path, name)
+    await call.require(f"iam:{call.operation}", arn, keys)
+    if entity is None:
+        raise missing(kind, name)
+    return entity
+
+
+async def again(tr: Transaction, kind: Kind, seen: E) -> E:
+    """Return the entity that was permitted, as it is now.
+
+    Raises:
+        Conflict: It moved to another path, or another took its name: decide again.
+    """
+    entity = await require(tr, kind, seen.name)
+    if entity.unique_id != seen.unique_id or entity.path != seen.path:
+        raise Conflict(f"the {kind} {seen.name} changed while it was asked for")
+    return cast("E", entity)
+
+
+def put(tr: Transaction, kind: Kind, entity: Entity) -> None:
+    """Write an entity."""
+    _TABLES[kind].put(tr, entity, entity.name.lower())
+
+
+def changed(tr: Transaction, kind: Kind, entity: E, **fields: Any) -> E:
+    """Write an entity with some fields changed; return it."""
+    after = msgspec.structs.replace(entity, **fields)
+    put(tr, kind, after)
+    return after
+
+
+def delete(tr: Transaction, kind: Kind, entity: Entity) -> None:
+    """Remove an entity."""
+    _TABLES[kind].delete(tr, entity.name.lower())
+
+
+async def require_free(tr: Transaction, kind: Kind, name: str) -> None:
+    """Refuse the call if the name is taken, without regard to case."""
+    if await _TABLES[kind].find(tr, name.lower()) is not None:
+        raise EntityAlreadyExists(f"{kind.capitalize()} with name {name} already exists.")
+
+
+async def entities(
+    tr: Transaction, kind: Kind, prefix: str, after: str | None, limit: int
+) -> tuple[list[Any], str | None]:
+    """Return a page of entities under a path, and the key it ends at if more may follow."""
+    found, last = await _scan(tr, _TABLES[kind], prefix, after, limit)
+    return found, last
+
+
+async def policies(
+    tr: Transaction, prefix: str, after: str | None, limit: int
+) -> tuple[list[PolicyRecord], str | None]:
+    """Return a page of managed policies under a path, and the key it ends at if more may be."""
+    return await _scan(tr, POLICIES, prefix, after, limit)
+
+
+async def _scan(
+    tr: Transaction, table: Table[R], prefix: str, after: str | None, limit: int
+) -> tuple[list[R], str | None]:
+    """Return records whose path begins with a prefix; looks at a bounded number of rows."""
+    start = None if after is None else (after,)
+    rows = await table.list(tr, limit=SCAN_ROWS_MAX + 1, after=start)
+    found: list[R] = []
+    last: str | None = None
+    for number, (key, record) in enumerate(rows):
+        if len(found) == limit or number == SCAN_ROWS_MAX:
+            return found, last
+        last = cast("str", key[0])
+        if cast("Any", record).path.startswith(prefix):
+            found.append(record)
+    return found, None
+
+
+# Groups.
+
+
+async def members(
+    tr: Transaction, group: GroupRecord, after: str | None, limit: int
+) -> tuple[list[UserRecord], str | None]:
+    """Return a page of a group's users, and the key it ends at if there are more."""
+    start = None if after is None else (after,)
+    rows = await MEMBERSHIPS.list(tr, group.name.lower(), limit=limit + 1, after=start)
+    users: list[UserRecord] = []
+    for _, row in rows[:limit]:
+        user = await USERS.find(tr, row.user.lower())
+        assert user is not None, "a member of a group stands"
+        users.append(user)
+    return users, None if len(rows) <= limit else users[-1].name.lower()
+
+
+async def has_members(tr: Transaction, group: GroupRecord) -> bool:
+    """Tell whether a group has users."""
+    return bool(await MEMBERSHIPS.list(tr, group.name.lower(), limit=1))
+
+
+def join(tr: Transaction, group: GroupRecord, user: UserRecord) -> None:
+    """Put a user into a group."""
+    groups = tuple(sorted({*user.groups, group.name}))
+    changed(tr, "user", user, groups=groups)
+    MEMBERSHIPS.put(tr, MembershipRecord(user.name), group.name.lower(), user.name.lower())
+
+
+def leave(tr: Transaction, group: GroupRecord, user: UserRecord) -> None:
+    """Take a user out of a group."""
+    groups = tuple(name for name in user.groups if name != group.name)
+    changed(tr, "user", user, groups=groups)
+    MEMBERSHIPS.delete(tr, group.name.lower(), user.name.lower())
+
+
+# Managed policies.
+
+
+async def find_policy(
+    tr: Transaction, account: str, arn: str
+) -> PolicyRecord | ManagedPolicy | None:
+    """Return the managed policy of an ARN, AWS's or the account's, or None."""
+    managed = managed_policies().get(arn)
+    if managed is not None:
+        return managed
+    if find_arn(arn) is None:
+        raise InvalidInput(f"ARN {arn} is not valid.")
+    record = await POLICIES.find(tr, arn.rpartition("/")[2].lower())
+    if record is None or policy_arn(account, record.path, record.name) != arn:
+        return None
+    return record
+
+
+async def require_policy(tr: Transaction, account: str, arn: str) -> PolicyRecord | ManagedPolicy:
+    """Return the managed policy of an ARN, or refuse the call."""
+    policy = await find_policy(tr, account, arn)
+    if policy is None:
+        raise NoSuchEntity(f"Policy {arn} was not found.")
+    return policy
+
+
+def put_policy(tr: Transaction, policy: PolicyRecord) -> None:
+    """Write a managed policy."""
+    POLICIES.put(tr, policy, policy.name.lower())
+
+
+def delete_policy(tr: Transaction, policy: PolicyRecord) -> None:
+    """Remove a managed policy."""
+    POLICIES.delete(tr, policy.name.lower())
+
+
+async def require_free_policy(tr: Transaction, name: str) -> None:
+    """Refuse the call if a policy has the name, without regard to case."""
+    if await POLICIES.find(tr, name.lower()) is not None:
+        raise EntityAlreadyExists(
+            f"A policy called {name} already exists. Duplicate names are not allowed."
+        )
+
+
+async def attachments(tr: Transaction, arn: str) -> int:
+    """Return to how many entities a policy is attached."""
+    return len(await ATTACHMENTS.list(tr, arn, limit=ATTACHMENTS_COUNTED_MAX))
+
+
+async def attached_entities(
+    tr: Transaction, arn: str, after: tuple[str, str] | None, limit: int
+) -> list[AttachmentRecord]:
+    """Return entities that a policy is attached to, in order of kind and name."""
+    rows = await ATTACHMENTS.list(tr, arn, limit=limit, after=after)
+    return [row for _, row in rows]
+
+
+def attach(tr: Transaction, kind: Kind, entity: Entity, arn: str) -> None:
+    """Attach a policy; both sides are written."""
+    changed(tr, kind, entity, attached=(*entity.attached, arn))
+    row = AttachmentRecord(kind, entity.name, entity.unique_id)
+    ATTACHMENTS.put(tr, row, arn, kind, entity.name.lower())
+
+
+def detach(tr: Transaction, kind: Kind, entity: Entity, arn: str) -> None:
+    """Detach a policy; both sides are written."""
+    changed(tr, kind, entity, attached=tuple(one for one in entity.attached if one != arn))
+    ATTACHMENTS.delete(tr, arn, kind, entity.name.lower())

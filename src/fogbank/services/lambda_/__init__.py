@@ -1,0 +1,30 @@
+"""Lambda: functions from zip files, run in sandboxes, invoked now or from a durable queue.
+
+Read ``schema`` for what is kept, ``operations/invocations`` and ``jobs`` for how events reach a
+function; ``platform/runtime`` runs them. ``docs/services/lambda.md`` has what differs from AWS.
+"""
+
+from __future__ import annotations
+
+from fogbank.contract.event import Receiver
+from fogbank.contract.facet import ResourcePolicies
+from fogbank.contract.service import Service
+from fogbank.services.lambda_ import schema, state
+from fogbank.services.lambda_.jobs import JOBS
+from fogbank.services.lambda_.operations import functions, invocations, permissions
+from fogbank.services.lambda_.rules import names
+
+SERVICE = Service(
+    model="lambda",
+    operations=(functions, invocations, permissions),
+    jobs=JOBS,
+    receivers=(
+        Receiver(
+            accepts=names.is_function_arn,
+            domain=names.require_arn_domain,
+            receive=state.receive,
+        ),
+    ),
+    tables=schema.TABLES,
+    policies=ResourcePolicies(domain=names.find_arn_domain, find=state.find_policy),
+)

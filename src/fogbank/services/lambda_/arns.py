@@ -1,0 +1,29 @@
+"""How Lambda writes its ARNs.
+
+Source: Service Authorization Reference, "Resource types defined by AWS Lambda".
+"""
+
+from __future__ import annotations
+
+from fogbank.base.arn import arn_of, find_arn
+
+LATEST = "$LATEST"
+_FUNCTION = "function"
+_PARTS_MAX = 3
+
+
+def function_arn(region: str, account: str, name: str, qualifier: str = "") -> str:
+    """Return the ARN of a function, of a version of it if there is a qualifier."""
+    ending = f":{qualifier}" if qualifier else ""
+    return arn_of("lambda", region, account, f"{_FUNCTION}:{name}{ending}")
+
+
+def find_function(arn: str) -> tuple[str, str, str, str] | None:
+    """Return (account, region, name, qualifier or '') of a function's ARN, or None."""
+    parsed = find_arn(arn)
+    if parsed is None or parsed.service != "lambda":
+        return None
+    kind, *rest = parsed.resource.split(":")
+    if kind != _FUNCTION or not 1 <= len(rest) < _PARTS_MAX or not rest[0]:
+        return None
+    return parsed.account, parsed.region, rest[0], rest[1] if len(rest) > 1 else ""

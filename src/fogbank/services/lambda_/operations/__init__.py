@@ -1,0 +1,3 @@
+"""The operations of Lambda."""
+
+from __future__ import annotations

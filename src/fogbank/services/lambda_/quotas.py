@@ -1,0 +1,43 @@
+"""The limits of Lambda, with AWS's values.
+
+Those that a setting may raise or lower are a ``Quota``; the others are part of the language.
+Source: AWS Lambda Developer Guide, "Lambda quotas" and "How Lambda handles errors and retries with
+asynchronous invocation".
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fogbank.contract.quota import Quota
+
+ZIPPED_BYTES: Final = Quota("lambda.zipped_bytes_max", 52_428_800, "Quotas: 50 MB, direct upload")
+SYNC_PAYLOAD_BYTES: Final = Quota(
+    "lambda.sync_payload_bytes_max", 6_291_456, "Quotas: invocation payload, 6 MB synchronous"
+)
+SYNC_RESPONSE_BYTES: Final = Quota(
+    "lambda.sync_response_bytes_max", 6_291_556, "recorded: Function.ResponseSizeTooLarge"
+)
+ASYNC_PAYLOAD_BYTES: Final = Quota(
+    "lambda.async_payload_bytes_max", 1 << 20, "Quotas: invocation payload, 1 MB asynchronous"
+)
+ASYNC_RETRIES: Final = Quota("lambda.async_retries_max", 2, "retried two more times")
+ASYNC_RETRY_1_MS: Final = Quota("lambda.async_retry_1_ms", 60_000, "one minute before the second")
+ASYNC_RETRY_2_MS: Final = Quota("lambda.async_retry_2_ms", 120_000, "two minutes before the third")
+ASYNC_AGE_MS: Final = Quota("lambda.async_age_ms_max", 6 * 3_600_000, "kept for up to 6 hours")
+
+UNZIPPED_BYTES_MAX: Final = 262_144_000
+NAME_LENGTH_MAX: Final = 64
+TIMEOUT_S_MAX: Final = 900
+MEMORY_MB_MAX: Final = 10_240
+VARIABLES_BYTES_MAX: Final = 4_096
+POLICY_BYTES_MAX: Final = 20_480
+LIST_PAGE: Final = 50
+TAGS_MAX: Final = 50
+
+BACKOFF_MS: Final = 1_000
+BACKOFF_MS_MAX: Final = 300_000
+"""How long a throttled event waits: from one second up to five minutes."""
+INLINE_PAYLOAD_BYTES: Final = 16 << 10
+"""A larger event lies beside its entry in the queue, in pieces."""
+PAYLOAD_PIECE_BYTES: Final = 256 << 10

@@ -1,0 +1,63 @@
+"""What a request needs to be allowed.
+
+Source: Service Authorization Reference, "Actions defined by AWS Lambda"; Developer Guide,
+"Granting Lambda permission to pass a role".
+"""
+
+from __future__ import annotations
+
+from fogbank.base.types import Wire
+from fogbank.contract.action import Access, AccessOf, ContextValue, Scope
+from fogbank.services.lambda_.rules import names
+
+PRINCIPAL = "lambda.amazonaws.com"
+
+
+def on_function(action: str) -> AccessOf:
+    """Return the access of an operation on one function."""
+
+    def access(scope: Scope, request: Wire) -> list[Access]:
+        return [Access(f"lambda:{action}", names.name_of(scope, request).qualified_arn)]
+
+    return access
+
+
+def create_function(scope: Scope, request: Wire) -> list[Access]:
+    """Return what CreateFunction needs: the function, its tags, and to pass its role."""
+    arn = names.name_of(scope, request).arn
+    tags: dict[str, str] = request.get("Tags") or {}
+    context: dict[str, ContextValue] = {
+        f"aws:RequestTag/{key}": value for key, value in tags.items()
+    }
+    if tags:
+        context["aws:TagKeys"] = tuple(tags)
+    accesses = [Access("lambda:CreateFunction", arn, context)]
+    if tags:
+        accesses.append(Access("lambda:TagResource", arn, context))
+    return [*accesses, _pass_role(request["Role"], arn)]
+
+
+def update_configuration(scope: Scope, request: Wire) -> list[Access]:
+    """Return what UpdateFunctionConfiguration needs; a new role must be passed too."""
+    named = names.name_of(scope, request)
+    accesses = [Access("lambda:UpdateFunctionConfiguration", named.qualified_arn)]
+    if "Role" in request:
+        accesses.append(_pass_role(request["Role"], named.arn))
+    return accesses
+
+
+def add_permission(scope: Scope, request: Wire) -> list[Access]:
+    """Return what AddPermission needs."""
+    arn = names.name_of(scope, request).qualified_arn
+    return [Access("lambda:AddPermission", arn, {"lambda:Principal": request["Principal"]})]
+
+
+def list_functions(_scope: Scope, _request: Wire) -> list[Access]:
+    """Return what ListFunctions needs."""
+    return [Access("lambda:ListFunctions", "*")]
+
+
+def _pass_role(role: str, function_arn: str) -> Access:
+    """Return that the caller must be allowed to hand a role to Lambda."""
+    context = {"iam:PassedToService": PRINCIPAL, "iam:AssociatedResourceArn": function_arn}
+    return Access("iam:PassRole", role, context)

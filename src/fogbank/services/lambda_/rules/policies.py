@@ -1,0 +1,122 @@
+"""Function policies: statements as AddPermission makes them.
+
+Source: API Reference, AddPermission; statements recorded by LocalStack's validated
+``TestLambdaPermissions``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Final
+
+from fogbank.base.types import Wire
+from fogbank.platform.iam.evaluate import NO_POLICIES, evaluate
+from fogbank.platform.iam.policy import compile_policy
+from fogbank.platform.iam.request import AccessRequest
+from fogbank.platform.identity.context import context_of
+from fogbank.platform.identity.principal import Principal
+from fogbank.services.lambda_ import quotas
+from fogbank.services.lambda_.errors import (
+    InvalidParameterValueException,
+    PolicyLengthExceededException,
+    ResourceConflictException,
+    ResourceNotFoundException,
+)
+
+INVOKE: Final = "lambda:InvokeFunction"
+_ACCOUNT: Final = re.compile(r"\d{12}", re.ASCII)
+_SERVICE: Final = re.compile(r"[a-z0-9][a-z0-9.-]*\.(amazonaws\.com(\.cn)?|amazon\.com)")
+_ENTITY: Final = re.compile(
+    r"arn:aws[a-z-]*:(iam::\d{12}:(root|user/.+|role/.+)|sts::\d{12}:assumed-role/.+)", re.ASCII
+)
+
+Statement = dict[str, Any]
+
+
+def principal_of(text: str) -> str | dict[str, str]:
+    """Return the Principal element for what a request names."""
+    if text == "*":
+        return "*"
+    if _ACCOUNT.fullmatch(text):
+        return {"AWS": f"arn:aws:iam::{text}:root"}
+    if _SERVICE.fullmatch(text):
+        return {"Service": text}
+    if _ENTITY.fullmatch(text):
+        return {"AWS": text}
+    raise InvalidParameterValueException(
+        "The provided principal was invalid. Please check the principal and try again."
+    )
+
+
+def statement_of(request: Wire, function_arn: str) -> Statement:
+    """Return the statement that AddPermission asks for."""
+    statement: Statement = {
+        "Sid": request["StatementId"],
+        "Effect": "Allow",
+        "Principal": principal_of(request["Principal"]),
+        "Action": request["Action"],
+        "Resource": function_arn,
+    }
+    condition: dict[str, dict[str, str]] = {}
+    if account := request.get("SourceAccount"):
+        condition["StringEquals"] = {"AWS:SourceAccount": account}
+    if arn := request.get("SourceArn"):
+        condition["ArnLike"] = {"AWS:SourceArn": arn}
+    if condition:
+        statement["Condition"] = condition
+    return statement
+
+
+def text_of(value: Any) -> str:
+    """Return JSON as Lambda writes it."""
+    return json.dumps(value, separators=(",", ":"))
+
+
+def statements_of(document: str | None) -> list[Statement]:
+    """Return the statements of a policy document, none if there is none."""
+    if document is None:
+        return []
+    statements: list[Statement] = json.loads(document)["Statement"]
+    return statements
+
+
+def with_statement(document: str | None, statement: Statement) -> str:
+    """Return a policy document with one more statement."""
+    statements = statements_of(document)
+    sid = statement["Sid"]
+    if any(each["Sid"] == sid for each in statements):
+        raise ResourceConflictException(
+            f"The statement id ({sid}) provided already exists. Please provide a new statement "
+            "id, or remove the existing statement."
+        )
+    text = _document(*statements, statement)
+    if len(text) > quotas.POLICY_BYTES_MAX:
+        raise PolicyLengthExceededException(
+            f"The final policy size ({len(text)}) is bigger than the limit "
+            f"({quotas.POLICY_BYTES_MAX})."
+        )
+    return text
+
+
+def without_statement(document: str | None, sid: str) -> str | None:
+    """Return a policy document without a statement, or None if it was the last."""
+    if document is None:
+        raise ResourceNotFoundException("No policy is associated with the given resource.")
+    statements = statements_of(document)
+    left = [each for each in statements if each["Sid"] != sid]
+    if len(left) == len(statements):
+        raise ResourceNotFoundException(f"Statement {sid} is not found in resource policy.")
+    return _document(*left) if left else None
+
+
+def _document(*statements: Statement) -> str:
+    """Return a policy document."""
+    return text_of({"Version": "2012-10-17", "Id": "default", "Statement": statements})
+
+
+def allows_invoke(document: str | None, caller: Principal, function_arn: str) -> bool:
+    """Return whether a function's policy lets a service invoke it."""
+    policy = None if document is None else compile_policy(document, kind="resource")
+    request = AccessRequest(caller, INVOKE, function_arn, context_of(caller))
+    return evaluate(request, NO_POLICIES.with_resource(policy)).allowed

@@ -1,0 +1,98 @@
+"""Functions as the wire has them.
+
+AWS: a function is told as Pending, or an update as InProgress, in the answer of the operation that
+made it so, and as Active and Successful in every later one; here it is so from the start.
+"""
+
+from __future__ import annotations
+
+import base64
+from datetime import UTC, datetime
+from typing import Final
+
+from fogbank.base.types import Wire
+from fogbank.contract.action import Scope
+from fogbank.platform.runtime.functions import Package, Target
+from fogbank.services.lambda_ import arns
+from fogbank.services.lambda_.arns import LATEST
+from fogbank.services.lambda_.rules.names import FunctionName
+from fogbank.services.lambda_.schema import FunctionRecord
+
+ACTIVE: Final = {"State": "Active", "LastUpdateStatus": "Successful"}
+CREATED: Final = {
+    "State": "Pending",
+    "StateReason": "The function is being created.",
+    "StateReasonCode": "Creating",
+}
+UPDATED: Final = {
+    "State": "Active",
+    "LastUpdateStatus": "InProgress",
+    "LastUpdateStatusReason": "The function is being created.",
+    "LastUpdateStatusReasonCode": "Creating",
+}
+
+
+def log_group_of(function: FunctionRecord) -> str:
+    """Return the group that a function's log goes to."""
+    return function.log_group or f"/aws/lambda/{function.name}"
+
+
+def listed_view(scope: Scope, function: FunctionRecord, qualifier: str = "") -> Wire:
+    """Return a function as ListFunctions tells it, without its state."""
+    view: Wire = {
+        "FunctionName": function.name,
+        "FunctionArn": arns.function_arn(scope.region, scope.account, function.name, qualifier),
+        "Runtime": function.runtime,
+        "Role": function.role,
+        "Handler": function.handler,
+        "CodeSize": function.code_size,
+        "Description": function.description,
+        "Timeout": function.timeout_s,
+        "MemorySize": function.memory_mb,
+        "LastModified": _moment(function.modified_ms),
+        "CodeSha256": base64.b64encode(bytes.fromhex(function.code_sha256)).decode(),
+        "Version": LATEST,
+        "TracingConfig": {"Mode": "PassThrough"},
+        "RevisionId": function.revision,
+        "PackageType": "Zip",
+        "Architectures": [function.architecture],
+        "EphemeralStorage": {"Size": function.tmp_mb},
+        "SnapStart": {"ApplyOn": "None", "OptimizationStatus": "Off"},
+        "LoggingConfig": {"LogFormat": "Text", "LogGroup": log_group_of(function)},
+    }
+    if function.variables is not None:
+        view["Environment"] = {"Variables": function.variables}
+    return view
+
+
+def configuration_view(named: FunctionName, function: FunctionRecord, state: Wire) -> Wire:
+    """Return a function's configuration under the ARN that the request named."""
+    scope = Scope(named.account, named.region)
+    return {**listed_view(scope, function, named.qualifier), **state}
+
+
+def _moment(time_ms: int) -> str:
+    """Return a time as Lambda writes it: ``2026-01-31T12:00:00.000+0000``."""
+    moment = datetime.fromtimestamp(time_ms // 1000, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{time_ms % 1000:03d}+0000"
+
+
+def target_of(account: str, region: str, function: FunctionRecord) -> Target:
+    """Return a function as placement takes it."""
+    return Target(
+        account=account,
+        region=region,
+        function_arn=arns.function_arn(region, account, function.name),
+        function_name=function.name,
+        version=LATEST,
+        revision=function.deployment,
+        runtime=function.runtime,
+        handler=function.handler,
+        role_arn=function.role,
+        package=Package(function.code_sha256, function.blob),
+        environment=function.variables or {},
+        memory_mb=function.memory_mb,
+        timeout_ms=function.timeout_s * 1000,
+        tmp_mb=function.tmp_mb,
+        log_group=log_group_of(function),
+    )

@@ -1,0 +1,84 @@
+"""What Lambda keeps, and under which numbers.
+
+A function lies by name, its policy beside it. The deployment package is a blob; what is unpacked on
+a machine's disk is a cache of it. An event that waits for an asynchronous invocation is an entry of
+the work list ``lambda.async``; a large one lies beside it in pieces.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from fogbank.platform.blobs.port import BlobRef
+from fogbank.platform.store.records import Record, RecordDecoder, Table
+
+
+class FunctionRecord(Record, frozen=True, array_like=True, kw_only=True, tag="lambda.function/1"):
+    """A function: its code and its configuration."""
+
+    name: str
+    revision: str
+    """What the wire calls RevisionId: changes with everything."""
+    deployment: str
+    """Changes with code and configuration only: environments of another one end."""
+    runtime: str
+    handler: str
+    role: str
+    code_sha256: str
+    """Hexadecimal, of the zip file."""
+    code_size: int
+    blob_incarnation: int
+    blob_number: int
+    architecture: str
+    modified_ms: int
+    description: str = ""
+    timeout_s: int = 3
+    memory_mb: int = 128
+    tmp_mb: int = 512
+    variables: dict[str, str] | None = None
+    """None: never given."""
+    log_group: str = ""
+    """Empty: the group of the function's name."""
+    tags: dict[str, str] = msgspec.field(default_factory=dict)
+
+    @property
+    def blob(self) -> BlobRef:
+        """Return the blob that holds the zip file."""
+        return BlobRef(self.blob_incarnation, self.blob_number)
+
+
+class PolicyRecord(Record, frozen=True, array_like=True, tag="lambda.policy/1"):
+    """The policy of a function: who else may invoke it."""
+
+    document: str
+    """JSON."""
+
+
+class EventRecord(Record, frozen=True, array_like=True, kw_only=True, tag="lambda.event/1"):
+    """An event that waits for its invocation; the payload of a work entry."""
+
+    function_name: str
+    invoked_arn: str
+    payload: bytes
+    """JSON; empty if it lies in pieces."""
+    pieces: int = 0
+    client_context: str = ""
+    source: str = ""
+    """The service that sent it; empty for a caller of Invoke."""
+
+
+class PieceRecord(Record, frozen=True, array_like=True, tag="lambda.piece/1"):
+    """A piece of a large event."""
+
+    content: bytes
+
+
+FUNCTIONS = Table("lambda", 0x01, FunctionRecord)
+"""name"""
+POLICIES = Table("lambda", 0x02, PolicyRecord)
+"""name of the function"""
+PIECES = Table("lambda", 0x03, PieceRecord)
+"""id of the event, number"""
+TABLES = (FUNCTIONS, POLICIES, PIECES)
+
+decode_event = RecordDecoder(EventRecord).decode

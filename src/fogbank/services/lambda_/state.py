@@ -1,0 +1,185 @@
+"""Where Lambda's records lie: the only room that knows keys.
+
+Functions take the transaction first and compose. ``receive`` is here because it is nothing but
+reads and writes of the delivering transaction.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fogbank.contract.event import Arrival, Refusal
+from fogbank.platform.blobs import rows
+from fogbank.platform.bus.entry import Delivery
+from fogbank.platform.identity.principal import service_principal
+from fogbank.platform.scheduler import worklist
+from fogbank.platform.scheduler.worklist import WorkEntry
+from fogbank.platform.store.engine import Transaction
+from fogbank.platform.store.records import encode
+from fogbank.services.lambda_ import arns, quotas
+from fogbank.services.lambda_.errors import ResourceConflictException
+from fogbank.services.lambda_.rules import policies
+from fogbank.services.lambda_.rules.names import FunctionName
+from fogbank.services.lambda_.schema import (
+    FUNCTIONS,
+    PIECES,
+    POLICIES,
+    EventRecord,
+    FunctionRecord,
+    PieceRecord,
+    PolicyRecord,
+)
+
+ASYNC: Final = "lambda.async"
+"""The work list of events that wait for their invocation."""
+
+
+# Functions.
+
+
+async def find_function(tr: Transaction, name: str) -> FunctionRecord | None:
+    """Return a function, or None."""
+    return await FUNCTIONS.find(tr, name)
+
+
+async def require_function(tr: Transaction, named: FunctionName) -> FunctionRecord:
+    """Return a function or refuse the call."""
+    function = await FUNCTIONS.find(tr, named.name)
+    if function is None:
+        raise named.not_found
+    return function
+
+
+async def require_none(tr: Transaction, name: str) -> None:
+    """Refuse the call if there is a function of that name."""
+    if await FUNCTIONS.find(tr, name) is not None:
+        raise ResourceConflictException(f"Function already exist: {name}")
+
+
+async def create_function(tr: Transaction, function: FunctionRecord) -> None:
+    """Write a new function and the reference to its code."""
+    await require_none(tr, function.name)
+    rows.attach(tr, function.blob, function.code_size)
+    FUNCTIONS.put(tr, function, function.name)
+
+
+async def change_code(tr: Transaction, before: FunctionRecord, after: FunctionRecord) -> None:
+    """Write a function whose code has changed; the old code goes."""
+    rows.attach(tr, after.blob, after.code_size)
+    await rows.release(tr, before.blob)
+    FUNCTIONS.put(tr, after, after.name)
+
+
+def put_function(tr: Transaction, function: FunctionRecord) -> None:
+    """Write a function whose code is the same."""
+    FUNCTIONS.put(tr, function, function.name)
+
+
+async def delete_function(tr: Transaction, named: FunctionName) -> None:
+    """Remove a function, its policy and the reference to its code."""
+    function = await require_function(tr, named)
+    await rows.release(tr, function.blob)
+    FUNCTIONS.delete(tr, function.name)
+    POLICIES.delete(tr, function.name)
+
+
+async def list_functions(tr: Transaction, after: str | None, limit: int) -> list[FunctionRecord]:
+    """Return up to ``limit`` functions in order of name."""
+    behind = None if after is None else (after,)
+    return [record for _, record in await FUNCTIONS.list(tr, limit=limit, after=behind)]
+
+
+# Policies.
+
+
+async def find_policy(tr: Transaction, arn: str) -> str | None:
+    """Return the policy document of a function's ARN, or None."""
+    found = arns.find_function(arn)
+    return None if found is None else await find_document(tr, found[2])
+
+
+async def find_document(tr: Transaction, name: str) -> str | None:
+    """Return the policy document of a function, or None."""
+    policy = await POLICIES.find(tr, name)
+    return None if policy is None else policy.document
+
+
+def put_document(tr: Transaction, function: FunctionRecord, document: str | None) -> None:
+    """Write or remove a function's policy; the function has a new revision."""
+    if document is None:
+        POLICIES.delete(tr, function.name)
+    else:
+        POLICIES.put(tr, PolicyRecord(document), function.name)
+    FUNCTIONS.put(tr, function, function.name)
+
+
+# Events that wait.
+
+
+def enqueue(tr: Transaction, event: EventRecord, event_id: str, now_ms: int) -> None:
+    """Queue an event for its invocation; a large one is put beside its entry in pieces."""
+    payload, pieces = event.payload, 0
+    if len(payload) > quotas.INLINE_PAYLOAD_BYTES:
+        for at in range(0, len(payload), quotas.PAYLOAD_PIECE_BYTES):
+            piece = PieceRecord(payload[at : at + quotas.PAYLOAD_PIECE_BYTES])
+            PIECES.put(tr, piece, event_id, pieces)
+            pieces += 1
+        payload = b""
+    kept = EventRecord(
+        function_name=event.function_name,
+        invoked_arn=event.invoked_arn,
+        payload=payload,
+        pieces=pieces,
+        client_context=event.client_context,
+        source=event.source,
+    )
+    entry = WorkEntry(
+        list=ASYNC,
+        id=event_id,
+        domain=tr.domain.name,
+        payload=encode(kept),
+        created_ms=now_ms,
+        visible_ms=now_ms,
+    )
+    worklist.put(tr, entry)
+
+
+async def read_payload(tr: Transaction, event: EventRecord, event_id: str) -> bytes:
+    """Return the payload of an event, put together if it lies in pieces."""
+    if not event.pieces:
+        return event.payload
+    found = await PIECES.list(tr, event_id, limit=event.pieces)
+    assert len(found) == event.pieces, "an event has all of its pieces"
+    return b"".join(piece.content for _, piece in found)
+
+
+def forget_pieces(tr: Transaction, event: EventRecord, event_id: str) -> None:
+    """Remove the pieces of an event that is done."""
+    for number in range(event.pieces):
+        PIECES.delete(tr, event_id, number)
+
+
+async def receive(tr: Transaction, delivery: Delivery, arrival: Arrival) -> None:
+    """Queue a delivered event if the function stands and its policy lets the source in.
+
+    Raises:
+        Refusal: There is no such function, or the source may not invoke it.
+    """
+    found = arns.find_function(delivery.target)
+    assert found is not None, "only functions are received for"
+    account, region, name, _ = found
+    if await FUNCTIONS.find(tr, name) is None:
+        raise Refusal(f"there is no function {delivery.target}")
+    arn = arns.function_arn(region, account, name)
+    caller = service_principal(
+        delivery.source, source_arn=delivery.source_arn, source_account=delivery.source_account
+    )
+    if not policies.allows_invoke(await find_document(tr, name), caller, arn):
+        raise Refusal(f"the policy of {arn} does not let {delivery.source} in")
+    event = EventRecord(
+        function_name=name,
+        invoked_arn=delivery.target,
+        payload=delivery.payload,
+        source=delivery.source,
+    )
+    enqueue(tr, event, arrival.ids.uuid(), arrival.clock.now_ms())

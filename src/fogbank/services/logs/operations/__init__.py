@@ -1,0 +1,3 @@
+"""The operations of CloudWatch Logs."""
+
+from __future__ import annotations

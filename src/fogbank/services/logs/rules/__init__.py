@@ -1,0 +1,3 @@
+"""The decisions of CloudWatch Logs: pure functions over requests, events and times."""
+
+from __future__ import annotations

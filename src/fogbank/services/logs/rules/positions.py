@@ -1,0 +1,88 @@
+"""Places between events, and the tokens that name them.
+
+A position is the time of an event, the stamp of the commit that stored it, and its number in the
+row: the order in which events are told. A token of GetLogEvents is a direction and a position; one
+of FilterLogEvents is the same, packed so that nobody takes it apart.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from typing import Final, NamedTuple
+
+from fogbank.services.logs.errors import InvalidParameterException
+
+_STREAM_TOKEN: Final = re.compile(r"([fb])/(\d{14})(\d{30})(\d{12})(/s)?", re.ASCII)
+
+
+class Position(NamedTuple):
+    """The place of an event in the order of time."""
+
+    time_ms: int
+    stamp: int
+    number: int
+    """In its row."""
+
+    @property
+    def digits(self) -> str:
+        """Return 56 digits that order as positions do; AWS's event ids have as many."""
+        return f"{self.time_ms:014d}{self.stamp:030d}{self.number:012d}"
+
+
+class Edge(NamedTuple):
+    """Where reading goes on, and in which direction."""
+
+    position: Position
+    descending: bool
+
+
+def invalid_token() -> InvalidParameterException:
+    """Return the error for a token that we did not give."""
+    return InvalidParameterException("The specified nextToken is invalid.")
+
+
+def stream_token(position: Position, direction: str) -> str:
+    """Return a token of GetLogEvents; the direction is ``f`` or ``b``."""
+    return f"{direction}/{position.digits}/s"
+
+
+def edge_of_stream_token(token: str) -> Edge:
+    """Return what a token of GetLogEvents says."""
+    match = _STREAM_TOKEN.fullmatch(token)
+    if match is None:
+        raise invalid_token()
+    return Edge(Position(int(match[2]), int(match[3]), int(match[4])), match[1] == "b")
+
+
+def filter_token(edge: Edge) -> str:
+    """Return a token of FilterLogEvents."""
+    text = stream_token(edge.position, "b" if edge.descending else "f")
+    return base64.urlsafe_b64encode(text.encode()).decode()
+
+
+def edge_of_filter_token(token: str) -> Edge:
+    """Return what a token of FilterLogEvents says."""
+    return edge_of_stream_token(_unpacked(token))
+
+
+def name_token(name: str) -> str:
+    """Return the token of a listing that goes on behind a name."""
+    return base64.urlsafe_b64encode(f"n/{name}".encode()).decode()
+
+
+def name_of_token(token: str) -> str:
+    """Return the name behind which a listing goes on."""
+    text = _unpacked(token)
+    if not text.startswith("n/"):
+        raise invalid_token()
+    return text.removeprefix("n/")
+
+
+def _unpacked(token: str) -> str:
+    """Return the text in a token."""
+    try:
+        return base64.b64decode(token, altchars=b"-_", validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise invalid_token() from error

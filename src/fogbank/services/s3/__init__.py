@@ -1,0 +1,27 @@
+"""Simple Storage Service: buckets of objects, durable and verified.
+
+Read ``schema`` for where things lie, ``state.bodies`` for how bytes come in and go out, and
+``operations.objects`` for the story.
+"""
+
+from __future__ import annotations
+
+from fogbank.contract.service import Service
+from fogbank.services.s3.jobs import JOBS
+from fogbank.services.s3.operations import (
+    buckets,
+    copies,
+    listings,
+    notifications,
+    objects,
+    uploads,
+)
+from fogbank.services.s3.schema import TABLES
+
+SERVICE = Service(
+    model="s3",
+    operations=(buckets, objects, copies, uploads, listings, notifications),
+    jobs=JOBS,
+    tables=TABLES,
+    access_denied="AccessDenied",
+)

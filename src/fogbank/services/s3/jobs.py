@@ -1,0 +1,58 @@
+"""Background work of S3: chains of transactions that a request left half-way, and sweeps."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fogbank.contract.call import Facilities
+from fogbank.contract.job import Verdict, timer, worklist
+from fogbank.platform.scheduler.timers import Timer
+from fogbank.platform.scheduler.worklist import WorkEntry
+from fogbank.platform.store.engine import DIRECTORY, Transaction
+from fogbank.services.s3.rules.access import domain_of
+from fogbank.services.s3.schema import TaskRecord
+from fogbank.services.s3.state import buckets, sweeps, uploads
+from fogbank.services.s3.state.tasks import TASKS, task_of
+
+PIECES_PER_ATTEMPT: Final = 64
+
+
+@worklist(TASKS, concurrency_max=2, hold_ms=60_000)
+async def run_task(entry: WorkEntry, facilities: Facilities) -> Verdict:
+    """Do a task, or a bounded piece of it."""
+    task = task_of(entry)
+    now_ms = facilities.clock.now_ms()
+    if task.kind == "create":
+        return await _finish_creation(task, facilities, now_ms)
+    if task.kind == "delete":
+        await buckets.finish_deletion(facilities.placement, task, now_ms)
+        return Verdict()
+    assert task.kind in ("sweep_upload", "sweep_bucket"), f"no such task: {task.kind}"
+    sweep = sweeps.sweep_upload if task.kind == "sweep_upload" else sweeps.sweep_bucket
+    store = facilities.placement.store_of(domain_of(task.name))
+    for _ in range(PIECES_PER_ATTEMPT):
+        if await sweep(store, task):
+            return Verdict()
+    return Verdict(retry_at_ms=now_ms, uncounted=True)
+
+
+async def _finish_creation(task: TaskRecord, facilities: Facilities, now_ms: int) -> Verdict:
+    """Finish creating a bucket whose request did not."""
+
+    async def body(tr: Transaction) -> buckets.Reserved | None:
+        return await buckets.find_reserved(tr, task.name, task.bucket_id)
+
+    reserved = await facilities.placement.store_of(DIRECTORY).read(body)
+    if reserved is None:
+        return Verdict()
+    await buckets.finish_creation(facilities.placement, reserved, now_ms)
+    return Verdict()
+
+
+@timer(uploads.FORGET_COMPLETED)
+async def forget_completed(tr: Transaction, due: Timer, _facilities: Facilities) -> None:
+    """Forget that an upload was completed."""
+    uploads.forget_completed(tr, due.key)
+
+
+JOBS: Final = (run_task, forget_completed)

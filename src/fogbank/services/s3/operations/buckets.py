@@ -1,0 +1,194 @@
+"""Buckets: create, find, list, delete."""
+
+from __future__ import annotations
+
+from fogbank.base.errors import NotBuilt
+from fogbank.base.types import Wire
+from fogbank.contract.call import Call
+from fogbank.contract.operation import operation
+from fogbank.platform.store.engine import Transaction
+from fogbank.services.s3.arns import bucket_arn
+from fogbank.services.s3.errors import BucketAlreadyOwnedByYou, InvalidArgument, OperationAborted
+from fogbank.services.s3.quotas import BUCKETS_MAX, LIST_BUCKETS_MAX
+from fogbank.services.s3.rules import access, unhonoured
+from fogbank.services.s3.rules.listings import Place, place_of, token_of
+from fogbank.services.s3.rules.names import (
+    US_EAST_1,
+    check_bucket_name,
+    check_region_filter,
+    region_of,
+)
+from fogbank.services.s3.rules.replies import owner_of
+from fogbank.services.s3.schema import (
+    AccountBucketRecord,
+    BucketRecord,
+    NameRecord,
+    TaskRecord,
+)
+from fogbank.services.s3.state import buckets
+
+BUCKET_ID_BYTES = 8
+NAMES_PER_READ = 250
+_CONFIGURATION_UNBUILT = ("Location", "Bucket", "Tags")
+
+
+@operation(
+    access=access.create_bucket,
+    domain=access.directory_domain,
+    unhonoured=unhonoured.CREATE_BUCKET,
+)
+async def create_bucket(call: Call, request: Wire) -> Wire:
+    """Create a bucket, or find that the caller has it already."""
+    name: str = request["Bucket"]
+    check_bucket_name(name)
+    wanted = _wanted(call, request)
+    buckets_max = call.limit(BUCKETS_MAX)
+
+    async def body(tr: Transaction) -> buckets.Reserved:
+        return await buckets.reserve_name(tr, name, wanted, buckets_max)
+
+    reserved = await call.store.transact(body)
+    if reserved.record.active:
+        await _check_again(call, reserved, wanted.region)
+    else:
+        await buckets.finish_creation(call.facilities.placement, reserved, wanted.created_ms)
+    location = f"/{name}"
+    if reserved.record.region != US_EAST_1:
+        location = f"http://{name}.s3.amazonaws.com/"
+    return {"Location": location, "BucketArn": bucket_arn(name)}
+
+
+def _wanted(call: Call, request: Wire) -> NameRecord:
+    """Return the directory's record of the bucket that the request asks for."""
+    configuration: Wire = request.get("CreateBucketConfiguration") or {}
+    for member in _CONFIGURATION_UNBUILT:
+        if configuration.get(member):
+            raise NotBuilt.member("s3", "CreateBucket", f"CreateBucketConfiguration.{member}")
+    location: str | None = configuration.get("LocationConstraint")
+    return NameRecord(
+        account=call.account,
+        bucket_id=call.ids.random_bytes(BUCKET_ID_BYTES),
+        region=region_of(location, call.region),
+        location=location or "",
+        created_ms=call.clock.now_ms(),
+        active=False,
+    )
+
+
+async def _check_again(call: Call, reserved: buckets.Reserved, region: str) -> None:
+    """Decide about a bucket that the caller owns already.
+
+    Raises:
+        BucketAlreadyOwnedByYou: Outside of us-east-1, creating it again is an error.
+        OperationAborted: It is being deleted just now.
+    """
+    bucket = await call.read(access.domain_of(reserved.name), buckets.find_bucket)
+    if bucket is None or bucket.bucket_id != reserved.record.bucket_id:
+        raise OperationAborted
+    # AWS: "in the North Virginia Region ... Amazon S3 returns 200 OK" (API Reference,
+    # CreateBucket, Errors).
+    if (region, reserved.record.region) != (US_EAST_1, US_EAST_1):
+        raise BucketAlreadyOwnedByYou(BucketName=reserved.name)
+
+
+@operation(access=access.head_bucket, domain=access.bucket_domain)
+async def head_bucket(call: Call, request: Wire) -> Wire:
+    """Say that a bucket is there, whose it may be, and where."""
+    bucket = await _read_bucket(call, request)
+    return {
+        "BucketArn": bucket_arn(bucket.name),
+        "BucketRegion": bucket.region,
+        "AccessPointAlias": False,
+    }
+
+
+@operation(access=access.get_bucket_location, domain=access.bucket_domain)
+async def get_bucket_location(call: Call, request: Wire) -> Wire:
+    """Return the location constraint of a bucket; us-east-1 has none."""
+    bucket = await _read_bucket(call, request)
+    return {"LocationConstraint": bucket.location} if bucket.location else {}
+
+
+async def _read_bucket(call: Call, request: Wire) -> BucketRecord:
+    """Return the request's bucket."""
+
+    async def body(tr: Transaction) -> BucketRecord:
+        return await buckets.require_bucket(tr, call, request)
+
+    return await call.store.read(body)
+
+
+@operation(access=access.list_buckets, domain=access.directory_domain)
+async def list_buckets(call: Call, request: Wire) -> Wire:
+    """List the caller's buckets in order of name, a page at a time if asked to."""
+    limit = _limit_of(request)
+    region: str | None = request.get("BucketRegion")
+    check_region_filter(region)
+    prefix: str = request.get("Prefix") or ""
+    token: str | None = request.get("ContinuationToken")
+    after = place_of(token).after[0] if token else ""
+    found: list[tuple[str, AccountBucketRecord]] = []
+    more = True
+    while more and len(found) <= limit:
+        page = await _names_page(call, after)
+        more = len(page) == NAMES_PER_READ
+        for name, record in page:
+            after = name
+            if record.active and name.startswith(prefix) and region in (None, record.region):
+                found.append((name, record))
+    reply: Wire = {"Buckets": [_listed_bucket(*entry) for entry in found[:limit]]}
+    reply["Owner"] = owner_of(call.account)
+    if "Prefix" in request:
+        reply["Prefix"] = prefix
+    if len(found) > limit:
+        reply["ContinuationToken"] = token_of(Place((found[limit - 1][0],)))
+    return reply
+
+
+def _limit_of(request: Wire) -> int:
+    """Return how many buckets a page holds."""
+    limit: int = request.get("MaxBuckets", LIST_BUCKETS_MAX)
+    if not 1 <= limit <= LIST_BUCKETS_MAX:
+        raise InvalidArgument(
+            f"Argument max-buckets must be an integer between 1 and {LIST_BUCKETS_MAX}",
+            ArgumentName="max-buckets",
+            ArgumentValue=limit,
+        )
+    return limit
+
+
+async def _names_page(call: Call, after: str) -> list[tuple[str, AccountBucketRecord]]:
+    """Return some of the account's list of buckets."""
+
+    async def body(tr: Transaction) -> list[tuple[str, AccountBucketRecord]]:
+        return await buckets.list_names(tr, call.account, after, NAMES_PER_READ)
+
+    return await call.store.read(body)
+
+
+def _listed_bucket(name: str, record: AccountBucketRecord) -> Wire:
+    """Return one entry of ListBuckets."""
+    return {
+        "Name": name,
+        "CreationDate": record.created_ms,
+        "BucketRegion": record.region,
+        "BucketArn": bucket_arn(name),
+    }
+
+
+@operation(access=access.delete_bucket, domain=access.bucket_domain)
+async def delete_bucket(call: Call, request: Wire) -> Wire:
+    """Delete a bucket that holds no object."""
+    now_ms = call.clock.now_ms()
+
+    async def body(tr: Transaction) -> BucketRecord:
+        bucket = await buckets.require_bucket(tr, call, request)
+        await buckets.mark_deleting(tr, bucket, now_ms)
+        return bucket
+
+    bucket = await call.store.transact(body)
+    task = TaskRecord(
+        kind="delete", bucket_id=bucket.bucket_id, name=bucket.name, account=bucket.account
+    )
+    await buckets.finish_deletion(call.facilities.placement, task, now_ms)
+    return {}

@@ -1,0 +1,226 @@
+"""Copies of objects, and of ranges of objects into parts of an upload.
+
+Theory: inside one bucket a copy is one more reference to the same bytes, counted in the transaction
+that finds the source unchanged. Across buckets, and into parts, bytes are streamed. The copy of a
+multipart object is an ordinary object with an MD5 entity tag, so its bytes are read once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Final, NamedTuple
+
+from fogbank.base.errors import Conflict
+from fogbank.base.types import Wire
+from fogbank.contract.call import Call
+from fogbank.contract.operation import operation
+from fogbank.platform.store.engine import Store, Transaction
+from fogbank.services.s3.arns import bucket_arn
+from fogbank.services.s3.errors import NoSuchKey
+from fogbank.services.s3.events import Happening
+from fogbank.services.s3.rules import access, conditions, unhonoured
+from fogbank.services.s3.rules.checksums import DEFAULT, Expected, checksum_members
+from fogbank.services.s3.rules.copying import (
+    CopySource,
+    check_copy,
+    check_copy_size,
+    copy_range_of,
+    copy_source_of,
+)
+from fogbank.services.s3.rules.metadata import headers_of, metadata_of
+from fogbank.services.s3.rules.multipart import check_part_number
+from fogbank.services.s3.rules.names import check_key
+from fogbank.services.s3.rules.notifications import CREATED_COPY
+from fogbank.services.s3.rules.replies import quoted
+from fogbank.services.s3.rules.sequencing import sequencer_of
+from fogbank.services.s3.schema import Checksum, ObjectRecord, PartRecord, UploadRecord
+from fogbank.services.s3.state import bodies, buckets, notifications, objects, uploads
+from fogbank.services.s3.state.bodies import Body
+
+COPY_TRIES: Final = 3
+"""How often a copy inside a bucket starts anew because its source was replaced meanwhile."""
+
+
+class _Source(NamedTuple):
+    """The object that a copy reads, and the store it lies in."""
+
+    store: Store
+    opened: objects.Opened
+
+
+class _Copied(NamedTuple):
+    """What the copy's record says of its bytes."""
+
+    etag: str
+    checksum: Checksum
+    body: Body | None
+    """Bytes taken in anew; None: those of the source."""
+
+
+@operation(access=access.copy_object, domain=access.bucket_domain, unhonoured=unhonoured.COPY)
+async def copy_object(call: Call, request: Wire) -> Wire:
+    """Copy an object, with its metadata or with new metadata."""
+    check_key(request["Key"])
+    named = copy_source_of(request["CopySource"])
+    check_copy(request, named)
+    for _ in range(COPY_TRIES):
+        source = await _open_source(call, request, named)
+        check_copy_size(source.opened.record.size)
+        record = await _copy(call, request, named, source)
+        if record is not None:
+            result = {"ETag": quoted(record.etag), "LastModified": record.modified_ms}
+            return {"CopyObjectResult": result | checksum_members(record.checksum)}
+    raise Conflict("the source of the copy changes all the time")
+
+
+async def _copy(
+    call: Call, request: Wire, named: CopySource, source: _Source
+) -> ObjectRecord | None:
+    """Copy from an opened source; return the new record, or None if the source has changed."""
+    within = named.bucket == request["Bucket"]
+    copied = await _copied(call, request, source, within=within)
+    now_ms = call.clock.now_ms()
+
+    async def commit(tr: Transaction) -> ObjectRecord | None:
+        bucket = await buckets.require_bucket(tr, call, request)
+        if within:
+            origin = await objects.find_object(tr, bucket, named.key)
+            if origin != source.opened.record:
+                return None
+        current = await objects.find_object(tr, bucket, request["Key"])
+        conditions.check_write(request, current)
+        record = _record_of(request, source.opened, copied, sequencer_of(now_ms, current), now_ms)
+        content = source.opened.content if copied.body is None else copied.body.inline
+        if copied.body is None:
+            await objects.share(tr, bucket, source.opened.record)
+        else:
+            objects.attach(tr, copied.body)
+        await objects.put_object(tr, bucket, request["Key"], record, content, replaces=current)
+        happening = Happening(
+            CREATED_COPY, request["Key"], record.sequencer, record.size, record.etag
+        )
+        await notifications.tell(tr, call, bucket, now_ms, happening)
+        return record
+
+    try:
+        return await call.store.transact(commit)
+    except bodies.REFUSALS:
+        if copied.body is not None:
+            await bodies.discard(call.blobs, copied.body)
+        raise
+
+
+async def _copied(call: Call, request: Wire, source: _Source, *, within: bool) -> _Copied:
+    """Return what the copy's bytes come to, taking them in anew where they cannot be shared."""
+    record = source.opened.record
+    assert record.checksum is not None
+    algorithm: str = request.get("ChecksumAlgorithm") or record.checksum.algorithm
+    same = algorithm == record.checksum.algorithm and not record.checksum.parts
+    if within and same and not record.parts_count:
+        return _Copied(record.etag, record.checksum, None)
+    pieces = _pieces(call, source, 0, record.size)
+    expected = Expected(algorithm)
+    if within:
+        etag, checksum = await bodies.digest(pieces, expected)
+        return _Copied(etag, checksum, None)
+    body = await bodies.take_copy(call.blobs, pieces, expected)
+    return _Copied(body.etag, body.checksum, body)
+
+
+def _pieces(call: Call, source: _Source, begin: int, end: int) -> AsyncIterator[bytes]:
+    """Yield a range of the source's bytes."""
+    return objects.pieces_of(source.store, call.blobs, source.opened, begin, end)
+
+
+def _record_of(
+    request: Wire, opened: objects.Opened, copied: _Copied, sequencer: int, now_ms: int
+) -> ObjectRecord:
+    """Return the record of the copy."""
+    origin, body = opened.record, copied.body
+    replace = request.get("MetadataDirective") == "REPLACE"
+    return ObjectRecord(
+        etag=copied.etag,
+        size=origin.size,
+        modified_ms=now_ms,
+        sequencer=sequencer,
+        checksum=copied.checksum,
+        headers=headers_of(request) if replace else origin.headers,
+        metadata=metadata_of(request) if replace else origin.metadata,
+        inline=origin.inline if body is None else body.inline is not None,
+        blob=origin.blob if body is None else body.blob,
+        manifest=origin.manifest if body is None else "",
+    )
+
+
+async def _open_source(call: Call, request: Wire, named: CopySource) -> _Source:
+    """Return the source of a copy; its conditions hold.
+
+    Raises:
+        NoSuchKey: There is none, and the caller may know: it may list the bucket.
+    """
+    store = call.store_of(access.domain_of(named.bucket))
+    expected_owner: str | None = request.get("ExpectedSourceBucketOwner")
+    now_ms = call.clock.now_ms()
+
+    async def body(tr: Transaction) -> objects.Opened | None:
+        bucket = await buckets.require_named(tr, call, named.bucket, expected_owner)
+        record = await objects.find_object(tr, bucket, named.key)
+        if record is None:
+            return None
+        conditions.check_copy_source(request, record, now_ms)
+        return await objects.open_object(tr, bucket, named.key, record)
+
+    opened = await store.read(body)
+    if opened is None:
+        await call.require("s3:ListBucket", bucket_arn(named.bucket))
+        raise NoSuchKey(Key=named.key)
+    return _Source(store, opened)
+
+
+@operation(
+    access=access.copy_object,
+    domain=access.bucket_domain,
+    unhonoured={**unhonoured.PAYER, **unhonoured.CUSTOMER_KEY, **unhonoured.SOURCE_KEY},
+)
+async def upload_part_copy(call: Call, request: Wire) -> Wire:
+    """Copy an object, or a range of one, into a part of an upload."""
+    number: int = request["PartNumber"]
+    check_part_number(number)
+    upload = await _read_upload(call, request)
+    source = await _open_source(call, request, copy_source_of(request["CopySource"]))
+    begin, end = copy_range_of(request.get("CopySourceRange"), source.opened.record.size)
+    check_copy_size(end - begin)
+    expected = Expected(upload.algorithm or DEFAULT)
+    pieces = _pieces(call, source, begin, end)
+    body = await bodies.take_copy(call.blobs, pieces, expected, inline=False)
+    part = PartRecord(
+        etag=body.etag,
+        size=body.size,
+        modified_ms=call.clock.now_ms(),
+        checksum=body.checksum,
+        blob=body.blob,
+    )
+
+    async def commit(tr: Transaction) -> None:
+        bucket = await buckets.require_bucket(tr, call, request)
+        await uploads.add_part(tr, bucket, request["Key"], request["UploadId"], (number, part))
+
+    try:
+        await call.store.transact(commit)
+    except bodies.REFUSALS:
+        await bodies.discard(call.blobs, body)
+        raise
+    result: Wire = {"ETag": quoted(part.etag), "LastModified": part.modified_ms}
+    if upload.algorithm:
+        result |= checksum_members(part.checksum, kind=False)
+    return {"CopyPartResult": result}
+
+
+async def _read_upload(call: Call, request: Wire) -> UploadRecord:
+    """Return the upload that the part belongs to."""
+
+    async def body(tr: Transaction) -> UploadRecord:
+        bucket = await buckets.require_bucket(tr, call, request)
+        return await uploads.require_upload(tr, bucket, request["Key"], request["UploadId"])
+
+    return await call.store.read(body)

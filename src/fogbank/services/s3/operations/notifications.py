@@ -1,0 +1,76 @@
+"""Notification configurations of buckets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fogbank.base.errors import ServiceError
+from fogbank.base.types import Wire
+from fogbank.contract.call import Call
+from fogbank.contract.operation import operation
+from fogbank.platform.identity.principal import service_principal
+from fogbank.platform.store.engine import Transaction
+from fogbank.services.s3.arns import bucket_arn
+from fogbank.services.s3.quotas import NOTIFICATION_CONFIGURATIONS_MAX
+from fogbank.services.s3.rules import access
+from fogbank.services.s3.rules.notifications import configuration_of, functions_of, unauthorized
+from fogbank.services.s3.schema import BucketRecord, FunctionNotification
+from fogbank.services.s3.state import buckets, notifications
+
+
+@operation(access=access.put_notification, domain=access.bucket_domain)
+async def put_bucket_notification_configuration(call: Call, request: Wire) -> Wire:
+    """Replace the notification configuration of a bucket, once its destinations answer."""
+
+    async def find(tr: Transaction) -> BucketRecord:
+        return await buckets.require_bucket(tr, call, request)
+
+    bucket = await call.store.read(find)
+    given: Wire = request["NotificationConfiguration"]
+    ids = [call.ids.uuid() for _ in range(NOTIFICATION_CONFIGURATIONS_MAX)]
+    functions = functions_of(given, bucket.region, ids)
+    if not request.get("SkipDestinationValidation"):
+        await _validate(call, bucket, functions)
+
+    async def commit(tr: Transaction) -> None:
+        current = await buckets.require_bucket(tr, call, request)
+        notifications.put_functions(tr, current, functions)
+
+    await call.store.transact(commit)
+    return {}
+
+
+async def _validate(
+    call: Call, bucket: BucketRecord, functions: Sequence[FunctionNotification]
+) -> None:
+    """Refuse functions that are not there or that S3 may not invoke for this bucket.
+
+    Asking for a dry run is authorised by the function's resource policy, as each delivery will be.
+    """
+    principal = service_principal(
+        notifications.SOURCE, source_arn=bucket_arn(bucket.name), source_account=bucket.account
+    )
+    for arn in dict.fromkeys(function.function_arn for function in functions):
+        request: Wire = {"FunctionName": arn, "InvocationType": "DryRun"}
+        try:
+            await call.calls.call(
+                "lambda",
+                "Invoke",
+                request,
+                principal=principal,
+                region=bucket.region,
+                account=arn.split(":")[4],
+            )
+        except ServiceError as error:
+            raise unauthorized(arn) from error
+
+
+@operation(access=access.get_notification, domain=access.bucket_domain)
+async def get_bucket_notification_configuration(call: Call, request: Wire) -> Wire:
+    """Return the notification configuration of a bucket; empty if it has none."""
+
+    async def body(tr: Transaction) -> tuple[FunctionNotification, ...]:
+        bucket = await buckets.require_bucket(tr, call, request)
+        return await notifications.list_functions(tr, bucket)
+
+    return configuration_of(await call.store.read(body))

@@ -1,0 +1,360 @@
+"""Multipart uploads: begin, upload parts, complete, abort, list."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+from urllib.parse import quote
+
+from fogbank.base.errors import Conflict
+from fogbank.base.types import Wire
+from fogbank.contract.call import Call
+from fogbank.contract.operation import operation
+from fogbank.platform.store.engine import Transaction
+from fogbank.services.s3.errors import InvalidArgument, NoSuchUpload, PreconditionFailed
+from fogbank.services.s3.events import Happening
+from fogbank.services.s3.rules import access, conditions, multipart, replies, unhonoured
+from fogbank.services.s3.rules.checksums import (
+    DEFAULT,
+    checksum_members,
+    expected_of,
+    upload_kind,
+)
+from fogbank.services.s3.rules.listings import (
+    Place,
+    Walk,
+    check_encoding,
+    encoded,
+    limit_of,
+    walk_from_marker,
+)
+from fogbank.services.s3.rules.metadata import headers_of, metadata_of
+from fogbank.services.s3.rules.multipart import Assembled, Listed
+from fogbank.services.s3.rules.names import check_key
+from fogbank.services.s3.rules.notifications import CREATED_COMPLETE
+from fogbank.services.s3.rules.sequencing import sequencer_of
+from fogbank.services.s3.schema import (
+    BucketRecord,
+    CompletedRecord,
+    ObjectRecord,
+    PartRecord,
+    UploadRecord,
+)
+from fogbank.services.s3.state import bodies, buckets, notifications, objects, uploads
+
+UPLOAD_ID_CHARACTERS: Final = 52
+COMPLETE_TRIES: Final = 5
+"""How often completing starts anew because parts were uploaded meanwhile."""
+_LOOP_PARTS_MAX: Final = 200
+"""Up to so many parts are put together on the loop."""
+
+
+class _Begun(NamedTuple):
+    """An upload that this request has marked as being completed, or had completed before."""
+
+    bucket: BucketRecord
+    upload: UploadRecord | None
+    completed: CompletedRecord | None
+
+
+@operation(access=access.put_object, domain=access.bucket_domain, unhonoured=unhonoured.WRITE)
+async def create_multipart_upload(call: Call, request: Wire) -> Wire:
+    """Begin an upload in parts."""
+    key: str = request["Key"]
+    check_key(key)
+    algorithm, composite = upload_kind(request)
+    now_ms = call.clock.now_ms()
+    # Ids begin with the time, so that the uploads of a key lie in the order they began.
+    upload_id = f"{now_ms:012x}{call.ids.base62(UPLOAD_ID_CHARACTERS)}"
+    record = UploadRecord(
+        created_ms=now_ms,
+        initiator_arn=call.principal.arn,
+        initiator_id=call.principal.arn,
+        headers=headers_of(request),
+        metadata=metadata_of(request),
+        algorithm=algorithm,
+        composite=composite,
+    )
+
+    async def body(tr: Transaction) -> None:
+        bucket = await buckets.require_bucket(tr, call, request)
+        uploads.put_upload(tr, bucket, key, upload_id, record)
+
+    await call.store.transact(body)
+    reply: Wire = {"Bucket": request["Bucket"], "Key": key, "UploadId": upload_id}
+    return reply | replies.upload_checksum(record)
+
+
+@operation(access=access.put_object, domain=access.bucket_domain, unhonoured=unhonoured.UPLOAD_PART)
+async def upload_part(call: Call, request: Wire) -> Wire:
+    """Store a part of an upload, in place of an earlier one of its number."""
+    number: int = request["PartNumber"]
+    upload = await _read_upload(call, request)
+    multipart.check_part_number(number)
+    expected = expected_of(request, call.http.headers, upload.algorithm or DEFAULT)
+    multipart.check_part_checksum(upload, expected.given)
+    body = await bodies.take(call.blobs, request.get("Body") or b"", expected, inline=False)
+    part = PartRecord(
+        etag=body.etag,
+        size=body.size,
+        modified_ms=call.clock.now_ms(),
+        checksum=body.checksum,
+        blob=body.blob,
+    )
+
+    async def commit(tr: Transaction) -> None:
+        bucket = await buckets.require_bucket(tr, call, request)
+        await uploads.add_part(tr, bucket, request["Key"], request["UploadId"], (number, part))
+
+    try:
+        await call.store.transact(commit)
+    except bodies.REFUSALS:
+        await bodies.discard(call.blobs, body)
+        raise
+    return {"ETag": replies.quoted(part.etag), **checksum_members(body.given, kind=False)}
+
+
+async def _read_upload(call: Call, request: Wire) -> UploadRecord:
+    """Return the request's upload."""
+
+    async def body(tr: Transaction) -> UploadRecord:
+        bucket = await buckets.require_bucket(tr, call, request)
+        return await uploads.require_upload(tr, bucket, request["Key"], request["UploadId"])
+
+    return await call.store.read(body)
+
+
+@operation(access=access.put_object, domain=access.bucket_domain, unhonoured=unhonoured.COMPLETE)
+async def complete_multipart_upload(call: Call, request: Wire) -> Wire:
+    """Make one object of the listed parts, without touching their bytes.
+
+    Parts are read and put together outside of a transaction; the last transaction commits only if
+    no part has come since, and otherwise the work starts anew.
+    """
+    listed = multipart.listed_parts(request)
+    for attempt in range(1, COMPLETE_TRIES + 1):
+        token = f"{call.request_id}/{attempt}"
+        begun = await _begin(call, request, token)
+        if begun.upload is None:
+            return _repeated(request, begun.completed, listed)
+        parts = await uploads.all_parts(call.store, begun.bucket, request["UploadId"])
+        assembled = await _assemble(request, begun.upload, listed, parts)
+        multipart.check_completion(request, begun.upload, assembled)
+        record = await _commit(call, request, token, listed, assembled)
+        if record is not None:
+            return _completed_reply(request, record.etag) | checksum_members(record.checksum)
+    raise Conflict("parts are uploaded while the upload is being completed")
+
+
+async def _begin(call: Call, request: Wire, token: str) -> _Begun:
+    """Mark an upload as being completed by this request."""
+    key, upload_id = request["Key"], request["UploadId"]
+
+    async def body(tr: Transaction) -> _Begun:
+        bucket = await buckets.require_bucket(tr, call, request)
+        upload = await uploads.find_upload(tr, bucket, key, upload_id)
+        if upload is None:
+            return _Begun(bucket, None, await uploads.find_completed(tr, bucket, upload_id))
+        conditions.check_write(request, await objects.find_object(tr, bucket, key))
+        uploads.mark_completing(tr, bucket, key, upload_id, upload, token)
+        return _Begun(bucket, upload, None)
+
+    return await call.store.transact(body)
+
+
+def _repeated(request: Wire, completed: CompletedRecord | None, listed: Sequence[Listed]) -> Wire:
+    """Answer a repeated request as the first was.
+
+    Raises:
+        NoSuchUpload: It is no repeat of one that succeeded.
+    """
+    if (
+        completed is None
+        or completed.key != request["Key"]
+        or completed.parts != multipart.digest_of(listed)
+    ):
+        raise NoSuchUpload(UploadId=request["UploadId"])
+    return _completed_reply(request, completed.etag) | checksum_members(completed.checksum)
+
+
+def _completed_reply(request: Wire, etag: str) -> Wire:
+    """Return what completing an upload answers, but for the checksum."""
+    bucket, key = request["Bucket"], request["Key"]
+    return {
+        "Location": f"http://{bucket}.s3.amazonaws.com/{quote(key)}",
+        "Bucket": bucket,
+        "Key": key,
+        "ETag": replies.quoted(etag),
+    }
+
+
+async def _assemble(
+    request: Wire,
+    upload: UploadRecord,
+    listed: Sequence[Listed],
+    parts: Mapping[int, PartRecord],
+) -> Assembled:
+    """Put the listed parts together, off the loop if they are many."""
+    if len(parts) <= _LOOP_PARTS_MAX:
+        return multipart.assemble(request["UploadId"], upload, listed, parts)
+    return await asyncio.to_thread(multipart.assemble, request["UploadId"], upload, listed, parts)
+
+
+async def _commit(
+    call: Call, request: Wire, token: str, listed: Sequence[Listed], assembled: Assembled
+) -> ObjectRecord | None:
+    """Make the object; return None if a part has come since the upload was marked."""
+    key, upload_id = request["Key"], request["UploadId"]
+    now_ms = call.clock.now_ms()
+
+    async def body(tr: Transaction) -> ObjectRecord | None:
+        bucket = await buckets.require_bucket(tr, call, request)
+        upload = await uploads.require_upload(tr, bucket, key, upload_id)
+        if upload.completing != token:
+            return None
+        current = await objects.find_object(tr, bucket, key)
+        conditions.check_write(request, current)
+        record = ObjectRecord(
+            etag=assembled.etag,
+            size=assembled.size,
+            modified_ms=now_ms,
+            sequencer=sequencer_of(now_ms, current),
+            checksum=assembled.checksum,
+            headers=upload.headers,
+            metadata=upload.metadata,
+            manifest=upload_id,
+            parts_count=len(assembled.parts),
+        )
+        completed = CompletedRecord(
+            key=key,
+            etag=record.etag,
+            checksum=record.checksum,
+            parts=multipart.digest_of(listed),
+        )
+        uploads.put_manifest(tr, bucket, upload_id, assembled)
+        uploads.complete_upload(
+            tr, call.timers, bucket, upload_id, (completed, assembled.dropped), now_ms
+        )
+        await objects.put_object(tr, bucket, key, record, None, replaces=current)
+        happening = Happening(CREATED_COMPLETE, key, record.sequencer, record.size, record.etag)
+        await notifications.tell(tr, call, bucket, now_ms, happening)
+        return record
+
+    return await call.store.transact(body)
+
+
+@operation(
+    access=access.abort_multipart_upload,
+    domain=access.bucket_domain,
+    unhonoured=unhonoured.PAYER,
+)
+async def abort_multipart_upload(call: Call, request: Wire) -> Wire:
+    """Give an upload up; its parts are removed in the background."""
+    key, upload_id = request["Key"], request["UploadId"]
+    initiated_ms: int | None = request.get("IfMatchInitiatedTime")
+    now_ms = call.clock.now_ms()
+
+    async def body(tr: Transaction) -> None:
+        bucket = await buckets.require_bucket(tr, call, request)
+        upload = await uploads.require_upload(tr, bucket, key, upload_id)
+        if initiated_ms is not None and initiated_ms // 1000 != upload.created_ms // 1000:
+            raise PreconditionFailed(Condition="x-amz-if-match-initiated-time")
+        await uploads.close_upload(tr, bucket, key, upload_id, now_ms)
+
+    await call.store.transact(body)
+    return {}
+
+
+@operation(
+    access=access.list_parts,
+    domain=access.bucket_domain,
+    unhonoured={**unhonoured.PAYER, **unhonoured.CUSTOMER_KEY},
+)
+async def list_parts(call: Call, request: Wire) -> Wire:
+    """List the parts of an upload by number."""
+    key, upload_id = request["Key"], request["UploadId"]
+    limit = limit_of(request, "MaxParts", "max-parts")
+    marker: int = request.get("PartNumberMarker") or 0
+
+    async def body(
+        tr: Transaction,
+    ) -> tuple[BucketRecord, UploadRecord, list[tuple[int, PartRecord]]]:
+        bucket = await buckets.require_bucket(tr, call, request)
+        upload = await uploads.require_upload(tr, bucket, key, upload_id)
+        page = await uploads.list_parts(tr, bucket.bucket_id, upload_id, marker, limit + 1)
+        return bucket, upload, page
+
+    bucket, upload, found = await call.store.read(body)
+    page = found[:limit]
+    return {
+        "Bucket": request["Bucket"],
+        "Key": key,
+        "UploadId": upload_id,
+        "PartNumberMarker": marker,
+        "NextPartNumberMarker": page[-1][0] if page else 0,
+        "MaxParts": limit,
+        "IsTruncated": bool(limit) and len(found) > limit,
+        "Parts": [replies.listed_part(upload, number, part) for number, part in page],
+        **replies.upload_people(bucket, upload),
+        **replies.upload_checksum(upload),
+    }
+
+
+@operation(
+    access=access.list_multipart_uploads,
+    domain=access.bucket_domain,
+    unhonoured=unhonoured.PAYER,
+)
+async def list_multipart_uploads(call: Call, request: Wire) -> Wire:
+    """List the uploads under way by key, those of one key in the order they began."""
+    check_encoding(request)
+    limit = limit_of(request, "MaxUploads", "max-uploads")
+    bucket = await _read_bucket(call, request)
+    walk = await uploads.walk_uploads(call.store, bucket, _uploads_walk(request, limit))
+    reply: Wire = {
+        "Bucket": request["Bucket"],
+        "KeyMarker": encoded(request, request.get("KeyMarker") or ""),
+        "UploadIdMarker": request.get("UploadIdMarker") or "",
+        "Prefix": encoded(request, walk.prefix),
+        "MaxUploads": limit,
+        "IsTruncated": walk.truncated,
+        "Uploads": [replies.listed_upload(request, bucket, row) for row in walk.rows],
+        "CommonPrefixes": replies.common_prefixes(request, walk.prefixes),
+    }
+    for name in ("Delimiter", "EncodingType"):
+        if request.get(name):
+            reply[name] = encoded(request, request[name])
+    if walk.truncated:
+        after = walk.place.after
+        reply["NextKeyMarker"] = encoded(request, after[0])
+        reply["NextUploadIdMarker"] = after[1] if len(after) > 1 else ""
+    return reply
+
+
+async def _read_bucket(call: Call, request: Wire) -> BucketRecord:
+    """Return the request's bucket."""
+
+    async def body(tr: Transaction) -> BucketRecord:
+        return await buckets.require_bucket(tr, call, request)
+
+    return await call.store.read(body)
+
+
+def _uploads_walk(request: Wire, limit: int) -> Walk:
+    """Return the walk that the request asks for.
+
+    Raises:
+        InvalidArgument: The upload id of the marker cannot be one.
+    """
+    prefix, delimiter = request.get("Prefix") or "", request.get("Delimiter") or ""
+    key, upload_id = request.get("KeyMarker") or "", request.get("UploadIdMarker") or ""
+    if not (key and upload_id):
+        return walk_from_marker(prefix, delimiter, limit, key)
+    if not (upload_id.isascii() and upload_id.isalnum()):
+        raise InvalidArgument(
+            "Invalid uploadId marker",
+            ArgumentName="upload-id-marker",
+            ArgumentValue=upload_id,
+        )
+    return Walk(prefix, delimiter, limit, Place((key, upload_id)))

@@ -1,0 +1,28 @@
+"""Limits of S3, each with the page that gives it.
+
+Source: Amazon S3 User Guide, "Amazon S3 multipart upload limits", "Working with object metadata",
+"Creating object key names"; Amazon S3 API Reference, DeleteObjects and ListObjectsV2.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fogbank.contract.quota import Quota
+
+BUCKETS_MAX = Quota(
+    "s3.buckets_per_account_max", 10_000, "AWS General Reference, Amazon S3 endpoints and quotas"
+)
+KEY_BYTES_MAX: Final = 1_024
+METADATA_BYTES_MAX: Final = 2_048
+PUT_BYTES_MAX: Final = 5 << 30
+"""The largest body of one PutObject, UploadPart or copy."""
+OBJECT_BYTES_MAX: Final = 50 << 40
+"""The largest object, put together from parts (5 TB until December 2025)."""
+PART_BYTES_MIN: Final = 5 << 20
+"""The smallest part but for the last."""
+PARTS_MAX: Final = 10_000
+LIST_KEYS_MAX: Final = 1_000
+LIST_BUCKETS_MAX: Final = 10_000
+DELETE_KEYS_MAX: Final = 1_000
+NOTIFICATION_CONFIGURATIONS_MAX: Final = 100

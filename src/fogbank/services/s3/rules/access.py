@@ -1,0 +1,169 @@
+"""What each operation needs to be allowed, and the domain it works in: pure, from the request.
+
+Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon S3";
+Amazon S3 User Guide, "Bucket policy examples using condition keys". Whether the bucket is the
+caller's own is checked on its record (``state.buckets``): the name alone does not say.
+"""
+
+from __future__ import annotations
+
+from fogbank.base.types import Wire
+from fogbank.contract.action import Access, ContextValue, Scope
+from fogbank.platform.store.engine import DIRECTORY, Domain
+from fogbank.services.s3.arns import BUCKETS_ARN, bucket_arn, object_arn
+from fogbank.services.s3.rules.copying import CopySource, copy_source_of
+
+
+def domain_of(bucket: str) -> Domain:
+    """Return the domain of the bucket that has the name now."""
+    return Domain("s3", bucket)
+
+
+def bucket_domain(_scope: Scope, request: Wire) -> Domain:
+    """Return the domain of the request's bucket."""
+    return domain_of(request["Bucket"])
+
+
+def directory_domain(_scope: Scope, _request: Wire) -> Domain:
+    """Return the directory of global names."""
+    return DIRECTORY
+
+
+def _context(request: Wire, members: dict[str, str]) -> dict[str, ContextValue]:
+    """Return condition keys for the members that the request carries."""
+    return {key: str(request[member]) for key, member in members.items() if member in request}
+
+
+def _on_bucket(action: str, request: Wire, members: dict[str, str] | None = None) -> list[Access]:
+    """Return one access to the request's bucket."""
+    context = _context(request, members or {})
+    return [Access(action, bucket_arn(request["Bucket"]), context)]
+
+
+def _on_object(action: str, request: Wire, members: dict[str, str] | None = None) -> Access:
+    """Return one access to the request's object."""
+    context = _context(request, members or {})
+    return Access(action, object_arn(request["Bucket"], request["Key"]), context)
+
+
+_WRITE_KEYS = {
+    "s3:x-amz-acl": "ACL",
+    "s3:x-amz-storage-class": "StorageClass",
+    "s3:x-amz-server-side-encryption": "ServerSideEncryption",
+    "s3:if-match": "IfMatch",
+    "s3:if-none-match": "IfNoneMatch",
+}
+_LIST_KEYS = {
+    "s3:prefix": "Prefix",
+    "s3:delimiter": "Delimiter",
+    "s3:max-keys": "MaxKeys",
+}
+
+
+def create_bucket(scope: Scope, request: Wire) -> list[Access]:
+    """Return what CreateBucket needs."""
+    configuration: Wire = request.get("CreateBucketConfiguration") or {}
+    location: str | None = configuration.get("LocationConstraint")
+    context = _context(
+        request, {"s3:x-amz-acl": "ACL", "s3:x-amz-object-ownership": "ObjectOwnership"}
+    )
+    context["s3:locationconstraint"] = location or scope.region
+    return [Access("s3:CreateBucket", bucket_arn(request["Bucket"]), context)]
+
+
+def list_buckets(_scope: Scope, _request: Wire) -> list[Access]:
+    """Return what ListBuckets needs."""
+    return [Access("s3:ListAllMyBuckets", BUCKETS_ARN)]
+
+
+def head_bucket(_scope: Scope, request: Wire) -> list[Access]:
+    """Return what HeadBucket needs."""
+    return _on_bucket("s3:ListBucket", request)
+
+
+def delete_bucket(_scope: Scope, request: Wire) -> list[Access]:
+    """Return what DeleteBucket needs."""
+    return _on_bucket("s3:DeleteBucket", request)
+
+
+def get_bucket_location(_scope: Scope, request: Wire) -> list[Access]:
+    """Return what GetBucketLocation needs."""
+    return _on_bucket("s3:GetBucketLocation", request)
+
+
+def list_objects(_scope: Scope, request: Wire) -> list[Access]:
+    """Return what both listings of objects need."""
+    return _on_bucket("s3:ListBucket", request, _LIST_KEYS)
+
+
+def list_multipart_uploads(_scope: Scope, request: Wire) -> list[Access]:
+    """Return what ListMultipartUploads needs."""
+    return _on_bucket("s3:ListBucketMultipartUploads", request)
+
+
+def put_notification(_scope: Scope, request: Wire) -> list[Access]:
+    """Return what PutBucketNotificationConfiguration needs."""
+    return _on_bucket("s3:PutBucketNotification", request)
+
+
+def get_notification(_scope: Scope, request: Wire) -> list[Access]:
+    """Return what GetBucketNotificationConfiguration needs."""
+    return _on_bucket("s3:GetBucketNotification", request)
+
+
+def get_object(_scope: Scope, request: Wire) -> list[Access]:
+    """Return what GetObject and HeadObject need."""
+    action = "s3:GetObjectVersion" if "VersionId" in request else "s3:GetObject"
+    return [_on_object(action, request, {"s3:versionid": "VersionId"})]
+
+
+def get_object_attributes(scope: Scope, request: Wire) -> list[Access]:
+    """Return what GetObjectAttributes needs: reading, and asking for attributes."""
+    suffix = "VersionAttributes" if "VersionId" in request else "Attributes"
+    return [*get_object(scope, request), _on_object(f"s3:GetObject{suffix}", request)]
+
+
+def put_object(_scope: Scope, request: Wire) -> list[Access]:
+    """Return what PutObject and every step of a multipart upload need."""
+    return [_on_object("s3:PutObject", request, _WRITE_KEYS)]
+
+
+def delete_object(_scope: Scope, request: Wire) -> list[Access]:
+    """Return what DeleteObject needs."""
+    action = "s3:DeleteObjectVersion" if "VersionId" in request else "s3:DeleteObject"
+    return [_on_object(action, request, {"s3:versionid": "VersionId"})]
+
+
+def delete_objects(_scope: Scope, _request: Wire) -> list[Access]:
+    """Return nothing: each key is decided by itself, in the operation."""
+    return []
+
+
+def abort_multipart_upload(_scope: Scope, request: Wire) -> list[Access]:
+    """Return what AbortMultipartUpload needs."""
+    return [_on_object("s3:AbortMultipartUpload", request)]
+
+
+def list_parts(_scope: Scope, request: Wire) -> list[Access]:
+    """Return what ListParts needs."""
+    return [_on_object("s3:ListMultipartUploadParts", request)]
+
+
+def copy_object(_scope: Scope, request: Wire) -> list[Access]:
+    """Return what CopyObject and UploadPartCopy need: reading the source, writing the target."""
+    source = copy_source_of(request["CopySource"])
+    keys = _WRITE_KEYS | {"s3:x-amz-metadata-directive": "MetadataDirective"}
+    write = _on_object("s3:PutObject", request, keys)
+    # AWS: policies name the source with and without a leading slash ("Bucket policy examples using
+    # condition keys" has both): either spelling is compared.
+    path = f"{source.bucket}/{source.key}"
+    context = {**write.context, "s3:x-amz-copy-source": (path, f"/{path}")}
+    return [_read_source(source), write._replace(context=context)]
+
+
+def _read_source(source: CopySource) -> Access:
+    """Return the access to the source of a copy."""
+    resource = object_arn(source.bucket, source.key)
+    if source.version_id:
+        return Access("s3:GetObjectVersion", resource, {"s3:versionid": source.version_id})
+    return Access("s3:GetObject", resource)

@@ -1,0 +1,103 @@
+"""Modelled members that are not acted on yet, each with the values that ask for nothing.
+
+Rule: a value stands here only if ignoring it gives what AWS would give, as things are: nothing is
+encrypted at rest, there are no ACLs (as in every bucket of AWS since April 2023), tags, locks,
+versions, storage classes or websites. A client that wants one of those is told that it is not built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from fogbank.contract.operation import ANY
+
+_NEVER: Final = frozenset[Any]()
+"""No value is neutral."""
+
+PAYER: Final[Mapping[str, Any]] = {"RequestPayer": "requester"}
+"""No bucket makes requesters pay, so being ready to pay changes nothing."""
+
+CUSTOMER_KEY: Final[Mapping[str, Any]] = {
+    "SSECustomerAlgorithm": _NEVER,
+    "SSECustomerKey": _NEVER,
+    "SSECustomerKeyMD5": _NEVER,
+}
+SOURCE_KEY: Final[Mapping[str, Any]] = {
+    "CopySourceSSECustomerAlgorithm": _NEVER,
+    "CopySourceSSECustomerKey": _NEVER,
+    "CopySourceSSECustomerKeyMD5": _NEVER,
+}
+CHECKSUMS: Final[Mapping[str, Any]] = {
+    "ChecksumSHA512": _NEVER,
+    "ChecksumMD5": _NEVER,
+    "ChecksumXXHASH64": _NEVER,
+    "ChecksumXXHASH3": _NEVER,
+    "ChecksumXXHASH128": _NEVER,
+}
+NULL_VERSION: Final[Mapping[str, Any]] = {"VersionId": "null"}
+
+READ: Final[Mapping[str, Any]] = {**PAYER, **CUSTOMER_KEY, **NULL_VERSION}
+
+WRITE: Final[Mapping[str, Any]] = {
+    **PAYER,
+    **CUSTOMER_KEY,
+    "ACL": frozenset(("private", "bucket-owner-full-control", "bucket-owner-read")),
+    "GrantFullControl": _NEVER,
+    "GrantRead": _NEVER,
+    "GrantReadACP": _NEVER,
+    "GrantWriteACP": _NEVER,
+    "ServerSideEncryption": _NEVER,
+    "SSEKMSKeyId": _NEVER,
+    "SSEKMSEncryptionContext": _NEVER,
+    "BucketKeyEnabled": False,
+    "StorageClass": "STANDARD",
+    "WebsiteRedirectLocation": _NEVER,
+    "Tagging": "",
+    "ObjectLockMode": _NEVER,
+    "ObjectLockRetainUntilDate": _NEVER,
+    "ObjectLockLegalHoldStatus": "OFF",
+    "ObjectLockEventHold": _NEVER,
+    "ObjectLockEventHoldDurationDays": _NEVER,
+    "ObjectLockEventHoldDurationYears": _NEVER,
+}
+"""What a new object may carry."""
+
+CREATE_BUCKET: Final[Mapping[str, Any]] = {
+    "ACL": "private",
+    "GrantFullControl": _NEVER,
+    "GrantRead": _NEVER,
+    "GrantReadACP": _NEVER,
+    "GrantWrite": _NEVER,
+    "GrantWriteACP": _NEVER,
+    "ObjectLockEnabledForBucket": False,
+    "ObjectOwnership": "BucketOwnerEnforced",
+    "BucketNamespace": "global",
+}
+
+PUT_OBJECT: Final[Mapping[str, Any]] = {**WRITE, **CHECKSUMS, "WriteOffsetBytes": _NEVER}
+
+DELETE: Final[Mapping[str, Any]] = {
+    **PAYER,
+    "MFA": _NEVER,
+    # Nothing is under retention, so there is nothing to bypass.
+    "BypassGovernanceRetention": ANY,
+}
+
+COPY: Final[Mapping[str, Any]] = {
+    **WRITE,
+    **SOURCE_KEY,
+    # There are no tags and annotations to copy or to replace.
+    "TaggingDirective": frozenset(("COPY", "REPLACE")),
+    "AnnotationDirective": ANY,
+}
+
+UPLOAD_PART: Final[Mapping[str, Any]] = {**PAYER, **CUSTOMER_KEY, **CHECKSUMS}
+
+COMPLETE: Final[Mapping[str, Any]] = UPLOAD_PART
+
+LIST: Final[Mapping[str, Any]] = {
+    **PAYER,
+    # No object is archived, so none has a RestoreStatus.
+    "OptionalObjectAttributes": ANY,
+}

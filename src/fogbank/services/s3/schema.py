@@ -1,0 +1,253 @@
+"""Durable records of S3, and where they lie.
+
+Rule: a bucket's records lie in the domain ``("s3", name)`` under the bucket's id, so that a bucket
+of the same name created later sees nothing of the old. Names and each account's list of buckets lie
+in the directory of global names.
+
+Theory: ``objects`` holds the current version of every key and nothing large, so that a listing
+reads only what it shows. Small bodies lie beside it in ``bodies``, large ones in the blob store.
+Versions that are not current get a table of their own (key, order), and a record already names its
+version and order. A multipart object is a *manifest*: the rows of its parts stay where UploadPart
+wrote them and own their blobs; the manifest counts the objects that refer to them and indexes their
+sizes in chunks, so that completing ten thousand parts copies no byte and a range reads one chunk.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from fogbank.platform.blobs.port import BlobRef
+from fogbank.platform.store.records import Record, Table
+
+SERVICE: Final = "s3"
+
+
+class Headers(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+    """The system headers that are stored with an object and given back."""
+
+    content_type: str = ""
+    cache_control: str = ""
+    content_disposition: str = ""
+    content_encoding: str = ""
+    content_language: str = ""
+    expires_ms: int | None = None
+
+
+class Checksum(msgspec.Struct, frozen=True, array_like=True):
+    """A checksum of an object or part."""
+
+    algorithm: str
+    """``CRC32``, ``CRC32C``, ``CRC64NVME``, ``SHA1`` or ``SHA256``."""
+    value: bytes
+    parts: int = 0
+    """0: of the bytes (FULL_OBJECT); otherwise of so many parts' checksums (COMPOSITE)."""
+
+
+class NameRecord(Record, frozen=True, array_like=True, tag="s3.name/1"):
+    """Directory, (name): whose a bucket name is."""
+
+    account: str
+    bucket_id: bytes
+    region: str
+    location: str
+    created_ms: int
+    active: bool
+    """False while the bucket is being created."""
+
+
+class AccountBucketRecord(Record, frozen=True, array_like=True, tag="s3.account_bucket/1"):
+    """Directory, (account, name): the account's list of buckets."""
+
+    bucket_id: bytes
+    region: str
+    created_ms: int
+    active: bool
+
+
+class AccountRecord(Record, frozen=True, array_like=True, tag="s3.account/1"):
+    """Directory, (account): what an account has."""
+
+    buckets: int
+
+
+class BucketRecord(Record, frozen=True, array_like=True, tag="s3.bucket/1"):
+    """(): the bucket that has the name of the domain now."""
+
+    bucket_id: bytes
+    name: str
+    account: str
+    region: str
+    location: str
+    """The LocationConstraint as given: empty for us-east-1, ``EU`` for a bucket created so."""
+    created_ms: int
+    deleting: bool = False
+    """Set in the transaction that found it empty: from then on there is no such bucket."""
+    notifies: bool = False
+    """Whether it has a notification configuration: spares a read per write."""
+
+
+class ObjectRecord(Record, frozen=True, array_like=True, kw_only=True, tag="s3.object/1"):
+    """(bucket id, key): the current version of an object."""
+
+    etag: str
+    """Without quotes: MD5 in hexadecimal, or that of the parts' digests and ``-<parts>``."""
+    size: int
+    modified_ms: int
+    sequencer: int
+    """Orders the events of one key."""
+    checksum: Checksum | None = None
+    headers: Headers = Headers()
+    metadata: dict[str, str] = {}  # noqa: RUF012 (msgspec copies defaults)
+    inline: bool = False
+    """The body lies in ``bodies`` at (bucket id, key, order)."""
+    blob: BlobRef | None = None
+    manifest: str = ""
+    """The id of the upload whose parts are the body."""
+    parts_count: int = 0
+    """Parts as GetObject?partNumber counts them; 0 if it was not uploaded in parts."""
+    version_id: str = ""
+    """Empty is the ``null`` version."""
+    order: int = 0
+    """The place among the versions of the key; the newest has the smallest."""
+
+
+class BodyRecord(Record, frozen=True, array_like=True, tag="s3.body/1"):
+    """(bucket id, key, order): the bytes of a small object."""
+
+    content: bytes
+
+
+class UploadRecord(Record, frozen=True, array_like=True, kw_only=True, tag="s3.upload/1"):
+    """(bucket id, key, upload id): a multipart upload under way."""
+
+    created_ms: int
+    initiator_arn: str
+    initiator_id: str
+    headers: Headers
+    metadata: dict[str, str]
+    algorithm: str = ""
+    """The checksum algorithm the client chose; empty if it chose none."""
+    composite: bool = False
+    completing: str = ""
+    """The id of the request that is completing the upload; a new part takes it away."""
+
+
+class PartRecord(Record, frozen=True, array_like=True, kw_only=True, tag="s3.part/1"):
+    """(bucket id, upload id, number): a part; it owns its blob, completed or not."""
+
+    etag: str
+    size: int
+    modified_ms: int
+    checksum: Checksum
+    blob: BlobRef | None
+    """None if it has no bytes."""
+
+
+class ManifestChunk(msgspec.Struct, frozen=True, array_like=True):
+    """Where one row of ``manifest_parts`` ends."""
+
+    parts_end: int
+    """Index of the first part behind it."""
+    bytes_end: int
+    """Offset in the object of the first byte behind it."""
+
+
+class ManifestRecord(Record, frozen=True, array_like=True, kw_only=True, tag="s3.manifest/1"):
+    """(bucket id, upload id): the body that a completed upload's parts make up."""
+
+    references: int
+    """Objects that have this body; at 0 the parts are removed."""
+    chunks: tuple[ManifestChunk, ...]
+
+
+class ManifestPart(msgspec.Struct, frozen=True, array_like=True):
+    """One part of a manifest."""
+
+    number: int
+    size: int
+    blob: BlobRef | None
+    checksum: bytes
+
+
+class ManifestPartsRecord(Record, frozen=True, array_like=True, tag="s3.manifest_parts/1"):
+    """(bucket id, upload id, chunk): some parts of a manifest, in order."""
+
+    parts: tuple[ManifestPart, ...]
+
+
+class CompletedRecord(Record, frozen=True, array_like=True, kw_only=True, tag="s3.completed/1"):
+    """(bucket id, upload id): an upload was completed; a repeat of the request is answered."""
+
+    key: str
+    etag: str
+    checksum: Checksum | None
+    parts: bytes
+    """Digest of the part list that was completed."""
+
+
+class FilterRule(msgspec.Struct, frozen=True, array_like=True):
+    """Which keys a notification is about."""
+
+    prefix: str = ""
+    suffix: str = ""
+
+
+class FunctionNotification(msgspec.Struct, frozen=True, array_like=True):
+    """Events that are sent to a function."""
+
+    id: str
+    function_arn: str
+    events: tuple[str, ...]
+    rule: FilterRule
+    rule_names: tuple[str, ...] = ()
+    """Which of prefix and suffix the configuration named, in its order."""
+
+
+class NotificationRecord(Record, frozen=True, array_like=True, tag="s3.notification/1"):
+    """(bucket id): the notification configuration of a bucket."""
+
+    functions: tuple[FunctionNotification, ...]
+
+
+class TaskRecord(Record, frozen=True, array_like=True, kw_only=True, tag="s3.task/1"):
+    """Payload of the work list: a piece of work that a transaction left to be done."""
+
+    kind: str
+    """``create``, ``delete``, ``sweep_bucket``, ``sweep_upload``."""
+    bucket_id: bytes
+    name: str
+    account: str = ""
+    upload_id: str = ""
+    parts: tuple[int, ...] | None = None
+    """For ``sweep_upload``: only these parts, not all."""
+
+
+BUCKET: Final = Table(SERVICE, 0x01, BucketRecord)
+OBJECTS: Final = Table(SERVICE, 0x02, ObjectRecord)
+BODIES: Final = Table(SERVICE, 0x03, BodyRecord)
+UPLOADS: Final = Table(SERVICE, 0x04, UploadRecord)
+PARTS: Final = Table(SERVICE, 0x05, PartRecord)
+MANIFESTS: Final = Table(SERVICE, 0x06, ManifestRecord)
+MANIFEST_PARTS: Final = Table(SERVICE, 0x07, ManifestPartsRecord)
+COMPLETED: Final = Table(SERVICE, 0x08, CompletedRecord)
+NOTIFICATIONS: Final = Table(SERVICE, 0x09, NotificationRecord)
+NAMES: Final = Table(SERVICE, 0x10, NameRecord)
+ACCOUNT_BUCKETS: Final = Table(SERVICE, 0x11, AccountBucketRecord)
+ACCOUNTS: Final = Table(SERVICE, 0x12, AccountRecord)
+
+TABLES: Final = (
+    BUCKET,
+    OBJECTS,
+    BODIES,
+    UPLOADS,
+    PARTS,
+    MANIFESTS,
+    MANIFEST_PARTS,
+    COMPLETED,
+    NOTIFICATIONS,
+    NAMES,
+    ACCOUNT_BUCKETS,
+    ACCOUNTS,
+)

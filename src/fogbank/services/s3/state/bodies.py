@@ -1,0 +1,223 @@
+"""Bytes of objects and parts on their way into the store and out of it.
+
+Rule: nothing is held whole because it is large. Bytes are hashed in frames on their way to the blob
+store, beside the write and off the loop; what is refused at the end (a digest, a signature, a
+length) leaves nothing behind.
+
+Theory: a blob is named, written and made durable before the transaction that refers to it, so a
+crash leaves an orphan (which the platform sweeps) and never a torn object. A reader has opened a
+blob once its first frame is out; a blob removed before that shows as ``Corrupt``, and the operation
+looks at the record again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from typing import Final, NamedTuple
+
+from fogbank.base.errors import Conflict, ServiceError, TransactionTooLarge
+from fogbank.platform.blobs.port import FRAME_BYTES, INLINE_BYTES_MAX, BlobRef, Blobs
+from fogbank.services.s3.errors import EntityTooLarge, IncompleteBody
+from fogbank.services.s3.quotas import PUT_BYTES_MAX
+from fogbank.services.s3.rules.checksums import Digests, Expected
+from fogbank.services.s3.schema import Checksum
+from fogbank.wire.http import BodyStream
+
+_LOOP_HASH_BYTES_MAX: Final = 128 << 10
+"""Up to this many bytes are hashed on the loop: less work than a hop to a thread."""
+_NO_TRAILERS: Final[Mapping[str, str]] = {}
+Read = Callable[[int], Awaitable[bytes]]
+REFUSALS: Final = (ServiceError, Conflict, TransactionTooLarge)
+"""What a transaction raises when it certainly has not committed."""
+
+
+class Body(NamedTuple):
+    """Bytes that have been taken in: inline, or durable in a blob that nothing refers to yet."""
+
+    size: int
+    etag: str
+    checksum: Checksum
+    given: Checksum | None
+    """By the algorithm that the client used, if it used one."""
+    inline: bytes | None
+    blob: BlobRef | None
+
+
+def is_long(source: bytes | BodyStream) -> bool:
+    """Return whether a body is worth a look at the request before it is taken."""
+    if isinstance(source, bytes):
+        return False
+    return source.length is None or source.length > INLINE_BYTES_MAX
+
+
+async def take(
+    blobs: Blobs, source: bytes | BodyStream, expected: Expected, *, inline: bool = True
+) -> Body:
+    """Take in the body of a request and verify it.
+
+    Args:
+        blobs: Where large bodies go.
+        source: The bytes, or the stream of them.
+        expected: What they must come to.
+        inline: Whether a small body may lie in a record.
+
+    Raises:
+        EntityTooLarge: It is larger than one request may carry.
+        IncompleteBody: It is shorter than promised.
+        BadDigest: It is not what the client said.
+        ServiceError: The stream broke off or its signature does not hold.
+    """
+    digests = Digests(expected)
+    if isinstance(source, bytes):
+        return await _take_frames(blobs, _once(source), digests, _NO_TRAILERS, inline=inline)
+    length = source.length
+    if length is not None and length > PUT_BYTES_MAX:
+        raise EntityTooLarge(ProposedSize=length, MaxSizeAllowed=PUT_BYTES_MAX)
+    frames = _checked(_frames(source.read), length)
+    return await _take_frames(blobs, frames, digests, _Trailers(source), inline=inline)
+
+
+async def take_copy(
+    blobs: Blobs, pieces: AsyncIterator[bytes], expected: Expected, *, inline: bool = True
+) -> Body:
+    """Take in bytes that come from another object."""
+    return await _take_frames(blobs, pieces, Digests(expected), _NO_TRAILERS, inline=inline)
+
+
+async def digest(pieces: AsyncIterator[bytes], expected: Expected) -> tuple[str, Checksum]:
+    """Return the entity tag and checksum of bytes that stay where they are."""
+    digests = Digests(expected)
+    async for _ in _hashed([], pieces, digests):
+        pass
+    return digests.etag, digests.checksum
+
+
+class _Trailers(Mapping[str, str]):
+    """The trailers of a stream, looked up when it has ended."""
+
+    __slots__ = ("_stream",)
+
+    def __init__(self, stream: BodyStream) -> None:
+        self._stream = stream
+
+    def _found(self) -> Mapping[str, str]:
+        return getattr(self._stream, "trailers", None) or _NO_TRAILERS
+
+    def __getitem__(self, name: str) -> str:
+        return self._found()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found())
+
+    def __len__(self) -> int:
+        return len(self._found())
+
+
+async def _take_frames(
+    blobs: Blobs,
+    frames: AsyncIterator[bytes],
+    digests: Digests,
+    trailers: Mapping[str, str],
+    *,
+    inline: bool,
+) -> Body:
+    """Keep a small body, write a large one to a fresh blob; verify either."""
+    head: list[bytes] = []
+    size = 0
+    async for frame in frames:
+        head.append(frame)
+        size += len(frame)
+        if size > INLINE_BYTES_MAX:
+            break
+    if size <= INLINE_BYTES_MAX and (inline or not size):
+        whole = b"".join(head)
+        digests.update(whole)
+        digests.verify(trailers)
+        return _body_of(digests, whole, None)
+    ref = await blobs.name()
+    try:
+        await blobs.write(ref, _hashed(head, frames, digests))
+        digests.verify(trailers)
+    except BaseException:
+        await blobs.delete(ref)
+        raise
+    return _body_of(digests, None, ref)
+
+
+def _body_of(digests: Digests, inline: bytes | None, blob: BlobRef | None) -> Body:
+    """Return what was taken in."""
+    return Body(
+        digests.size, digests.etag, digests.checksum, digests.given_checksum(), inline, blob
+    )
+
+
+async def _once(whole: bytes) -> AsyncIterator[bytes]:
+    """Yield bytes that are there already, in frames."""
+    for at in range(0, len(whole), FRAME_BYTES):
+        yield whole[at : at + FRAME_BYTES]
+
+
+async def _frames(read: Read) -> AsyncIterator[bytes]:
+    """Yield what a stream gives, gathered into frames of 1 MiB."""
+    pieces: list[bytes] = []
+    size = 0
+    while piece := await read(FRAME_BYTES - size):
+        pieces.append(piece)
+        size += len(piece)
+        if size == FRAME_BYTES:
+            yield b"".join(pieces)
+            pieces, size = [], 0
+    if pieces:
+        yield b"".join(pieces)
+
+
+async def _checked(frames: AsyncIterator[bytes], length: int | None) -> AsyncIterator[bytes]:
+    """Yield frames; refuse more than one request may carry, and less than was promised."""
+    size = 0
+    async for frame in frames:
+        size += len(frame)
+        if size > PUT_BYTES_MAX:
+            raise EntityTooLarge(ProposedSize=size, MaxSizeAllowed=PUT_BYTES_MAX)
+        yield frame
+    if length is not None and size != length:
+        raise IncompleteBody
+
+
+async def _hashed(
+    head: list[bytes], frames: AsyncIterator[bytes], digests: Digests
+) -> AsyncIterator[bytes]:
+    """Yield frames and hash each while it is being written."""
+    loop = asyncio.get_running_loop()
+    async for frame in _chained(head, frames):
+        if len(frame) <= _LOOP_HASH_BYTES_MAX:
+            digests.update(frame)
+            yield frame
+        else:
+            hashing = loop.run_in_executor(None, digests.update, frame)
+            yield frame
+            await hashing
+
+
+async def _chained(head: list[bytes], rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield the pieces at hand, letting go of each, then the rest."""
+    while head:
+        yield head.pop(0)
+    async for piece in rest:
+        yield piece
+
+
+async def discard(blobs: Blobs, body: Body) -> None:
+    """Delete the blob of a body that nothing will refer to."""
+    if body.blob is not None:
+        await blobs.delete(body.blob)
+
+
+async def opened(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Read the first piece, so that its blob is open, and return an iterator of all of them.
+
+    Raises:
+        Corrupt: The blob is gone or damaged.
+    """
+    first = await anext(pieces, b"")
+    return _chained([first], pieces) if first else _once(b"")

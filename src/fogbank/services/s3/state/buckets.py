@@ -1,0 +1,226 @@
+"""Buckets: the directory of names, the record in the bucket's own domain, and how both agree.
+
+Theory: creating and deleting a bucket change two domains, so each is a chain of transactions that
+may be repeated at any link. Create: the name is reserved (not active, with a task that finishes the
+chain), the bucket's record is written, the name becomes active. Delete: the transaction that finds
+the bucket empty marks it and leaves a task; from then on no write can slip in; then the name is
+forgotten, then the record removed and the range left to the sweep.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from fogbank.base.errors import AccessDenied
+from fogbank.base.types import Wire
+from fogbank.contract.call import Call
+from fogbank.platform.store.engine import DIRECTORY, Placement, Transaction
+from fogbank.services.s3.errors import (
+    BucketAlreadyExists,
+    BucketNotEmpty,
+    InvalidBucketOwnerAWSAccountID,
+    NoSuchBucket,
+    TooManyBuckets,
+)
+from fogbank.services.s3.rules.access import domain_of
+from fogbank.services.s3.schema import (
+    ACCOUNT_BUCKETS,
+    ACCOUNTS,
+    BUCKET,
+    NAMES,
+    NOTIFICATIONS,
+    OBJECTS,
+    AccountBucketRecord,
+    AccountRecord,
+    BucketRecord,
+    NameRecord,
+    TaskRecord,
+)
+from fogbank.services.s3.state.tasks import READ_GRACE_MS, WORKFLOW_GRACE_MS, put_task
+
+_ACCOUNT_DIGITS = 12
+
+
+class Reserved(NamedTuple):
+    """A name as the directory has it after asking for it."""
+
+    name: str
+    record: NameRecord
+
+
+async def find_bucket(tr: Transaction) -> BucketRecord | None:
+    """Return the bucket that has the domain's name, or None; one being deleted is none."""
+    record = await BUCKET.find(tr)
+    return None if record is None or record.deleting else record
+
+
+async def require_bucket(tr: Transaction, call: Call, request: Wire) -> BucketRecord:
+    """Return the request's bucket.
+
+    Raises:
+        NoSuchBucket: There is none.
+        AccessDenied: It is another account's, or not the expected one's.
+    """
+    return await require_named(tr, call, request["Bucket"], request.get("ExpectedBucketOwner"))
+
+
+async def require_named(
+    tr: Transaction, call: Call, name: str, expected_owner: str | None
+) -> BucketRecord:
+    """Return the bucket of the domain's name; see ``require_bucket``."""
+    if expected_owner is not None and not _is_account(expected_owner):
+        raise InvalidBucketOwnerAWSAccountID(
+            "The value of the expected bucket owner parameter must be an AWS Account ID... "
+            f"[{expected_owner}]"
+        )
+    record = await find_bucket(tr)
+    if record is None:
+        raise NoSuchBucket(BucketName=name)
+    # Policies of identities speak for their own account only; bucket policies are not built.
+    if record.account != call.account or expected_owner not in (None, record.account):
+        raise AccessDenied("Access Denied")
+    return record
+
+
+def _is_account(text: str) -> bool:
+    """Return whether a text has the form of an account id."""
+    return len(text) == _ACCOUNT_DIGITS and text.isascii() and text.isalnum()
+
+
+async def reserve_name(
+    tr: Transaction, name: str, wanted: NameRecord, buckets_max: int
+) -> Reserved:
+    """Reserve a name in the directory, or return how the account has it already.
+
+    Raises:
+        BucketAlreadyExists: Another account has it.
+        TooManyBuckets: The account has as many buckets as it may.
+    """
+    record = await NAMES.find(tr, name)
+    if record is not None:
+        if record.account != wanted.account:
+            raise BucketAlreadyExists(BucketName=name)
+        return Reserved(name, record)
+    count = await _count(tr, wanted.account)
+    if count >= buckets_max:
+        raise TooManyBuckets
+    NAMES.put(tr, wanted, name)
+    _list_bucket(tr, name, wanted)
+    ACCOUNTS.put(tr, AccountRecord(count + 1), wanted.account)
+    task = TaskRecord(kind="create", bucket_id=wanted.bucket_id, name=name, account=wanted.account)
+    put_task(tr, task, now_ms=wanted.created_ms, delay_ms=WORKFLOW_GRACE_MS)
+    return Reserved(name, wanted)
+
+
+async def _count(tr: Transaction, account: str) -> int:
+    """Return how many names an account has."""
+    record = await ACCOUNTS.find(tr, account)
+    return 0 if record is None else record.buckets
+
+
+def _list_bucket(tr: Transaction, name: str, record: NameRecord) -> None:
+    """Write the entry of the account's list that goes with a name."""
+    entry = AccountBucketRecord(record.bucket_id, record.region, record.created_ms, record.active)
+    ACCOUNT_BUCKETS.put(tr, entry, record.account, name)
+
+
+async def finish_creation(placement: Placement, reserved: Reserved, now_ms: int) -> None:
+    """Write the bucket's record and make its name active; may be repeated."""
+    name, record = reserved
+
+    async def open_bucket(tr: Transaction) -> None:
+        there = await BUCKET.find(tr)
+        if there is not None and there.bucket_id == record.bucket_id:
+            return
+        if there is not None:
+            # The name is ours, so the bucket that had it before only waits for this step.
+            _retire(tr, there, now_ms)
+        BUCKET.put(tr, _bucket_of(name, record))
+
+    async def activate(tr: Transaction) -> None:
+        current = await NAMES.find(tr, name)
+        if current is None or current.bucket_id != record.bucket_id or current.active:
+            return
+        active = msgspec.structs.replace(current, active=True)
+        NAMES.put(tr, active, name)
+        _list_bucket(tr, name, active)
+
+    await placement.store_of(domain_of(name)).transact(open_bucket)
+    await placement.store_of(DIRECTORY).transact(activate)
+
+
+def _bucket_of(name: str, record: NameRecord) -> BucketRecord:
+    """Return the record of a new bucket."""
+    return BucketRecord(
+        bucket_id=record.bucket_id,
+        name=name,
+        account=record.account,
+        region=record.region,
+        location=record.location,
+        created_ms=record.created_ms,
+    )
+
+
+async def find_reserved(tr: Transaction, name: str, bucket_id: bytes) -> Reserved | None:
+    """Return a name that is still reserved for a bucket and not active yet, or None."""
+    record = await NAMES.find(tr, name)
+    if record is None or record.bucket_id != bucket_id or record.active:
+        return None
+    return Reserved(name, record)
+
+
+async def mark_deleting(tr: Transaction, bucket: BucketRecord, now_ms: int) -> None:
+    """Mark a bucket as deleted in the transaction that finds it empty.
+
+    Raises:
+        BucketNotEmpty: It holds objects.
+    """
+    if await OBJECTS.list(tr, bucket.bucket_id, limit=1):
+        raise BucketNotEmpty(BucketName=bucket.name)
+    BUCKET.put(tr, msgspec.structs.replace(bucket, deleting=True))
+    task = TaskRecord(
+        kind="delete", bucket_id=bucket.bucket_id, name=bucket.name, account=bucket.account
+    )
+    put_task(tr, task, now_ms=now_ms, delay_ms=WORKFLOW_GRACE_MS)
+
+
+async def finish_deletion(placement: Placement, task: TaskRecord, now_ms: int) -> None:
+    """Forget the name of a bucket marked as deleted, then its record; may be repeated."""
+    name, bucket_id = task.name, task.bucket_id
+
+    async def forget_name(tr: Transaction) -> None:
+        record = await NAMES.find(tr, name)
+        if record is None or record.bucket_id != bucket_id:
+            return
+        NAMES.delete(tr, name)
+        ACCOUNT_BUCKETS.delete(tr, record.account, name)
+        count = await _count(tr, record.account)
+        ACCOUNTS.put(tr, AccountRecord(max(count - 1, 0)), record.account)
+
+    async def remove_record(tr: Transaction) -> None:
+        there = await BUCKET.find(tr)
+        if there is None or there.bucket_id != bucket_id:
+            return
+        _retire(tr, there, now_ms)
+
+    await placement.store_of(DIRECTORY).transact(forget_name)
+    await placement.store_of(domain_of(name)).transact(remove_record)
+
+
+def _retire(tr: Transaction, bucket: BucketRecord, now_ms: int) -> None:
+    """Remove the record of a bucket marked as deleted; what is under its id is swept."""
+    assert bucket.deleting, "a bucket in use is not removed"
+    BUCKET.delete(tr)
+    NOTIFICATIONS.delete(tr, bucket.bucket_id)
+    sweep = TaskRecord(kind="sweep_bucket", bucket_id=bucket.bucket_id, name=bucket.name)
+    put_task(tr, sweep, now_ms=now_ms, delay_ms=READ_GRACE_MS)
+
+
+async def list_names(
+    tr: Transaction, account: str, after: str, limit: int
+) -> list[tuple[str, AccountBucketRecord]]:
+    """Return up to ``limit`` entries of an account's list of buckets behind a name, in order."""
+    rows = await ACCOUNT_BUCKETS.list(tr, account, limit=limit, after=(after,) if after else None)
+    return [(str(key[0]), record) for key, record in rows]

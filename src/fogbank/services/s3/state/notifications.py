@@ -1,0 +1,81 @@
+"""Notification configurations of buckets, and what is told in the transaction that made it true."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from fogbank.contract.call import Call
+from fogbank.platform.bus.entry import Delivery
+from fogbank.platform.store.engine import Transaction
+from fogbank.services.s3.arns import bucket_arn
+from fogbank.services.s3.events import Happening, Occasion, payload_of
+from fogbank.services.s3.rules.names import customer_id
+from fogbank.services.s3.rules.notifications import matching
+from fogbank.services.s3.schema import (
+    BUCKET,
+    NOTIFICATIONS,
+    BucketRecord,
+    FunctionNotification,
+    NotificationRecord,
+)
+from fogbank.wire.codec.rest_xml import host_id_of
+from fogbank.wire.timestamps import iso_millis
+
+SOURCE = "s3.amazonaws.com"
+"""The service principal that S3 invokes functions as."""
+
+
+async def list_functions(tr: Transaction, bucket: BucketRecord) -> tuple[FunctionNotification, ...]:
+    """Return the functions that are told of a bucket's events."""
+    if not bucket.notifies:
+        return ()
+    record = await NOTIFICATIONS.find(tr, bucket.bucket_id)
+    assert record is not None, "a bucket that notifies has a configuration"
+    return record.functions
+
+
+def put_functions(
+    tr: Transaction, bucket: BucketRecord, functions: Sequence[FunctionNotification]
+) -> None:
+    """Replace the notification configuration of a bucket."""
+    if functions:
+        NOTIFICATIONS.put(tr, NotificationRecord(tuple(functions)), bucket.bucket_id)
+    else:
+        NOTIFICATIONS.delete(tr, bucket.bucket_id)
+    BUCKET.put(tr, msgspec.structs.replace(bucket, notifies=bool(functions)))
+
+
+async def tell(
+    tr: Transaction, call: Call, bucket: BucketRecord, now_ms: int, happening: Happening
+) -> None:
+    """Put one delivery for each function that is told of what happened into the outbox."""
+    functions = matching(await list_functions(tr, bucket), happening.event, happening.key)
+    if not functions:
+        return
+    arn = bucket_arn(bucket.name)
+    occasion = Occasion(
+        region=bucket.region,
+        time=iso_millis(now_ms),
+        principal_id=f"AWS:{call.principal.user_id}",
+        source_ip=call.http.source_ip,
+        request_id=call.request_id,
+        host_id=host_id_of(call.request_id),
+        bucket=bucket.name,
+        bucket_arn=arn,
+        owner_id=customer_id(bucket.account),
+    )
+    for function in functions:
+        call.outbox.put(
+            tr,
+            Delivery(
+                target=function.function_arn,
+                payload=payload_of(occasion, happening, function.id),
+                source=SOURCE,
+                source_arn=arn,
+                source_account=bucket.account,
+                created_ms=now_ms,
+                event_id=f"{call.request_id}-{happening.sequencer:X}-{function.id}",
+            ),
+        )

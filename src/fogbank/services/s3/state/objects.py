@@ -1,0 +1,254 @@
+"""Objects: records, bodies, and the references between them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Final, NamedTuple
+
+import msgspec
+
+from fogbank.base.errors import Unavailable
+from fogbank.platform.blobs import rows
+from fogbank.platform.blobs.port import Blobs
+from fogbank.platform.store import tuples
+from fogbank.platform.store.engine import Store, Transaction
+from fogbank.services.s3.rules.listings import Row, Walk
+from fogbank.services.s3.schema import (
+    BODIES,
+    MANIFEST_PARTS,
+    MANIFESTS,
+    OBJECTS,
+    BodyRecord,
+    BucketRecord,
+    ManifestPart,
+    ManifestPartsRecord,
+    ManifestRecord,
+    ObjectRecord,
+    TaskRecord,
+)
+from fogbank.services.s3.state.bodies import Body
+from fogbank.services.s3.state.tasks import READ_GRACE_MS, put_task
+
+ROWS_PER_READ: Final = 128
+"""Rows that one transaction of a listing decodes: about a millisecond."""
+SEEKS_PER_READ: Final = 8
+_SEEK_ROWS: Final = 16
+
+
+class Opened(NamedTuple):
+    """An object and what is needed to read its bytes, as of one transaction."""
+
+    bucket: BucketRecord
+    key: str
+    record: ObjectRecord
+    content: bytes | None
+    manifest: ManifestRecord | None
+
+
+async def find_object(tr: Transaction, bucket: BucketRecord, key: str) -> ObjectRecord | None:
+    """Return the current version of an object, or None."""
+    return await OBJECTS.find(tr, bucket.bucket_id, key)
+
+
+async def open_object(
+    tr: Transaction, bucket: BucketRecord, key: str, record: ObjectRecord
+) -> Opened:
+    """Return an object with its small body or the index of its parts."""
+    content = manifest = None
+    if record.inline:
+        body = await BODIES.find(tr, bucket.bucket_id, key, record.order)
+        assert body is not None, "an inline object has its body"
+        assert len(body.content) == record.size
+        content = body.content
+    elif record.manifest:
+        manifest = await require_manifest(tr, bucket, record)
+    return Opened(bucket, key, record, content, manifest)
+
+
+async def require_manifest(
+    tr: Transaction, bucket: BucketRecord, record: ObjectRecord
+) -> ManifestRecord:
+    """Return the manifest of a multipart object."""
+    manifest = await MANIFESTS.find(tr, bucket.bucket_id, record.manifest)
+    assert manifest is not None, "a multipart object has its manifest"
+    assert manifest.references > 0
+    return manifest
+
+
+def pieces_of(
+    store: Store, blobs: Blobs, opened: Opened, begin: int, end: int
+) -> AsyncIterator[bytes]:
+    """Yield the bytes of a half-open range of an object."""
+    if opened.content is not None:
+        return _once(opened.content[begin:end])
+    if opened.record.blob is not None:
+        return blobs.read(opened.record.blob, begin, end)
+    if opened.manifest is None:
+        return _once(b"")
+    return _manifest_pieces(store, blobs, opened, begin, end)
+
+
+async def _once(content: bytes) -> AsyncIterator[bytes]:
+    """Yield bytes that are there already."""
+    if content:
+        yield content
+
+
+async def _manifest_pieces(
+    store: Store, blobs: Blobs, opened: Opened, begin: int, end: int
+) -> AsyncIterator[bytes]:
+    """Yield a range of a multipart object, reading its index chunk by chunk."""
+    assert opened.manifest is not None
+    offset = 0
+    for index, chunk in enumerate(opened.manifest.chunks):
+        if chunk.bytes_end <= begin:
+            offset = chunk.bytes_end
+            continue
+        if offset >= end:
+            return
+        for part in await manifest_chunk(store, opened, index):
+            first, last = max(begin - offset, 0), min(end - offset, part.size)
+            if part.blob is not None and first < last:
+                async for piece in blobs.read(part.blob, first, last):
+                    yield piece
+            offset += part.size
+
+
+async def manifest_chunk(store: Store, opened: Opened, index: int) -> tuple[ManifestPart, ...]:
+    """Return the parts of one chunk of an object's manifest.
+
+    Raises:
+        Unavailable: The object was removed so long ago that its parts are gone.
+    """
+    bucket_id, upload_id = opened.bucket.bucket_id, opened.record.manifest
+
+    async def body(tr: Transaction) -> ManifestPartsRecord | None:
+        return await MANIFEST_PARTS.find(tr, bucket_id, upload_id, index)
+
+    found = await store.read(body)
+    if found is None:
+        raise Unavailable("the object was removed while it was being read")
+    return found.parts
+
+
+async def put_object(
+    tr: Transaction,
+    bucket: BucketRecord,
+    key: str,
+    record: ObjectRecord,
+    content: bytes | None,
+    *,
+    replaces: ObjectRecord | None,
+) -> None:
+    """Make a record the current version of a key, in place of what was there.
+
+    The references of the new body (``attach``, ``share``) are the caller's.
+    """
+    assert record.inline == (content is not None)
+    if replaces is not None:
+        await _release(tr, bucket, replaces, record.modified_ms)
+        if replaces.inline and not record.inline:
+            BODIES.delete(tr, bucket.bucket_id, key, replaces.order)
+    if content is not None:
+        assert len(content) == record.size
+        BODIES.put(tr, BodyRecord(content), bucket.bucket_id, key, record.order)
+    OBJECTS.put(tr, record, bucket.bucket_id, key)
+
+
+async def remove_object(
+    tr: Transaction, bucket: BucketRecord, key: str, record: ObjectRecord, now_ms: int
+) -> None:
+    """Remove an object and let go of its body."""
+    await _release(tr, bucket, record, now_ms)
+    if record.inline:
+        BODIES.delete(tr, bucket.bucket_id, key, record.order)
+    OBJECTS.delete(tr, bucket.bucket_id, key)
+
+
+def attach(tr: Transaction, body: Body) -> None:
+    """Count the first reference to the blob of a body just taken in."""
+    if body.blob is not None:
+        rows.attach(tr, body.blob, body.size)
+
+
+async def share(tr: Transaction, bucket: BucketRecord, record: ObjectRecord) -> None:
+    """Count one more reference to the body of an object: a copy inside its bucket."""
+    if record.blob is not None:
+        await rows.retain(tr, record.blob)
+    elif record.manifest:
+        manifest = await require_manifest(tr, bucket, record)
+        more = msgspec.structs.replace(manifest, references=manifest.references + 1)
+        MANIFESTS.put(tr, more, bucket.bucket_id, record.manifest)
+
+
+async def _release(
+    tr: Transaction, bucket: BucketRecord, record: ObjectRecord, now_ms: int
+) -> None:
+    """Count one reference less to the body of an object that goes."""
+    if record.blob is not None:
+        await rows.release(tr, record.blob)
+    elif record.manifest:
+        manifest = await require_manifest(tr, bucket, record)
+        left = msgspec.structs.replace(manifest, references=manifest.references - 1)
+        MANIFESTS.put(tr, left, bucket.bucket_id, record.manifest)
+        if left.references == 0:
+            sweep = TaskRecord(
+                kind="sweep_upload",
+                bucket_id=bucket.bucket_id,
+                name=bucket.name,
+                upload_id=record.manifest,
+            )
+            put_task(tr, sweep, now_ms=now_ms, delay_ms=READ_GRACE_MS)
+
+
+async def walk_objects(store: Store, bucket: BucketRecord, walk: Walk) -> Walk:
+    """Take a walk over the objects of a bucket to its end, in short reads."""
+
+    def base(tr: Transaction) -> bytes:
+        return OBJECTS.prefix(tr.domain, bucket.bucket_id)
+
+    return await walk_rows(store, walk, base)
+
+
+async def walk_rows(store: Store, walk: Walk, base: Callable[[Transaction], bytes]) -> Walk:
+    """Take a walk over the rows (key[, upload id]) under a prefix, in short reads."""
+
+    async def body(tr: Transaction, sofar: Walk) -> Walk:
+        return await _walk_some(tr, base(tr), sofar.clone())
+
+    while not walk.done:
+        sofar = walk
+        walk = await store.read(lambda tr, sofar=sofar: body(tr, sofar))
+    return walk
+
+
+async def _walk_some(tr: Transaction, base: bytes, walk: Walk) -> Walk:
+    """Go on with a walk for about a millisecond."""
+    end = tuples.after_prefix(base + tuples.text_prefix(walk.prefix) if walk.prefix else base)
+    left = ROWS_PER_READ
+    for _ in range(SEEKS_PER_READ):
+        # Past a common prefix the next row may be in the next one: look at few at a time.
+        limit = min(left, _SEEK_ROWS if walk.place.past else ROWS_PER_READ)
+        found = await tr.range(_begin(base, walk), end, limit=limit)
+        walk.feed([_row(base, key, value) for key, value in found], last=len(found) < limit)
+        left -= len(found)
+        if walk.done or left <= 0:
+            break
+    return walk
+
+
+def _begin(base: bytes, walk: Walk) -> bytes:
+    """Return the first key that a walk has not seen."""
+    first = base + tuples.text_prefix(walk.prefix) if walk.prefix else base
+    place = walk.place
+    if not place.after:
+        return first
+    if place.past:
+        return max(first, tuples.after_prefix(base + tuples.text_prefix(place.after[0])))
+    return max(first, tuples.after_prefix(base + tuples.pack(*place.after)))
+
+
+def _row(base: bytes, key: bytes, value: bytes) -> Row:
+    """Return a stored row as a listing takes it."""
+    name, *rest = tuples.unpack(key[len(base) :])
+    return Row(str(name), str(rest[0]) if rest else "", value)

@@ -1,0 +1,3 @@
+"""The operations of STS."""
+
+from __future__ import annotations

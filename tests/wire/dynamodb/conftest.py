@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from fogbank.server.config import Config
+from fogbank.services.dynamodb import SERVICE as DYNAMODB
+from fogbank.services.iam import SERVICE as IAM
+from fogbank.testing.cloud import Cloud
+
+Refusal = tuple[int, str, str]
+
+
+@pytest.fixture
+def cloud(request: pytest.FixtureRequest) -> Iterator[Cloud]:
+    """Return a cloud whose bodies all run twice; a parameter gives its quotas."""
+    config = Config(quotas=getattr(request, "param", {}))
+    with Cloud(services=[DYNAMODB, IAM], replay=True, config=config) as made:
+        yield made
+
+
+@pytest.fixture
+def dynamodb(cloud: Cloud) -> Any:
+    return cloud.client("dynamodb")
+
+
+@pytest.fixture
+def make_table(dynamodb: Any) -> Callable[..., None]:
+    """Make a table whose key is ``p`` and, if its type is given, ``c``."""
+
+    def make(name: str = "tab", *, partition: str = "S", sort: str | None = None) -> None:
+        types = {"p": partition} | ({"c": sort} if sort else {})
+        dynamodb.create_table(
+            TableName=name,
+            KeySchema=[
+                {"AttributeName": key, "KeyType": role}
+                for key, role in zip(types, ("HASH", "RANGE"), strict=False)
+            ],
+            AttributeDefinitions=[
+                {"AttributeName": key, "AttributeType": kind} for key, kind in types.items()
+            ],
+            BillingMode="PAY_PER_REQUEST",
+        )
+
+    return make
+
+
+@pytest.fixture
+def refusal() -> Callable[..., Refusal]:
+    """Call what must be refused; return the status, code and message."""
+
+    def refused(call: Callable[..., Any], **given: Any) -> Refusal:
+        with pytest.raises(ClientError) as caught:
+            call(**given)
+        reply = caught.value.response
+        status = reply["ResponseMetadata"]["HTTPStatusCode"]
+        return status, reply["Error"]["Code"], reply["Error"]["Message"]
+
+    return refused

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from fogbank.server.config import Config
+from fogbank.services.iam import SERVICE as IAM
+from fogbank.services.lambda_ import SERVICE as LAMBDA
+from fogbank.services.logs import SERVICE as LOGS
+from fogbank.services.s3 import SERVICE as S3
+from fogbank.services.sts import SERVICE as STS
+from fogbank.testing.cloud import Cloud
+
+ECHO = """
+import os
+def handler(event, context):
+    print("event", event)
+    return {"event": event, "id": context.aws_request_id, "variables": dict(os.environ)}
+"""
+
+
+@pytest.fixture
+def cloud(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Cloud]:
+    """Return a cloud whose bodies all run twice and whose functions reach it through boto3.
+
+    A parameter gives its quotas.
+    """
+    services = [IAM, LAMBDA, LOGS, S3, STS]
+    config = Config(quotas=getattr(request, "param", {}))
+    with Cloud(services=services, replay=True, work_dir=tmp_path, config=config) as made:
+        yield made
+
+
+@pytest.fixture
+def account(cloud: Cloud) -> str:
+    return cloud.account.principal.account
+
+
+@pytest.fixture
+def functions(cloud: Cloud) -> Any:
+    """Return the Lambda client."""
+    return cloud.client("lambda")
+
+
+@pytest.fixture
+def logs(cloud: Cloud) -> Any:
+    return cloud.client("logs")
+
+
+@pytest.fixture
+def document() -> Callable[..., str]:
+    def made(action: str, resource: str = "*", effect: str = "Allow", **more: Any) -> str:
+        statement = {"Effect": effect, "Action": action, **more}
+        if "Principal" not in more:
+            statement["Resource"] = resource
+        return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+    return made
+
+
+@pytest.fixture
+def make_role(cloud: Cloud, document: Any) -> Callable[..., str]:
+    iam = cloud.client("iam")
+
+    def make(name: str, *actions: str, trusted: str = "lambda.amazonaws.com") -> str:
+        trust = document("sts:AssumeRole", Principal={"Service": trusted})
+        arn: str = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+        for number, action in enumerate(actions):
+            iam.put_role_policy(
+                RoleName=name, PolicyName=f"p{number}", PolicyDocument=document(action)
+            )
+        return arn
+
+    return make
+
+
+@pytest.fixture
+def role(make_role: Any) -> str:
+    return make_role("runner", "logs:*")
+
+
+@pytest.fixture
+def zipped() -> Callable[..., bytes]:
+    def make(source: str = ECHO, **files: str) -> bytes:
+        out = io.BytesIO()
+        with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("app.py", source)
+            for name, content in files.items():
+                archive.writestr(name, content)
+        return out.getvalue()
+
+    return make
+
+
+@pytest.fixture
+def create(functions: Any, role: str, zipped: Any) -> Callable[..., Any]:
+    def make(source: str = ECHO, **changes: Any) -> Any:
+        request = {
+            "FunctionName": "f",
+            "Runtime": "python3.11",
+            "Role": role,
+            "Handler": "app.handler",
+            "Code": {"ZipFile": zipped(source)},
+        }
+        return functions.create_function(**{**request, **changes})
+
+    return make
+
+
+@pytest.fixture
+def invoke(functions: Any) -> Callable[..., Any]:
+    """Return a function that invokes and returns the reply with its payload decoded."""
+
+    def run(event: Any = None, **changes: Any) -> Any:
+        payload = b"" if event is None else json.dumps(event).encode()
+        reply = functions.invoke(**{"FunctionName": "f", "Payload": payload, **changes})
+        raw = reply["Payload"].read()
+        return {**reply, "Payload": json.loads(raw) if raw else None}
+
+    return run
+
+
+@pytest.fixture
+def lines(cloud: Cloud, logs: Any) -> Callable[..., list[str]]:
+    """Return a function that returns a function's log lines, in order, once they are durable."""
+
+    def read(name: str = "f") -> list[str]:
+        cloud.advance(200)
+        found = logs.filter_log_events(logGroupName=f"/aws/lambda/{name}")["events"]
+        return [event["message"] for event in found]
+
+    return read
+
+
+@pytest.fixture
+def user(cloud: Cloud, document: Any) -> Callable[..., Any]:
+    """Return a function that makes a user with some actions and returns its Lambda client."""
+    iam = cloud.client("iam")
+
+    def make(name: str, *statements: dict[str, Any]) -> Any:
+        iam.create_user(UserName=name)
+        if statements:
+            policy = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+            iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=policy)
+        key = iam.create_access_key(UserName=name)["AccessKey"]
+        return cloud.client(
+            "lambda", access_key=key["AccessKeyId"], secret_key=key["SecretAccessKey"]
+        )
+
+    return make
+
+
+@pytest.fixture
+def refusal() -> Callable[..., tuple[str, str]]:
+    def refused(call: Callable[..., Any], **given: Any) -> tuple[str, str]:
+        with pytest.raises(ClientError) as caught:
+            call(**given)
+        error = caught.value.response["Error"]
+        return error["Code"], error["Message"]
+
+    return refused

@@ -1,0 +1,228 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+ACTION = "lambda:InvokeFunction"
+
+
+@pytest.fixture
+def arn(account: str) -> str:
+    return f"arn:aws:lambda:us-east-1:{account}:function:f"
+
+
+def test_a_statement_is_written_as_aws_writes_it(
+    create: Any, functions: Any, arn: str, account: str
+) -> None:
+    create()
+    before = functions.get_function_configuration(FunctionName="f")["RevisionId"]
+    added = functions.add_permission(
+        FunctionName="f",
+        StatementId="s3",
+        Action=ACTION,
+        Principal="s3.amazonaws.com",
+        SourceArn="arn:aws:s3:::photos",
+        SourceAccount=account,
+    )
+    assert added["ResponseMetadata"]["HTTPStatusCode"] == 201
+    statement = {
+        "Sid": "s3",
+        "Effect": "Allow",
+        "Principal": {"Service": "s3.amazonaws.com"},
+        "Action": ACTION,
+        "Resource": arn,
+        "Condition": {
+            "StringEquals": {"AWS:SourceAccount": account},
+            "ArnLike": {"AWS:SourceArn": "arn:aws:s3:::photos"},
+        },
+    }
+    assert json.loads(added["Statement"]) == statement
+    found = functions.get_policy(FunctionName="f")
+    assert json.loads(found["Policy"]) == {
+        "Version": "2012-10-17",
+        "Id": "default",
+        "Statement": [statement],
+    }
+    after = functions.get_function_configuration(FunctionName="f")["RevisionId"]
+    assert found["RevisionId"] == after != before
+
+
+@pytest.mark.parametrize(
+    ("principal", "element"),
+    [
+        ("*", "*"),
+        ("111122223333", {"AWS": "arn:aws:iam::111122223333:root"}),
+        ("arn:aws:iam::111122223333:user/u", {"AWS": "arn:aws:iam::111122223333:user/u"}),
+        ("events.amazonaws.com", {"Service": "events.amazonaws.com"}),
+    ],
+)
+def test_principals_of_all_kinds_are_taken(
+    create: Any, functions: Any, principal: str, element: Any
+) -> None:
+    create()
+    added = functions.add_permission(
+        FunctionName="f", StatementId="x", Action=ACTION, Principal=principal
+    )
+    assert json.loads(added["Statement"])["Principal"] == element
+
+
+def test_statements_come_and_go(create: Any, functions: Any, refusal: Any) -> None:
+    create()
+    gone = "ResourceNotFoundException"
+    add = {"FunctionName": "f", "Action": ACTION, "Principal": "s3.amazonaws.com"}
+    assert refusal(functions.remove_permission, FunctionName="f", StatementId="a") == (
+        gone,
+        "No policy is associated with the given resource.",
+    )
+    functions.add_permission(StatementId="a", **add)
+    functions.add_permission(StatementId="b", **add)
+    remedy = "Please provide a new statement id, or remove the existing statement."
+    assert refusal(functions.add_permission, StatementId="a", **add) == (
+        "ResourceConflictException",
+        f"The statement id (a) provided already exists. {remedy}",
+    )
+    assert refusal(functions.remove_permission, FunctionName="f", StatementId="c") == (
+        gone,
+        "Statement c is not found in resource policy.",
+    )
+    functions.remove_permission(FunctionName="f", StatementId="a")
+    policy = json.loads(functions.get_policy(FunctionName="f")["Policy"])
+    assert [each["Sid"] for each in policy["Statement"]] == ["b"]
+    functions.remove_permission(FunctionName="f", StatementId="b")
+    assert refusal(functions.get_policy, FunctionName="f") == (
+        gone,
+        "The resource you requested does not exist.",
+    )
+
+
+def test_what_cannot_be_is_refused(create: Any, functions: Any, refusal: Any, arn: str) -> None:
+    create()
+    add = {"FunctionName": "f", "StatementId": "x", "Action": ACTION}
+    invalid = "InvalidParameterValueException"
+    service = {"Principal": "s3.amazonaws.com"}
+    assert refusal(functions.add_permission, **add, Principal="nonsense") == (
+        invalid,
+        "The provided principal was invalid. Please check the principal and try again.",
+    )
+    assert refusal(functions.add_permission, **add, **service, Qualifier="$LATEST") == (
+        invalid,
+        "We currently do not support adding policies for $LATEST.",
+    )
+    assert refusal(functions.add_permission, **add, **service, RevisionId="x")[0] == (
+        "PreconditionFailedException"
+    )
+    assert refusal(functions.add_permission, **add, **service, PrincipalOrgID="o-1234567890")[
+        0
+    ] == ("NotImplemented")
+    assert refusal(functions.add_permission, **{**add, "FunctionName": "g"}, **service) == (
+        "ResourceNotFoundException",
+        f"Function not found: {arn.removesuffix('f')}g",
+    )
+    assert refusal(functions.remove_permission, FunctionName="g", StatementId="x") == (
+        "ResourceNotFoundException",
+        f"No policy found for: {arn.removesuffix('f')}g",
+    )
+    assert refusal(functions.get_policy, FunctionName="g")[0] == "ResourceNotFoundException"
+
+
+def test_a_policy_cannot_grow_beyond_its_limit(create: Any, functions: Any, refusal: Any) -> None:
+    create()
+    code = ""
+    for number in range(200):
+        request = {
+            "FunctionName": "f",
+            "StatementId": f"{number:0100d}",
+            "Action": ACTION,
+            "Principal": "s3.amazonaws.com",
+        }
+        try:
+            functions.add_permission(**request)
+        except functions.exceptions.PolicyLengthExceededException as error:
+            code = error.response["Error"]["Message"]
+            break
+    assert "is bigger than the limit (20480)." in code
+
+
+def test_a_policy_lets_a_user_without_one_in(
+    create: Any, functions: Any, user: Any, refusal: Any, account: str
+) -> None:
+    create("def handler(event, context): return 1")
+    alice = user("alice")
+    assert refusal(alice.invoke, FunctionName="f")[0] == "AccessDeniedException"
+    functions.add_permission(
+        FunctionName="f",
+        StatementId="alice",
+        Action=ACTION,
+        Principal=f"arn:aws:iam::{account}:user/alice",
+    )
+    assert alice.invoke(FunctionName="f")["Payload"].read() == b"1"
+    functions.remove_permission(FunctionName="f", StatementId="alice")
+    assert refusal(alice.invoke, FunctionName="f")[0] == "AccessDeniedException"
+
+
+def test_a_policy_lets_another_account_in(
+    create: Any, functions: Any, cloud: Any, refusal: Any, arn: str
+) -> None:
+    create("def handler(event, context): return 1")
+    stranger = cloud.run(cloud.app.identity.create_account("stranger"))
+    client = cloud.client("lambda", credential=stranger)
+    assert refusal(client.invoke, FunctionName=arn)[0] == "AccessDeniedException"
+    functions.add_permission(
+        FunctionName="f",
+        StatementId="them",
+        Action=ACTION,
+        Principal=stranger.principal.account,
+    )
+    assert client.invoke(FunctionName=arn)["Payload"].read() == b"1"
+    assert refusal(client.get_function, FunctionName=arn)[0] == "AccessDeniedException"
+
+
+def deliver(cloud: Any, arn: str, source_arn: str, account: str) -> list[str]:
+    """Send a delivery as a service would and return the dead letters' reasons."""
+    from fogbank.platform.bus.entry import Delivery  # noqa: PLC0415
+    from fogbank.platform.bus.reader import decode_dead_letter  # noqa: PLC0415
+    from fogbank.platform.store.engine import Domain  # noqa: PLC0415
+    from fogbank.platform.store.keyspace import DEAD_LETTERS  # noqa: PLC0415
+
+    delivery = Delivery(
+        target=arn,
+        payload=b'{"Records": [1]}',
+        source="s3.amazonaws.com",
+        source_arn=source_arn,
+        source_account=account,
+        created_ms=cloud.clock.now_ms(),
+    )
+
+    async def body(tr: Any) -> None:
+        cloud.app.facilities.outbox.put(tr, delivery)
+
+    cloud.run(cloud.engine.store_of(Domain("s3", "photos")).transact(body))
+    cloud.settle()
+    rows = cloud.engine.rows
+    dead = [rows[key] for key in rows if key[:2] == bytes((1, DEAD_LETTERS))]
+    return [decode_dead_letter(raw).reason for raw in dead]
+
+
+def test_a_delivery_runs_the_function_if_its_policy_lets_the_source_in(
+    create: Any, functions: Any, cloud: Any, lines: Any, arn: str, account: str
+) -> None:
+    create()
+    photos = "arn:aws:s3:::photos"
+    assert "does not let s3.amazonaws.com in" in deliver(cloud, arn, photos, account)[-1]
+    functions.add_permission(
+        FunctionName="f",
+        StatementId="s3",
+        Action=ACTION,
+        Principal="s3.amazonaws.com",
+        SourceArn="arn:aws:s3:::photos",
+        SourceAccount=account,
+    )
+    deliver(cloud, arn, photos, account)
+    assert "event {'Records': [1]}\n" in lines()
+    assert len(deliver(cloud, arn, "arn:aws:s3:::other", account)) == 2
+    assert len(deliver(cloud, arn, photos, "111122223333")) == 3
+    reasons = deliver(cloud, f"{arn}x", photos, account)
+    assert reasons[-1] == f"there is no function {arn}x"
+    assert lines().count("event {'Records': [1]}\n") == 1
