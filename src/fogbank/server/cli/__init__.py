@@ -1,0 +1,52 @@
+"""The command line: ``fogbank serve | env | doctor | check``. Its forms are a promise.
+
+Only the module of the command that was asked for is imported: ``fogbank env`` in a shell's start
+file must not load a server.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from fogbank import __version__
+
+COMMANDS = {
+    "serve": "serve the cloud until SIGTERM",
+    "env": "print what points any SDK at the server",
+    "doctor": "say what this machine allows",
+    "check": "verify a data directory offline",
+}
+
+
+def parser(asked: str) -> argparse.ArgumentParser:
+    """Return the parser of the command line, whole for the command that was asked for."""
+    top = argparse.ArgumentParser(prog="fogbank", description="The serverless cloud you own.")
+    top.add_argument("--version", action="version", version=f"fogbank {__version__}")
+    commands = top.add_subparsers(dest="command", required=True)
+    for name, summary in COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=summary)
+        command.add_argument("--data", metavar="DIR", help="the data directory")
+        if name == asked:
+            module = import_module(f"fogbank.server.cli.{name}")
+            module.arguments(command)
+            command.set_defaults(run=module.run)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    asked = next((word for word in words if word in COMMANDS), "")
+    given = parser(asked).parse_args(words)
+    try:
+        status: int = given.run(given)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader went away: what is left in the buffer must not fail again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return status

@@ -1,0 +1,105 @@
+"""``fogbank doctor``: what this machine allows, found by trying, and what that means."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import grp
+import os
+import pwd
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from fogbank.base.clock import SystemClock
+from fogbank.base.errors import Unavailable
+from fogbank.base.ids import Ids
+from fogbank.engines.sandbox.client import SandboxRuntime
+from fogbank.server import config, datadir
+
+MEANING = {
+    "full": "functions are isolated; memory, processor and processes are limited by the kernel",
+    "rootless": "functions are isolated; memory is watched, not limited by the kernel",
+    "landlock": "functions see no files of others; limits are watched",
+    "bare": "FUNCTIONS ARE NOT ISOLATED: run only code that you trust",
+}
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments: none beyond --data."""
+
+
+def run(given: argparse.Namespace) -> int:
+    """Print one line per finding; status 1 if functions cannot run at all."""
+    data_dir = config.data_dir_of(given.data)
+    try:
+        settings = config.load(data_dir)
+    except config.ConfigError as error:
+        print(f"settings        {error}")
+        return 1
+    ok = _functions()
+    _line("file system", _file_system(data_dir))
+    _line("service user", _service_user(settings.service_user, data_dir))
+    server = datadir.find_server(data_dir)
+    _line("server", f"{server.endpoint}, process {server.pid}" if server else "none runs")
+    return 0 if ok else 1
+
+
+def _line(name: str, text: str) -> None:
+    """Print one finding."""
+    print(f"{name:<15} {text}")
+
+
+def _functions() -> bool:
+    """Print what a sandbox daemon says that is started for the question."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="fogbank-doctor-") as folder:
+            said = asyncio.run(_status(Path(folder)))
+    except Unavailable as error:
+        _line("isolation", f"none: {error}; functions cannot run")
+        return False
+    level = str(said["level"])
+    _line("isolation", f"{level}: {MEANING[level]}")
+    for reason in said["reasons"]:
+        _line("", str(reason))
+    _line("cgroups", str(said["cgroup"]) or "none delegated")
+    for name, interpreter in said["runtimes"].items():
+        _line("runtimes", f"{name} by {interpreter}")
+    return True
+
+
+async def _status(folder: Path) -> dict[str, Any]:
+    """Start a sandbox daemon and return what it found."""
+    runtime = await SandboxRuntime.open(folder, clock=SystemClock(), ids=Ids(), endpoint_port=4566)
+    try:
+        return runtime.status()
+    finally:
+        await runtime.close()
+
+
+def _file_system(data_dir: Path) -> str:
+    """Return the type of the file system that holds the data, and the space left."""
+    path = data_dir
+    while not path.exists():
+        path = path.parent
+    best, kind = "", "unknown"
+    for line in Path("/proc/self/mounts").read_text().splitlines():
+        _, mounted, form, *_ = line.split()
+        if str(path).startswith(mounted) and len(mounted) > len(best):
+            best, kind = mounted, form
+    room = os.statvfs(path)
+    free = room.f_bavail * room.f_frsize / (1 << 30)
+    warning = "; NOTHING IS DURABLE on it" if kind in {"tmpfs", "ramfs"} else ""
+    return f"{kind}, {free:.1f} GiB free at {path}{warning}"
+
+
+def _service_user(name: str, data_dir: Path) -> str:
+    """Return as whom the store process runs."""
+    if os.getuid() != 0:
+        return f"the server runs as {pwd.getpwuid(os.getuid()).pw_name}"
+    try:
+        user = pwd.getpwnam(name)
+    except KeyError:
+        return f"there is no user {name}: a server started as root stays root"
+    group = grp.getgrgid(user.pw_gid).gr_name
+    return f"a server started as root becomes {user.pw_name}:{group} if it can reach {data_dir}"

@@ -1,0 +1,110 @@
+"""The data directory as the command line sees it: credentials file, running server, modes.
+
+Rule: everything in the directory is readable by its owner alone. The credentials file is written
+and synced before the account is made in the store, and an account that is in the file and not yet
+in the store is made at the next start: so no crash leaves an account whose secret nobody knows.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+CREDENTIALS_FILE = "credentials.json"
+SERVER_FILE = "server.json"
+STORE = "store"
+FUNCTIONS = "functions"
+DIR_MODE = 0o700
+FILE_MODE = 0o600
+
+
+class AccountCredentials(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The root credentials of one account."""
+
+    name: str
+    account_id: str
+    access_key_id: str
+    secret_access_key: str
+
+
+class RunningServer(msgspec.Struct, frozen=True):
+    """Where the server of a data directory serves, as it said when it was ready."""
+
+    pid: int
+    endpoint: str
+
+
+def make_data_dir(path: Path) -> None:
+    """Make the directory, or check that it is ours and closed to others."""
+    path.mkdir(mode=DIR_MODE, parents=True, exist_ok=True)
+    path.chmod(DIR_MODE)
+
+
+def write_durably(path: Path, content: bytes) -> None:
+    """Write a small file whole: temporary name, sync, rename, sync of the folder."""
+    temporary = path.with_name(path.name + ".new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(file.fileno(), FILE_MODE)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.rename(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def read_credentials(data_dir: Path) -> list[AccountCredentials]:
+    """Return the accounts of the credentials file, the first the default; none if no file."""
+    path = data_dir / CREDENTIALS_FILE
+    if not path.exists():
+        return []
+    return msgspec.json.decode(path.read_bytes(), type=list[AccountCredentials])
+
+
+def write_credentials(data_dir: Path, accounts: list[AccountCredentials]) -> None:
+    """Replace the credentials file."""
+    rows = [msgspec.to_builtins(account) for account in accounts]
+    write_durably(data_dir / CREDENTIALS_FILE, json.dumps(rows, indent=1).encode() + b"\n")
+
+
+def write_server(data_dir: Path, endpoint: str) -> None:
+    """Say where the server serves."""
+    server = RunningServer(os.getpid(), endpoint)
+    write_durably(data_dir / SERVER_FILE, msgspec.json.encode(server))
+
+
+def remove_server(data_dir: Path) -> None:
+    """Say that the server has ended."""
+    (data_dir / SERVER_FILE).unlink(missing_ok=True)
+
+
+def find_server(data_dir: Path) -> RunningServer | None:
+    """Return the running server of a data directory, or None."""
+    try:
+        server = msgspec.json.decode((data_dir / SERVER_FILE).read_bytes(), type=RunningServer)
+        os.kill(server.pid, 0)
+    except (OSError, msgspec.DecodeError):
+        return None
+    return server
+
+
+def environment_of(account: AccountCredentials, endpoint: str, region: str) -> Mapping[str, str]:
+    """Return the variables that point any SDK at the server as the account's root."""
+    return {
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_REGION": region,
+        "AWS_DEFAULT_REGION": region,
+        "AWS_ACCESS_KEY_ID": account.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": account.secret_access_key,
+    }

@@ -1,0 +1,329 @@
+"""The job driver: runs reconcilers, timers, work lists and the bus, and survives their bugs.
+
+Every loop is woken by a hint from the store and by time alike, so a lost hint costs a delay and
+never work. Here, in the bus and in ``gateway/dispatch`` alone is a bug caught: it costs one step,
+is logged, and is tried again after a pause.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from typing import Final
+
+from fogbank.base.errors import Weather
+from fogbank.contract.call import Facilities
+from fogbank.contract.job import Progress, Reconciler, TimerKind, Verdict, WorkList
+from fogbank.platform.bus.reader import BusReader
+from fogbank.platform.scheduler import worklist
+from fogbank.platform.scheduler.timers import Timer, decode_timer, timer_key
+from fogbank.platform.scheduler.worklist import WorkEntry
+from fogbank.platform.store import tuples
+from fogbank.platform.store.engine import SYSTEM_PREFIX, Domain, Store, Transaction
+from fogbank.platform.store.keyspace import (
+    OUTBOX,
+    PARTITIONS,
+    TIMERS,
+    WORK,
+    system_prefix,
+)
+
+log = logging.getLogger("fogbank.jobs")
+
+PAUSE_MS: Final = 1_000
+"""How long a loop waits after a bug before it goes on."""
+POLL_MS: Final = 60_000
+"""How long a loop trusts that no hint was lost."""
+THROTTLED_MS: Final = 500
+TIMERS_BATCH: Final = 64
+
+
+class Hint:
+    """A wake-up that remembers: from watches of the store, from ends of attempts, from tests."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def give(self) -> None:
+        """Wake the loop, or let its next wait return at once."""
+        self._event.set()
+
+    async def wait(self, facilities: Facilities, until_ms: int) -> None:
+        """Return at a hint or at a time, whichever is first."""
+        if not self._event.is_set() and facilities.clock.now_ms() < until_ms:
+            sleep = asyncio.ensure_future(facilities.clock.sleep_until(until_ms))  # noqa: TID251
+            hint = asyncio.ensure_future(self._event.wait())  # noqa: TID251
+            try:
+                await asyncio.wait((sleep, hint), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                sleep.cancel()
+                hint.cancel()
+        self._event.clear()
+
+
+class Driver:
+    """Runs all background work of one store process in one task group."""
+
+    def __init__(
+        self,
+        facilities: Facilities,
+        jobs: Sequence[Reconciler | TimerKind | WorkList],
+        bus: Sequence[BusReader],
+        holder: str,
+    ) -> None:
+        self._facilities = facilities
+        self._reconcilers = [job for job in jobs if isinstance(job, Reconciler)]
+        self._kinds = {job.kind: job for job in jobs if isinstance(job, TimerKind)}
+        self._lists = [job for job in jobs if isinstance(job, WorkList)]
+        self._bus = bus
+        self._holder = holder
+        self._running = 0
+        self._hints: list[Hint] = []
+
+    @property
+    def running(self) -> int:
+        """Return how many steps and attempts are under way."""
+        return self._running
+
+    async def run(self) -> None:
+        """Run everything until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for job in self._reconcilers:
+                group.create_task(self._reconcile(job, group), name=job.name)
+            for store in self._facilities.placement.system_stores():
+                group.create_task(self._run_timers(store, group), name="timers")
+                for work in self._lists:
+                    group.create_task(self._run_list(store, work, group), name=work.name)
+            for reader in self._bus:
+                group.create_task(self._run_bus(reader, group), name="bus")
+
+    def wake(self) -> None:
+        """Hint every loop at once, as time or a commit would: nothing may come of it twice."""
+        for hint in self._hints:
+            hint.give()
+
+    def _hint(self, group: asyncio.TaskGroup, store: Store, subspace: int) -> Hint:
+        """Return a hint that commits to a system subspace give."""
+        hint = self._new_hint()
+        self._watch(group, store, subspace, hint)
+        return hint
+
+    def _new_hint(self) -> Hint:
+        """Return a hint that ``wake`` gives too."""
+        hint = Hint()
+        self._hints.append(hint)
+        return hint
+
+    def _watch(self, group: asyncio.TaskGroup, store: Store, subspace: int, hint: Hint) -> None:
+        """Let commits to a system subspace give a hint."""
+        watch = store.watch(SYSTEM_PREFIX + bytes((subspace,)))
+        group.create_task(self._follow(watch, hint), name=f"watch {subspace}")
+
+    async def _follow(self, watch: AsyncIterator[None], hint: Hint) -> None:
+        """Pass hints of the store on."""
+        async for _ in watch:
+            hint.give()
+
+    async def _pause(self) -> None:
+        """Wait after a bug."""
+        now = self._facilities.clock.now_ms()
+        await self._facilities.clock.sleep_until(now + PAUSE_MS)
+
+    async def _reconcile(self, job: Reconciler, group: asyncio.TaskGroup) -> None:
+        """Step one reconciler for ever."""
+        hint = self._new_hint()
+        if job.signal is not None:
+            for store in self._facilities.placement.system_stores():
+                self._watch(group, store, job.signal, hint)
+        while True:
+            progress = await self._step(job)
+            if progress is Progress.DONE:
+                return
+            if progress is Progress.BUSY:
+                await asyncio.sleep(0)  # noqa: TID251 (lets requests go first; no time passes)
+                continue
+            wait_ms = THROTTLED_MS if progress is Progress.THROTTLED else job.period_ms
+            await hint.wait(self._facilities, self._facilities.clock.now_ms() + wait_ms)
+
+    async def _step(self, job: Reconciler) -> Progress:
+        """Run one step; a bug or weather costs a pause."""
+        self._running += 1
+        try:
+            return await job.step(self._facilities)
+        except Weather as error:
+            log.warning("%s waits: %s", job.name, error)
+        except Exception:
+            log.exception("%s failed", job.name)
+        finally:
+            self._running -= 1
+        return Progress.THROTTLED
+
+    async def _run_bus(self, reader: BusReader, group: asyncio.TaskGroup) -> None:
+        """Deliver the outbox for ever."""
+        store = reader.store
+        hint = self._hint(group, store, OUTBOX)
+        while True:
+            self._running += 1
+            try:
+                looked = await reader.step()
+            except Weather as error:
+                log.warning("the bus waits: %s", error)
+                looked = 0
+            finally:
+                self._running -= 1
+            if looked:
+                continue
+            now = self._facilities.clock.now_ms()
+            next_ms = await reader.next_try_ms()
+            await hint.wait(self._facilities, min(now + POLL_MS, next_ms or now + POLL_MS))
+
+    async def _run_timers(self, store: Store, group: asyncio.TaskGroup) -> None:
+        """Run due timers of one store for ever, the earliest first."""
+        hint = self._hint(group, store, TIMERS)
+        while True:
+            timers = await self._next_timers(store)
+            now = self._facilities.clock.now_ms()
+            due = [timer for timer in timers if timer.due_ms <= now][:TIMERS_BATCH]
+            if not due:
+                next_ms = min((timer.due_ms for timer in timers), default=now + POLL_MS)
+                await hint.wait(self._facilities, min(next_ms, now + POLL_MS))
+                continue
+            for timer in due:
+                await self._wake(timer)
+
+    async def _next_timers(self, store: Store) -> list[Timer]:
+        """Return the first timers of every partition."""
+
+        async def body(tr: Transaction) -> list[Timer]:
+            found: list[Timer] = []
+            for partition in range(PARTITIONS):
+                prefix = system_prefix(TIMERS, partition)
+                rows = await tr.range(prefix, tuples.after_prefix(prefix), limit=TIMERS_BATCH)
+                found += [decode_timer(value) for _, value in rows]
+            return sorted(found, key=lambda timer: timer.due_ms)
+
+        return await store.read(body)
+
+    async def _wake(self, timer: Timer) -> None:
+        """Run one timer in the transaction that removes it."""
+        key = timer_key(timer)
+
+        async def body(tr: Transaction) -> None:
+            if await tr.get(key) is None:
+                return
+            tr.delete(key)
+            await self._kinds[timer.kind].wake(tr, timer, self._facilities)
+
+        self._running += 1
+        try:
+            await self._facilities.placement.store_of(Domain(*timer.domain)).transact(body)
+        except Weather as error:
+            log.warning("timer %s waits: %s", timer.kind, error)
+            await self._pause()
+        except Exception:
+            log.exception("timer %s failed", timer.kind)
+            await self._pause()
+        finally:
+            self._running -= 1
+
+    async def _run_list(self, store: Store, work: WorkList, group: asyncio.TaskGroup) -> None:
+        """Claim and attempt entries of one list for ever."""
+        await self._release(store, work)
+        hint = self._hint(group, store, WORK)
+        slots = Slots(work.concurrency_max, hint)
+        clock = self._facilities.clock
+        while True:
+            first = await worklist.first_visible(store, work.name)
+            now = clock.now_ms()
+            ready = [partition for visible_ms, partition in first if visible_ms <= now]
+            for partition in ready:
+                for entry in await self._claim(store, work, partition, slots.free):
+                    slots.take()
+                    self._running += 1
+                    group.create_task(self._attempt(work, entry, slots), name=work.name)
+            if not ready or slots.free == 0:
+                next_ms = first[0][0] if first and not ready else now + POLL_MS
+                await hint.wait(self._facilities, min(next_ms, now + POLL_MS))
+
+    async def _claim(
+        self, store: Store, work: WorkList, partition: int, limit: int
+    ) -> list[WorkEntry]:
+        """Claim up to ``limit`` entries of one partition."""
+        if limit == 0:
+            return []
+        return await worklist.claim(
+            store,
+            work.name,
+            partition,
+            now_ms=self._facilities.clock.now_ms(),
+            hold_ms=work.hold_ms,
+            holder=self._holder,
+            limit=limit,
+        )
+
+    async def _release(self, store: Store, work: WorkList) -> None:
+        """Give back what an earlier run of the server had claimed."""
+        for partition in range(PARTITIONS):
+            released = await worklist.release(
+                store,
+                work.name,
+                partition,
+                holder=self._holder,
+                now_ms=self._facilities.clock.now_ms(),
+            )
+            if released:
+                log.warning("%s: %d attempts that were cut short go on", work.name, released)
+
+    async def _attempt(self, work: WorkList, entry: WorkEntry, slots: Slots) -> None:
+        """Attempt one entry and settle it."""
+        try:
+            verdict = await self._verdict(work, entry)
+            await self._settle(entry, verdict)
+        except Weather as error:
+            log.warning("%s %s comes back when its claim ends: %s", work.name, entry.id, error)
+        finally:
+            self._running -= 1
+            slots.give()
+
+    async def _verdict(self, work: WorkList, entry: WorkEntry) -> Verdict:
+        """Return what an attempt says; after a bug or weather: again, after a pause."""
+        try:
+            return await work.attempt(entry, self._facilities)
+        except Weather as error:
+            log.warning("%s %s waits: %s", work.name, entry.id, error)
+        except Exception:
+            log.exception("%s %s failed", work.name, entry.id)
+        again_ms = self._facilities.clock.now_ms() + PAUSE_MS
+        return Verdict(retry_at_ms=again_ms, uncounted=True)
+
+    async def _settle(self, entry: WorkEntry, verdict: Verdict) -> None:
+        """Remove an entry or put it back, with what the attempt wants in the same commit."""
+
+        async def body(tr: Transaction) -> None:
+            if verdict.settle is not None:
+                await verdict.settle(tr)
+            if verdict.retry_at_ms is None:
+                worklist.remove(tr, entry)
+            else:
+                worklist.put_back(tr, entry, verdict.retry_at_ms, counted=not verdict.uncounted)
+
+        await self._facilities.placement.store_of(Domain(*entry.domain)).transact(body)
+
+
+class Slots:
+    """How many attempts of a list may run at once."""
+
+    def __init__(self, count: int, hint: Hint) -> None:
+        self.free = count
+        self._hint = hint
+
+    def take(self) -> None:
+        """Use one slot."""
+        assert self.free > 0, "an attempt without a slot"
+        self.free -= 1
+
+    def give(self) -> None:
+        """Free one slot and wake the list."""
+        self.free += 1
+        self._hint.give()

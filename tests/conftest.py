@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from fogbank.testing.cloud import Cloud
+
+
+@pytest.fixture
+def cloud(tmp_path: Path) -> Iterator[Cloud]:
+    from fogbank.testing.cloud import Cloud  # noqa: PLC0415 (unit tests need no cloud)
+
+    with Cloud(work_dir=tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def client(cloud: Cloud) -> Any:
+    return cloud.client
+
+
+SKIPS = Path(__file__).with_name("skips.txt")
+
+
+def allowed_skips() -> set[str]:
+    """Return the reasons that a test may give for being skipped; the list may only shrink."""
+    lines = SKIPS.read_text().splitlines()
+    return {line.strip() for line in lines if line.strip() and not line.startswith("#")}
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None:
+        return
+    reasons = {
+        report.longrepr[2].removeprefix("Skipped: ")
+        for report in reporter.stats.get("skipped", [])
+        if isinstance(report.longrepr, tuple)
+    }
+    unknown = reasons - allowed_skips()
+    if unknown:
+        reporter.write_line(
+            f"skips that tests/skips.txt does not allow: {sorted(unknown)}", red=True
+        )
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--rewrite", action="store_true", help="renew golden files; read the diff")
+    parser.addoption("--soak", action="store_true", help="many more rounds; prints its seed")

@@ -1,0 +1,159 @@
+"""Made-up requests: the smallest that a model accepts, and each optional member beside it.
+
+The names are those of the resources that ``seeds`` makes, so that an operation gets far.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterator
+from typing import Any
+
+from botocore.model import ListShape, MapShape, Shape, StructureShape
+from tests.contracts.registry import botocore_model
+
+ACCOUNT = "123456789012"
+NAME = "made-up"
+BUCKET = "made-up-bucket"
+KEY = "x"
+TRUST = (
+    '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole",'
+    '"Principal":{"AWS":"*","Service":"lambda.amazonaws.com"}}]}'
+)
+MAPS_DEEP_MAX = 3
+NAMES = {
+    # Members whose pattern or reference a made-up text would not meet.
+    "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/{NAME}",
+    "Role": f"arn:aws:iam::{ACCOUNT}:role/{NAME}",
+    "PolicyArn": f"arn:aws:iam::{ACCOUNT}:policy/{NAME}",
+    "arn": f"arn:aws:iam::{ACCOUNT}:policy/{NAME}",
+    "RoleName": NAME,
+    "UserName": NAME,
+    "GroupName": NAME,
+    "PolicyName": NAME,
+    "Bucket": BUCKET,
+    "CopySource": f"{BUCKET}/{KEY}",
+    "Key": KEY,
+    "FunctionName": NAME,
+    "Principal": "s3.amazonaws.com",
+    "Action": "lambda:InvokeFunction",
+    "AccessKeyId": "AKIAIOSFODNN7EXAMPLE",
+    "PolicyDocument": '{"Version":"2012-10-17","Statement":[]}',
+    "AssumeRolePolicyDocument": TRUST,
+    "VersionId": "v1",
+    "SourceArn": f"arn:aws:s3:::{BUCKET}",
+    "Path": "/path/",
+    "NewPath": "/path/",
+    "PathPrefix": "/path/",
+    "ExpectedBucketOwner": ACCOUNT,
+    "ExpectedSourceBucketOwner": ACCOUNT,
+    "logGroupName": NAME,
+    "logStreamName": NAME,
+    "TableName": NAME,
+    "Runtime": "python3.12",
+    "Handler": "index.handler",
+    "StatementId": NAME,
+    "ResourceArn": f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/{NAME}",
+}
+
+
+def package(source: str = "def handler(event, context):\n    return event\n") -> bytes:
+    """Return the zip file of a function."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        # A fixed date, so that the bytes are the same in every run.
+        archive.writestr(zipfile.ZipInfo("index.py"), source)
+    return out.getvalue()
+
+
+SHAPES: dict[str, Any] = {
+    # Structures of which the model requires nothing, but the operation does.
+    "AttributeValue": {"S": "x"},
+    "FunctionCode": {"ZipFile": package()},
+}
+
+USUAL: dict[tuple[str, str], dict[str, Any]] = {
+    # What no model requires but every real request has.
+    ("dynamodb", "CreateTable"): {
+        "AttributeDefinitions": [{"AttributeName": NAME, "AttributeType": "S"}],
+        "KeySchema": [{"AttributeName": NAME, "KeyType": "HASH"}],
+        "BillingMode": "PAY_PER_REQUEST",
+    },
+    ("dynamodb", "BatchWriteItem"): {
+        "RequestItems": {NAME: [{"PutRequest": {"Item": {NAME: {"S": "x"}}}}]}
+    },
+    ("dynamodb", "Query"): {
+        "KeyConditionExpression": "#key = :key",
+        "ExpressionAttributeNames": {"#key": NAME},
+        "ExpressionAttributeValues": {":key": {"S": "x"}},
+    },
+    ("lambda", "CreateFunction"): {"Runtime": "python3.12", "Handler": "index.handler"},
+    ("lambda", "UpdateFunctionCode"): {"ZipFile": package()},
+    ("logs", "DescribeLogStreams"): {"logGroupName": NAME},
+    ("logs", "FilterLogEvents"): {"logGroupName": NAME},
+    ("logs", "GetLogEvents"): {"logGroupName": NAME},
+}
+
+
+def _value_of(shape: Shape, name: str, depth: int) -> Any:
+    """Return a value of a shape; of structures what is required."""
+    if isinstance(shape, StructureShape):
+        if shape.name in SHAPES:
+            return SHAPES[shape.name]
+        return {key: _value_of(shape.members[key], key, depth) for key in shape.required_members}
+    if isinstance(shape, ListShape):
+        return [_value_of(shape.member, name, depth)] * max(1, shape.metadata.get("min", 1))
+    if isinstance(shape, MapShape):
+        return {NAME: _value_of(shape.value, "", depth + 1)} if depth < MAPS_DEEP_MAX else {}
+    if name in NAMES and shape.type_name == "string":
+        return NAMES[name]
+    if shape.metadata.get("enum"):
+        return shape.metadata["enum"][0]
+    low = shape.metadata.get("min", 1)
+    by_type = {
+        "string": "x" * max(1, low),
+        "character": "x",
+        "blob": b"x",
+        "boolean": False,
+        "integer": max(1, low),
+        "long": max(1, low),
+        "float": 1.0,
+        "double": 1.0,
+        "timestamp": 1_700_000_000,
+    }
+    return by_type[shape.type_name]
+
+
+def placed(value: Any, account: str) -> Any:
+    """Return a request in which the made-up account is the cloud's own."""
+    if isinstance(value, dict):
+        return {key: placed(inner, account) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [placed(inner, account) for inner in value]
+    return value.replace(ACCOUNT, account) if isinstance(value, str) else value
+
+
+def smallest(service: str, operation: str, account: str = ACCOUNT) -> dict[str, Any]:
+    """Return the smallest request of an operation."""
+    shape = botocore_model(service).operation_model(operation).input_shape
+    least = {} if shape is None else _value_of(shape, "", 0)
+    return placed({**least, **USUAL.get((service, operation), {})}, account)
+
+
+def requests_of(service: str, operation: str, account: str) -> Iterator[dict[str, Any]]:
+    """Yield the smallest request, then each optional member beside it, then all members."""
+    shape = botocore_model(service).operation_model(operation).input_shape
+    least = smallest(service, operation, account)
+    yield least
+    if shape is None:
+        return
+    optional = {
+        name: placed(_value_of(member, name, 0), account)
+        for name, member in shape.members.items()
+        if name not in least
+    }
+    for name, value in optional.items():
+        yield {**least, name: value}
+    if len(optional) > 1:
+        yield {**least, **optional}

@@ -1,0 +1,195 @@
+"""What each paginator is tried on: the resources that are made, and the requests that page them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tests.contracts.made_up import TRUST, package
+from tests.contracts.seeds import ALLOW_ALL, Clients
+
+BUCKET = "paged-bucket"
+NAMES = ("alpha", "beta", "delta", "gamma", "omega")
+NUMBERS = range(5)
+Request = dict[str, Any]
+
+
+def seed_s3(clients: Clients, _account: str) -> dict[str, list[Request]]:
+    s3 = clients("s3")
+    for name in (BUCKET, "paged-second", "paged-third"):
+        s3.create_bucket(Bucket=name)
+    keys = ["a", "b/1", "b/2", "b/3", "c", "d/1", "é/1", "z z+&<"]
+    for key in keys:
+        s3.put_object(Bucket=BUCKET, Key=key, Body=b"x")
+    for key in ("b/1", "b/1", "b/2", "c", "q"):
+        s3.create_multipart_upload(Bucket=BUCKET, Key=key)
+    upload = s3.create_multipart_upload(Bucket=BUCKET, Key="parts")["UploadId"]
+    for number in (1, 3, 7, 8, 9):
+        s3.upload_part(
+            Bucket=BUCKET, Key="parts", UploadId=upload, PartNumber=number, Body=b"%d" % number
+        )
+    bucket = {"Bucket": BUCKET}
+    listings = [bucket, {**bucket, "Delimiter": "/"}, {**bucket, "Prefix": "b/"}]
+    return {
+        "list_buckets": [{}, {"Prefix": "paged-"}],
+        "list_objects": [*listings, {**bucket, "Delimiter": "/", "EncodingType": "url"}],
+        "list_objects_v2": [*listings, {**bucket, "StartAfter": "b/1", "FetchOwner": True}],
+        "list_multipart_uploads": listings,
+        "list_parts": [{**bucket, "Key": "parts", "UploadId": upload}],
+    }
+
+
+def seed_dynamodb(clients: Clients, _account: str) -> dict[str, list[Request]]:
+    dynamodb = clients("dynamodb")
+    for kind in "SNB":
+        dynamodb.create_table(
+            TableName=f"paged-{kind}",
+            AttributeDefinitions=[
+                {"AttributeName": "id", "AttributeType": "S"},
+                {"AttributeName": "at", "AttributeType": kind},
+            ],
+            KeySchema=[
+                {"AttributeName": "id", "KeyType": "HASH"},
+                {"AttributeName": "at", "KeyType": "RANGE"},
+            ],
+            BillingMode="PAY_PER_REQUEST",
+        )
+    sorts = {
+        "S": ["a", "a\0", "ab", "é", "éa"],
+        "N": ["-1e20", "-1", "0", "1.5", "1e20"],
+        "B": [b"\0", b"\0\0", b"a", b"\xff", b"\xff\xff"],
+    }
+    requests: dict[str, list[Request]] = {"list_tables": [{}], "scan": [], "query": []}
+    for kind, values in sorts.items():
+        for name in NAMES[:2]:
+            for number, at in enumerate(values):
+                item = {"id": {"S": name}, "at": {kind: at}, "n": {"N": str(number)}}
+                dynamodb.put_item(TableName=f"paged-{kind}", Item=item)
+        table = {"TableName": f"paged-{kind}"}
+        some = {"FilterExpression": "n >= :n", "ExpressionAttributeValues": {":n": {"N": "2"}}}
+        one = {
+            **table,
+            "KeyConditionExpression": "id = :id",
+            "ExpressionAttributeValues": {":id": {"S": "alpha"}},
+        }
+        requests["scan"] += [table, {**table, **some}, {**table, "Select": "COUNT"}]
+        requests["query"] += [one, {**one, "ScanIndexForward": False}]
+    return requests
+
+
+def seed_iam(clients: Clients, account: str) -> dict[str, list[Request]]:
+    iam = clients("iam")
+    arn = f"arn:aws:iam::{account}:policy/"
+    tags = [{"Key": name.title(), "Value": name} for name in NAMES]
+    for number, name in enumerate(NAMES):
+        path = "/odd/" if number % 2 else "/"
+        iam.create_user(UserName=name, Path=path)
+        iam.create_group(GroupName=name, Path=path)
+        iam.create_role(RoleName=name, Path=path, AssumeRolePolicyDocument=TRUST)
+        iam.create_policy(PolicyName=name, PolicyDocument=ALLOW_ALL)
+    first = NAMES[0]
+    for name in NAMES:
+        iam.add_user_to_group(GroupName=first, UserName=name)
+        if name != first:
+            iam.add_user_to_group(GroupName=name, UserName=first)
+            iam.create_policy_version(PolicyArn=arn + first, PolicyDocument=ALLOW_ALL)
+    iam.create_access_key(UserName=first)
+    iam.create_access_key(UserName=first)
+    for kind in ("user", "group", "role"):
+        who = {f"{kind.title()}Name": first}
+        for name in NAMES:
+            document = {"PolicyName": name, "PolicyDocument": ALLOW_ALL}
+            getattr(iam, f"put_{kind}_policy")(**who, **document)
+            getattr(iam, f"attach_{kind}_policy")(**who, PolicyArn=arn + name)
+            other = {f"{kind.title()}Name": name}
+            if name != first:
+                getattr(iam, f"attach_{kind}_policy")(**other, PolicyArn=arn + first)
+    iam.tag_user(UserName=first, Tags=tags)
+    iam.tag_role(RoleName=first, Tags=tags)
+    iam.tag_policy(PolicyArn=arn + first, Tags=tags)
+    user, group, role = {"UserName": first}, {"GroupName": first}, {"RoleName": first}
+    policy = {"PolicyArn": arn + first}
+    under = {"PathPrefix": "/odd/"}
+    return {
+        "list_users": [{}, under],
+        "list_groups": [{}, under],
+        "list_roles": [{}, under],
+        "list_policies": [{"Scope": "Local"}, {"Scope": "AWS"}, {"OnlyAttached": True}],
+        "list_access_keys": [user],
+        "get_group": [group],
+        "list_groups_for_user": [user],
+        "list_instance_profiles_for_role": [role],
+        "list_user_policies": [user],
+        "list_group_policies": [group],
+        "list_role_policies": [role],
+        "list_policy_versions": [policy],
+        "list_policy_tags": [policy],
+        "list_user_tags": [user],
+        "list_role_tags": [role],
+        "list_attached_user_policies": [user],
+        "list_attached_group_policies": [group],
+        "list_attached_role_policies": [role],
+        "list_entities_for_policy": [policy, {**policy, "EntityFilter": "Role"}],
+    }
+
+
+def seed_logs(clients: Clients, _account: str) -> dict[str, list[Request]]:
+    logs = clients("logs")
+    for name in NAMES:
+        logs.create_log_group(logGroupName=f"/paged/{name}")
+    group = {"logGroupName": "/paged/alpha"}
+    now_ms = 1_767_225_600_000
+    for number, name in enumerate(NAMES):
+        stream = {**group, "logStreamName": name}
+        logs.create_log_stream(**stream)
+        if number == len(NAMES) - 1:
+            continue  # a stream without events is listed too
+        events = [
+            # Of one time and of several, in two batches and over an hour's end.
+            {"timestamp": now_ms - 3_600_000 * (at % 2) - number, "message": f"{name} {at}"}
+            for at in NUMBERS
+        ]
+        events.sort(key=lambda event: event["timestamp"])
+        logs.put_log_events(**stream, logEvents=events[:3])
+        logs.put_log_events(**stream, logEvents=events[3:])
+    return {
+        "describe_log_groups": [{}, {"logGroupNamePrefix": "/paged/"}],
+        "describe_log_streams": [
+            group,
+            {**group, "descending": True},
+            {**group, "orderBy": "LastEventTime"},
+            {**group, "orderBy": "LastEventTime", "descending": True},
+        ],
+        "filter_log_events": [
+            group,
+            {**group, "filterPattern": "alpha"},
+            {**group, "logStreamNames": ["beta", "alpha"]},
+            {**group, "logStreamNamePrefix": "a"},
+        ],
+    }
+
+
+def seed_lambda(clients: Clients, account: str) -> dict[str, list[Request]]:
+    clients("iam").create_role(RoleName="paged", AssumeRolePolicyDocument=TRUST)
+    for name in NAMES:
+        clients("lambda").create_function(
+            FunctionName=name,
+            Role=f"arn:aws:iam::{account}:role/paged",
+            Runtime="python3.12",
+            Handler="index.handler",
+            Code={"ZipFile": package()},
+        )
+    return {"list_functions": [{}]}
+
+
+SEEDS: dict[str, Callable[[Clients, str], dict[str, list[Request]]]] = {
+    "s3": seed_s3,
+    "dynamodb": seed_dynamodb,
+    "iam": seed_iam,
+    "logs": seed_logs,
+    "lambda": seed_lambda,
+}
+NOTHING_THERE = {
+    # Instance profiles are not built, so no role is in one.
+    ("iam", "list_instance_profiles_for_role")
+}

@@ -1,0 +1,85 @@
+"""Resources that the made-up requests name, made anew before every request of a service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from botocore.exceptions import ClientError
+from tests.contracts.made_up import BUCKET, KEY, NAME, TRUST, package
+
+Clients = Callable[..., Any]
+ALLOW_ALL = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}'
+
+
+def _try(function: Callable[..., Any], **request: Any) -> None:
+    """Make what may stand already."""
+    try:
+        function(**request)
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        if code not in {
+            "BucketAlreadyOwnedByYou",
+            "EntityAlreadyExists",
+            "ResourceAlreadyExistsException",
+            "ResourceConflictException",
+            "ResourceInUseException",
+        }:
+            raise
+
+
+def seed_s3(clients: Clients, _account: str) -> None:
+    s3 = clients("s3")
+    _try(s3.create_bucket, Bucket=BUCKET)
+    s3.put_object(Bucket=BUCKET, Key=KEY, Body=b"x")
+
+
+def seed_dynamodb(clients: Clients, _account: str) -> None:
+    _try(
+        clients("dynamodb").create_table,
+        TableName=NAME,
+        AttributeDefinitions=[{"AttributeName": NAME, "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": NAME, "KeyType": "HASH"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+
+
+def seed_logs(clients: Clients, _account: str) -> None:
+    logs = clients("logs")
+    _try(logs.create_log_group, logGroupName=NAME)
+    _try(logs.create_log_stream, logGroupName=NAME, logStreamName=NAME)
+
+
+def seed_iam(clients: Clients, _account: str) -> None:
+    iam = clients("iam")
+    _try(iam.create_user, UserName=NAME)
+    _try(iam.create_group, GroupName=NAME)
+    _try(iam.create_role, RoleName=NAME, AssumeRolePolicyDocument=TRUST)
+    _try(iam.create_policy, PolicyName=NAME, PolicyDocument=ALLOW_ALL)
+
+
+def seed_lambda(clients: Clients, account: str) -> None:
+    _try(clients("iam").create_role, RoleName=NAME, AssumeRolePolicyDocument=TRUST)
+    _try(
+        clients("lambda").create_function,
+        FunctionName=NAME,
+        Role=f"arn:aws:iam::{account}:role/{NAME}",
+        Runtime="python3.12",
+        Handler="index.handler",
+        Code={"ZipFile": package()},
+    )
+
+
+SEEDS: dict[str, Callable[[Clients, str], None]] = {
+    "s3": seed_s3,
+    "dynamodb": seed_dynamodb,
+    "logs": seed_logs,
+    "iam": seed_iam,
+    "lambda": seed_lambda,
+    "sts": seed_iam,
+}
+
+
+def seed(service: str, clients: Clients, account: str) -> None:
+    """Make what the made-up requests of a service name."""
+    SEEDS.get(service, lambda _clients, _account: None)(clients, account)

@@ -1,0 +1,105 @@
+"""Every version of every durable record decodes from its golden bytes; every legal key fits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from fogbank.platform.store.records import Record, RecordDecoder, Table, encode
+from fogbank.server.app import App
+from fogbank.server.roster import services
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "records"
+TABLES = [(service.model, table) for service in services() for table in service.tables]
+
+
+def tag_of(record: type[Record]) -> str:
+    return str(record.__struct_config__.tag)
+
+
+def durable(record: type[Record]) -> list[type[Record]]:
+    """Return every record type below one that the server can write: services' and platform's."""
+    below = [found for each in record.__subclasses__() for found in [each, *durable(each)]]
+    return [each for each in below if each.__module__.startswith("fogbank.")]
+
+
+RECORDS = sorted(durable(Record), key=tag_of)
+
+
+def golden_path(record: type[Record]) -> Path:
+    return GOLDEN / (tag_of(record).replace("/", ".") + ".msgpack")
+
+
+def sample(kind: Any) -> Any:
+    """Return a small value of a type, for the golden bytes of a record."""
+    if isinstance(kind, msgspec.inspect.StructType):
+        return kind.cls(**{field.name: sample(field.type) for field in kind.fields})
+    if isinstance(kind, msgspec.inspect.NamedTupleType):
+        return kind.cls(*[sample(field.type) for field in kind.fields])
+    if isinstance(kind, msgspec.inspect.UnionType):
+        return sample(kind.types[0])
+    if isinstance(kind, msgspec.inspect.VarTupleType):
+        return (sample(kind.item_type),)
+    if isinstance(kind, msgspec.inspect.TupleType):
+        return tuple(sample(item) for item in kind.item_types)
+    if isinstance(kind, msgspec.inspect.ListType):
+        return [sample(kind.item_type)]
+    if isinstance(kind, msgspec.inspect.DictType):
+        return {sample(kind.key_type): sample(kind.value_type)}
+    simple = {
+        msgspec.inspect.StrType: "text",
+        msgspec.inspect.BytesType: b"bytes",
+        msgspec.inspect.IntType: 7,
+        msgspec.inspect.FloatType: 1.5,
+        msgspec.inspect.BoolType: True,
+        msgspec.inspect.NoneType: None,
+        msgspec.inspect.AnyType: {"any": [1, "x"]},
+        msgspec.inspect.RawType: msgspec.Raw(b"\x80"),  # an empty map
+    }
+    if isinstance(kind, msgspec.inspect.LiteralType):
+        return kind.values[0]
+    if isinstance(kind, msgspec.inspect.EnumType):
+        return next(iter(kind.cls))
+    return simple[type(kind)]
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: tag_of(record))
+def test_a_record_decodes_from_its_golden_bytes(
+    record: type[Record], request: pytest.FixtureRequest
+) -> None:
+    path = golden_path(record)
+    if request.config.getoption("--rewrite"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encode(sample(msgspec.inspect.type_info(record))))
+    decoded = RecordDecoder(record).decode(path.read_bytes())
+    assert encode(decoded) == path.read_bytes()
+
+
+def test_every_golden_file_belongs_to_a_record_or_to_an_older_version_of_one() -> None:
+    known = set()
+    for record in RECORDS:
+        version: type[Record] | None = record
+        while version is not None:
+            known.add(golden_path(version).name)
+            version = version.PREVIOUS
+    assert {path.name for path in GOLDEN.glob("*.msgpack")} <= known
+
+
+def test_every_record_of_a_running_server_is_known_here() -> None:
+    assert App.__module__ == "fogbank.server.app"  # imported, and with it every platform room
+    assert {table.record for _, table in TABLES} <= set(RECORDS)
+
+
+def test_tags_name_service_noun_and_version() -> None:
+    for service, table in TABLES:
+        owner, _, version = tag_of(table.record).partition("/")
+        assert owner.split(".")[0] in {service, "platform", "iam"}, tag_of(table.record)
+        assert version.isdigit()
+
+
+def test_no_two_tables_share_a_prefix() -> None:
+    prefixes = [table.subspace for _, table in TABLES if isinstance(table, Table)]
+    assert len(prefixes) == len(set(prefixes))

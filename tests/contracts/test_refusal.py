@@ -1,0 +1,103 @@
+"""Every operation refuses who it must: properties from the registry alone (DESIGN section 10)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from tests.contracts.made_up import smallest
+from tests.contracts.observation import Observations, allow, attempt
+from tests.contracts.registry import OPERATIONS, Built
+from tests.contracts.seeds import seed
+
+NO_PERMISSION_NEEDED = {
+    # AWS: "No permissions are required to perform this operation" (STS API reference).
+    ("sts", "get_caller_identity"),
+    # AWS: GetSessionToken "No permissions are required for users to perform this operation".
+    ("sts", "get_session_token"),
+}
+UNKNOWN_KEY = {"access_key": "AKIAIOSFODNN7EXAMPLE", "secret_key": "x" * 40}
+DENIALS = {
+    (200, "AccessDenied"),  # one of several in one request
+    (400, "AccessDeniedException"),
+    (403, "AccessDenied"),
+    (403, "AccessDeniedException"),
+    (403, "403"),  # the answer to a HEAD has no body
+}
+every_operation = pytest.mark.parametrize("built", OPERATIONS, ids=str)
+
+
+@pytest.fixture(scope="module")
+def nobody(clients: Any) -> dict[str, str]:
+    """Return the keys of a user without any policy."""
+    iam = clients("iam")
+    iam.create_user(UserName="nobody")
+    key = iam.create_access_key(UserName="nobody")["AccessKey"]
+    return {"access_key": key["AccessKeyId"], "secret_key": key["SecretAccessKey"]}
+
+
+def answer(clients: Any, built: Built, **caller: Any) -> tuple[int, str]:
+    client = clients(built.service.model, **caller)
+    return attempt(client, built.function, smallest(built.service.model, built.model.name))
+
+
+@every_operation
+def test_an_anonymous_caller_is_refused(built: Built, clients: Any) -> None:
+    status, code = answer(clients, built, signed=False)
+    if built.model.auth_none:
+        return
+    assert status in {400, 401, 403}
+    assert code in {
+        "AccessDenied",
+        "MissingAuthenticationToken",
+        "MissingAuthenticationTokenException",
+        "403",
+    }
+
+
+@every_operation
+def test_an_unknown_key_is_refused(built: Built, clients: Any) -> None:
+    status, code = answer(clients, built, **UNKNOWN_KEY)
+    assert status in {400, 401, 403}
+    assert code in {
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "UnrecognizedClientException",
+        "403",
+    }
+
+
+@every_operation
+def test_a_user_without_policies_is_refused(
+    built: Built, clients: Any, nobody: dict[str, str]
+) -> None:
+    if built.key in NO_PERMISSION_NEEDED:
+        return
+    assert answer(clients, built, **nobody) in DENIALS
+
+
+def all_but(action: str) -> str:
+    """Return a policy that allows everything and denies one action."""
+    statements = [
+        {"Effect": "Allow", "Action": "*", "Resource": "*"},
+        {"Effect": "Deny", "Action": action, "Resource": "*"},
+    ]
+    return json.dumps({"Version": "2012-10-17", "Statement": statements})
+
+
+@every_operation
+def test_every_action_that_an_operation_asks_for_can_be_denied(
+    built: Built, observed: Observations
+) -> None:
+    actions = observed.by_operation[built.key].actions
+    assert bool(actions) is (built.key not in NO_PERMISSION_NEEDED)
+    service = built.service.model
+    client = observed.clients(service, **observed.keys)
+    allowed = []
+    for action, request in actions.items():
+        seed(service, observed.clients, observed.cloud.account.principal.account)
+        allow(observed.clients, all_but(action))
+        if attempt(client, built.function, request) not in DENIALS:
+            allowed.append(action)
+    assert allowed == []

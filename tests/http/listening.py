@@ -1,0 +1,132 @@
+"""A listener on a real socket, and a client that says exactly what it is told to."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from typing import Any, NamedTuple
+
+import uvloop
+
+from fogbank.gateway.listener import Listener
+from fogbank.gateway.settings import ListenerSettings
+from fogbank.testing.clock import VirtualClock
+from fogbank.wire.http import HttpReply, HttpRequest
+
+SMALL = ListenerSettings(sweep_ms=1_000)
+WAIT_S = 10
+"""No test waits this long unless it fails."""
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Client:
+    """A connection."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    def send(self, *lines: str, body: bytes = b"") -> None:
+        self.writer.write("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
+
+    async def head(self) -> tuple[int, dict[str, str]]:
+        raw = await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), WAIT_S)
+        first, *rest = raw.decode().split("\r\n")[:-2]
+        pairs = (line.split(": ", 1) for line in rest)
+        return int(first.split(" ")[1]), {name.lower(): value for name, value in pairs}
+
+    async def answer(self, method: str = "GET") -> Answer:
+        status, headers = await self.head()
+        if method == "HEAD" or status in (204, 304):
+            return Answer(status, headers, b"")
+        if headers.get("transfer-encoding") == "chunked":
+            return Answer(status, headers, await self._chunks())
+        length = int(headers["content-length"])
+        body = await asyncio.wait_for(self.reader.readexactly(length), WAIT_S)
+        return Answer(status, headers, body)
+
+    async def _chunks(self) -> bytes:
+        out = b""
+        while size := int(await self.reader.readline(), 16):
+            out += await self.reader.readexactly(size)
+            assert await self.reader.readline() == b"\r\n"
+        assert await self.reader.readline() == b"\r\n"
+        return out
+
+    async def ended(self) -> bytes:
+        """Return what still comes until the server closes."""
+        try:
+            return await asyncio.wait_for(self.reader.read(), WAIT_S)
+        except ConnectionResetError:
+            return b""
+
+
+class House(NamedTuple):
+    listener: Listener
+    clock: VirtualClock
+    port: int
+    stack: contextlib.AsyncExitStack
+
+    async def connect(self) -> Client:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        self.stack.callback(writer.close)
+        return Client(reader, writer)
+
+    async def after(self, milliseconds: int) -> None:
+        """Move time, sweep by sweep."""
+        until = self.clock.now_ms() + milliseconds
+        while self.clock.now_ms() < until:
+            await asyncio.sleep(0)
+            self.clock.advance_to(until)
+            await asyncio.sleep(0)
+        await until_true(lambda: self.listener.now_ms >= until - 1_000)
+
+
+async def until_true(condition: Callable[[], object]) -> None:
+    """Let input and output happen until something holds."""
+    async with asyncio.timeout(WAIT_S):
+        while not condition():  # noqa: ASYNC110 (many kinds of condition)
+            await asyncio.sleep(0.001)
+
+
+@contextlib.asynccontextmanager
+async def listening(
+    handler: Callable[[HttpRequest], Awaitable[HttpReply]],
+    settings: ListenerSettings = SMALL,
+) -> AsyncIterator[House]:
+    sock = socket.create_server(("127.0.0.1", 0))
+    clock = VirtualClock()
+    listener = Listener(handler, settings, clock)
+    serving = asyncio.create_task(listener.serve([sock]))
+    await asyncio.sleep(0)
+    async with contextlib.AsyncExitStack() as stack:
+        yield House(listener, clock, sock.getsockname()[1], stack)
+        serving.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await serving
+        assert listener.in_flight == 0
+        assert listener.whole_bytes == 0
+        assert listener.connections == 0
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(asyncio.wait_for(work, 30))
+
+
+async def echo(request: HttpRequest) -> HttpReply:
+    """Answer what came, as text."""
+    body = request.body
+    if request.stream is not None:
+        pieces = []
+        while piece := await request.stream.read(64 << 10):
+            pieces.append(piece)
+        body = b"".join(pieces)
+    text = f"{request.method} {request.path} {request.query} ".encode() + body
+    return HttpReply(200, [("Content-Type", "text/plain")], text)

@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+import pytest
+
+from fogbank.base.errors import Unavailable
+from fogbank.base.ids import Ids
+from fogbank.contract.call import Facilities
+from fogbank.contract.job import Progress, Verdict, reconciler, timer, worklist
+from fogbank.engines.memory import MemoryEngine
+from fogbank.platform.scheduler import worklist as entries
+from fogbank.platform.scheduler.timers import Timer, Timers
+from fogbank.platform.scheduler.worklist import WorkEntry
+from fogbank.platform.store.engine import Domain, Transaction
+from fogbank.server.driver import Driver
+from fogbank.testing.clock import START_MS, VirtualClock
+
+DOMAIN = Domain("test", "jobs")
+
+
+class Shared:
+    """As much of the facilities as background work touches."""
+
+    def __init__(self) -> None:
+        self.clock = VirtualClock()
+        self.placement = MemoryEngine(replay=True)
+        self.timers = Timers()
+        self.ids = Ids.seeded(1)
+
+
+async def while_driving(
+    shared: Shared,
+    jobs: list[Any],
+    script: Callable[[Callable[[int], Awaitable[None]]], Awaitable[None]],
+) -> None:
+    """Run a driver beside a script that is handed ``advance(ms)``."""
+    driver = Driver(cast("Facilities", shared), jobs, [], holder="this-run")
+    task = asyncio.ensure_future(driver.run())
+
+    async def settle() -> None:
+        for _ in range(60):
+            await asyncio.sleep(0)
+
+    async def advance(milliseconds: int) -> None:
+        await settle()
+        until = shared.clock.now_ms() + milliseconds
+        while shared.clock.now_ms() < until:
+            shared.clock.advance_to(until)
+            await settle()
+
+    try:
+        await script(advance)
+    finally:
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
+async def put(shared: Shared, *ids: str, holder: str = "", visible_ms: int = START_MS) -> None:
+    async def body(tr: Transaction) -> None:
+        for each in ids:
+            entry = WorkEntry("work", each, DOMAIN.name, b"", START_MS, visible_ms, 0, holder)
+            entries.put(tr, entry)
+
+    await shared.placement.store_of(DOMAIN).transact(body)
+
+
+def test_a_reconciler_runs_at_start_then_by_period_and_survives_its_bugs(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    runs: list[int] = []
+    shared = Shared()
+
+    @reconciler(period_ms=10_000)
+    async def tidy(facilities: Facilities) -> Progress:
+        runs.append(facilities.clock.now_ms() - START_MS)
+        if len(runs) == 1:
+            return Progress.BUSY
+        if len(runs) == 3:
+            raise ZeroDivisionError
+        return Progress.IDLE
+
+    async def script(advance: Callable[[int], Awaitable[None]]) -> None:
+        await advance(25_000)
+
+    asyncio.run(while_driving(shared, [tidy], script))
+    assert runs == [0, 0, 10_000, 10_500, 20_500]
+    assert "failed" in caplog.text
+
+
+def test_work_is_attempted_side_by_side_up_to_its_bound_and_then_gone() -> None:
+    shared, now, most, done = Shared(), 0, 0, []
+
+    @worklist("work", concurrency_max=3, hold_ms=60_000)
+    async def attempt(entry: WorkEntry, facilities: Facilities) -> Verdict:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        await facilities.clock.sleep_until(facilities.clock.now_ms() + 100)
+        now -= 1
+        done.append(entry.id)
+        return Verdict()
+
+    async def script(advance: Callable[[int], Awaitable[None]]) -> None:
+        await put(shared, *[str(number) for number in range(8)])
+        await advance(1_000)
+        assert await entries.first_visible(shared.placement.system_stores()[0], "work") == []
+
+    asyncio.run(while_driving(shared, [attempt], script))
+    assert sorted(done) == [str(number) for number in range(8)]
+    assert most == 3
+
+
+def test_a_failed_attempt_comes_back_when_its_verdict_says_and_is_counted() -> None:
+    shared = Shared()
+    attempts: list[tuple[int, int]] = []
+
+    @worklist("work", concurrency_max=1, hold_ms=60_000)
+    async def attempt(entry: WorkEntry, facilities: Facilities) -> Verdict:
+        now = facilities.clock.now_ms()
+        attempts.append((now - START_MS, entry.attempt))
+        if len(attempts) == 1:
+            return Verdict(retry_at_ms=now + 60_000)
+        if len(attempts) == 2:
+            return Verdict(retry_at_ms=now + 500, uncounted=True)
+        if len(attempts) == 3:
+            raise Unavailable("the sandbox daemon is gone")
+        return Verdict()
+
+    async def script(advance: Callable[[int], Awaitable[None]]) -> None:
+        await put(shared, "a")
+        await advance(70_000)
+
+    asyncio.run(while_driving(shared, [attempt], script))
+    assert attempts == [(0, 0), (60_000, 1), (60_500, 1), (61_500, 1)]
+
+
+def test_what_a_dead_run_had_claimed_is_attempted_at_once() -> None:
+    shared = Shared()
+    seen: list[int] = []
+
+    @worklist("work", concurrency_max=1, hold_ms=60_000)
+    async def attempt(entry: WorkEntry, facilities: Facilities) -> Verdict:
+        seen.append(facilities.clock.now_ms() - START_MS)
+        return Verdict()
+
+    async def script(advance: Callable[[int], Awaitable[None]]) -> None:
+        await advance(10)
+
+    async def main() -> None:
+        await put(shared, "a", holder="dead-run", visible_ms=START_MS + 900_000)
+        await while_driving(shared, [attempt], script)
+
+    asyncio.run(main())
+    assert seen == [0]
+
+
+def test_a_timer_runs_once_when_due_in_the_transaction_that_removes_it() -> None:
+    shared = Shared()
+
+    @timer("alarm")
+    async def ring(tr: Transaction, due: Timer, facilities: Facilities) -> None:
+        key = tr.domain.prefix + b"rung" + due.key
+        tr.put(key, str(facilities.clock.now_ms() - START_MS).encode())
+
+    async def script(advance: Callable[[int], Awaitable[None]]) -> None:
+        async def body(tr: Transaction) -> None:
+            for key, after_ms in ((b"a", 5_000), (b"b", 7_000), (b"c", 6_000)):
+                shared.timers.put(tr, Timer("alarm", DOMAIN.name, key, START_MS + after_ms))
+
+        await shared.placement.store_of(DOMAIN).transact(body)
+
+        async def clear(tr: Transaction) -> None:
+            shared.timers.delete(tr, Timer("alarm", DOMAIN.name, b"c", START_MS + 6_000))
+
+        await shared.placement.store_of(DOMAIN).transact(clear)
+        await advance(8_000)
+
+        async def read(tr: Transaction) -> list[bytes | None]:
+            return [await tr.get(DOMAIN.prefix + b"rung" + key) for key in (b"a", b"b", b"c")]
+
+        assert await shared.placement.store_of(DOMAIN).read(read) == [b"5000", b"7000", None]
+
+    asyncio.run(while_driving(shared, [ring], script))
