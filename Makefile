@@ -1,0 +1,33 @@
+# Two commands do everything: `make demo` runs the main job, `make test` the whole suite.
+# The system's interpreter, which every user can run: functions run under users of their own.
+PYTHON ?= $(firstword $(wildcard /usr/bin/python3) python3)
+VENV ?= .venv
+BIN = $(VENV)/bin
+KEEP ?=
+
+.PHONY: demo test check bench soak clean env
+
+env: $(VENV)/.ready
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+demo: env
+	$(BIN)/python examples/photo/demo.py $(if $(KEEP),--keep)
+
+test: env
+	$(BIN)/python -m pytest
+
+check: env
+	tools/check
+
+bench: env
+	$(BIN)/python benchmarks/main_job.py
+
+soak: env
+	$(BIN)/python -m pytest tests/crash --soak
+
+clean:
+	rm -rf $(VENV) build .pytest_cache .ruff_cache .hypothesis

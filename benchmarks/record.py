@@ -1,0 +1,61 @@
+"""Figures are written by machines: one JSON file per benchmark, with the source it measured."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+MEASURED = ROOT / "docs" / "measured"
+
+
+def source_hash(*folders: str) -> str:
+    """Return a hash of every source file below some folders of the repository."""
+    digest = hashlib.sha256()
+    for folder in sorted(folders):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def write(
+    name: str,
+    command: str,
+    figures: dict[str, Any],
+    *,
+    failures: list[str],
+    promises: dict[str, str],
+) -> Path:
+    """Write ``docs/measured/<name>.json``.
+
+    Args:
+        name: The file's name.
+        command: What anyone can run to measure again.
+        figures: Names to numbers, units in the names.
+        failures: What did not hold.
+        promises: For some of the figures, what we promise, as ``>= 10000`` or ``<= 60``.
+    """
+    MEASURED.mkdir(parents=True, exist_ok=True)
+    path = MEASURED / f"{name}.json"
+    content = {
+        "command": command,
+        "source": source_hash("src/fogbank"),
+        "measured": time.strftime("%Y-%m-%d", time.gmtime()),
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
+        "figures": figures,
+        "promises": promises,
+        "failures": failures,
+    }
+    path.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
+    return path
+
+
+def holds(promise: str, value: float) -> bool:
+    """Return whether a figure keeps a promise such as ``<= 60``."""
+    sign, bound = promise.split()
+    return value >= float(bound) if sign == ">=" else value <= float(bound)

@@ -1,0 +1,169 @@
+"""The house rules that linters cannot say (DESIGN sections 3, 8, 9 and 10)."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from fogbank.server.roster import ROSTER
+
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "src" / "fogbank"
+FILES = sorted(SOURCE.rglob("*.py"))
+FUNCTION_LINES_MAX = 70
+FILE_LINES_MAX = 600
+CLASS_LINES_MAX = 300
+MANIFEST_LINES_MAX = 60
+FORBIDDEN_ROOMS = {"utils", "util", "helpers", "helper", "common", "misc", "base_classes"}
+FORBIDDEN_NAME = re.compile(r"(Manager|Helper|Util|Utils)$|^Base[A-Z]|^_?(do|handle|process)_")
+MUTABLE_CALLS = {"dict", "list", "set", "defaultdict", "deque", "OrderedDict", "Counter"}
+
+
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(), str(path))
+
+
+def where(path: Path, node: ast.AST) -> str:
+    return f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}"
+
+
+def lines_of(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> int:
+    assert node.end_lineno is not None
+    return node.end_lineno - node.lineno + 1
+
+
+def nodes(*kinds: type[ast.AST]) -> list[tuple[Path, ast.AST]]:
+    return [
+        (path, node)
+        for path in FILES
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, kinds)
+    ]
+
+
+def test_no_file_is_longer_than_600_lines() -> None:
+    assert [
+        f"{path.relative_to(ROOT)}"
+        for path in FILES
+        if path.read_text().count("\n") > FILE_LINES_MAX
+    ] == []
+
+
+def test_no_function_is_longer_than_70_lines() -> None:
+    long = [
+        where(p, n)
+        for p, n in nodes(ast.FunctionDef, ast.AsyncFunctionDef)
+        if lines_of(n) > FUNCTION_LINES_MAX
+    ]
+    assert long == []
+
+
+def test_no_class_is_longer_than_300_lines() -> None:
+    assert [where(p, n) for p, n in nodes(ast.ClassDef) if lines_of(n) > CLASS_LINES_MAX] == []
+
+
+def test_names_say_what_they_are() -> None:
+    named = nodes(ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    assert [f"{where(p, n)} {n.name}" for p, n in named if FORBIDDEN_NAME.search(n.name)] == []
+
+
+def test_no_room_is_called_utils() -> None:
+    assert [str(path) for path in SOURCE.rglob("*") if path.stem in FORBIDDEN_ROOMS] == []
+
+
+def test_modules_of_services_and_platform_hold_no_mutable_state() -> None:
+    found = []
+    for path in FILES:
+        if not {"services", "platform", "contract"} & set(path.relative_to(SOURCE).parts):
+            continue
+        for node in tree_of(path).body:
+            value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
+            target = (
+                node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+            )
+            if value is None or not isinstance(target, ast.Name):
+                continue
+            called = (
+                isinstance(value, ast.Call)
+                and isinstance(value.func, ast.Name)
+                and value.func.id in MUTABLE_CALLS
+            )
+            literal = (
+                isinstance(value, ast.List | ast.Dict | ast.Set)
+                and not target.id.strip("_").isupper()
+            )
+            if (called or literal) and target.id != "__all__":
+                found.append(f"{where(path, node)} {target.id}")
+    assert found == []
+
+
+def test_the_roster_names_every_service_package() -> None:
+    packages = {path.parent.name for path in (SOURCE / "services").glob("*/__init__.py")}
+    assert packages == set(ROSTER)
+    assert list(ROSTER) == sorted(ROSTER)
+
+
+@pytest.mark.parametrize("service", ROSTER)
+def test_a_service_has_a_short_manifest_documentation_and_wire_tests(service: str) -> None:
+    manifest = SOURCE / "services" / service / "__init__.py"
+    assert manifest.read_text().count("\n") <= MANIFEST_LINES_MAX
+    name = service.strip("_")
+    assert (ROOT / "docs" / "services" / f"{name}.md").is_file()
+    assert (ROOT / "docs" / "coverage" / f"{name}.md").is_file()
+    assert list((ROOT / "tests" / "wire" / service).glob("test_*.py"))
+
+
+def runtime_distributions() -> set[str]:
+    """Return the names of everything that an installation brings along."""
+    wanted, seen = ["fogbank"], set()
+    while wanted:
+        name = wanted.pop().lower().replace("_", "-")
+        if name in seen:
+            continue
+        seen.add(name)
+        for text in metadata.distribution(name).requires or []:
+            requirement = Requirement(text)
+            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+                wanted.append(requirement.name)
+    return seen - {"fogbank"}
+
+
+def test_no_dependency_is_under_gpl_or_agpl() -> None:
+    copyleft = re.compile(r"\bA?GPL|GNU (Affero )?General Public", re.IGNORECASE)
+    found = {}
+    for name in runtime_distributions():
+        about = metadata.metadata(name)
+        words = [about.get("License-Expression") or "", (about.get("License") or "")[:200]]
+        words += [row for row in about.get_all("Classifier") or [] if row.startswith("License")]
+        assert any(words), f"{name} does not say its licence"
+        if any(copyleft.search(text) for text in words):
+            found[name] = words
+    assert found == {}
+
+
+def committed_files() -> list[Path]:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True)
+    return [ROOT / name for name in listed.stdout.decode().split("\0") if name]
+
+
+def test_no_committed_file_names_a_registry_or_a_path_of_some_machine() -> None:
+    hosts = [
+        "pypi." + "org",
+        "files.python" + "hosted",
+        "registry." + "npmjs",
+        "/work/" + "main",
+        "/root/" + ".pyenv",
+    ]
+    found = []
+    for path in committed_files():
+        if not path.is_file() or path.is_symlink():
+            continue
+        text = path.read_bytes().decode("utf-8", "ignore")
+        found += [f"{path.relative_to(ROOT)}: {host}" for host in hosts if host in text]
+    assert found == []
