@@ -63,19 +63,26 @@ def main() -> int:
     """Run the demonstration."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--keep", action="store_true", help="go on serving on port 4566")
-    keep = parser.parse_args().keep
+    parser.add_argument(
+        "--port",
+        type=int,
+        help=f"where to serve (default: a free port; with --keep: {KEEP_PORT})",
+    )
+    arguments = parser.parse_args()
+    keep = arguments.keep
+    port = arguments.port if arguments.port is not None else (KEEP_PORT if keep else 0)
     fogbank = Path(sys.executable).parent / "fogbank"
     folder = Path(tempfile.mkdtemp(prefix="fogbank-demo-"))
     try:
-        return demonstrate(fogbank, folder / "data", keep=keep)
+        return demonstrate(fogbank, folder / "data", port, keep=keep)
     finally:
         if not keep:
             shutil.rmtree(folder)
 
 
-def demonstrate(fogbank: Path, data: Path, *, keep: bool) -> int:
+def demonstrate(fogbank: Path, data: Path, port: int, *, keep: bool) -> int:
     """Serve, run the example, and serve on if asked to."""
-    server, endpoint = start(fogbank, data, KEEP_PORT if keep else 0)
+    server, endpoint = start(fogbank, data, port)
     print(f"Fogbank serves {endpoint}, data in {data}", flush=True)
     status = 0
     try:

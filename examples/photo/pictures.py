@@ -25,6 +25,8 @@ class Picture(NamedTuple):
     width: int
     """Pixels as a person sees it, after its orientation is applied."""
     height: int
+    taken: str
+    """When the camera took it, as Exif writes it; empty: it does not say."""
 
 
 SCENES = (
@@ -78,7 +80,7 @@ def picture(
         image.save(out, form, compress_level=3)
     lying = orientation >= 5  # noqa: PLR2004 (Exif: 5 to 8 lie on their side)
     seen = (height, width) if lying else (width, height)
-    return Picture(name, f"image/{form.lower()}", out.getvalue(), *seen)
+    return Picture(name, f"image/{form.lower()}", out.getvalue(), *seen, date)
 
 
 def pictures() -> list[Picture]:

@@ -15,6 +15,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -201,7 +202,9 @@ class Example:
         if len(rows) != len(files):
             raise Failed(f"{len(files)} pictures, {len(rows)} rows")
         for file in files:
-            row = rows[file.name]
+            row = rows.get(file.name)
+            if row is None:
+                raise Failed(f"no row of {file.name}")
             expected = {
                 "size": str(len(file.content)),
                 "width": str(file.width),
@@ -212,15 +215,27 @@ class Example:
                     raise Failed(f"{file.name}: {name} is {row[name]['N']}, not {value}")
             if row["content_type"]["S"] != file.content_type:
                 raise Failed(f"{file.name}: content type {row['content_type']['S']}")
+            created = datetime.fromisoformat(row["created"]["S"])
+            if created != self.created(file):
+                raise Failed(f"{file.name}: created {created.isoformat()}")
             self.verify_thumbnail(file)
             self.progress.say(
                 f"row {file.name}: {row['width']['N']} x {row['height']['N']}, "
                 f"{row['size']['N']} bytes, {row['content_type']['S']}, {row['created']['S']}"
             )
 
+    def created(self, file: Picture) -> datetime:
+        """Return when the camera took a picture, or else when it was uploaded."""
+        if file.taken:
+            return datetime.strptime(file.taken, "%Y:%m:%d %H:%M:%S").replace(tzinfo=UTC)
+        return self.s3.head_object(Bucket=PHOTOS, Key=file.name)["LastModified"]
+
     def verify_thumbnail(self, file: Picture) -> None:
         """Decode one thumbnail and compare its form with the picture's."""
-        found = self.s3.get_object(Bucket=THUMBNAILS, Key=f"{file.name}.jpg")
+        try:
+            found = self.s3.get_object(Bucket=THUMBNAILS, Key=f"{file.name}.jpg")
+        except self.s3.exceptions.NoSuchKey as error:
+            raise Failed(f"no thumbnail of {file.name}") from error
         with Image.open(io.BytesIO(found["Body"].read())) as thumbnail:
             thumbnail.load()
             width, height = thumbnail.size

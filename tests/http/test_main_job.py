@@ -43,8 +43,7 @@ WRITE = {"Effect": "Allow", "Action": "s3:PutObject", "Resource": "arn:aws:s3:::
 CODE = """
 import boto3, io, urllib.parse
 from PIL import Image
-from botocore.config import Config
-s3 = boto3.client("s3", config=Config(signature_version="s3v4"))
+s3 = boto3.client("s3")
 
 def handler(event, context):
     if "presign" in event:

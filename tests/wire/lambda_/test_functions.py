@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import io
 import stat
+import threading
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -80,6 +83,53 @@ def test_tags_variables_and_sizes_are_kept(create: Any, functions: Any) -> None:
 def test_a_name_is_given_once(create: Any, refusal: Any) -> None:
     create()
     assert refusal(create) == ("ResourceConflictException", "Function already exist: f")
+
+
+class Overtaken:
+    """Lets another request finish while a package is being unpacked."""
+
+    def __init__(self, cloud: Any) -> None:
+        self._unpack = cloud.app.parts.functions.prepare
+        self.entered, self._go_on = threading.Event(), asyncio.Event()
+        self._loop = cloud._loop
+        cloud.app.parts.functions.prepare = self.prepare
+
+    async def prepare(self, *given: Any) -> Any:
+        first, unpacked = not self.entered.is_set(), await self._unpack(*given)
+        self.entered.set()
+        if first:
+            await self._go_on.wait()
+        return unpacked
+
+    def go_on(self) -> None:
+        self._loop.call_soon_threadsafe(self._go_on.set)
+
+
+@pytest.mark.parametrize("operation", ["create_function", "update_function_code"])
+def test_nothing_is_left_of_code_whose_request_is_overtaken(
+    operation: str, create: Any, cloud: Any, zipped: Any, functions: Any, refusal: Any
+) -> None:
+    """Two requests pass the first checks side by side; the later commit is refused."""
+    other = zipped("def handler(event, context): return 2")
+
+    def change() -> Any:
+        if operation == "create_function":
+            return create(Code={"ZipFile": other})
+        return functions.update_function_code(
+            FunctionName="f", ZipFile=other, RevisionId=revision["RevisionId"]
+        )
+
+    revision = create() if operation != "create_function" else {}
+    overtaken = Overtaken(cloud)
+    with ThreadPoolExecutor(1) as pool:
+        late = pool.submit(refusal, change)
+        assert overtaken.entered.wait(10)
+        change()
+        overtaken.go_on()
+        code, _ = late.result(10)
+    assert code in {"ResourceConflictException", "PreconditionFailedException"}
+    cloud.advance(60_000)  # what was replaced is deleted behind the answer
+    assert len(cloud.engine.blobs._blobs) == 1
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,14 @@ Rule: this is all that a sandbox finds in its environment; nothing of the server
 from __future__ import annotations
 
 import datetime as dt
+from pathlib import Path
 
 from fogbank.base.arn import find_arn
 from fogbank.platform.runtime.port import Credentials, SandboxSpec
 
 TASK_ROOT = "/var/task"
+_OURS = Path(__file__).parents[2]
+_SDK_CONFIG = Path(__file__).parent / "inside" / "aws.config"
 _PATHS = {
     "PATH": "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin",
     "LD_LIBRARY_PATH": (
@@ -23,6 +26,7 @@ _PATHS = {
     "LAMBDA_RUNTIME_DIR": "/var/runtime",
     "PYTHONPATH": "/var/runtime",
     "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+    "AWS_CONFIG_FILE": f"/var/fogbank/fogbank/{_SDK_CONFIG.relative_to(_OURS)}",
 }
 _CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
@@ -69,7 +73,10 @@ def environment_of(
     spec: SandboxSpec, credentials: Credentials, endpoint_url: str, task_root: str
 ) -> dict[str, str]:
     """Return the whole environment; what the function's owner set wins over our defaults."""
-    values = {**reserved(spec, endpoint_url), **spec.environment, **of_credentials(credentials)}
-    if task_root != TASK_ROOT:  # no namespaces: the code lies where it lies
+    ours = reserved(spec, endpoint_url)
+    if task_root != TASK_ROOT:  # no namespaces: our files lie where they lie
+        ours["AWS_CONFIG_FILE"] = str(_SDK_CONFIG)
+    values = {**ours, **spec.environment, **of_credentials(credentials)}
+    if task_root != TASK_ROOT:  # nor can the code lie elsewhere
         values["LAMBDA_TASK_ROOT"] = task_root
     return values

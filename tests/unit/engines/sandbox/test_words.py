@@ -84,6 +84,16 @@ def test_what_the_user_set_wins_over_our_defaults_and_credentials_over_all() -> 
     assert "AWS_LAMBDA_LOG_STREAM_NAME" not in made
 
 
+def test_without_namespaces_clients_find_their_configuration_where_it_lies() -> None:
+    made = variables.environment_of(spec(), CREDENTIALS, "http://e:1", "/home/code")
+    assert "s3v4" in Path(made["AWS_CONFIG_FILE"]).read_text()
+    assert made["LAMBDA_TASK_ROOT"] == "/home/code"
+    own = spec(environment={"AWS_CONFIG_FILE": "/var/task/config"})
+    for root_dir in ("/home/code", variables.TASK_ROOT):
+        made = variables.environment_of(own, CREDENTIALS, "http://e:1", root_dir)
+        assert made["AWS_CONFIG_FILE"] == "/var/task/config"
+
+
 def test_a_function_without_a_role_has_no_credentials() -> None:
     nobody = Credentials(access_key_id="", secret_access_key="", session_token="", expires_ms=0)
     assert not {"AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN"} & set(variables.of_credentials(nobody))
@@ -99,6 +109,7 @@ def test_the_plan_of_a_root_names_no_home_and_keeps_a_foreign_interpreter_at_its
     )
     assert not {"/", "/root", "/home", "/var", "/etc", "/tmp", "/dev", "/proc"} & set(plan.binds)
     assert plan.texts["/etc/hosts"] == b"127.0.0.1 localhost cloud\n"
+    assert variables.reserved(spec(), "http://e:1")["AWS_CONFIG_FILE"] in plan.texts
     inside = [name for name in plan.texts if name.startswith(root.INSIDE)]
     assert f"{root.INSIDE}/fogbank/engines/sandbox/inside/bootstrap.py" in inside
     assert not any(name.endswith(("client.py", "port.py", "loop.py")) for name in inside)

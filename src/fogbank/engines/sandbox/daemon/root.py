@@ -83,7 +83,7 @@ def _inside_texts() -> dict[str, bytes]:
     names: list[str] = list(_INSIDE_FILES)
     inside = package / "engines/sandbox/inside"
     names += [f"engines/sandbox/inside/{path.name}" for path in sorted(inside.iterdir())]
-    wanted = [name for name in names if name.endswith((".py", ".bpf"))]
+    wanted = [name for name in names if name.endswith((".py", ".bpf", ".config"))]
     return {f"{INSIDE}/fogbank/{name}": (package / name).read_bytes() for name in wanted}
 
 
