@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from fogbank.server import settings
+from fogbank.server.config import SHORT_NAMES, Config
 from fogbank.server.roster import ROSTER
 
 ROOT = Path(__file__).parents[2]
@@ -167,3 +169,8 @@ def test_no_committed_file_names_a_registry_or_a_path_of_some_machine() -> None:
         text = path.read_bytes().decode("utf-8", "ignore")
         found += [f"{path.relative_to(ROOT)}: {host}" for host in hosts if host in text]
     assert found == []
+
+
+def test_the_page_of_settings_says_what_the_code_says() -> None:
+    page = ROOT / "docs" / "operating" / "settings.md"
+    assert page.read_text() == settings.page(Config(), SHORT_NAMES), "run tools/settings.py"

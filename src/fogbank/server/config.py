@@ -1,7 +1,10 @@
 """Settings: one ``fogbank.toml`` and ``FOGBANK_*`` variables, typed; an unknown key is an error.
 
-Order, the later wins: defaults, the file, the environment, the command line. The file is the one
-named on the command line, else ``$FOGBANK_CONFIG``, else ``fogbank.toml`` in the data directory.
+A setting's variable follows from its place: ``limits.requests_max`` is
+``FOGBANK_LIMITS_REQUESTS_MAX``. Fields are declared here, each with its meaning below it; all else
+about settings is derived (``settings``). Order, the later wins: defaults, the file, the
+environment, the command line. The file is the one named on the command line, else
+``$FOGBANK_CONFIG``, else ``fogbank.toml`` in the data directory.
 """
 
 from __future__ import annotations
@@ -10,11 +13,12 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Final, NamedTuple, cast
 
 import msgspec
 
-ENVIRONMENT_PREFIX = "FOGBANK_"
+from fogbank.server import settings
+from fogbank.server.settings import SECRET, Setting
 
 
 class ConfigError(Exception):
@@ -25,21 +29,28 @@ class AccountSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The account that the first start makes; what is empty is drawn at random."""
 
     id: str = ""
+    """Twelve digits."""
     access_key_id: str = ""
-    secret_access_key: str = ""
+    """The access key id of its root, 16 to 128 characters; given with the secret or not at all."""
+    secret_access_key: Annotated[str, SECRET] = ""
+    """The secret of its root."""
 
 
 class LimitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What bounds the memory and time that clients can take."""
 
     connections_max: int = 4_096
+    """Connections at once; further ones are told to slow down and closed."""
     requests_max: int = 1_024
     """Requests in work at once, over all connections."""
     head_timeout_ms: int = 20_000
+    """How long a client may take to send the head of a request."""
     body_timeout_ms: int = 60_000
     """How long a client may send nothing in the middle of a body."""
     idle_timeout_ms: int = 75_000
+    """How long a connection without a request is kept."""
     drain_ms: int = 10_000
+    """How long running requests may take to finish when the server is told to end."""
 
 
 class FunctionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -57,7 +68,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All settings of a server."""
 
     host: str = "127.0.0.1"
+    """The address to listen on."""
     port: int = 4566
+    """The port to listen on; 0: a free one."""
     region: str = "us-east-1"
     """The region that ``fogbank env`` names; every region is served."""
     public_hosts: tuple[str, ...] = ()
@@ -65,6 +78,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     service_user: str = "fogbank"
     """The user that the store process becomes when the server is started as root."""
     log_level: str = "warning"
+    """What is logged: ``debug``, ``info``, ``warning`` or ``error`` and worse."""
     account: AccountSettings = AccountSettings()
     limits: LimitSettings = LimitSettings()
     functions: FunctionSettings = FunctionSettings()
@@ -72,20 +86,25 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Limits of services by name, such as ``"dynamodb.item_bytes_max" = 1000000``."""
 
 
-_VARIABLES = {
-    "FOGBANK_HOST": ("host",),
-    "FOGBANK_PORT": ("port",),
-    "FOGBANK_REGION": ("region",),
-    "FOGBANK_LOG_LEVEL": ("log_level",),
-    "FOGBANK_SERVICE_USER": ("service_user",),
-    "FOGBANK_ACCOUNT_ID": ("account", "id"),
-    "FOGBANK_ACCESS_KEY_ID": ("account", "access_key_id"),
-    "FOGBANK_SECRET_ACCESS_KEY": ("account", "secret_access_key"),
-    "FOGBANK_MEMORY_BUDGET_MB": ("functions", "memory_budget_mb"),
-    "FOGBANK_ISOLATION": ("functions", "isolation"),
+SHORT_NAMES: Final = {
+    "FOGBANK_ACCESS_KEY_ID": "account.access_key_id",
+    "FOGBANK_SECRET_ACCESS_KEY": "account.secret_access_key",
+    "FOGBANK_MEMORY_BUDGET_MB": "functions.memory_budget_mb",
+    "FOGBANK_ISOLATION": "functions.isolation",
 }
-_NOT_SETTINGS = {"FOGBANK_DATA", "FOGBANK_CONFIG"}
+"""Variables beside the ones that follow from a setting's place (``variable_of``)."""
+_NOT_SETTINGS: Final = {"FOGBANK_DATA", "FOGBANK_CONFIG"}
 """Variables that say where the settings and the data are."""
+DEFAULT: Final = "default"
+COMMAND_LINE: Final = "command line"
+
+
+class Resolved(NamedTuple):
+    """The settings in force and where each that was given comes from."""
+
+    config: Config
+    origins: Mapping[str, str]
+    """The name of a setting -> the file, variable or command line; what is missing is default."""
 
 
 def data_dir_of(argument: str | None, environment: Mapping[str, str] = os.environ) -> Path:
@@ -109,39 +128,131 @@ def load(
     Raises:
         ConfigError: A key is unknown or ill-typed, or the file cannot be read.
     """
-    values = _file_values(data_dir, config_file or environment.get("FOGBANK_CONFIG"))
-    for name, text in environment.items():
-        if not name.startswith(ENVIRONMENT_PREFIX) or name in _NOT_SETTINGS:
-            continue
-        path = _VARIABLES.get(name)
-        if path is None:
-            raise ConfigError(f"{name} is no setting; known are {', '.join(sorted(_VARIABLES))}")
-        _put(values, path, text)
-    values.update({key: value for key, value in (overrides or {}).items() if value is not None})
+    return resolve(data_dir, config_file, overrides, environment).config
+
+
+def resolve(
+    data_dir: Path,
+    config_file: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> Resolved:
+    """Return the settings in force, each with its origin.
+
+    Raises:
+        ConfigError: A key is unknown or ill-typed, or the file cannot be read.
+    """
+    file = config_file or environment.get("FOGBANK_CONFIG")
+    path = Path(file) if file else data_dir / "fogbank.toml"
+    given = _Given()
+    given.take_table(_file_values(path, required=bool(file)), str(path))
+    given.take_variables(environment)
+    for key, value in (overrides or {}).items():
+        if value is not None:
+            given.take((key,), value, COMMAND_LINE)
     try:
-        config = msgspec.convert(values, Config, strict=False)
+        config = msgspec.convert(given.values, Config, strict=False)
     except msgspec.ValidationError as error:
         raise ConfigError(f"settings: {error}") from error
     _check(config)
-    return config
+    return Resolved(config, given.origins)
 
 
-def _file_values(data_dir: Path, config_file: str | None) -> dict[str, Any]:
+def tree() -> Mapping[tuple[str, ...], Setting]:
+    """Return every setting by its place."""
+    return settings.tree_of(Config)
+
+
+class _Given:
+    """What file, variables and command line say, the later over the earlier."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+        self.origins: dict[str, str] = {}
+        self._tree = tree()
+
+    def take(self, path: tuple[str, ...], value: Any, origin: str) -> None:
+        """Set one setting."""
+        table = self.values
+        for key in path[:-1]:
+            table = table.setdefault(key, {})
+        table[path[-1]] = value
+        self.origins[".".join(path)] = origin
+
+    def take_table(
+        self, table: Mapping[str, Any], origin: str, above: tuple[str, ...] = ()
+    ) -> None:
+        """Set what a table of the file says.
+
+        Raises:
+            ConfigError: A key is no setting.
+        """
+        for key, value in table.items():
+            path = (*above, key)
+            if path == (settings.QUOTAS,) and isinstance(value, dict):
+                self._take_quotas(cast("dict[str, Any]", value), origin)
+            elif path in self._tree:
+                self.take(path, value, origin)
+            elif isinstance(value, dict) and any(p[: len(path)] == path for p in self._tree):
+                self.take_table(cast("dict[str, Any]", value), origin, path)
+            else:
+                names = [each.name for each in self._tree.values()]
+                raise ConfigError(f"{origin}: {settings.unknown('.'.join(path), names)}")
+
+    def _take_quotas(self, table: Mapping[str, Any], origin: str, above: str = "") -> None:
+        """Set limits of services; ``[quotas.s3]`` and ``"s3.buckets_max" = 1`` say the same."""
+        for key, value in table.items():
+            if isinstance(value, dict):
+                self._take_quotas(cast("dict[str, Any]", value), origin, f"{above}{key}.")
+            elif above + key in settings.quotas():
+                self.take((settings.QUOTAS, above + key), value, origin)
+            else:
+                names = [f"quotas.{name}" for name in settings.quotas()]
+                raise ConfigError(f"{origin}: {settings.unknown(f'quotas.{above}{key}', names)}")
+
+    def take_variables(self, environment: Mapping[str, str]) -> None:
+        """Set what the environment says.
+
+        Raises:
+            ConfigError: A variable is no setting, or two that say different things are one.
+        """
+        known = {each.variable: each for each in self._tree.values()}
+        names = {each.name: each for each in self._tree.values()}
+        known |= {short: names[name] for short, name in SHORT_NAMES.items()}
+        seen: dict[str, str] = {}
+        for name, text in sorted(environment.items()):
+            if not name.startswith(settings.ENVIRONMENT_PREFIX) or name in _NOT_SETTINGS:
+                continue
+            setting = known.get(name)
+            if setting is None:
+                self._take_quota_variable(name, text, known)
+                continue
+            if environment[seen.setdefault(setting.name, name)] != text:
+                raise ConfigError(f"{seen[setting.name]} and {name} set {setting.name} differently")
+            is_list = isinstance(setting.default, tuple)
+            parts = [part for part in text.split(",") if part] if is_list else text
+            self.take(setting.path, parts, name)
+
+    def _take_quota_variable(self, name: str, text: str, known: Mapping[str, Setting]) -> None:
+        """Set the limit of a service that a variable names."""
+        names = list(known)
+        if name.startswith(settings.variable_of((settings.QUOTAS, ""))):
+            by_variable = {settings.variable_of((settings.QUOTAS, q)): q for q in settings.quotas()}
+            if name in by_variable:
+                self.take((settings.QUOTAS, by_variable[name]), text, name)
+                return
+            names += by_variable
+        raise ConfigError(settings.unknown(name, names))
+
+
+def _file_values(path: Path, *, required: bool) -> dict[str, Any]:
     """Return what the file says; a missing default file says nothing."""
-    path = Path(config_file) if config_file else data_dir / "fogbank.toml"
-    if not config_file and not path.exists():
+    if not required and not path.exists():
         return {}
     try:
         return tomllib.loads(path.read_text())
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path}: {error}") from error
-
-
-def _put(values: dict[str, Any], path: tuple[str, ...], text: str) -> None:
-    """Set a value at a path of nested tables."""
-    for key in path[:-1]:
-        values = values.setdefault(key, {})
-    values[path[-1]] = text
 
 
 def _check(config: Config) -> None:

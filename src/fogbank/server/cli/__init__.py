@@ -1,4 +1,4 @@
-"""The command line: ``fogbank serve | env | doctor | check``. Its forms are a promise.
+"""The command line: ``fogbank serve | env | config | doctor | check | ...``. Its forms are a promise.
 
 Only the module of the command that was asked for is imported: ``fogbank env`` in a shell's start
 file must not load a server.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from importlib import import_module
 
 from fogbank import __version__
@@ -17,21 +17,23 @@ from fogbank import __version__
 COMMANDS = {
     "serve": "serve the cloud until SIGTERM",
     "env": "print what points any SDK at the server",
+    "config": "print every setting with value, origin and meaning",
     "doctor": "say what this machine allows",
     "check": "verify a data directory offline",
+    "completion": "print the completion of a shell",
 }
 
 
-def parser(asked: str) -> argparse.ArgumentParser:
-    """Return the parser of the command line, whole for the command that was asked for."""
+def parser(asked: Collection[str]) -> argparse.ArgumentParser:
+    """Return the parser of the command line, whole for the commands that are asked for."""
     top = argparse.ArgumentParser(prog="fogbank", description="The serverless cloud you own.")
     top.add_argument("--version", action="version", version=f"fogbank {__version__}")
     commands = top.add_subparsers(dest="command", required=True)
     for name, summary in COMMANDS.items():
         command = commands.add_parser(name, help=summary, description=summary)
         command.add_argument("--data", metavar="DIR", help="the data directory")
-        if name == asked:
-            module = import_module(f"fogbank.server.cli.{name}")
+        if name in asked:
+            module = import_module(f"fogbank.server.cli.{name.replace('-', '_')}")
             module.arguments(command)
             command.set_defaults(run=module.run)
     return top
@@ -41,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     asked = next((word for word in words if word in COMMANDS), "")
-    given = parser(asked).parse_args(words)
+    given = parser({asked}).parse_args(words)
     try:
         status: int = given.run(given)
         sys.stdout.flush()

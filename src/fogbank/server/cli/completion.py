@@ -1,0 +1,161 @@
+"""``fogbank completion``: the shell's completion, generated from the parsers themselves.
+
+Rule: a word is completed because a parser takes it. ``eval "$(fogbank completion bash)"`` in a
+shell's start file, or the output in the place where the shell looks for completions.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from collections.abc import Iterator
+from typing import Final, NamedTuple, cast
+
+from fogbank.server.cli import COMMANDS, parser
+
+SHELLS: Final = ("bash", "zsh", "fish")
+_FILES: Final = {"FILE", "DIR", "PATH"}
+
+
+def arguments(command: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    command.add_argument("shell", choices=SHELLS)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Print the completion of one shell."""
+    commands = list(commands_of(parser(COMMANDS), ()))
+    print({"bash": _bash, "zsh": _zsh, "fish": _fish}[given.shell](commands))
+    return 0
+
+
+class Option(NamedTuple):
+    """One option, or one place that takes certain words."""
+
+    names: tuple[str, ...]
+    """Empty for a place."""
+    choices: tuple[str, ...]
+    meaning: str
+    takes: str
+    """What stands for its value in the help; empty for a switch."""
+
+
+class Command(NamedTuple):
+    """One command or the top, by its words."""
+
+    words: tuple[str, ...]
+    subcommands: tuple[tuple[str, str], ...]
+    """Name and meaning of each command below."""
+    options: tuple[Option, ...]
+
+    def candidates(self) -> list[str]:
+        """Return everything that may stand next."""
+        places = [word for option in self.options if not option.names for word in option.choices]
+        names = [name for option in self.options for name in option.names]
+        return [name for name, _ in self.subcommands] + places + names
+
+
+def commands_of(top: argparse.ArgumentParser, words: tuple[str, ...]) -> Iterator[Command]:
+    """Yield a parser and every parser below it."""
+    below: list[tuple[str, argparse.ArgumentParser]] = []
+    meanings: list[tuple[str, str]] = []
+    options: list[Option] = []
+    for action in top._actions:  # noqa: SLF001 (argparse shows its tree in no other way)
+        if isinstance(action.choices, dict):  # the only choices that are one: parsers by name
+            tree = cast("dict[str, argparse.ArgumentParser]", action.choices)
+            below += tree.items()
+            meanings += [(name, each.description or "") for name, each in tree.items()]
+            continue
+        takes = "" if action.nargs == 0 else str(action.metavar or action.dest.upper())
+        choices = tuple(str(choice) for choice in action.choices or ())
+        options.append(Option(tuple(action.option_strings), choices, action.help or "", takes))
+    yield Command(words, tuple(meanings), tuple(options))
+    for name, sub in below:
+        yield from commands_of(sub, (*words, name))
+
+
+def _bash(commands: list[Command]) -> str:
+    """Return the function that bash asks: find the command, then its words."""
+    names = sorted({" ".join(command.words) for command in commands})
+    values: list[str] = []
+    words: list[str] = []
+    for command in commands:
+        path = " ".join(command.words)
+        words.append(
+            f"    {shlex.quote(path)}) words={shlex.quote(' '.join(command.candidates()))};;"
+        )
+        for option in command.options:
+            for name in option.names if option.takes else ():
+                case = shlex.quote(f"{path}|{name}")
+                if option.choices:
+                    reply = f'COMPREPLY=($(compgen -W {shlex.quote(" ".join(option.choices))} -- "$current"))'
+                elif option.takes in _FILES:
+                    reply = 'COMPREPLY=($(compgen -f -- "$current"))'
+                else:
+                    reply = "COMPREPLY=()"
+                values.append(f"    {case}) {reply}; return;;")
+    return "\n".join(
+        [
+            "_fogbank() {",
+            '  local current="${COMP_WORDS[COMP_CWORD]}" path="" word words=""',
+            '  for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do',
+            '    case "${path:+$path }$word" in',
+            f"      {'|'.join(shlex.quote(name) for name in names if name)})",
+            '        path="${path:+$path }$word";;',
+            "    esac",
+            "  done",
+            '  case "$path|${COMP_WORDS[COMP_CWORD-1]}" in',
+            *values,
+            "  esac",
+            '  case "$path" in',
+            *words,
+            "  esac",
+            '  COMPREPLY=($(compgen -W "$words" -- "$current"))',
+            "}",
+            "complete -F _fogbank fogbank",
+        ]
+    )
+
+
+def _zsh(commands: list[Command]) -> str:
+    """Return bash's function in zsh, which understands it."""
+    return "autoload -U +X bashcompinit && bashcompinit\n" + _bash(commands)
+
+
+def _fish(commands: list[Command]) -> str:
+    """Return one line per word; fish tests by the words that it has seen."""
+    lines = ["complete -c fogbank -f"]
+    for command in commands:
+        seen = " ".join(command.words)
+        others = " ".join(name for name, _ in command.subcommands)
+        test = (
+            f"__fish_seen_subcommand_from {command.words[-1]}" if seen else "__fish_use_subcommand"
+        )
+        if len(command.words) > 1:
+            test = "; and ".join(f"__fish_seen_subcommand_from {word}" for word in command.words)
+        below = f"{test}; and not __fish_seen_subcommand_from {others}" if others and seen else test
+        for name, meaning in command.subcommands:
+            lines.append(_fish_line(below, f"-a {name}", meaning))
+        for option in command.options:
+            if not option.names:
+                if option.choices:
+                    lines.append(
+                        _fish_line(test, f"-a {shlex.quote(' '.join(option.choices))}", "")
+                    )
+                continue
+            form = " ".join(
+                f"-l {name[2:]}" if name.startswith("--") else f"-s {name[1:]}"
+                for name in option.names
+            )
+            if option.choices:
+                form += f" -x -a {shlex.quote(' '.join(option.choices))}"
+            elif option.takes:
+                form += " -r -F" if option.takes in _FILES else " -x"
+            lines.append(_fish_line(test, form, option.meaning))
+    return "\n".join(lines)
+
+
+def _fish_line(test: str, form: str, meaning: str) -> str:
+    """Return one completion under a condition."""
+    about = f" -d {shlex.quote(meaning)}" if meaning else ""
+    return f"complete -c fogbank -n {shlex.quote(test)} {form}{about}"
