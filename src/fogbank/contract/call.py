@@ -12,6 +12,7 @@ from fogbank.contract.calls import Calls
 from fogbank.contract.event import Outbox
 from fogbank.contract.quota import Quota, Quotas
 from fogbank.platform.blobs.port import Blobs
+from fogbank.platform.iam.decision import Decision
 from fogbank.platform.identity.identity import Identity
 from fogbank.platform.identity.principal import Principal
 from fogbank.platform.runtime.functions import Functions
@@ -88,6 +89,7 @@ class Call:
     __slots__ = (
         "_authorizer",
         "access_context",
+        "decisions",
         "facilities",
         "http",
         "operation",
@@ -109,6 +111,7 @@ class Call:
         authorizer: Authorizer,
         http: HttpFacts,
         access_context: Mapping[str, str | tuple[str, ...]],
+        decisions: list[tuple[str, str, Decision]] | None = None,
     ) -> None:
         self.service = service
         self.operation = operation
@@ -119,6 +122,9 @@ class Call:
         self.http = http
         self.access_context = access_context
         """The global condition keys of this request (``aws:SourceIp`` and so on)."""
+        self.decisions: list[tuple[str, str, Decision]] = [] if decisions is None else decisions
+        """Action, resource and outcome of every access that was decided so far, in order: what
+        the caller of ``Call`` keeps to say later why a request was refused."""
         self._authorizer = authorizer
 
     @property

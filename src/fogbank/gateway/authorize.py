@@ -21,7 +21,8 @@ from fogbank.contract.call import Call, HttpFacts
 from fogbank.contract.facet import ResourcePolicies
 from fogbank.contract.service import Service
 from fogbank.gateway.render import error_of
-from fogbank.platform.iam.evaluate import Decision, evaluate
+from fogbank.platform.iam.decision import Decision
+from fogbank.platform.iam.evaluate import evaluate
 from fogbank.platform.iam.policy import Policy
 from fogbank.platform.iam.request import AccessRequest
 from fogbank.platform.identity.context import context_of
@@ -152,6 +153,7 @@ class Authorization:
             context = _AccessKeys(call.access_context, access, owner)
             request = AccessRequest(principal, access.action, access.resource, context, owner)
             decision = evaluate(request, policies.with_resource(policy))
+            call.decisions.append((access.action, access.resource, decision))
             if not decision.allowed:
                 raise self.denial(call.service, request, decision)
 

@@ -31,6 +31,7 @@ from fogbank.gateway.render import No, error_of
 from fogbank.gateway.resolve import Door, Resolver, Target, is_form
 from fogbank.gateway.settings import GatewaySettings
 from fogbank.gateway.throttle import Throttle
+from fogbank.platform.iam.decision import Decision
 from fogbank.platform.identity.principal import ANONYMOUS, Principal, PrincipalKind
 from fogbank.wire.compile import codec_of
 from fogbank.wire.http import HttpReply, HttpRequest
@@ -49,6 +50,7 @@ class _Visit:
 
     __slots__ = (
         "accesses",
+        "decisions",
         "http",
         "operation",
         "principal",
@@ -67,6 +69,8 @@ class _Visit:
         self.http = http
         self.principal = ANONYMOUS
         self.accesses: Sequence[Access] = ()
+        self.decisions: list[tuple[str, str, Decision]] = []
+        """Why the call was let in or not: see ``platform/iam/decision``."""
 
 
 class Dispatcher:
@@ -265,6 +269,7 @@ class Dispatcher:
             authorizer=self._authorization,
             http=visit.http,
             access_context=context,
+            decisions=visit.decisions,
         )
         if accesses:
             await self._authorization.require(call, accesses)

@@ -9,10 +9,10 @@ within a single account", whose tables the tests hold.
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple, Protocol
 
+from fogbank.platform.iam.decision import Decision, PolicySource, Reason
 from fogbank.platform.iam.policy import Found, Policy, Statement, StatementIndex
 from fogbank.platform.iam.principals import Named
 from fogbank.platform.iam.request import AccessRequest
@@ -25,64 +25,9 @@ class Finder(Protocol):
         """Return the denying and the allowing statements that speak of an action."""
         ...
 
-
-class Reason(enum.Enum):
-    """What decided; the value ends the message of a denial, as AWS words it."""
-
-    ALLOWED_BY_IDENTITY = "allowed by an identity-based policy"
-    ALLOWED_BY_RESOURCE = "allowed by a resource-based policy"
-    ALLOWED_TO_ROOT = "allowed to the account"
-    DENIED_BY_IDENTITY = "with an explicit deny in an identity-based policy"
-    DENIED_BY_SESSION = "with an explicit deny in a session policy"
-    DENIED_BY_BOUNDARY = "with an explicit deny in a permissions boundary"
-    DENIED_BY_RESOURCE = "with an explicit deny in a resource-based policy"
-    DENIED_BY_TRUST = "with an explicit deny in the role trust policy"
-    NO_IDENTITY = "because no identity-based policy allows the {action} action"
-    NO_SESSION = "because no session policy allows the {action} action"
-    NO_BOUNDARY = "because no permissions boundary allows the {action} action"
-    NO_RESOURCE = "because no resource-based policy allows the {action} action"
-    NO_TRUST = "because no role trust policy allows the {action} action"
-
-
-_UNNAMED: Final = {"s3": ("*", "arn:aws:s3:::*")}
-"""Resources that messages leave out, by service.
-
-AWS: `aws s3 ls` without a right to it hears `is not authorized to perform: s3:ListAllMyBuckets
-because ...`, while Lambda says `lambda:ListFunctions on resource: * because ...`.
-"""
-
-
-class Decision(NamedTuple):
-    """Whether a request is allowed, what decided, and the statement that did."""
-
-    allowed: bool
-    reason: Reason
-    statement: Statement | None = None
-
-    def message(self, request: AccessRequest) -> str:
-        """Return what AWS says to the caller of a denied request."""
-        assert not self.allowed, "an allowed request has no message"
-        user = request.principal.arn or "anonymous"
-        vendor, _, _ = request.action.partition(":")
-        said = f"User: {user} is not authorized to perform: {request.action}"
-        # AWS: the messages of role trust policies name no resource ("Troubleshoot access denied
-        # error messages").
-        trust = self.reason in (Reason.DENIED_BY_TRUST, Reason.NO_TRUST)
-        if not trust and request.resource not in _UNNAMED.get(vendor, ()):
-            said += f" on resource: {_shown(request)}"
-        return f"{said} {self.reason.value.format(action=request.action)}"
-
-
-def _shown(request: AccessRequest) -> str:
-    """Return the resource as the service of the action writes it in messages."""
-    vendor, _, _ = request.action.partition(":")
-    if vendor == "s3":
-        return f'"{request.resource}"'
-    kind, _, path = request.resource.rpartition(":")[2].partition("/")
-    # AWS: IAM says `user Bob`, `role r`; policies by their ARN.
-    if vendor == "iam" and kind in ("user", "role", "group") and path:
-        return f"{kind} {path.rpartition('/')[2]}"
-    return request.resource
+    def source_of(self, statement: Statement) -> PolicySource:
+        """Return where a statement comes from."""
+        ...
 
 
 class PolicySet(NamedTuple):
@@ -106,10 +51,17 @@ class PolicySet(NamedTuple):
 
 NO_POLICIES: Final = PolicySet()
 
+_TO_ROOT: Final = Decision(allowed=True, reason=Reason.ALLOWED_TO_ROOT)
+_NO_IDENTITY: Final = Decision(allowed=False, reason=Reason.NO_IDENTITY)
+_NO_SESSION: Final = Decision(allowed=False, reason=Reason.NO_SESSION)
+_NO_BOUNDARY: Final = Decision(allowed=False, reason=Reason.NO_BOUNDARY)
+_NO_RESOURCE: Final = Decision(allowed=False, reason=Reason.NO_RESOURCE)
+_NO_TRUST: Final = Decision(allowed=False, reason=Reason.NO_TRUST)
+
 
 def index_of(policies: Iterable[Policy]) -> StatementIndex:
-    """Return one index over the statements of several policies, which add up."""
-    return StatementIndex(statement for policy in policies for statement in policy.statements)
+    """Return one index over several policies of which it does not matter where they hang."""
+    return StatementIndex((policy, PolicySource(policy.kind)) for policy in policies)
 
 
 def evaluate(request: AccessRequest, policies: PolicySet) -> Decision:
@@ -125,10 +77,11 @@ def evaluate(request: AccessRequest, policies: PolicySet) -> Decision:
     named, grant = _granted(request, policies.resource)
     kind = request.principal.kind
     if kind in ("anonymous", "service"):
-        return _allow(Reason.ALLOWED_BY_RESOURCE, grant) if grant else _no_resource(policies)
+        return _no_resource(policies) if grant is None else _grant(request, policies, grant)
     inside = request.resource_account == request.principal.account
     if inside and named >= Named.ROLE and kind != "root":
-        granted = _allow(Reason.ALLOWED_BY_RESOURCE, grant)
+        assert grant is not None, "who is named is granted"
+        granted = _grant(request, policies, grant)
         return granted if named is Named.DIRECT else _cut_down(request, policies, granted)
     own = _allowed_by_identity(request, policies)
     if own.allowed and grant is None and (policies.resource_required or not inside):
@@ -136,14 +89,9 @@ def evaluate(request: AccessRequest, policies: PolicySet) -> Decision:
     return own
 
 
-def _allow(reason: Reason, statement: Statement | None = None) -> Decision:
-    """Return the decision that allows."""
-    return Decision(True, reason, statement)  # noqa: FBT003 (the field says it)
-
-
-def _deny(reason: Reason, statement: Statement | None = None) -> Decision:
-    """Return the decision that denies."""
-    return Decision(False, reason, statement)  # noqa: FBT003 (the field says it)
+def _by(reason: Reason, finder: Finder, statement: Statement, *, allowed: bool = False) -> Decision:
+    """Return the decision of a statement of the caller's own policies."""
+    return Decision(allowed, reason, statement, finder.source_of(statement))
 
 
 def _denied(request: AccessRequest, policies: PolicySet) -> Decision | None:
@@ -152,7 +100,7 @@ def _denied(request: AccessRequest, policies: PolicySet) -> Decision | None:
     if policies.identity is not None:
         for statement in policies.identity.find(action)[0]:
             if statement.matches(request):
-                return _deny(Reason.DENIED_BY_IDENTITY, statement)
+                return _by(Reason.DENIED_BY_IDENTITY, policies.identity, statement)
     if policies.session is not None or policies.boundary is not None:
         denied = _denied_by_limits(request, policies)
         if denied is not None:
@@ -163,8 +111,14 @@ def _denied(request: AccessRequest, policies: PolicySet) -> Decision | None:
     for statement in policy.find(action)[0]:
         if _named(statement, request) is not Named.NOT and statement.matches(request):
             trust = policy.kind == "trust"
-            return _deny(Reason.DENIED_BY_TRUST if trust else Reason.DENIED_BY_RESOURCE, statement)
+            reason = Reason.DENIED_BY_TRUST if trust else Reason.DENIED_BY_RESOURCE
+            return Decision(False, reason, statement, _hanging_on(request, policy))  # noqa: FBT003 (the field says it)
     return None
+
+
+def _hanging_on(request: AccessRequest, policy: Policy) -> PolicySource:
+    """Return the source of the policy of the request's resource."""
+    return PolicySource(policy.kind, "", request.resource)
 
 
 def _denied_by_limits(request: AccessRequest, policies: PolicySet) -> Decision | None:
@@ -177,7 +131,7 @@ def _denied_by_limits(request: AccessRequest, policies: PolicySet) -> Decision |
             continue
         for statement in finder.find(request.action)[0]:
             if statement.matches(request):
-                return _deny(reason, statement)
+                return _by(reason, finder, statement)
     return None
 
 
@@ -199,11 +153,17 @@ def _granted(request: AccessRequest, policy: Policy | None) -> tuple[Named, Stat
     return best, grant
 
 
+def _grant(request: AccessRequest, policies: PolicySet, statement: Statement) -> Decision:
+    """Return the decision that the resource's policy allows."""
+    assert policies.resource is not None, "a grant stands in a policy"
+    source = _hanging_on(request, policies.resource)
+    return Decision(True, Reason.ALLOWED_BY_RESOURCE, statement, source)  # noqa: FBT003 (the field says it)
+
+
 def _no_resource(policies: PolicySet) -> Decision:
     """Return the denial by a missing grant of the resource's policy."""
     policy = policies.resource
-    trust = policy is not None and policy.kind == "trust"
-    return _deny(Reason.NO_TRUST if trust else Reason.NO_RESOURCE)
+    return _NO_TRUST if policy is not None and policy.kind == "trust" else _NO_RESOURCE
 
 
 def _matching(request: AccessRequest, finder: Finder | None) -> Statement | None:
@@ -218,19 +178,22 @@ def _matching(request: AccessRequest, finder: Finder | None) -> Statement | None
 def _allowed_by_identity(request: AccessRequest, policies: PolicySet) -> Decision:
     """Decide by the caller's own policies."""
     if request.principal.kind == "root":
-        return _cut_down(request, policies, _allow(Reason.ALLOWED_TO_ROOT))
-    statement = _matching(request, policies.identity)
+        return _cut_down(request, policies, _TO_ROOT)
+    identity = policies.identity
+    statement = _matching(request, identity)
     if statement is None:
-        return _deny(Reason.NO_IDENTITY)
-    return _cut_down(request, policies, _allow(Reason.ALLOWED_BY_IDENTITY, statement))
+        return _NO_IDENTITY
+    assert identity is not None, "a statement stands in a policy"
+    allowed = _by(Reason.ALLOWED_BY_IDENTITY, identity, statement, allowed=True)
+    return _cut_down(request, policies, allowed)
 
 
 def _cut_down(request: AccessRequest, policies: PolicySet, decision: Decision) -> Decision:
     """Return the decision unless the boundary or the session policies do not allow it."""
     if policies.boundary is not None and _matching(request, policies.boundary) is None:
-        return _deny(Reason.NO_BOUNDARY)
+        return _NO_BOUNDARY
     if policies.session is not None and _matching(request, policies.session) is None:
-        return _deny(Reason.NO_SESSION)
+        return _NO_SESSION
     return decision
 
 

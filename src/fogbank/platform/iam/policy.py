@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from fogbank.platform.iam import document as documents
 from fogbank.platform.iam.conditions import Condition, conditions_of
+from fogbank.platform.iam.decision import PolicySource
 from fogbank.platform.iam.document import Kind, RawStatement
 from fogbank.platform.iam.keys import require_evaluated
 from fogbank.platform.iam.principals import Principals
@@ -67,9 +68,11 @@ class Statement:
     """One compiled statement."""
 
     __slots__ = ("_actions", "_actions_negated", "_conditions", "_resources", "allows",
-                 "principals", "sid", "vendors")  # fmt: skip
+                 "index", "principals", "sid", "vendors")  # fmt: skip
 
-    def __init__(self, raw: RawStatement, kind: Kind, *, variables: bool) -> None:
+    def __init__(self, raw: RawStatement, kind: Kind, *, variables: bool, index: int = 0) -> None:
+        self.index = index
+        """Its place in its document, from 0."""
         self.sid = raw.sid
         self.allows = raw.effect == "Allow"
         self.vendors = documents.vendors_of(raw)
@@ -125,19 +128,36 @@ Found = tuple[tuple[Statement, ...], tuple[Statement, ...]]
 
 
 class StatementIndex:
-    """Statements by the prefix of the actions that they speak of."""
+    """Statements by the prefix of the actions that they speak of.
 
-    __slots__ = ("_any", "_by_vendor", "_remembered")
+    Args:
+        policies: Compiled policies, which add up, each with where it comes from. A policy that
+            hangs on a principal twice goes by the first of its sources.
+    """
 
-    def __init__(self, statements: Iterable[Statement]) -> None:
+    __slots__ = ("_any", "_by_vendor", "_remembered", "_sources")
+
+    def __init__(self, policies: Iterable[tuple[Policy, PolicySource]]) -> None:
         self._any: list[Statement] = []
         self._by_vendor: dict[str, list[Statement]] = {}
         self._remembered: dict[str, Found] = {}
-        for statement in statements:
-            if not statement.vendors:
-                self._any.append(statement)
-            for vendor in statement.vendors:
-                self._by_vendor.setdefault(vendor, []).append(statement)
+        self._sources: dict[Statement, PolicySource] = {}
+        for policy, source in policies:
+            for statement in policy.statements:
+                if statement not in self._sources:
+                    self._sources[statement] = source
+                    self._add(statement)
+
+    def _add(self, statement: Statement) -> None:
+        """File a statement under the prefixes it speaks of."""
+        if not statement.vendors:
+            self._any.append(statement)
+        for vendor in statement.vendors:
+            self._by_vendor.setdefault(vendor, []).append(statement)
+
+    def source_of(self, statement: Statement) -> PolicySource:
+        """Return where a statement of the index comes from."""
+        return self._sources[statement]
 
     def find(self, action: str) -> Found:
         """Return the denying and the allowing statements that speak of an action."""
@@ -162,13 +182,15 @@ class StatementIndex:
 class Policy:
     """A compiled policy document."""
 
-    __slots__ = ("find", "kind", "statements", "version")
+    __slots__ = ("find", "kind", "source_of", "statements", "version")
 
     def __init__(self, kind: Kind, version: str, statements: tuple[Statement, ...]) -> None:
         self.kind: Kind = kind
         self.version = version
         self.statements = statements
-        self.find = StatementIndex(statements).find
+        index = StatementIndex([(self, PolicySource(kind))])
+        self.find = index.find
+        self.source_of = index.source_of
 
     @property
     def principal_arns(self) -> frozenset[str]:
@@ -204,5 +226,8 @@ def compile_policy(
     return Policy(
         kind,
         raw.version,
-        tuple(Statement(one, kind, variables=variables) for one in raw.statements),
+        tuple(
+            Statement(one, kind, variables=variables, index=index)
+            for index, one in enumerate(raw.statements)
+        ),
     )

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
+from fogbank.platform.iam.decision import PolicySource
 from fogbank.platform.iam.document import Kind
-from fogbank.platform.iam.evaluate import NO_POLICIES, Finder, PolicySet, document_of, index_of
-from fogbank.platform.iam.policy import Policy, compile_policy
+from fogbank.platform.iam.evaluate import NO_POLICIES, Finder, PolicySet, document_of
+from fogbank.platform.iam.policy import Policy, StatementIndex, compile_policy
 from fogbank.platform.identity.managed import managed_policies
 from fogbank.platform.identity.principal import Principal, PrincipalKind
 from fogbank.platform.identity.records import GROUPS, POLICIES, ROLES, USERS
@@ -36,11 +37,15 @@ def token_session() -> Policy:
     return compile_policy(_TOKEN_SESSION, kind="session")
 
 
+Sourced = tuple[str, PolicySource]
+"""A document, and where it hangs."""
+
+
 class Documents(NamedTuple):
     """What hangs on a principal, as text."""
 
-    identity: list[str]
-    session: list[str]
+    identity: list[Sourced]
+    session: list[Sourced]
 
 
 async def documents_of(tr: Transaction, principal: Principal) -> Documents:
@@ -49,40 +54,49 @@ async def documents_of(tr: Transaction, principal: Principal) -> Documents:
     A principal that no longer exists, or whose name belongs to another now, has none; a session
     policy given by ARN that is gone allows nothing.
     """
-    session: list[str] = []
+    return Documents(await _identity(tr, principal), await _session(tr, principal))
+
+
+async def _session(tr: Transaction, principal: Principal) -> list[Sourced]:
+    """Return the documents of session policies."""
+    documents: list[Sourced] = []
     for given in principal.session_policies:
-        if given.startswith("arn:"):
-            session += [one for one in [await find_policy_document(tr, given)] if one is not None]
-        else:
-            session.append(given)
-    return Documents(await _identity(tr, principal), session)
+        managed = given.startswith("arn:")
+        document = await find_policy_document(tr, given) if managed else given
+        if document is not None:
+            source = PolicySource("session", given if managed else "", principal.arn)
+            documents.append((document, source))
+    return documents
 
 
-async def _identity(tr: Transaction, principal: Principal) -> list[str]:
+async def _identity(tr: Transaction, principal: Principal) -> list[Sourced]:
     """Return the documents of identity policies."""
     key = principal.name.lower()
     if principal.kind is PrincipalKind.SESSION:
         role = await ROLES.find(tr, key)
         if role is None or role.unique_id != principal.unique_id:
             return []
-        return await _documents(tr, role.inline, role.attached)
+        return await _documents(tr, principal.role_arn, role.inline, role.attached)
     user = await USERS.find(tr, key)
     if user is None or user.unique_id != principal.unique_id:
         return []
-    documents = await _documents(tr, user.inline, user.attached)
+    documents = await _documents(tr, principal.arn, user.inline, user.attached)
     for name in user.groups:
         group = await GROUPS.find(tr, name.lower())
         assert group is not None, "a group with members stands"
-        documents += await _documents(tr, group.inline, group.attached)
+        arn = f"arn:aws:iam::{principal.account}:group{group.path}{group.name}"
+        documents += await _documents(tr, arn, group.inline, group.attached)
     return documents
 
 
 async def _documents(
-    tr: Transaction, inline: Iterable[tuple[str, str]], attached: Iterable[str]
-) -> list[str]:
+    tr: Transaction, holder: str, inline: Iterable[tuple[str, str]], attached: Iterable[str]
+) -> list[Sourced]:
     """Return inline documents, and the versions in force of attached policies."""
-    own = [document for _, document in inline]
-    return own + [await policy_document(tr, arn) for arn in attached]
+    own = [(text, PolicySource("inline", name, holder)) for name, text in inline]
+    return own + [
+        (await policy_document(tr, arn), PolicySource("managed", arn, holder)) for arn in attached
+    ]
 
 
 async def policy_document(tr: Transaction, arn: str) -> str:
@@ -107,8 +121,11 @@ async def find_policy_document(tr: Transaction, arn: str) -> str | None:
 
 def policy_set(documents: Documents, principal: Principal, compiled: Compile) -> PolicySet:
     """Return the compiled policies of a user or role session."""
-    identity = index_of(compiled(document, "identity") for document in documents.identity)
+
+    def indexed(documents: list[Sourced], kind: Kind) -> StatementIndex:
+        return StatementIndex((compiled(text, kind), source) for text, source in documents)
+
     session: Finder | None = None
     if principal.session_policies:
-        session = index_of(compiled(document, "session") for document in documents.session)
-    return NO_POLICIES._replace(identity=identity, session=session)
+        session = indexed(documents.session, "session")
+    return NO_POLICIES._replace(identity=indexed(documents.identity, "identity"), session=session)

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from fogbank.platform.iam.evaluate import Decision, PolicySet, Reason, evaluate, index_of
-from fogbank.platform.iam.policy import ACTIONS_REMEMBERED_MAX, compile_policy
+from fogbank.platform.iam.decision import Decision, PolicySource, Reason
+from fogbank.platform.iam.evaluate import PolicySet, evaluate, index_of
+from fogbank.platform.iam.policy import ACTIONS_REMEMBERED_MAX, StatementIndex, compile_policy
 from fogbank.platform.iam.request import AccessRequest
 
 ACCOUNT = "111122223333"
@@ -281,3 +282,28 @@ def test_what_an_index_remembers_is_bounded() -> None:
         index.find(f"s3:Action{number}")
     assert len(index._remembered) <= ACTIONS_REMEMBERED_MAX
     assert index.find("s3:GetObject")[1]
+
+
+def test_a_decision_names_the_statement_that_made_it() -> None:
+    deny = identity({}, {"Effect": "Deny", "Sid": "NoPhotos", "Resource": OBJECT})
+    managed = PolicySource("managed", f"arn:aws:iam::{ACCOUNT}:policy/p", ALICE.arn)
+    index = StatementIndex([(ALLOW, PolicySource("inline", "own", ALICE.arn)), (deny, managed)])
+    decided = decide(ALICE, PolicySet(index)).decided("s3:GetObject", OBJECT)
+    assert decided == (
+        *("s3:GetObject", OBJECT, False, "DENIED_BY_IDENTITY", "managed"),
+        *(managed.policy, ALICE.arn, "NoPhotos", 1),
+    )
+    assert decided.explanation == (
+        f"s3:GetObject on {OBJECT}: denied, with an explicit deny in an identity-based policy: "
+        f'statement 2 (Sid "NoPhotos") of the managed policy {managed.policy} of {ALICE.arn}'
+    )
+    other = "arn:aws:s3:::photos/b.jpg"
+    assert decide(ALICE, PolicySet(index), arn=other).source == ("inline", "own", ALICE.arn)
+    on_resource = decide(ANONYMOUS, PolicySet(resource=resource("*"))).decided("a:b", OBJECT)
+    assert (on_resource.policy_kind, on_resource.holder) == ("resource", OBJECT)
+
+
+def test_an_implicit_deny_names_no_statement() -> None:
+    decided = decide(ALICE, PolicySet(identity=OTHER_ACTION)).decided("s3:GetObject", OBJECT)
+    assert (decided.reason, decided.policy_kind, decided.statement) == ("NO_IDENTITY", "", -1)
+    assert decided.explanation == f"s3:GetObject on {OBJECT}: denied, {NO_IDENTITY}"

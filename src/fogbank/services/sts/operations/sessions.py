@@ -10,7 +10,8 @@ from fogbank.base.errors import AccessDenied
 from fogbank.base.types import Wire
 from fogbank.contract.call import Call
 from fogbank.contract.operation import operation
-from fogbank.platform.iam.evaluate import Decision, Reason, evaluate
+from fogbank.platform.iam.decision import Decision, Reason
+from fogbank.platform.iam.evaluate import evaluate
 from fogbank.platform.iam.request import AccessRequest
 from fogbank.platform.identity.credentials import Credential
 from fogbank.platform.identity.grants import find_policy_document
@@ -61,6 +62,7 @@ async def _decide(
     for action in actions:
         asked = AccessRequest(caller, action, arn, context, account)
         decision = evaluate(asked, policies)
+        call.decisions.append((action, arn, decision))
         if not decision.allowed:
             raise _denial(call, asked, decision)
 
