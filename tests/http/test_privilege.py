@@ -75,3 +75,16 @@ def test_an_unknown_service_user_is_said_once_and_the_server_serves(folder: Path
         assert server.client("sts").get_caller_identity()["Account"]
         said = (folder / "server.log").read_text()
     assert said.count("there is no user no-such-user") == (1 if os.getuid() == 0 else 0)
+
+
+def test_commands_without_a_server_leave_everything_to_the_user_who_serves(folder: Path) -> None:
+    server = Server(folder / "data", variables={"FOGBANK_SERVICE_USER": NOBODY})
+    drops = os.getuid() == 0 and nobody_can_run_us()
+    expected = pwd.getpwnam(NOBODY).pw_uid if drops else os.getuid()
+    for name in ("before", "between"):
+        assert server.run("account", "create", name).returncode == 0
+        paths = [server.data_dir, *server.data_dir.rglob("*")]
+        assert {path.stat().st_uid for path in paths} == {expected}
+        with server:
+            assert owners(server)["store"] == expected
+            assert name in server.run("account", "list").stdout

@@ -10,6 +10,7 @@ environment, the command line. The file is the one named on the command line, el
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -93,6 +94,10 @@ SHORT_NAMES: Final = {
     "FOGBANK_ISOLATION": "functions.isolation",
 }
 """Variables beside the ones that follow from a setting's place (``variable_of``)."""
+_ACCOUNT_ID = re.compile(r"\d{12}", re.ASCII)
+# AWS: an AccessKeyId is 16 to 128 characters of the pattern [\w]+ (IAM API Reference, AccessKey).
+_ACCESS_KEY_ID = re.compile(r"\w{16,128}", re.ASCII)
+_SECRET = re.compile(r"[ -~]{16,1024}")
 _NOT_SETTINGS: Final = {"FOGBANK_DATA", "FOGBANK_CONFIG"}
 """Variables that say where the settings and the data are."""
 DEFAULT: Final = "default"
@@ -255,17 +260,25 @@ def _file_values(path: Path, *, required: bool) -> dict[str, Any]:
         raise ConfigError(f"{path}: {error}") from error
 
 
+def account_problem(account_id: str, access_key_id: str, secret_access_key: str) -> str:
+    """Return what is wrong with what is said of a new account's root, or ''; empty is not said."""
+    if account_id and not _ACCOUNT_ID.fullmatch(account_id):
+        return "id must be 12 digits"
+    if bool(access_key_id) != bool(secret_access_key):
+        return "secret_access_key and access_key_id go together"
+    if access_key_id and not _ACCESS_KEY_ID.fullmatch(access_key_id):
+        return "access_key_id must have 16 to 128 letters, digits and underscores"
+    if secret_access_key and not _SECRET.fullmatch(secret_access_key):
+        return "secret_access_key must have 16 to 1024 visible characters"
+    return ""
+
+
 def _check(config: Config) -> None:
     """Refuse values that have the right type and make no sense."""
     account = config.account
-    if account.id and not (len(account.id) == 12 and account.id.isdigit()):  # noqa: PLR2004
-        raise ConfigError("account.id must be 12 digits")
-    if bool(account.access_key_id) != bool(account.secret_access_key):
-        raise ConfigError("account.access_key_id and account.secret_access_key go together")
-    if account.access_key_id and not 16 <= len(account.access_key_id) <= 128:  # noqa: PLR2004
-        raise ConfigError("account.access_key_id must have 16 to 128 characters")
-    if account.secret_access_key and len(account.secret_access_key) < 16:  # noqa: PLR2004
-        raise ConfigError("account.secret_access_key must have at least 16 characters")
+    problem = account_problem(account.id, account.access_key_id, account.secret_access_key)
+    if problem:
+        raise ConfigError(f"account.{problem}")
     if not 0 <= config.port <= 65_535:  # noqa: PLR2004
         raise ConfigError("port must lie between 0 and 65535")
     if config.functions.isolation not in {"auto", "bare"}:

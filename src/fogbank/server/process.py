@@ -35,6 +35,8 @@ from fogbank.platform.runtime.placement import FunctionPlacement, PlacementLimit
 from fogbank.server import accounts, datadir, sandboxes
 from fogbank.server.app import App, Parts
 from fogbank.server.config import Config
+from fogbank.server.control import ControlServer, listening
+from fogbank.server.controls import controls
 from fogbank.server.roster import services
 
 log = logging.getLogger("fogbank")
@@ -108,10 +110,13 @@ async def _serve(boot: Boot) -> None:
         await accounts.ensure(Path(boot.data_dir), boot.config, app.identity, app.parts.ids)
         listener = Listener(app.dispatcher.handle, _bounds(boot.config), clock)
         door.listener = listener
+        operators = stack.enter_context(listening(Path(boot.data_dir)))
+        control = ControlServer(controls(app, Path(boot.data_dir)), clock)
         async with asyncio.TaskGroup() as group:
             work = [
                 group.create_task(app.driver.run(), name="driver"),
                 group.create_task(_collect_garbage(clock), name="garbage"),
+                group.create_task(control.serve(operators), name="control"),
             ]
             group.create_task(_sweep_orphans(engine), name="sweep")
             group.create_task(listener.serve([socket.socket(fileno=boot.listener)]), name="http")

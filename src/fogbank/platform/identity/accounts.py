@@ -46,6 +46,20 @@ class NewAccount(NamedTuple):
         return f"NewAccount({self.account_id!r}, {self.name!r}, {self.key_id!r})"
 
 
+async def require_free(tr: Transaction, name: str, account_id: str, key_id: str) -> None:
+    """Refuse a name, an id or a foreign key id that an account has or has reserved.
+
+    Raises:
+        AccountTaken: Naming which.
+    """
+    held = await ACCOUNT_NAMES.find(tr, name)
+    entry = await ACCOUNT_ENTRIES.find(tr, held.account if held is not None else account_id)
+    if entry is not None:
+        raise AccountTaken(f"there is an account {entry.account} named {entry.name}")
+    if await KEY_ACCOUNTS.find(tr, key_id) is not None:
+        raise AccountTaken(f"the access key id {key_id} belongs to another account")
+
+
 async def reserve(tr: Transaction, new: NewAccount) -> str:
     """Enter an account into the directory, not yet active; return its id.
 

@@ -20,7 +20,7 @@ from fogbank.platform.iam.document import Kind
 from fogbank.platform.iam.evaluate import NO_POLICIES, PolicySet
 from fogbank.platform.iam.policy import Policy, compile_policy
 from fogbank.platform.identity import accounts, grants, lookups
-from fogbank.platform.identity.accounts import Account, NewAccount
+from fogbank.platform.identity.accounts import Account, AccountTaken, NewAccount
 from fogbank.platform.identity.cache import Epoch, Epochs, Lru
 from fogbank.platform.identity.credentials import (
     LONG_TERM,
@@ -329,6 +329,18 @@ class Identity:
         credential = await self.credential(new.key_id)
         assert credential is not None, "a fresh root key proves its account"
         return credential
+
+    async def require_free(self, name: str, account_id: str, key_id: str) -> None:
+        """Refuse what another account has: for whoever must know before ``create_account``.
+
+        Raises:
+            AccountTaken: Name, id or key id belongs to another account.
+        """
+        if await self._key_credential(key_id) is not None:
+            raise AccountTaken(f"the access key id {key_id} belongs to another account")
+        await self._store(DIRECTORY).read(
+            lambda tr: accounts.require_free(tr, name, account_id, key_id)
+        )
 
     async def find_account(self, name_or_id: str) -> Account | None:
         """Return an account by id or name, or None."""

@@ -1,4 +1,4 @@
-"""The command line: ``fogbank serve | env | config | doctor | check | ...``. Its forms are a promise.
+"""The command line: ``fogbank serve | account | env | check | ...``. Its forms are a promise.
 
 Only the module of the command that was asked for is imported: ``fogbank env`` in a shell's start
 file must not load a server.
@@ -16,6 +16,7 @@ from fogbank import __version__
 
 COMMANDS = {
     "serve": "serve the cloud until SIGTERM",
+    "account": "make and list accounts",
     "env": "print what points any SDK at the server",
     "config": "print every setting with value, origin and meaning",
     "doctor": "say what this machine allows",

@@ -1,0 +1,89 @@
+"""``fogbank account create | list``: the accounts of a data directory, served or not."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from fogbank.server import config, control, datadir
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the two commands and their arguments."""
+    commands = parser.add_subparsers(dest="what", required=True)
+    create = commands.add_parser("create", help="make an account with its root credentials")
+    create.add_argument("name", metavar="NAME")
+    create.add_argument("--id", metavar="DIGITS", default="", help="twelve digits")
+    create.add_argument("--access-key-id", metavar="K", default="", help="of the root user")
+    create.add_argument("--secret-access-key", metavar="S", default="", help="of the root user")
+    listed = commands.add_parser("list", help="print name and id of every account")
+    for command in (create, listed):
+        # Also before the word; what stands behind it wins.
+        command.add_argument(
+            "--data", metavar="DIR", default=argparse.SUPPRESS, help="the data directory"
+        )
+
+
+def run(given: argparse.Namespace) -> int:
+    """Ask the server, or open the store where none runs; status 1 with the reason if refused."""
+    data_dir = config.data_dir_of(given.data)
+    asked: dict[str, Any] = {}
+    if given.what == "create":
+        asked = {
+            "name": given.name,
+            "id": given.id,
+            "access_key_id": given.access_key_id,
+            "secret_access_key": given.secret_access_key,
+        }
+    elif not (data_dir / datadir.CREDENTIALS_FILE).exists():
+        return _fail(f"{data_dir} is no data directory: run fogbank serve first")
+    try:
+        result = _ask(data_dir, f"account.{given.what}", asked)
+    except (control.ControlError, config.ConfigError, OSError) as error:
+        return _fail(str(error))
+    if given.what == "create":
+        _print(result)
+    return 0
+
+
+def _ask(data_dir: Path, request: str, asked: dict[str, Any]) -> dict[str, Any]:
+    """Ask whoever holds the data directory; a server may be just starting on it."""
+    try:
+        return control.ask(data_dir, request, asked, _print)
+    except control.NotRunning:
+        # Loaded only here: it brings the store.
+        from fogbank.server import offline  # noqa: PLC0415 (a command to a server stays light)
+
+        settings = config.load(data_dir)
+        os.umask(0o077)
+        datadir.make_data_dir(data_dir)
+        try:
+            return offline.ask(data_dir, settings, request, asked, _print)
+        except control.ControlError as error:
+            if error.code != offline.IN_USE:
+                raise
+            return _ask_started(data_dir, request, asked, error)
+
+
+def _ask_started(
+    data_dir: Path, request: str, asked: dict[str, Any], error: control.ControlError
+) -> dict[str, Any]:
+    """Ask the server that took the lock before us; what holds it without answering is an error."""
+    try:
+        return control.ask(data_dir, request, asked, _print)
+    except control.NotRunning:
+        raise error from None
+
+
+def _print(account: dict[str, Any]) -> None:
+    """Print an account's name and id."""
+    print(f"{account['name']}\t{account['id']}")
+
+
+def _fail(reason: str) -> int:
+    """Say why nothing was done."""
+    print(f"fogbank: {reason}", file=sys.stderr)
+    return 1

@@ -1,0 +1,18 @@
+"""The requests that the control socket of a running server answers.
+
+A part of the server that operators ask declares its requests beside its code and is listed here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fogbank.server.accounts import Accounts
+from fogbank.server.app import App
+from fogbank.server.control import Control
+
+
+def controls(app: App, data_dir: Path) -> list[Control]:
+    """Return every request of operators that a store process answers."""
+    accounts = Accounts(data_dir, app.identity, app.parts.ids)
+    return [*accounts.controls()]

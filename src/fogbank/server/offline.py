@@ -1,0 +1,82 @@
+"""Commands on a data directory that no server uses: its lock, its store, and the same requests.
+
+Rule: the lock is taken first, as a server takes it, so that a server and a command never write side
+by side. Who is root becomes the directory's owner before anything is opened, so that a server that
+runs as the service user finds nothing that it cannot read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from fogbank.base.clock import SystemClock
+from fogbank.base.errors import ServiceError, Weather
+from fogbank.base.ids import Ids
+from fogbank.engines.embedded.lock import DirectoryInUse
+from fogbank.engines.embedded.store import EmbeddedEngine
+from fogbank.platform.identity.identity import Identity
+from fogbank.server import accounts, datadir, privilege
+from fogbank.server.accounts import Accounts
+from fogbank.server.config import Config
+from fogbank.server.control import ControlError
+
+IN_USE: Final = "DirectoryInUse"
+"""The code of the refusal when a server holds the directory."""
+OnRow = Callable[[dict[str, Any]], None]
+
+
+def ask(
+    data_dir: Path, config: Config, request: str, arguments: Mapping[str, Any], on_row: OnRow
+) -> dict[str, Any]:
+    """Run a request about accounts in this process; the form of ``control.ask``.
+
+    Raises:
+        ControlError: It is refused, or a server has just started on the directory.
+    """
+    privilege.decide(config.service_user, data_dir)  # a fresh directory becomes the service user's
+    _become_owner(data_dir)
+    try:
+        return asyncio.run(_ask(data_dir, config, request, arguments, on_row))
+    except ServiceError as error:
+        raise ControlError(error.code, error.message) from error
+    except DirectoryInUse as error:
+        raise ControlError(IN_USE, str(error)) from error
+    except (Weather, accounts.AccountError) as error:
+        raise ControlError(type(error).__name__, str(error)) from error
+
+
+async def _ask(
+    data_dir: Path, config: Config, request: str, arguments: Mapping[str, Any], on_row: OnRow
+) -> dict[str, Any]:
+    """Open the store, run the request, close the store."""
+    clock, ids = SystemClock(), Ids()
+    engine = await EmbeddedEngine.open(data_dir / datadir.STORE, clock=clock)
+    try:
+        identity = Identity(engine, clock, ids)
+        await identity.open()
+        await accounts.ensure(data_dir, config, identity, ids)
+        known = {each.name: each for each in Accounts(data_dir, identity, ids).controls()}
+        control = known[request]
+
+        async def send(row: Mapping[str, Any]) -> None:
+            on_row(dict(row))
+
+        converted = msgspec.convert(arguments, control.arguments)
+        return dict(await control.run(converted, send))
+    finally:
+        await engine.close()
+
+
+def _become_owner(data_dir: Path) -> None:
+    """Give up root's rights for those of the data directory's owner, for good."""
+    owner = data_dir.stat()
+    if os.getuid() == 0 and owner.st_uid != 0:
+        os.setgroups([])
+        os.setgid(owner.st_gid)
+        os.setuid(owner.st_uid)
