@@ -87,5 +87,12 @@ class TransactionTooLarge(Weather):
     """A transaction passed the store's limits of size."""
 
 
+class TokenReused(Exception):
+    """A client's token came with another request than the one that it stands for.
+
+    Services answer their modelled error, such as ``IdempotentParameterMismatchException``.
+    """
+
+
 class Corrupt(Exception):
     """Stored bytes are not what was written: named, and never served."""

@@ -1,11 +1,7 @@
-"""What the engines share about transaction bodies: how one is driven, and its token row.
+"""What the engines share about transaction bodies: how one is driven, and what it appended.
 
 Rule: a body awaits its transaction only. The transactions of these engines never wait, so a body
 that suspends awaited something else: a bug that is raised, and the body leaves nothing behind.
-
-A token row lies in the system subspace ``TOKENS`` of the domain's partition and holds the time and
-the result as MessagePack. The caller of a transaction with a token always gets the result as it
-reads back (tuples become lists), so that a repeat cannot differ from the first answer.
 """
 
 from __future__ import annotations
@@ -15,19 +11,15 @@ from collections.abc import Awaitable, Callable, Generator, Sequence
 from types import CoroutineType
 from typing import Final, TypeVar, cast
 
-import msgspec
-
 from fogbank.base.errors import TransactionTooLarge
 from fogbank.platform.store import tuples
 from fogbank.platform.store.engine import (
     STAMP_BYTES,
     Body,
-    Domain,
     Stamp,
     StoreLimits,
     Transaction,
 )
-from fogbank.platform.store.keyspace import TOKENS, partition_of, system_prefix
 
 T = TypeVar("T")
 Row = tuple[bytes, bytes]
@@ -37,7 +29,6 @@ RANGE_ROWS_MAX: Final = 10_000
 """The largest ``limit`` of a range: more is read in pages, by further transactions."""
 APPENDS_MAX: Final = 1 << 16
 """Entries that one transaction may append: the index of a stamp has two bytes."""
-TOKEN_RESULT_BYTES_MAX: Final = 64 << 10
 
 
 class PendingEntry:
@@ -127,31 +118,6 @@ def tailing(prefix: bytes, after: Stamp | None, limit: int) -> Body[list[tuple[S
         return entries
 
     return tail
-
-
-def token_key(domain: Domain, token: bytes) -> bytes:
-    """Return the key of a token's row."""
-    return system_prefix(TOKENS, partition_of(domain)) + tuples.pack(domain.prefix, token)
-
-
-def with_token(body: Body[T], token: bytes, now_ms: int) -> Body[T]:
-    """Return a body that answers what the token's row holds, or runs and leaves the row.
-
-    Raises:
-        TypeError: The result is not made of plain values.
-    """
-
-    async def once(tr: Transaction) -> T:
-        key = token_key(tr.domain, token)
-        raw = await tr.get(key)
-        if raw is None:
-            raw = msgspec.msgpack.encode((now_ms, await body(tr)))
-            if len(raw) > TOKEN_RESULT_BYTES_MAX:
-                raise ValueError(f"the result of a token passes {TOKEN_RESULT_BYTES_MAX} bytes")
-            tr.put(key, raw)
-        return msgspec.msgpack.decode(raw)[1]
-
-    return once
 
 
 def lay_entries(

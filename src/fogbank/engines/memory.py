@@ -18,11 +18,13 @@ from typing import Final, Protocol, TypeVar, cast
 
 from sortedcontainers import SortedDict
 
+from fogbank.base.clock import Clock
 from fogbank.base.errors import Corrupt, TransactionTooLarge
 from fogbank.engines import bodies
 from fogbank.engines.bodies import LIMITS, RANGE_ROWS_MAX, PendingEntry
 from fogbank.engines.watch import Watchers
 from fogbank.platform.blobs.port import FRAME_BYTES, BlobRef
+from fogbank.platform.store import tokens
 from fogbank.platform.store.engine import (
     STAMP_BYTES,
     SYSTEM,
@@ -32,6 +34,7 @@ from fogbank.platform.store.engine import (
     Stamp,
     Store,
     StoreLimits,
+    Token,
 )
 from fogbank.platform.store.tuples import after_prefix
 
@@ -71,12 +74,18 @@ class _Tick:
 _TICK: Final = _Tick()
 
 
+def _standing_still() -> int:
+    """Return the time of an engine that was given no clock."""
+    return 0
+
+
 class MemoryTransaction:
     """One run of one body over the rows, its own writes and, in a replay, an older past."""
 
     __slots__ = (
         "_check",
         "_end",
+        "_now_ms",
         "_open",
         "_past",
         "_rows",
@@ -93,6 +102,7 @@ class MemoryTransaction:
         self.writes: Overlay = {}
         self.pendings: list[PendingEntry] = []
         self._rows = engine.rows
+        self._now_ms = engine.now_ms
         self._open = True
         self._check = engine.check
         self._past = past
@@ -131,6 +141,10 @@ class MemoryTransaction:
         if key in self._past:
             return self._past[key]
         return self._rows.get(key)
+
+    async def now_ms(self) -> int:
+        """Return the engine's time."""
+        return self._now_ms()
 
     async def get(self, key: bytes) -> bytes | None:
         """Return the value at the key, or None."""
@@ -212,10 +226,10 @@ class MemoryStore:
         """Return the limits that hold for every transaction."""
         return LIMITS
 
-    async def transact(self, body: Body[T], *, token: bytes | None = None) -> T:
+    async def transact(self, body: Body[T], *, token: Token | None = None) -> T:
         """Run the body and commit what it wrote."""
         if token is not None:
-            body = bodies.with_token(body, token, now_ms=0)
+            body = tokens.once(body, token)
         try:
             return self._engine.run(self._domain, body, writable=True)
         finally:
@@ -252,10 +266,19 @@ class MemoryEngine:
         check: Refuse keys outside the domain and whatever passes the limits.
         replay: Run every body twice, first on a snapshot a few commits old.
         seed: Varies how old that snapshot is.
+        clock: The engine's time; without one it stands still.
     """
 
-    def __init__(self, *, check: bool = True, replay: bool = False, seed: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        check: bool = True,
+        replay: bool = False,
+        seed: int = 0,
+        clock: Clock | None = None,
+    ) -> None:
         self.check = check
+        self.now_ms = _standing_still if clock is None else clock.now_ms
         self.rows = cast("_Rows", SortedDict())
         self.watchers = Watchers()
         self.blobs = MemoryBlobs()

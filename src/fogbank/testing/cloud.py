@@ -91,7 +91,7 @@ class Cloud:
     ) -> None:
         self.clock = VirtualClock()
         self.ids = Ids.seeded(seed)
-        self.engine = MemoryEngine(check=True, replay=replay, seed=seed)
+        self.engine = MemoryEngine(check=True, replay=replay, seed=seed, clock=self.clock)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="cloud", daemon=True)
         self._thread.start()

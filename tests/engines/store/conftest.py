@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from fogbank.base.clock import SystemClock
 from fogbank.engines.embedded.store import EmbeddedEngine
 from fogbank.engines.embedded.turnover import Settings
 from fogbank.engines.memory import MemoryEngine
+from fogbank.testing.clock import VirtualClock
 
 Opener = Callable[[], AbstractAsyncContextManager[Any]]
 # Small segments, so that tests with many writes go through rotations and checkpoints too.
@@ -22,18 +22,18 @@ SMALL = Settings(segment_bytes=1 << 20, generation_keys_max=2_000, chunk_keys=50
 
 
 @asynccontextmanager
-async def open_memory(_: Path) -> AsyncIterator[MemoryEngine]:
-    yield MemoryEngine()
+async def open_memory(_: Path, clock: VirtualClock) -> AsyncIterator[MemoryEngine]:
+    yield MemoryEngine(clock=clock)
 
 
 @asynccontextmanager
-async def open_replaying(_: Path) -> AsyncIterator[MemoryEngine]:
-    yield MemoryEngine(replay=True)
+async def open_replaying(_: Path, clock: VirtualClock) -> AsyncIterator[MemoryEngine]:
+    yield MemoryEngine(replay=True, clock=clock)
 
 
 @asynccontextmanager
-async def open_embedded(path: Path) -> AsyncIterator[EmbeddedEngine]:
-    engine = await EmbeddedEngine.open(path, clock=SystemClock(), settings=SMALL)
+async def open_embedded(path: Path, clock: VirtualClock) -> AsyncIterator[EmbeddedEngine]:
+    engine = await EmbeddedEngine.open(path, clock=clock, settings=SMALL)
     try:
         yield engine
     finally:
@@ -47,10 +47,16 @@ ENGINES = {
 }
 
 
+@pytest.fixture
+def clock() -> VirtualClock:
+    """The engine's time."""
+    return VirtualClock()
+
+
 @pytest.fixture(params=ENGINES)
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
+def engine(request: pytest.FixtureRequest, tmp_path: Path, clock: VirtualClock) -> Opener:
     """What opens an engine; the test itself gets the open engine."""
-    return lambda: ENGINES[request.param](tmp_path / "store")
+    return lambda: ENGINES[request.param](tmp_path / "store", clock)
 
 
 @pytest.hookimpl(tryfirst=True)

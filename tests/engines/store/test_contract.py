@@ -395,27 +395,6 @@ async def test_a_transaction_is_of_no_use_when_it_is_over(engine: Any) -> None:
     assert await store.read(getting(P + b"b")) is None
 
 
-async def test_a_token_answers_a_repeat_with_the_first_result(engine: Any) -> None:
-    store = engine.store_of(DOMAIN)
-
-    async def body(tr: Transaction) -> dict[str, Any]:
-        count = int(await tr.get(P + b"n") or b"0") + 1
-        tr.put(P + b"n", b"%d" % count)
-        return {"count": count, "bytes": b"\0", "pair": [1, None]}
-
-    first = await store.transact(body, token=b"t1")
-    assert await store.transact(body, token=b"t1") == first
-    assert (await store.transact(body, token=b"t2"))["count"] == 2
-    assert await engine.store_of(Domain("another")).transact(getting_none(), token=b"t1") is None
-
-
-def getting_none() -> Body[None]:
-    async def body(_: Transaction) -> None:
-        return None
-
-    return body
-
-
 async def test_a_cancelled_call_leaves_everything_or_nothing(engine: Any) -> None:
     store = engine.store_of(DOMAIN)
     for n in range(20):

@@ -28,7 +28,8 @@ from fogbank.engines.embedded.blobs import NOTE as BLOBS_NOTE
 from fogbank.engines.embedded.blobs import blob_files, low_water_of
 from fogbank.engines.embedded.checkpoint import LOG, ROWS, merged
 from fogbank.engines.embedded.frames import Reader
-from fogbank.engines.embedded.recover import BLOBS, find_identity, read_log, take_locks
+from fogbank.engines.embedded.migrate import find_identity
+from fogbank.engines.embedded.recover import BLOBS, read_log, take_locks
 from fogbank.engines.embedded.rows import State
 from fogbank.engines.embedded.segment import (
     PAGE_BYTES,

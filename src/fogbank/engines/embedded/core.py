@@ -11,6 +11,7 @@ from __future__ import annotations
 from asyncio import AbstractEventLoop, Future
 from typing import Any, Final, NamedTuple
 
+from fogbank.base.clock import Clock
 from fogbank.base.errors import Full, TransactionTooLarge, Unavailable
 from fogbank.engines import bodies
 from fogbank.engines.bodies import LIMITS
@@ -59,9 +60,11 @@ class _Group(NamedTuple):
 class Core:
     """The state of one open store."""
 
-    def __init__(self, opened: Opened, loop: AbstractEventLoop, settings: Settings) -> None:
+    def __init__(
+        self, opened: Opened, loop: AbstractEventLoop, settings: Settings, clock: Clock
+    ) -> None:
         self.incarnation = opened.identity.incarnation
-        self.layers = Layers(opened.env)
+        self.layers = Layers(opened.env, clock.now_ms)
         self.watchers = Watchers()
         self.version = opened.version
         self.durable = opened.version

@@ -9,7 +9,7 @@ it the keys that *vanished*: came and went in one generation, the going not yet 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Final, NamedTuple, cast
 
@@ -48,12 +48,14 @@ class Layers:
         "_reader",
         "active",
         "frozen",
+        "now_ms",
         "settled_get",
         "vanished",
     )
 
-    def __init__(self, env: Environment) -> None:
+    def __init__(self, env: Environment, now_ms: Callable[[], int]) -> None:
         self._env = env
+        self.now_ms = now_ms
         self._heads = Heads()
         self._ranged = False
         self.active = Generation()

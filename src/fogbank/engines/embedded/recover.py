@@ -20,14 +20,16 @@ import msgspec
 from fogbank.base.errors import Corrupt, Full
 from fogbank.engines.embedded import rows
 from fogbank.engines.embedded.checkpoint import LOG, ROWS, SUMS_BYTES_MAX, merged
-from fogbank.engines.embedded.files import (
-    NO_SPACE,
-    find_note,
-    make_folder,
-    sync_folder,
-    write_note,
-)
+from fogbank.engines.embedded.files import NO_SPACE, make_folder, sync_folder
 from fogbank.engines.embedded.lock import LockFile
+from fogbank.engines.embedded.migrate import (
+    FORMAT,
+    NOTE,
+    Identity,
+    find_identity,
+    migrated,
+    write_identity,
+)
 from fogbank.engines.embedded.rows import State
 from fogbank.engines.embedded.segment import (
     RESERVE,
@@ -41,18 +43,9 @@ from fogbank.engines.embedded.segment import (
     segment_path,
 )
 
-FORMAT: Final = 1
-NOTE: Final = "store.note"
 BLOBS: Final = "blobs"
 _CLOSE_SUMS_BYTES_MAX: Final = 1 << 30
 """A clean stop makes page sums of a data file up to this size."""
-
-
-class Identity(msgspec.Struct, frozen=True):
-    """What the store's note says."""
-
-    format: int
-    incarnation: int
 
 
 class Opened(msgspec.Struct):
@@ -76,27 +69,8 @@ class Opened(msgspec.Struct):
         self.store_lock.release()
 
 
-def find_identity(root: Path) -> Identity | None:
-    """Return what kind of store this is, or None if it is none yet.
-
-    Raises:
-        Corrupt: The note is damaged, or of a newer format than this program knows.
-    """
-    values = find_note(root / NOTE)
-    if values is None:
-        return None
-    if values.keys() != {"format", "incarnation"}:
-        raise Corrupt(f"{root / NOTE} does not say format and incarnation")
-    if values["format"] > FORMAT:
-        raise Corrupt(
-            f"{root} was written in format {values['format']}; "
-            f"this program knows formats up to {FORMAT}: start a newer one"
-        )
-    return Identity(values["format"], values["incarnation"])
-
-
 def _require_identity(root: Path) -> Identity:
-    """Return the store's identity; a new directory becomes a store."""
+    """Return the store's identity; a new directory becomes a store, an older one is migrated."""
     identity = find_identity(root)
     if identity is None:
         if (root / ROWS / rows.DATA).exists():
@@ -104,8 +78,8 @@ def _require_identity(root: Path) -> Identity:
         for folder in (root / ROWS, root / LOG, root / BLOBS):
             make_folder(folder)
         identity = Identity(FORMAT, incarnation=1)
-        write_note(root / NOTE, {"format": FORMAT, "incarnation": identity.incarnation})
-    return identity
+        write_identity(root, identity)
+    return migrated(root, identity)
 
 
 def _check_pages(root: Path) -> None:

@@ -19,7 +19,8 @@ from fogbank.engines.embedded.core import Core
 from fogbank.engines.embedded.recover import BLOBS, Opened, close_directory, open_directory
 from fogbank.engines.embedded.transaction import EmbeddedReading, EmbeddedTransaction
 from fogbank.engines.embedded.turnover import Settings
-from fogbank.platform.store.engine import SYSTEM, Body, Domain, Stamp, Store, StoreLimits
+from fogbank.platform.store import tokens
+from fogbank.platform.store.engine import SYSTEM, Body, Domain, Stamp, Store, StoreLimits, Token
 
 T = TypeVar("T")
 
@@ -27,24 +28,24 @@ T = TypeVar("T")
 class EmbeddedStore:
     """The keys of one domain in an embedded engine."""
 
-    __slots__ = ("_clock", "_core", "_domain")
+    __slots__ = ("_core", "_domain")
 
-    def __init__(self, core: Core, domain: Domain, clock: Clock) -> None:
+    def __init__(self, core: Core, domain: Domain) -> None:
         self._core = core
         self._domain = domain
-        self._clock = clock
 
     @property
     def limits(self) -> StoreLimits:
         """Return the limits that hold for every transaction."""
         return LIMITS
 
-    async def transact(self, body: Body[T], *, token: bytes | None = None) -> T:
+    async def transact(self, body: Body[T], *, token: Token | None = None) -> T:
         """Run the body and commit what it wrote; return only when that is durable.
 
         Raises:
             BodySuspendedError: The body awaited something other than its transaction.
             TransactionTooLarge: The writes pass the limits.
+            TokenReused: The token came before with another request.
             Throttled: The disk does not keep up.
             Full: There is no space, and the transaction does not remove.
             Unavailable: The store is closed.
@@ -53,7 +54,7 @@ class EmbeddedStore:
         if core.is_gated:
             await core.admit()
         if token is not None:
-            body = bodies.with_token(body, token, self._clock.now_ms())
+            body = tokens.once(body, token)
         tr = EmbeddedTransaction(core.layers, self._domain)
         try:
             result = bodies.drive(body(tr))
@@ -114,11 +115,10 @@ class EmbeddedStore:
 class EmbeddedEngine:
     """One store and one blob store for every domain, in one data directory."""
 
-    def __init__(self, opened: Opened, core: Core, blobs: FileBlobs, clock: Clock) -> None:
+    def __init__(self, opened: Opened, core: Core, blobs: FileBlobs) -> None:
         self.blobs = blobs
         self._opened = opened
         self._core = core
-        self._clock = clock
 
     @classmethod
     async def open(cls, data_dir: Path, *, clock: Clock, settings: Settings | None = None) -> Self:
@@ -134,11 +134,11 @@ class EmbeddedEngine:
         try:
             folder = data_dir / BLOBS
             blobs = await asyncio.to_thread(FileBlobs, folder, opened.identity.incarnation)
-            core = Core(opened, asyncio.get_running_loop(), settings)
+            core = Core(opened, asyncio.get_running_loop(), settings, clock)
         except BaseException:
             opened.release()
             raise
-        engine = cls(opened, core, blobs, clock)
+        engine = cls(opened, core, blobs)
         core.start()
         return engine
 
@@ -158,8 +158,8 @@ class EmbeddedEngine:
 
     def store_of(self, domain: Domain) -> Store:
         """Return the store of a domain."""
-        return EmbeddedStore(self._core, domain, self._clock)
+        return EmbeddedStore(self._core, domain)
 
     def system_stores(self) -> tuple[Store, ...]:
         """Return the one store, seen through its system subspaces."""
-        return (EmbeddedStore(self._core, SYSTEM, self._clock),)
+        return (EmbeddedStore(self._core, SYSTEM),)

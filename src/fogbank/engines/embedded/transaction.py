@@ -53,6 +53,10 @@ class EmbeddedTransaction:
         """End the transaction: whoever kept it can do nothing with it."""
         self.writes = _OVER
 
+    async def now_ms(self) -> int:
+        """Return the store's time."""
+        return self._layers.now_ms()
+
     async def get(self, key: bytes) -> bytes | None:
         """Return the value at the key, or None."""
         if key in self.writes:

@@ -92,6 +92,21 @@ class Stamp(NamedTuple):
 STAMP_BYTES = 12
 
 
+class Token(NamedTuple):
+    """What makes a repeated request the one that it repeats.
+
+    ``digest`` is that of the request without its token (``tokens.digest_of``); the row of a token
+    answers repeats for ``window_ms`` after the first.
+    """
+
+    account: str
+    service: str
+    operation: str
+    token: str
+    digest: bytes
+    window_ms: int
+
+
 class Pending(Protocol):
     """An entry that a transaction appended; its stamp exists once it has committed."""
 
@@ -107,6 +122,10 @@ class Transaction(Protocol):
     @property
     def domain(self) -> Domain:
         """Return the domain whose keys this transaction may touch."""
+        ...
+
+    async def now_ms(self) -> int:
+        """Return the store's own time, which alone decides who owns what."""
         ...
 
     async def get(self, key: bytes) -> bytes | None:
@@ -147,14 +166,16 @@ class Store(Protocol):
         """Return the limits that hold for every transaction."""
         ...
 
-    async def transact(self, body: Body[T], *, token: bytes | None = None) -> T:
+    async def transact(self, body: Body[T], *, token: Token | None = None) -> T:
         """Run the body and commit what it wrote; return only when that is durable.
 
         Args:
             body: The transaction; it may run more than once.
-            token: Stored with the result in the same commit, so that a repeat answers it.
+            token: Stored with the result in the same commit, so that a repeat answers it. The
+                result, which is made of plain values, comes as it reads back (tuples as lists).
 
         Raises:
+            TokenReused: The token came before, within its window, with another request.
             Conflict: Retries are used up.
             CommitUnknown: The outcome is not known and there was no token.
             TransactionTooLarge: The writes pass the limits.

@@ -31,6 +31,7 @@ TOKENS: Final = 0x07
 AUDIT: Final = 0x08
 DEAD_LETTERS: Final = 0x09
 OUTBOX_LATER: Final = 0x0A
+LEASES: Final = 0x0B
 
 PARTITIONS: Final = 16
 """System subspaces are split by domain hash, so that each part has one reader."""

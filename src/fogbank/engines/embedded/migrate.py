@@ -1,0 +1,81 @@
+"""The format of a data directory: which one it has, and how an older one becomes the newest.
+
+Rule: a directory of a newer format is refused before anything in it is read. An older one is
+brought forward step by step, under the locks of the store, before recovery; the note says the new
+number after each step. A step is run again after a crash in its middle, so it must be harmless to
+repeat and must leave what the older format's reader, or the step itself, can read.
+
+A format of records is another matter: those migrate one by one when they are read
+(``platform/store/records``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import msgspec
+
+from fogbank.base.errors import Corrupt
+from fogbank.engines.embedded.files import find_note, write_note
+
+FORMAT: Final = 1
+NOTE: Final = "store.note"
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """What the store's note says."""
+
+    format: int
+    incarnation: int
+
+
+class Step(NamedTuple):
+    """What brings a data directory from the format before ``format`` to it."""
+
+    format: int
+    run: Callable[[Path], None]
+
+
+STEPS: Final[tuple[Step, ...]] = ()
+"""One step for every format above 1, in order."""
+
+
+def find_identity(root: Path, newest: int = FORMAT) -> Identity | None:
+    """Return what kind of store this is, or None if it is none yet.
+
+    Raises:
+        Corrupt: The note is damaged, or of a newer format than this program knows.
+    """
+    values = find_note(root / NOTE)
+    if values is None:
+        return None
+    if values.keys() != {"format", "incarnation"}:
+        raise Corrupt(f"{root / NOTE} does not say format and incarnation")
+    if values["format"] > newest:
+        raise Corrupt(
+            f"{root} was written in format {values['format']}; "
+            f"this program knows formats up to {newest}: start a newer one"
+        )
+    if values["format"] < 1 or values["incarnation"] < 1:
+        raise Corrupt(f"{root / NOTE} says format {values['format']}, which there never was")
+    return Identity(values["format"], values["incarnation"])
+
+
+def write_identity(root: Path, identity: Identity) -> None:
+    """Replace the store's note durably."""
+    write_note(root / NOTE, {"format": identity.format, "incarnation": identity.incarnation})
+
+
+def migrated(root: Path, identity: Identity, steps: Sequence[Step] = STEPS) -> Identity:
+    """Run the steps that an older directory lacks; return its identity in the newest format.
+
+    The caller holds the locks of the directory.
+    """
+    for step in steps:
+        if step.format == identity.format + 1:
+            step.run(root)
+            identity = Identity(step.format, identity.incarnation)
+            write_identity(root, identity)
+    return identity
