@@ -56,11 +56,12 @@ class Watch(ExitStack):
         self.actions: list[str] = []
         """Actions asked for by a user, in order."""
         self.read: set[str] = set()
-        self._dispatcher: Any = cloud.app.dispatcher
-        self._require = self._dispatcher._authorization.require
-        self._find = self._dispatcher._find_bound
-        self._patch(self._dispatcher._authorization, "require", self._note)
-        self._patch(self._dispatcher, "_find_bound", self._watched)
+        authorization = cloud.app.dispatcher.performer.authorization
+        catalogue = cloud.app.dispatcher.catalogue
+        self._require = authorization.require
+        self._find = catalogue.find
+        self._patch(authorization, "require", self._note)
+        self._patch(catalogue, "find", self._watched)
         for module in {sys.modules[built.declared.function.__module__] for built in OPERATIONS}:
             # STS decides by a role's trust policy, which is no resource policy of its own.
             if getattr(module, "evaluate", None) is evaluate:

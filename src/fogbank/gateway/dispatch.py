@@ -13,27 +13,25 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 from fogbank.base.errors import NotBuilt, ServiceError, Weather
 from fogbank.base.types import Wire
-from fogbank.contract.action import Access, Scope
-from fogbank.contract.call import Call, Facilities, HttpFacts
+from fogbank.contract.call import Facilities, HttpFacts
 from fogbank.contract.service import Service
 from fogbank.gateway.audit import AuditEntry, RecentCalls, Sink
 from fogbank.gateway.authenticate import Authenticator, anonymous
-from fogbank.gateway.authorize import Authorization, Circumstances
 from fogbank.gateway.body import WholeBodies
 from fogbank.gateway.bound import Bound
 from fogbank.gateway.claim import Claim, claim_of
+from fogbank.gateway.perform import Catalogue, Perform, Performer
 from fogbank.gateway.render import No, error_of
-from fogbank.gateway.resolve import Door, Resolver, Target, is_form
+from fogbank.gateway.resolve import Resolver, Target, is_form
 from fogbank.gateway.settings import GatewaySettings
 from fogbank.gateway.throttle import Throttle
-from fogbank.platform.iam.decision import Decision
-from fogbank.platform.identity.principal import ANONYMOUS, Principal, PrincipalKind
-from fogbank.wire.compile import codec_of
+from fogbank.gateway.visit import Visit
+from fogbank.platform.identity.principal import Principal, PrincipalKind
 from fogbank.wire.http import HttpReply, HttpRequest
 
 _S3_REQUEST_ID_CHARACTERS: Final = 16
@@ -43,34 +41,6 @@ _BROKEN_OFF: Final = error_of("RequestAborted", 499, "The call ended before its 
 NOT_BUILT_MAX: Final = 10_000
 """How many different refusals are counted."""
 _log = logging.getLogger(__name__)
-
-
-class _Visit:
-    """What is known so far of a call: for its error, its log line and its audit entry."""
-
-    __slots__ = (
-        "accesses",
-        "decisions",
-        "http",
-        "operation",
-        "principal",
-        "region",
-        "request_id",
-        "service",
-    )
-
-    def __init__(
-        self, service: str, operation: str, region: str, request_id: str, http: HttpFacts
-    ) -> None:
-        self.service = service
-        self.operation = operation
-        self.region = region
-        self.request_id = request_id
-        self.http = http
-        self.principal = ANONYMOUS
-        self.accesses: Sequence[Access] = ()
-        self.decisions: list[tuple[str, str, Decision]] = []
-        """Why the call was let in or not: see ``platform/iam/decision``."""
 
 
 class Dispatcher:
@@ -95,20 +65,15 @@ class Dispatcher:
         self._facilities = facilities
         self._clock = facilities.clock
         self._ids = facilities.ids
-        self._services: Mapping[str, Service] = {each.model: each for each in services}
-        self._doors = {each.model: Door(codec_of(each.model)) for each in services}
-        self._bound: dict[tuple[str, str], Bound] = {}
+        self.catalogue = Catalogue(services)
         self._endpoints = [endpoint for each in services for endpoint in each.endpoints]
         self._bodies = WholeBodies(settings.body_bytes_max, settings.whole_bodies_bytes_max)
-        self._resolver = Resolver(list(self._doors.values()), settings)
+        self._resolver = Resolver(list(self.catalogue.doors.values()), settings)
         self._authenticator = Authenticator(
             facilities.identity, self._clock, self._bodies, settings
         )
-        self._authorization = Authorization(
-            [(each, self._doors[each.model].codec.model) for each in services],
-            facilities.identity,
-            facilities.placement,
-        )
+        self.performer = Performer(self.catalogue, facilities)
+        self._perform: Perform = self.performer.perform
         self.throttle = Throttle(settings, self._clock)
         self.recent = RecentCalls()
         self._sink: Sink = sink or self.recent
@@ -165,7 +130,7 @@ class Dispatcher:
         self._note(visit, None)
         return reply
 
-    def _visit(self, target: Target, request: HttpRequest) -> _Visit:
+    def _visit(self, target: Target, request: HttpRequest) -> Visit:
         headers, ids = request.headers, self._ids
         http = HttpFacts(
             request.peer,
@@ -176,11 +141,11 @@ class Dispatcher:
         )
         s3_style = target.door.words.is_s3
         request_id = ids.base32(_S3_REQUEST_ID_CHARACTERS) if s3_style else ids.uuid()
-        return _Visit(target.service, "", target.region, request_id, http)
+        return Visit(target.service, "", target.region, request_id, http)
 
     async def _answer(
         self,
-        visit: _Visit,
+        visit: Visit,
         target: Target,
         request: HttpRequest,
         claim: Claim | ServiceError | None,
@@ -193,19 +158,15 @@ class Dispatcher:
             if request.stream is not None and not bound.streams:
                 await self._bodies.take(request)
             wire = bound.codec.decode(bound.name, request, target.params)
-            region = target.region
-            context = Circumstances(
-                principal, region, visit.http, self._clock.now_ms(), target.context
-            )
-            scope = Scope(account, region, visit.request_id)
-            answer = await self._run(visit, bound, scope, context, wire)
+            visit.admit(account, self._clock.now_ms(), target.context)
+            answer = await self._perform(visit, bound, wire)
             return bound.codec.encode(bound.name, answer, visit.request_id)
         finally:
             self.throttle.leave(account)
 
     async def _principal(
         self,
-        visit: _Visit,
+        visit: Visit,
         target: Target,
         request: HttpRequest,
         claim: Claim | ServiceError | None,
@@ -231,7 +192,7 @@ class Dispatcher:
             ServiceError: There is none of that name, or it is not built; an anonymous caller
                 hears only that it is not let in.
         """
-        bound = self._find_bound(target.service, target.operation)
+        bound = self.catalogue.find(target.service, target.operation)
         if bound is not None and bound.declared is not None:
             return bound
         if principal.kind == PrincipalKind.ANONYMOUS:
@@ -239,54 +200,6 @@ class Dispatcher:
         if target.error is not None:
             raise target.error
         raise NotBuilt.operation(target.service, target.operation)
-
-    def _built(self, service: str, operation: str) -> Bound:
-        """Return an operation that is built."""
-        bound = self._find_bound(service, operation)
-        if bound is None or bound.declared is None:
-            raise NotBuilt.operation(service, operation)
-        return bound
-
-    async def _run(
-        self,
-        visit: _Visit,
-        bound: Bound,
-        scope: Scope,
-        context: Mapping[str, str | tuple[str, ...]],
-        wire: Wire,
-    ) -> Wire:
-        """Authorize the call and run the operation."""
-        accesses = bound.default_access if bound.access is None else bound.access(scope, wire)
-        visit.accesses = accesses
-        domain = bound.domain_of(scope, wire)
-        call = Call(
-            service=bound.service.model,
-            operation=bound.name,
-            scope=scope,
-            principal=visit.principal,
-            store=self._facilities.placement.store_of(domain),
-            facilities=self._facilities,
-            authorizer=self._authorization,
-            http=visit.http,
-            access_context=context,
-            decisions=visit.decisions,
-        )
-        if accesses:
-            await self._authorization.require(call, accesses)
-        bound.check_honoured(wire)
-        assert bound.declared is not None
-        return await bound.declared.function(call, wire)
-
-    def _find_bound(self, service: str, operation: str) -> Bound | None:
-        """Return a modelled operation of a service that we have, or None."""
-        bound = self._bound.get((service, operation))
-        if bound is None:
-            door = self._doors.get(service)
-            if door is None or operation not in door.codec.model.operations:
-                return None
-            bound = Bound(self._services[service], door.codec, operation)
-            self._bound[service, operation] = bound
-        return bound
 
     async def _serve_endpoint(
         self, serve: Callable[[Facilities, Any], Awaitable[Any]], request: HttpRequest
@@ -313,14 +226,13 @@ class Dispatcher:
         account: str = "",
     ) -> Wire:
         """Run an operation as a principal and return its reply; see ``contract.calls``."""
-        visit = _Visit(service, operation, region, self._ids.uuid(), _NO_HTTP)
+        visit = Visit(service, operation, region, self._ids.uuid(), _NO_HTTP)
         visit.principal = principal
         account = principal.account or account
         try:
-            bound = self._built(service, operation)
-            scope = Scope(account, region, visit.request_id)
-            context = Circumstances(principal, region, _NO_HTTP, self._clock.now_ms(), {})
-            answer = await self._run(visit, bound, scope, context, dict(request))
+            bound = self.catalogue.require(service, operation)
+            visit.admit(account, self._clock.now_ms())
+            answer = await self._perform(visit, bound, dict(request))
         except ServiceError as error:
             self._count(error)
             self._note(visit, error)
@@ -341,7 +253,7 @@ class Dispatcher:
             self.not_built[error.message] += 1
 
     def _refusal(
-        self, visit: _Visit, target: Target, request: HttpRequest, error: ServiceError
+        self, visit: Visit, target: Target, request: HttpRequest, error: ServiceError
     ) -> HttpReply:
         """Render an error in the protocol of the service that was asked."""
         self._count(error)
@@ -350,7 +262,7 @@ class Dispatcher:
             target.operation or None, error, visit.request_id, request.path
         )
 
-    def _note(self, visit: _Visit, error: ServiceError | None) -> None:
+    def _note(self, visit: Visit, error: ServiceError | None) -> None:
         """Hand one entry to the audit trail."""
         http = visit.http
         self._sink(

@@ -174,7 +174,7 @@ def test_neutral_is_a_value_or_one_of_several_or_any(
         model="dynamodb", operations=(module_of("dynamodb", list_tables=list_tables),)
     )
     gate = Gate(services=[service])
-    bound = gate.dispatcher._find_bound("dynamodb", "ListTables")
+    bound = gate.dispatcher.catalogue.find("dynamodb", "ListTables")
     assert bound is not None
     bound.check_honoured({"Y": 1})
     if refused:

@@ -1,0 +1,60 @@
+"""One call on its way: what is known of it so far, for its operation, its error and its entry.
+
+Rule: a visit holds names and facts and nothing that runs, so that it can be written down whole and
+sent to the process whose store has the operation's domain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from fogbank.contract.action import Access, Scope
+from fogbank.contract.call import HttpFacts
+from fogbank.platform.iam.decision import Decision
+from fogbank.platform.identity.principal import ANONYMOUS
+
+_NO_CONTEXT: Final[Mapping[str, str]] = {}
+
+
+class Visit:
+    """What is known so far of a call."""
+
+    __slots__ = (
+        "accesses",
+        "context",
+        "decisions",
+        "http",
+        "now_ms",
+        "operation",
+        "principal",
+        "region",
+        "request_id",
+        "scope",
+        "service",
+    )
+
+    def __init__(
+        self, service: str, operation: str, region: str, request_id: str, http: HttpFacts
+    ) -> None:
+        self.service = service
+        self.operation = operation
+        self.region = region
+        self.request_id = request_id
+        self.http = http
+        self.principal = ANONYMOUS
+        self.accesses: Sequence[Access] = ()
+        self.decisions: list[tuple[str, str, Decision]] = []
+        """Why the call was let in or not: see ``platform/iam/decision``."""
+        self.scope = Scope("", region, request_id)
+        """The account whose resources are meant; known once the caller is."""
+        self.now_ms = 0
+        """When the call was let in: what its conditions compare with."""
+        self.context = _NO_CONTEXT
+        """Condition keys that say how the request was signed."""
+
+    def admit(self, account: str, now_ms: int, context: Mapping[str, str] = _NO_CONTEXT) -> None:
+        """Note in whose account the operation runs, and under which circumstances."""
+        self.scope = Scope(account, self.region, self.request_id)
+        self.now_ms = now_ms
+        self.context = context
