@@ -119,13 +119,3 @@ def test_tags_are_put_listed_and_removed(iam: Any, refusal: Any) -> None:
     assert refusal(iam.tag_user, UserName="alice", Tags=twice)[0] == "InvalidInput"
     reserved = [{"Key": "aws:x", "Value": ""}]
     assert refusal(iam.tag_user, UserName="alice", Tags=reserved)[0] == "InvalidInput"
-
-
-def test_a_boundary_is_refused_and_not_ignored(iam: Any, refusal: Any) -> None:
-    code, message = refusal(
-        iam.create_user,
-        UserName="alice",
-        PermissionsBoundary="arn:aws:iam::aws:policy/AmazonS3FullAccess",
-    )
-    assert code == "NotImplemented"
-    assert "PermissionsBoundary" in message

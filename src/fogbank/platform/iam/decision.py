@@ -71,6 +71,9 @@ because ...`, while Lambda says `lambda:ListFunctions on resource: * because ...
 """
 
 
+_BY_ARN: Final = frozenset({"iam:CreateUser", "iam:CreateRole", "iam:CreateGroup", "iam:PassRole"})
+
+
 class Decided(NamedTuple):
     """A decision as it is kept: flat, and true after the policies are gone."""
 
@@ -132,7 +135,19 @@ class Decision(NamedTuple):
         trust = self.reason in (Reason.DENIED_BY_TRUST, Reason.NO_TRUST)
         if not trust and request.resource not in _UNNAMED.get(vendor, ()):
             said += f" on resource: {_shown(request)}"
-        return f"{said} {self.reason.value.format(action=request.action)}"
+        said = f"{said} {self.reason.value.format(action=request.action)}"
+        policy = self._policy_shown(request)
+        return f"{said}: {policy}" if policy else said
+
+    def _policy_shown(self, request: AccessRequest) -> str:
+        """Return the ARN of the policy that denied, if the message names it, else ''.
+
+        AWS: it does where that is a managed policy and the resource lies in the caller's account
+        ("Troubleshoot access denied error messages"); an inline policy has no ARN to name.
+        """
+        policy = "" if self.source is None else self.source.policy
+        inside = request.resource_account == request.principal.account
+        return policy if inside and policy.startswith("arn:") else ""
 
 
 def _shown(request: AccessRequest) -> str:
@@ -141,7 +156,9 @@ def _shown(request: AccessRequest) -> str:
     if vendor == "s3":
         return f'"{request.resource}"'
     kind, _, path = request.resource.rpartition(":")[2].partition("/")
-    # AWS: IAM says `user Bob`, `role r`; policies by their ARN.
-    if vendor == "iam" and kind in ("user", "role", "group") and path:
-        return f"{kind} {path.rpartition('/')[2]}"
-    return request.resource
+    name = path.rpartition("/")[2]
+    # AWS: IAM says `user Bob`, `role r` of what stands; what is created, passed or listed goes by
+    # its ARN, and so do policies.
+    if request.action in _BY_ARN or vendor != "iam" or kind not in ("user", "role", "group"):
+        return request.resource
+    return f"{kind} {name}" if name else request.resource

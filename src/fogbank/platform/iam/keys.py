@@ -79,6 +79,7 @@ _SERVICES: Final = {
         {
             "iam:associatedresourcearn",
             "iam:passedtoservice",
+            "iam:permissionsboundary",
             "iam:policyarn",
             "iam:resourcetag/",
         }
@@ -127,9 +128,8 @@ _SERVICES: Final = {
 
 _SERVICES_ABSENT: Final = frozenset(
     {
-        # No boundary and no service-linked role can be made here.
+        # No service-linked role can be made here.
         "iam:awsservicename",
-        "iam:permissionsboundary",
         # Neither transactions nor PartiQL are built.
         "dynamodb:enclosingoperation",
         # A request that carries what these speak of is refused as not built.

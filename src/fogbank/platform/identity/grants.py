@@ -10,11 +10,18 @@ from typing import Final, NamedTuple
 
 from fogbank.platform.iam.decision import PolicySource
 from fogbank.platform.iam.document import Kind
-from fogbank.platform.iam.evaluate import NO_POLICIES, Finder, PolicySet, document_of
+from fogbank.platform.iam.evaluate import Finder, PolicySet, document_of
 from fogbank.platform.iam.policy import Policy, StatementIndex, compile_policy
 from fogbank.platform.identity.managed import managed_policies
 from fogbank.platform.identity.principal import Principal, PrincipalKind
-from fogbank.platform.identity.records import GROUPS, POLICIES, ROLES, USERS
+from fogbank.platform.identity.records import (
+    GROUPS,
+    POLICIES,
+    ROLES,
+    USERS,
+    RoleRecord,
+    UserRecord,
+)
 from fogbank.platform.store.engine import Transaction
 
 Compile = Callable[[str, Kind], Policy]
@@ -46,6 +53,8 @@ class Documents(NamedTuple):
 
     identity: list[Sourced]
     session: list[Sourced]
+    boundary: list[Sourced] | None = None
+    """None if there is no boundary; empty if its policy is gone, which allows nothing."""
 
 
 async def documents_of(tr: Transaction, principal: Principal) -> Documents:
@@ -54,7 +63,27 @@ async def documents_of(tr: Transaction, principal: Principal) -> Documents:
     A principal that no longer exists, or whose name belongs to another now, has none; a session
     policy given by ARN that is gone allows nothing.
     """
-    return Documents(await _identity(tr, principal), await _session(tr, principal))
+    holder = await _holder(tr, principal)
+    session = await _session(tr, principal)
+    if holder is None:
+        return Documents([], session)
+    identity = await _identity(tr, principal, holder)
+    if not holder.boundary:
+        return Documents(identity, session)
+    source = PolicySource("boundary", holder.boundary, principal.role_arn or principal.arn)
+    document = await find_policy_document(tr, holder.boundary)
+    return Documents(identity, session, [] if document is None else [(document, source)])
+
+
+async def _holder(tr: Transaction, principal: Principal) -> UserRecord | RoleRecord | None:
+    """Return the user, or the role of the session; None if it is gone or another of its name."""
+    key = principal.name.lower()
+    holder: UserRecord | RoleRecord | None
+    if principal.kind is PrincipalKind.SESSION:
+        holder = await ROLES.find(tr, key)
+    else:
+        holder = await USERS.find(tr, key)
+    return holder if holder is not None and holder.unique_id == principal.unique_id else None
 
 
 async def _session(tr: Transaction, principal: Principal) -> list[Sourced]:
@@ -69,19 +98,15 @@ async def _session(tr: Transaction, principal: Principal) -> list[Sourced]:
     return documents
 
 
-async def _identity(tr: Transaction, principal: Principal) -> list[Sourced]:
+async def _identity(
+    tr: Transaction, principal: Principal, holder: UserRecord | RoleRecord
+) -> list[Sourced]:
     """Return the documents of identity policies."""
-    key = principal.name.lower()
-    if principal.kind is PrincipalKind.SESSION:
-        role = await ROLES.find(tr, key)
-        if role is None or role.unique_id != principal.unique_id:
-            return []
-        return await _documents(tr, principal.role_arn, role.inline, role.attached)
-    user = await USERS.find(tr, key)
-    if user is None or user.unique_id != principal.unique_id:
-        return []
-    documents = await _documents(tr, principal.arn, user.inline, user.attached)
-    for name in user.groups:
+    arn = principal.role_arn or principal.arn
+    documents = await _documents(tr, arn, holder.inline, holder.attached)
+    if isinstance(holder, RoleRecord):
+        return documents
+    for name in holder.groups:
         group = await GROUPS.find(tr, name.lower())
         assert group is not None, "a group with members stands"
         arn = f"arn:aws:iam::{principal.account}:group{group.path}{group.name}"
@@ -128,4 +153,7 @@ def policy_set(documents: Documents, principal: Principal, compiled: Compile) ->
     session: Finder | None = None
     if principal.session_policies:
         session = indexed(documents.session, "session")
-    return NO_POLICIES._replace(identity=indexed(documents.identity, "identity"), session=session)
+    boundary: Finder | None = None
+    if documents.boundary is not None:
+        boundary = indexed(documents.boundary, "identity")
+    return PolicySet(indexed(documents.identity, "identity"), session, boundary)

@@ -65,6 +65,8 @@ class UserRecord(Record, frozen=True, array_like=True, tag="iam.user/1"):
     access_keys: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     """Names of its groups."""
+    boundary: str = ""
+    """The ARN of the managed policy that bounds its permissions, or ''."""
 
 
 class RoleRecord(Record, frozen=True, array_like=True, tag="iam.role/1"):
@@ -83,6 +85,8 @@ class RoleRecord(Record, frozen=True, array_like=True, tag="iam.role/1"):
     tags: Pairs = ()
     bound: Pairs = ()
     """ARNs of the trust policy with the unique ids they had when it was put."""
+    boundary: str = ""
+    """The ARN of the managed policy that bounds its permissions, or ''."""
 
 
 class GroupRecord(Record, frozen=True, array_like=True, tag="iam.group/1"):
@@ -129,9 +133,10 @@ class PolicyRecord(Record, frozen=True, array_like=True, tag="iam.policy/1"):
 
 
 class AttachmentRecord(Record, frozen=True, array_like=True, tag="iam.attachment/1"):
-    """That a policy is attached to a user, role or group."""
+    """That a policy is attached to a user, role or group, or bounds a user or role."""
 
     kind: str
+    """``user``, ``role`` or ``group``; ``boundary-user`` or ``boundary-role`` for a bound."""
     name: str
     unique_id: str
 

@@ -7,6 +7,7 @@ from fogbank.platform.identity.records import TABLES, iam_domain
 from fogbank.services.iam.operations import (
     access_keys,
     attachments,
+    boundaries,
     groups,
     inline,
     policies,
@@ -17,7 +18,9 @@ from fogbank.services.iam.operations import (
 
 SERVICE = Service(
     model="iam",
-    operations=(users, access_keys, groups, roles, inline, policies, attachments, tags),
+    operations=(
+        *(users, access_keys, groups, roles, inline, policies, attachments, boundaries, tags),
+    ),
     tables=TABLES,
     access_denied="AccessDenied",
     domain=lambda scope: iam_domain(scope.account),

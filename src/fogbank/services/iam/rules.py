@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 from urllib.parse import quote
 
 from fogbank.base.errors import AccessDenied, NotBuilt
@@ -38,6 +38,19 @@ Entity = UserRecord | RoleRecord | GroupRecord
 
 LAST_OWN: Final = "arn:"
 """The marker between the account's policies and AWS's: below every ARN, above no name."""
+# AWS: the actions that have the key iam:PermissionsBoundary (Service Authorization Reference,
+# "Actions defined by AWS Identity and Access Management").
+_BOUNDARY_KEYED: Final = frozenset(
+    f"{verb}{kind}{noun}"
+    for kind in ("User", "Role")
+    for verb, noun in (
+        *(("Create", ""), ("Attach", "Policy"), ("Detach", "Policy"), ("Put", "Policy")),
+        *(("Delete", "Policy"), ("Put", "PermissionsBoundary")),
+        ("Delete", "PermissionsBoundary"),
+    )
+)
+BOUNDARY: Final = "boundary-"
+"""What the kind of an attachment begins with if the policy bounds the entity."""
 UNIQUE_ID_PREFIXES: Final = {"user": "AIDA", "role": "AROA", "group": "AGPA", "policy": "ANPA"}
 
 
@@ -139,6 +152,23 @@ def request_tag_context(request: Wire) -> dict[str, ContextValue]:
     return context
 
 
+def created_tag_context(request: Wire) -> dict[str, ContextValue]:
+    """Return the condition keys of the tags that a request gives to what it creates.
+
+    AWS: they are the tags of the request and of the resource ("aws:ResourceTag/tag-key":
+    "or in requests that create a resource with an attached tag").
+    """
+    tags = tuple((tag["Key"], tag["Value"]) for tag in request.get("Tags", []))
+    return {**request_tag_context(request), **resource_tag_context(tags)}
+
+
+def boundary_context(operation: str, boundary: str) -> dict[str, ContextValue]:
+    """Return the condition key of an entity's permissions boundary, for actions that have it."""
+    if not boundary or operation not in _BOUNDARY_KEYED:
+        return {}
+    return {"iam:PermissionsBoundary": boundary}
+
+
 # Accesses.
 
 
@@ -147,8 +177,10 @@ def creates(kind: str, member: str) -> AccessOf:
 
     def access(scope: Scope, request: Wire) -> list[Access]:
         arn = entity_arn(scope.account, kind, request.get("Path", "/"), request[member])
-        action = f"iam:Create{kind.capitalize()}"
-        return [Access(action, arn, request_tag_context(request))]
+        operation = f"Create{kind.capitalize()}"
+        context = boundary_context(operation, request.get("PermissionsBoundary", ""))
+        context |= created_tag_context(request)
+        return [Access(f"iam:{operation}", arn, context)]
 
     return access
 
@@ -213,13 +245,14 @@ def numbered(items: Sequence[T]) -> list[tuple[str, T]]:
 
 
 def entity_key(after: str) -> tuple[str, str]:
-    """Return kind and name of an entity that a marker names."""
+    """Return kind and name of an attachment that a marker names."""
     kind, _, name = after.partition("/")
     return kind, name
 
 
 def kind_of(kind: str) -> Kind:
-    """Return a kind as it stands in an attachment."""
+    """Return the kind of the entity of an attachment."""
+    kind = kind.removeprefix(BOUNDARY)
     assert kind in ("user", "role", "group"), "an attachment is on a user, role or group"
     return kind
 
@@ -239,7 +272,7 @@ def seconds(created_ms: int) -> int:
     return created_ms // 1000 * 1000
 
 
-def user_view(account: str, user: UserRecord, *, tags: bool = True) -> Wire:
+def user_view(account: str, user: UserRecord, *, details: bool = True) -> Wire:
     """Return a user as the wire has it."""
     view: Wire = {
         "Path": user.path,
@@ -248,13 +281,25 @@ def user_view(account: str, user: UserRecord, *, tags: bool = True) -> Wire:
         "Arn": entity_arn(account, "user", user.path, user.name),
         "CreateDate": seconds(user.created_ms),
     }
-    if tags and user.tags:
-        view["Tags"] = tags_view(user.tags)
-    return view
+    return {**view, **_details(user)} if details else view
 
 
-def role_view(account: str, role: RoleRecord, *, tags: bool = True) -> Wire:
-    """Return a role as the wire has it; ``tags`` also says whether its last use is told."""
+def _details(entity: UserRecord | RoleRecord) -> Wire:
+    """Return what is told of one user or role and not in lists: tags and boundary."""
+    details: Wire = {}
+    if entity.boundary:
+        details["PermissionsBoundary"] = {
+            # AWS: the wire says "Policy", although the model lists another word only.
+            "PermissionsBoundaryType": "Policy",
+            "PermissionsBoundaryArn": entity.boundary,
+        }
+    if entity.tags:
+        details["Tags"] = tags_view(entity.tags)
+    return details
+
+
+def role_view(account: str, role: RoleRecord, *, details: bool = True) -> Wire:
+    """Return a role as the wire has it."""
     view: Wire = {
         "Path": role.path,
         "RoleName": role.name,
@@ -266,9 +311,7 @@ def role_view(account: str, role: RoleRecord, *, tags: bool = True) -> Wire:
     }
     if role.description:
         view["Description"] = role.description
-    if tags and role.tags:
-        view["Tags"] = tags_view(role.tags)
-    return view
+    return {**view, **_details(role)} if details else view
 
 
 def group_view(account: str, group: GroupRecord) -> Wire:
@@ -296,14 +339,26 @@ def key_view(key: AccessKeyRecord, *, secret: bool = False) -> Wire:
     return view
 
 
-def policy_view(account: str, policy: PolicyRecord | ManagedPolicy, attachments: int) -> Wire:
+class Uses(NamedTuple):
+    """How often a managed policy is used."""
+
+    attached: int
+    """By users, roles and groups that it is attached to."""
+    bounding: int
+    """By users and roles whose permissions it bounds."""
+
+
+UNUSED: Final = Uses(0, 0)
+
+
+def policy_view(account: str, policy: PolicyRecord | ManagedPolicy, uses: Uses = UNUSED) -> Wire:
     """Return a managed policy as the wire has it."""
     view: Wire = {
         "PolicyName": policy.name,
         "PolicyId": policy.unique_id,
         "Path": policy.path,
-        "AttachmentCount": attachments,
-        "PermissionsBoundaryUsageCount": 0,
+        "AttachmentCount": uses.attached,
+        "PermissionsBoundaryUsageCount": uses.bounding,
         "IsAttachable": True,
         "CreateDate": seconds(policy.created_ms),
     }
@@ -330,6 +385,13 @@ def version_view(version: PolicyVersion, default: str, *, document: bool = False
     if document:
         view["Document"] = encoded(version.document)
     return view
+
+
+def arn_of(account: str, policy: PolicyRecord | ManagedPolicy) -> str:
+    """Return the ARN of a policy of AWS's or the account's."""
+    if isinstance(policy, ManagedPolicy):
+        return policy.arn
+    return policy_arn(account, policy.path, policy.name)
 
 
 def policy_details(policy: PolicyRecord | ManagedPolicy) -> Wire:

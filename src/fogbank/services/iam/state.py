@@ -75,7 +75,11 @@ async def permitted(
     path = "/" if entity is None else entity.path
     keys = dict(context or {})
     if isinstance(entity, UserRecord | RoleRecord):
-        keys |= rules.resource_tag_context(entity.tags)
+        keys = {
+            **rules.resource_tag_context(entity.tags),
+            **rules.boundary_context(call.operation, entity.boundary),
+            **keys,
+        }
     arn = entity_arn(call.account, kind, path, name)
     await call.require(f"iam:{call.operation}", arn, keys)
     if entity is None:
@@ -108,8 +112,10 @@ def changed(tr: Transaction, kind: Kind, entity: E, **fields: Any) -> E:
 
 
 def delete(tr: Transaction, kind: Kind, entity: Entity) -> None:
-    """Remove an entity."""
+    """Remove an entity, and that it is bounded."""
     _TABLES[kind].delete(tr, entity.name.lower())
+    if isinstance(entity, UserRecord | RoleRecord):
+        _unbind(tr, kind, entity)
 
 
 async def require_free(tr: Transaction, kind: Kind, name: str) -> None:
@@ -230,9 +236,11 @@ async def require_free_policy(tr: Transaction, name: str) -> None:
         )
 
 
-async def attachments(tr: Transaction, arn: str) -> int:
-    """Return to how many entities a policy is attached."""
-    return len(await ATTACHMENTS.list(tr, arn, limit=ATTACHMENTS_COUNTED_MAX))
+async def uses(tr: Transaction, arn: str) -> rules.Uses:
+    """Return how often a policy is used."""
+    rows = await ATTACHMENTS.list(tr, arn, limit=ATTACHMENTS_COUNTED_MAX)
+    bounding = sum(row.kind.startswith(rules.BOUNDARY) for _, row in rows)
+    return rules.Uses(len(rows) - bounding, bounding)
 
 
 async def attached_entities(
@@ -254,3 +262,31 @@ def detach(tr: Transaction, kind: Kind, entity: Entity, arn: str) -> None:
     """Detach a policy; both sides are written."""
     changed(tr, kind, entity, attached=tuple(one for one in entity.attached if one != arn))
     ATTACHMENTS.delete(tr, arn, kind, entity.name.lower())
+
+
+# Permissions boundaries: rows among the attachments, under kinds of their own.
+
+
+async def require_boundary(tr: Transaction, account: str, arn: str) -> None:
+    """Refuse the call unless a policy can bound a user or role."""
+    if await find_policy(tr, account, arn) is None:
+        raise NoSuchEntity(f"Scope ARN: {arn} does not exist or is not attachable.")
+
+
+def bind(tr: Transaction, kind: Kind, entity: UserRecord | RoleRecord) -> None:
+    """Write that a user or role is bounded by the policy it names; none if it names none."""
+    if entity.boundary:
+        row = AttachmentRecord(rules.BOUNDARY + kind, entity.name, entity.unique_id)
+        ATTACHMENTS.put(tr, row, entity.boundary, row.kind, entity.name.lower())
+
+
+def _unbind(tr: Transaction, kind: Kind, entity: UserRecord | RoleRecord) -> None:
+    """Remove that a user or role is bounded."""
+    if entity.boundary:
+        ATTACHMENTS.delete(tr, entity.boundary, rules.BOUNDARY + kind, entity.name.lower())
+
+
+def rebound(tr: Transaction, kind: Kind, entity: UserRecord | RoleRecord, arn: str) -> None:
+    """Write another boundary of a user or role, or none; both sides are written."""
+    _unbind(tr, kind, entity)
+    bind(tr, kind, changed(tr, kind, entity, boundary=arn))

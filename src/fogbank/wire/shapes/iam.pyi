@@ -114,12 +114,18 @@ class DeletePolicyVersionRequest(TypedDict, total=False):
     PolicyArn: Required[str]
     VersionId: Required[str]
 
+class DeleteRolePermissionsBoundaryRequest(TypedDict, total=False):
+    RoleName: Required[str]
+
 class DeleteRolePolicyRequest(TypedDict, total=False):
     RoleName: Required[str]
     PolicyName: Required[str]
 
 class DeleteRoleRequest(TypedDict, total=False):
     RoleName: Required[str]
+
+class DeleteUserPermissionsBoundaryRequest(TypedDict, total=False):
+    UserName: Required[str]
 
 class DeleteUserPolicyRequest(TypedDict, total=False):
     UserName: Required[str]
@@ -447,10 +453,18 @@ class PutGroupPolicyRequest(TypedDict, total=False):
     PolicyName: Required[str]
     PolicyDocument: Required[str]
 
+class PutRolePermissionsBoundaryRequest(TypedDict, total=False):
+    RoleName: Required[str]
+    PermissionsBoundary: Required[str]
+
 class PutRolePolicyRequest(TypedDict, total=False):
     RoleName: Required[str]
     PolicyName: Required[str]
     PolicyDocument: Required[str]
+
+class PutUserPermissionsBoundaryRequest(TypedDict, total=False):
+    UserName: Required[str]
+    PermissionsBoundary: Required[str]
 
 class PutUserPolicyRequest(TypedDict, total=False):
     UserName: Required[str]

@@ -225,6 +225,7 @@ def test_not_action_and_not_resource_turn_the_match_around() -> None:
     assert not decide(ALICE, policies, arn="arn:aws:s3:::secret/x").allowed
 
 
+# "Troubleshoot access denied error messages", and messages that callers of AWS have published.
 NO_IDENTITY = "because no identity-based policy allows the s3:GetObject action"
 NO_RESOURCE = "because no resource-based policy allows the s3:GetObject action"
 MESSAGES = [
@@ -251,6 +252,17 @@ def test_messages_name_resources_as_their_service_does() -> None:
     assert f"on resource: {table} because" in evaluate(request, PolicySet()).message(request)
     request = AccessRequest(ALICE, "iam:GetRole", ROLE_ARN)
     assert "on resource: role worker because" in evaluate(request, PolicySet()).message(request)
+    for action, arn, shown in (
+        ("iam:PassRole", ROLE_ARN, ROLE_ARN),
+        ("iam:CreateRole", ROLE_ARN, ROLE_ARN),
+        ("iam:ListRoles", f"arn:aws:iam::{ACCOUNT}:role/", f"arn:aws:iam::{ACCOUNT}:role/"),
+        ("iam:ListUsers", f"arn:aws:iam::{ACCOUNT}:user/a/", f"arn:aws:iam::{ACCOUNT}:user/a/"),
+        ("iam:GetPolicy", f"arn:aws:iam::{ACCOUNT}:policy/p", f"arn:aws:iam::{ACCOUNT}:policy/p"),
+        ("iam:DeleteUser", ALICE.arn, "user alice"),
+    ):
+        request = AccessRequest(ALICE, action, arn)
+        said = evaluate(request, PolicySet()).message(request)
+        assert f"perform: {action} on resource: {shown} because" in said
     request = AccessRequest(ALICE, "s3:ListAllMyBuckets", "arn:aws:s3:::*")
     assert "s3:ListAllMyBuckets because" in evaluate(request, PolicySet()).message(request)
     request = AccessRequest(ALICE, "lambda:ListFunctions", "*")
@@ -307,3 +319,35 @@ def test_an_implicit_deny_names_no_statement() -> None:
     decided = decide(ALICE, PolicySet(identity=OTHER_ACTION)).decided("s3:GetObject", OBJECT)
     assert (decided.reason, decided.policy_kind, decided.statement) == ("NO_IDENTITY", "", -1)
     assert decided.explanation == f"s3:GetObject on {OBJECT}: denied, {NO_IDENTITY}"
+
+
+MANAGED = f"arn:aws:iam::{ACCOUNT}:policy/p"
+
+
+@pytest.mark.parametrize(
+    ("policies", "why"),
+    [
+        (("identity", DENY, "inline", "p"), "with an explicit deny in an identity-based policy"),
+        (("identity", DENY, "managed", MANAGED), f"with an explicit deny in an identity-based policy: {MANAGED}"),
+        (("boundary", DENY, "boundary", MANAGED), f"with an explicit deny in a permissions boundary: {MANAGED}"),
+        (("session", DENY, "session", MANAGED), f"with an explicit deny in a session policy: {MANAGED}"),
+        (("session", DENY, "session", ""), "with an explicit deny in a session policy"),
+        (("boundary", OTHER_ACTION, "boundary", MANAGED), "because no permissions boundary allows the s3:GetObject action"),
+        (("session", OTHER_ACTION, "session", ""), "because no session policy allows the s3:GetObject action"),
+        (("resource", resource("*", "Deny"), "", ""), "with an explicit deny in a resource-based policy"),
+    ],
+)  # fmt: skip
+def test_a_denial_names_the_kind_of_policy_and_the_managed_policy(
+    policies: tuple[str, Any, str, str], why: str
+) -> None:
+    kind, policy, source, name = policies
+    finder = (
+        policy if kind == "resource" else StatementIndex([(policy, PolicySource(source, name))])
+    )
+    given = PolicySet(identity=ALLOW)._replace(**{kind: finder})
+    request = AccessRequest(ALICE, "s3:GetObject", OBJECT, None, ACCOUNT)
+    said = evaluate(request, given).message(request)
+    assert said.endswith(f'on resource: "{OBJECT}" {why}')
+    # Across accounts the policy is not named.
+    elsewhere = AccessRequest(ALICE, "s3:GetObject", OBJECT, None, OTHER)
+    assert MANAGED not in evaluate(elsewhere, given).message(elsewhere)

@@ -6,6 +6,7 @@ from fogbank.base.types import Wire
 from fogbank.contract.action import Access, Scope
 from fogbank.contract.call import Call
 from fogbank.contract.operation import operation
+from fogbank.platform.identity.records import AttachmentRecord
 from fogbank.platform.store.engine import Transaction
 from fogbank.services.iam import rules, state
 from fogbank.services.iam.arns import Kind
@@ -117,17 +118,21 @@ def _entities_access(scope: Scope, request: Wire) -> list[Access]:
     return [Access("iam:ListEntitiesForPolicy", request["PolicyArn"])]
 
 
-@operation(
-    access=_entities_access,
-    unhonoured={"PolicyUsageFilter": "PermissionsPolicy"},
-)
+def _is_listed(row: AttachmentRecord, entity: rules.Entity, arn: str, usage: str) -> bool:
+    """Return whether a row makes an entity appear; who is attached and bounded appears once."""
+    if not row.kind.startswith(rules.BOUNDARY):
+        return usage != "PermissionsBoundary"
+    return usage == "PermissionsBoundary" or (not usage and arn not in entity.attached)
+
+
+@operation(access=_entities_access)
 async def list_entities_for_policy(call: Call, request: Wire) -> Wire:
-    """List the users, roles and groups that a managed policy is attached to."""
+    """List the users, roles and groups that a managed policy is attached to or bounds."""
     arn = request["PolicyArn"]
     after = rules.after_of(request)
     start = None if after is None else rules.entity_key(after)
     limit, wanted = rules.limit_of(request), request.get("EntityFilter", "")
-    prefix = request.get("PathPrefix", "/")
+    prefix, usage = request.get("PathPrefix", "/"), request.get("PolicyUsageFilter", "")
 
     async def body(tr: Transaction) -> tuple[Wire, str | None]:
         await state.require_policy(tr, call.account, arn)
@@ -138,8 +143,10 @@ async def list_entities_for_policy(call: Call, request: Wire) -> Wire:
             if number in (limit, SCAN_ROWS_MAX):
                 return found, last
             last = f"{row.kind}/{row.name.lower()}"
-            plural = _PLURALS[row.kind]
-            entity = await state.require(tr, rules.kind_of(row.kind), row.name)
+            kind = rules.kind_of(row.kind)
+            plural, entity = _PLURALS[kind], await state.require(tr, kind, row.name)
+            if not _is_listed(row, entity, arn, usage):
+                continue
             if wanted in ("", plural) and entity.path.startswith(prefix):
                 view = {f"{plural}Name": row.name, f"{plural}Id": row.unique_id}
                 found[f"Policy{plural}s"].append(view)

@@ -40,7 +40,7 @@ async def get_group(call: Call, request: Wire) -> Wire:
     users, last = await call.store.read(lambda tr: state.members(tr, group, after, limit))
     return {
         "Group": rules.group_view(call.account, group),
-        "Users": [rules.user_view(call.account, user, tags=False) for user in users],
+        "Users": [rules.user_view(call.account, user, details=False) for user in users],
         **rules.paging(last),
     }
 

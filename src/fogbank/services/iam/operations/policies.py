@@ -36,7 +36,7 @@ def _on_policy(action: str) -> AccessOf:
 def _create_access(scope: Scope, request: Wire) -> list[Access]:
     """Return the access of creating a policy."""
     arn = policy_arn(scope.account, request.get("Path", "/"), request["PolicyName"])
-    return [Access("iam:CreatePolicy", arn, rules.request_tag_context(request))]
+    return [Access("iam:CreatePolicy", arn, rules.created_tag_context(request))]
 
 
 def _check(call: Call, document: str) -> None:
@@ -88,7 +88,7 @@ async def create_policy(call: Call, request: Wire) -> Wire:
         state.put_policy(tr, policy)
 
     await call.identity.change(call.account, body)
-    view = rules.policy_view(call.account, policy, 0)
+    view = rules.policy_view(call.account, policy)
     return {"Policy": {**view, **rules.policy_tags(policy)}}
 
 
@@ -99,21 +99,31 @@ async def get_policy(call: Call, request: Wire) -> Wire:
 
     async def body(tr: Transaction) -> Wire:
         policy = await state.require_policy(tr, call.account, arn)
-        view = rules.policy_view(call.account, policy, await state.attachments(tr, arn))
+        view = rules.policy_view(call.account, policy, await state.uses(tr, arn))
         return {**view, **rules.policy_details(policy)}
 
     return {"Policy": await call.store.read(body)}
 
 
-@operation(
-    access=rules.lists("ListPolicies", "policy"),
-    unhonoured={"PolicyUsageFilter": "PermissionsPolicy"},
-)
+def _wanted(request: Wire) -> Callable[[rules.Uses], bool]:
+    """Return which policies a request lists, by how they are used."""
+    bounding = request.get("PolicyUsageFilter") == "PermissionsBoundary"
+    attached = request.get("OnlyAttached", False)
+
+    def wanted(uses: rules.Uses) -> bool:
+        if bounding:
+            return uses.bounding > 0
+        return not attached or uses.attached > 0
+
+    return wanted
+
+
+@operation(access=rules.lists("ListPolicies", "policy"))
 async def list_policies(call: Call, request: Wire) -> Wire:
     """List managed policies: the account's in order of name, then AWS's."""
     scope, after = request.get("Scope", "All"), rules.after_of(request) or ""
     limit, prefix = rules.limit_of(request), request.get("PathPrefix", "/")
-    attached_only = request.get("OnlyAttached", False)
+    wanted = _wanted(request)
 
     async def body(tr: Transaction) -> tuple[list[Wire], str | None]:
         views: list[Wire] = []
@@ -121,7 +131,7 @@ async def list_policies(call: Call, request: Wire) -> Wire:
         if scope != "AWS" and not after.startswith("arn:"):
             own, last = await state.policies(tr, prefix, after or None, limit)
             for policy in own:
-                views += await _listed(tr, call, policy, attached_only=attached_only)
+                views += await _listed(tr, call, policy, wanted)
             if last is not None:
                 return views, last
         managed = () if scope == "Local" else sorted(managed_policies().items())
@@ -132,7 +142,7 @@ async def list_policies(call: Call, request: Wire) -> Wire:
                 continue
             if len(views) >= limit:
                 return views, last or rules.LAST_OWN
-            views += await _listed(tr, call, policy, attached_only=attached_only)
+            views += await _listed(tr, call, policy, wanted)
             last = arn
         return views, None
 
@@ -141,12 +151,14 @@ async def list_policies(call: Call, request: Wire) -> Wire:
 
 
 async def _listed(
-    tr: Transaction, call: Call, policy: PolicyRecord | ManagedPolicy, *, attached_only: bool
+    tr: Transaction,
+    call: Call,
+    policy: PolicyRecord | ManagedPolicy,
+    wanted: Callable[[rules.Uses], bool],
 ) -> list[Wire]:
     """Return the view of a policy, or nothing if it should not be listed."""
-    view = rules.policy_view(call.account, policy, 0)
-    view["AttachmentCount"] = await state.attachments(tr, view["Arn"])
-    return [] if attached_only and not view["AttachmentCount"] else [view]
+    uses = await state.uses(tr, rules.arn_of(call.account, policy))
+    return [rules.policy_view(call.account, policy, uses)] if wanted(uses) else []
 
 
 @operation(access=_on_policy("DeletePolicy"))
@@ -156,7 +168,7 @@ async def delete_policy(call: Call, request: Wire) -> Wire:
 
     async def body(tr: Transaction) -> None:
         policy = await _own(tr, call, arn)
-        if await state.attachments(tr, arn):
+        if any(await state.uses(tr, arn)):
             raise DeleteConflict("Cannot delete a policy attached to entities.")
         if len(policy.versions) > 1:
             raise DeleteConflict(

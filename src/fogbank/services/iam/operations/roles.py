@@ -62,7 +62,7 @@ async def _unique_id(call: Call, account: str, kind: str, name: str, arn: str) -
 
 @operation(
     access=rules.creates("role", "RoleName"),
-    unhonoured={"PermissionsBoundary": frozenset(), "MaxSigninSessionDuration": frozenset()},
+    unhonoured={"MaxSigninSessionDuration": frozenset()},
 )
 async def create_role(call: Call, request: Wire) -> Wire:
     """Create a role without permissions."""
@@ -77,11 +77,15 @@ async def create_role(call: Call, request: Wire) -> Wire:
         description=request.get("Description", ""),
         session_s_max=request.get("MaxSessionDuration", SESSION_S_DEFAULT),
         tags=rules.with_tags((), request.get("Tags", [])),
+        boundary=request.get("PermissionsBoundary", ""),
     )
 
     async def body(tr: Transaction) -> None:
         await state.require_free(tr, "role", role.name)
+        if role.boundary:
+            await state.require_boundary(tr, call.account, role.boundary)
         state.put(tr, "role", role)
+        state.bind(tr, "role", role)
 
     await call.identity.change(call.account, body)
     return {"Role": rules.role_view(call.account, role)}
@@ -100,7 +104,7 @@ async def list_roles(call: Call, request: Wire) -> Wire:
     prefix, after = request.get("PathPrefix", "/"), rules.after_of(request)
     limit = rules.limit_of(request)
     roles, last = await call.store.read(lambda tr: state.entities(tr, "role", prefix, after, limit))
-    views = [rules.role_view(call.account, role, tags=False) for role in roles]
+    views = [rules.role_view(call.account, role, details=False) for role in roles]
     return {"Roles": views, **rules.paging(last)}
 
 

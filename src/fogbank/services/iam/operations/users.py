@@ -26,9 +26,7 @@ from fogbank.services.iam.errors import DeleteConflict, ValidationError
 from fogbank.services.iam.quotas import UNIQUE_ID_CHARACTERS
 
 
-@operation(
-    access=rules.creates("user", "UserName"), unhonoured={"PermissionsBoundary": frozenset()}
-)
+@operation(access=rules.creates("user", "UserName"))
 async def create_user(call: Call, request: Wire) -> Wire:
     """Create a user without keys or permissions."""
     user = UserRecord(
@@ -37,11 +35,15 @@ async def create_user(call: Call, request: Wire) -> Wire:
         unique_id=rules.UNIQUE_ID_PREFIXES["user"] + call.ids.base32(UNIQUE_ID_CHARACTERS),
         created_ms=call.clock.now_ms(),
         tags=rules.with_tags((), request.get("Tags", [])),
+        boundary=request.get("PermissionsBoundary", ""),
     )
 
     async def body(tr: Transaction) -> None:
         await state.require_free(tr, "user", user.name)
+        if user.boundary:
+            await state.require_boundary(tr, call.account, user.boundary)
         state.put(tr, "user", user)
+        state.bind(tr, "user", user)
 
     await call.identity.change(call.account, body)
     return {"User": rules.user_view(call.account, user)}
@@ -79,7 +81,7 @@ async def list_users(call: Call, request: Wire) -> Wire:
     prefix, after = request.get("PathPrefix", "/"), rules.after_of(request)
     limit = rules.limit_of(request)
     users, last = await call.store.read(lambda tr: state.entities(tr, "user", prefix, after, limit))
-    views = [rules.user_view(call.account, user, tags=False) for user in users]
+    views = [rules.user_view(call.account, user, details=False) for user in users]
     return {"Users": views, **rules.paging(last)}
 
 
@@ -99,7 +101,9 @@ async def update_user(call: Call, request: Wire) -> Wire:
             await state.require_free(tr, "user", name)
         state.delete(tr, "user", user)
         await _rename(tr, user, name)
-        state.put(tr, "user", msgspec.structs.replace(user, name=name, path=path))
+        renamed = msgspec.structs.replace(user, name=name, path=path)
+        state.put(tr, "user", renamed)
+        state.bind(tr, "user", renamed)
 
     await call.identity.change(call.account, body)
     return {}
