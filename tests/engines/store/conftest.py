@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -14,6 +16,11 @@ import pytest
 from fogbank.engines.embedded.store import EmbeddedEngine
 from fogbank.engines.embedded.turnover import Settings
 from fogbank.engines.memory import MemoryEngine
+from fogbank.engines.remote.owner import StoreOwner
+from fogbank.engines.remote.store import Remote
+from fogbank.platform.link.answerer import Answerer
+from fogbank.platform.link.caller import Line, dialling
+from fogbank.platform.store.engine import SYSTEM, Store
 from fogbank.testing.clock import VirtualClock
 
 Opener = Callable[[], AbstractAsyncContextManager[Any]]
@@ -40,10 +47,59 @@ async def open_embedded(path: Path, clock: VirtualClock) -> AsyncIterator[Embedd
         await engine.close()
 
 
+class Elsewhere:
+    """An engine whose stores are reached over a link; its blobs are its own."""
+
+    def __init__(self, engine: Any, remote: Remote) -> None:
+        self.blobs = engine.blobs
+        self.store_of = remote.store_of
+
+    def system_stores(self) -> tuple[Store, ...]:
+        """Return the owner's store, seen through its system subspaces."""
+        return (self.store_of(SYSTEM),)
+
+
+@asynccontextmanager
+async def elsewhere(engine: Any, path: Path, clock: VirtualClock) -> AsyncIterator[Elsewhere]:
+    """Put a socket between an engine and its callers."""
+    listening = socket.socket(socket.AF_UNIX)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    listening.bind(f"/proc/self/fd/{folder}/link")
+    line = Line(dialling("link", folder), clock)
+    async with asyncio.TaskGroup() as group:
+        handlers = StoreOwner(engine, lambda _: True).handlers()
+        server = await asyncio.get_running_loop().create_unix_server(
+            lambda: Answerer(handlers, group), sock=listening
+        )
+        remote = Remote(line, clock, group)
+        try:
+            yield Elsewhere(engine, remote)
+        finally:
+            remote.close()
+            line.close()
+            server.close()
+            await asyncio.sleep(0)
+            os.close(folder)
+
+
+@asynccontextmanager
+async def open_remote(path: Path, clock: VirtualClock) -> AsyncIterator[Elsewhere]:
+    async with open_embedded(path, clock) as engine, elsewhere(engine, path, clock) as remote:
+        yield remote
+
+
+@asynccontextmanager
+async def open_remote_replaying(path: Path, clock: VirtualClock) -> AsyncIterator[Elsewhere]:
+    async with elsewhere(MemoryEngine(replay=True, clock=clock), path, clock) as remote:
+        yield remote
+
+
 ENGINES = {
     "memory": open_memory,
     "memory-replaying": open_replaying,
     "embedded": open_embedded,
+    "remote": open_remote,
+    "remote-replaying": open_remote_replaying,
 }
 
 

@@ -1,0 +1,3 @@
+"""Calls between the processes of one cloud, over Unix sockets: start in ``port.py``."""
+
+from __future__ import annotations
