@@ -5,14 +5,21 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 KEEP ?=
 
-.PHONY: demo test check bench soak clean env
+# botocore's protocol cases are in its source package alone: fetched once for each pinned version.
+BOTOCORE = $(shell sed -n 's/^botocore==//p' constraints.txt)
+CASES = $(VENV)/cases/botocore-$(BOTOCORE)/.ready
 
-env: $(VENV)/.ready
+.PHONY: demo test check bench conformance soak clean env
+
+env: $(VENV)/.ready $(CASES)
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
+
+$(CASES): constraints.txt | $(VENV)/.ready
+	$(BIN)/python tools/cases.py $(VENV)/cases $(BOTOCORE)
 
 demo: env
 	$(BIN)/python examples/photo/demo.py $(if $(KEEP),--keep)
@@ -25,6 +32,9 @@ check: env
 
 bench: env
 	$(BIN)/python benchmarks/main_job.py
+
+conformance: env
+	$(BIN)/python benchmarks/protocols.py
 
 soak: env
 	$(BIN)/python -m pytest tests/crash --soak

@@ -24,7 +24,7 @@ import botocore.serialize
 import pytest
 from botocore.loaders import Loader
 
-from fogbank.base.errors import NotBuilt, ServiceError
+from fogbank.base.errors import ServiceError
 from fogbank.wire.compile import ServiceCodec
 from fogbank.wire.http import HttpReply, HttpRequest
 from fogbank.wire.integrity import document_check_of
@@ -255,9 +255,7 @@ def test_what_we_answer_is_read_by_botocore_as_it_was_meant(service: str, name: 
         return
     drawn = Draw(operation, "output").members(dict(operation.output.members), ())
     if operation.event_stream_output:
-        with pytest.raises(NotBuilt):
-            unconstrained(service).encode(name, drawn, "request-1")
-        return
+        return  # see tests/unit/wire/test_eventstream.py
     if operation.http_status == 204:
         drawn = {n: v for n, v in drawn.items() if operation.output.members[n].location}
     for member, ref in operation.output.members.items():

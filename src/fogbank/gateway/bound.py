@@ -49,7 +49,7 @@ class Bound:
         self.domain = declared.domain if declared else None
         self.unhonoured: Mapping[str, Any] = declared.unhonoured if declared else {}
         self._domains: dict[tuple[str, str], Domain] = {}
-        self.streams = model.streaming_input is not None
+        self.streams = bool(model.streaming_input or model.event_stream_input)
 
     def domain_of(self, scope: Scope, request: Wire) -> Domain:
         """Return the domain of the call's store."""

@@ -13,19 +13,24 @@ from functools import cache
 from typing import Any
 
 from fogbank.base.errors import ServiceError
+from fogbank.wire.codec.cbor import CborCodec
+from fogbank.wire.codec.ec2 import Ec2Codec
 from fogbank.wire.codec.json import JsonCodec
 from fogbank.wire.codec.plan import Codec, Decode, Encode
 from fogbank.wire.codec.query import QueryCodec
 from fogbank.wire.codec.rest_json import RestJsonCodec
 from fogbank.wire.codec.rest_xml import RestXmlCodec
+from fogbank.wire.compression import inflate, is_inflated
 from fogbank.wire.http import HttpReply, HttpRequest
 from fogbank.wire.model import ServiceModel, load
 
 _CODECS: Mapping[str, Callable[[ServiceModel], Codec]] = {
+    "ec2": Ec2Codec,
     "json": JsonCodec,
     "query": QueryCodec,
     "rest-json": RestJsonCodec,
     "rest-xml": RestXmlCodec,
+    "smithy-rpc-v2-cbor": CborCodec,
 }
 
 
@@ -34,15 +39,25 @@ class UnsupportedProtocol(LookupError):
 
 
 class ServiceCodec:
-    """Bytes to values and back for one service."""
+    """Bytes to values and back for one service in one protocol.
 
-    __slots__ = ("_codec", "_decoders", "_encoders", "model")
+    Args:
+        model: The service.
+        protocol: One of its protocols; the one we prefer unless given.
 
-    def __init__(self, model: ServiceModel) -> None:
-        build = _CODECS.get(model.protocol)
+    Raises:
+        UnsupportedProtocol: The service does not speak it, or there is no codec for it.
+    """
+
+    __slots__ = ("_codec", "_decoders", "_encoders", "model", "protocol")
+
+    def __init__(self, model: ServiceModel, protocol: str = "") -> None:
+        protocol = protocol or model.protocol
+        build = _CODECS.get(protocol) if protocol in model.protocols else None
         if build is None:
-            raise UnsupportedProtocol(f"no codec for {model.protocol}, spoken by {model.name}")
+            raise UnsupportedProtocol(f"no codec for {protocol} of {model.name}")
         self.model = model
+        self.protocol = protocol
         self._codec = build(model)
         self._decoders: dict[str, Decode] = {}
         self._encoders: dict[str, Encode] = {}
@@ -65,6 +80,10 @@ class ServiceCodec:
         if decode is None:
             decode = self._codec.decoder(self.model.operations[operation])
             self._decoders[operation] = decode
+        if "content-encoding" in request.headers and is_inflated(
+            self.model.operations[operation], self.protocol
+        ):
+            inflate(request)
         return decode(request, path_params)
 
     def encode(self, operation: str, reply: Mapping[str, Any], request_id: str) -> HttpReply:
@@ -73,8 +92,8 @@ class ServiceCodec:
         A streamed member may be bytes or an asynchronous iterator of them; a ``ContentLength``
         beside it is the reply's length. Members that are None are absent.
 
-        Raises:
-            NotBuilt: The answer is a stream of events.
+        A stream of events is an asynchronous iterator of dicts with one member of its union; it
+        may raise a ServiceError, which the client is told inside of the stream.
         """
         encode = self._encoders.get(operation)
         if encode is None:
@@ -100,11 +119,11 @@ class ServiceCodec:
 
 
 @cache
-def codec_of(service: str) -> ServiceCodec:
-    """Return the codec of a service by its botocore name.
+def codec_of(service: str, protocol: str = "") -> ServiceCodec:
+    """Return the codec of a service by its botocore name, in its preferred protocol or another.
 
     Raises:
         UnknownService: There is no published model of this name.
-        UnsupportedProtocol: Its protocol has no codec yet (EC2's query, CBOR).
+        UnsupportedProtocol: The service does not speak the protocol.
     """
-    return ServiceCodec(load(service))
+    return ServiceCodec(load(service), protocol)

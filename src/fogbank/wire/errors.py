@@ -21,6 +21,26 @@ class SerializationException(WireError):
     status = 400
 
 
+class RequestEntityTooLarge(WireError):
+    """A body that passes a bound."""
+
+    code = "RequestEntityTooLargeException"
+    status = 413
+
+
+class EventStreamError(WireError):
+    """An error that the client told inside of the stream that it sends."""
+
+    status = 400
+
+
+class UnsupportedMediaType(WireError):
+    """A body of another kind than the protocol's."""
+
+    code = "UnsupportedMediaTypeException"
+    status = 415
+
+
 class ConstraintError(WireError):
     """A value that breaks a constraint of the model; the code is the service's."""
 

@@ -27,7 +27,7 @@ from fogbank.wire.settings import Settings, settings_of
 Raw = Mapping[str, Any]
 
 _PROTOCOLS = ("json", "rest-json", "rest-xml", "query", "ec2", "smithy-rpc-v2-cbor")
-"""Protocols we prefer, best first: text before CBOR, which no SDK needs."""
+"""Protocols in the order of our preference, where nothing says what the client speaks."""
 
 _EMPTY: Raw = MappingProxyType({})
 
@@ -72,12 +72,15 @@ class Ref:
     @property
     def location(self) -> str | None:
         """Return ``uri``, ``querystring``, ``header``, ``headers``, ``statusCode`` or None."""
-        return self.raw.get("location")
+        return self.trait("location")
 
     @property
     def wire_name(self) -> str:
         """Return the name on the wire: ``locationName`` or else the member's own."""
-        found = self.trait("locationName")
+        found = self.raw.get("locationName")
+        if found is None and self.shape.type != "structure":
+            # The name of a structure is that of a document's root, never of a member.
+            found = self.shape.raw.get("locationName")
         return self.name if found is None else found
 
     @property
@@ -116,9 +119,9 @@ class Shape:
         self.service = service
         self.name = name
         self.raw = raw
-        self.type: str = raw["type"]
+        self.type: str = "string" if raw["type"] == "character" else raw["type"]
         """One of structure, list, map, string, integer, long, boolean, float, double, blob,
-        timestamp."""
+        timestamp; a character of old models is a string."""
 
     @cached_property
     def members(self) -> Mapping[str, Ref]:
@@ -320,12 +323,14 @@ class OperationModel:
         return _streaming_member(self.output)
 
     @cached_property
+    def event_stream_input(self) -> str | None:
+        """Return the input member that is a stream of events, or None."""
+        return _event_stream_member(self.input)
+
+    @cached_property
     def event_stream_output(self) -> str | None:
         """Return the output member that is a stream of events, or None."""
-        for name, ref in self.output.members.items() if self.output else ():
-            if ref.shape.is_event_stream:
-                return name
-        return None
+        return _event_stream_member(self.output)
 
     @cached_property
     def required(self) -> tuple[str, ...]:
@@ -373,6 +378,14 @@ def _streaming_member(shape: Shape | None) -> str | None:
         return None
     ref = shape.members[shape.payload]
     return shape.payload if ref.streaming and ref.shape.type in {"blob", "string"} else None
+
+
+def _event_stream_member(shape: Shape | None) -> str | None:
+    """Return the member that is a stream of events, or None."""
+    for name, ref in shape.members.items() if shape else ():
+        if ref.shape.is_event_stream:
+            return name
+    return None
 
 
 class Operations(Mapping[str, OperationModel]):
@@ -430,12 +443,15 @@ class ServiceModel:
 
     @cached_property
     def protocol(self) -> str:
-        """Return the protocol we speak for this service."""
+        """Return the protocol we prefer for this service."""
+        return self.protocols[0]
+
+    @cached_property
+    def protocols(self) -> tuple[str, ...]:
+        """Return every protocol that clients of this service may speak, best first."""
         offered = self.metadata.get("protocols") or [self.metadata["protocol"]]
-        for protocol in _PROTOCOLS:
-            if protocol in offered:
-                return protocol
-        return self.metadata["protocol"]
+        known = tuple(protocol for protocol in _PROTOCOLS if protocol in offered)
+        return known or (self.metadata["protocol"],)
 
     @property
     def signing_name(self) -> str:

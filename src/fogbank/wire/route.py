@@ -1,7 +1,8 @@
 """From a request to the operation that it means.
 
 Rule: everything is derived from the models. JSON services are told by ``X-Amz-Target``, query
-services by ``Action`` and ``Version``, REST services by method, path and what the query string and
+services by ``Action`` and ``Version``, CBOR services by ``smithy-protocol`` and their path (a
+service may be all of these, and is answered in the protocol that it was asked in), REST services by method, path and what the query string and
 headers carry: an operation's fixed query and its required query and header members must be there,
 and of those that fit the one with the most demands is meant. A query key that names a subresource
 of S3 is never ignored: what has no operation for it is refused, not answered as something else.
@@ -30,8 +31,11 @@ PREFLIGHT = "Preflight"
 """S3's answer to a browser's CORS preflight: no operation of the model either."""
 
 _SEGMENTS_MAX = 64
+_PATH_PARTS = 5
 _WRITE_RESPONSE = "/WriteGetObjectResponse"
 _REST = frozenset({"rest-json", "rest-xml"})
+_FORMS = frozenset({"query", "ec2"})
+_CBOR = "smithy-rpc-v2-cbor"
 _FORM = "application/x-www-form-urlencoded"
 _MULTIPART = "multipart/form-data"
 _NONE: frozenset[str] = frozenset()
@@ -45,6 +49,23 @@ class Route(NamedTuple):
     service: str
     operation: str
     path_params: Mapping[str, str]
+
+
+def protocol_of(service: ServiceModel, request: HttpRequest) -> str:
+    """Return the protocol in which a service is asked, or the one we prefer for it."""
+    offered = service.protocols
+    if len(offered) == 1:
+        return offered[0]
+    headers = request.headers
+    if "smithy-protocol" in headers:
+        meant: Iterable[str] = (_CBOR,)
+    elif "x-amz-target" in headers:
+        meant = ("json",)
+    elif _has_action(request):
+        meant = _FORMS
+    else:
+        meant = _REST
+    return next((each for each in offered if each in meant), offered[0])
 
 
 class _Asked(NamedTuple):
@@ -330,30 +351,37 @@ class Router:
     """Resolves requests of several services.
 
     Args:
-        services: Their botocore names.
+        services: Their botocore names, or their models.
     """
 
-    def __init__(self, services: Iterable[str]) -> None:
+    def __init__(self, services: Iterable[str | ServiceModel]) -> None:
         self._by_signing: dict[str, list[ServiceModel]] = {}
         self._targets: dict[str, ServiceModel] = {}
+        self._paths: dict[str, ServiceModel] = {}
         self._versions: dict[str, list[ServiceModel]] = {}
         self._prefixes: dict[str, ServiceModel] = {}
         self._rest: dict[str, _RestRouter] = {}
         self._s3: _S3Router | None = None
         for name in services:
-            self._add(load(name))
+            self._add(load(name) if isinstance(name, str) else name)
 
     def _add(self, service: ServiceModel) -> None:
-        self._by_signing.setdefault(service.signing_name, []).append(service)
+        candidates = self._by_signing.setdefault(service.signing_name, [])
+        candidates.append(service)
+        # S3 takes every path for a bucket, so the others that sign as S3 are asked first.
+        candidates.sort(key=lambda each: each.settings.s3_style)
         self._prefixes[service.endpoint_prefix] = service
-        if service.protocol == "json":
+        offered = service.protocols
+        if "json" in offered:
             self._targets[service.target_prefix] = service
-        elif service.settings.s3_style:
-            self._s3 = _S3Router(service)
-        elif service.protocol in _REST:
-            self._rest[service.name] = _RestRouter(service)
-        else:
+        if _CBOR in offered:
+            self._paths[service.target_prefix] = service
+        if not _FORMS.isdisjoint(offered):
             self._versions.setdefault(service.api_version, []).append(service)
+        if service.settings.s3_style:
+            self._s3 = _S3Router(service)
+        elif not _REST.isdisjoint(offered):
+            self._rest[service.name] = _RestRouter(service)
 
     def resolve(
         self, request: HttpRequest, signing_name: str | None, bucket: str | None = None
@@ -382,11 +410,14 @@ class Router:
         """Return the operation of one of the services that sign under one name."""
         target = request.headers.get("x-amz-target")
         for service in candidates:
-            if service.protocol == "json":
+            protocol = protocol_of(service, request)
+            if protocol == "json":
                 found = _find_target(service, target)
+            elif protocol == _CBOR:
+                found = _find_path(service, request)
             elif service.settings.s3_style and self._s3:
                 found = self._s3.find(request, None)
-            elif service.protocol in _REST:
+            elif protocol in _REST:
                 found = self._rest[service.name].find(request)
             else:
                 found = _find_action(service, request)
@@ -399,6 +430,9 @@ class Router:
         target = request.headers.get("x-amz-target")
         service = self._targets.get(target.rpartition(".")[0]) if target else None
         if service is not None:
+            return self._resolve_among(request, [service])
+        service = self._paths.get(_path_names(request)[0])
+        if service is not None and "smithy-protocol" in request.headers:
             return self._resolve_among(request, [service])
         if request.path == "/" and self._versions and _has_action(request):
             version = dict(form_of(request)).get("Version", "")
@@ -431,6 +465,22 @@ def _find_target(service: ServiceModel, target: str | None) -> Route | None:
     return None
 
 
+def _path_names(request: HttpRequest) -> tuple[str, str]:
+    """Return service and operation of ``.../service/NAME/operation/NAME``, or two empty texts."""
+    parts = request.path.rsplit("/", 4)
+    if len(parts) == _PATH_PARTS and parts[1] == "service" and parts[3] == "operation":
+        return parts[2], parts[4]
+    return "", ""
+
+
+def _find_path(service: ServiceModel, request: HttpRequest) -> Route | None:
+    prefix, name = _path_names(request)
+    spoken = request.headers.get("smithy-protocol") == "rpc-v2-cbor" and request.method == "POST"
+    if spoken and prefix == service.target_prefix and name in service.operations:
+        return Route(service.name, name, {})
+    return None
+
+
 def _has_action(request: HttpRequest) -> bool:
     """Return whether this may be a query request."""
     if request.method == "GET":
@@ -449,7 +499,7 @@ def _find_action(service: ServiceModel, request: HttpRequest) -> Route | None:
 def _unknown(candidates: list[ServiceModel], request: HttpRequest) -> UnknownOperation:
     """Return the error for a request that means no operation of these services."""
     service = candidates[0]
-    if service.protocol == "query":
+    if protocol_of(service, request) in _FORMS:
         fields = dict(form_of(request))
         action, version = fields.get("Action", "")[:128], fields.get("Version", "")[:32]
         # AWS: the text of IAM's and STS's front for an unknown action.

@@ -49,6 +49,8 @@ class Settings:
     """Whether replies carry ``x-amz-crc32``."""
     s3_style: bool = False
     """Whether errors and request ids have S3's form."""
+    flat_by_element: bool = False
+    """Whether a flattened list goes by the name of its elements and not by its member's."""
     iso_millis: bool = False
     """Whether timestamps in XML always carry milliseconds."""
     xml_namespace: str = ""

@@ -420,10 +420,6 @@ class TestRestJson:
         assert operation.http_status == 204
         assert codec_of("lambda").encode(operation.name, {}, "R").body == b""
 
-    def test_streams_of_events_say_that_they_are_not_built(self) -> None:
-        with pytest.raises(NotBuilt):
-            codec_of("lambda").encode("InvokeWithResponseStream", {}, "R")
-
 
 class TestQuery:
     def test_lists_are_ordered_by_number_and_gaps_mean_nothing(self) -> None:
@@ -481,7 +477,7 @@ class TestQuery:
 
 def test_what_has_no_codec_or_model_says_so() -> None:
     with pytest.raises(UnsupportedProtocol):
-        codec_of("ec2")
+        codec_of("s3", "query")
     with pytest.raises(UnknownService):
         codec_of("no-such-service")
 

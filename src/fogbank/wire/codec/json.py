@@ -19,12 +19,14 @@ from zlib import crc32
 
 import orjson
 
-from fogbank.base.errors import NotBuilt, ServiceError
+from fogbank.base.errors import ServiceError
+from fogbank.wire.codec.eventstream import events_decoder, events_encoder
 from fogbank.wire.codec.plan import (
     Decode,
     Encode,
     Headers,
     find_error,
+    query_error_of,
     status_of,
     without_nones,
 )
@@ -36,7 +38,11 @@ from fogbank.wire.source import Functions, Source
 from fogbank.wire.timestamps import epoch_seconds, http_date, iso_seconds
 from fogbank.wire.validate import Validator
 
-_SERVER_FAULT = 500
+NODES_MAX = 2_000_000
+"""Commas and opening brackets of one body: its values, about 100 bytes of memory each."""
+_PLAIN_BYTES_MAX = 1 << 20
+"""Below this no body can hold so many."""
+_STRUCTURE = (b",", b"[", b"{")
 _CHECKED = {"string": "str", "integer": "int", "long": "int", "boolean": "bool"}
 """Types that orjson gives as they are: one comparison is the whole decoder."""
 _CONVERTED = {"blob": "blob", "timestamp": "moment", "float": "number", "double": "number"}
@@ -253,8 +259,11 @@ def parsed(body: bytes) -> Any:
     """Return the JSON value of a body.
 
     Raises:
-        SerializationException: It is not JSON, or nested beyond any use.
+        SerializationException: It is not JSON, nested beyond any use (orjson stops at 1,024), or
+            holds so many values that they would take many times its bytes.
     """
+    if len(body) > _PLAIN_BYTES_MAX and sum(map(body.count, _STRUCTURE)) > NODES_MAX:
+        raise SerializationException("The request holds too many values")
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -289,6 +298,28 @@ def decoder_of(
     return decode
 
 
+class JsonBodies:
+    """JSON documents of events."""
+
+    media_type = "application/json"
+
+    def __init__(self, documents: Documents) -> None:
+        self._documents = documents
+
+    def dump(self, shape: Shape, value: Mapping[str, Any]) -> bytes:
+        """Return the document of a structure."""
+        rewrite = self._documents.encoder(shape)
+        return dumps(rewrite(value) if rewrite else value)
+
+    def load(self, shape: Shape, body: bytes) -> dict[str, Any]:
+        """Return the structure of a document.
+
+        Raises:
+            SerializationException: It is none.
+        """
+        return self._documents.law.body(shape, parsed(body or b"{}"))
+
+
 class JsonCodec:
     """The codec of a service that speaks awsJson."""
 
@@ -301,6 +332,8 @@ class JsonCodec:
 
     def decoder(self, operation: OperationModel) -> Decode:
         """Return the compiled decoder of an operation's requests."""
+        if operation.event_stream_input:
+            return events_decoder(operation, JsonBodies(self._documents))
         decode_body = decoder_of(self._documents, self._validator, operation)
 
         def decode(request: HttpRequest, path_params: Mapping[str, str]) -> dict[str, Any]:
@@ -312,7 +345,7 @@ class JsonCodec:
     def encoder(self, operation: OperationModel) -> Encode:
         """Return the compiled encoder of an operation's replies."""
         if operation.event_stream_output:
-            raise NotBuilt.operation(self._service.name, operation.name)
+            return events_encoder(operation, JsonBodies(self._documents))
         shape = operation.output
         rewrite = self._documents.encoder(shape) if shape else None
         names = frozenset(shape.members if shape else ())
@@ -356,15 +389,9 @@ class JsonCodec:
         body = {"__type": f"{namespace}#{name}" if namespace else name, **body}
         reply = self._reply(status_of(self._service, error, code, found), dumps(body), request_id)
         if self._service.query_compatible:
-            reply.headers.append(("x-amzn-query-error", self._query_error(name, reply.status)))
+            told = query_error_of(self._service, name, reply.status)
+            reply.headers.append(("x-amzn-query-error", told))
         return reply
-
-    def _query_error(self, name: str, status: int) -> str:
-        """Return an error's code and fault as the former query interface told them."""
-        found = self._service.errors.get(name)
-        declared = found.shape.raw.get("error", {}).get("code", name) if found else name
-        fault = "Receiver" if status >= _SERVER_FAULT else "Sender"
-        return f"{self._settings.query_codes.get(name, declared)};{fault}"
 
 
 def error_body(

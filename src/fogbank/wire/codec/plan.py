@@ -15,6 +15,8 @@ Decode = Callable[[HttpRequest, Mapping[str, str]], dict[str, Any]]
 Encode = Callable[[Mapping[str, Any], str], HttpReply]
 """From a reply by wire names and a request id to an HTTP reply."""
 
+_SERVER_FAULT = 500
+
 Headers = list[tuple[str, str]]
 
 
@@ -51,6 +53,17 @@ def status_of(
     if error.status is not None:
         return error.status
     return found.status if found else service.settings.statuses.get(code, 400)
+
+
+def query_error_of(service: ServiceModel, name: str, status: int) -> str:
+    """Return an error's code and fault as a service's former query interface told them.
+
+    Source: Smithy, "AWS query compatible": ``x-amzn-query-error: CODE;FAULT``.
+    """
+    found = service.errors.get(name)
+    declared = found.shape.raw.get("error", {}).get("code", name) if found else name
+    fault = "Receiver" if status >= _SERVER_FAULT else "Sender"
+    return f"{service.settings.query_codes.get(name, declared)};{fault}"
 
 
 def without_nones(reply: Mapping[str, Any]) -> Mapping[str, Any]:

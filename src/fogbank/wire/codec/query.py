@@ -16,6 +16,7 @@ from fogbank.base.errors import ServiceError
 from fogbank.wire.codec.plan import Decode, Encode, Headers, find_error, status_of
 from fogbank.wire.codec.rest import scalar_of
 from fogbank.wire.codec.xml import XmlDocuments, escape
+from fogbank.wire.compression import inflate
 from fogbank.wire.errors import MalformedInput, UnknownOperation
 from fogbank.wire.http import HttpReply, HttpRequest
 from fogbank.wire.model import OperationModel, Ref, ServiceModel, Shape
@@ -58,6 +59,8 @@ def form_of(request: HttpRequest) -> list[tuple[str, str]]:
     Raises:
         MalformedInput: They are not UTF-8, or too many.
     """
+    if "content-encoding" in request.headers:
+        inflate(request)
     try:
         found = fields_of(request.query)
         if request.body:
@@ -67,12 +70,12 @@ def form_of(request: HttpRequest) -> list[tuple[str, str]]:
     return found
 
 
-def _subtree(node: Any) -> Tree:
+def subtree(node: Any) -> Tree:
     """Return a tree; a text has nothing beneath."""
     return cast("Tree", node) if type(node) is dict else {}
 
 
-def _numbered(tree: Tree) -> list[Any]:
+def numbered(tree: Tree) -> list[Any]:
     """Return the entries of a list in the order of their numbers."""
     entries: list[tuple[int, Any]] = []
     for number, value in tree.items():
@@ -94,12 +97,18 @@ class Forms:
         """
         out: dict[str, Any] = {}
         for name, ref in shape.members.items():
-            node = tree.get(ref.wire_name)
-            if ref.flattened and ref.shape.type == "list":
-                node = tree.get(ref.shape.member.raw.get("locationName", ""), node)
+            node = self._node_of(ref, tree)
             if node is not None:
                 out[name] = self._value(ref, node)
         return out
+
+    def _node_of(self, ref: Ref, tree: Tree) -> Any:
+        """Return what a tree has for a member, or None."""
+        node = tree.get(ref.wire_name)
+        if node is None and ref.flattened and ref.shape.type == "list":
+            # Smithy names a flattened list by its member, botocore's serializer by its element.
+            node = tree.get(ref.shape.member.raw.get("locationName", ""))
+        return node
 
     def _value(self, ref: Ref, node: Any) -> Any:
         kind = ref.shape.type
@@ -108,7 +117,7 @@ class Forms:
         if kind == "map":
             return self._map(ref, node)
         if kind == "structure":
-            return self.structure(ref.shape, _subtree(node))
+            return self.structure(ref.shape, subtree(node))
         if type(node) is dict:
             raise MalformedInput(f"Unexpected complex element for {ref.wire_name}")
         try:
@@ -124,7 +133,7 @@ class Forms:
         tree = cast("Tree", node)
         if not ref.flattened:
             tree = tree.get(inner.raw.get("locationName", "member"), tree)
-        return [self._value(inner, each) for each in _numbered(_subtree(tree))]
+        return [self._value(inner, each) for each in numbered(subtree(tree))]
 
     def _map(self, ref: Ref, node: Any) -> dict[str, Any]:
         if type(node) is not dict:
@@ -134,8 +143,8 @@ class Forms:
             tree = tree.get("entry", tree)
         key_ref, value_ref = ref.shape.key, ref.shape.value
         out: dict[str, Any] = {}
-        for entry in _numbered(_subtree(tree)):
-            pair = _subtree(entry)
+        for entry in numbered(subtree(tree)):
+            pair = subtree(entry)
             key = pair.get(key_ref.trait("locationName") or "key")
             value = pair.get(value_ref.trait("locationName") or "value")
             if type(key) is not str or value is None:
@@ -192,7 +201,7 @@ class QueryCodec:
                 f"{begin}{middle}{content}{middle_end}"
                 f"<ResponseMetadata><RequestId>{escape(request_id)}{end}"
             )
-            return _reply(200, body, request_id)
+            return xml_reply(200, body, request_id)
 
         return encode
 
@@ -222,9 +231,10 @@ class QueryCodec:
             f"<Code>{escape(code)}</Code><Message>{escape(error.message)}</Message>{members}"
             f"</Error><RequestId>{escape(request_id)}</RequestId></ErrorResponse>"
         )
-        return _reply(status, body, request_id)
+        return xml_reply(status, body, request_id)
 
 
-def _reply(status: int, body: str, request_id: str) -> HttpReply:
+def xml_reply(status: int, body: str, request_id: str) -> HttpReply:
+    """Return a reply of one of the protocols that answer forms in XML."""
     headers: Headers = [("content-type", "text/xml"), ("x-amzn-RequestId", request_id)]
     return HttpReply(status, headers, body.encode())

@@ -50,6 +50,11 @@ def answered_in_body(shape: Shape) -> dict[str, Ref]:
     return {name: ref for name, ref in shape.members.items() if ref.location not in _ANSWERED}
 
 
+def prefix_of(ref: Ref) -> str:
+    """Return what the names of headers in a map begin with; nothing where the model says nothing."""
+    return ref.trait("locationName") or ""
+
+
 def _whole(shape: Shape, text: str) -> int:
     if not _WHOLE.fullmatch(text):
         raise ValueError("not a whole number")
@@ -151,7 +156,7 @@ class RequestBindings:
         elif ref.location == "header":
             self._headers[ref.wire_name.lower()] = entry
         elif ref.location == "headers":
-            self._prefixes.append((ref.wire_name.lower(), name))
+            self._prefixes.append((prefix_of(ref).lower(), name))
 
     def read(self, request: HttpRequest, path_params: Mapping[str, str]) -> dict[str, Any]:
         """Return the members in path, query string and headers.
@@ -310,7 +315,7 @@ class ReplyBindings:
                 if ref.wire_name.lower() == BODY_RANGE:
                     self.range_member = name
             elif ref.location == "headers":
-                self._prefixes[name] = ref.wire_name
+                self._prefixes[name] = prefix_of(ref)
             elif ref.location == "statusCode":
                 self.status_member = name
 

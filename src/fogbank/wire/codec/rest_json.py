@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-from fogbank.base.errors import NotBuilt, ServiceError
-from fogbank.wire.codec.json import Documents, dumps, error_body, parsed
+from fogbank.base.errors import ServiceError
+from fogbank.wire.codec.eventstream import events_reader, events_writer
+from fogbank.wire.codec.json import Documents, JsonBodies, dumps, error_body, parsed
 from fogbank.wire.codec.plan import Decode, Encode, Headers, find_error, status_of
 from fogbank.wire.codec.rest import ReplyBindings, RequestBindings, answered_in_body, asked_in_body
 from fogbank.wire.coerce import Malformed, document
@@ -71,6 +72,9 @@ class RestJsonCodec:
 
     def _body_reader(self, shape: Shape) -> Callable[[HttpRequest, dict[str, Any]], bool] | None:
         """Return what adds the body's members and says whether the law had to read them."""
+        for name, ref in shape.members.items():
+            if ref.shape.is_event_stream:
+                return events_reader(shape, name, JsonBodies(self._documents))
         if shape.payload:
             return self._payload_reader(shape.members[shape.payload])
         if not asked_in_body(shape):
@@ -137,7 +141,8 @@ class RestJsonCodec:
         shape = operation.output
         assert shape is not None, "only an output has a body"
         if operation.event_stream_output:
-            raise NotBuilt.operation(self._service.name, operation.name)
+            bodies = JsonBodies(self._documents)
+            return events_writer(shape, operation.event_stream_output, bodies)
         if shape.payload:
             return self._payload_writer(shape.members[shape.payload])
         inside = frozenset(answered_in_body(shape))
@@ -155,12 +160,15 @@ class RestJsonCodec:
     def _payload_writer(self, ref: Ref) -> WriteBody:
         name, shape = ref.name, ref.shape
         raw = shape.type in {"blob", "string"}
+        union = bool(shape.raw.get("union"))
         rewrite = None if raw else self._documents.encoder(shape)
 
         def write(reply: Mapping[str, Any], headers: Headers) -> Any:
             value = reply.get(name)
             if raw:
                 return _raw_of(value)
+            if value is None and union:
+                return b""  # Smithy: of no member there is nothing to send, not even {}
             headers.append(_JSON)
             value = cast("dict[str, Any]", {} if value is None else value)
             return dumps(rewrite(value) if rewrite else value)

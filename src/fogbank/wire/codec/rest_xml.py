@@ -9,11 +9,12 @@ Source: Smithy, "AWS restXml protocol"; S3 API reference, "REST error responses"
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any, cast
 from xml.etree.ElementTree import Element
 
-from fogbank.base.errors import NotBuilt, ServiceError
+from fogbank.base.errors import ServiceError
+from fogbank.wire.codec.eventstream import events_reader, events_writer
 from fogbank.wire.codec.plan import (
     Decode,
     Encode,
@@ -63,6 +64,30 @@ def _refuser(settings: Settings) -> Callable[[Ref, str], WireError]:
     return refuse
 
 
+class XmlBodies:
+    """XML documents of events."""
+
+    media_type = "text/xml"
+
+    def __init__(self, documents: XmlDocuments) -> None:
+        self._documents = documents
+
+    def dump(self, shape: Shape, value: Mapping[str, Any]) -> bytes:
+        """Return the document of a structure."""
+        return f"<{shape.name}>{self._documents.encoder(shape)(value)}</{shape.name}>".encode()
+
+    def load(self, shape: Shape, body: bytes) -> dict[str, Any]:
+        """Return the structure of a document.
+
+        Raises:
+            MalformedXML: It is none.
+        """
+        try:
+            return self._documents.decode(shape, parse(body)) if body else {}
+        except Unreadable:
+            raise MalformedXML(MALFORMED) from None
+
+
 class RestXmlCodec:
     """The codec of a service that speaks rest-xml."""
 
@@ -98,11 +123,13 @@ class RestXmlCodec:
 
     def _body_reader(
         self, operation: OperationModel
-    ) -> Callable[[HttpRequest, dict[str, Any]], None] | None:
+    ) -> Callable[[HttpRequest, dict[str, Any]], object] | None:
         """Return what adds the members of the body, or None if there are none."""
         shape = operation.input
         if shape is None:
             return None
+        if operation.event_stream_input:
+            return events_reader(shape, operation.event_stream_input, XmlBodies(self._documents))
         if shape.payload:
             return self._payload_reader(operation, shape.members[shape.payload])
         if not asked_in_body(shape):
@@ -231,7 +258,8 @@ class RestXmlCodec:
         if shape is None or operation.http_method == "HEAD":
             return None
         if operation.event_stream_output:
-            raise NotBuilt.operation(self._service.name, operation.name)
+            bodies = XmlBodies(self._documents)
+            return _stream_writer(events_writer(shape, operation.event_stream_output, bodies))
         if shape.payload and shape.members[shape.payload].shape.type in {"blob", "string"}:
             return _raw_writer(shape.members[shape.payload])
         if shape.payload:
@@ -301,13 +329,16 @@ class RestXmlCodec:
         if status in _BODILESS or (operation and operation.http_method == "HEAD"):
             return HttpReply(status, headers)
         known: Mapping[str, Ref] = found.shape.members if found else {}
-        members = {
-            name: value
-            for name, value in error.members.items()
-            if name not in known or known[name].location is None
-        }
         inside = f"<Code>{escape(code)}</Code><Message>{escape(error.message)}</Message>"
-        inside += "".join(_plain_element(name, value) for name, value in members.items())
+        if found:
+            modelled = {n: v for n, v in error.members.items() if n in known}
+            modelled = {n: v for n, v in modelled.items() if n.lower() != "message"}
+            inside += self._documents.encoder(found.shape)(modelled)
+        inside += "".join(
+            _plain_element(name, value)
+            for name, value in error.members.items()
+            if name not in known
+        )
         if self._settings.s3_style:
             body = s3_error(inside, request_id, resource)
         else:
@@ -379,6 +410,13 @@ def _measured(
         read(request, out)
 
     return check
+
+
+def _stream_writer(
+    write: Callable[[Mapping[str, Any], Headers], AsyncIterator[bytes]],
+) -> Callable[..., Any]:
+    """Return what makes a body of events: of no known length."""
+    return lambda *parts: (write(*parts), None)
 
 
 def _raw_writer(ref: Ref) -> Callable[..., Any]:

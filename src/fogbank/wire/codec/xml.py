@@ -90,6 +90,7 @@ class XmlDocuments:
         }
         self._encoders = Functions("e", encoding, self._write_encoder)
         self._decoders: dict[str, dict[str, _Entry]] = {}
+        self._by_element = settings.flat_by_element
 
     def encoder(self, shape: Shape) -> Callable[[Any], str]:
         """Return what writes the inside of a structure's element."""
@@ -121,9 +122,8 @@ class XmlDocuments:
         """Write the lines that add a member's element, or elements, to ``s``."""
         shape = ref.shape
         if shape.type == "list" and ref.flattened:
-            # The element's own name wins over the member's, as botocore's parser reads it.
             inner = shape.member
-            name = inner.raw.get("locationName") or ref.wire_name
+            name = self._flat_name(ref)
             with source.block("for y in x"):
                 self._write_element(source, inner, name, "y")
         elif shape.type == "map" and ref.flattened:
@@ -131,6 +131,11 @@ class XmlDocuments:
                 self._write_entry(source, shape, ref.wire_name)
         else:
             self._write_element(source, ref, ref.wire_name, "x")
+
+    def _flat_name(self, ref: Ref) -> str:
+        """Return the name of each element of a flattened list."""
+        own = ref.shape.member.raw.get("locationName") if self._by_element else None
+        return own or ref.wire_name
 
     def _write_entry(self, source: Source, shape: Shape, name: str) -> None:
         source.line(f"s += {f'<{name}>'!r}")
