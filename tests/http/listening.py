@@ -4,20 +4,43 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import uvloop
+from cryptography.hazmat.primitives import serialization
 
+from fogbank.base.clock import SystemClock
 from fogbank.gateway.listener import Listener
 from fogbank.gateway.settings import ListenerSettings
+from fogbank.gateway.tls import server_context
+from fogbank.server import authority, datadir
 from fogbank.testing.clock import VirtualClock
 from fogbank.wire.http import HttpReply, HttpRequest
 
 SMALL = ListenerSettings(sweep_ms=1_000)
 WAIT_S = 10
 """No test waits this long unless it fails."""
+
+
+class Tls(NamedTuple):
+    """Both ends' contexts."""
+
+    server: ssl.SSLContext
+    client: ssl.SSLContext
+
+
+def make_tls(folder: Path, *names: str) -> Tls:
+    """Return the contexts of an authority in a folder and of a client that trusts it."""
+    pair = authority.ensure(folder, ("127.0.0.1", *names), SystemClock().now_ms())
+    pem = pair.certificate.public_bytes(serialization.Encoding.PEM).decode()
+    client = ssl.create_default_context(cafile=os.fspath(datadir.authority_file(folder)))
+    client.verify_flags |= ssl.VERIFY_X509_STRICT
+    return Tls(server_context(pem, pair.key_pem().decode()), client)
 
 
 class Answer(NamedTuple):
@@ -72,9 +95,11 @@ class House(NamedTuple):
     clock: VirtualClock
     port: int
     stack: contextlib.AsyncExitStack
+    trust: ssl.SSLContext | None = None
+    """How to connect over TLS."""
 
     async def connect(self) -> Client:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port, ssl=self.trust)
         self.stack.callback(writer.close)
         return Client(reader, writer)
 
@@ -99,14 +124,18 @@ async def until_true(condition: Callable[[], object]) -> None:
 async def listening(
     handler: Callable[[HttpRequest], Awaitable[HttpReply]],
     settings: ListenerSettings = SMALL,
+    tls: Tls | None = None,
 ) -> AsyncIterator[House]:
     sock = socket.create_server(("127.0.0.1", 0))
     clock = VirtualClock()
     listener = Listener(handler, settings, clock)
+    if tls is not None:
+        listener.tls = tls.server
     serving = asyncio.create_task(listener.serve([sock]))
     await asyncio.sleep(0)
     async with contextlib.AsyncExitStack() as stack:
-        yield House(listener, clock, sock.getsockname()[1], stack)
+        port = sock.getsockname()[1]
+        yield House(listener, clock, port, stack, tls.client if tls is not None else None)
         serving.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await serving

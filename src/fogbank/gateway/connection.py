@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Final, Protocol, cast
+from typing import Final, cast
 
 from fogbank.gateway.framing import RequestTimeout, SocketBody
+from fogbank.gateway.guests import Roll, Share, address_of, origin_of
 from fogbank.gateway.head import Refused
-from fogbank.gateway.intake import House, Intake, Mode, slow_down
+from fogbank.gateway.intake import Intake, Mode, slow_down
 from fogbank.gateway.reply import Exchange, Truncated, refusal_reply, send_reply
 from fogbank.wire.errors import IncompleteBody
 from fogbank.wire.http import HttpRequest
@@ -27,44 +28,31 @@ TIMEOUT_MESSAGE: Final = (
 _log = logging.getLogger(__name__)
 
 
-class Roll(House, Protocol):
-    """The listener as its connections see it."""
-
-    def joined(self, connection: Connection) -> bool:
-        """Take up a connection and start its task; return whether there is room for it."""
-        ...
-
-    def left(self, connection: Connection) -> None:
-        """Forget a connection."""
-        ...
-
-
 class Connection(Intake, asyncio.Protocol):
     """The protocol of a transport, and the task that runs its requests."""
 
-    __slots__ = ("_roll", "_task", "_writable")
+    __slots__ = ("_roll", "_share", "_task", "_writable")
 
     def __init__(self, roll: Roll, sandbox: str = "") -> None:
         super().__init__(roll, sandbox)
         self._roll = roll
+        self._share = Share("")
         self._task: asyncio.Task[None] | None = None
         self._writable: asyncio.Future[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take up the connection, or turn it away when there are too many."""
         self._transport = cast("asyncio.Transport", transport)
-        peer = transport.get_extra_info("peername")
-        # A Unix socket has a path here, or nothing.
-        self._peer = str(cast("tuple[str, int]", peer)[0]) if isinstance(peer, tuple) else ""
+        self._peer = address_of(transport)
         self._secure = transport.get_extra_info("sslcontext") is not None
         self._transport.set_write_buffer_limits(high=self._house.settings.write_buffer_bytes_max)
-        if not self._roll.joined(self):
+        share = self._roll.joined(self, origin_of(self._peer, self.sandbox))
+        if share is None:
             self._write_refusal(slow_down())
             self._transport.close()
-
-    def started(self, task: asyncio.Task[None]) -> None:
-        """Note the task that runs this connection's requests."""
-        self._task = task
+        else:
+            self._share = share
+            self._task = self._roll.start(self.run())
 
     def eof_received(self) -> bool:
         """Close: a client that stops sending has broken off, as most servers read it."""
@@ -117,10 +105,14 @@ class Connection(Intake, asyncio.Protocol):
             self._transport.abort()
 
     async def _serve(self, request: HttpRequest) -> None:
-        house = self._house
+        house, share = self._house, self._share
         house.in_flight += 1
+        share.requests += 1
         try:
-            if house.in_flight > house.settings.requests_max:
+            if (
+                house.in_flight > house.settings.requests_max
+                or share.requests > house.settings.requests_per_address_max
+            ):
                 self.close_after = True
                 reply = refusal_reply(slow_down())
             else:
@@ -131,6 +123,7 @@ class Connection(Intake, asyncio.Protocol):
             await send_reply(self, reply, exchange)
         finally:
             house.in_flight -= 1
+            share.requests -= 1
             if self._reserved:
                 self._release()
         if not exchange.keep_alive:

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import Awaitable, Callable
-from typing import Final, Protocol, cast
+from typing import Final, cast
 
 from fogbank.base.errors import ServiceError
 from fogbank.gateway.framing import (
@@ -21,15 +20,14 @@ from fogbank.gateway.framing import (
     LengthFraming,
     SocketBody,
 )
+from fogbank.gateway.guests import House
 from fogbank.gateway.head import HEAD_END, Head, Refused, read_head
 from fogbank.gateway.reply import CONTINUE, Exchange, head_of, refusal_reply
-from fogbank.gateway.settings import ListenerSettings
 from fogbank.wire.errors import IncompleteBody
-from fogbank.wire.http import BODY_WHOLE_BYTES_MAX, HttpReply, HttpRequest
-
-Handler = Callable[[HttpRequest], Awaitable[HttpReply]]
+from fogbank.wire.http import BODY_WHOLE_BYTES_MAX, HttpRequest
 
 _STATUS_TOO_LARGE: Final = 413
+_TLS_HANDSHAKE: Final = 0x16
 
 
 def slow_down() -> Refused:
@@ -54,19 +52,6 @@ class Mode(enum.Enum):
     """The reply has left; the rest of the body is thrown away."""
     LINGER = enum.auto()
     """The last reply has left; what comes is thrown away until the client closes."""
-
-
-class House(Protocol):
-    """What a connection shares with the others of its listener."""
-
-    settings: ListenerSettings
-    handler: Handler
-    now_ms: int
-    """The time of the last sweep, exact enough for time-outs."""
-    date: str
-    draining: bool
-    whole_bytes: int
-    in_flight: int
 
 
 class Intake:
@@ -227,6 +212,8 @@ class Intake:
         """Refuse a head that is too long, or that is no HTTP at its first line."""
         if len(buffer) > self._house.settings.head.head_bytes_max:
             raise Refused(431, "RequestHeaderSectionTooLarge", "The head is too large.")
+        if buffer[0] == _TLS_HANDSHAKE:
+            raise Refused(400, "BadRequest", "This port speaks HTTP without TLS.")
         if b"\n\n" in buffer or b"\n\r\n" in buffer.replace(b"\r\n", b""):
             raise Refused(400, "BadRequest", "Lines end in carriage return and line feed.")
 

@@ -11,12 +11,15 @@ import asyncio
 import logging
 import socket
 import ssl
+from collections.abc import Coroutine
 from email.utils import formatdate
+from typing import Any
 
 from fogbank.base.clock import Clock
 from fogbank.gateway.connection import Connection
-from fogbank.gateway.intake import Handler
+from fogbank.gateway.guests import Guest, Handler, Share
 from fogbank.gateway.settings import ListenerSettings
+from fogbank.gateway.tls import TlsLayer
 
 _log = logging.getLogger(__name__)
 
@@ -40,8 +43,11 @@ class Listener:
         """Bytes of all bodies that are read whole just now."""
         self.in_flight = 0
         """Requests in work."""
+        self.tls: ssl.SSLContext | None = None
+        """With what connections to come are encrypted, inside sandboxes too; None: not at all."""
         self._clock = clock
-        self._connections: set[Connection] = set()
+        self._connections: dict[Guest, Share] = {}
+        self._shares: dict[str, Share] = {}
         self._servers: set[asyncio.Server] = set()
         # A server that nobody refers to is collected, and its socket with it.
         self._group: asyncio.TaskGroup | None = None
@@ -55,15 +61,13 @@ class Listener:
         """Return how many connections there are."""
         return len(self._connections)
 
-    async def serve(
-        self, sockets: list[socket.socket], *, tls: ssl.SSLContext | None = None
-    ) -> None:
+    async def serve(self, sockets: list[socket.socket]) -> None:
         """Serve the sockets, which are bound, until ``drain`` is through or the task cancelled."""
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
                 for sock in sockets:
-                    await self._listen(sock, "", tls)
+                    await self._listen(sock, "")
                 sweeper = group.create_task(self._sweep())
                 self._serving.set()
                 await self._stopped.wait()
@@ -83,7 +87,7 @@ class Listener:
         server: asyncio.Server | None = None
         try:
             await self._serving.wait()
-            server = await self._listen(sock, sandbox, None)
+            server = await self._listen(sock, sandbox)
             await self._stopped.wait()
         finally:
             if server is None:
@@ -115,22 +119,18 @@ class Listener:
         for connection in list(self._connections):
             connection.abort()
 
-    async def _listen(
-        self, sock: socket.socket, sandbox: str, tls: ssl.SSLContext | None
-    ) -> asyncio.Server:
+    async def _listen(self, sock: socket.socket, sandbox: str) -> asyncio.Server:
         loop = asyncio.get_running_loop()
         sock.setblocking(False)  # noqa: FBT003 (the standard library's signature)
+
+        def protocol() -> Connection | TlsLayer:
+            tls = self.tls
+            return Connection(self, sandbox) if tls is None else TlsLayer(self, tls, sandbox)
+
         if sock.family == socket.AF_UNIX:
-            server = await loop.create_unix_server(
-                lambda: Connection(self, sandbox), sock=sock, ssl=tls
-            )
+            server = await loop.create_unix_server(protocol, sock=sock)
         else:
-            server = await loop.create_server(
-                lambda: Connection(self, sandbox),
-                sock=sock,
-                ssl=tls,
-                backlog=self.settings.backlog,
-            )
+            server = await loop.create_server(protocol, sock=sock, backlog=self.settings.backlog)
         self._servers.add(server)
         return server
 
@@ -153,20 +153,45 @@ class Listener:
 
     # What connections tell their listener.
 
-    def joined(self, connection: Connection) -> bool:
-        """Take up a connection and start its task; return whether there is room for it."""
+    def joined(self, guest: Guest, origin: str) -> Share | None:
+        """Take up a connection and return its share; None if there is no room for it."""
+        known = self._connections.get(guest)
+        if known is not None:
+            return known
+        settings = self.settings
+        share = self._shares.get(origin) or Share(origin)
         if (
             self._group is None
             or self.draining
-            or len(self._connections) >= self.settings.connections_max
+            or len(self._connections) >= settings.connections_max
+            or share.connections >= settings.connections_per_address_max
         ):
-            return False
-        self._connections.add(connection)
-        connection.started(self._group.create_task(connection.run()))
-        return True
+            return None
+        share.connections += 1
+        self._shares[origin] = share
+        self._connections[guest] = share
+        return share
 
-    def left(self, connection: Connection) -> None:
+    def succeeded(self, guest: Guest, successor: Guest) -> None:
+        """Put a connection's next protocol in its place."""
+        self._connections[successor] = self._connections.pop(guest)
+
+    def left(self, guest: Guest) -> None:
         """Forget a connection."""
-        self._connections.discard(connection)
+        share = self._connections.pop(guest, None)
+        if share is not None:
+            share.connections -= 1
+            if not share.connections:
+                del self._shares[share.origin]
         if not self._connections:
             self._empty.set()
+
+    def successor(self, protocol: str | None, sandbox: str) -> Connection:
+        """Return who serves a connection on which a protocol was agreed."""
+        del protocol
+        return Connection(self, sandbox)
+
+    def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Start a task of a connection."""
+        assert self._group is not None
+        return self._group.create_task(work)

@@ -19,6 +19,10 @@ class ListenerSettings(NamedTuple):
     connections_max: int = 4_096
     requests_max: int = 1_024
     """Requests in work at once, over all connections."""
+    connections_per_address_max: int = 2_048
+    """Connections of one address, one IPv6 network of 64 bits, or one sandbox."""
+    requests_per_address_max: int = 768
+    """Requests in work at once of one such origin."""
     whole_bodies_bytes_max: int = 256 << 20
     """Memory of all bodies that are read whole."""
     stream_buffer_bytes_max: int = 256 << 10

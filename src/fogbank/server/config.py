@@ -54,6 +54,21 @@ class LimitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long running requests may take to finish when the server is told to end."""
 
 
+class TlsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whether and with what certificate the server speaks HTTPS; see ``docs/operating/tls.md``."""
+
+    enabled: bool = False
+    """Whether the port speaks HTTPS, and nothing else."""
+    certificate: str = ""
+    """PEM file of the server's certificate and its chain; empty: the local authority signs one."""
+    key: str = ""
+    """PEM file of the certificate's key, not encrypted."""
+    authority: str = ""
+    """PEM file of what clients and functions must trust for ``tls.certificate``; empty: they do."""
+    names: tuple[str, ...] = ()
+    """Further names and addresses in the certificate that the local authority signs."""
+
+
 class FunctionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where and how functions run."""
 
@@ -81,6 +96,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     log_level: str = "warning"
     """What is logged: ``debug``, ``info``, ``warning`` or ``error`` and worse."""
     account: AccountSettings = AccountSettings()
+    tls: TlsSettings = TlsSettings()
     limits: LimitSettings = LimitSettings()
     functions: FunctionSettings = FunctionSettings()
     quotas: dict[str, int] = {}
@@ -154,7 +170,7 @@ def resolve(
     given.take_variables(environment)
     for key, value in (overrides or {}).items():
         if value is not None:
-            given.take((key,), value, COMMAND_LINE)
+            given.take(tuple(key.split(".")), value, COMMAND_LINE)
     try:
         config = msgspec.convert(given.values, Config, strict=False)
     except msgspec.ValidationError as error:
@@ -281,7 +297,18 @@ def _check(config: Config) -> None:
         raise ConfigError(f"account.{problem}")
     if not 0 <= config.port <= 65_535:  # noqa: PLR2004
         raise ConfigError("port must lie between 0 and 65535")
+    _check_tls(config.tls)
     if config.functions.isolation not in {"auto", "bare"}:
         raise ConfigError("functions.isolation must be auto or bare")
     if config.log_level.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
         raise ConfigError("log_level must be debug, info, warning or error")
+
+
+def _check_tls(tls: TlsSettings) -> None:
+    """Refuse half a certificate, and one that would not be used."""
+    if bool(tls.certificate) != bool(tls.key):
+        raise ConfigError("tls.certificate and tls.key go together")
+    if tls.authority and not tls.certificate:
+        raise ConfigError("tls.authority goes with tls.certificate")
+    if tls.certificate and not tls.enabled:
+        raise ConfigError("tls.certificate is set and tls.enabled is not: set both or neither")

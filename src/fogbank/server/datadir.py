@@ -18,6 +18,7 @@ CREDENTIALS_FILE = "credentials.json"
 SERVER_FILE = "server.json"
 STORE = "store"
 FUNCTIONS = "functions"
+TLS = "tls"
 DIR_MODE = 0o700
 FILE_MODE = 0o600
 
@@ -36,6 +37,13 @@ class RunningServer(msgspec.Struct, frozen=True):
 
     pid: int
     endpoint: str
+    authority: str = ""
+    """The file of what clients must trust; empty without TLS, or where they trust it anyway."""
+
+
+def authority_file(data_dir: Path) -> Path:
+    """Return where the certificate of the local authority lies."""
+    return data_dir / TLS / "authority.pem"
 
 
 def make_data_dir(path: Path) -> None:
@@ -78,9 +86,9 @@ def write_credentials(data_dir: Path, accounts: list[AccountCredentials]) -> Non
     write_durably(data_dir / CREDENTIALS_FILE, json.dumps(rows, indent=1).encode() + b"\n")
 
 
-def write_server(data_dir: Path, endpoint: str) -> None:
-    """Say where the server serves."""
-    server = RunningServer(os.getpid(), endpoint)
+def write_server(data_dir: Path, endpoint: str, authority: str) -> None:
+    """Say where the server serves, and what clients must trust."""
+    server = RunningServer(os.getpid(), endpoint, authority)
     write_durably(data_dir / SERVER_FILE, msgspec.json.encode(server))
 
 
@@ -99,12 +107,17 @@ def find_server(data_dir: Path) -> RunningServer | None:
     return server
 
 
-def environment_of(account: AccountCredentials, endpoint: str, region: str) -> Mapping[str, str]:
+def environment_of(
+    account: AccountCredentials, endpoint: str, region: str, authority: str
+) -> Mapping[str, str]:
     """Return the variables that point any SDK at the server as the account's root."""
+    # The SDK for JavaScript trusts what Node does and reads no variable of AWS for it.
+    names = ("AWS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS") if authority else ()
     return {
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
         "AWS_ACCESS_KEY_ID": account.access_key_id,
         "AWS_SECRET_ACCESS_KEY": account.secret_access_key,
+        **dict.fromkeys(names, authority),
     }

@@ -29,6 +29,7 @@ from fogbank.engines.embedded.store import EmbeddedEngine
 from fogbank.engines.sandbox.client import SandboxRuntime
 from fogbank.gateway.listener import Listener
 from fogbank.gateway.settings import ListenerSettings
+from fogbank.gateway.tls import server_context
 from fogbank.platform.blobs.sweep import sweep
 from fogbank.platform.runtime.packages import Packages
 from fogbank.platform.runtime.placement import FunctionPlacement, PlacementLimits
@@ -38,12 +39,15 @@ from fogbank.server.config import Config
 from fogbank.server.control import ControlServer, listening
 from fogbank.server.controls import controls
 from fogbank.server.roster import services
+from fogbank.server.tls import Material
 
 log = logging.getLogger("fogbank")
 
 COLLECTION_MS: Final = 10_000
 PR_SET_PDEATHSIG: Final = 1
 FILES_MAX: Final = 65_536
+NEWS_BYTES_MAX: Final = 1 << 20
+"""More than a certificate, its key and its authority take."""
 
 
 class Boot(msgspec.Struct, frozen=True):
@@ -56,8 +60,10 @@ class Boot(msgspec.Struct, frozen=True):
     ready: int
     """Descriptor of the pipe that takes ``ready`` or the reason why not."""
     life: int
-    """Descriptor of the pipe that ends with the supervisor."""
+    """Descriptor of the socket that ends with the supervisor, and carries new certificates."""
     endpoint: str
+    tls: Material | None = None
+    """The certificate to serve with; None: without TLS."""
     daemons: int = -1
     """Descriptor on which the supervisor is asked to start sandboxd; -1: start it ourselves."""
 
@@ -100,7 +106,6 @@ async def _serve(boot: Boot) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    loop.add_reader(boot.life, lambda: os._exit(1))
     clock = SystemClock()
     async with AsyncExitStack() as stack:
         door = Door()
@@ -112,6 +117,9 @@ async def _serve(boot: Boot) -> None:
         door.listener = listener
         operators = stack.enter_context(listening(Path(boot.data_dir)))
         control = ControlServer(controls(app, Path(boot.data_dir)), clock)
+        if boot.tls is not None:
+            listener.tls = server_context(boot.tls.certificate, boot.tls.key)
+        loop.add_reader(boot.life, _hear, boot.life, listener)
         async with asyncio.TaskGroup() as group:
             work = [
                 group.create_task(app.driver.run(), name="driver"),
@@ -129,6 +137,18 @@ async def _serve(boot: Boot) -> None:
             await listener.drain(boot.config.limits.drain_ms / 1000)
             for task in work:
                 task.cancel()
+
+
+def _hear(life: int, listener: Listener) -> None:
+    """Take a new certificate from the supervisor, or end with it."""
+    try:
+        said = os.read(life, NEWS_BYTES_MAX)
+    except OSError:
+        said = b""
+    if not said:
+        os._exit(1)
+    material = msgspec.json.decode(said, type=Material)
+    listener.tls = server_context(material.certificate, material.key)
 
 
 class Door:
@@ -163,7 +183,10 @@ async def _open(boot: Boot, engine: EmbeddedEngine, door: Door, stack: AsyncExit
         endpoint_port=sandboxes.port_of(boot.endpoint),
         serve=door.serve,
         settings=sandboxes.settings_of(
-            boot.endpoint, config, sandboxes.asking(boot.daemons) if boot.daemons >= 0 else None
+            boot.endpoint,
+            config,
+            boot.tls.authority if boot.tls is not None else "",
+            sandboxes.asking(boot.daemons) if boot.daemons >= 0 else None,
         ),
     )
     stack.push_async_callback(runtime.close)
@@ -173,7 +196,7 @@ async def _open(boot: Boot, engine: EmbeddedEngine, door: Door, stack: AsyncExit
         clock=clock,
         ids=ids,
         limits=PlacementLimits(_memory_budget(config), idle_ms=config.functions.idle_ms),
-        variables={"AWS_ENDPOINT_URL": boot.endpoint},
+        variables={"AWS_ENDPOINT_URL": boot.endpoint, **runtime.trust()},
     )
     await functions.open()
     stack.push_async_callback(functions.close)

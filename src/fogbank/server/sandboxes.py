@@ -7,6 +7,7 @@ import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from fogbank.base.errors import Unavailable
 from fogbank.engines.sandbox.client import config_of
@@ -17,11 +18,26 @@ from fogbank.server.config import Config
 
 
 def settings_of(
-    endpoint: str, config: Config, daemon: Callable[[], int] | None = None
+    endpoint: str, config: Config, authority: str, daemon: Callable[[], int] | None = None
 ) -> SandboxSettings:
-    """Return the sandbox engine's settings."""
+    """Return the sandbox engine's settings.
+
+    Args:
+        endpoint: The URL of the cloud, inside as outside.
+        config: The settings of the server.
+        authority: What functions must trust to call it, as PEM text; or nothing.
+        daemon: Asks the supervisor for a sandboxd.
+    """
     forced = Level.BARE if config.functions.isolation == "bare" else None
-    return SandboxSettings(endpoint_url=endpoint, level_forced=forced, daemon=daemon)
+    host = urlsplit(endpoint).hostname or ""
+    named = (host,) if host.strip("0123456789.") and ":" not in host else ()
+    return SandboxSettings(
+        endpoint_url=endpoint,
+        hosts=tuple(dict.fromkeys((*named, *config.public_hosts))),
+        authority=authority,
+        level_forced=forced,
+        daemon=daemon,
+    )
 
 
 def asking(door: int) -> Callable[[], int]:
@@ -45,8 +61,8 @@ def port_of(endpoint: str) -> int:
 
 
 def launch_sandboxd(
-    work_dir: Path, endpoint: str, config: Config
+    work_dir: Path, endpoint: str, config: Config, authority: str
 ) -> tuple[socket.socket, subprocess.Popen[bytes]]:
     """Start sandboxd with the rights of this process; return the socket to it and its process."""
-    settings = settings_of(endpoint, config)
+    settings = settings_of(endpoint, config, authority)
     return launch(config_of(work_dir, port_of(endpoint), settings), settings.python)

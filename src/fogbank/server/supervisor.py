@@ -14,17 +14,19 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Final
 
 import msgspec
 
+from fogbank.base.clock import SystemClock
 from fogbank.server import datadir, privilege
 from fogbank.server.config import Config
 from fogbank.server.process import Boot
 from fogbank.server.sandboxes import launch_sandboxd
+from fogbank.server.tls import Keeper, Material, TlsError, end_of, host_of
 
 PORT_WAIT_S: Final = 2.0
 PORT_POLL_S: Final = 0.05
@@ -33,6 +35,8 @@ RESTARTS_WINDOW_S: Final = 60.0
 RESTART_PAUSE_S: Final = 0.1
 STOP_WAIT_S: Final = 30.0
 BACKLOG: Final = 4_096
+CERTIFICATE_LOOK_S: Final = 5.0
+"""How often the files of the certificate are looked at; SIGHUP looks at once."""
 
 
 class StartError(Exception):
@@ -60,17 +64,34 @@ def bind(host: str, port: int) -> socket.socket:
             return listener
 
 
-def endpoint_of(listener: socket.socket) -> str:
-    """Return the numeric address at which this machine reaches a listening socket, as a URL."""
+def endpoint_of(
+    listener: socket.socket, material: Material | None, public_hosts: Sequence[str]
+) -> str:
+    """Return at which URL this machine reaches a listening socket.
+
+    The host is the numeric address, unless a certificate is for names only.
+    """
     address: tuple[str, int] = listener.getsockname()[:2]
     host, port = address
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 (compared only)
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    scheme = "http"
+    if material is not None:
+        scheme, host = "https", host_of(material, host, public_hosts)
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def _say(text: str) -> None:
     """Tell the operator."""
     os.write(2, f"fogbank: {text}\n".encode())
+
+
+def _has_terminal() -> bool:
+    """Return whether there is a controlling terminal, which a hangup takes away."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
 
 
 def _woken(_number: int, _frame: FrameType | None) -> None:
@@ -89,13 +110,15 @@ class Daemons:
         self._config = config
         self._ours: socket.socket | None = None
         self._endpoint = ""
+        self._authority = ""
         self._started: list[subprocess.Popen[bytes]] = []
 
-    def door(self, endpoint: str) -> socket.socket:
+    def door(self, endpoint: str, authority: str) -> socket.socket:
         """Return the store process's end of a new socket for its requests."""
         if self._ours is not None:
             self._ours.close()
         self._endpoint = endpoint
+        self._authority = authority
         self._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         return theirs
 
@@ -112,7 +135,9 @@ class Daemons:
             self._ours.close()
             self._ours = None
             return
-        sandboxd, process = launch_sandboxd(self._work_dir, self._endpoint, self._config)
+        sandboxd, process = launch_sandboxd(
+            self._work_dir, self._endpoint, self._config, self._authority
+        )
         self._started.append(process)
         with sandboxd:
             socket.send_fds(self._ours, [b"."], [sandboxd.fileno()])
@@ -133,6 +158,14 @@ class Supervisor:
         self._life = -1
         self._drop = privilege.decide(config.service_user, data_dir)
         self._daemons = Daemons(data_dir / datadir.FUNCTIONS, config)
+        self._keeper = (
+            Keeper(data_dir, config, SystemClock(), socket.gethostname())
+            if config.tls.enabled
+            else None
+        )
+        self._material: Material | None = None
+        self._terminal = _has_terminal()
+        self._endpoint = ""
 
     def run(self) -> int:
         """Serve until a signal; return the exit status.
@@ -142,17 +175,21 @@ class Supervisor:
         """
         wake_read, wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP):
             signal.signal(number, _woken)
+        authority = ""
+        if self._keeper is not None:
+            self._material = self._first_material(self._keeper)
+            authority = self._keeper.authority_file
         if self._drop.reason:
             _say(f"the store process keeps root's rights: {self._drop.reason}")
         with bind(self._config.host, self._config.port) as listener:
-            endpoint = endpoint_of(listener)
+            self._endpoint = endpoint_of(listener, self._material, self._config.public_hosts)
             try:
                 self._start(listener)
-                datadir.write_server(self._data_dir, endpoint)
+                datadir.write_server(self._data_dir, self._endpoint, authority)
                 try:
-                    self._announce(f"ready {endpoint}")
+                    self._announce(f"ready {self._endpoint}")
                     return self._watch(listener, wake_read)
                 finally:
                     datadir.remove_server(self._data_dir)  # ours, as only one server starts
@@ -162,8 +199,10 @@ class Supervisor:
     def _start(self, listener: socket.socket) -> None:
         """Start the store process and wait until it serves or says why it cannot."""
         ready_read, ready_write = os.pipe2(os.O_CLOEXEC)
-        life_read, self._life = os.pipe2(os.O_CLOEXEC)  # ours ends with us, whatever the end
-        daemons = self._daemons.door(endpoint_of(listener)) if self._drop.user else None
+        # Our end ends with us, whatever the end; until then it carries new certificates.
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._life, life_read = ours.detach(), theirs.detach()
+        daemons = self._daemons.door(self._endpoint, self._trusted()) if self._drop.user else None
         inherited = [listener.fileno(), ready_write, life_read]
         boot = Boot(
             data_dir=str(self._data_dir),
@@ -171,7 +210,8 @@ class Supervisor:
             listener=listener.fileno(),
             ready=ready_write,
             life=life_read,
-            endpoint=endpoint_of(listener),
+            endpoint=self._endpoint,
+            tls=self._material,
             daemons=daemons.fileno() if daemons else -1,
         )
         if daemons is not None:
@@ -229,6 +269,10 @@ class Supervisor:
             signals = self._wait(wake_read)
             if signal.SIGTERM in signals or signal.SIGINT in signals:
                 return self._stop()
+            if signal.SIGHUP in signals:
+                if self._terminal and not _has_terminal():
+                    return self._stop()  # Our terminal was closed: an end, and no wish to reload.
+                self._reload()
             assert self._child is not None
             status = self._child.poll()
             if status is None:
@@ -247,12 +291,54 @@ class Supervisor:
         with selectors.DefaultSelector() as selector:
             selector.register(wake_read, selectors.EVENT_READ)
             self._daemons.register(selector)
+            look_s = CERTIFICATE_LOOK_S if self._keeper else None
             while True:
-                for key, _ in selector.select():
+                if self._keeper is not None and self._keeper.is_due():
+                    self._reload()
+                for key, _ in selector.select(look_s):
                     if key.fileobj == wake_read:
                         self._daemons.reap()
                         return os.read(wake_read, 4_096)
                     self._daemons.answer(selector)
+
+    def _first_material(self, keeper: Keeper) -> Material:
+        """Return the certificate to start with.
+
+        Raises:
+            StartError: It cannot be used.
+        """
+        try:
+            material = keeper.read()
+        except TlsError as error:
+            raise StartError(str(error)) from error
+        if keeper.note:
+            _say(keeper.note)
+        return material
+
+    def _reload(self) -> None:
+        """Serve new connections with the certificate as it is now, or keep the one in force."""
+        if self._keeper is None:
+            _say("told to reload: there is no certificate to read again")
+            return
+        try:
+            material = self._keeper.read()
+        except TlsError as error:
+            _say(f"the certificate stays the one in force: {error}")
+            return
+        if self._keeper.note:
+            _say(self._keeper.note)
+        if material == self._material:
+            return
+        self._material = material
+        try:
+            os.write(self._life, msgspec.json.encode(material))
+        except OSError:
+            return  # It has just died; the next one is started with it.
+        _say(f"the certificate in force is valid until {end_of(material)}")
+
+    def _trusted(self) -> str:
+        """Return what functions must trust to call the endpoint."""
+        return self._material.authority if self._material is not None else ""
 
     def _stop(self) -> int:
         """Let the store process drain and return its status."""

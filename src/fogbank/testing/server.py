@@ -140,6 +140,7 @@ class Server:
             endpoint_url=self.endpoint,
             aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
+            verify=variables.get("AWS_CA_BUNDLE"),
             config=config.merge(options.pop("config", ClientConfig())),
             **options,
         )

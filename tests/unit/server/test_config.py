@@ -111,6 +111,14 @@ TOGETHER = {"FOGBANK_ACCESS_KEY_ID": "A" * 16, "FOGBANK_SECRET_ACCESS_KEY": "A" 
 """What has to be said beside any variable of the account's credentials."""
 
 
+OWN_CERTIFICATE = {
+    "FOGBANK_TLS_ENABLED": "true",
+    "FOGBANK_TLS_CERTIFICATE": "c.pem",
+    "FOGBANK_TLS_KEY": "k.pem",
+}
+"""What has to be said beside any part of the user's own certificate."""
+
+
 @pytest.mark.parametrize("setting", tree().values(), ids=lambda setting: setting.name)
 def test_every_setting_has_a_variable_that_sets_it_and_a_meaning(
     tmp_path: Path, setting: Setting
@@ -124,6 +132,8 @@ def test_every_setting_has_a_variable_that_sets_it_and_a_meaning(
         for short, name in SHORT_NAMES.items()
         if short in TOGETHER
     } | {setting.variable: text}
+    if setting.path[0] == "tls":
+        environment = OWN_CERTIFICATE | environment
     resolved = resolve(tmp_path, environment=environment)
     found = resolved.config
     for key in setting.path:

@@ -21,7 +21,7 @@ def test_credentials_come_back_and_are_closed_to_others(tmp_path: Path) -> None:
 
 def test_a_running_server_is_found_and_a_dead_one_is_not(tmp_path: Path) -> None:
     assert datadir.find_server(tmp_path) is None
-    datadir.write_server(tmp_path, "http://127.0.0.1:1")
+    datadir.write_server(tmp_path, "http://127.0.0.1:1", "")
     found = datadir.find_server(tmp_path)
     assert found is not None
     assert (found.pid, found.endpoint) == (os.getpid(), "http://127.0.0.1:1")

@@ -18,7 +18,7 @@ from fogbank.base.clock import Clock
 from fogbank.base.errors import Unavailable
 from fogbank.base.ids import Ids
 from fogbank.engines.sandbox import interpreters, variables
-from fogbank.engines.sandbox.daemon import messages
+from fogbank.engines.sandbox.daemon import messages, root
 from fogbank.engines.sandbox.daemon.config import Config
 from fogbank.engines.sandbox.daemon.messages import Message
 from fogbank.engines.sandbox.environment import End, Environment
@@ -36,6 +36,9 @@ from fogbank.platform.runtime.port import (
 RESTARTS_MAX = 5
 RESTART_WINDOW_S = 60.0
 HELLO_SECONDS_MAX = 15.0
+BARE_AUTHORITY = "authority.pem"
+"""Name in the work directory of what functions trust where they see the machine's files."""
+TRUST_VARIABLES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS")
 _LOST = End("lost", 0, 0, "the sandbox daemon is gone")
 
 
@@ -56,6 +59,7 @@ def config_of(work_dir: Path, endpoint_port: int, settings: SandboxSettings) -> 
         zygote_seconds_max=settings.zygote_minutes_max * 60,
         strict_cpu=settings.strict_cpu,
         level_forced=int(settings.level_forced or 0),
+        authority=settings.authority,
     )
 
 
@@ -114,6 +118,9 @@ class SandboxRuntime:
         await runtime._tasks.__aenter__()
         try:
             await runtime._connect()
+            if settings.authority and runtime.level == Level.BARE:
+                path = Path(config.work_dir) / BARE_AUTHORITY
+                await asyncio.to_thread(path.write_text, settings.authority)
         except BaseException:
             runtime._closing = True
             if runtime._link is not None:
@@ -161,6 +168,19 @@ class SandboxRuntime:
     def runtimes(self) -> Mapping[str, str]:
         """Return the Lambda runtime names that can run here, each with its interpreter."""
         return {name: runtime.executable for name, runtime in self._config.runtimes.items()}
+
+    def trust(self) -> Mapping[str, str]:
+        """Return the variables by which SDKs inside find what to trust at the endpoint.
+
+        A sandbox reaches nothing else, so that this may stand in for all other authorities.
+        Without namespaces there is no root of our own to put it in: the operator's file serves.
+        """
+        if not self._settings.authority:
+            return {}
+        path = root.AUTHORITY
+        if self.level == Level.BARE:
+            path = os.path.join(self._config.work_dir, BARE_AUTHORITY)  # noqa: PTH118 (text)
+        return dict.fromkeys(TRUST_VARIABLES, path)
 
     def missing(self, runtime: str) -> str:
         """Return what to install so that a runtime can run here, as a sentence."""

@@ -17,6 +17,8 @@ class SandboxSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The cloud's endpoint as clients outside call it; ``http://127.0.0.1:<port>`` if empty."""
     hosts: tuple[str, ...] = ()
     """Further host names of the endpoint; inside, they lead to it as well."""
+    authority: str = ""
+    """What functions must trust to call the endpoint over TLS, as PEM text; or nothing."""
     sandboxes_max: int = 256
     processes_max: int = 1024
     """Processes and threads per sandbox."""

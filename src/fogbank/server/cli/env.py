@@ -6,6 +6,7 @@ import argparse
 import json
 import shlex
 import sys
+from pathlib import Path
 
 from fogbank.server import config, datadir
 
@@ -30,16 +31,28 @@ def run(given: argparse.Namespace) -> int:
     except config.ConfigError as error:
         return _fail(str(error))
     server = datadir.find_server(data_dir)
-    endpoint = server.endpoint if server else f"http://{settings.host}:{settings.port}"
     if server is None:
         print("fogbank: no server runs on this data directory", file=sys.stderr)
-    variables = dict(datadir.environment_of(account, endpoint, settings.region))
+        server = _expected(data_dir, settings)
+    variables = dict(
+        datadir.environment_of(account, server.endpoint, settings.region, server.authority)
+    )
     if given.format == "json":
         text = json.dumps({**variables, "AWS_ACCOUNT_ID": account.account_id}, indent=1)
     else:
         text = "\n".join(f"export {key}={shlex.quote(value)}" for key, value in variables.items())
     print(text)
     return 0
+
+
+def _expected(data_dir: Path, settings: config.Config) -> datadir.RunningServer:
+    """Return where a server with these settings would serve."""
+    scheme, authority = "http", ""
+    if settings.tls.enabled:
+        scheme = "https"
+        local = "" if settings.tls.certificate else str(datadir.authority_file(data_dir))
+        authority = settings.tls.authority or local
+    return datadir.RunningServer(0, f"{scheme}://{settings.host}:{settings.port}", authority)
 
 
 def _fail(reason: str) -> int:

@@ -14,6 +14,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("--host", metavar="H", help="address to listen on (default 127.0.0.1)")
     parser.add_argument("--port", metavar="N", type=int, help="port (default 4566; 0: a free one)")
+    parser.add_argument(
+        "--tls", action="store_true", default=None, help="serve HTTPS (docs/operating/tls.md)"
+    )
     parser.add_argument("--config", metavar="FILE", help="settings (default DIR/fogbank.toml)")
 
 
@@ -27,7 +30,7 @@ def run(given: argparse.Namespace) -> int:
     os.umask(0o077)
     data_dir = config.data_dir_of(given.data)
     try:
-        overrides = {"host": given.host, "port": given.port}
+        overrides = {"host": given.host, "port": given.port, "tls.enabled": given.tls}
         settings = config.load(data_dir, given.config, overrides)
         datadir.make_data_dir(data_dir)
         return Supervisor(data_dir, settings, announce).run()

@@ -27,7 +27,7 @@ def _interpreters(config: Config) -> dict[str, zygotes.Interpreter]:
     return {
         name: zygotes.Interpreter(
             runtime.executable,
-            root.plan(config.packages, runtime.prefixes, config.hosts),
+            root.plan(config.packages, runtime.prefixes, config.hosts, config.authority),
             bare_path,
         )
         for name, runtime in config.runtimes.items()

@@ -31,6 +31,8 @@ class Config(NamedTuple):
     strict_cpu: bool
     level_forced: int
     """A level weaker than the machine allows, or 0: for tests, and for operators who must."""
+    authority: str = ""
+    """What functions must trust to call the endpoint over TLS, as PEM text; or nothing."""
 
     def to_json(self) -> str:
         """Return what ``from_json`` reads."""

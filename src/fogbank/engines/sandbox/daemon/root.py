@@ -18,6 +18,7 @@ from fogbank.engines.sandbox.daemon import syscalls
 TASK = "/var/task"
 INSIDE = "/var/fogbank"
 RUNTIME = "/var/runtime"
+AUTHORITY = "/etc/fogbank/authority.pem"
 USER = "sbx_user1051"
 UID = 993
 GID = 990
@@ -91,13 +92,19 @@ def _hosts(names: Iterable[str]) -> bytes:
     return f"127.0.0.1 localhost {' '.join(names)}\n".encode()
 
 
-def plan(packages: Mapping[str, str], prefixes: Sequence[str], hosts: Iterable[str]) -> Plan:
+def plan(
+    packages: Mapping[str, str],
+    prefixes: Sequence[str],
+    hosts: Iterable[str],
+    authority: str = "",
+) -> Plan:
     """Decide what a sandbox will see on this machine.
 
     Args:
         packages: Libraries that AWS preinstalls: the name in ``/var/runtime`` to its path here.
         prefixes: Where the interpreter lives; kept at their own paths, unless in ``/usr``.
         hosts: Names of the cloud's endpoint besides ``localhost``.
+        authority: What to trust when calling it over TLS, as PEM text; or nothing.
     """
     binds: dict[str, str] = {}
     links = dict(_LINKS)
@@ -111,6 +118,8 @@ def plan(packages: Mapping[str, str], prefixes: Sequence[str], hosts: Iterable[s
     binds.update({f"{RUNTIME}/{name}": path for name, path in packages.items()})
     texts = {target: text.encode() for target, text in _TEXTS.items()}
     texts["/etc/hosts"] = _hosts(hosts)
+    if authority:
+        texts[AUTHORITY] = authority.encode()
     texts.update(_inside_texts())
     devices = tuple(f"/dev/{name}" for name in _DEVICES)
     return Plan(binds, devices, links, texts, _EMPTY)

@@ -1,0 +1,99 @@
+"""What a listener and its connections tell each other.
+
+Rule: whoever holds a socket is a *guest*: it is counted before it is served, against the bound of
+all and the share of its origin, swept once per ``sweep_ms`` and told when the listener drains.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Protocol, cast
+
+from fogbank.gateway.settings import ListenerSettings
+from fogbank.wire.http import HttpReply, HttpRequest
+
+Handler = Callable[[HttpRequest], Awaitable[HttpReply]]
+
+
+class House(Protocol):
+    """What a connection shares with the others of its listener."""
+
+    settings: ListenerSettings
+    handler: Handler
+    now_ms: int
+    """The time of the last sweep, exact enough for time-outs."""
+    date: str
+    draining: bool
+    whole_bytes: int
+    in_flight: int
+
+
+class Share:
+    """What one origin (an address, or a sandbox) takes of the listener just now."""
+
+    __slots__ = ("connections", "origin", "requests")
+
+    def __init__(self, origin: str) -> None:
+        self.origin = origin
+        self.connections = 0
+        self.requests = 0
+
+
+def address_of(transport: asyncio.BaseTransport) -> str:
+    """Return the client's address; empty for a Unix socket."""
+    peer = transport.get_extra_info("peername")
+    # A Unix socket has a path here, or nothing.
+    return str(cast("tuple[str, int]", peer)[0]) if isinstance(peer, tuple) else ""
+
+
+def origin_of(address: str, sandbox: str) -> str:
+    """Return whose share a connection counts against: a sandbox's, a host's, an IPv6 network's.
+
+    One host has a whole /64 to draw addresses from (RFC 4291, section 2.5.4).
+    """
+    if sandbox or ":" not in address:
+        return sandbox or address
+    packed = socket.inet_pton(socket.AF_INET6, address.partition("%")[0])
+    return packed[:8].hex()
+
+
+class Guest(Protocol):
+    """A connection as its listener sees it."""
+
+    def sweep(self, now_ms: int) -> None:
+        """End the connection if its client is late with what it waits for."""
+        ...
+
+    def retire(self) -> None:
+        """End the connection when it has no request in work; else after those it has."""
+        ...
+
+    def abort(self) -> None:
+        """End the connection now; what runs for it is cancelled."""
+        ...
+
+
+class Roll(House, Protocol):
+    """The listener as its connections see it."""
+
+    def joined(self, guest: Guest, origin: str) -> Share | None:
+        """Take up a connection and return its share; None if there is no room for it."""
+        ...
+
+    def succeeded(self, guest: Guest, successor: Guest) -> None:
+        """Put a connection's next protocol in its place."""
+        ...
+
+    def left(self, guest: Guest) -> None:
+        """Forget a connection."""
+        ...
+
+    def successor(self, protocol: str | None, sandbox: str) -> Any:
+        """Return who serves a connection on which a protocol was agreed."""
+        ...
+
+    def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Start a task of a connection."""
+        ...
