@@ -1,4 +1,6 @@
-"""Transactions a second of the embedded engine: ``python benchmarks/store.py [--seconds 3]``.
+"""Transactions a second of the embedded engine, plain and encrypted, side by side.
+
+``python benchmarks/store.py [--seconds 3] [--only plain|encrypted]``
 
 A transaction is what a signed PutItem with an index and an outbox entry does in the store: two gets
 and four puts of 100 bytes over a preloaded store; concurrent callers each wait for their answer, so
@@ -23,12 +25,19 @@ from pathlib import Path
 import uvloop
 
 from fogbank.base.clock import SystemClock
+from fogbank.base.ids import Ids
+from fogbank.engines.embedded.keys import PLAIN, Encryption
 from fogbank.engines.embedded.store import EmbeddedEngine
+from fogbank.platform.crypto.keyring import Secret
 from fogbank.platform.store.engine import Body, Domain, Transaction
 
 DOMAIN = Domain("account", "region")
 KEYS = 1 << 17
 VALUE = b"v" * 100
+ENCRYPTIONS = {
+    "plain": PLAIN,
+    "encrypted": Encryption(Secret("file", bytes(range(32))), Ids().random_bytes),
+}
 TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -133,9 +142,9 @@ async def measure(
     )
 
 
-async def run(folder: Path, seconds: float) -> None:
+async def run(folder: Path, seconds: float, encryption: Encryption) -> None:
     """Print the table."""
-    engine = await EmbeddedEngine.open(folder, clock=SystemClock())
+    engine = await EmbeddedEngine.open(folder, clock=SystemClock(), encryption=encryption)
     store = engine.store_of(DOMAIN)
     await load(engine)
     gc.collect()
@@ -160,12 +169,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--folder", type=Path, help="on which disk; default: beside this file")
+    parser.add_argument("--only", choices=ENCRYPTIONS, help="one of the two")
     given = parser.parse_args()
-    folder = tempfile.mkdtemp(prefix="bench-store-", dir=given.folder or Path.cwd())
-    try:
-        uvloop.run(run(Path(folder) / "store", given.seconds))
-    finally:
-        shutil.rmtree(folder)
+    for name, encryption in ENCRYPTIONS.items():
+        if given.only in (None, name):
+            print(name)
+            folder = tempfile.mkdtemp(prefix="bench-store-", dir=given.folder or Path.cwd())
+            try:
+                uvloop.run(run(Path(folder) / "store", given.seconds, encryption))
+            finally:
+                shutil.rmtree(folder)
 
 
 if __name__ == "__main__":

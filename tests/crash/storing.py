@@ -13,8 +13,11 @@ from pathlib import Path
 
 from fogbank.base.clock import SystemClock
 from fogbank.base.errors import Throttled
+from fogbank.base.ids import Ids
+from fogbank.engines.embedded.keys import Encryption
 from fogbank.engines.embedded.store import EmbeddedEngine
 from fogbank.engines.embedded.turnover import Settings
+from fogbank.platform.crypto.keyring import Secret
 from fogbank.platform.store.engine import Domain, Transaction
 from fogbank.platform.store.keyspace import OUTBOX, system_prefix
 
@@ -22,6 +25,7 @@ DOMAIN = Domain("account", "region")
 P = DOMAIN.prefix
 BOX = system_prefix(OUTBOX, 5)
 WRITERS = 8
+SEALED = Encryption(Secret("file", bytes(range(32))), Ids().random_bytes)
 SETTINGS = Settings(segment_bytes=1 << 18, generation_keys_max=1_500, chunk_keys=100)
 
 
@@ -52,7 +56,9 @@ async def write(engine: EmbeddedEngine, writer: int) -> None:
 
 
 async def main(folder: Path) -> None:
-    engine = await EmbeddedEngine.open(folder, clock=SystemClock(), settings=SETTINGS)
+    engine = await EmbeddedEngine.open(
+        folder, clock=SystemClock(), settings=SETTINGS, encryption=SEALED
+    )
     async with asyncio.TaskGroup() as group:
         for writer in range(WRITERS):
             group.create_task(write(engine, writer))

@@ -69,7 +69,9 @@ def acknowledged(process: subprocess.Popen[bytes], seconds: float) -> dict[int, 
 
 async def contents(folder: Path) -> tuple[dict[bytes, bytes], list[bytes]]:
     """Return the rows and the appended entries of a store, after a start."""
-    engine = await EmbeddedEngine.open(folder, clock=SystemClock(), settings=storing.SETTINGS)
+    engine = await EmbeddedEngine.open(
+        folder, clock=SystemClock(), settings=storing.SETTINGS, encryption=storing.SEALED
+    )
     try:
 
         async def rows(tr: Transaction) -> list[tuple[bytes, bytes]]:
@@ -122,9 +124,9 @@ def test_what_a_killed_store_acknowledged_is_there(
         with load(folder) as process:
             last = acknowledged(process, draw.uniform(0.05, 0.8))
         assert len(last) == storing.WRITERS
-        assert check(folder) == []
+        assert check(folder, storing.SEALED) == []
         verify(folder, last)
-    assert check(folder) == []
+    assert check(folder, storing.SEALED) == []
 
 
 @pytest.mark.slow
@@ -140,7 +142,7 @@ def test_a_store_whose_start_is_killed_starts_again(
     for _ in range(60 if soak else 4):
         with load(folder) as process:
             time.sleep(draw.uniform(0.05, 0.3))
-        assert check(folder) == []
+        assert check(folder, storing.SEALED) == []
     verify(folder, {})
     rows, _ = asyncio.run(contents(folder))
     for writer, count in last.items():

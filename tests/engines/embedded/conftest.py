@@ -10,9 +10,13 @@ from typing import Any
 import pytest
 
 from fogbank.base.clock import SystemClock
-from fogbank.engines.embedded.checkpoint import Answer, Order, answer_to
+from fogbank.base.ids import Ids
+from fogbank.engines.embedded.checkpoint import Answer, Order, Target, answer_to
+from fogbank.engines.embedded.keys import Encryption
+from fogbank.engines.embedded.seal import RowSeals
 from fogbank.engines.embedded.store import EmbeddedEngine
 from fogbank.engines.embedded.turnover import Settings
+from fogbank.platform.crypto.keyring import Secret
 
 Opener = Callable[..., AbstractAsyncContextManager[EmbeddedEngine]]
 
@@ -23,22 +27,29 @@ class CheckpointerInThread:
     pid = None
 
     def __init__(self, engine: EmbeddedEngine) -> None:
-        self._root = engine._opened.root
-        self._env = engine._opened.env
+        opened = engine._opened
+        self._root = opened.root
+        # As a process of its own would, it has a row key of its own.
+        self._target = Target(opened.env, opened.keys, RowSeals(opened.keys))
 
     def settle(self, order: Order) -> Answer:
-        return answer_to(self._root, self._env, order)
+        return answer_to(self._root, self._target, order)
 
     def close(self) -> None:
         pass
 
 
+SEALED = Encryption(Secret("file", bytes(range(32))), Ids().random_bytes)
+
+
 @asynccontextmanager
 async def opened(
-    path: Path, *, process: bool = False, **settings: Any
+    path: Path, *, process: bool = False, encryption: Encryption = SEALED, **settings: Any
 ) -> AsyncIterator[EmbeddedEngine]:
     values = {"segment_bytes": 1 << 16, **settings}
-    engine = await EmbeddedEngine.open(path, clock=SystemClock(), settings=Settings(**values))
+    engine = await EmbeddedEngine.open(
+        path, clock=SystemClock(), settings=Settings(**values), encryption=encryption
+    )
     if not process:
         engine._core.turnover._checkpointer = CheckpointerInThread(engine)  # type: ignore[assignment]
     try:

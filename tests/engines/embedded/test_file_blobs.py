@@ -14,19 +14,25 @@ import pytest
 
 from fogbank.base.clock import SystemClock
 from fogbank.base.errors import Corrupt, Full
+from fogbank.base.ids import Ids
 from fogbank.engines.embedded import frames
 from fogbank.engines.embedded.blobs import NUMBERS_BLOCK, FileBlobs, blob_files
 from fogbank.engines.embedded.check import check, examine
 from fogbank.engines.embedded.frames import path_of, ref_of
+from fogbank.engines.embedded.keys import Encryption
 from fogbank.engines.embedded.store import EmbeddedEngine
 from fogbank.engines.embedded.turnover import Settings
 from fogbank.platform.blobs import rows
 from fogbank.platform.blobs.port import FRAME_BYTES, BlobRef
 from fogbank.platform.blobs.sweep import sweep
+from fogbank.platform.crypto.keyring import Secret
+from fogbank.platform.crypto.keys import DataKeys
 from fogbank.platform.store.engine import Domain, Transaction
 
 DOMAIN = Domain("bucket")
 SETTINGS = Settings(segment_bytes=1 << 16)
+SEALED = Encryption(Secret("file", bytes(range(32))), Ids().random_bytes)
+KEYS = DataKeys({1: bytes(range(32))}, active=1, draw=Ids().random_bytes)
 
 
 async def once(body: bytes) -> AsyncIterator[bytes]:
@@ -61,7 +67,7 @@ def flip(path: Path, offset: int) -> None:
 
 def in_blobs(folder: Path, check_blobs: Any) -> None:
     async def run() -> None:
-        blobs = FileBlobs(folder, incarnation=1)
+        blobs = FileBlobs(folder, 1, KEYS)
         try:
             await check_blobs(blobs)
         finally:
@@ -236,7 +242,9 @@ def test_an_orphan_of_a_crash_is_sweepable_and_swept_by_the_next_start(
             shutil.copytree(tmp_path / "store", copy)
 
     async def restart() -> None:
-        engine = await EmbeddedEngine.open(copy, clock=SystemClock(), settings=SETTINGS)
+        engine = await EmbeddedEngine.open(
+            copy, clock=SystemClock(), settings=SETTINGS, encryption=SEALED
+        )
         try:
             (system,) = engine.system_stores()
             assert await sweep(system, engine.blobs, engine.blobs.before_start()) == 2
@@ -246,11 +254,11 @@ def test_an_orphan_of_a_crash_is_sweepable_and_swept_by_the_next_start(
             await engine.close()
 
     asyncio.run(crash())
-    report = examine(copy)
+    report = examine(copy, SEALED)
     assert report.damage == []
     assert len(report.sweepable) == 2
     asyncio.run(restart())
-    report = examine(copy)
+    report = examine(copy, SEALED)
     assert report.damage == report.sweepable == []
 
 
@@ -267,7 +275,7 @@ def test_check_finds_what_is_wrong_with_blobs(
 
     path = tmp_path / "store"
     blob = path_of(path / "blobs", asyncio.run(run()))
-    assert check(path) == []
+    assert check(path, SEALED) == []
     if change == "missing":
         blob.unlink()
     elif change == "flipped":
@@ -278,7 +286,7 @@ def test_check_finds_what_is_wrong_with_blobs(
         (blob.parent / "stranger").write_bytes(b"")
     else:
         path_of(path / "blobs", BlobRef(1, 0)).write_bytes(b"")
-    assert len(check(path)) == 1
+    assert len(check(path, SEALED)) == 1
 
 
 def test_a_blob_whose_removal_is_queued_may_be_there_or_gone(
@@ -296,9 +304,9 @@ def test_a_blob_whose_removal_is_queued_may_be_there_or_gone(
 
     path = tmp_path / "store"
     ref = asyncio.run(run())
-    assert examine(path).damage == examine(path).sweepable == []
+    assert examine(path, SEALED).damage == examine(path, SEALED).sweepable == []
     path_of(path / "blobs", ref).unlink()
-    assert examine(path).damage == []
+    assert examine(path, SEALED).damage == []
 
 
 def test_every_byte_of_a_blob_is_synced_before_its_write_returns(
@@ -315,7 +323,9 @@ def test_every_byte_of_a_blob_is_synced_before_its_write_returns(
     monkeypatch.setattr(os, "fsync", noted)
 
     async def with_engine(folder: Path) -> None:
-        engine = await EmbeddedEngine.open(folder, clock=SystemClock(), settings=SETTINGS)
+        engine = await EmbeddedEngine.open(
+            folder, clock=SystemClock(), settings=SETTINGS, encryption=SEALED
+        )
         try:
             ref = await engine.blobs.name()
             await engine.blobs.write(ref, once(os.urandom(3 * FRAME_BYTES // 2)))

@@ -12,11 +12,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fogbank.base.clock import SystemClock
+from fogbank.base.ids import Ids
 from fogbank.engines.embedded.check import examine
-from fogbank.engines.embedded.checkpoint import Answer, Order, answer_to
+from fogbank.engines.embedded.checkpoint import Answer, Order, Target, answer_to
+from fogbank.engines.embedded.keys import Encryption
+from fogbank.engines.embedded.seal import RowSeals
 from fogbank.engines.embedded.store import EmbeddedEngine
 from fogbank.engines.embedded.turnover import Settings
 from fogbank.engines.memory import MemoryEngine
+from fogbank.platform.crypto.keyring import Secret
 from fogbank.platform.store.engine import SYSTEM, Domain, Transaction
 from fogbank.platform.store.keyspace import OUTBOX, WORK, system_prefix
 
@@ -55,6 +59,9 @@ steps = st.one_of(
 )
 
 
+SEALED = Encryption(Secret("file", bytes(range(32))), Ids().random_bytes)
+
+
 class Refused(Exception):
     """What a body raises to leave nothing."""
 
@@ -65,17 +72,19 @@ class Same:
     pid = None
 
     def __init__(self, engine: EmbeddedEngine) -> None:
-        self._opened = engine._opened
+        opened = engine._opened
+        self._root = opened.root
+        self._target = Target(opened.env, opened.keys, RowSeals(opened.keys))
 
     def settle(self, order: Order) -> Answer:
-        return answer_to(self._opened.root, self._opened.env, order)
+        return answer_to(self._root, self._target, order)
 
     def close(self) -> None:
         pass
 
 
 async def open_tiny(path: Path) -> EmbeddedEngine:
-    engine = await EmbeddedEngine.open(path, clock=SystemClock(), settings=TINY)
+    engine = await EmbeddedEngine.open(path, clock=SystemClock(), settings=TINY, encryption=SEALED)
     engine._core.turnover._checkpointer = Same(engine)  # type: ignore[assignment]
     return engine
 

@@ -17,13 +17,16 @@ import pytest
 
 from fogbank.base.clock import SystemClock
 from fogbank.base.errors import Corrupt
+from fogbank.base.ids import Ids
 from fogbank.engines.embedded.check import check
 from fogbank.engines.embedded.files import find_note, write_note
+from fogbank.engines.embedded.keys import PLAIN, Encryption, find_kind
 from fogbank.engines.embedded.migrate import FORMAT, STEPS, Identity, Step, find_identity, migrated
 from fogbank.engines.embedded.store import EmbeddedEngine
 from fogbank.engines.embedded.turnover import Settings
 from fogbank.platform.blobs import rows as blob_rows
 from fogbank.platform.blobs.port import BlobRef
+from fogbank.platform.crypto.keyring import Secret
 from fogbank.platform.store.engine import SYSTEM, Domain, Transaction
 from fogbank.platform.store.keyspace import OUTBOX, system_prefix
 
@@ -32,6 +35,7 @@ DOMAIN = Domain("111122223333", "us-east-1")
 P = DOMAIN.prefix
 BOX = system_prefix(OUTBOX, 3)
 TINY = Settings(segment_bytes=1 << 16)
+SEALED = Encryption(Secret("file", bytes(range(32))), Ids().random_bytes)
 HOW_FAR = {"stopped": 60, "killed": 100}
 NAMES = sorted(path.name.removesuffix(".tar.xz") for path in GOLDEN.glob("*.tar.xz"))
 
@@ -57,8 +61,14 @@ def filled(upto: int) -> Content:
     return Content(rows, [b"entry %d" % n for n in range(upto)], blobs)
 
 
-async def content_of(root: Path, refs: list[BlobRef]) -> Content:
-    engine = await EmbeddedEngine.open(root, clock=SystemClock(), settings=TINY)
+async def opened(root: Path, encryption: Encryption = SEALED) -> EmbeddedEngine:
+    return await EmbeddedEngine.open(
+        root, clock=SystemClock(), settings=TINY, encryption=encryption
+    )
+
+
+async def content_of(root: Path, refs: list[BlobRef], encryption: Encryption = SEALED) -> Content:
+    engine = await opened(root, encryption)
     try:
 
         async def rows(tr: Transaction) -> list[tuple[bytes, bytes]]:
@@ -123,11 +133,11 @@ def packed(root: Path, how: str) -> None:
 
 async def rewrite(root: Path) -> None:
     """Make the golden directories of today's format."""
-    engine = await EmbeddedEngine.open(root, clock=SystemClock(), settings=TINY)
+    engine = await opened(root)
     await fill(engine, 0, HOW_FAR["stopped"])
     await engine.close()
     packed(root, "stopped")
-    engine = await EmbeddedEngine.open(root, clock=SystemClock(), settings=TINY)
+    engine = await opened(root)
     await fill(engine, HOW_FAR["stopped"], HOW_FAR["killed"])
     await asyncio.wrap_future(engine._core.turnover._thread.submit(lambda: None))
     packed(root, "killed")
@@ -149,7 +159,7 @@ def test_a_directory_of_every_format_opens_with_its_content(name: str, tmp_path:
     expected = filled(HOW_FAR[name.rpartition("-")[2]])
     assert asyncio.run(content_of(root, list(expected.blobs))) == expected
     assert find_identity(root) == Identity(FORMAT, 1)
-    assert check(root) == []
+    assert check(root, SEALED) == []
     assert asyncio.run(content_of(root, list(expected.blobs))) == expected
 
 
@@ -157,7 +167,18 @@ def test_a_directory_of_every_format_opens_with_its_content(name: str, tmp_path:
 def test_a_directory_of_every_format_checks_clean_before_it_was_opened(
     name: str, tmp_path: Path
 ) -> None:
-    assert check(unpacked(name, tmp_path / "store")) == []
+    assert check(unpacked(name, tmp_path / "store"), SEALED) == []
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("format-1-")])
+def test_a_plain_directory_stays_readable_without_a_key_if_encryption_is_off(
+    name: str, tmp_path: Path
+) -> None:
+    root = unpacked(name, tmp_path / "store")
+    expected = filled(HOW_FAR[name.rpartition("-")[2]])
+    assert asyncio.run(content_of(root, list(expected.blobs), PLAIN)) == expected
+    assert find_kind(root) is None
+    assert check(root) == []
 
 
 def test_a_newer_format_is_refused_and_not_touched(tmp_path: Path) -> None:

@@ -17,10 +17,12 @@ import pytest
 
 from fogbank.base.clock import SystemClock
 from fogbank.base.errors import Corrupt, Full
+from fogbank.base.ids import Ids
 from fogbank.engines.embedded import rows, turnover
 from fogbank.engines.embedded.check import check, see_rows
 from fogbank.engines.embedded.checkpoint import Answer
 from fogbank.engines.embedded.files import write_note
+from fogbank.engines.embedded.keys import Encryption, read_keys
 from fogbank.engines.embedded.lock import DirectoryInUse
 from fogbank.engines.embedded.segment import (
     PAGE_BYTES,
@@ -32,11 +34,14 @@ from fogbank.engines.embedded.segment import (
 )
 from fogbank.engines.embedded.store import EmbeddedEngine
 from fogbank.engines.embedded.turnover import Settings
+from fogbank.platform.crypto.keyring import Secret
 from fogbank.platform.store.engine import Body, Domain, Transaction
+from fogbank.platform.store.seal import seal
 
 DOMAIN = Domain("account", "region")
 P = DOMAIN.prefix
 SETTINGS = Settings(segment_bytes=1 << 16)
+SEALED = Encryption(Secret("file", bytes(range(32))), Ids().random_bytes)
 
 
 def put(name: str, value: bytes = b"v") -> Body[None]:
@@ -81,7 +86,9 @@ def rows_of(path: Path) -> dict[str, bytes]:
     """Return what a store holds after a start."""
 
     async def run() -> dict[str, bytes]:
-        engine = await EmbeddedEngine.open(path, clock=SystemClock(), settings=SETTINGS)
+        engine = await EmbeddedEngine.open(
+            path, clock=SystemClock(), settings=SETTINGS, encryption=SEALED
+        )
         try:
             return await everything(engine)
         finally:
@@ -123,10 +130,10 @@ FOUR = {f"row{n}": b"v" * 3_000 for n in range(4)}
 
 def test_what_was_acknowledged_is_there_after_a_crash(open_engine: Any, tmp_path: Path) -> None:
     path = crashed(open_engine, tmp_path, five_rows)
-    assert check(path) == []
+    assert check(path, SEALED) == []
     assert rows_of(path) == FIVE
     assert rows_of(path) == FIVE
-    assert check(path) == []
+    assert check(path, SEALED) == []
 
 
 def test_stale_groups_of_recycled_segments_are_not_replayed(
@@ -145,7 +152,7 @@ def test_stale_groups_of_recycled_segments_are_not_replayed(
         if n % 5 == 0:
             del expected[f"row{n % 7}"]
     assert numbered(path / "log")[-1] > 5
-    assert check(path) == []
+    assert check(path, SEALED) == []
     assert rows_of(path) == expected
 
 
@@ -158,7 +165,7 @@ def test_damage_before_a_valid_group_is_refused(
     flip(last_segment(path), group.offset + (9 if part == "header" else 500))
     with pytest.raises(Corrupt, match="the log is damaged"):
         rows_of(path)
-    assert check(path) != []
+    assert check(path, SEALED) != []
 
 
 @pytest.mark.parametrize("part", ["header", "payload"])
@@ -168,7 +175,7 @@ def test_damage_in_the_last_group_ends_the_log_there_and_check_tells_it_from_a_t
     path = crashed(open_engine, tmp_path, five_rows)
     group = groups_in(last_segment(path))[4]
     flip(last_segment(path), group.offset + (9 if part == "header" else 500))
-    assert check(path) != []
+    assert check(path, SEALED) != []
     assert rows_of(path) == FOUR
 
 
@@ -183,9 +190,9 @@ def test_a_torn_last_group_is_no_damage(open_engine: Any, tmp_path: Path) -> Non
     with last_segment(path).open("r+b") as file:
         file.seek(torn)
         file.write(bytes(SETTINGS.segment_bytes - torn))
-    assert check(path) == []
+    assert check(path, SEALED) == []
     assert rows_of(path) == FIVE
-    assert check(path) == []
+    assert check(path, SEALED) == []
 
 
 def test_every_page_of_the_log_is_watched_even_behind_the_last_group(
@@ -197,14 +204,14 @@ def test_every_page_of_the_log_is_watched_even_behind_the_last_group(
             flip(file, offset)
             assert any(str(file) in finding for finding in check_log(path)), (file, offset)
             flip(file, offset)
-    assert check(path) == []
+    assert check(path, SEALED) == []
 
 
 def check_log(path: Path) -> list[str]:
     from fogbank.engines.embedded import check as module  # noqa: PLC0415
 
     report = module.Report()
-    module._check_log(path, None, report)
+    module._check_log(path, None, report, None)
     return report.damage
 
 
@@ -213,12 +220,12 @@ def test_a_missing_segment_is_refused(open_engine: Any, tmp_path: Path) -> None:
     last_segment(path).unlink()
     with pytest.raises(Corrupt, match="is missing"):
         rows_of(path)
-    assert check(path) != []
+    assert check(path, SEALED) != []
 
 
 def test_a_newer_format_and_a_damaged_note_are_refused(open_engine: Any, tmp_path: Path) -> None:
     path = crashed(open_engine, tmp_path, five_rows)
-    write_note(path / "store.note", {"format": 2, "incarnation": 1})
+    write_note(path / "store.note", {"format": 3, "incarnation": 1})
     with pytest.raises(Corrupt, match="start a newer one"):
         rows_of(path)
     flip(path / "store.note", 3)
@@ -254,7 +261,7 @@ def test_a_damaged_value_is_refused_when_it_is_read(open_engine: Any, tmp_path: 
         raw = txn.get(P + b"row2")
         assert raw is not None
         txn.put(P + b"row2", raw[:-1] + bytes([raw[-1] ^ 1]))
-    assert any("row2" in finding for finding in check(path))
+    assert any("row2" in finding for finding in check(path, SEALED))
     with pytest.raises(Corrupt, match="row2"):
         rows_of(path)
 
@@ -268,12 +275,12 @@ def test_check_finds_rows_that_are_missing_older_or_moved(
         if change == "missing":
             txn.delete(P + b"row2")
         elif change == "older":
-            txn.put(P + b"row2", rows.seal(P + b"row2", b"an older value"))
+            txn.put(P + b"row2", seal(P + b"row2", b"an older value"))
         else:
             raw = txn.pop(P + b"row2")
             assert raw is not None
             txn.put(P + b"row9", raw)
-    assert check(path) != []
+    assert check(path, SEALED) != []
 
 
 def test_a_damaged_tree_is_found_without_trusting_it(open_engine: Any, tmp_path: Path) -> None:
@@ -284,7 +291,7 @@ def test_a_damaged_tree_is_found_without_trusting_it(open_engine: Any, tmp_path:
         damaged = bytearray(data)
         damaged[page * PAGE_BYTES + 16 : page * PAGE_BYTES + 40] = b"\x5a" * 24
         (path / "rows/data.mdb").write_bytes(damaged)
-        found += bool(see_rows(path / "rows").damage)
+        found += bool(see_rows(path / "rows", read_keys(path, SEALED).export()).damage)
     # Five rows of a page each and a root; the others are free, and only page sums watch those.
     assert found >= 6
 
@@ -362,7 +369,7 @@ def test_without_space_only_removals_pass_until_there_is_some(
             with pytest.raises(Full):
                 await store.transact(put("more"))
             # More removals than the active segment has room for: the reserved one takes them.
-            for _ in range(60):
+            for _ in range(40):
                 for n in range(10):
                     await store.transact(delete(f"row{n}"))
                     await asyncio.sleep(0)

@@ -13,11 +13,14 @@ from typing import Any
 
 import pytest
 
+from fogbank.base.ids import Ids
+from fogbank.engines.embedded.keys import Encryption
 from fogbank.engines.embedded.store import EmbeddedEngine
 from fogbank.engines.embedded.turnover import Settings
 from fogbank.engines.memory import MemoryEngine
 from fogbank.engines.remote.owner import StoreOwner
 from fogbank.engines.remote.store import Remote
+from fogbank.platform.crypto.keyring import Secret
 from fogbank.platform.link.answerer import Answerer
 from fogbank.platform.link.caller import Line, dialling
 from fogbank.platform.store.engine import SYSTEM, Store
@@ -26,6 +29,8 @@ from fogbank.testing.clock import VirtualClock
 Opener = Callable[[], AbstractAsyncContextManager[Any]]
 # Small segments, so that tests with many writes go through rotations and checkpoints too.
 SMALL = Settings(segment_bytes=1 << 20, generation_keys_max=2_000, chunk_keys=50)
+
+SEALED = Encryption(Secret("file", bytes(range(32))), Ids().random_bytes)
 
 
 @asynccontextmanager
@@ -41,6 +46,15 @@ async def open_replaying(_: Path, clock: VirtualClock) -> AsyncIterator[MemoryEn
 @asynccontextmanager
 async def open_embedded(path: Path, clock: VirtualClock) -> AsyncIterator[EmbeddedEngine]:
     engine = await EmbeddedEngine.open(path, clock=clock, settings=SMALL)
+    try:
+        yield engine
+    finally:
+        await engine.close()
+
+
+@asynccontextmanager
+async def open_encrypted(path: Path, clock: VirtualClock) -> AsyncIterator[EmbeddedEngine]:
+    engine = await EmbeddedEngine.open(path, clock=clock, settings=SMALL, encryption=SEALED)
     try:
         yield engine
     finally:
@@ -100,6 +114,7 @@ ENGINES = {
     "embedded": open_embedded,
     "remote": open_remote,
     "remote-replaying": open_remote_replaying,
+    "embedded-encrypted": open_encrypted,
 }
 
 

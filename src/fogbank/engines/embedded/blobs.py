@@ -30,6 +30,7 @@ from fogbank.engines.embedded.frames import (
     size_of_file,
 )
 from fogbank.platform.blobs.port import FRAME_BYTES, BlobRef
+from fogbank.platform.crypto.keys import BLOBS, DataKeys
 
 T = TypeVar("T")
 
@@ -83,8 +84,9 @@ class FolderSyncs:
 class FileBlobs:
     """The blobs of one data directory; made in a thread, because it reads the note."""
 
-    def __init__(self, root: Path, incarnation: int) -> None:
+    def __init__(self, root: Path, incarnation: int, keys: DataKeys) -> None:
         self._root = root
+        self._keys = keys
         self._incarnation = incarnation
         note = find_note(root / NOTE) or {_RESERVED: 0, _LOW_WATER: 0}
         self._reserved = note[_RESERVED]
@@ -164,7 +166,7 @@ class FileBlobs:
             Full: No space is left; nothing remains.
         """
         async with self._writes:
-            writer = Writer(self._root, ref)
+            writer = Writer(self._root, ref, self._keys.series(BLOBS))
             try:
                 return await self._write_chunks(writer, chunks)
             except BaseException as error:
@@ -210,7 +212,7 @@ class FileBlobs:
             Corrupt: One of the parts is damaged.
         """
         async with self._concats:
-            writer = Writer(self._root, ref)
+            writer = Writer(self._root, ref, self._keys.series(BLOBS))
             try:
                 return await self._in_thread(self._concat, writer, parts)
             except BaseException as error:
@@ -220,7 +222,7 @@ class FileBlobs:
     def _concat(self, writer: Writer, parts: list[BlobRef]) -> int:
         """Copy the bodies of parts behind each other."""
         for part in parts:
-            with Reader(self._root, part) as reader:
+            with Reader(self._root, part, self._keys) as reader:
                 writer.copy(reader)
         return self._finish(writer, b"")
 
@@ -237,7 +239,7 @@ class FileBlobs:
             Corrupt: A frame is not what was written, or the blob is missing.
         """
         assert begin >= 0, "a range begins inside the blob"
-        opening = self._pool.submit(Reader, self._root, ref)
+        opening = self._pool.submit(Reader, self._root, ref, self._keys)
         try:
             reader = await _done(opening)
         except asyncio.CancelledError:
@@ -273,7 +275,7 @@ class FileBlobs:
         """Read every frame and return the size; raise ``Corrupt`` if one is damaged."""
 
         def verify() -> int:
-            with Reader(self._root, ref) as reader:
+            with Reader(self._root, ref, self._keys) as reader:
                 return reader.verify()
 
         return await self._in_thread(verify)
@@ -300,7 +302,7 @@ class FileBlobs:
                 if len(out) == limit:
                     break
                 try:
-                    out.append((ref, size_of_file(path.stat().st_size)))
+                    out.append((ref, size_of_file(path)))
                 except FileNotFoundError:
                     # Removed since its folder was read.
                     continue

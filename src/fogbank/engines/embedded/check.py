@@ -28,9 +28,11 @@ from fogbank.engines.embedded.blobs import NOTE as BLOBS_NOTE
 from fogbank.engines.embedded.blobs import blob_files, low_water_of
 from fogbank.engines.embedded.checkpoint import LOG, ROWS, merged
 from fogbank.engines.embedded.frames import Reader
+from fogbank.engines.embedded.keys import PLAIN, Encryption, find_kind, read_keys
 from fogbank.engines.embedded.migrate import find_identity
 from fogbank.engines.embedded.recover import BLOBS, read_log, take_locks
 from fogbank.engines.embedded.rows import State
+from fogbank.engines.embedded.seal import RowSeals
 from fogbank.engines.embedded.segment import (
     PAGE_BYTES,
     RESERVE,
@@ -47,7 +49,7 @@ from fogbank.engines.embedded.segment import (
 )
 from fogbank.platform.blobs import rows as blob_rows
 from fogbank.platform.blobs.port import BlobRef
-from fogbank.platform.store.seal import unseal
+from fogbank.platform.crypto.keys import DataKeys, no_draw
 
 FINDINGS_MAX: Final = 1_000
 """After so many findings of one kind the rest is only counted."""
@@ -57,6 +59,8 @@ class Report(msgspec.Struct):
     """What a check found."""
 
     damage: list[str] = msgspec.field(default_factory=list)
+    unseen: list[str] = msgspec.field(default_factory=list)
+    """What could not be looked at."""
     sweepable: list[str] = msgspec.field(default_factory=list)
     """Files that nothing refers to and that the next start removes."""
 
@@ -81,20 +85,26 @@ class RowsSeen(msgspec.Struct):
     """The rows about blobs that the system subspaces hold."""
 
 
-def check(data_dir: Path) -> list[str]:
+def check(data_dir: Path, encryption: Encryption = PLAIN) -> list[str]:
     """Return what is damaged in a data directory that no server uses; nothing, if all is well.
 
     Raises:
         DirectoryInUse: A server uses it.
+        KeyRefused: The secret does not open it.
     """
-    return examine(data_dir).damage
+    report = examine(data_dir, encryption)
+    return report.damage + report.unseen
 
 
-def examine(data_dir: Path) -> Report:
+def examine(data_dir: Path, encryption: Encryption = PLAIN) -> Report:
     """Return everything that a check can say about a data directory.
+
+    Without a secret an encrypted directory is checked as far as checks go that need none, and the
+    report says what that leaves.
 
     Raises:
         DirectoryInUse: A server uses it.
+        KeyRefused: There is a secret, and it does not open the directory.
     """
     report = Report()
     if not data_dir.is_dir():
@@ -104,13 +114,14 @@ def examine(data_dir: Path) -> Report:
     try:
         if not _check_identity(data_dir, report):
             return report
+        keys = _checked_keys(data_dir, encryption, report)
         report.add(rows.sums_damage(data_dir / ROWS))
-        seen = _seen_rows(data_dir)
+        seen = _seen_rows(data_dir, keys)
         report.add(seen.damage)
-        laid = _check_log(data_dir, seen.state, report)
+        laid = _check_log(data_dir, seen.state, report, keys)
         entries: Writes = {**seen.blob_entries}
         entries.update((key, value) for key, value in laid.items() if _is_about_blobs(key))
-        _check_blobs(data_dir / BLOBS, entries, report)
+        _check_blobs(data_dir / BLOBS, entries, report, keys)
     finally:
         checkpointer_lock.release()
         store_lock.release()
@@ -129,10 +140,27 @@ def _check_identity(data_dir: Path, report: Report) -> bool:
     return identity is not None
 
 
+def _checked_keys(data_dir: Path, encryption: Encryption, report: Report) -> DataKeys | None:
+    """Return the data keys of the directory; None if it is encrypted and they cannot be had."""
+    try:
+        if encryption.secret is None and find_kind(data_dir) is not None:
+            report.unseen.append(
+                f"{data_dir} is encrypted, and no key was given: not checked are what is in the "
+                "rows, whether rows are missing, and which blobs should be there"
+            )
+            return None
+        return read_keys(data_dir, encryption)
+    except Corrupt as error:
+        report.add([str(error)])
+        return None
+
+
 # The log.
 
 
-def _check_log(data_dir: Path, state: State | None, report: Report) -> Writes:
+def _check_log(
+    data_dir: Path, state: State | None, report: Report, keys: DataKeys | None
+) -> Writes:
     """Check every segment; return the writes that are not in the rows yet."""
     folder = data_dir / LOG
     waiting = [folder / name for name in (SPARE, RESERVE)]
@@ -144,11 +172,11 @@ def _check_log(data_dir: Path, state: State | None, report: Report) -> Writes:
             report.add(_waiting_damage(path))
         elif not is_readying(path):
             report.add([f"{path} does not belong to a log"])
-    if state is None:
+    if state is None or keys is None:
         return {}
     try:
         groups, _numbers = read_log(data_dir, state)
-        return merged(groups)
+        return merged(groups, keys)
     except (Corrupt, OSError) as error:
         report.add([str(error)])
         return {}
@@ -201,18 +229,21 @@ def _is_torn(data: bytes, end: int, stray: list[int]) -> bool:
 # The rows.
 
 
-def _seen_rows(data_dir: Path) -> RowsSeen:
-    """Walk the rows in a process of their own."""
+def _seen_rows(data_dir: Path, keys: DataKeys | None) -> RowsSeen:
+    """Walk the rows in a process of their own, which is told the keys over a pipe."""
     command = [sys.executable, "-m", "fogbank.engines.embedded.check", str(data_dir)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, check=False)  # noqa: S603 (ourselves)
+    told = msgspec.json.encode(None if keys is None else keys.export())
+    done = subprocess.run(  # noqa: S603 (ourselves)
+        command, input=told, stdout=subprocess.PIPE, check=False
+    )
     if done.returncode != 0:
         where = data_dir / ROWS
         return RowsSeen([f"reading {where} ended the reader with status {done.returncode}"])
     return msgspec.msgpack.decode(done.stdout, type=RowsSeen)
 
 
-def see_rows(folder: Path) -> RowsSeen:
-    """Return what the rows hold and what is wrong with them."""
+def see_rows(folder: Path, keys: dict[int, bytes] | None) -> RowsSeen:
+    """Return what the rows hold and what is wrong with them; without keys, of their tree alone."""
     seen = RowsSeen()
     # Without LMDB's own code first: it trusts what it reads, and may crash or never end.
     from lmdb import verify  # noqa: PLC0415 (only this process needs it)
@@ -222,8 +253,9 @@ def see_rows(folder: Path) -> RowsSeen:
         seen.damage = [f"{folder / rows.DATA}: {finding}" for finding in found]
     except (verify.VerifyError, OSError) as error:
         seen.damage = [f"{folder / rows.DATA}: {error}"]
-    if seen.damage:
+    if seen.damage or keys is None:
         return seen
+    seals = RowSeals(DataKeys(keys, active=None, draw=no_draw))
     try:
         env = rows.open_rows(folder, readonly=True, lock=False)
     except Corrupt as error:
@@ -231,16 +263,17 @@ def see_rows(folder: Path) -> RowsSeen:
         return seen
     with env, env.begin() as txn:
         try:
-            _walk(txn, seen)
-            seen.state = rows.read_state(txn)
+            _walk(txn, seals, seen)
+            seen.state = rows.read_state(txn, seals)
         except (Corrupt, lmdb.Error) as error:
             seen.damage.append(str(error))
     return seen
 
 
-def _walk(txn: rows.Reader, seen: RowsSeen) -> None:
+def _walk(txn: rows.Reader, seals: RowSeals, seen: RowsSeen) -> None:
     """Check every row, and the digests over all of them."""
     digests = [0] * rows.BUCKETS
+    unseal = seals.opener(txn.get)
     for key, raw in rows.walk_rows(txn):
         try:
             value = unseal(key, raw)
@@ -252,7 +285,7 @@ def _walk(txn: rows.Reader, seen: RowsSeen) -> None:
             rows.add_to_digests(digests, key, raw)
         if _is_about_blobs(key):
             seen.blob_entries[key] = value
-    stored = rows.read_digests(txn)
+    stored = rows.read_digests(txn, seals)
     wrong = sum(one != other for one, other in zip(digests, stored, strict=True))
     if wrong:
         seen.damage.append(f"{wrong} of {rows.BUCKETS} digests: rows are missing or were changed")
@@ -266,7 +299,7 @@ def _is_about_blobs(key: bytes) -> bool:
     return blob_rows.file_key_is(key) or blob_rows.deletion_key_is(key)
 
 
-def _check_blobs(folder: Path, entries: Writes, report: Report) -> None:
+def _check_blobs(folder: Path, entries: Writes, report: Report, keys: DataKeys | None) -> None:
     """Check every file of a blob, and whether the files are those that should be there."""
     wanted: dict[BlobRef, int] = {}
     leaving: set[BlobRef] = set()
@@ -283,11 +316,14 @@ def _check_blobs(folder: Path, entries: Writes, report: Report) -> None:
     except Corrupt as error:
         report.add([str(error)])
         low_water = None
+    if keys is None:
+        _check_unknown_blobs(folder, low_water, report)
+        return
     found: set[BlobRef] = set()
     for path, ref in blob_files(folder):
         found.add(ref)
         if ref in wanted:
-            report.add(_blob_damage(folder, ref, wanted[ref]))
+            report.add(_blob_damage(folder, ref, wanted[ref], keys))
         elif low_water is not None and ref.number > low_water:
             report.sweepable.append(f"{path} has no row: its writer did not get that far")
         else:
@@ -297,11 +333,21 @@ def _check_blobs(folder: Path, entries: Writes, report: Report) -> None:
     report.add(_strangers(folder, found))
 
 
-def _blob_damage(folder: Path, ref: BlobRef, size: int) -> list[str]:
-    """Return what is wrong with one blob."""
+def _check_unknown_blobs(folder: Path, low_water: int | None, report: Report) -> None:
+    """Check the files of blobs without knowing which should be there."""
+    for path, ref in blob_files(folder):
+        damage = _blob_damage(folder, ref, None, None)
+        if damage and low_water is not None and ref.number > low_water:
+            report.unseen.append(f"{path} is damaged, or its writer did not get to the end")
+        else:
+            report.add(damage)
+
+
+def _blob_damage(folder: Path, ref: BlobRef, size: int | None, keys: DataKeys | None) -> list[str]:
+    """Return what is wrong with one blob, whose row says a size."""
     try:
-        with Reader(folder, ref) as reader:
-            if reader.size != size:
+        with Reader(folder, ref, keys) as reader:
+            if size is not None and reader.size != size:
                 return [f"{reader.path} has {reader.size} bytes; its row says {size}"]
             reader.verify()
     except Corrupt as error:
@@ -320,4 +366,5 @@ def _strangers(folder: Path, found: set[BlobRef]) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.stdout.buffer.write(msgspec.msgpack.encode(see_rows(Path(sys.argv[1]) / ROWS)))
+    told = msgspec.json.decode(sys.stdin.buffer.read(), type=dict[int, bytes] | None)
+    sys.stdout.buffer.write(msgspec.msgpack.encode(see_rows(Path(sys.argv[1]) / ROWS, told)))

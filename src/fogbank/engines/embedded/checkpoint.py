@@ -1,8 +1,9 @@
 """The checkpointer: the process that moves sealed segments of the log into the settled rows.
 
 Run as ``python -m fogbank.engines.embedded.checkpoint ROOT LOCK_FD PARENT_PID`` by ``child.py``.
-It reads orders as lines of JSON from its standard input and answers each with one line. It is the
-only writer of the rows while it lives, holds its own lock for life, and ends when its input ends
+It reads from its standard input one line of JSON with the data keys, before it opens anything, then
+orders, a line each, and answers every order with one line. Keys come by no other way: a command
+line and an environment can be read by others. It is the only writer of the rows while it lives, holds its own lock for life, and ends when its input ends
 or its parent dies.
 
 Theory: a process and not a thread, because LMDB's writes take and drop the interpreter lock for
@@ -17,15 +18,17 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import lmdb
 import msgspec
 
 from fogbank.base.errors import Corrupt
+from fogbank.base.ids import Ids
 from fogbank.engines.embedded import rows
 from fogbank.engines.embedded.files import NO_SPACE
 from fogbank.engines.embedded.rows import State
+from fogbank.engines.embedded.seal import RowSeals
 from fogbank.engines.embedded.segment import (
     Group,
     Writes,
@@ -35,6 +38,7 @@ from fogbank.engines.embedded.segment import (
     read_segment,
     segment_path,
 )
+from fogbank.platform.crypto.keys import DataKeys
 
 ROWS: Final = "rows"
 LOG: Final = "log"
@@ -58,6 +62,17 @@ class Order(msgspec.Struct, frozen=True):
     chunk_keys: int = rows.CHUNK_KEYS
 
 
+class Hello(msgspec.Struct, frozen=True):
+    """The data keys, and which of them seals new rows."""
+
+    keys: dict[int, bytes]
+    active: int | None
+
+    def __repr__(self) -> str:
+        """Return nothing of the keys."""
+        return "Hello()"
+
+
 class Answer(msgspec.Struct, frozen=True):
     """How an order went: ``error`` is empty, ``full``, ``corrupt`` or ``broken``."""
 
@@ -65,20 +80,33 @@ class Answer(msgspec.Struct, frozen=True):
     message: str = ""
 
 
+decode_hello = msgspec.json.Decoder(Hello).decode
 decode_order = msgspec.json.Decoder(Order).decode
 decode_answer = msgspec.json.Decoder(Answer).decode
 
 
-def merged(groups: list[Group]) -> Writes:
-    """Return the last write to each key of the groups."""
+class Target(NamedTuple):
+    """The rows to write to, and what opens the log and seals the rows."""
+
+    env: rows.Environment
+    keys: DataKeys
+    seals: RowSeals
+
+
+def merged(groups: list[Group], keys: DataKeys) -> Writes:
+    """Return the last write to each key of the groups.
+
+    Raises:
+        Corrupt: A group is not what was written.
+    """
     out: Writes = {}
     for group in groups:
-        for writes in group.writes():
+        for writes in group.writes(keys):
             out.update(writes)
     return out
 
 
-def settle(root: Path, env: rows.Environment, order: Order) -> None:
+def settle(root: Path, target: Target, order: Order) -> None:
     """Apply a sealed segment to the rows and make it ready for the next use.
 
     Running it again is harmless, whatever a first run got done.
@@ -87,8 +115,9 @@ def settle(root: Path, env: rows.Environment, order: Order) -> None:
         Corrupt: The segment does not hold what the order says.
     """
     path = segment_path(root / LOG, order.number)
+    env, keys, seals = target
     with env.begin() as txn:
-        applied = rows.read_state(txn).segment > order.number
+        applied = rows.read_state(txn, seals).segment > order.number
     if not applied:
         groups, _end = read_groups(read_segment(path), order.floor)
         last = groups[-1].last if groups else order.floor
@@ -96,7 +125,7 @@ def settle(root: Path, env: rows.Environment, order: Order) -> None:
             raise Corrupt(f"{path} ends at version {last}; version {order.last} was written")
         rows.drop_sums(root / ROWS)
         state = State(order.last, order.number + 1, closed=False)
-        rows.apply_writes(env, merged(groups), state, order.chunk_keys)
+        rows.apply_writes(env, seals, merged(groups, keys), state, order.chunk_keys)
         rows.write_sums(root / ROWS, SUMS_BYTES_MAX)
     drop_leftovers(root / LOG)
     if path.exists():
@@ -105,10 +134,10 @@ def settle(root: Path, env: rows.Environment, order: Order) -> None:
         make_ready(root / LOG, order.ready, order.size)
 
 
-def answer_to(root: Path, env: rows.Environment, order: Order) -> Answer:
+def answer_to(root: Path, target: Target, order: Order) -> Answer:
     """Carry an order out and return how it went."""
     try:
-        settle(root, env, order)
+        settle(root, target, order)
     except Corrupt as error:
         return Answer("corrupt", str(error))
     except lmdb.Error as error:
@@ -136,10 +165,13 @@ def main(arguments: list[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.nice(_NICENESS)
+    hello = decode_hello(sys.stdin.buffer.readline())
+    keys = DataKeys(hello.keys, active=hello.active, draw=Ids().random_bytes)
     env = rows.open_rows(root / ROWS)
+    target = Target(env, keys, RowSeals(keys))
     try:
         while line := sys.stdin.buffer.readline():
-            answer = answer_to(root, env, decode_order(line))
+            answer = answer_to(root, target, decode_order(line))
             os.write(1, msgspec.json.encode(answer) + b"\n")
             if answer.error == "broken":
                 return

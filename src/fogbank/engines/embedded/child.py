@@ -15,8 +15,9 @@ from typing import IO, Final, cast
 
 import msgspec
 
-from fogbank.engines.embedded.checkpoint import Answer, Order, decode_answer
+from fogbank.engines.embedded.checkpoint import Answer, Hello, Order, decode_answer
 from fogbank.engines.embedded.lock import LockFile
+from fogbank.platform.crypto.keys import DataKeys
 
 STARTS_MAX: Final = 4
 """So often one order is given to a fresh process before it is called hopeless."""
@@ -26,9 +27,10 @@ _END_S: Final = 10.0
 class Checkpointer:
     """The checkpointer process of one data directory; started by its first order."""
 
-    def __init__(self, root: Path, lock: LockFile) -> None:
+    def __init__(self, root: Path, lock: LockFile, keys: DataKeys) -> None:
         self._root = root
         self._lock = lock
+        self._hello = msgspec.json.encode(Hello(keys.export(), keys.active)) + b"\n"
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -54,7 +56,7 @@ class Checkpointer:
         return Answer("broken", f"the checkpointer died {STARTS_MAX} times over one segment")
 
     def _start(self) -> subprocess.Popen[bytes]:
-        """Start the process, which inherits its lock."""
+        """Start the process, which inherits its lock and is told the keys first."""
         module = "fogbank.engines.embedded.checkpoint"
         arguments = [str(self._root), str(self._lock.fd), str(os.getpid())]
         self._process = subprocess.Popen(  # noqa: S603 (our own module, no user's words)
@@ -65,6 +67,11 @@ class Checkpointer:
             # A terminal's interrupt is for the server, which then ends this process in order.
             process_group=0,
         )
+        stdin = cast("IO[bytes]", self._process.stdin)
+        # A child that is dead already shows with its first order.
+        with contextlib.suppress(BrokenPipeError):
+            stdin.write(self._hello)
+            stdin.flush()
         return self._process
 
     def close(self) -> None:

@@ -30,6 +30,7 @@ from fogbank.engines.embedded.segment import (
 from fogbank.engines.embedded.transaction import EmbeddedTransaction
 from fogbank.engines.embedded.turnover import Parts, Settings, Turnover
 from fogbank.engines.watch import Watchers
+from fogbank.platform.crypto.keys import LOG as LOG_GROUPS
 from fogbank.platform.store.engine import Stamp
 
 PENDING_BYTES_MAX: Final = 8 << 20
@@ -64,7 +65,7 @@ class Core:
         self, opened: Opened, loop: AbstractEventLoop, settings: Settings, clock: Clock
     ) -> None:
         self.incarnation = opened.identity.incarnation
-        self.layers = Layers(opened.env, clock.now_ms)
+        self.layers = Layers(opened.env, opened.seals, clock.now_ms)
         self.watchers = Watchers()
         self.version = opened.version
         self.durable = opened.version
@@ -79,9 +80,16 @@ class Core:
         self._is_flush_due = False
         self._is_stalled = False
         size = settings.segment_bytes
-        self._record_max = capacity(size) - group_bytes(0)
+        self._record_max = capacity(size) - group_bytes(0, sealed=True)
         self._group_max = min(GROUP_BYTES_MAX, self._record_max)
-        self._log = RedoLog(opened.root / LOG, opened.segment, size, loop, settings.on_fatal)
+        self._log = RedoLog(
+            opened.root / LOG,
+            opened.segment,
+            size,
+            loop,
+            settings.on_fatal,
+            opened.keys.series(LOG_GROUPS),
+        )
         self._gate = Gate(loop, self._fill, lambda: self._is_stalled or self._is_crowded())
         parts = Parts(loop, self._log, self.layers, self._gate)
         self.turnover = Turnover(opened, parts, settings, self._go_on, self._log_failed)

@@ -42,6 +42,14 @@ def read_all(fd: int, count: int, offset: int) -> bytes:
     return b"".join(parts)
 
 
+def read_into(fd: int, buffer: memoryview, offset: int) -> int:
+    """Fill a buffer with the bytes at the offset; return how many there were before the end."""
+    got = 0
+    while got < len(buffer) and (count := os.preadv(fd, [buffer[got:]], offset + got)):
+        got += count
+    return got
+
+
 def sync_folder(path: Path) -> None:
     """Make the entries of a folder durable."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

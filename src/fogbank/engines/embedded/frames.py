@@ -1,11 +1,12 @@
-"""The format of blob files: a body, the check of each of its frames, a footer.
+"""The format of blob files: a body, an entry for each of its frames, a footer.
 
 The body lies whole at the start of the file, so that frames are aligned and a kernel can copy them.
-Behind it lies a table with four bytes for each frame of 1 MiB, then the footer with size and name.
-An entry of the table is the CRC-32C of the frame's bytes, mixed with a mask made of the blob's name
-and the frame's place: a frame of another blob, or at another place, is damage. Because the mask can
-be taken off again, a frame can be copied to another blob without reading it, and what was damaged
-before the copy is found after it.
+Behind it lies a table with an entry for each frame of 1 MiB, then the footer with size and name.
+An entry begins with the CRC-32C of the frame's bytes, mixed with a mask made of the blob's name and
+the frame's place: a frame of another blob, or at another place, is damage. Because the mask can be
+taken off again, a frame can be copied to another blob without reading it, and what was damaged
+before the copy is found after it. A plain file (format 1) has only that; ``sealing.py`` has what an
+encrypted one (format 2) has besides.
 
 Everything here blocks and runs in threads. A writer removes its file unless it was finished.
 """
@@ -16,24 +17,27 @@ import errno
 import os
 import struct
 import threading
-from array import array
 from pathlib import Path
-from typing import Final, Self, cast
+from typing import Final, NamedTuple, Self, cast
 
 from awscrt.checksums import crc32c
 
 from fogbank.base.errors import Corrupt
-from fogbank.engines.embedded.files import NO_SPACE, make_folder, read_all, write_all
+from fogbank.engines.embedded import sealing
+from fogbank.engines.embedded.files import NO_SPACE, make_folder, read_all, read_into, write_all
+from fogbank.engines.embedded.sealing import Entry, FileOpener, FileSealer, mask_of
 from fogbank.platform.blobs.port import FRAME_BYTES, BlobRef
+from fogbank.platform.crypto.keys import TAG_BYTES, DataKeys, KeyRefused, Series
 
 SYNC_EVERY_BYTES: Final = 64 << 20
 """A writer waits for the disk after so many bytes: unwritten pages are bounded, and so is the
 wait at the end."""
-_MAGIC: Final = b"fogblob1"
+_PLAIN: Final = b"fogblob1"
+_SEALED: Final = b"fogblob2"
 _FOOTER: Final = struct.Struct(">8sQHQ2x")
 FOOTER_BYTES: Final = _FOOTER.size + 4
-_PLACE: Final = struct.Struct(">HQQ")
-_ENTRY_BYTES: Final = 4
+_ENTRY_BYTES: Final = {_PLAIN: 4, _SEALED: sealing.ENTRY_BYTES}
+_BLOCK_BYTES: Final = {_PLAIN: 0, _SEALED: sealing.BLOCK_BYTES}
 _CANNOT_COPY: Final = frozenset({errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
 _SUFFIX: Final = ".blob"
 _FOLDER_BITS: Final = 12
@@ -70,32 +74,76 @@ def frames_of(size: int) -> int:
     return -(-size // FRAME_BYTES)
 
 
-def size_of_file(length: int) -> int:
-    """Return the size of the body in a file of this length; of an unfinished file, some number."""
-    rest = length - FOOTER_BYTES
-    frames = -(-rest // (FRAME_BYTES + _ENTRY_BYTES))
-    return max(rest - _ENTRY_BYTES * frames, 0)
+class Shape(NamedTuple):
+    """How a file of a blob is laid out."""
+
+    magic: bytes
+    size: int
+    """Of the body."""
+
+    @property
+    def entry_bytes(self) -> int:
+        """Return the length of an entry of the table."""
+        return _ENTRY_BYTES[self.magic]
+
+    @property
+    def block_begin(self) -> int:
+        """Return where the table ends."""
+        return self.size + self.entry_bytes * frames_of(self.size)
+
+    @property
+    def length(self) -> int:
+        """Return the length of the file."""
+        return self.block_begin + _BLOCK_BYTES[self.magic] + FOOTER_BYTES
 
 
-def _mask(ref: BlobRef, index: int) -> int:
-    """Return what the check of a frame is mixed with."""
-    return crc32c(_PLACE.pack(ref.incarnation, ref.number, index))
+def find_shape(fd: int) -> Shape | None:
+    """Return the shape of a file, going by its end; None if it has no such end."""
+    length = os.fstat(fd).st_size
+    raw = read_all(fd, FOOTER_BYTES, max(length - FOOTER_BYTES, 0))
+    if len(raw) != FOOTER_BYTES or crc32c(raw[:-4]) != int.from_bytes(raw[-4:]):
+        return None
+    magic, size, _incarnation, _number = cast(
+        "tuple[bytes, int, int, int]", _FOOTER.unpack_from(raw)
+    )
+    if magic not in _ENTRY_BYTES:
+        return None
+    shape = Shape(magic, size)
+    return shape if shape.length == length else None
 
 
-def _footer(ref: BlobRef, size: int) -> bytes:
+def size_of_file(path: Path) -> int:
+    """Return the size of the body in a file; of an unfinished one, the bytes that it has."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        shape = find_shape(fd)
+        return os.fstat(fd).st_size if shape is None else shape.size
+    finally:
+        os.close(fd)
+
+
+def _footer(magic: bytes, ref: BlobRef, size: int) -> bytes:
     """Return the end of a file."""
-    raw = _FOOTER.pack(_MAGIC, size, ref.incarnation, ref.number)
+    raw = _FOOTER.pack(magic, size, ref.incarnation, ref.number)
     return raw + crc32c(raw).to_bytes(4)
 
 
 class Writer:
-    """Writes one blob: frames in order, then ``finish``; ``abort`` leaves nothing."""
+    """Writes one blob: frames in order, then ``finish``; ``abort`` leaves nothing.
 
-    def __init__(self, root: Path, ref: BlobRef) -> None:
+    Args:
+        root: Where the blobs lie.
+        ref: The name of the blob.
+        series: What it is sealed with; None: it stays plain.
+    """
+
+    def __init__(self, root: Path, ref: BlobRef, series: Series | None) -> None:
         self.path = path_of(root, ref)
         self.size = 0
         self._ref = ref
-        self._checks = array("I")
+        self._sealer = None if series is None else FileSealer(series, ref)
+        self._table = bytearray()
+        self._frames = 0
         self._rest = bytearray()
         self._synced = 0
         self._fd = -1
@@ -139,13 +187,21 @@ class Writer:
             self.open()
 
     def _put_frame(self, frame: bytes | bytearray | memoryview) -> None:
-        """Write a whole frame, or the last one, and note its check."""
-        write_all(self._fd, memoryview(frame), self.size)
-        self._note_frame(crc32c(cast("bytes", frame)), len(frame))
+        """Write a whole frame, or the last one, and note its entry."""
+        view, index = memoryview(frame), self._frames
+        if self._sealer is None:
+            write_all(self._fd, view, self.size)
+            check = crc32c(cast("bytes", frame)) ^ mask_of(self._ref, index)
+            self._note_frame(check.to_bytes(4), len(view))
+            return
+        body, entry = self._sealer.seal(index, view)
+        write_all(self._fd, body, self.size)
+        self._note_frame(self._sealer.entry(index, entry), len(view))
 
-    def _note_frame(self, check: int, length: int) -> None:
+    def _note_frame(self, entry: bytes, length: int) -> None:
         """Note a frame that lies in the file."""
-        self._checks.append(check ^ _mask(self._ref, len(self._checks)))
+        self._table += entry
+        self._frames += 1
         self.size += length
         if self.size - self._synced >= SYNC_EVERY_BYTES:
             os.fdatasync(self._fd)
@@ -155,7 +211,8 @@ class Writer:
         """Add the body of another blob; whole frames at a frame's place go inside the kernel."""
         with self._lock:
             self._require_open()
-            whole = 0 if self._rest else reader.size // FRAME_BYTES
+            alike = reader.is_sealed == (self._sealer is not None)
+            whole = reader.size // FRAME_BYTES if alike and not self._rest else 0
             for index in range(whole):
                 if not self._copy_frame(reader, index):
                     whole = index
@@ -177,7 +234,11 @@ class Writer:
                 raise Corrupt(f"{reader.path} ends inside its body")
             source, target, left = source + count, target + count, left - count
         # The check goes with the bytes: what was damaged before the copy is found after it.
-        self._note_frame(reader.check(index), FRAME_BYTES)
+        check = reader.check(index) ^ mask_of(self._ref, self._frames)
+        raw = check.to_bytes(4)
+        if self._sealer is not None:
+            raw = self._sealer.entry(self._frames, reader.entry(index).moved(check))
+        self._note_frame(raw, FRAME_BYTES)
         return True
 
     def finish(self) -> int:
@@ -186,9 +247,11 @@ class Writer:
             self._require_open()
             if self._rest:
                 self._put_frame(self._rest)
-            self._checks.byteswap()
-            table = self._checks.tobytes()
-            write_all(self._fd, table + _footer(self._ref, self.size), self.size)
+            magic = _PLAIN if self._sealer is None else _SEALED
+            end = _footer(magic, self._ref, self.size)
+            if self._sealer is not None:
+                end = self._sealer.block(end) + end
+            write_all(self._fd, memoryview(self._table + end), self.size)
             os.fsync(self._fd)
             self._is_over = True
             os.close(self._fd)
@@ -206,60 +269,128 @@ class Writer:
 
 
 class Reader:
-    """Reads the frames of one blob; none leaves that is not what was written."""
+    """Reads the frames of one blob; none leaves that is not what was written.
 
-    def __init__(self, root: Path, ref: BlobRef) -> None:
+    Args:
+        root: Where the blobs lie.
+        ref: The name of the blob.
+        keys: What opens it; None: only its checks are looked at, and no frame can be had.
+
+    Raises:
+        Corrupt: It is missing, or damaged.
+    """
+
+    def __init__(self, root: Path, ref: BlobRef, keys: DataKeys | None) -> None:
         self.path = path_of(root, ref)
         self._ref = ref
+        self._opener: FileOpener | None = None
         try:
             self.fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             raise Corrupt(f"the blob {ref.incarnation}-{ref.number} is missing") from None
         try:
-            self.size = self._checked_size()
+            self._shape = self._checked_shape(keys)
         except BaseException:
             os.close(self.fd)
             raise
+        self.size = self._shape.size
         # Closing waits for a frame that is being read ahead.
         self._lock = threading.Lock()
 
-    def _checked_size(self) -> int:
-        """Return the size that the footer says, if it belongs to this name and this file."""
-        length = os.fstat(self.fd).st_size
-        size = size_of_file(length)
-        if length != size + _ENTRY_BYTES * frames_of(size) + FOOTER_BYTES or os.pread(
-            self.fd, FOOTER_BYTES, length - FOOTER_BYTES
-        ) != _footer(self._ref, size):
-            raise Corrupt(f"{self.path} has not the end that was written")
-        return size
+    @property
+    def is_sealed(self) -> bool:
+        """Return whether the file is encrypted."""
+        return self._shape.magic == _SEALED
+
+    def _checked_shape(self, keys: DataKeys | None) -> Shape:
+        """Return the shape of the file, if its end belongs to this name and this file."""
+        shape = find_shape(self.fd)
+        if shape is None:
+            raise self._damage("has not the end that was written")
+        block_bytes = _BLOCK_BYTES[shape.magic]
+        end = os.pread(self.fd, block_bytes + FOOTER_BYTES, shape.block_begin)
+        block, footer = end[:block_bytes], end[block_bytes:]
+        if footer != _footer(shape.magic, self._ref, shape.size):
+            raise self._damage("has not the end that was written")
+        if block and keys is not None:
+            try:
+                self._opener = FileOpener(keys, self._ref, block, footer)
+            except Corrupt as error:
+                raise self._damage("has not the end that was written") from error
+        return shape
+
+    def _damage(self, what: str) -> Corrupt:
+        """Return what is wrong with the file."""
+        return Corrupt(f"{self.path} {what}")
+
+    def _raw_entry(self, index: int) -> bytes:
+        """Return the bytes of the entry of a frame."""
+        length = self._shape.entry_bytes
+        return os.pread(self.fd, length, self.size + length * index)
 
     def check(self, index: int) -> int:
         """Return the CRC-32C that the bytes of a frame had when they were written."""
-        raw = os.pread(self.fd, _ENTRY_BYTES, self.size + _ENTRY_BYTES * index)
-        return int.from_bytes(raw) ^ _mask(self._ref, index)
+        return sealing.check_in(self._raw_entry(index)) ^ mask_of(self._ref, index)
+
+    def entry(self, index: int) -> Entry:
+        """Return the entry of a frame of an encrypted file."""
+        assert self._opener is not None, "only an encrypted file has such entries"
+        return self._opener.entry(index, self._raw_entry(index))
 
     def frame(self, index: int) -> bytes:
         """Return a frame.
 
         Raises:
             Corrupt: It is not what was written.
+            KeyRefused: It is encrypted, and there is no key.
         """
         with self._lock:
+            if not self.is_sealed:
+                return self._plain_frame(index)
+            if self._opener is None:
+                raise KeyRefused(f"{self.path} is encrypted, and there is no key")
             offset = index * FRAME_BYTES
             length = min(FRAME_BYTES, self.size - offset)
-            data = read_all(self.fd, length, offset)
-            if len(data) != length or crc32c(data) != self.check(index):
-                raise Corrupt(f"frame {index} of {self.path} is not what was written")
-            return data
+            data = bytearray(length + TAG_BYTES)
+            if read_into(self.fd, memoryview(data)[:length], offset) != length:
+                raise self._damage("ends inside its body")
+            try:
+                return self._opener.frame(self.entry(index), data)
+            except Corrupt as error:
+                raise self._frame_damage(index) from error
 
-    def verify(self) -> int:
-        """Read every frame and return the size.
+    def _plain_frame(self, index: int) -> bytes:
+        """Return the bytes of a frame as they lie in the file, if they pass their check."""
+        offset = index * FRAME_BYTES
+        length = min(FRAME_BYTES, self.size - offset)
+        data = read_all(self.fd, length, offset)
+        if len(data) != length or crc32c(data) != self.check(index):
+            raise self._frame_damage(index)
+        return data
+
+    def _frame_damage(self, index: int) -> Corrupt:
+        """Return that a frame is damaged."""
+        return self._damage(f"is not what was written: frame {index} of the body is damaged")
+
+    def verify(self, first: int = 0, frames: int | None = None) -> int:
+        """Read frames and return the size of the blob.
+
+        Args:
+            first: The first of them.
+            frames: How many; None: all to the end.
 
         Raises:
             Corrupt: One of them is not what was written.
         """
-        for index in range(frames_of(self.size)):
-            self.frame(index)
+        end = frames_of(self.size)
+        if frames is not None:
+            end = min(end, first + frames)
+        for index in range(first, end):
+            if self.is_sealed and self._opener is None:
+                with self._lock:
+                    self._plain_frame(index)
+            else:
+                self.frame(index)
         return self.size
 
     def close(self) -> None:

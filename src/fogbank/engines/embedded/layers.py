@@ -19,9 +19,9 @@ from fogbank.base.errors import Corrupt
 from fogbank.engines.bodies import LIMITS, Row
 from fogbank.engines.embedded.overlay import MISSING, Generation, Heads
 from fogbank.engines.embedded.rows import Environment
+from fogbank.engines.embedded.seal import RowSeals
 from fogbank.engines.embedded.segment import Writes
 from fogbank.platform.store.engine import SYSTEM_PREFIX
-from fogbank.platform.store.seal import unseal
 
 _MANY_DEAD: Final = 64
 """A range that steps over more removed rows than this notes where the live ones begin."""
@@ -46,6 +46,8 @@ class Layers:
         "_heads",
         "_ranged",
         "_reader",
+        "_seals",
+        "_unseal",
         "active",
         "frozen",
         "now_ms",
@@ -53,16 +55,16 @@ class Layers:
         "vanished",
     )
 
-    def __init__(self, env: Environment, now_ms: Callable[[], int]) -> None:
+    def __init__(self, env: Environment, seals: RowSeals, now_ms: Callable[[], int]) -> None:
         self._env = env
+        self._seals = seals
         self.now_ms = now_ms
         self._heads = Heads()
         self._ranged = False
         self.active = Generation()
         self.frozen: tuple[Generation, ...] = ()
         self.vanished: dict[bytes, int] = {}
-        self._reader = env.begin()
-        self.settled_get = self._reader.get
+        self._read_anew()
 
     def lay_removals(self, writes: Writes, version: int) -> None:
         """Lay writes with removals over the active generation."""
@@ -92,11 +94,16 @@ class Layers:
     def thaw(self) -> Generation:
         """Read the rows as they are now, drop the oldest frozen generation and return it."""
         self._reader.abort()
-        self._reader = self._env.begin()
-        self.settled_get = self._reader.get
+        self._read_anew()
         oldest = self.frozen[-1]
         self.frozen = self.frozen[:-1]
         return oldest
+
+    def _read_anew(self) -> None:
+        """Take a snapshot of the rows as they are now."""
+        self._reader = self._env.begin()
+        self.settled_get = self._reader.get
+        self._unseal = self._seals.opener(self._reader.get)
 
     def close(self) -> None:
         """End the snapshot of the rows."""
@@ -123,7 +130,7 @@ class Layers:
             return None
         except lmdb.Error as error:
             raise Corrupt(f"the rows cannot be read at {key!r}: {error}") from error
-        return None if raw is None else unseal(key, raw)
+        return None if raw is None else self._unseal(key, raw)
 
     def settle_early(self) -> None:
         """Keep the index close to the rows if ranges are read, so that none has to wait long."""
@@ -176,6 +183,7 @@ class Layers:
         out: list[Row] = []
         dead = 0
         limit, reverse = span.limit, span.reverse
+        unseal = self._unseal
         key, row = next(laid, None), next(settled, None)
         while len(out) < limit:
             if key is None:

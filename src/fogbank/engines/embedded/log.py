@@ -25,6 +25,7 @@ from fogbank.engines.embedded.segment import (
     pack_group,
     segment_path,
 )
+from fogbank.platform.crypto.keys import Series
 
 _STANDARD_ERROR: Final = 2
 _EXIT_STATUS: Final = 74  # EX_IOERR of sysexits.h
@@ -57,6 +58,7 @@ class RedoLog:
         size: The size of every segment in bytes.
         loop: The loop on which ``durable`` is called.
         on_fatal: Called in the thread when the log failed; normally ends the process.
+        series: What groups are sealed with, in the thread; None: they stay plain.
     """
 
     def __init__(
@@ -66,12 +68,14 @@ class RedoLog:
         size: int,
         loop: AbstractEventLoop,
         on_fatal: Callable[[str], None] = end_process,
+        series: Series | None = None,
     ) -> None:
         self.number = number
         self.offset = first_offset(size)
         self.size = size
         self.write: Callable[[int, bytes, int], None] = write_all
         self.sync: Callable[[int], None] = os.fdatasync
+        self._series = series
         self._folder = folder
         self._loop = loop
         self._on_fatal = on_fatal
@@ -97,15 +101,19 @@ class RedoLog:
         """Return which part of the active segment is used."""
         return self.offset / self.size
 
+    def _group_bytes(self, record_bytes: int) -> int:
+        """Return the room that a group of so many bytes takes."""
+        return group_bytes(record_bytes, sealed=self._series is not None)
+
     def has_room(self, record_bytes: int) -> bool:
         """Return whether a group of so many bytes fits into the active segment."""
-        return self.offset + group_bytes(record_bytes) <= self.size
+        return self.offset + self._group_bytes(record_bytes) <= self.size
 
     def append(self, first: int, records: list[bytes], record_bytes: int) -> None:
         """Order a group to be made durable; only when the one before is."""
         assert self.has_room(record_bytes)
         self._orders.put(_Order(self.number, self.offset, first, records, self._ready))
-        self.offset += group_bytes(record_bytes)
+        self.offset += self._group_bytes(record_bytes)
         self._ready = None
 
     def rotate(self, ready: str) -> None:
@@ -130,7 +138,7 @@ class RedoLog:
             try:
                 if order.ready is not None:
                     self._activate(order)
-                data = pack_group(order.first, order.records, order.offset)
+                data = pack_group(order.first, order.records, order.offset, self._series)
                 self.write(self._fd, data, order.offset)
                 self.sync(self._fd)
             except OSError as error:

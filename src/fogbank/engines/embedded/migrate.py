@@ -20,7 +20,8 @@ import msgspec
 from fogbank.base.errors import Corrupt
 from fogbank.engines.embedded.files import find_note, write_note
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+"""1: plain. 2: values, groups and blobs may be encrypted (``platform/crypto``)."""
 NOTE: Final = "store.note"
 
 
@@ -38,7 +39,11 @@ class Step(NamedTuple):
     run: Callable[[Path], None]
 
 
-STEPS: Final[tuple[Step, ...]] = ()
+def _nothing(_root: Path) -> None:
+    """Change nothing: the newer format only allows more, and is written from now on."""
+
+
+STEPS: Final[tuple[Step, ...]] = (Step(2, _nothing),)
 """One step for every format above 1, in order."""
 
 

@@ -17,10 +17,12 @@ from typing import Final
 import lmdb
 import msgspec
 
+from fogbank.base.clock import Clock
 from fogbank.base.errors import Corrupt, Full
 from fogbank.engines.embedded import rows
-from fogbank.engines.embedded.checkpoint import LOG, ROWS, SUMS_BYTES_MAX, merged
+from fogbank.engines.embedded.checkpoint import LOG, ROWS, SUMS_BYTES_MAX, Target, merged
 from fogbank.engines.embedded.files import NO_SPACE, make_folder, sync_folder
+from fogbank.engines.embedded.keys import Encryption, ensure_keys
 from fogbank.engines.embedded.lock import LockFile
 from fogbank.engines.embedded.migrate import (
     FORMAT,
@@ -31,6 +33,7 @@ from fogbank.engines.embedded.migrate import (
     write_identity,
 )
 from fogbank.engines.embedded.rows import State
+from fogbank.engines.embedded.seal import RowSeals, has_row_keys
 from fogbank.engines.embedded.segment import (
     RESERVE,
     SPARE,
@@ -42,6 +45,7 @@ from fogbank.engines.embedded.segment import (
     read_segment,
     segment_path,
 )
+from fogbank.platform.crypto.keys import DataKeys
 
 BLOBS: Final = "blobs"
 _CLOSE_SUMS_BYTES_MAX: Final = 1 << 30
@@ -56,6 +60,8 @@ class Opened(msgspec.Struct):
     store_lock: LockFile
     checkpointer_lock: LockFile
     env: rows.Environment
+    keys: DataKeys
+    seals: RowSeals
     version: int
     """The last transaction before this start."""
     segment: int
@@ -104,12 +110,13 @@ def take_locks(root: Path) -> tuple[LockFile, LockFile]:
     return store, checkpointer
 
 
-def open_directory(root: Path, segment_bytes: int) -> Opened:
+def open_directory(root: Path, segment_bytes: int, encryption: Encryption, clock: Clock) -> Opened:
     """Open a data directory: make, lock and recover it.
 
     Raises:
         DirectoryInUse: Another server uses it.
         Corrupt: It is damaged, or of a newer format.
+        KeyRefused: It is encrypted, and the secret is not the one.
         Full: There is no space to recover it.
     """
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -122,13 +129,17 @@ def open_directory(root: Path, segment_bytes: int) -> Opened:
         # Nobody else lives here now: reader slots of killed processes go with the file.
         (root / ROWS / rows.LOCK).unlink(missing_ok=True)
         env = rows.open_rows(root / ROWS)
-        state = _recover(root, env, segment_bytes)
+        keys = ensure_keys(root, encryption, clock, is_sealed=_has_row_keys(env))
+        target = Target(env, keys, RowSeals(keys))
+        state = _recover(root, target, segment_bytes)
         return Opened(
             root=root,
             identity=identity,
             store_lock=store_lock,
             checkpointer_lock=checkpointer_lock,
             env=env,
+            keys=keys,
+            seals=target.seals,
             version=state.version,
             segment=state.segment,
             segment_bytes=segment_bytes,
@@ -168,37 +179,44 @@ def read_log(root: Path, state: State) -> tuple[list[Group], list[int]]:
     return groups, numbers
 
 
-def _recover(root: Path, env: rows.Environment, segment_bytes: int) -> State:
-    """Apply the log to the rows and begin an empty segment; return the state of the store."""
+def _has_row_keys(env: rows.Environment) -> bool:
+    """Return whether anything in the directory was ever sealed: every start writes a row first."""
     with env.begin() as txn:
-        state = rows.read_state(txn)
+        return has_row_keys(txn)
+
+
+def _recover(root: Path, target: Target, segment_bytes: int) -> State:
+    """Apply the log to the rows and begin an empty segment; return the state of the store."""
+    env, _keys, seals = target
+    with env.begin() as txn:
+        state = rows.read_state(txn, seals)
     groups, numbers = read_log(root, state)
     next_number = max([*numbers, state.segment - 1]) + 1
     rows.drop_sums(root / ROWS)
     version = groups[-1].last if groups else state.version
-    _apply_or_make_room(root, env, groups, State(version, next_number, closed=True))
+    _apply_or_make_room(root, target, groups, State(version, next_number, closed=True))
     # The first write made the file of the rows: its name must be as durable as its bytes.
     sync_folder(root / ROWS)
     _reuse_segments(root / LOG, numbers, next_number, segment_bytes)
     state = State(version, next_number, closed=False)
-    rows.apply_writes(env, {}, state)
+    rows.apply_writes(env, seals, {}, state)
     rows.write_sums(root / ROWS, SUMS_BYTES_MAX)
     return state
 
 
-def _apply_or_make_room(
-    root: Path, env: rows.Environment, groups: list[Group], state: State
-) -> None:
+def _apply_or_make_room(root: Path, target: Target, groups: list[Group], state: State) -> None:
     """Apply groups to the rows; on a full disk the segments that wait give up their room."""
+    env, keys, seals = target
+    writes = merged(groups, keys)
     try:
-        rows.apply_writes(env, merged(groups), state)
+        rows.apply_writes(env, seals, writes, state)
     except lmdb.Error as error:
         if not rows.no_room(error):
             raise
         for name in (SPARE, RESERVE):
             (root / LOG / name).unlink(missing_ok=True)
         try:
-            rows.apply_writes(env, merged(groups), state)
+            rows.apply_writes(env, seals, writes, state)
         except lmdb.Error as again:
             if rows.no_room(again):
                 raise Full(f"there is no space to recover {root}: {again}") from again
@@ -226,14 +244,14 @@ def _reuse_segments(folder: Path, old: list[int], number: int, size: int) -> Non
 
 def close_directory(opened: Opened) -> None:
     """Apply what the log still holds, make the page sums, and let the directory go."""
-    root, env = opened.root, opened.env
+    root, env, seals = opened.root, opened.env, opened.seals
     with env.begin() as txn:
-        state = rows.read_state(txn)
+        state = rows.read_state(txn, seals)
     groups, numbers = read_log(root, state)
     rows.drop_sums(root / ROWS)
     version = groups[-1].last if groups else state.version
     state = State(version, numbers[-1] + 1, closed=True)
-    rows.apply_writes(env, merged(groups), state)
+    rows.apply_writes(env, seals, merged(groups, opened.keys), state)
     folder = root / LOG
     names = [name for name in (SPARE, RESERVE) if not (folder / name).exists()]
     for path in [segment_path(folder, number) for number in numbers]:

@@ -16,7 +16,7 @@ that is there is true.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias, cast
 
@@ -25,8 +25,9 @@ from awscrt.checksums import crc32c
 
 from fogbank.base.errors import Corrupt
 from fogbank.engines.embedded.files import NO_SPACE, replace_file, sync_folder
+from fogbank.engines.embedded.seal import RowSeals
 from fogbank.engines.embedded.segment import Writes
-from fogbank.platform.store.seal import check_of, seal, unseal
+from fogbank.platform.store.seal import check_of
 
 MAP_BYTES: Final = 1 << 40
 CHUNK_KEYS: Final = 2_000
@@ -94,19 +95,22 @@ def no_room(error: lmdb.Error) -> bool:
     return any(words in str(error) for words in ("No space", "MDB_SHORT_WRITE"))
 
 
-def read_state(txn: Reader) -> State:
+def read_state(txn: Reader, seals: RowSeals) -> State:
     """Return how far the log is applied; the state of a new store if nothing ever was."""
     raw = txn.get(_STATE_KEY)
     if raw is None:
         return State()
-    version, segment, closed = cast("tuple[int, int, int]", _STATE.unpack(unseal(_STATE_KEY, raw)))
+    body = seals.opener(txn.get)(_STATE_KEY, raw)
+    version, segment, closed = cast("tuple[int, int, int]", _STATE.unpack(body))
     return State(version, segment, bool(closed))
 
 
-def read_digests(txn: Reader) -> list[int]:
+def read_digests(txn: Reader, seals: RowSeals) -> list[int]:
     """Return the digests as they are stored."""
     raw = txn.get(_DIGEST_KEY)
-    return [0] * BUCKETS if raw is None else list(_DIGEST.unpack(unseal(_DIGEST_KEY, raw)))
+    if raw is None:
+        return [0] * BUCKETS
+    return list(_DIGEST.unpack(seals.opener(txn.get)(_DIGEST_KEY, raw)))
 
 
 def add_to_digests(digests: list[int], key: bytes, raw: bytes, sign: int = 1) -> None:
@@ -121,7 +125,11 @@ def is_own(key: bytes) -> bool:
 
 
 def apply_writes(
-    env: Environment, writes: Writes, state: State, chunk_keys: int = CHUNK_KEYS
+    env: Environment,
+    seals: RowSeals,
+    writes: Writes,
+    state: State,
+    chunk_keys: int = CHUNK_KEYS,
 ) -> None:
     """Write rows and, with the last of them, the state that they reach."""
     keys = sorted(writes)
@@ -129,22 +137,27 @@ def apply_writes(
     for begin in range(0, len(keys) or 1, chunk_keys):
         chunk = keys[begin : begin + chunk_keys]
         with env.begin(write=True) as txn:
-            _apply_chunk(txn, chunk, writes)
+            seal = seals.begin(txn)
+            _apply_chunk(txn, seals, seal, {key: writes[key] for key in chunk})
             if begin + chunk_keys >= len(keys):
                 raw = _STATE.pack(state.version, state.segment, state.closed)
                 txn.put(_STATE_KEY, seal(_STATE_KEY, raw))
 
 
-def _apply_chunk(txn: lmdb.Transaction[bytes], keys: list[bytes], writes: Writes) -> None:
-    """Write some rows and count them into the digests."""
-    digests = read_digests(txn)
+def _apply_chunk(
+    txn: lmdb.Transaction[bytes],
+    seals: RowSeals,
+    seal: Callable[[bytes, bytes], bytes],
+    writes: Writes,
+) -> None:
+    """Write some rows, given in order of key, and count them into the digests."""
+    digests = read_digests(txn, seals)
     cursor = txn.cursor()
-    before = dict(cast("Iterable[tuple[bytes, bytes]]", cursor.getmulti(keys)))
+    before = dict(cast("Iterable[tuple[bytes, bytes]]", cursor.getmulti(list(writes))))
     rows: list[tuple[bytes, bytes]] = []
-    for key in keys:
+    for key, value in writes.items():
         if (old := before.get(key)) is not None:
             add_to_digests(digests, key, old, -1)
-        value = writes[key]
         if value is not None:
             raw = seal(key, value)
             rows.append((key, raw))

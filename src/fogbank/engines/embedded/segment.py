@@ -7,6 +7,12 @@ each transaction, by key, None for a removal. Versions are dense, so a group fol
 predecessor exactly if its first version is one above the predecessor's last: that floor rejects the
 stale groups of a recycled segment.
 
+A *sealed* group has another mark, and instead of the list the id of a data key, the salt of a
+series of ``platform/crypto/keys.py``, and the list encrypted, with the header's numbers as
+additional data. Each life of the log has one series; the place of a group is its first version,
+which grows within a life. The check covers the encrypted bytes, so that a torn group is told from a
+damaged one without a key.
+
 Theory: why the table. A segment is recycled with the old groups still in it, so bytes behind the
 last group are neither zeros nor groups. With the checks of the pages as they were, ``check`` knows
 every byte of the file, and can tell a torn group (some page of it is still the old one) from a
@@ -27,6 +33,7 @@ from awscrt.checksums import crc32c
 
 from fogbank.base.errors import Corrupt
 from fogbank.engines.embedded.files import fill_zeros, sync_folder, write_all
+from fogbank.platform.crypto.keys import LOG, SALT_BYTES, TAG_BYTES, DataKeys, Series, unsealed
 
 PAGE_BYTES: Final = 4_096
 SEGMENT_BYTES: Final = 16 << 20
@@ -36,11 +43,17 @@ GROUP_BYTES_MAX: Final = 1 << 20
 _MAGIC: Final = b"fogbank log 1\n\0\0"
 _HEADER: Final = struct.Struct(">16sQII")  # magic, bytes, check of the table, check of this
 _MARK: Final = b"FbGr"
+_SEALED_MARK: Final = b"FbGS"
+_MARKS: Final = (_MARK, _SEALED_MARK)
+_MARK_START: Final = b"FbG"
 _GROUP: Final = struct.Struct(">4sIIQI")  # mark, payload length, check, first version, count
 _GROUP_TAIL: Final = struct.Struct(">IQI")
 _LIST_MARK: Final = 0xDD
 _LIST: Final = struct.Struct(">BI")  # a MessagePack list with a 32-bit length
 GROUP_HEADER_BYTES: Final = _GROUP.size + _LIST.size
+_SEALED: Final = struct.Struct(f">I{SALT_BYTES}s")  # data key, salt
+GROUP_SEAL_BYTES: Final = _SEALED.size + TAG_BYTES
+"""What sealing adds to a group."""
 _ALIGN: Final = 8
 
 Writes = dict[bytes, bytes | None]
@@ -81,17 +94,33 @@ def capacity(size: int) -> int:
     return size - first_offset(size)
 
 
-def group_bytes(payload: int) -> int:
+def group_bytes(payload: int, *, sealed: bool) -> int:
     """Return the room that a group of so many bytes of records takes."""
-    return -(-(GROUP_HEADER_BYTES + payload) // _ALIGN) * _ALIGN
+    seal = GROUP_SEAL_BYTES if sealed else 0
+    return -(-(GROUP_HEADER_BYTES + seal + payload) // _ALIGN) * _ALIGN
 
 
-def pack_group(first: int, records: list[bytes], offset: int) -> bytes:
-    """Return the bytes of a group at an offset, with zeros to the end of its last page."""
+def pack_group(
+    first: int, records: list[bytes], offset: int, series: Series | None = None
+) -> bytes:
+    """Return the bytes of a group at an offset, with zeros to the end of its last page.
+
+    Args:
+        first: The version of its first transaction.
+        records: The encoded writes of each transaction.
+        offset: Where in the segment it will lie.
+        series: What to seal it with; None: it stays plain.
+    """
     payload = b"".join((_LIST.pack(_LIST_MARK, len(records)), *records))
-    tail = _GROUP_TAIL.pack(len(payload), first, len(records))
+    mark, length = _MARK, len(payload)
+    if series is not None:
+        mark, length = _SEALED_MARK, length + GROUP_SEAL_BYTES
+    tail = _GROUP_TAIL.pack(length, first, len(records))
+    if series is not None:
+        head = _SEALED.pack(series.key_id, series.salt)
+        payload = head + series.seal(first, payload, mark + tail)
     check = crc32c(payload, crc32c(tail))
-    head = _GROUP.pack(_MARK, len(payload), check, first, len(records))
+    head = _GROUP.pack(mark, length, check, first, len(records))
     end = offset + len(head) + len(payload)
     return b"".join((head, payload, bytes(-end % PAGE_BYTES)))
 
@@ -104,16 +133,30 @@ class Group(NamedTuple):
     first: int
     transactions: int
     payload: bytes
+    is_sealed: bool
 
     @property
     def last(self) -> int:
         """Return the version of the last transaction."""
         return self.first + self.transactions - 1
 
-    def writes(self) -> list[Writes]:
-        """Return the writes of each transaction; raise ``Corrupt`` if they cannot be decoded."""
+    def _opened(self, keys: DataKeys) -> bytes:
+        """Return the list of writes, encoded."""
+        if not self.is_sealed:
+            return self.payload
+        key_id, salt = cast("tuple[int, bytes]", _SEALED.unpack_from(self.payload))
+        about = _SEALED_MARK + _GROUP_TAIL.pack(len(self.payload), self.first, self.transactions)
+        cipher = keys.cipher(key_id, LOG, salt)
+        return unsealed(cipher, self.first, memoryview(self.payload)[_SEALED.size :], about)
+
+    def writes(self, keys: DataKeys) -> list[Writes]:
+        """Return the writes of each transaction.
+
+        Raises:
+            Corrupt: They are not what was written.
+        """
         try:
-            writes = _decode_payload(self.payload)
+            writes = _decode_payload(self._opened(keys))
         except msgspec.DecodeError as error:
             raise Corrupt(f"a group of the log with a valid check is none: {error}") from error
         if len(writes) != self.transactions:
@@ -129,13 +172,13 @@ def find_group(data: bytes, offset: int) -> Group | None:
         "tuple[bytes, int, int, int, int]", _GROUP.unpack_from(data, offset)
     )
     begin = offset + _GROUP.size
-    if mark != _MARK or begin + length > len(data):
+    if mark not in _MARKS or begin + length > len(data):
         return None
     payload = data[begin : begin + length]
     if crc32c(payload, crc32c(_GROUP_TAIL.pack(length, first, count))) != check:
         return None
     end = begin + length
-    return Group(offset, end + -end % _ALIGN, first, count, payload)
+    return Group(offset, end + -end % _ALIGN, first, count, payload, mark == _SEALED_MARK)
 
 
 def group_span(data: bytes, offset: int) -> int | None:
@@ -144,7 +187,7 @@ def group_span(data: bytes, offset: int) -> int | None:
         return None
     mark, length = cast("tuple[bytes, int, int, int, int]", _GROUP.unpack_from(data, offset))[:2]
     end = offset + _GROUP.size + length
-    return end if mark == _MARK and end <= len(data) else None
+    return end if mark in _MARKS and end <= len(data) else None
 
 
 class Reading(NamedTuple):
@@ -183,7 +226,7 @@ def read_groups(data: bytes, floor: int) -> Reading:
 
 def _later_group(data: bytes, offset: int, known: int) -> Group | None:
     """Return a valid group behind the offset that is newer than the known version."""
-    while (offset := data.find(_MARK, offset)) >= 0:
+    while (offset := data.find(_MARK_START, offset)) >= 0:
         group = find_group(data, offset)
         if group is not None and group.first > known:
             return group

@@ -16,6 +16,7 @@ from fogbank.engines import bodies
 from fogbank.engines.bodies import LIMITS, Row
 from fogbank.engines.embedded.blobs import FileBlobs
 from fogbank.engines.embedded.core import Core
+from fogbank.engines.embedded.keys import PLAIN, Encryption
 from fogbank.engines.embedded.recover import BLOBS, Opened, close_directory, open_directory
 from fogbank.engines.embedded.transaction import EmbeddedReading, EmbeddedTransaction
 from fogbank.engines.embedded.turnover import Settings
@@ -121,19 +122,30 @@ class EmbeddedEngine:
         self._core = core
 
     @classmethod
-    async def open(cls, data_dir: Path, *, clock: Clock, settings: Settings | None = None) -> Self:
+    async def open(
+        cls,
+        data_dir: Path,
+        *,
+        clock: Clock,
+        settings: Settings | None = None,
+        encryption: Encryption = PLAIN,
+    ) -> Self:
         """Open a data directory, recover it and start the log; ``close`` it in the end.
 
         Raises:
             DirectoryInUse: Another server uses it.
             Corrupt: It is damaged, or of a newer format.
+            KeyRefused: It is encrypted, and the secret is not the one.
             Full: There is no space to recover it.
         """
         settings = settings or Settings()
-        opened = await asyncio.to_thread(open_directory, data_dir, settings.segment_bytes)
+        opened = await asyncio.to_thread(
+            open_directory, data_dir, settings.segment_bytes, encryption, clock
+        )
         try:
             folder = data_dir / BLOBS
-            blobs = await asyncio.to_thread(FileBlobs, folder, opened.identity.incarnation)
+            incarnation = opened.identity.incarnation
+            blobs = await asyncio.to_thread(FileBlobs, folder, incarnation, opened.keys)
             core = Core(opened, asyncio.get_running_loop(), settings, clock)
         except BaseException:
             opened.release()

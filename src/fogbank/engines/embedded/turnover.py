@@ -97,7 +97,7 @@ class Turnover:
         self._is_checkpointing = False
         self._is_making = False
         self._is_over = False
-        self._checkpointer = Checkpointer(opened.root, opened.checkpointer_lock)
+        self._checkpointer = Checkpointer(opened.root, opened.checkpointer_lock, opened.keys)
         self._thread = ThreadPoolExecutor(1, "fogbank-checkpoint")
 
     @property

@@ -1,0 +1,150 @@
+"""The keyring file of a data directory: made, opened, and written anew.
+
+Rule: the file is only written under the directory's locks, and only replaced whole, so two servers
+never make two keyrings and a crash leaves the old one or the new one. A keyring that cannot be
+opened ends the start before anything else is looked at.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from fogbank.base.clock import Clock
+from fogbank.base.errors import Corrupt
+from fogbank.engines.embedded.files import replace_file
+from fogbank.platform.crypto.keyring import (
+    DataKey,
+    Scrypt,
+    Secret,
+    data_keys,
+    kind_of,
+    open_keyring,
+    seal_keyring,
+    with_new_key,
+)
+from fogbank.platform.crypto.keys import DataKeys, Draw, KeyRefused, no_draw
+
+KEYRING: Final = "keyring"
+
+
+class Encryption(msgspec.Struct, frozen=True):
+    """How a data directory is encrypted, and what opens it."""
+
+    secret: Secret | None
+    draw: Draw
+    """The source of keys and salts."""
+    enabled: bool = True
+    """New writes are sealed; what is sealed already is read either way."""
+    scrypt: Scrypt = Scrypt()
+    """The costs of a passphrase for a keyring that is made."""
+
+
+PLAIN: Final = Encryption(secret=None, draw=no_draw, enabled=False)
+"""A directory that is not encrypted, and never was."""
+
+
+def find_keyring(root: Path) -> bytes | None:
+    """Return the bytes of the keyring file, or None if the directory was never encrypted."""
+    try:
+        return (root / KEYRING).read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def find_kind(root: Path) -> str | None:
+    """Return by what the keyring is sealed: ``file`` or ``passphrase``; None without a keyring.
+
+    Raises:
+        Corrupt: The keyring is damaged.
+    """
+    raw = find_keyring(root)
+    return None if raw is None else _named(root, raw)
+
+
+def _named(root: Path, raw: bytes) -> str:
+    """Return the kind of a keyring; name the file if it is damaged."""
+    try:
+        return kind_of(raw)
+    except Corrupt as error:
+        raise Corrupt(f"{root / KEYRING}: {error}") from error
+
+
+def read_keys(root: Path, encryption: Encryption) -> DataKeys:
+    """Return the data keys of a directory, and change nothing.
+
+    Raises:
+        Corrupt: The keyring is damaged.
+        KeyRefused: The secret does not open it.
+    """
+    raw = find_keyring(root)
+    if raw is None:
+        return DataKeys({}, active=None, draw=no_draw)
+    _named(root, raw)
+    keys = open_keyring(raw, encryption.secret)
+    return data_keys(keys, encryption.draw, enabled=encryption.enabled)
+
+
+def ensure_keys(root: Path, encryption: Encryption, clock: Clock, *, is_sealed: bool) -> DataKeys:
+    """Return the data keys of a directory; make the keyring if it is to be encrypted and is not.
+
+    Args:
+        root: The data directory, whose locks are held.
+        encryption: What opens it.
+        clock: When a key is made.
+        is_sealed: The directory holds something that a keyring sealed.
+
+    Raises:
+        Corrupt: The keyring is damaged.
+        KeyRefused: The secret does not open it, or there is none, or the keyring is gone.
+    """
+    if is_sealed and find_keyring(root) is None:
+        raise KeyRefused(f"{root / KEYRING} is missing, and without it nothing can be read")
+    if encryption.enabled and find_keyring(root) is None:
+        if encryption.secret is None:
+            raise KeyRefused("the store is to be encrypted, and no key was given")
+        write_keyring(root, with_new_key([], encryption.draw, clock.now_ms()), encryption)
+    return read_keys(root, encryption)
+
+
+def write_keyring(root: Path, keys: list[DataKey], encryption: Encryption) -> None:
+    """Replace the keyring durably."""
+    assert encryption.secret is not None, "a keyring is sealed with a secret"
+    raw = seal_keyring(keys, encryption.secret, encryption.draw, encryption.scrypt)
+    replace_file(root / KEYRING, raw)
+
+
+def _require(root: Path) -> bytes:
+    """Return the bytes of the keyring file, which must be there."""
+    raw = find_keyring(root)
+    if raw is None:
+        raise KeyRefused(f"{root} is not encrypted: there is no key")
+    _named(root, raw)
+    return raw
+
+
+def rotate(root: Path, encryption: Encryption, clock: Clock) -> int:
+    """Make a new data key for new writes and return its id; under the directory's locks.
+
+    Raises:
+        Corrupt: The keyring is damaged.
+        KeyRefused: The secret does not open it, or there is no keyring.
+    """
+    keys = open_keyring(_require(root), encryption.secret)
+    keys = with_new_key(keys, encryption.draw, clock.now_ms())
+    write_keyring(root, keys, encryption)
+    return keys[-1].id
+
+
+def reseal(root: Path, old: Encryption, new: Encryption) -> int:
+    """Seal the keyring with another secret and return how many keys it holds; under the locks.
+
+    Raises:
+        Corrupt: The keyring is damaged.
+        KeyRefused: The old secret does not open it, or there is no keyring.
+    """
+    keys = open_keyring(_require(root), old.secret)
+    write_keyring(root, keys, new)
+    return len(keys)

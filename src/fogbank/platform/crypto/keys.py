@@ -1,0 +1,145 @@
+"""Data keys, the subkeys that are derived from them, and the series of nonces of each subkey.
+
+Rule: no data key ever encrypts anything. Whoever seals draws a fresh salt of 128 bits, derives a
+subkey from data key, purpose and salt, and seals at *places* of that subkey: numbers that only grow.
+The place is the nonce. Salt and key id are stored beside what was sealed.
+
+Theory: AES-GCM loses everything with one repeated pair of key and nonce, and what is repeated after
+a crash is exactly a place: a version of the log after a torn write, a number of a blob, a counter.
+So no place is trusted across two lives of a writer. A series lives in one object of one process and
+is never stored or resumed; a restart, a restored backup, a copied directory and two machines that
+run the same copy all draw other salts and so have other subkeys. Inside a series ``seal`` asserts
+that the place is above the last one. Two series share a subkey only if two salts of 128 bits are
+equal: with 2**40 series under one data key the odds are below 2**-48. One subkey never seals more
+than 2**32 bodies (NIST SP 800-38D bounds that only for random nonces), of at most 2**32 blocks each.
+
+The derivation is HKDF-Expand of RFC 5869 for one block; its extract step is left out, as section
+3.3 allows, because a data key is uniformly random already.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from fogbank.base.errors import Corrupt
+
+KEY_BYTES: Final = 32
+SALT_BYTES: Final = 16
+TAG_BYTES: Final = 16
+"""What sealing adds to a body, beside what says by which key it was sealed."""
+_NONCE_BYTES: Final = 12
+_ONE: Final = b"\x01"
+
+ROWS: Final = b"fogbank row"
+LOG: Final = b"fogbank log"
+BLOBS: Final = b"fogbank blob"
+KEYRING: Final = b"fogbank keyring"
+
+Cipher = AESGCM
+Draw = Callable[[int], bytes]
+
+
+class KeyRefused(Exception):
+    """There is no key, or it is another one; the message says what to do. Nothing was changed."""
+
+
+def nonce_of(place: int) -> bytes:
+    """Return the nonce of a place of a series."""
+    return place.to_bytes(_NONCE_BYTES)
+
+
+def subkey(key: bytes, purpose: bytes, salt: bytes) -> bytes:
+    """Return the subkey of 32 bytes for a purpose and a salt."""
+    assert len(key) == KEY_BYTES, "a key has 32 bytes"
+    assert len(salt) == SALT_BYTES, "a salt has 16 bytes"
+    return hmac.digest(key, purpose + salt + _ONE, "sha256")
+
+
+def unsealed(cipher: Cipher, place: int, sealed: bytes | memoryview, about: bytes) -> bytes:
+    """Return what was sealed at a place.
+
+    Raises:
+        Corrupt: These are not the bytes, or not what they were said to be about.
+    """
+    try:
+        return cipher.decrypt(place.to_bytes(_NONCE_BYTES), sealed, about)
+    except (InvalidTag, ValueError) as error:
+        raise Corrupt("sealed bytes are not what was written") from error
+
+
+class Series:
+    """A subkey that nobody else seals with, and the last place at which it sealed."""
+
+    __slots__ = ("_encrypt", "key_id", "last", "salt")
+
+    def __init__(self, key_id: int, salt: bytes, cipher: Cipher) -> None:
+        self.key_id = key_id
+        self.salt = salt
+        self.last = -1
+        self._encrypt = cipher.encrypt
+
+    def seal(self, place: int, body: bytes | memoryview, about: bytes) -> bytes:
+        """Return the body sealed at a place above the last one, 16 bytes longer.
+
+        Args:
+            place: The nonce, as a number.
+            body: What to seal.
+            about: What has to be said again to open it; it is not in what is returned.
+        """
+        assert place > self.last, "a nonce is never used twice"
+        self.last = place
+        return self._encrypt(place.to_bytes(_NONCE_BYTES), body, about)
+
+
+class DataKeys:
+    """The opened data keys of one store.
+
+    Args:
+        keys: Every data key by its id.
+        active: The id of the key for new writes; None: new writes stay plain.
+        draw: The source of salts.
+    """
+
+    __slots__ = ("_draw", "_keys", "active")
+
+    def __init__(self, keys: Mapping[int, bytes], *, active: int | None, draw: Draw) -> None:
+        assert active is None or active in keys, "new writes are sealed with a key that is there"
+        self._keys = dict(keys)
+        self._draw = draw
+        self.active = active
+
+    def __repr__(self) -> str:
+        """Return which keys there are, and not what they are."""
+        return f"DataKeys({sorted(self._keys)}, active={self.active})"
+
+    def export(self) -> dict[int, bytes]:
+        """Return the keys, to hand them to a child process over a pipe."""
+        return dict(self._keys)
+
+    def cipher(self, key_id: int, purpose: bytes, salt: bytes) -> Cipher:
+        """Return what opens the series with this salt.
+
+        Raises:
+            Corrupt: The keyring, which was opened whole, holds no such data key.
+        """
+        key = self._keys.get(key_id)
+        if key is None:
+            raise Corrupt(f"stored bytes name the data key {key_id}, which is not in the keyring")
+        return AESGCM(subkey(key, purpose, salt))
+
+    def series(self, purpose: bytes) -> Series | None:
+        """Return a fresh series for new writes, or None if they stay plain."""
+        if self.active is None:
+            return None
+        salt = self._draw(SALT_BYTES)
+        return Series(self.active, salt, self.cipher(self.active, purpose, salt))
+
+
+def no_draw(_count: int) -> bytes:
+    """Refuse to draw: who reads, or writes plain, needs no salt."""
+    raise AssertionError("plain writes need no salt")
