@@ -14,8 +14,8 @@ from fogbank.contract.job import Progress, Reconciler
 from fogbank.testing.cloud import Cloud
 
 DAY_MS = 24 * 3_600_000
-LEAPS_MS = (1_000, 60_000, 600_000, 3_600_000, 21_600_000, 2 * DAY_MS, 60_000, 3_600_000)
-"""Together longer than what is kept for a while: completed uploads, events that wait."""
+LEAPS_MS = (1_000, 60_000, 600_000, 3_600_000, 21_600_000, 4 * DAY_MS, 60_000, 3_600_000)
+"""Together longer than what is kept for a while: completed uploads, events that wait, traces."""
 LEFT_BEHIND = {
     # Counters of an account, which stay when what they count is gone.
     "iam.epoch/1",

@@ -1,9 +1,9 @@
-"""Background work: reconcilers, work lists and timers, run by one driver.
+"""Background work: reconcilers, work lists, timers and schedules, run by one driver.
 
 A *reconciler* is idempotent and takes no input: it looks at what stands, does one bounded step and
 says how it went. It is woken by a signal and by its period alike; input would make the two paths
 differ (Omicron, ``app/background``). A *timer* is a durable wake-up: it runs in the transaction
-that removes it. A *work list* runs durable entries (``platform/scheduler/worklist``), several at a
+that removes it. A *schedule* repeats one. A *work list* runs durable entries (``platform/scheduler/worklist``), several at a
 time: an attempt that a crash cut short is repeated at once after the restart.
 """
 
@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple, TypeVar
 
 from fogbank.contract.call import Facilities
+from fogbank.platform.scheduler.schedules import Occurrence
 from fogbank.platform.scheduler.timers import Timer
 from fogbank.platform.scheduler.worklist import WorkEntry
 from fogbank.platform.store.engine import Transaction
@@ -34,6 +35,8 @@ class Progress(enum.Enum):
 
 Step = Callable[[Facilities], Awaitable[Progress]]
 Wake = Callable[[Transaction, Timer, Facilities], Awaitable[None]]
+Settle = Callable[[Transaction], Awaitable[None]]
+Ring = Callable[[Transaction, Occurrence, Facilities], Awaitable[None]]
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -54,6 +57,13 @@ class TimerKind(NamedTuple):
     wake: Wake
 
 
+class ScheduleKind(NamedTuple):
+    """A declared kind of schedule and what it does at each of its occurrences."""
+
+    kind: str
+    ring: Ring
+
+
 class Verdict(NamedTuple):
     """What becomes of an entry after an attempt.
 
@@ -62,7 +72,7 @@ class Verdict(NamedTuple):
 
     retry_at_ms: int | None = None
     """When to try again; None: the entry is done."""
-    settle: Callable[[Transaction], Awaitable[None]] | None = None
+    settle: Settle | None = None
     uncounted: bool = False
     """The attempt did not take place (no environment was free): do not count it."""
 
@@ -106,3 +116,20 @@ def timer(kind: str) -> Callable[[Wake], TimerKind]:
         return TimerKind(kind, wake)
 
     return declare
+
+
+def schedule(kind: str) -> Callable[[Ring], ScheduleKind]:
+    """Declare what a kind of schedule does when it is due.
+
+    It runs in the transaction that also sets the next occurrence, so each occurrence takes effect
+    exactly once; what it starts leaves through the outbox.
+    """
+
+    def declare(ring: Ring) -> ScheduleKind:
+        return ScheduleKind(kind, ring)
+
+    return declare
+
+
+Job = Reconciler | TimerKind | ScheduleKind | WorkList
+"""Whatever a service may list in its ``jobs``."""

@@ -11,7 +11,7 @@ from fogbank.contract.action import Scope
 from fogbank.contract.endpoint import Endpoint
 from fogbank.contract.event import Receiver
 from fogbank.contract.facet import ResourcePolicies
-from fogbank.contract.job import Reconciler, TimerKind, WorkList
+from fogbank.contract.job import Job
 from fogbank.contract.metric import Metric
 from fogbank.contract.operation import Operation, declared_of
 from fogbank.platform.store.engine import Domain
@@ -25,7 +25,7 @@ class Service:
         model: The name of the published model (``s3``, ``lambda``).
         prefix: The IAM action prefix; the model's name unless AWS differs.
         operations: Modules whose ``@operation`` functions are the service's operations.
-        jobs: Reconcilers, timer kinds and work lists.
+        jobs: Reconcilers, timer and schedule kinds, and work lists.
         receivers: How deliveries reach the service's resources.
         endpoints: Front doors besides the AWS API.
         metrics: What it vends to customers.
@@ -41,7 +41,7 @@ class Service:
         model: str,
         operations: Sequence[ModuleType],
         prefix: str = "",
-        jobs: Sequence[Reconciler | TimerKind | WorkList] = (),
+        jobs: Sequence[Job] = (),
         receivers: Sequence[Receiver] = (),
         endpoints: Sequence[Endpoint] = (),
         metrics: Sequence[Metric] = (),

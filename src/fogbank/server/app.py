@@ -12,7 +12,7 @@ from fogbank.base.clock import Clock
 from fogbank.base.ids import Ids
 from fogbank.contract.call import Facilities
 from fogbank.contract.event import Arrival, Receiver, Refusal
-from fogbank.contract.job import Reconciler, TimerKind, WorkList
+from fogbank.contract.job import Job
 from fogbank.contract.quota import Quotas
 from fogbank.contract.service import Service
 from fogbank.gateway.dispatch import Dispatcher
@@ -112,6 +112,6 @@ class App:
             )
             for store in parts.placement.system_stores()
         ]
-        jobs: list[Reconciler | TimerKind | WorkList] = [*PLATFORM_JOBS]
+        jobs: list[Job] = [*PLATFORM_JOBS]
         jobs += [job for service in services for job in service.jobs]
         self.driver = Driver(self.facilities, jobs, self.bus, holder=parts.ids.base32(16))

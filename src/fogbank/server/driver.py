@@ -14,9 +14,17 @@ from typing import Final
 
 from fogbank.base.errors import Weather
 from fogbank.contract.call import Facilities
-from fogbank.contract.job import Progress, Reconciler, TimerKind, Verdict, WorkList
+from fogbank.contract.job import (
+    Job,
+    Progress,
+    Reconciler,
+    ScheduleKind,
+    TimerKind,
+    Verdict,
+    WorkList,
+)
 from fogbank.platform.bus.reader import BusReader
-from fogbank.platform.scheduler import worklist
+from fogbank.platform.scheduler import schedules, worklist
 from fogbank.platform.scheduler.timers import Timer, decode_timer, timer_key
 from fogbank.platform.scheduler.worklist import WorkEntry
 from fogbank.platform.store import tuples
@@ -68,13 +76,15 @@ class Driver:
     def __init__(
         self,
         facilities: Facilities,
-        jobs: Sequence[Reconciler | TimerKind | WorkList],
+        jobs: Sequence[Job],
         bus: Sequence[BusReader],
         holder: str,
     ) -> None:
         self._facilities = facilities
         self._reconcilers = [job for job in jobs if isinstance(job, Reconciler)]
-        self._kinds = {job.kind: job for job in jobs if isinstance(job, TimerKind)}
+        self._schedules = {job.kind: job for job in jobs if isinstance(job, ScheduleKind)}
+        kinds = [job for job in jobs if isinstance(job, TimerKind)]
+        self._kinds = {job.kind: job for job in (*kinds, TimerKind(schedules.TIMER, self._ring))}
         self._lists = [job for job in jobs if isinstance(job, WorkList)]
         self._bus = bus
         self._holder = holder
@@ -169,9 +179,11 @@ class Driver:
                 looked = await reader.step()
             except Weather as error:
                 log.warning("the bus waits: %s", error)
-                looked = 0
+                looked = -1
             finally:
                 self._running -= 1
+            if looked < 0:
+                await self._pause()
             if looked:
                 continue
             now = self._facilities.clock.now_ms()
@@ -204,6 +216,14 @@ class Driver:
             return sorted(found, key=lambda timer: timer.due_ms)
 
         return await store.read(body)
+
+    async def _ring(self, tr: Transaction, timer: Timer, facilities: Facilities) -> None:
+        """Let a schedule's service do what is due, and set the timer of the next occurrence."""
+        occurrence = await schedules.take_due(
+            tr, timer, facilities.timers, facilities.clock.now_ms(), facilities.ids
+        )
+        if occurrence is not None:
+            await self._schedules[occurrence.schedule.kind].ring(tr, occurrence, facilities)
 
     async def _wake(self, timer: Timer) -> None:
         """Run one timer in the transaction that removes it."""

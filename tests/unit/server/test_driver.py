@@ -9,9 +9,11 @@ import pytest
 from fogbank.base.errors import Unavailable
 from fogbank.base.ids import Ids
 from fogbank.contract.call import Facilities
-from fogbank.contract.job import Progress, Verdict, reconciler, timer, worklist
+from fogbank.contract.job import Progress, Verdict, reconciler, schedule, timer, worklist
 from fogbank.engines.memory import MemoryEngine
+from fogbank.platform.scheduler import schedules
 from fogbank.platform.scheduler import worklist as entries
+from fogbank.platform.scheduler.schedules import Occurrence, Schedule
 from fogbank.platform.scheduler.timers import Timer, Timers
 from fogbank.platform.scheduler.worklist import WorkEntry
 from fogbank.platform.store.engine import Domain, Transaction
@@ -185,3 +187,45 @@ def test_a_timer_runs_once_when_due_in_the_transaction_that_removes_it() -> None
         assert await shared.placement.store_of(DOMAIN).read(read) == [b"5000", b"7000", None]
 
     asyncio.run(while_driving(shared, [ring], script))
+
+
+def test_a_schedule_rings_on_time_once_for_each_occurrence_over_restarts_and_bugs(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    shared = Shared()
+    failed: list[int] = []
+
+    @schedule("chime")
+    async def chime(tr: Transaction, occurrence: Occurrence, facilities: Facilities) -> None:
+        scheduled_ms = occurrence.scheduled_ms
+        if scheduled_ms == START_MS + 120_000 and not failed:
+            failed.append(scheduled_ms)
+            raise ZeroDivisionError
+        at = f"{scheduled_ms - START_MS}@{facilities.clock.now_ms() - START_MS}"
+        tr.append(DOMAIN.prefix + b"rang", at.encode() + occurrence.schedule.payload)
+
+    async def script(advance: Callable[[int], Awaitable[None]]) -> None:
+        await advance(130_000)
+
+    async def main() -> list[bytes]:
+        made = Schedule("s", "chime", "rate(1 minute)", created_ms=START_MS, payload=b"!")
+
+        async def put_schedule(tr: Transaction) -> None:
+            schedules.put(tr, shared.timers, made, START_MS, shared.ids)
+
+        store = shared.placement.store_of(DOMAIN)
+        await store.transact(put_schedule)
+        await while_driving(shared, [chime], script)
+        shared.clock.advance_to(START_MS + 300_500)  # no server runs for a while
+        await while_driving(shared, [chime], script)
+        return [value for _, value in await store.tail(DOMAIN.prefix + b"rang", None, 100)]
+
+    assert asyncio.run(main()) == [
+        b"0@0!",
+        b"60000@60000!",
+        b"120000@121000!",
+        b"300000@300500!",
+        b"360000@360000!",
+        b"420000@420000!",
+    ]
+    assert "timer platform.schedule failed" in caplog.text

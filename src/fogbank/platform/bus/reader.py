@@ -1,5 +1,7 @@
 """The bus: reads the outbox, delivers each entry, removes it in the same transaction.
 
+Where a subscription asks for order, ``order`` keeps it; ``trace`` remembers each step.
+
 Rule: an entry leaves the outbox only together with its effect. A delivery that fails for the
 moment is put aside under the time of its next attempt, so that one slow or broken target never
 holds back another; one that can never be taken goes to the dead letters with its reason. No cursor
@@ -17,38 +19,26 @@ from typing import Final
 import msgspec
 
 from fogbank.base.errors import Weather
-from fogbank.platform.bus.entry import Delivery
+from fogbank.platform.bus import deadletters, order, trace
+from fogbank.platform.bus.deadletters import DeadLetter
+from fogbank.platform.bus.entry import Delivery, decode_delivery
 from fogbank.platform.store import tuples
 from fogbank.platform.store.engine import STAMP_BYTES, SYSTEM, Domain, Placement, Store, Transaction
 from fogbank.platform.store.keyspace import (
-    DEAD_LETTERS,
     OUTBOX,
     OUTBOX_LATER,
     PARTITIONS,
     partition_of,
     system_prefix,
 )
-from fogbank.platform.store.records import Record, RecordDecoder, encode
+from fogbank.platform.store.records import encode
 
 log = logging.getLogger("fogbank.bus")
 
 BATCH: Final = 64
 """Entries of each partition delivered side by side; their transactions share group commits."""
-ATTEMPTS_MAX: Final = 12
 BACKOFF_FIRST_MS: Final = 200
-BACKOFF_MS_MAX: Final = 60_000
-
-
-class DeadLetter(Record, frozen=True, array_like=True, tag="platform.deadletter/1"):
-    """A delivery that no target took, and why."""
-
-    delivery: Delivery
-    reason: str
-    at_ms: int
-
-
-decode_delivery = RecordDecoder(Delivery).decode
-decode_dead_letter = RecordDecoder(DeadLetter).decode
+BACKOFF_MS_MAX: Final = 600_000
 
 
 class Undeliverable(Exception):
@@ -67,6 +57,8 @@ class OutboxWriter:
     def put(self, tr: Transaction, delivery: Delivery) -> None:
         """Append one delivery to the partition of the transaction's domain."""
         tr.append(system_prefix(OUTBOX, partition_of(tr.domain)), encode(delivery))
+        detail = f"by {delivery.source} of {delivery.source_arn}, for {delivery.target}"
+        _note(tr, delivery, delivery.created_ms, "accepted", detail)
 
 
 class BusReader:
@@ -124,10 +116,21 @@ class BusReader:
         return await self.store.read(body)
 
     async def step(self) -> int:
-        """Deliver one batch; return how many entries were looked at."""
+        """Deliver one batch; return how many entries were looked at.
+
+        Entries of one order group are delivered one after another, all others side by side.
+        """
         batch = await self.pending()
-        await asyncio.gather(*(self._one(key, delivery) for key, delivery in batch))
+        lanes: dict[bytes, list[tuple[bytes, Delivery]]] = {}
+        for key, delivery in batch:
+            lanes.setdefault(order.group_of(delivery) or key, []).append((key, delivery))
+        await asyncio.gather(*(self._lane(entries) for entries in lanes.values()))
         return len(batch)
+
+    async def _lane(self, entries: list[tuple[bytes, Delivery]]) -> None:
+        """Deliver entries in their order."""
+        for key, delivery in sorted(entries, key=lambda entry: entry[0][-STAMP_BYTES:]):
+            await self._one(key, delivery)
 
     async def _one(self, key: bytes, delivery: Delivery) -> None:
         """Deliver one entry and remove it in the same transaction."""
@@ -135,8 +138,14 @@ class BusReader:
         async def body(tr: Transaction) -> None:
             if await tr.get(key) is None:
                 return
+            now_ms = self._now_ms()
+            if await order.park(tr, key, delivery):
+                _note(tr, delivery, now_ms, "parked", "behind an earlier one of its order")
+                return
             await self._deliver(tr, delivery)
             tr.delete(key)
+            await order.release(tr, key, delivery, now_ms)
+            _note(tr, delivery, now_ms, "delivered", f"to {delivery.target}")
 
         try:
             store = self._placement.store_of(self._domain_of(delivery.target))
@@ -150,33 +159,53 @@ class BusReader:
             await self._later(key, delivery, error)
 
     async def _later(self, key: bytes, delivery: Delivery, error: Exception) -> None:
-        """Let an entry wait aside, longer each time; bury it after the last attempt."""
-        attempt = delivery.attempt + 1
-        if attempt >= ATTEMPTS_MAX:
-            await self._bury(key, delivery, f"{type(error).__name__}: {error}")
+        """Let an entry wait aside, longer each time; bury it when its tries or time are used up."""
+        attempt, now_ms = delivery.attempt + 1, self._now_ms()
+        reason = f"{type(error).__name__}: {error}"
+        at_ms = now_ms + backoff_ms_of(attempt)
+        if attempt >= delivery.attempts_max:
+            await self._bury(key, delivery, f"{reason} (after {attempt} attempts)")
             return
-        at_ms = self._now_ms() + min(BACKOFF_FIRST_MS << attempt, BACKOFF_MS_MAX)
+        if at_ms > delivery.created_ms + delivery.age_ms_max:
+            await self._bury(key, delivery, f"{reason} (the event is too old for another attempt)")
+            return
         waiting = msgspec.structs.replace(delivery, attempt=attempt)
-        # An entry's key ends in the stamp of its fact, so no two entries wait at one key.
-        aside = system_prefix(OUTBOX_LATER, 0) + tuples.pack(at_ms) + key[-STAMP_BYTES:]
 
         async def body(tr: Transaction) -> None:
             if await tr.get(key) is None:
                 return
             tr.delete(key)
-            tr.put(aside, encode(waiting))
+            tr.put(order.waiting_key(at_ms, key[-STAMP_BYTES:]), encode(waiting))
+            order.hold(tr, key, delivery)
+            _note(
+                tr, delivery, now_ms, "waits", f"attempt {attempt} to {delivery.target}: {reason}"
+            )
 
         await self._placement.store_of(SYSTEM).transact(body)
 
     async def _bury(self, key: bytes, delivery: Delivery, reason: str) -> None:
         """Move an entry to the dead letters, in one transaction."""
         log.warning("delivery to %s is dead: %s", delivery.target, reason)
-        letter = DeadLetter(delivery=delivery, reason=reason, at_ms=self._now_ms())
+        now_ms = self._now_ms()
+        letter = DeadLetter(delivery=delivery, reason=reason, at_ms=now_ms)
 
         async def body(tr: Transaction) -> None:
             if await tr.get(key) is None:
                 return
             tr.delete(key)
-            tr.append(system_prefix(DEAD_LETTERS, 0), encode(letter))
+            await deadletters.put(tr, letter)
+            await order.release(tr, key, delivery, now_ms)
+            _note(tr, delivery, now_ms, "dead", f"for {delivery.target}: {reason}")
 
         await self._placement.store_of(SYSTEM).transact(body)
+
+
+def backoff_ms_of(attempt: int) -> int:
+    """Return how long an entry waits after its n-th failed attempt."""
+    return min(BACKOFF_FIRST_MS << min(attempt, 20), BACKOFF_MS_MAX)
+
+
+def _note(tr: Transaction, delivery: Delivery, now_ms: int, step: str, detail: str) -> None:
+    """Note a step of the event's way, if the source gave the event an id."""
+    if delivery.event_id:
+        trace.note(tr, delivery.event_id, now_ms, step, detail)

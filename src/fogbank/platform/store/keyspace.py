@@ -32,6 +32,8 @@ AUDIT: Final = 0x08
 DEAD_LETTERS: Final = 0x09
 OUTBOX_LATER: Final = 0x0A
 LEASES: Final = 0x0B
+TRACES: Final = 0x0C
+DELIVERY_STATE: Final = 0x10
 
 PARTITIONS: Final = 16
 """System subspaces are split by domain hash, so that each part has one reader."""

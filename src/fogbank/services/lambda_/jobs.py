@@ -13,7 +13,8 @@ from typing import Final
 
 from fogbank.base.errors import Throttled
 from fogbank.contract.call import Facilities
-from fogbank.contract.job import Verdict, worklist
+from fogbank.contract.job import Settle, Verdict, worklist
+from fogbank.platform.bus import trace
 from fogbank.platform.runtime.functions import (
     Invocation,
     PackageError,
@@ -45,32 +46,50 @@ async def invoke_waiting(entry: WorkEntry, facilities: Facilities) -> Verdict:
         function = await state.find_function(tr, event.function_name)
         return function, await state.read_payload(tr, event, entry.id)
 
-    async def forget(tr: Transaction) -> None:
-        state.forget_pieces(tr, event, entry.id)
+    def done(step: str, detail: str) -> Verdict:
+        note = _noting(entry.id, facilities, step, detail)
 
-    done = Verdict(settle=forget)
+        async def settle(tr: Transaction) -> None:
+            state.forget_pieces(tr, event, entry.id)
+            await note(tr)
+
+        return Verdict(settle=settle)
+
     age_ms = facilities.clock.now_ms() - entry.created_ms
     if age_ms > facilities.quotas.value(quotas.ASYNC_AGE_MS):
         log.warning("event %s for %s is too old", entry.id, event.invoked_arn)
-        return done
+        return done("dropped", f"too old after {age_ms} ms")
     function, payload = await store.read(look)
     if function is None:
         log.warning("event %s: %s is gone", entry.id, event.invoked_arn)
-        return done
+        return done("dropped", f"there is no {event.invoked_arn} any more")
     try:
         run = await _run(entry, event, function, payload, facilities)
     except (Throttled, RoleNotAssumableError, PackageError) as error:
         log.info("event %s for %s waits: %r", entry.id, event.invoked_arn, error)
         now_ms = facilities.clock.now_ms()
         wait_ms = invocations.backoff_ms_of(now_ms - entry.created_ms)
-        return Verdict(retry_at_ms=now_ms + wait_ms, uncounted=True)
+        detail = f"{wait_ms} ms: {type(error).__name__} {error}"
+        return Verdict(
+            now_ms + wait_ms, _noting(entry.id, facilities, "waits", detail), uncounted=True
+        )
+    went = f"attempt {entry.attempt + 1} in {run.report.duration_ms:.2f} ms"
     if not run.failed:
-        return done
+        return done("ran", went)
     retry_at_ms = _find_retry_ms(entry, facilities)
     if retry_at_ms is not None:
-        return Verdict(retry_at_ms=retry_at_ms)
+        return Verdict(retry_at_ms, _noting(entry.id, facilities, "failed", f"{went}; again later"))
     log.warning("event %s for %s failed %d times", entry.id, event.invoked_arn, entry.attempt + 1)
-    return done
+    return done("failed", f"{went}; it was the last")
+
+
+def _noting(event_id: str, facilities: Facilities, step: str, detail: str) -> Settle:
+    """Return what notes a step of an event's way in the transaction that settles its attempt."""
+
+    async def settle(tr: Transaction) -> None:
+        trace.note(tr, event_id, facilities.clock.now_ms(), step, detail)
+
+    return settle
 
 
 async def _run(

@@ -10,6 +10,7 @@ from typing import Final
 
 from fogbank.contract.event import Arrival, Refusal
 from fogbank.platform.blobs import rows
+from fogbank.platform.bus import trace
 from fogbank.platform.bus.entry import Delivery
 from fogbank.platform.identity.principal import service_principal
 from fogbank.platform.scheduler import worklist
@@ -142,6 +143,7 @@ def enqueue(tr: Transaction, event: EventRecord, event_id: str, now_ms: int) -> 
         visible_ms=now_ms,
     )
     worklist.put(tr, entry)
+    trace.note(tr, event_id, now_ms, "queued", f"for {event.invoked_arn}")
 
 
 async def read_payload(tr: Transaction, event: EventRecord, event_id: str) -> bytes:
@@ -182,4 +184,8 @@ async def receive(tr: Transaction, delivery: Delivery, arrival: Arrival) -> None
         payload=delivery.payload,
         source=delivery.source,
     )
-    enqueue(tr, event, arrival.ids.uuid(), arrival.clock.now_ms())
+    request_id, now_ms = arrival.ids.uuid(), arrival.clock.now_ms()
+    enqueue(tr, event, request_id, now_ms)
+    if delivery.event_id:
+        detail = f"invocation {request_id} of {delivery.target}"
+        trace.connect(tr, delivery.event_id, request_id, now_ms, "became", detail)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from fogbank.contract.call import Call
+from fogbank.platform.bus import trace
 from fogbank.platform.bus.entry import Delivery
 from fogbank.platform.store.engine import Transaction
 from fogbank.services.s3.arns import bucket_arn
@@ -67,6 +68,9 @@ async def tell(
         owner_id=customer_id(bucket.account),
     )
     for function in functions:
+        event_id = f"{call.request_id}-{happening.sequencer:X}-{function.id}"
+        caused = f"{happening.event} of {arn}/{happening.key}"
+        trace.connect(tr, call.request_id, event_id, now_ms, "caused", caused)
         call.outbox.put(
             tr,
             Delivery(
@@ -76,6 +80,7 @@ async def tell(
                 source_arn=arn,
                 source_account=bucket.account,
                 created_ms=now_ms,
-                event_id=f"{call.request_id}-{happening.sequencer:X}-{function.id}",
+                event_id=event_id,
+                subscription=function.id,
             ),
         )
