@@ -27,7 +27,6 @@ class Bound:
     __slots__ = (
         "_domains",
         "access",
-        "codec",
         "declared",
         "default_access",
         "domain",
@@ -41,7 +40,6 @@ class Bound:
         model = codec.model.operations[name]
         declared = service.functions.get(model.function)
         self.service = service
-        self.codec = codec
         self.name = name
         self.declared: Operation | None = declared
         self.access = declared.access if declared else None

@@ -157,10 +157,11 @@ class Dispatcher:
         try:
             if request.stream is not None and not bound.streams:
                 await self._bodies.take(request)
-            wire = bound.codec.decode(bound.name, request, target.params)
+            codec = target.door.codec
+            wire = codec.decode(bound.name, request, target.params)
             visit.admit(account, self._clock.now_ms(), target.context)
             answer = await self._perform(visit, bound, wire)
-            return bound.codec.encode(bound.name, answer, visit.request_id)
+            return codec.encode(bound.name, answer, visit.request_id)
         finally:
             self.throttle.leave(account)
 

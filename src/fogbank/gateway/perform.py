@@ -18,7 +18,6 @@ from fogbank.gateway.authorize import Authorization, Circumstances
 from fogbank.gateway.bound import Bound
 from fogbank.gateway.resolve import Door
 from fogbank.gateway.visit import Visit
-from fogbank.wire.compile import codec_of
 
 
 class Perform(Protocol):
@@ -43,7 +42,7 @@ class Catalogue:
 
     def __init__(self, services: Sequence[Service]) -> None:
         self.services: Mapping[str, Service] = {each.model: each for each in services}
-        self.doors = {each.model: Door(codec_of(each.model)) for each in services}
+        self.doors = {each.model: Door.of(each.model) for each in services}
         self._bound: dict[tuple[str, str], Bound] = {}
 
     def find(self, service: str, operation: str) -> Bound | None:

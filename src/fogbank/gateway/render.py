@@ -180,10 +180,11 @@ class Words:
 
     __slots__ = ("_book", "is_s3")
 
-    def __init__(self, model: ServiceModel) -> None:
+    def __init__(self, model: ServiceModel, protocol: str = "") -> None:
         self.is_s3 = model.settings.s3_style
-        protocol = _S3 if self.is_s3 else _PROTOCOLS[model.protocol]
-        self._book: Book = {**protocol, **_SERVICES.get(model.name, {})}
+        protocol = protocol or model.protocol
+        book = _S3 if self.is_s3 else _PROTOCOLS[protocol]
+        self._book: Book = {**book, **_SERVICES.get(model.name, {})}
 
     def error(self, what: No, message: str = "", **members: Any) -> ServiceError:
         """Return the error for a refusal, with the service's message unless given another."""

@@ -16,10 +16,10 @@ from fogbank.base.errors import NotBuilt, ServiceError
 from fogbank.gateway.hosts import BARE, HostName, HostNames
 from fogbank.gateway.render import Words
 from fogbank.gateway.settings import GatewaySettings
-from fogbank.wire.compile import ServiceCodec
+from fogbank.wire.compile import ServiceCodec, codec_of
 from fogbank.wire.errors import UnknownOperation
 from fogbank.wire.http import HttpRequest
-from fogbank.wire.route import Router
+from fogbank.wire.route import Router, protocol_of
 from fogbank.wire.sigv4 import Authorization
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}")
@@ -29,20 +29,36 @@ _FORM: Final = "application/x-www-form-urlencoded"
 
 
 class Door:
-    """A service with what the gateway needs to speak for it."""
+    """A service with what the gateway needs to speak for it in one of its protocols."""
 
-    __slots__ = ("codec", "name", "signing_name", "targets", "words")
+    __slots__ = ("codec", "name", "others", "signing_name", "targets", "words")
 
     def __init__(self, codec: ServiceCodec) -> None:
         model = codec.model
         prefix = model.target_prefix
-        names = model.operations if model.protocol == "json" else ()
+        names = model.operations if codec.protocol == "json" else ()
         self.codec = codec
+        self.others: Mapping[str, Door] = {}
+        """The doors of all of its protocols where it speaks several, this one among them."""
         self.targets = {f"{prefix}.{name}": name for name in names}
         """Values of X-Amz-Target to operations, where the protocol has that header."""
         self.name = codec.model.name
         self.signing_name = codec.model.signing_name
-        self.words = Words(codec.model)
+        self.words = Words(codec.model, codec.protocol)
+
+    @classmethod
+    def of(cls, service: str) -> Door:
+        """Return the door of a service, that of its preferred protocol."""
+        model = codec_of(service).model
+        doors = {each: cls(codec_of(service, each)) for each in model.protocols}
+        if len(doors) > 1:
+            for door in doors.values():
+                door.others = doors
+        return doors[model.protocol]
+
+    def speaking(self, request: HttpRequest) -> Door:
+        """Return the door of the protocol that a client of this service speaks."""
+        return self.others[protocol_of(self.codec.model, request)] if self.others else self
 
 
 class Target:
@@ -97,10 +113,10 @@ class Resolver:
         host = self.host_of(request)
         if signed is None:
             door = self._by_signing.get(host.service) or self._strangers.door_of(request)
-            return Target(door, host, host.region or self._region)
+            return Target(door.speaking(request), host, host.region or self._region)
         door = self._by_signing.get(signed.service)
         if door is not None:
-            return Target(door, host, signed.region)
+            return Target(door.speaking(request), host, signed.region)
         target = Target(self._strangers.door_of(request), BARE, signed.region)
         target.service = signed.service if _NAME.fullmatch(signed.service) else "unknown"
         target.error = NotBuilt.operation(target.service, _asked_of(request))
@@ -128,10 +144,10 @@ class Resolver:
             named = error.service if isinstance(error, UnknownOperation) else _S3
             door = self._doors.get(named)
             if door is not None and signing_name is None:
-                target.door, target.service = door, door.name
+                target.door, target.service = door.speaking(request), door.name
             return
         if route.service != target.service:
-            target.door = self._doors[route.service]
+            target.door = self._doors[route.service].speaking(request)
             target.service = route.service
         target.operation = route.operation
         target.params = route.path_params
@@ -146,14 +162,17 @@ class _Strangers:
         self._first = doors[0]
         self._by_protocol: dict[str, Door] = {}
         for door in doors:
-            protocol = _S3 if door.words.is_s3 else door.codec.model.protocol
-            self._by_protocol.setdefault(protocol, door)
+            for protocol in door.codec.model.protocols:
+                spoken = door.others.get(protocol, door)
+                self._by_protocol.setdefault(_S3 if door.words.is_s3 else protocol, spoken)
 
     def door_of(self, request: HttpRequest) -> Door:
         """Return a service of the protocol that the request looks like."""
         content_type = request.headers.get("content-type", "")
         if "x-amz-target" in request.headers:
             protocol = "json"
+        elif "smithy-protocol" in request.headers:
+            protocol = "smithy-rpc-v2-cbor"
         elif is_form(request):
             protocol = "query"
         elif content_type.startswith("application/json"):
