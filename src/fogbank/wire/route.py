@@ -244,7 +244,8 @@ class _RestRouter:
         if node.label is not None and segments[at]:
             yield from self._walk(node.label, segments, at + 1, (*values, segments[at]))
         if node.greedy is not None:
-            for end in range(len(segments), at, -1):
+            # What goes on behind a greedy label says more than one that takes all that is left.
+            for end in (*range(len(segments) - 1, at, -1), len(segments)):
                 taken = "/".join(segments[at:end])
                 yield from self._walk(node.greedy, segments, end, (*values, taken))
 

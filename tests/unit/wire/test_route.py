@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from functools import cache
+from typing import ClassVar
 
 import pytest
 from hypothesis import given, settings
@@ -18,7 +19,8 @@ from fogbank.wire.errors import (
     UnsupportedSubresource,
 )
 from fogbank.wire.http import HttpRequest
-from fogbank.wire.route import POST_OBJECT, PREFLIGHT, Route, Router
+from fogbank.wire.model import load
+from fogbank.wire.route import POST_OBJECT, PREFLIGHT, Route, Router, protocol_of
 
 COPY = {"x-amz-copy-source": "a/b"}
 
@@ -221,3 +223,67 @@ def test_no_request_breaks_the_router(
 ) -> None:
     with suppress(ServiceError):
         _resolved(method, f"/{path}", query, signing=signing)
+
+
+def test_a_path_that_goes_on_behind_a_greedy_label_is_not_taken_by_it() -> None:
+    router = Router(["s3control"])
+    headers = {"x-amz-account-id": "123456789012"}
+    for path, operation in (
+        ("/v20180820/mrap/instances/a", "GetMultiRegionAccessPoint"),
+        ("/v20180820/mrap/instances/a/policy", "GetMultiRegionAccessPointPolicy"),
+        ("/v20180820/mrap/instances/a/b/routes", "GetMultiRegionAccessPointRoutes"),
+    ):
+        found = router.resolve(HttpRequest("GET", path, "", headers), "s3")
+        assert found.operation == operation
+
+
+def test_s3_control_is_told_from_s3_by_its_header() -> None:
+    router = Router(["s3", "s3control"])
+    path = "/v20180820/jobs/x"
+    control = router.resolve(HttpRequest("GET", path, "", {"x-amz-account-id": "1"}), "s3")
+    assert (control.service, control.operation) == ("s3control", "DescribeJob")
+    plain = router.resolve(HttpRequest("GET", path, "", {}), "s3")
+    assert (plain.service, plain.path_params["Bucket"]) == ("s3", "v20180820")
+
+
+class TestProtocols:
+    PATH = "/service/GraniteServiceVersion20100801/operation/ListMetrics"
+    CBOR: ClassVar = {"smithy-protocol": "rpc-v2-cbor"}
+
+    @pytest.mark.parametrize(
+        ("request_", "protocol"),
+        [
+            (HttpRequest("POST", PATH, "", CBOR), "smithy-rpc-v2-cbor"),
+            (HttpRequest("POST", f"/behind/a/proxy{PATH}", "", CBOR), "smithy-rpc-v2-cbor"),
+            (
+                HttpRequest(
+                    "POST", "/", "", {"x-amz-target": "GraniteServiceVersion20100801.ListMetrics"}
+                ),
+                "json",
+            ),
+            (HttpRequest("GET", "/", "Action=ListMetrics&Version=2010-08-01", {}), "query"),
+        ],
+    )
+    @pytest.mark.parametrize("signing_name", ["monitoring", None])
+    def test_one_service_is_found_in_each(
+        self, request_: HttpRequest, protocol: str, signing_name: str | None
+    ) -> None:
+        found = Router(["cloudwatch"]).resolve(request_, signing_name)
+        assert (found.service, found.operation) == ("cloudwatch", "ListMetrics")
+        assert protocol_of(load("cloudwatch"), request_) == protocol
+
+    @pytest.mark.parametrize(
+        ("method", "path", "headers"),
+        [
+            ("GET", PATH, CBOR),
+            ("POST", PATH, {"smithy-protocol": "rpc-v3-cbor"}),
+            ("POST", PATH.replace("ListMetrics", "Frobnicate"), CBOR),
+            ("POST", PATH.replace("Granite", "Basalt"), CBOR),
+            ("POST", "/service/operation", CBOR),
+        ],
+    )
+    def test_what_is_not_quite_cbor_is_no_operation(
+        self, method: str, path: str, headers: dict[str, str]
+    ) -> None:
+        with pytest.raises(UnknownOperation):
+            Router(["cloudwatch"]).resolve(HttpRequest(method, path, "", headers), "monitoring")
