@@ -35,12 +35,13 @@ class CutRows(Protocol):
 class Entry:
     """One cut in the book."""
 
-    __slots__ = ("name", "revoked", "rows", "stamp", "taken_ms")
+    __slots__ = ("age_ms_max", "name", "revoked", "rows", "stamp", "taken_ms")
 
     def __init__(self, name: str, floor: Stamp, now_ms: int) -> None:
         self.name = name
         self.stamp = floor
         self.taken_ms = now_ms
+        self.age_ms_max = AGE_MS_MAX
         self.rows: CutRows | None = None
         self.revoked = ""
         """Why the cut is no more, if it was revoked."""
@@ -75,8 +76,13 @@ class Cuts:
     def __len__(self) -> int:
         return len(self._live)
 
-    def begin(self, name: str, floor: Stamp) -> Entry:
+    def begin(self, name: str, floor: Stamp, age_ms_max: int | None = None) -> Entry:
         """Note that a cut is being taken: nothing removed at or behind the floor goes.
+
+        Args:
+            name: The cut's.
+            floor: The stamp of the next commit.
+            age_ms_max: How old this one may become, if not as old as the others.
 
         Raises:
             Conflict: A cut of that name is live.
@@ -88,6 +94,7 @@ class Cuts:
         if len(self._live) >= CUTS_MAX:
             raise Throttled(f"the store has {CUTS_MAX} cuts already: {', '.join(self._live)}")
         entry = self._live[name] = Entry(name, floor, self._now_ms())
+        entry.age_ms_max = age_ms_max or self._age_ms_max
         return entry
 
     def end(self, entry: Entry) -> None:
@@ -106,8 +113,8 @@ class Cuts:
         """Revoke the cuts that are too old."""
         now_ms = self._now_ms()
         for entry in list(self._live.values()):
-            if now_ms - entry.taken_ms > self._age_ms_max:
-                self.revoke(entry, f"it is older than {self._age_ms_max} ms")
+            if now_ms - entry.taken_ms > entry.age_ms_max:
+                self.revoke(entry, f"it is older than {entry.age_ms_max} ms")
 
     def entries(self) -> list[Entry]:
         """Return the live cuts."""

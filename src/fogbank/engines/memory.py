@@ -34,6 +34,7 @@ from fogbank.platform.store.engine import (
     Body,
     Cut,
     Domain,
+    OwnStore,
     Stamp,
     Store,
     StoreLimits,
@@ -334,7 +335,7 @@ class MemoryEngine:
         """Return the store of a domain."""
         return MemoryStore(self, domain)
 
-    def system_stores(self) -> tuple[Store, ...]:
+    def system_stores(self) -> tuple[OwnStore, ...]:
         """Return the one store, seen through its system subspaces."""
         return (MemoryStore(self, SYSTEM),)
 

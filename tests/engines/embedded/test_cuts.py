@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.engines.embedded.conftest import SEALED
 
 from fogbank.base.errors import CutRevoked, Throttled, Unavailable
 from fogbank.engines.embedded.check import check
@@ -55,7 +56,7 @@ def test_a_cut_under_which_the_file_grows_too_much_is_revoked_and_its_process_ki
             await cut.release()
 
     asyncio.run(run())
-    assert check(tmp_path / "store") == []
+    assert check(tmp_path / "store", SEALED) == []
 
 
 def test_a_cut_whose_process_died_says_so(open_engine: Any) -> None:
@@ -85,7 +86,7 @@ def test_a_store_that_closes_takes_its_cuts_with_it(open_engine: Any, tmp_path: 
         return process
 
     assert asyncio.run(run()).returncode is not None
-    assert check(tmp_path / "store") == []
+    assert check(tmp_path / "store", SEALED) == []
 
 
 @pytest.mark.slow
@@ -126,7 +127,7 @@ def test_cuts_are_consistent_while_segments_turn_over(open_engine: Any, tmp_path
                 await asyncio.gather(*writers)
 
     asyncio.run(run())
-    assert check(tmp_path / "store") == []
+    assert check(tmp_path / "store", SEALED) == []
 
 
 @pytest.mark.slow

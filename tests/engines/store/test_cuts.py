@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.engines.store.conftest import ENGINES, Opener
 
 from fogbank.base.errors import Conflict, CutRevoked, Throttled
 from fogbank.engines.cuts import AGE_MS_MAX, CUTS_MAX
@@ -20,6 +22,15 @@ DOMAIN = Domain("account", "region")
 OTHER = Domain("account", "elsewhere")
 P, END = DOMAIN.prefix, DOMAIN.prefix + b"\xff" * 8
 BOX = system_prefix(OUTBOX, 3)
+
+
+HOME = [name for name in ENGINES if "remote" not in name]
+"""Only the owner of a store takes cuts of it."""
+
+
+@pytest.fixture(params=HOME)
+def engine(request: pytest.FixtureRequest, tmp_path: Path, clock: VirtualClock) -> Opener:
+    return lambda: ENGINES[request.param](tmp_path / "store", clock)
 
 
 def putting(rows: dict[bytes, bytes | None], prefix: bytes = P) -> Body[None]:

@@ -15,6 +15,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from itertools import takewhile
 from pathlib import Path
 from typing import IO, Final
 
@@ -23,6 +24,7 @@ import msgspec
 
 from fogbank.base.errors import Corrupt
 from fogbank.engines.embedded import rows
+from fogbank.engines.embedded.backup import Done, Wanted, back_up
 from fogbank.engines.embedded.checkpoint import ROWS, die_with
 
 PAGE_BYTES_MAX: Final = 1 << 20
@@ -43,6 +45,12 @@ class Page(msgspec.Struct, frozen=True, tag=True):
     limit: int
 
 
+class Dump(msgspec.Struct, frozen=True, tag=True):
+    """Write a backup of the cut."""
+
+    wanted: Wanted
+
+
 class Told(msgspec.Struct, frozen=True):
     """An answer: an error, or what the order asks for."""
 
@@ -50,9 +58,10 @@ class Told(msgspec.Struct, frozen=True):
     rows: list[tuple[bytes, bytes]] = []
     size: int = 0
     """Of the file of the rows, in bytes."""
+    done: Done = Done()
 
 
-Ordered = Begin | Page
+Ordered = Begin | Page | Dump
 decode_order: Final = msgspec.msgpack.Decoder(Ordered).decode
 decode_told: Final = msgspec.msgpack.Decoder(Told).decode
 
@@ -98,9 +107,11 @@ def _answers(root: Path) -> Callable[[Ordered], Told]:
     def answer(order: Ordered) -> Told:
         if isinstance(order, Begin):
             begun.append(env.begin())
-            state = begun[0].get(rows.STATE_KEY)
             size = (root / ROWS / rows.DATA).stat().st_size
-            return Told(rows=[] if state is None else [(rows.STATE_KEY, state)], size=size)
+            own = takewhile(lambda row: rows.is_own(row[0]), rows.walk_rows(begun[0]))
+            return Told(rows=list(own), size=size)
+        if isinstance(order, Dump):
+            return Told(done=back_up(root, begun[0], order.wanted))
         return Told(rows=page_of(begun[0], order))
 
     return answer
@@ -113,6 +124,7 @@ def main(arguments: list[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.nice(_NICENESS)
+    os.umask(0o077)
     source, target = sys.stdin.buffer, sys.stdout.buffer
     try:
         answer = _answers(root)

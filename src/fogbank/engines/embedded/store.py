@@ -15,15 +15,25 @@ from fogbank.base.clock import Clock
 from fogbank.engines import bodies
 from fogbank.engines.bodies import LIMITS, Row
 from fogbank.engines.cuts import OpenCut
+from fogbank.engines.embedded.backup import Done
 from fogbank.engines.embedded.blobs import FileBlobs
 from fogbank.engines.embedded.core import Core
-from fogbank.engines.embedded.cut import CutTaker
+from fogbank.engines.embedded.cut import BackupRequest, CutTaker
 from fogbank.engines.embedded.keys import PLAIN, Encryption
 from fogbank.engines.embedded.recover import BLOBS, Opened, close_directory, open_directory
 from fogbank.engines.embedded.transaction import EmbeddedReading, EmbeddedTransaction
 from fogbank.engines.embedded.turnover import Settings
 from fogbank.platform.store import tokens
-from fogbank.platform.store.engine import SYSTEM, Body, Domain, Stamp, Store, StoreLimits, Token
+from fogbank.platform.store.engine import (
+    SYSTEM,
+    Body,
+    Domain,
+    OwnStore,
+    Stamp,
+    Store,
+    StoreLimits,
+    Token,
+)
 
 T = TypeVar("T")
 
@@ -168,7 +178,7 @@ class EmbeddedEngine:
         except BaseException:
             opened.release()
             raise
-        taker = CutTaker(data_dir, core, settings, clock.now_ms)
+        taker = CutTaker(opened, core, settings, clock.now_ms)
         engine = cls(opened, core, blobs, taker)
         core.start()
         return engine
@@ -188,10 +198,20 @@ class EmbeddedEngine:
         finally:
             self._opened.release()
 
+    async def back_up(self, request: BackupRequest) -> Done:
+        """Write a backup of everything while the store serves.
+
+        Raises:
+            Conflict: A backup is being written.
+            CutRevoked: It took too long, or the file of the rows grew too much meanwhile.
+            ReaderFailed: It cannot be written, or the store is damaged; the message says what.
+        """
+        return await self._taker.back_up(request)
+
     def store_of(self, domain: Domain) -> Store:
         """Return the store of a domain."""
         return EmbeddedStore(self._core, domain, self._taker)
 
-    def system_stores(self) -> tuple[Store, ...]:
+    def system_stores(self) -> tuple[OwnStore, ...]:
         """Return the one store, seen through its system subspaces."""
         return (EmbeddedStore(self._core, SYSTEM, self._taker),)

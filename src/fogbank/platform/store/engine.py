@@ -241,6 +241,14 @@ class Store(Protocol):
         """Return appended entries in commit order; never skips one that commits later."""
         ...
 
+    def watch(self, prefix: bytes) -> AsyncIterator[None]:
+        """Yield after commits under the prefix: a hint, it may be late, doubled or lost."""
+        ...
+
+
+class OwnStore(Store, Protocol):
+    """A store that this process owns: only its owner takes cuts of it."""
+
     async def checkpoint(self, name: str) -> Cut:
         """Take a consistent cut of this domain; of everything, on the store of ``SYSTEM``.
 
@@ -262,10 +270,6 @@ class Store(Protocol):
         """
         ...
 
-    def watch(self, prefix: bytes) -> AsyncIterator[None]:
-        """Yield after commits under the prefix: a hint, it may be late, doubled or lost."""
-        ...
-
 
 class Placement(Protocol):
     """Which store and which blob store a domain lives in."""
@@ -274,6 +278,6 @@ class Placement(Protocol):
         """Return the store of a domain."""
         ...
 
-    def system_stores(self) -> tuple[Store, ...]:
+    def system_stores(self) -> tuple[OwnStore, ...]:
         """Return the stores whose system subspaces this process reads, one each."""
         ...
