@@ -17,6 +17,11 @@ DAY_MS = 24 * 3_600_000
 LEAPS_MS = (1_000, 60_000, 600_000, 3_600_000, 21_600_000, 4 * DAY_MS, 60_000, 3_600_000)
 """Together longer than what is kept for a while: completed uploads, events that wait, traces."""
 LEFT_BEHIND = {
+    # That it was deleted is remembered: the trail goes by age and size.
+    "audit.batch/1",
+    "audit.denial/1",
+    "audit.kept/1",
+    "audit.next/1",
     # Counters of an account, which stay when what they count is gone.
     "iam.epoch/1",
     "s3.account/1",

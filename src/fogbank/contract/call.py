@@ -13,6 +13,7 @@ from fogbank.contract.event import Outbox
 from fogbank.contract.quota import Quota, Quotas
 from fogbank.platform.blobs.port import Blobs
 from fogbank.platform.iam.decision import Decision
+from fogbank.platform.iam.request import AccessRequest
 from fogbank.platform.identity.identity import Identity
 from fogbank.platform.identity.principal import Principal
 from fogbank.platform.runtime.functions import Functions
@@ -89,6 +90,7 @@ class Call:
     __slots__ = (
         "_authorizer",
         "access_context",
+        "asked",
         "decisions",
         "facilities",
         "http",
@@ -125,6 +127,8 @@ class Call:
         self.decisions: list[tuple[str, str, Decision]] = [] if decisions is None else decisions
         """Action, resource and outcome of every access that was decided so far, in order: what
         the caller of ``Call`` keeps to say later why a request was refused."""
+        self.asked: AccessRequest | None = None
+        """The access that was decided last, with its condition keys."""
         self._authorizer = authorizer
 
     @property

@@ -1,8 +1,8 @@
-"""Who did what, when, from where, and how it ended: one entry per call.
+"""Who did what, when, from where, and how it ended: one entry per call, in CloudTrail's form.
 
-Rule: an entry holds names and outcomes, never values of a request, so it holds no secrets. It is
-made for every call that reached a service's door, refused ones included, and costs the request
-one small tuple; the record is written out when somebody reads it.
+Rule: secrets are left out before an entry is made (``redact``), and an entry is made for every call
+that reached a service's door, refused ones included. Which entries the reply waits for is said in
+``platform/metering/trail``.
 
 Source: CloudTrail User Guide, "CloudTrail record contents" and "userIdentity element".
 """
@@ -10,43 +10,32 @@ Source: CloudTrail User Guide, "CloudTrail record contents" and "userIdentity el
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, Protocol
 
+import msgspec
+
+from fogbank.base.clock import Clock
+from fogbank.base.errors import ServiceError
+from fogbank.base.types import Wire
+from fogbank.gateway.bound import Bound
+from fogbank.gateway.kinds import is_data, is_read
+from fogbank.gateway.redact import renamed
+from fogbank.gateway.visit import Visit
+from fogbank.gateway.why import Reasons
 from fogbank.platform.identity.principal import Principal, PrincipalKind
+from fogbank.platform.metering.reading import Read
+from fogbank.platform.metering.records import STRANGERS, Caller, DenialRecord, Entry
+from fogbank.platform.metering.trail import Noted, Ride, Trail, packed
+from fogbank.platform.store.engine import Store
+from fogbank.wire.model import OperationModel, UnknownService, load
 
 EVENT_VERSION: Final = "1.11"
-ENTRIES_MAX: Final = 10_000
+RECENT_MAX: Final = 1_000
+CALLERS_MAX: Final = 4_096
+"""Callers that are remembered, so that many entries share one."""
 _TEXT_MAX: Final = 1_024
-_READS: Final = (
-    "BatchGet",
-    "Describe",
-    "Filter",
-    "Get",
-    "Head",
-    "List",
-    "Query",
-    "Scan",
-    "Select",
-    "Simulate",
-)
-_DATA_EVENTS: Final = {
-    "s3": ("GetObject", "PutObject", "HeadObject", "DeleteObject", "CopyObject", "UploadPart"),
-    "dynamodb": (
-        "GetItem",
-        "PutItem",
-        "UpdateItem",
-        "DeleteItem",
-        "Query",
-        "Scan",
-        "Batch",
-        "Transact",
-    ),
-    "lambda": ("Invoke",),
-    "logs": ("PutLogEvents", "GetLogEvents", "FilterLogEvents"),
-}
-"""Beginnings of the operations that CloudTrail counts as data events and not as management."""
 _TYPES: Final = {
     PrincipalKind.ROOT: "Root",
     PrincipalKind.USER: "IAMUser",
@@ -54,10 +43,16 @@ _TYPES: Final = {
     PrincipalKind.SERVICE: "AWSService",
     PrincipalKind.ANONYMOUS: "AWSAccount",
 }
+_RESOURCE_TYPES: Final = {
+    "s3": ("AWS::S3::Bucket", "AWS::S3::Object"),
+    "dynamodb": ("AWS::DynamoDB::Table",),
+    "lambda": ("AWS::Lambda::Function",),
+    "logs": ("AWS::Logs::LogGroup",),
+}
 
 
 class AuditEntry(NamedTuple):
-    """One call, as it ended."""
+    """A call that was refused before any operation saw it."""
 
     time_ms: int
     request_id: str
@@ -71,59 +66,9 @@ class AuditEntry(NamedTuple):
     error_code: str = ""
     error_message: str = ""
 
-    def record(self) -> dict[str, Any]:
-        """Return the entry in the shape of a CloudTrail record."""
-        principal = self.principal
-        record: dict[str, Any] = {
-            "eventVersion": EVENT_VERSION,
-            "userIdentity": _identity_of(principal),
-            "eventTime": datetime.fromtimestamp(self.time_ms // 1000, UTC).strftime(
-                "%Y-%m-%dT%H:%M:%SZ"
-            ),
-            "eventSource": f"{self.service}.amazonaws.com",
-            "eventName": self.operation,
-            "awsRegion": self.region,
-            "sourceIPAddress": self.source_ip or principal.arn,
-            "userAgent": self.user_agent[:_TEXT_MAX],
-            "requestID": self.request_id,
-            # The request's id is unique; a second id of our own would say nothing more.
-            "eventID": self.request_id,
-            "readOnly": self.operation.startswith(_READS),
-            "eventType": "AwsApiCall",
-            "managementEvent": not self.operation.startswith(_DATA_EVENTS.get(self.service, ())),
-            "recipientAccountId": principal.account or principal.source_account,
-            "requestParameters": None,
-            "responseElements": None,
-        }
-        if self.resources:
-            record["resources"] = [{"ARN": arn} for arn in self.resources]
-        if self.error_code:
-            record["errorCode"] = self.error_code
-            record["errorMessage"] = self.error_message[:_TEXT_MAX]
-        return record
-
-
-def _identity_of(principal: Principal) -> dict[str, Any]:
-    """Return the ``userIdentity`` element."""
-    kind = principal.kind
-    if kind is PrincipalKind.SERVICE:
-        return {"type": "AWSService", "invokedBy": principal.arn}
-    if kind is PrincipalKind.ANONYMOUS:
-        return {"type": "AWSAccount", "principalId": "", "accountId": "anonymous"}
-    identity: dict[str, Any] = {
-        "type": _TYPES[kind],
-        "principalId": principal.user_id,
-        "arn": principal.arn,
-        "accountId": principal.account,
-        "accessKeyId": principal.access_key_id,
-    }
-    if kind is PrincipalKind.USER:
-        identity["userName"] = principal.name
-    return identity
-
 
 class Sink(Protocol):
-    """Where entries go; it neither waits nor fails."""
+    """Where entries of refused calls go; it neither waits nor fails."""
 
     def __call__(self, entry: AuditEntry) -> None:
         """Take one entry."""
@@ -131,11 +76,11 @@ class Sink(Protocol):
 
 
 class RecentCalls:
-    """Keeps the newest entries in memory: until the durable trail stands, and for tests."""
+    """Keeps the newest refusals in memory: where there is no trail."""
 
     __slots__ = ("_entries", "total")
 
-    def __init__(self, entries_max: int = ENTRIES_MAX) -> None:
+    def __init__(self, entries_max: int = RECENT_MAX) -> None:
         self._entries: deque[AuditEntry] = deque(maxlen=entries_max)
         self.total = 0
         """How many entries there ever were."""
@@ -148,3 +93,338 @@ class RecentCalls:
     def __iter__(self) -> Iterator[AuditEntry]:
         """Yield the entries, oldest first."""
         return iter(tuple(self._entries))
+
+
+class Audit:
+    """Makes entries of calls and hands them to the trail.
+
+    Args:
+        trail: Where entries go.
+        clock: The time of their ends.
+        data_events: Which events of data are kept: ``all``, ``writes`` or ``none``; refusals of
+            access always are.
+    """
+
+    def __init__(self, trail: Trail, clock: Clock, data_events: str = "all") -> None:
+        self._trail = trail
+        self._clock = clock
+        self._keeps_reads = data_events == "all"
+        self._keeps_writes = data_events != "none"
+        self._callers: dict[tuple[str | int | bool, ...], Caller] = {}
+
+    def __call__(self, entry: AuditEntry) -> None:
+        """Take the entry of a call that was refused before any operation saw it."""
+        principal = entry.principal
+        caller = self._caller_of(
+            (entry.service, entry.operation, entry.region),
+            principal,
+            (entry.source_ip, entry.user_agent, "", False),
+        )
+        kept = Entry(
+            entry.time_ms,
+            entry.request_id,
+            0,
+            entry.resources,
+            error_code=entry.error_code,
+            error_message=entry.error_message[:_TEXT_MAX],
+        )
+        self._trail.note(Noted(principal.account or STRANGERS, caller, kept))
+
+    def begin(self, visit: Visit, bound: Bound, wire: Wire) -> Recording:
+        """Return what records a call that an operation is about to see."""
+        audited = bound.audited
+        is_kept = not audited.is_data or (
+            self._keeps_reads if audited.is_read else self._keeps_writes
+        )
+        parameters = packed(audited.parameters(wire)) if is_kept else b""
+        return Recording(self, visit, bound, parameters, is_kept=is_kept)
+
+    def caller_of(self, visit: Visit) -> Caller:
+        """Return who makes a call, from where."""
+        http = visit.http
+        return self._caller_of(
+            (visit.service, visit.operation, visit.region),
+            visit.principal,
+            (http.source_ip, http.user_agent, http.host, http.secure),
+        )
+
+    def _caller_of(
+        self,
+        asked: tuple[str, str, str],
+        principal: Principal,
+        http: tuple[str, str, str, bool],
+    ) -> Caller:
+        key = (
+            *asked,
+            principal.arn,
+            principal.unique_id,
+            principal.access_key_id,
+            principal.issued_ms,
+            principal.source_arn,
+            *http,
+        )
+        caller = self._callers.get(key)
+        if caller is None:
+            if len(self._callers) >= CALLERS_MAX:
+                self._callers.clear()
+            caller = self._callers[key] = Caller(
+                *asked,
+                kind=principal.kind.value,
+                account=principal.account,
+                arn=principal.arn,
+                unique_id=principal.unique_id,
+                name=principal.name,
+                path=principal.path,
+                session_name=principal.session_name,
+                access_key_id=principal.access_key_id,
+                issued_ms=principal.issued_ms,
+                source_identity=principal.source_identity,
+                source_arn=principal.source_arn,
+                source_account=principal.source_account,
+                source_ip=http[0],
+                user_agent=http[1][:_TEXT_MAX],
+                host=http[2][:_TEXT_MAX],
+                secure=http[3],
+            )
+        return caller
+
+    def note(self, noted: Noted) -> None:
+        """Take an entry that the reply does not wait for."""
+        self._trail.note(noted)
+
+    async def settle(self, noted: Noted) -> None:
+        """Take an entry that the reply waits for."""
+        await self._trail.settle(noted)
+
+    def riding(self, store: Store, ride: Ride) -> Store:
+        """Return a store whose first commit carries an entry."""
+        return self._trail.riding(store, ride)
+
+    def now_ms(self) -> int:
+        """Return the time."""
+        return self._clock.now_ms()
+
+
+class Recording:
+    """One call that an operation sees, until its end is recorded."""
+
+    __slots__ = ("_audit", "_bound", "_is_kept", "_parameters", "_ride", "_visit", "reasons")
+
+    def __init__(
+        self, audit: Audit, visit: Visit, bound: Bound, parameters: bytes, *, is_kept: bool
+    ) -> None:
+        self._audit = audit
+        self._visit = visit
+        self._bound = bound
+        self._parameters = parameters
+        self._is_kept = is_kept
+        self._ride: Ride | None = None
+        self.reasons: Reasons | None = None
+        """What a refusal was decided on."""
+
+    @property
+    def caller(self) -> Caller:
+        """Return who makes the call."""
+        return self._audit.caller_of(self._visit)
+
+    def store_of(self, store: Store) -> Store:
+        """Return the store that the operation gets: one that carries the entry, if it may.
+
+        Only calls that change data do: the others are few, or change nothing.
+        """
+        audited = self._bound.audited
+        if not self._is_kept or audited.is_read or not audited.is_data:
+            return store
+        self._ride = Ride(self._account, self._noted)
+        return self._audit.riding(store, self._ride)
+
+    @property
+    def _account(self) -> str:
+        visit = self._visit
+        return visit.scope.account or visit.principal.account or STRANGERS
+
+    def _noted(
+        self,
+        error_code: str = "",
+        error_message: str = "",
+        response: bytes = b"",
+        denial: DenialRecord | None = None,
+    ) -> Noted:
+        visit = self._visit
+        entry = Entry(
+            self._audit.now_ms(),
+            visit.request_id,
+            0,
+            tuple([access.resource for access in visit.accesses]),
+            self._parameters,
+            response,
+            error_code,
+            error_message[:_TEXT_MAX],
+            _additional(visit.context),
+        )
+        return Noted(self._account, self._audit.caller_of(visit), entry, denial)
+
+    async def ended(self, answer: Wire) -> None:
+        """Record that the call succeeded; return when its reply may leave."""
+        audited = self._bound.audited
+        if audited.is_data:
+            if self._is_kept and (self._ride is None or self._ride.row is None):
+                self._audit.note(self._noted())
+            return
+        response = packed(audited.response(answer)) if audited.answers else b""
+        await self._audit.settle(self._noted(response=response))
+
+    async def failed(self, error: ServiceError, denial: DenialRecord | None) -> None:
+        """Record that the call was refused; return when its reply may leave.
+
+        What nobody could be held to account for does not wait for a sync: strangers may not make
+        the disk work for each of their requests.
+        """
+        if not self._is_kept and denial is None:
+            return
+        noted = self._noted(error.code, error.message, denial=denial)
+        is_stranger = self._visit.principal.kind is PrincipalKind.ANONYMOUS
+        if is_stranger or (self._bound.audited.is_data and denial is None):
+            self._audit.note(noted)
+        else:
+            await self._audit.settle(noted)
+
+    def broke(self, code: str) -> None:
+        """Record that the call ended without an answer of its operation."""
+        if self._is_kept:
+            self._audit.note(self._noted(code))
+
+
+def _additional(context: Mapping[str, str]) -> dict[str, str] | None:
+    """Return how a request was signed, where it is known."""
+    form = context.get("s3:authType")
+    if form is None:
+        return None
+    by_query = form == "REST-QUERY-STRING"
+    return {
+        "SignatureVersion": "SigV4",
+        "AuthenticationMethod": "QueryString" if by_query else "AuthHeader",
+    }
+
+
+# Records, when somebody reads them.
+
+
+def record_of(read: Read) -> dict[str, Any]:
+    """Return an entry in the shape of a CloudTrail record."""
+    account, caller, entry = read
+    model = _model_of(caller)
+    record: dict[str, Any] = {
+        "eventVersion": EVENT_VERSION,
+        "userIdentity": _identity_of(caller),
+        "eventTime": _time(entry.time_ms),
+        "eventSource": f"{_source_of(caller.service)}.amazonaws.com",
+        "eventName": caller.operation,
+        "awsRegion": caller.region,
+        "sourceIPAddress": caller.source_ip or caller.arn,
+        "userAgent": caller.user_agent or caller.arn,
+        "requestParameters": _fields(entry.parameters, model.input_ref if model else None),
+        "responseElements": _fields(entry.response, model.output_ref if model else None),
+        "requestID": entry.request_id,
+        # The request's id is unique; a second id of our own would say nothing more.
+        "eventID": entry.request_id,
+        "readOnly": is_read(caller.service, caller.operation),
+        "eventType": "AwsApiCall",
+        "managementEvent": not is_data(caller.service, caller.operation),
+        "recipientAccountId": account,
+        "eventCategory": "Data" if is_data(caller.service, caller.operation) else "Management",
+    }
+    if entry.additional:
+        record["additionalEventData"] = entry.additional
+    if resources := _resources(caller.service, entry.resources, account):
+        record["resources"] = resources
+    if entry.error_code:
+        record["errorCode"] = entry.error_code
+        record["errorMessage"] = entry.error_message
+    if caller.secure:
+        record["tlsDetails"] = {"clientProvidedHostHeader": caller.host}
+    return record
+
+
+def _time(time_ms: int) -> str:
+    return datetime.fromtimestamp(time_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _model_of(caller: Caller) -> OperationModel | None:
+    """Return the operation that was asked for, if a model has it."""
+    try:
+        return load(caller.service).operations.get(caller.operation)
+    except UnknownService:
+        return None
+
+
+def _source_of(service: str) -> str:
+    """Return the service's name in ``eventSource``."""
+    try:
+        return load(service).endpoint_prefix.rpartition(".")[2]
+    except UnknownService:
+        return service
+
+
+def _fields(raw: bytes, ref: Any) -> Any:
+    """Return what was asked or answered, under CloudTrail's names; None if nothing."""
+    return renamed(ref, msgspec.msgpack.decode(raw)) or None if raw else None
+
+
+def _resources(service: str, arns: Sequence[str], account: str) -> list[dict[str, str]]:
+    """Return the ``resources`` element; ``*`` is none."""
+    types = _RESOURCE_TYPES.get(service, ())
+    found: list[dict[str, str]] = []
+    for arn in dict.fromkeys(arns):
+        if not arn.startswith("arn:"):
+            continue
+        resource = {"ARN": arn}
+        if types:
+            resource["type"] = types[-1] if "/" in arn.rpartition(":")[2] else types[0]
+            resource["accountId"] = account
+        found.append(resource)
+    return found
+
+
+def _identity_of(caller: Caller) -> dict[str, Any]:
+    """Return the ``userIdentity`` element."""
+    kind = PrincipalKind(caller.kind)
+    if kind is PrincipalKind.SERVICE:
+        return {"type": "AWSService", "invokedBy": caller.arn}
+    if kind is PrincipalKind.ANONYMOUS:
+        return {"type": "AWSAccount", "principalId": "", "accountId": "anonymous"}
+    is_session = kind is PrincipalKind.SESSION
+    identity: dict[str, Any] = {
+        "type": _TYPES[kind],
+        "principalId": f"{caller.unique_id}:{caller.session_name}"
+        if is_session
+        else caller.unique_id,
+        "arn": caller.arn,
+        "accountId": caller.account,
+        "accessKeyId": caller.access_key_id,
+    }
+    if kind is PrincipalKind.USER:
+        identity["userName"] = caller.name
+    if caller.issued_ms:
+        identity["sessionContext"] = _session_of(caller, is_role=is_session)
+    return identity
+
+
+def _session_of(caller: Caller, *, is_role: bool) -> dict[str, Any]:
+    """Return the ``sessionContext`` of a caller with temporary credentials."""
+    session: dict[str, Any] = {}
+    if is_role:
+        session["sessionIssuer"] = {
+            "type": "Role",
+            "principalId": caller.unique_id,
+            "arn": f"arn:aws:iam::{caller.account}:role{caller.path}{caller.name}",
+            "accountId": caller.account,
+            "userName": caller.name,
+        }
+    session["attributes"] = {
+        "creationDate": _time(caller.issued_ms),
+        "mfaAuthenticated": "false",
+    }
+    if caller.source_identity:
+        session["sourceIdentity"] = caller.source_identity
+    return session

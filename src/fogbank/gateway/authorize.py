@@ -21,11 +21,12 @@ from fogbank.contract.call import Call, HttpFacts
 from fogbank.contract.facet import ResourcePolicies
 from fogbank.contract.service import Service
 from fogbank.gateway.render import error_of
-from fogbank.platform.iam.decision import Decision
+from fogbank.platform.iam.decision import Decision, PolicySource
 from fogbank.platform.iam.evaluate import evaluate
 from fogbank.platform.iam.policy import Policy
 from fogbank.platform.iam.request import AccessRequest
 from fogbank.platform.identity.context import context_of
+from fogbank.platform.identity.grants import Sourced
 from fogbank.platform.identity.identity import Identity
 from fogbank.platform.identity.principal import Principal, PrincipalKind
 from fogbank.platform.store.engine import Placement, Transaction
@@ -153,6 +154,7 @@ class Authorization:
             context = _AccessKeys(call.access_context, access, owner)
             request = AccessRequest(principal, access.action, access.resource, context, owner)
             decision = evaluate(request, policies.with_resource(policy))
+            call.asked = request
             call.decisions.append((access.action, access.resource, decision))
             if not decision.allowed:
                 raise self.denial(call.service, request, decision)
@@ -181,6 +183,17 @@ class Authorization:
 
         text, owner = await self._placement.store_of(domain).read(body)
         return (None if text is None else self._identity.compiled(text, "resource")), owner
+
+    async def resource_policy(self, request: AccessRequest) -> Sourced | None:
+        """Return the policy of a request's resource with where it hangs, if it has one."""
+        facet = self._facet_of(Access(request.action, request.resource))
+        domain = None if facet is None else facet.domain(request.resource)
+        if facet is None or domain is None:
+            return None
+        text = await self._placement.store_of(domain).read(
+            lambda tr: facet.find(tr, request.resource)
+        )
+        return None if text is None else (text, PolicySource("resource", "", request.resource))
 
     def denial(self, service: str, request: AccessRequest, decision: Decision) -> ServiceError:
         """Return the access-denied error of a service."""

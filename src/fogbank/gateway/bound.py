@@ -14,6 +14,8 @@ from fogbank.base.types import Wire
 from fogbank.contract.action import Access, Scope
 from fogbank.contract.operation import ANY, Operation
 from fogbank.contract.service import Service
+from fogbank.gateway.kinds import is_data, is_read
+from fogbank.gateway.redact import Audited
 from fogbank.platform.store.engine import Domain
 from fogbank.wire.compile import ServiceCodec
 
@@ -27,6 +29,7 @@ class Bound:
     __slots__ = (
         "_domains",
         "access",
+        "audited",
         "declared",
         "default_access",
         "domain",
@@ -47,6 +50,9 @@ class Bound:
         self.domain = declared.domain if declared else None
         self.unhonoured: Mapping[str, Any] = declared.unhonoured if declared else {}
         self._domains: dict[tuple[str, str], Domain] = {}
+        self.audited = Audited(
+            model, is_read=is_read(service.model, name), is_data=is_data(service.model, name)
+        )
         self.streams = bool(model.streaming_input or model.event_stream_input)
 
     def domain_of(self, scope: Scope, request: Wire) -> Domain:

@@ -20,7 +20,7 @@ from fogbank.base.errors import NotBuilt, ServiceError, Weather
 from fogbank.base.types import Wire
 from fogbank.contract.call import Facilities, HttpFacts
 from fogbank.contract.service import Service
-from fogbank.gateway.audit import AuditEntry, RecentCalls, Sink
+from fogbank.gateway.audit import Audit, AuditEntry, RecentCalls, Sink
 from fogbank.gateway.authenticate import Authenticator, anonymous
 from fogbank.gateway.body import WholeBodies
 from fogbank.gateway.bound import Bound
@@ -50,7 +50,8 @@ class Dispatcher:
         services: What is built.
         facilities: What calls are handed.
         settings: The bounds.
-        sink: Where audit entries go; kept in memory (``recent``) unless given.
+        audit: Records calls; they are kept in memory (``recent``) unless it or a sink is given.
+        sink: Where entries of calls go that come to no operation; the audit unless given.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Dispatcher:
         services: Sequence[Service],
         facilities: Facilities,
         settings: GatewaySettings | None = None,
+        audit: Audit | None = None,
         sink: Sink | None = None,
     ) -> None:
         settings = settings or GatewaySettings()
@@ -72,11 +74,12 @@ class Dispatcher:
         self._authenticator = Authenticator(
             facilities.identity, self._clock, self._bodies, settings
         )
-        self.performer = Performer(self.catalogue, facilities)
+        self.performer = Performer(self.catalogue, facilities, audit)
         self._perform: Perform = self.performer.perform
         self.throttle = Throttle(settings, self._clock)
         self.recent = RecentCalls()
-        self._sink: Sink = sink or self.recent
+        self._sink: Sink = sink or audit or self.recent
+        self._notes_all = sink is None and audit is None
         self.not_built: Counter[str] = Counter()
         """How often clients asked for what is not built, by the words of the refusal."""
 
@@ -160,6 +163,7 @@ class Dispatcher:
             codec = target.door.codec
             wire = codec.decode(bound.name, request, target.params)
             visit.admit(account, self._clock.now_ms(), target.context)
+            visit.performed = True
             answer = await self._perform(visit, bound, wire)
             return codec.encode(bound.name, answer, visit.request_id)
         finally:
@@ -233,6 +237,7 @@ class Dispatcher:
         try:
             bound = self.catalogue.require(service, operation)
             visit.admit(account, self._clock.now_ms())
+            visit.performed = True
             answer = await self._perform(visit, bound, dict(request))
         except ServiceError as error:
             self._count(error)
@@ -264,7 +269,9 @@ class Dispatcher:
         )
 
     def _note(self, visit: Visit, error: ServiceError | None) -> None:
-        """Hand one entry to the audit trail."""
+        """Hand one entry to the audit trail, unless its operation has recorded it."""
+        if visit.performed and not self._notes_all:
+            return
         http = visit.http
         self._sink(
             AuditEntry(

@@ -7,17 +7,21 @@ error. Nothing here knows HTTP, so that both halves are the same code in one pro
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from fogbank.base.errors import NotBuilt
+from fogbank.base.errors import NotBuilt, ServiceError, Weather
 from fogbank.base.types import Wire
 from fogbank.contract.call import Call, Facilities
 from fogbank.contract.service import Service
+from fogbank.gateway.audit import Audit, Recording
 from fogbank.gateway.authorize import Authorization, Circumstances
 from fogbank.gateway.bound import Bound
 from fogbank.gateway.resolve import Door
 from fogbank.gateway.visit import Visit
+from fogbank.gateway.why import Reasons, denial_of, reasons_of, trust_of
+from fogbank.platform.iam.request import AccessRequest
 
 
 class Perform(Protocol):
@@ -74,10 +78,14 @@ class Performer:
     Args:
         catalogue: What is built.
         facilities: What calls are handed.
+        audit: What records them; no one if it is not given.
     """
 
-    def __init__(self, catalogue: Catalogue, facilities: Facilities) -> None:
+    def __init__(
+        self, catalogue: Catalogue, facilities: Facilities, audit: Audit | None = None
+    ) -> None:
         self._facilities = facilities
+        self._audit = audit
         self.authorization = Authorization(
             [
                 (service, catalogue.doors[name].codec.model)
@@ -88,17 +96,36 @@ class Performer:
         )
 
     async def perform(self, visit: Visit, bound: Bound, wire: Wire) -> Wire:
-        """Authorize the call and run the operation; see ``Perform``."""
+        """Authorize the call, run the operation and record it; see ``Perform``."""
+        if self._audit is None:
+            return await self._run(visit, bound, wire, None)
+        recording = self._audit.begin(visit, bound, wire)
+        try:
+            answer = await self._run(visit, bound, wire, recording)
+        except ServiceError as error:
+            denial = denial_of(visit, recording.caller, recording.reasons)
+            await recording.failed(error, denial)
+            raise
+        except BaseException as error:
+            recording.broke(_ending_of(error))
+            raise
+        await recording.ended(answer)
+        return answer
+
+    async def _run(
+        self, visit: Visit, bound: Bound, wire: Wire, recording: Recording | None
+    ) -> Wire:
+        """Authorize the call and run the operation."""
         scope, principal = visit.scope, visit.principal
         accesses = bound.default_access if bound.access is None else bound.access(scope, wire)
         visit.accesses = accesses
-        domain = bound.domain_of(scope, wire)
+        store = self._facilities.placement.store_of(bound.domain_of(scope, wire))
         call = Call(
             service=bound.service.model,
             operation=bound.name,
             scope=scope,
             principal=principal,
-            store=self._facilities.placement.store_of(domain),
+            store=store if recording is None else recording.store_of(store),
             facilities=self._facilities,
             authorizer=self.authorization,
             http=visit.http,
@@ -107,8 +134,31 @@ class Performer:
             ),
             decisions=visit.decisions,
         )
-        if accesses:
-            await self.authorization.require(call, accesses)
-        bound.check_honoured(wire)
-        assert bound.declared is not None
-        return await bound.declared.function(call, wire)
+        try:
+            if accesses:
+                await self.authorization.require(call, accesses)
+            bound.check_honoured(wire)
+            assert bound.declared is not None
+            return await bound.declared.function(call, wire)
+        except ServiceError:
+            if recording is not None and visit.decisions and not visit.decisions[-1][2].allowed:
+                recording.reasons = await self._reasons(call)
+            raise
+
+    async def _reasons(self, call: Call) -> Reasons:
+        """Return what the last decision on a call, a refusal, was made on."""
+        action, resource, decision = call.decisions[-1]
+        asked = call.asked
+        if asked is None or (asked.action, asked.resource) != (action, resource):
+            asked = AccessRequest(call.principal, action, resource, call.access_context)
+        facilities = self._facilities
+        policy = await self.authorization.resource_policy(asked)
+        policy = policy or await trust_of(facilities.identity, asked)
+        return await reasons_of(facilities.placement, call.principal, asked, decision, policy)
+
+
+def _ending_of(error: BaseException) -> str:
+    """Return the code under which a call is recorded that has no answer of its operation."""
+    if isinstance(error, asyncio.CancelledError):
+        return "RequestAborted"
+    return type(error).__name__ if isinstance(error, Weather) else "InternalFailure"

@@ -27,6 +27,7 @@ class Visit:
         "http",
         "now_ms",
         "operation",
+        "performed",
         "principal",
         "region",
         "request_id",
@@ -50,6 +51,8 @@ class Visit:
         """The account whose resources are meant; known once the caller is."""
         self.now_ms = 0
         """When the call was let in: what its conditions compare with."""
+        self.performed = False
+        """Whether it came to the operation, which records its end."""
         self.context = _NO_CONTEXT
         """Condition keys that say how the request was signed."""
 

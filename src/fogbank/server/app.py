@@ -15,15 +15,18 @@ from fogbank.contract.event import Arrival, Receiver, Refusal
 from fogbank.contract.job import Job
 from fogbank.contract.quota import Quotas
 from fogbank.contract.service import Service
+from fogbank.gateway.audit import Audit
 from fogbank.gateway.dispatch import Dispatcher
 from fogbank.gateway.settings import GatewaySettings
 from fogbank.platform.blobs.port import Blobs
 from fogbank.platform.bus.entry import Delivery
 from fogbank.platform.bus.reader import BusReader, OutboxWriter, Undeliverable
 from fogbank.platform.identity.identity import Identity
+from fogbank.platform.metering.trail import Trail
 from fogbank.platform.runtime.functions import Functions
 from fogbank.platform.scheduler.timers import Timers
 from fogbank.platform.store.engine import Domain, Placement, Transaction
+from fogbank.server.audits import trail_settings, trimming
 from fogbank.server.config import Config
 from fogbank.server.driver import Driver
 from fogbank.server.jobs import PLATFORM_JOBS
@@ -96,7 +99,9 @@ class App:
             functions=parts.functions,
         )
         gateway = GatewaySettings(public_hosts=config.public_hosts, region=config.region)
-        self.dispatcher = Dispatcher(services, self.facilities, gateway)
+        self.trail = Trail(parts.placement, parts.clock, trail_settings(config))
+        audit = Audit(self.trail, parts.clock, config.audit.data_events)
+        self.dispatcher = Dispatcher(services, self.facilities, gateway, audit)
         self.facilities.calls = self.dispatcher
         deliveries = Deliveries(
             [receiver for service in services for receiver in service.receivers],
@@ -112,6 +117,6 @@ class App:
             )
             for store in parts.placement.system_stores()
         ]
-        jobs: list[Job] = [*PLATFORM_JOBS]
+        jobs: list[Job] = [*PLATFORM_JOBS, trimming(self.trail.settings)]
         jobs += [job for service in services for job in service.jobs]
         self.driver = Driver(self.facilities, jobs, self.bus, holder=parts.ids.base32(16))

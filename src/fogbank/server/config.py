@@ -14,7 +14,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, NamedTuple, cast
+from typing import Annotated, Any, Final, Literal, NamedTuple, cast
 
 import msgspec
 
@@ -80,6 +80,23 @@ class FunctionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``auto``, or ``bare`` to run without namespaces (loudly)."""
 
 
+class AuditSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the audit trail keeps, and for how long."""
+
+    data_events: Literal["all", "writes", "none"] = "all"
+    """Which calls that touch data (objects, items, messages) are recorded: all, those that change
+    something, or none. All other calls, and refusals of access, always are."""
+    flush_ms: int = 200
+    """How long records of reads may wait in memory before they are written."""
+    retention_days: int = 90
+    """How long records are kept."""
+    account_mb_max: int = 1_024
+    """How much is kept of an account; the oldest goes first."""
+    denials_days: int = 14
+    """How long ``fogbank why-denied`` knows why a request was refused, of the last 1,000 of an
+    account."""
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All settings of a server."""
 
@@ -99,6 +116,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tls: TlsSettings = TlsSettings()
     limits: LimitSettings = LimitSettings()
     functions: FunctionSettings = FunctionSettings()
+    audit: AuditSettings = AuditSettings()
     quotas: dict[str, int] = {}
     """Limits of services by name, such as ``"dynamodb.item_bytes_max" = 1000000``."""
 

@@ -9,10 +9,12 @@ from pathlib import Path
 
 from fogbank.server.accounts import Accounts
 from fogbank.server.app import App
+from fogbank.server.audits import Audits
 from fogbank.server.control import Control
 
 
 def controls(app: App, data_dir: Path) -> list[Control]:
     """Return every request of operators that a store process answers."""
     accounts = Accounts(data_dir, app.identity, app.parts.ids)
-    return [*accounts.controls()]
+    audits = Audits(app.parts.placement, app.identity, app.parts.clock, app.trail)
+    return [*accounts.controls(), *audits.controls()]

@@ -23,6 +23,7 @@ from fogbank.engines.embedded.store import EmbeddedEngine
 from fogbank.platform.identity.identity import Identity
 from fogbank.server import accounts, datadir, privilege
 from fogbank.server.accounts import Accounts
+from fogbank.server.audits import Audits
 from fogbank.server.config import Config
 from fogbank.server.control import ControlError
 
@@ -34,7 +35,7 @@ OnRow = Callable[[dict[str, Any]], None]
 def ask(
     data_dir: Path, config: Config, request: str, arguments: Mapping[str, Any], on_row: OnRow
 ) -> dict[str, Any]:
-    """Run a request about accounts in this process; the form of ``control.ask``.
+    """Run a request about accounts or audit in this process; the form of ``control.ask``.
 
     Raises:
         ControlError: It is refused, or a server has just started on the directory.
@@ -61,8 +62,11 @@ async def _ask(
         identity = Identity(engine, clock, ids)
         await identity.open()
         await accounts.ensure(data_dir, config, identity, ids)
-        known = {each.name: each for each in Accounts(data_dir, identity, ids).controls()}
-        control = known[request]
+        controls = [
+            *Accounts(data_dir, identity, ids).controls(),
+            *Audits(engine, identity, clock, None).controls(),
+        ]
+        control = next(each for each in controls if each.name == request)
 
         async def send(row: Mapping[str, Any]) -> None:
             on_row(dict(row))

@@ -123,6 +123,7 @@ async def _serve(boot: Boot) -> None:
         async with asyncio.TaskGroup() as group:
             work = [
                 group.create_task(app.driver.run(), name="driver"),
+                group.create_task(app.trail.run(), name="audit"),
                 group.create_task(_collect_garbage(clock), name="garbage"),
                 group.create_task(control.serve(operators), name="control"),
             ]
@@ -135,6 +136,7 @@ async def _serve(boot: Boot) -> None:
             os.close(boot.ready)
             await stop.wait()
             await listener.drain(boot.config.limits.drain_ms / 1000)
+            await app.trail.flush()
             for task in work:
                 task.cancel()
 

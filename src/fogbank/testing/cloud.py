@@ -120,7 +120,10 @@ class Cloud:
         self.app = App(config, parts, all_services() if services is None else services)
         await self.app.identity.open()
         self.account = await self.app.identity.create_account("default")
-        self._jobs = asyncio.create_task(self.app.driver.run())
+        self._jobs = [
+            asyncio.create_task(self.app.driver.run()),
+            asyncio.create_task(self.app.trail.run()),
+        ]
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the cloud's loop and return its result."""
@@ -241,9 +244,10 @@ class Cloud:
 
     async def _close(self) -> None:
         """Cancel what runs."""
-        self._jobs.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._jobs
+        for task in self._jobs:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
         await self.app.parts.functions.close()
 
     def __enter__(self) -> Self:

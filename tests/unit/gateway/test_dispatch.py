@@ -293,16 +293,16 @@ def test_every_call_leaves_one_entry_without_secrets(gate: Gate) -> None:
     gate.handle(gate.request("s3", "put_object", {"Bucket": "bucket", "Key": "key"}))
     gate.handle(gate.request("dynamodb", secret="y" * 40))
     gate.handle(gate.request("sts", "get_session_token", {}))
-    first, second, third = (entry.record() for entry in gate.dispatcher.recent)
-    assert first["eventName"] == "PutObject"
-    assert first["resources"] == [{"ARN": "arn:aws:s3:::bucket/key"}]
-    assert first["sourceIPAddress"] == "10.1.2.3"
-    assert first["userAgent"].startswith("Botocore")
-    assert "errorCode" not in first
-    assert second["errorCode"] == "InvalidSignatureException"
-    assert second["userIdentity"]["accountId"] == "anonymous"
-    assert third["errorCode"] == "NotImplemented"
-    assert third["userIdentity"]["type"] == "Root"
+    first, second, third = gate.dispatcher.recent
+    assert first.operation == "PutObject"
+    assert first.resources == ("arn:aws:s3:::bucket/key",)
+    assert first.source_ip == "10.1.2.3"
+    assert first.user_agent.startswith("Botocore")
+    assert first.error_code == ""
+    assert second.error_code == "InvalidSignatureException"
+    assert second.principal is ANONYMOUS
+    assert third.error_code == "NotImplemented"
+    assert third.principal.kind is PrincipalKind.ROOT
     assert "Signature=" not in str([first, second, third])
 
 

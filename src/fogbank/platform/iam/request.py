@@ -65,6 +65,11 @@ class AccessRequest:
         self._context = context
         self._lowered: dict[str, ContextValue] | None = None
 
+    @property
+    def context(self) -> Mapping[str, ContextValue]:
+        """Return the condition keys, as they were given."""
+        return {} if self._context is None else self._context
+
     def value(self, key: str) -> ContextValue | None:
         """Return the value of a condition key (in lower case), or None if it is absent."""
         if self._lowered is None:

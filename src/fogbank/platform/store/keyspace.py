@@ -33,6 +33,7 @@ DEAD_LETTERS: Final = 0x09
 OUTBOX_LATER: Final = 0x0A
 LEASES: Final = 0x0B
 TRACES: Final = 0x0C
+DECISIONS: Final = 0x0D
 DELIVERY_STATE: Final = 0x10
 
 PARTITIONS: Final = 16

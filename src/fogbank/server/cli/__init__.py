@@ -19,6 +19,8 @@ COMMANDS = {
     "account": "make and list accounts",
     "env": "print what points any SDK at the server",
     "config": "print every setting with value, origin and meaning",
+    "audit": "print the durable trail of calls",
+    "why-denied": "name the statement that refused a request",
     "doctor": "say what this machine allows",
     "check": "verify a data directory offline",
     "completion": "print the completion of a shell",

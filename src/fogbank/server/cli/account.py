@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-from pathlib import Path
 from typing import Any
 
-from fogbank.server import config, control, datadir
+from fogbank.server import asking, config, control, datadir
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,41 +39,12 @@ def run(given: argparse.Namespace) -> int:
     elif not (data_dir / datadir.CREDENTIALS_FILE).exists():
         return _fail(f"{data_dir} is no data directory: run fogbank serve first")
     try:
-        result = _ask(data_dir, f"account.{given.what}", asked)
+        result = asking.ask(data_dir, f"account.{given.what}", asked, _print)
     except (control.ControlError, config.ConfigError, OSError) as error:
         return _fail(str(error))
     if given.what == "create":
         _print(result)
     return 0
-
-
-def _ask(data_dir: Path, request: str, asked: dict[str, Any]) -> dict[str, Any]:
-    """Ask whoever holds the data directory; a server may be just starting on it."""
-    try:
-        return control.ask(data_dir, request, asked, _print)
-    except control.NotRunning:
-        # Loaded only here: it brings the store.
-        from fogbank.server import offline  # noqa: PLC0415 (a command to a server stays light)
-
-        settings = config.load(data_dir)
-        os.umask(0o077)
-        datadir.make_data_dir(data_dir)
-        try:
-            return offline.ask(data_dir, settings, request, asked, _print)
-        except control.ControlError as error:
-            if error.code != offline.IN_USE:
-                raise
-            return _ask_started(data_dir, request, asked, error)
-
-
-def _ask_started(
-    data_dir: Path, request: str, asked: dict[str, Any], error: control.ControlError
-) -> dict[str, Any]:
-    """Ask the server that took the lock before us; what holds it without answering is an error."""
-    try:
-        return control.ask(data_dir, request, asked, _print)
-    except control.NotRunning:
-        raise error from None
 
 
 def _print(account: dict[str, Any]) -> None:

@@ -62,6 +62,7 @@ async def _decide(
     for action in actions:
         asked = AccessRequest(caller, action, arn, context, account)
         decision = evaluate(asked, policies)
+        call.asked = asked
         call.decisions.append((action, arn, decision))
         if not decision.allowed:
             raise _denial(call, asked, decision)

@@ -1,0 +1,78 @@
+"""Which operations only read, and which touch data: by their names, as CloudTrail tells them apart.
+
+Source: CloudTrail User Guide, "Logging management events" and "Logging data events".
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Final
+
+_READS: Final = (
+    "Assume",
+    "BatchGet",
+    "Check",
+    "Describe",
+    "Filter",
+    "Get",
+    "Head",
+    "List",
+    "Lookup",
+    "Query",
+    "Receive",
+    "Scan",
+    "Search",
+    "Select",
+    "Simulate",
+    "TransactGet",
+    "Validate",
+)
+_DATA_EVENTS: Final = {
+    "s3": (
+        "AbortMultipartUpload",
+        "CompleteMultipartUpload",
+        "CopyObject",
+        "CreateMultipartUpload",
+        "DeleteObject",
+        "GetObject",
+        "HeadBucket",
+        "HeadObject",
+        "ListMultipartUploads",
+        "ListObject",
+        "ListParts",
+        "PutObject",
+        "RestoreObject",
+        "SelectObjectContent",
+        "UploadPart",
+    ),
+    "dynamodb": (
+        "Batch",
+        "DeleteItem",
+        "Execute",
+        "GetItem",
+        "PutItem",
+        "Query",
+        "Scan",
+        "Transact",
+        "UpdateItem",
+    ),
+    "lambda": ("Invoke",),
+    "logs": ("FilterLogEvents", "GetLogEvents", "PutLogEvents"),
+    "sqs": ("ChangeMessageVisibility", "DeleteMessage", "ReceiveMessage", "SendMessage"),
+    "sns": ("Publish",),
+    "kinesis": ("GetRecords", "GetShardIterator", "PutRecord", "SubscribeToShard"),
+    "events": ("PutEvents",),
+}
+"""Beginnings of the operations that CloudTrail counts as data events and not as management."""
+
+
+@cache
+def is_read(_service: str, operation: str) -> bool:
+    """Return whether an operation changes nothing."""
+    return operation.startswith(_READS)
+
+
+@cache
+def is_data(service: str, operation: str) -> bool:
+    """Return whether an operation touches data, and not what holds it."""
+    return operation.startswith(_DATA_EVENTS.get(service, ()))

@@ -1,0 +1,397 @@
+"""The trail of a whole cloud in this process, asked as the commands ask it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+import pytest
+from botocore.exceptions import ClientError
+
+from fogbank.base.errors import Full
+from fogbank.engines.watch import Watchers
+from fogbank.platform.metering import reading
+from fogbank.platform.metering.records import (
+    STRANGERS,
+    Caller,
+    Entry,
+    NextRecord,
+    account_prefix,
+    next_key,
+)
+from fogbank.platform.metering.trail import DENIALS_MAX, WAITING_MAX, Noted, Trail, TrailSettings
+from fogbank.platform.store import tuples
+from fogbank.platform.store.engine import SYSTEM_PREFIX, Body, Transaction
+from fogbank.platform.store.keyspace import AUDIT
+from fogbank.platform.store.records import encode
+from fogbank.server.audits import Audits
+from fogbank.server.config import AuditSettings, Config
+from fogbank.server.control import ControlError
+from fogbank.testing.cloud import Cloud
+
+TABLE = {
+    "TableName": "table",
+    "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
+    "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+    "BillingMode": "PAY_PER_REQUEST",
+}
+AUDIT_KEYS = SYSTEM_PREFIX + bytes((AUDIT,))
+KEY = {"id": {"S": "1"}}
+
+
+@pytest.fixture
+def cloud() -> Iterator[Cloud]:
+    with Cloud() as cloud:
+        yield cloud
+
+
+def ask(cloud: Cloud, control_name: str, /, **arguments: Any) -> list[dict[str, Any]]:
+    """Return the rows that a command hears."""
+    app = cloud.app
+    audits = Audits(app.parts.placement, app.identity, app.parts.clock, app.trail)
+    control = next(each for each in audits.controls() if each.name == control_name)
+    rows: list[dict[str, Any]] = []
+
+    async def send(row: Any) -> None:
+        rows.append(dict(row))
+
+    cloud.run(control.run(msgspec.convert(arguments, control.arguments), send))
+    return rows
+
+
+def stored(cloud: Cloud) -> list[str]:
+    """Return the operations whose records are durable already, oldest first."""
+    store = cloud.app.parts.placement.system_stores()[0]
+
+    async def read() -> list[str]:
+        return [
+            each.caller.operation
+            for account in await reading.accounts(store)
+            async for each in reading.entries(store, account, 0, 1 << 62)
+        ]
+
+    return cloud.run(read())
+
+
+def account_of(cloud: Cloud) -> str:
+    return cloud.account.principal.account
+
+
+def request_id_of(error: ClientError) -> str:
+    return str(error.response["ResponseMetadata"]["RequestId"])
+
+
+def user(cloud: Cloud, policy: dict[str, Any] | None = None) -> dict[str, str]:
+    """Return the keys of a new user ``a`` with at most one inline policy."""
+    iam = cloud.client("iam")
+    iam.create_user(UserName="a")
+    if policy is not None:
+        document = json.dumps({"Version": "2012-10-17", "Statement": policy})
+        iam.put_user_policy(UserName="a", PolicyName="p", PolicyDocument=document)
+    key = iam.create_access_key(UserName="a")["AccessKey"]
+    return {"access_key": key["AccessKeyId"], "secret_key": key["SecretAccessKey"]}
+
+
+# What is durable when.
+
+
+def test_a_management_call_is_durable_with_its_answer_before_its_reply(cloud: Cloud) -> None:
+    cloud.client("dynamodb").create_table(**TABLE)
+    assert stored(cloud) == ["CreateTable"]
+    (record,) = ask(cloud, "audit")
+    assert record["requestParameters"]["tableName"] == "table"
+    assert record["responseElements"]["tableDescription"]["tableName"] == "table"
+
+
+def test_a_call_that_changes_data_carries_its_record_in_its_own_commit(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = cloud.client("dynamodb")
+    client.create_table(**TABLE)
+    commits: list[list[bytes]] = []
+    committed = Watchers.committed
+
+    def noting(watchers: Watchers, keys: Iterable[bytes]) -> None:
+        commits.append(list(keys))
+        committed(watchers, keys)
+
+    monkeypatch.setattr(Watchers, "committed", noting)
+    client.put_item(TableName="table", Item={**KEY, "secret": {"S": "planted"}})
+    assert stored(cloud) == ["CreateTable", "PutItem"]
+    (together,) = [keys for keys in commits if any(key.startswith(AUDIT_KEYS) for key in keys)]
+    assert any(not key.startswith(SYSTEM_PREFIX) for key in together)
+
+
+def test_reads_of_data_are_written_within_the_flush_time(cloud: Cloud) -> None:
+    client = cloud.client("dynamodb")
+    client.create_table(**TABLE)
+    client.get_item(TableName="table", Key=KEY)
+    assert stored(cloud) == ["CreateTable"]
+    cloud.advance(200)
+    assert stored(cloud) == ["CreateTable", "GetItem"]
+
+
+def test_a_change_that_failed_after_it_rode_says_how_it_failed(cloud: Cloud) -> None:
+    client = cloud.client("dynamodb")
+    client.create_table(**TABLE)
+    with pytest.raises(ClientError) as caught:
+        client.put_item(TableName="table", Item=KEY, ConditionExpression="attribute_exists(id)")
+    (record,) = ask(cloud, "audit", request=request_id_of(caught.value))
+    assert record["errorCode"] == "ConditionalCheckFailedException"
+    assert record["requestParameters"]["item"] == "HIDDEN_DUE_TO_SECURITY_REASONS"
+
+
+def test_calls_by_nobody_are_recorded_and_push_out_nothing_of_an_account(cloud: Cloud) -> None:
+    with pytest.raises(ClientError) as caught:
+        cloud.client("dynamodb", secret_key="wrong" * 8).list_tables()
+    (record,) = ask(cloud, "audit", account=STRANGERS)
+    assert record["requestID"] == request_id_of(caught.value)
+    assert record["errorCode"] == "InvalidSignatureException"
+    assert record["userIdentity"]["accountId"] == "anonymous"
+
+
+# Settings.
+
+
+@pytest.mark.parametrize(
+    ("kept", "expected"),
+    [
+        ("all", ["CreateTable", "PutItem", "GetItem"]),
+        ("writes", ["CreateTable", "PutItem"]),
+        ("none", ["CreateTable"]),
+    ],
+)
+def test_which_events_of_data_are_kept_is_a_setting(kept: Any, expected: list[str]) -> None:
+    with Cloud(config=Config(audit=AuditSettings(data_events=kept))) as cloud:
+        client = cloud.client("dynamodb")
+        client.create_table(**TABLE)
+        client.put_item(TableName="table", Item=KEY)
+        client.get_item(TableName="table", Key=KEY)
+        assert [record["eventName"] for record in ask(cloud, "audit")] == expected
+
+
+def test_old_records_go_by_age_and_the_oldest_by_size() -> None:
+    config = Config(audit=AuditSettings(retention_days=1, account_mb_max=1))
+    with Cloud(config=config) as cloud:
+        iam = cloud.client("iam")
+        iam.create_user(UserName="old")
+        cloud.advance(2 * 86_400_000)
+        assert stored(cloud) == []
+        for number in range(120):
+            iam.create_user(UserName=f"u{number}", Tags=[{"Key": "k", "Value": "v"}] * 1)
+            cloud.run(_fill(cloud, 12_000))
+        cloud.advance(120_000)
+        names = [
+            r["requestParameters"]["userName"] for r in ask(cloud, "audit", event="CreateUser")
+        ]
+        assert 0 < len(names) < 120
+        assert names == [f"u{number}" for number in range(120 - len(names), 120)]
+        size = cloud.run(_size(cloud))
+        assert size <= 1 << 20
+
+
+async def _fill(cloud: Cloud, size: int) -> None:
+    """Settle a record of a certain size."""
+
+    account = account_of(cloud)
+    entry = Entry(
+        cloud.clock.now_ms(), cloud.ids.uuid(), 0, parameters=msgspec.msgpack.encode("x" * size)
+    )
+    await cloud.app.trail.settle(Noted(account, Caller("iam", "Fill", "x", "root"), entry))
+
+
+async def _size(cloud: Cloud) -> int:
+    """Return the bytes of all rows of the account's trail."""
+
+    prefix = account_prefix(account_of(cloud))
+    store = cloud.app.parts.placement.system_stores()[0]
+
+    async def body(tr: Transaction) -> int:
+        rows = await tr.range(prefix, tuples.after_prefix(prefix), limit=1_000)
+        return sum(len(key) + len(value) for key, value in rows)
+
+    return await store.read(body)
+
+
+# Asking for records.
+
+
+def test_records_are_chosen_by_event_user_request_account_and_time(cloud: Cloud) -> None:
+    keys = user(cloud, {"Effect": "Allow", "Action": "*", "Resource": "*"})
+    later_ms = cloud.clock.now_ms() + 10_000
+    cloud.advance(20_000)
+    cloud.client("iam", **keys).list_users()
+    arn = f"arn:aws:iam::{account_of(cloud)}:user/a"
+    assert [r["eventName"] for r in ask(cloud, "audit", user=arn)] == ["ListUsers"]
+    assert [r["eventName"] for r in ask(cloud, "audit", event="CreateUser")] == ["CreateUser"]
+    assert [r["eventName"] for r in ask(cloud, "audit", since_ms=later_ms)] == ["ListUsers"]
+    early = [r["eventName"] for r in ask(cloud, "audit", until_ms=later_ms)]
+    assert early == ["CreateUser", "PutUserPolicy", "CreateAccessKey"]
+    assert len(ask(cloud, "audit", account="default")) == 4
+    with pytest.raises(ControlError, match="no account nobody"):
+        ask(cloud, "audit", account="nobody")
+
+
+def test_a_reader_that_follows_hears_every_later_call_once(cloud: Cloud) -> None:
+    app = cloud.app
+    audits = Audits(app.parts.placement, app.identity, app.parts.clock, app.trail)
+    control = next(each for each in audits.controls() if each.name == "audit")
+    heard: list[str] = []
+
+    async def send(row: Any) -> None:
+        heard.append(row["eventName"])
+
+    async def follow() -> None:
+        wanted = msgspec.convert({"follow": True}, control.arguments)
+        cloud_task.append(asyncio.ensure_future(control.run(wanted, send)))
+
+    cloud_task: list[Any] = []
+    cloud.client("iam").create_user(UserName="first")
+    cloud.run(follow())
+    cloud.settle()
+    assert heard == ["CreateUser"]
+    cloud.client("iam").create_group(GroupName="second")
+    cloud.advance(1_000)
+    cloud.client("iam").list_users()
+    cloud.advance(1_000)
+    assert heard == ["CreateUser", "CreateGroup", "ListUsers"]
+
+    async def end() -> None:
+        cloud_task[0].cancel()
+
+    cloud.run(end())
+
+
+# Why a request was refused.
+
+
+def test_why_denied_names_the_statement_with_its_text_and_the_condition_keys(cloud: Cloud) -> None:
+    allow = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    deny = {"Sid": "NoTables", "Effect": "Deny", "Action": "dynamodb:List*", "Resource": "*"}
+    keys = user(cloud, [allow, deny])
+    with pytest.raises(ClientError) as caught:
+        cloud.client("dynamodb", **keys).list_tables()
+    (row,) = ask(cloud, "why-denied", request=request_id_of(caught.value))
+    arn = f"arn:aws:iam::{account_of(cloud)}:user/a"
+    assert row["principal"] == arn
+    assert row["action"] == "dynamodb:ListTables"
+    assert row["reason"] == "DENIED_BY_IDENTITY"
+    policy = row["policy"]
+    assert (policy["kind"], policy["policy"], policy["holder"]) == ("inline", "p", arn)
+    assert (policy["sid"], policy["statement"]) == ("NoTables", 1)
+    assert json.loads(policy["text"]) == deny
+    assert row["context"]["aws:username"] == "a"
+    assert row["context"]["aws:SourceIp"] == "127.0.0.1"
+    assert row["lookedAt"] == [{"kind": "inline", "policy": "p", "holder": arn}]
+    (record,) = ask(cloud, "audit", request=row["requestID"])
+    assert record["errorCode"] == "AccessDeniedException"
+
+
+def test_why_denied_says_that_no_statement_allows_and_what_was_looked_at(cloud: Cloud) -> None:
+    keys = user(cloud, {"Effect": "Allow", "Action": "s3:*", "Resource": "*"})
+    with pytest.raises(ClientError) as caught:
+        cloud.client("dynamodb", **keys).list_tables()
+    (row,) = ask(cloud, "why-denied", request=request_id_of(caught.value))
+    assert row["policy"] is None
+    assert row["reason"] == "NO_IDENTITY"
+    assert [each["policy"] for each in row["lookedAt"]] == ["p"]
+
+
+def test_why_denied_names_a_statement_of_a_trust_policy(cloud: Cloud) -> None:
+    statement = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
+    deny = {**statement, "Effect": "Deny", "Sid": "Nobody"}
+    trust = json.dumps({"Version": "2012-10-17", "Statement": [statement, deny]})
+    role = cloud.client("iam").create_role(RoleName="r", AssumeRolePolicyDocument=trust)["Role"]
+    keys = user(cloud, {"Effect": "Allow", "Action": "*", "Resource": "*"})
+    with pytest.raises(ClientError) as caught:
+        cloud.client("sts", **keys).assume_role(RoleArn=role["Arn"], RoleSessionName="s1")
+    (row,) = ask(cloud, "why-denied", request=request_id_of(caught.value))
+    assert row["resource"] == role["Arn"]
+    assert (row["policy"]["kind"], row["policy"]["sid"]) == ("trust", "Nobody")
+    assert json.loads(row["policy"]["text"]) == deny
+    assert {"kind": "trust", "policy": "", "holder": role["Arn"]} in row["lookedAt"]
+
+
+def test_why_denied_tells_of_a_call_that_no_policy_refused(cloud: Cloud) -> None:
+    with pytest.raises(ClientError) as caught:
+        cloud.client("dynamodb", secret_key="wrong" * 8).list_tables()
+    (row,) = ask(cloud, "why-denied", request=request_id_of(caught.value))
+    assert row["errorCode"] == "InvalidSignatureException"
+    with pytest.raises(ControlError, match="nothing is known"):
+        ask(cloud, "why-denied", request="no-such-request")
+
+
+def test_refusals_are_bounded_by_number_and_by_age(cloud: Cloud) -> None:
+    keys = user(cloud)
+    client = cloud.client("dynamodb", **keys)
+    ids = []
+    for _ in range(3):
+        with pytest.raises(ClientError) as caught:
+            client.list_tables()
+        ids.append(request_id_of(caught.value))
+    store = cloud.app.parts.placement.system_stores()[0]
+    account = account_of(cloud)
+    cloud.run(_next_slot(store, account, DENIALS_MAX - 1))
+    for _ in range(3):
+        with pytest.raises(ClientError) as caught:
+            client.list_tables()
+        ids.append(request_id_of(caught.value))
+    kept = [each.request_id for each in cloud.run(reading.denials(store, account))]
+    assert sorted(kept) == sorted(ids[2:])  # the ring came round over the first two
+    cloud.advance(15 * 86_400_000)
+    assert cloud.run(reading.denials(store, account)) == []
+
+
+async def _next_slot(store: Any, account: str, slot: int) -> None:
+
+    async def body(tr: Transaction) -> None:
+        tr.put(next_key(account), encode(NextRecord(slot)))
+
+    await store.transact(body)
+
+
+# When the store takes nothing.
+
+
+class _FullStore:
+    """A store without space."""
+
+    def __init__(self) -> None:
+        self.is_full = True
+        self.rows = 0
+
+    async def transact(self, body: Body[Any], *, token: Any = None) -> None:
+        if self.is_full:
+            raise Full("no space")
+        self.rows += 1
+
+
+class _FullPlacement:
+    def __init__(self) -> None:
+        self.store = _FullStore()
+
+    def system_stores(self) -> tuple[Any, ...]:
+        return (self.store,)
+
+
+def test_while_the_store_takes_nothing_records_wait_within_a_bound(cloud: Cloud) -> None:
+
+    placement = _FullPlacement()
+    trail = Trail(placement, cloud.clock, TrailSettings())  # type: ignore[arg-type]
+    caller = Caller("iam", "CreateUser", "us-east-1", "root")
+
+    async def work() -> None:
+        for number in range(WAITING_MAX + 600):
+            await trail.settle(Noted("1", caller, Entry(1, str(number), 0)))
+
+    asyncio.run(work())
+    assert trail.is_failing
+    assert trail.waiting <= WAITING_MAX
+    assert trail.lost > 0
+    placement.store.is_full = False
+    trail._retry_ms = 0
+    asyncio.run(trail.flush())
+    assert (trail.waiting, trail.is_failing, placement.store.rows) == (0, False, 1)
