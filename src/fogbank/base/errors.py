@@ -79,6 +79,10 @@ class Fenced(Weather):
     """The lease under which this was written has passed to another holder."""
 
 
+class CutRevoked(Weather):
+    """A consistent cut of a store lasted too long or cost too much: its reader takes a new one."""
+
+
 class Full(Weather):
     """There is no space to write to."""
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
+from itertools import islice
 from typing import Final, Protocol, TypeVar, cast
 
 from sortedcontainers import SortedDict
@@ -22,6 +23,7 @@ from fogbank.base.clock import Clock
 from fogbank.base.errors import Corrupt, TransactionTooLarge
 from fogbank.engines import bodies
 from fogbank.engines.bodies import LIMITS, RANGE_ROWS_MAX, PendingEntry
+from fogbank.engines.cuts import Cuts, OpenCut
 from fogbank.engines.watch import Watchers
 from fogbank.platform.blobs.port import FRAME_BYTES, BlobRef
 from fogbank.platform.store import tokens
@@ -30,7 +32,9 @@ from fogbank.platform.store.engine import (
     SYSTEM,
     SYSTEM_PREFIX,
     Body,
+    Cut,
     Domain,
+    OwnStore,
     Stamp,
     Store,
     StoreLimits,
@@ -57,6 +61,8 @@ class _Rows(Protocol):
 
     def pop(self, key: bytes, default: bytes | None) -> bytes | None: ...
 
+    def copy(self) -> _Rows: ...
+
     def irange(
         self, minimum: bytes, maximum: bytes, inclusive: tuple[bool, bool], *, reverse: bool
     ) -> Iterator[bytes]: ...
@@ -77,6 +83,27 @@ _TICK: Final = _Tick()
 def _standing_still() -> int:
     """Return the time of an engine that was given no clock."""
     return 0
+
+
+class CopiedRows:
+    """The rows of a cut: a copy of the sorted map."""
+
+    def __init__(self, rows: _Rows) -> None:
+        self._rows = rows.copy()
+
+    async def page(self, begin: bytes, end: bytes, limit: int) -> list[Row]:
+        """Return the first rows of a range."""
+        await _TICK
+        keys = self._rows.irange(begin, end, (True, False), reverse=False)
+        return [
+            (key, value)
+            for key in islice(keys, limit)
+            if (value := self._rows.get(key)) is not None
+        ]
+
+    async def close(self) -> None:
+        """Forget the rows."""
+        self._rows = cast("_Rows", SortedDict())
 
 
 class MemoryTransaction:
@@ -254,6 +281,18 @@ class MemoryStore:
         """Return appended entries in commit order."""
         return await self.read(bodies.tailing(prefix, after, limit))
 
+    async def checkpoint(self, name: str) -> Cut:
+        """Take a consistent cut: a copy of the rows."""
+        engine = self._engine
+        entry = engine.cuts.begin(name, engine.next_stamp())
+        entry.taken(engine.next_stamp(), CopiedRows(engine.rows))
+        await _TICK
+        return OpenCut(engine.cuts, entry, self._domain)
+
+    def oldest_cut(self) -> Stamp | None:
+        """Return the first stamp that is not in the oldest live cut, or None."""
+        return self._engine.cuts.oldest()
+
     def watch(self, prefix: bytes) -> AsyncIterator[None]:
         """Yield after commits under the prefix; hints are coalesced."""
         return self._engine.watchers.add(prefix)
@@ -281,17 +320,22 @@ class MemoryEngine:
         self.now_ms = _standing_still if clock is None else clock.now_ms
         self.rows = cast("_Rows", SortedDict())
         self.watchers = Watchers()
+        self.cuts = Cuts(self.now_ms)
         self.blobs = MemoryBlobs()
         self._replay = replay
         self._seed = seed
         self._version = 0
         self._replaced: deque[Overlay] = deque(maxlen=_HISTORY_COMMITS_MAX)
 
+    def next_stamp(self) -> Stamp:
+        """Return the stamp of the next commit's first entry."""
+        return Stamp(_INCARNATION, self._version + 1, 0)
+
     def store_of(self, domain: Domain) -> Store:
         """Return the store of a domain."""
         return MemoryStore(self, domain)
 
-    def system_stores(self) -> tuple[Store, ...]:
+    def system_stores(self) -> tuple[OwnStore, ...]:
         """Return the one store, seen through its system subspaces."""
         return (MemoryStore(self, SYSTEM),)
 
@@ -328,7 +372,7 @@ class MemoryEngine:
     def _commit(self, tr: MemoryTransaction) -> None:
         """Give appended entries their stamps and lay the writes over the rows."""
         writes = tr.writes
-        stamp = Stamp(_INCARNATION, self._version + 1, 0)
+        stamp = self.next_stamp()
         bodies.lay_entries(writes, tr.pendings, stamp)
         if self.check:
             bodies.check_size(writes)

@@ -25,7 +25,9 @@ async def delete_blobs(facilities: Facilities) -> Progress:
     """Delete blobs whose last reference is gone."""
     busy = False
     for store in facilities.placement.system_stores():
-        deleted = await rows.drain_deletions(store, facilities.blobs, DELETIONS_BATCH)
+        deleted = await rows.drain_deletions(
+            store, facilities.blobs, DELETIONS_BATCH, before=store.oldest_cut()
+        )
         busy = busy or deleted == DELETIONS_BATCH
     return Progress.BUSY if busy else Progress.IDLE
 

@@ -116,6 +116,8 @@ def settle(root: Path, target: Target, order: Order) -> None:
     """
     path = segment_path(root / LOG, order.number)
     env, keys, seals = target
+    # A reader that was killed leaves its slot, and with it the pages that it read.
+    env.reader_check()
     with env.begin() as txn:
         applied = rows.read_state(txn, seals).segment > order.number
     if not applied:
@@ -147,7 +149,7 @@ def answer_to(root: Path, target: Target, order: Order) -> Answer:
     return Answer()
 
 
-def _die_with(parent: int) -> None:
+def die_with(parent: int) -> None:
     """Have the kernel kill this process when its parent dies; it may be dead already."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
@@ -159,7 +161,7 @@ def _die_with(parent: int) -> None:
 def main(arguments: list[str]) -> None:
     """Answer orders until the input ends."""
     root, lock_fd, parent = Path(arguments[0]), int(arguments[1]), int(arguments[2])
-    _die_with(parent)
+    die_with(parent)
     os.set_inheritable(lock_fd, False)  # noqa: FBT003 (the standard library's signature)
     # Stops come to the store process, which then closes this one's input.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -38,6 +38,7 @@ PENDING_BYTES_MAX: Final = 8 << 20
 PENDING_MAX: Final = 20_000
 REMOVAL_BYTES_MAX: Final = 16 << 10
 """What a transaction that removes may write besides, when there is no space."""
+_NOTHING: Final = encode_writes({})
 _LOG_FAILED: Final = "the log of the store failed"
 _CLOSED: Final = "the store is closed"
 
@@ -147,6 +148,25 @@ class Core:
             self.is_gated = True
         return waiter
 
+    def stand_still(self) -> Future[int]:
+        """Return what brings the version of the rows once they hold all that is durable now.
+
+        They stand still until ``let_go``; a transaction without writes moves the log on.
+        """
+        version = self.turnover.stand_still()
+        self._move_on()
+        return version
+
+    def let_go(self) -> None:
+        """Let the rows change again."""
+        self.turnover.let_go()
+
+    def _move_on(self) -> None:
+        """Have a group written, if one is waited for and none is under way."""
+        if self.turnover.may_seal and not self._pending and not self.refuses:
+            self.version += 1
+            self._queue(_NOTHING, {}, None)
+
     def settled(self) -> Future[Any]:
         """Return what is done when everything that is committed now is durable."""
         if self._pending or self._inflight is None:
@@ -243,6 +263,7 @@ class Core:
         self.durable = group.last
         self.layers.is_durable(group.last)
         self.turnover.group_is_durable()
+        self._move_on()
         self._flush()
         for entry in group.entries:
             if not entry.waiter.done():
@@ -272,6 +293,7 @@ class Core:
     def _go_on(self) -> None:
         """Look whether the log can go on now, and who must wait for it."""
         if self._inflight is None:
+            self._move_on()
             self._flush()
         self._set_gate()
 

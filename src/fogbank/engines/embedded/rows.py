@@ -38,7 +38,7 @@ LOCK: Final = "lock.mdb"
 
 _OWN: Final = b"\0"
 """Rows of the engine itself begin so; no service's key does."""
-_STATE_KEY: Final = b"\0state"
+STATE_KEY: Final = b"\0state"
 _DIGEST_KEY: Final = b"\0digest"
 _STATE: Final = struct.Struct(">QQB")
 _DIGEST: Final = struct.Struct(f">{BUCKETS}Q")
@@ -97,10 +97,15 @@ def no_room(error: lmdb.Error) -> bool:
 
 def read_state(txn: Reader, seals: RowSeals) -> State:
     """Return how far the log is applied; the state of a new store if nothing ever was."""
-    raw = txn.get(_STATE_KEY)
+    return state_of(txn.get, seals)
+
+
+def state_of(get: Callable[[bytes], bytes | None], seals: RowSeals) -> State:
+    """Return how far the log is applied, from what ``get`` has of the engine's own rows."""
+    raw = get(STATE_KEY)
     if raw is None:
         return State()
-    body = seals.opener(txn.get)(_STATE_KEY, raw)
+    body = seals.opener(get)(STATE_KEY, raw)
     version, segment, closed = cast("tuple[int, int, int]", _STATE.unpack(body))
     return State(version, segment, bool(closed))
 
@@ -141,7 +146,7 @@ def apply_writes(
             _apply_chunk(txn, seals, seal, {key: writes[key] for key in chunk})
             if begin + chunk_keys >= len(keys):
                 raw = _STATE.pack(state.version, state.segment, state.closed)
-                txn.put(_STATE_KEY, seal(_STATE_KEY, raw))
+                txn.put(STATE_KEY, seal(STATE_KEY, raw))
 
 
 def _apply_chunk(

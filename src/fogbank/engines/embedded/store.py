@@ -14,14 +14,26 @@ from typing import Self, TypeVar
 from fogbank.base.clock import Clock
 from fogbank.engines import bodies
 from fogbank.engines.bodies import LIMITS, Row
+from fogbank.engines.cuts import OpenCut
+from fogbank.engines.embedded.backup import Done
 from fogbank.engines.embedded.blobs import FileBlobs
 from fogbank.engines.embedded.core import Core
+from fogbank.engines.embedded.cut import BackupRequest, CutTaker
 from fogbank.engines.embedded.keys import PLAIN, Encryption
 from fogbank.engines.embedded.recover import BLOBS, Opened, close_directory, open_directory
 from fogbank.engines.embedded.transaction import EmbeddedReading, EmbeddedTransaction
 from fogbank.engines.embedded.turnover import Settings
 from fogbank.platform.store import tokens
-from fogbank.platform.store.engine import SYSTEM, Body, Domain, Stamp, Store, StoreLimits, Token
+from fogbank.platform.store.engine import (
+    SYSTEM,
+    Body,
+    Domain,
+    OwnStore,
+    Stamp,
+    Store,
+    StoreLimits,
+    Token,
+)
 
 T = TypeVar("T")
 
@@ -29,11 +41,12 @@ T = TypeVar("T")
 class EmbeddedStore:
     """The keys of one domain in an embedded engine."""
 
-    __slots__ = ("_core", "_domain")
+    __slots__ = ("_core", "_domain", "_taker")
 
-    def __init__(self, core: Core, domain: Domain) -> None:
+    def __init__(self, core: Core, domain: Domain, taker: CutTaker) -> None:
         self._core = core
         self._domain = domain
+        self._taker = taker
 
     @property
     def limits(self) -> StoreLimits:
@@ -108,6 +121,20 @@ class EmbeddedStore:
         """Return appended entries in commit order."""
         return await self.read(bodies.tailing(prefix, after, limit))
 
+    async def checkpoint(self, name: str) -> OpenCut:
+        """Take a consistent cut of this domain; of everything, on the store of ``SYSTEM``.
+
+        Raises:
+            Conflict: A cut of that name is live.
+            Throttled: There are too many.
+            Unavailable: The store is closed.
+        """
+        return await self._taker.take(name, self._domain)
+
+    def oldest_cut(self) -> Stamp | None:
+        """Return the first stamp that is not in the oldest live cut of the store, or None."""
+        return self._taker.cuts.oldest()
+
     def watch(self, prefix: bytes) -> AsyncIterator[None]:
         """Yield after durable commits under the prefix; hints are coalesced."""
         return self._core.watchers.add(prefix)
@@ -116,10 +143,11 @@ class EmbeddedStore:
 class EmbeddedEngine:
     """One store and one blob store for every domain, in one data directory."""
 
-    def __init__(self, opened: Opened, core: Core, blobs: FileBlobs) -> None:
+    def __init__(self, opened: Opened, core: Core, blobs: FileBlobs, taker: CutTaker) -> None:
         self.blobs = blobs
         self._opened = opened
         self._core = core
+        self._taker = taker
 
     @classmethod
     async def open(
@@ -150,12 +178,14 @@ class EmbeddedEngine:
         except BaseException:
             opened.release()
             raise
-        engine = cls(opened, core, blobs)
+        taker = CutTaker(opened, core, settings, clock.now_ms)
+        engine = cls(opened, core, blobs, taker)
         core.start()
         return engine
 
     async def close(self) -> None:
         """Take nothing more, make everything durable, apply the log, and let the directory go."""
+        await self._taker.close()
         await self._core.stop()
         await self.blobs.close()
         await asyncio.to_thread(self._close)
@@ -168,10 +198,20 @@ class EmbeddedEngine:
         finally:
             self._opened.release()
 
+    async def back_up(self, request: BackupRequest) -> Done:
+        """Write a backup of everything while the store serves.
+
+        Raises:
+            Conflict: A backup is being written.
+            CutRevoked: It took too long, or the file of the rows grew too much meanwhile.
+            ReaderFailed: It cannot be written, or the store is damaged; the message says what.
+        """
+        return await self._taker.back_up(request)
+
     def store_of(self, domain: Domain) -> Store:
         """Return the store of a domain."""
-        return EmbeddedStore(self._core, domain)
+        return EmbeddedStore(self._core, domain, self._taker)
 
-    def system_stores(self) -> tuple[Store, ...]:
+    def system_stores(self) -> tuple[OwnStore, ...]:
         """Return the one store, seen through its system subspaces."""
-        return (EmbeddedStore(self._core, SYSTEM),)
+        return (EmbeddedStore(self._core, SYSTEM, self._taker),)

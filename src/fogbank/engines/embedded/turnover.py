@@ -11,7 +11,7 @@ nothing. What blocks runs in one thread, one job after the other; the state belo
 
 from __future__ import annotations
 
-from asyncio import AbstractEventLoop, wrap_future
+from asyncio import AbstractEventLoop, Future, wrap_future
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future as Job
@@ -20,6 +20,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from fogbank.engines.cuts import AGE_MS_MAX
 from fogbank.engines.embedded.checkpoint import LOG, Answer, Order
 from fogbank.engines.embedded.child import Checkpointer
 from fogbank.engines.embedded.files import NO_SPACE
@@ -44,7 +45,17 @@ class Settings(msgspec.Struct, frozen=True):
     segment_bytes: int = SEGMENT_BYTES
     generation_keys_max: int = GENERATION_KEYS_MAX
     chunk_keys: int = CHUNK_KEYS
+    cut_age_ms_max: int = AGE_MS_MAX
+    cut_growth_bytes_max: int = 4 << 30
+    """How much the file of the rows may grow while a cut holds its old pages."""
     on_fatal: Callable[[str], Any] = end_process
+
+
+class _Stop(NamedTuple):
+    """A wish that the rows stand still once a segment is applied."""
+
+    number: int
+    version: Future[int]
 
 
 class _Sealed(NamedTuple):
@@ -94,6 +105,8 @@ class Turnover:
         self._ready = [name for name in _WAITING if (self._folder / name).exists()]
         self._sealed: deque[_Sealed] = deque()
         self._is_begun = True
+        self._is_held = False
+        self._stop: _Stop | None = None
         self._is_checkpointing = False
         self._is_making = False
         self._is_over = False
@@ -121,10 +134,18 @@ class Turnover:
         """Return whether a group needs the next segment, or that one should be begun now."""
         if record_bytes == 0:
             return False
-        if not self._log.has_room(record_bytes):
+        if not self._log.has_room(record_bytes) or self.may_seal:
             return True
         is_large = len(self._layers.active.rows) > self._settings.generation_keys_max
         return is_large and not self._log.is_empty and not self._sealed and SPARE in self._ready
+
+    @property
+    def may_seal(self) -> bool:
+        """Return whether somebody waits for the active segment to be sealed, and it can be."""
+        stop = self._stop
+        if stop is None or stop.number != self._log.number or self._log.is_empty:
+            return False
+        return self._next_ready() == SPARE
 
     def rotate(self, durable: int, pending: Iterable[Writes]) -> bool:
         """Seal the active segment and begin the next; return whether one was ready.
@@ -160,7 +181,7 @@ class Turnover:
 
     def checkpoint(self) -> None:
         """Have the oldest sealed segment applied, unless one is or the next one is not begun."""
-        if self._is_over or self._is_checkpointing or not self._sealed:
+        if self._is_over or self._is_held or self._is_checkpointing or not self._sealed:
             return
         if len(self._sealed) == 1 and not self._is_begun:
             return
@@ -203,6 +224,41 @@ class Turnover:
         self._sealed.popleft()
         self._ready.append(order.ready)
         self._free(self._layers.thaw())
+        if self._stop is not None and order.number >= self._stop.number:
+            self._hold(order.last)
+        self.checkpoint()
+        self._go_on()
+
+    # Rows that stand still.
+
+    def stand_still(self) -> Future[int]:
+        """Return what brings the version that the rows hold, once they hold all that is durable now.
+
+        From then on they do not change until ``let_go``. One at a time; the caller sees to it that
+        groups are written meanwhile: the active segment can only be sealed before a group.
+        """
+        assert self._stop is None, "one at a time"
+        future: Future[int] = self._loop.create_future()
+        self._stop = _Stop(self._log.number, future)
+        if self._log.is_empty and not self._sealed:
+            self._hold(self._floor)
+        elif self._log.is_empty:
+            self._stop = _Stop(self._log.number - 1, future)
+        return future
+
+    def _hold(self, version: int) -> None:
+        """Let the rows stand still, and tell who asked."""
+        assert self._stop is not None
+        if not self._stop.version.done():
+            self._is_held = True
+            self._stop.version.set_result(version)
+
+    def let_go(self) -> None:
+        """Let the rows change again."""
+        if self._stop is not None:
+            self._stop.version.cancel()
+        self._stop = None
+        self._is_held = False
         self.checkpoint()
         self._go_on()
 
@@ -262,6 +318,8 @@ class Turnover:
     async def stop(self) -> None:
         """Begin nothing more, and return when the thread is idle."""
         self._is_over = True
+        if self._stop is not None:
+            self._stop.version.cancel()
         while self.is_busy:
             # The thread takes one job after the other: when this one is done, theirs are.
             await wrap_future(self._thread.submit(lambda: None), loop=self._loop)

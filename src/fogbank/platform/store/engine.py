@@ -158,6 +158,41 @@ class Transaction(Protocol):
 Body = Callable[[Transaction], Awaitable[T]]
 
 
+class Cut(Protocol):
+    """A consistent cut: everything that was committed up to one stamp, and nothing behind it.
+
+    It is bounded in age and in what it costs, and revoked beyond that: its reader goes on with a
+    new one. Whoever takes one releases it.
+    """
+
+    @property
+    def name(self) -> str:
+        """Return the name that it was taken under."""
+        ...
+
+    @property
+    def stamp(self) -> Stamp:
+        """Return the first stamp that is not in it."""
+        ...
+
+    @property
+    def taken_ms(self) -> int:
+        """Return when it was taken, by the store's time."""
+        ...
+
+    async def page(self, begin: bytes, end: bytes, *, limit: int) -> list[tuple[bytes, bytes]]:
+        """Return some rows from the start of a half-open range; none only if there are none left.
+
+        Raises:
+            CutRevoked: The cut is no more.
+        """
+        ...
+
+    async def release(self) -> None:
+        """Let the cut go; harmless to repeat."""
+        ...
+
+
 class Store(Protocol):
     """The keys of one domain (or of ``SYSTEM``) on the engine that owns it."""
 
@@ -211,6 +246,31 @@ class Store(Protocol):
         ...
 
 
+class OwnStore(Store, Protocol):
+    """A store that this process owns: only its owner takes cuts of it."""
+
+    async def checkpoint(self, name: str) -> Cut:
+        """Take a consistent cut of this domain; of everything, on the store of ``SYSTEM``.
+
+        What was answered before the call is in it; what is asked after the return is not.
+
+        Args:
+            name: What it is for; each name is taken once at a time.
+
+        Raises:
+            Conflict: A cut of that name is live.
+            Throttled: There are too many.
+        """
+        ...
+
+    def oldest_cut(self) -> Stamp | None:
+        """Return the first stamp that is not in the oldest live cut of the store, or None.
+
+        What was removed at or behind it may still be read: a deleter of blobs stops there.
+        """
+        ...
+
+
 class Placement(Protocol):
     """Which store and which blob store a domain lives in."""
 
@@ -218,6 +278,6 @@ class Placement(Protocol):
         """Return the store of a domain."""
         ...
 
-    def system_stores(self) -> tuple[Store, ...]:
+    def system_stores(self) -> tuple[OwnStore, ...]:
         """Return the stores whose system subspaces this process reads, one each."""
         ...

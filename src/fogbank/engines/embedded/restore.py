@@ -1,0 +1,148 @@
+"""Making a store of a backup.
+
+Rule: nothing is written before every file of the backup has been compared with its SHA-256, and the
+store that was made is read back and its content compared with that of the manifest. The note of the
+store is written last: a directory whose restore was cut short has rows and no note, and is refused.
+
+The new store has the next incarnation, so that what it appends is behind everything that the old
+one ever appended, and the names of its blobs are new. No key is needed: values and blobs are taken
+over as they lie, sealed or not, with the keyring beside them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from fogbank.base.errors import Corrupt
+from fogbank.engines.embedded import rows
+from fogbank.engines.embedded.blobs import NOTE as BLOBS_NOTE
+from fogbank.engines.embedded.checkpoint import LOG, ROWS
+from fogbank.engines.embedded.dump import load_rows, read_dump
+from fogbank.engines.embedded.files import make_folder, sync_folder
+from fogbank.engines.embedded.manifest import (
+    BLOBS,
+    ROWS_DUMP,
+    Manifest,
+    backups_in,
+    damage_of,
+    read_manifest,
+)
+from fogbank.engines.embedded.migrate import FORMAT, NOTE, Identity, write_identity
+from fogbank.engines.embedded.place import make_folders, place, sync_folders
+from fogbank.engines.embedded.segment import make_ready, segment_path
+
+_SEGMENT_BYTES: Final = 1 << 16
+"""Of the empty segment that the log begins with; the first start makes full ones."""
+_STORE: Final = "store/"
+DAMAGE_MAX: Final = 20
+
+
+class Restored(NamedTuple):
+    """What was made."""
+
+    rows: int
+    blobs: int
+    content: str
+    incarnation: int
+    version: int
+
+
+def find_backup(root: Path, name: str = "") -> Manifest:
+    """Return the manifest of a backup of a set: by name, or the newest.
+
+    Raises:
+        Corrupt: There is no such backup, or its manifest is damaged.
+    """
+    if name:
+        return read_manifest(root / name)
+    found = backups_in(root)
+    if not found:
+        raise Corrupt(f"{root} holds no backup")
+    return found[-1]
+
+
+def require_whole(root: Path, manifest: Manifest) -> None:
+    """Compare every file of a backup with what was written.
+
+    Raises:
+        Corrupt: One is missing or another; the message names it.
+    """
+    if manifest.head.format > FORMAT:
+        raise Corrupt(
+            f"the backup {manifest.head.name} is of a store of format {manifest.head.format}; "
+            f"this program knows formats up to {FORMAT}: start a newer one"
+        )
+    damage: list[str] = []
+    for finding in damage_of(root, manifest):
+        damage.append(finding)
+        if len(damage) == DAMAGE_MAX:
+            break
+    if damage:
+        raise Corrupt("; ".join(damage))
+
+
+def restore_store(root: Path, manifest: Manifest, store: Path) -> Restored:
+    """Make a store of a backup that is whole, in a directory that is not there.
+
+    Raises:
+        Corrupt: What was made is not what the manifest says.
+        FileExistsError: There is such a directory.
+    """
+    head = manifest.head
+    store.mkdir(mode=0o700)
+    for name in (ROWS, LOG, BLOBS):
+        make_folder(store / name)
+    loaded = load_rows(store / ROWS, read_dump(root / head.name / ROWS_DUMP))
+    (store / ROWS / rows.LOCK).unlink(missing_ok=True)
+    if (loaded.rows, loaded.content) != (manifest.tail.rows, manifest.tail.content):
+        raise Corrupt(f"the rows of {store} are not those of the backup {head.name}")
+    blobs = _copy_blobs(root, manifest, store)
+    make_ready(store / LOG, segment_path(store / LOG, head.segment).name, _SEGMENT_BYTES)
+    _copy_beside(root, manifest, store)
+    sync_folders({store, store / ROWS, store.parent})
+    identity = Identity(head.format, head.incarnation + 1)
+    write_identity(store, identity)
+    return Restored(loaded.rows, blobs, loaded.content, identity.incarnation, head.version)
+
+
+def _copy_blobs(root: Path, manifest: Manifest, store: Path) -> int:
+    """Copy the blobs of a backup, apart from the pool; return how many."""
+    changed: set[Path] = set()
+    count = 0
+    for path in manifest.files:
+        if path.startswith(f"{BLOBS}/"):
+            target = store / path
+            make_folders(store, target.parent)
+            place(root / path, target, link=False)
+            changed.add(target.parent)
+            count += 1
+    sync_folders(changed)
+    return count
+
+
+def _copy_beside(root: Path, manifest: Manifest, store: Path) -> None:
+    """Copy the small files of the store but its note, which has the old incarnation."""
+    for relative in files_under(manifest, _STORE):
+        if relative != NOTE:
+            place(root / manifest.head.name / _STORE / relative, store / relative, link=False)
+    # The numbers of blobs begin anew, as their incarnation is new.
+    (store / BLOBS / BLOBS_NOTE).unlink(missing_ok=True)
+
+
+def files_under(manifest: Manifest, folder: str) -> list[str]:
+    """Return the files of a backup below a folder of its own, relative to it."""
+    prefix = f"{manifest.head.name}/{folder}"
+    return [path.removeprefix(prefix) for path in manifest.files if path.startswith(prefix)]
+
+
+def copy_data_files(root: Path, manifest: Manifest, data_dir: Path) -> None:
+    """Copy the small files of the data directory."""
+    changed = {data_dir}
+    for relative in files_under(manifest, "data/"):
+        target = data_dir / relative
+        make_folders(data_dir, target.parent)
+        place(root / manifest.head.name / "data" / relative, target, link=False)
+        changed.add(target.parent)
+    sync_folders(changed)
+    sync_folder(data_dir)
