@@ -5,6 +5,7 @@ Source: AWS General Reference, "Amazon Resource Names (ARNs)".
 
 from __future__ import annotations
 
+import hashlib
 from typing import NamedTuple
 
 _ARN_PARTS = 6
@@ -34,3 +35,11 @@ def find_arn(text: str) -> Arn | None:
 def arn_of(service: str, region: str, account: str, resource: str) -> str:
     """Return an ARN in the ``aws`` partition."""
     return f"arn:aws:{service}:{region}:{account}:{resource}"
+
+
+def canonical_user_id(account: str) -> str:
+    """Return the canonical user id of an account: 64 hexadecimal digits, always the same.
+
+    Source: AWS General Reference, "AWS account identifiers".
+    """
+    return hashlib.sha256(f"canonical user of {account}".encode()).hexdigest()

@@ -11,9 +11,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from fogbank.base.types import Wire
+from fogbank.platform.iam.request import ContextValue
 from fogbank.platform.store.engine import Domain
-
-ContextValue = str | tuple[str, ...]
 
 
 class Scope(NamedTuple):

@@ -302,6 +302,10 @@ def test_a_user_gets_a_session_of_its_own(
     root = sts.get_session_token(DurationSeconds=129_600)
     assert root["Credentials"]["Expiration"].timestamp() == 1_767_225_600 + 3600
     assert session(root)("sts").get_caller_identity()["Arn"].endswith(":root")
+    # AWS: no session of GetSessionToken calls IAM without MFA, the root user's neither.
+    assert refusal(session(root)("iam").list_users)[1].endswith(
+        "with an explicit deny in a session policy"
+    )
 
 
 def test_a_mixed_up_session_proves_nothing(

@@ -10,13 +10,13 @@ and "Set operators for multivalued context keys".
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from fogbank.platform.iam import values as kinds
 from fogbank.platform.iam.keys import require_evaluated
 from fogbank.platform.iam.malformed import MalformedPolicy
-from fogbank.platform.iam.request import AccessRequest
+from fogbank.platform.iam.request import AccessRequest, ContextValue
 from fogbank.platform.iam.values import Hit, HitOf
 
 
@@ -69,38 +69,54 @@ _TRUTHS: Final = {"true": True, "false": False}
 Condition = Callable[[AccessRequest], bool]
 
 
-class _Test:
-    """One operator on one key."""
+def _plain(key: str, hit: Hit, *, negated: bool, absent: bool) -> Condition:
+    """Return an operator without quantifier on one key."""
 
-    __slots__ = ("_absent", "_hit", "_key", "_negated", "_set")
-
-    def __init__(
-        self, key: str, hit: Hit, *, negated: bool, over: SetOperator | None, if_exists: bool
-    ) -> None:
-        self._key = key
-        self._hit = hit
-        self._negated = negated
-        self._set = over
-        if if_exists or over is SetOperator.ALL:
-            self._absent = True
-        else:
-            self._absent = negated and over is None
-
-    def holds(self, request: AccessRequest) -> bool:
-        """Tell whether the request meets the condition."""
-        value = request.value(self._key)
+    def holds(request: AccessRequest) -> bool:
+        value = request.value(key)
         if value is None:
-            return self._absent
-        hit, negated = self._hit, self._negated
+            return absent
         if isinstance(value, str):
             return hit(value, request) != negated
         if not value:
-            return self._absent
-        if self._set is SetOperator.ALL:
-            return all(hit(one, request) != negated for one in value)
-        if self._set is SetOperator.ANY:
-            return any(hit(one, request) != negated for one in value)
+            return absent
         return any(hit(one, request) for one in value) != negated
+
+    return holds
+
+
+def _for_all(key: str, hit: Hit, *, negated: bool) -> Condition:
+    """Return an operator that every value of a key must meet; none at all do."""
+
+    def holds(request: AccessRequest) -> bool:
+        for value in _values(request.value(key)):  # noqa: SIM110 (a loop is twice as fast as all() here)
+            if hit(value, request) == negated:
+                return False
+        return True
+
+    return holds
+
+
+def _for_any(key: str, hit: Hit, *, negated: bool, absent: bool) -> Condition:
+    """Return an operator that some value of a key must meet."""
+
+    def holds(request: AccessRequest) -> bool:
+        given = request.value(key)
+        if given is None or given == ():
+            return absent
+        return any(hit(value, request) != negated for value in _values(given))
+
+    return holds
+
+
+def _values(given: ContextValue | None) -> Sequence[str]:
+    """Return the values that a quantifier ranges over.
+
+    AWS: a text without characters is none ("resolves to a null dataset, such as an empty string").
+    """
+    if isinstance(given, str):
+        return (given,) if given else ()
+    return given or ()
 
 
 class _Presence:
@@ -120,14 +136,13 @@ class _Presence:
 
 
 def conditions_of(
-    element: dict[str, dict[str, list[str]]], *, variables: bool, vendors: Collection[str]
+    element: dict[str, dict[str, list[str]]], *, variables: bool
 ) -> tuple[Condition, ...]:
     """Return the compiled Condition element of a statement; all must hold.
 
     Args:
         element: Operator to key to values, as the syntax check left it.
         variables: Whether the policy's version knows variables.
-        vendors: The action prefixes of the statement; empty if it may be any.
 
     Raises:
         MalformedPolicy: An operator does not exist or a value is none of its type.
@@ -136,7 +151,7 @@ def conditions_of(
     compiled: list[Condition] = []
     for name, keys in element.items():
         for key, wanted in keys.items():
-            require_evaluated(key, vendors)
+            require_evaluated(key)
             if name == "Null":
                 compiled.append(_presence_of(key, wanted))
             else:
@@ -167,8 +182,13 @@ def _test_of(name: str, key: str, wanted: list[str], *, variables: bool) -> Cond
     if split is None:
         raise MalformedPolicy("Syntax errors in policy.")
     over, operator, if_exists = split
-    hit = operator.hit_of(wanted, variables)
-    return _Test(key.lower(), hit, negated=operator.negated, over=over, if_exists=if_exists).holds
+    hit, lowered = operator.hit_of(wanted, variables), key.lower()
+    negated = operator.negated
+    if over is SetOperator.ALL:
+        return _for_all(lowered, hit, negated=negated)
+    if over is SetOperator.ANY:
+        return _for_any(lowered, hit, negated=negated, absent=if_exists)
+    return _plain(lowered, hit, negated=negated, absent=if_exists or negated)
 
 
 def _presence_of(key: str, wanted: list[str]) -> Condition:

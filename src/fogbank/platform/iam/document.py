@@ -333,8 +333,9 @@ def _check_trust_policy(raw: RawPolicy) -> None:
             raise MalformedPolicy("Has prohibited field Resource")
         if statement.principal is None:
             raise MalformedPolicy("Missing required field Principal")
-        if statement.principal_negated and statement.effect == "Allow":
-            raise MalformedPolicy("Allow with NotPrincipal is not allowed.")
+        # AWS: NotPrincipal cannot stand in a trust policy at all.
+        if statement.principal_negated:
+            raise MalformedPolicy("Has prohibited field NotPrincipal")
         if statement.actions_negated or not all(
             _TRUST_ACTION.fullmatch(action) for action in statement.actions
         ):
@@ -348,8 +349,6 @@ def _check_resource_policy(raw: RawPolicy) -> None:
             raise MalformedPolicy(f"Invalid effect: {statement.effect}")
         if statement.principal is None:
             raise MalformedPolicy("Missing required field Principal")
-        if statement.principal_negated and statement.effect == "Allow":
-            raise MalformedPolicy("Allow with NotPrincipal is not allowed.")
         if not statement.actions:
             raise MalformedPolicy("Missing required field Action")
         if not statement.resources:

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from fogbank.platform.iam.decision import Decision, PolicySource, Reason
 from fogbank.platform.iam.policy import Found, Policy, Statement, StatementIndex
 from fogbank.platform.iam.principals import Named
-from fogbank.platform.iam.request import AccessRequest
+from fogbank.platform.iam.request import AccessRequest, Caller
 
 
 class Finder(Protocol):
@@ -50,6 +50,8 @@ class PolicySet(NamedTuple):
 
 
 NO_POLICIES: Final = PolicySet()
+_WITHOUT_POLICIES: Final = frozenset({"anonymous", "service", "provider"})
+"""Callers who have the resource's policy only."""
 
 _TO_ROOT: Final = Decision(allowed=True, reason=Reason.ALLOWED_TO_ROOT)
 _NO_IDENTITY: Final = Decision(allowed=False, reason=Reason.NO_IDENTITY)
@@ -76,7 +78,7 @@ def evaluate(request: AccessRequest, policies: PolicySet) -> Decision:
         return denied
     named, grant = _granted(request, policies.resource)
     kind = request.principal.kind
-    if kind in ("anonymous", "service"):
+    if kind in _WITHOUT_POLICIES:
         return _no_resource(policies) if grant is None else _grant(request, policies, grant)
     inside = request.resource_account == request.principal.account
     if inside and named >= Named.ROLE and kind != "root":
@@ -175,9 +177,16 @@ def _matching(request: AccessRequest, finder: Finder | None) -> Statement | None
     return None
 
 
+def _is_root(caller: Caller) -> bool:
+    """Tell whether the root user asks, itself or as a federated user."""
+    return caller.kind == "root" or (
+        caller.kind == "federated" and caller.role_arn.endswith(":root")
+    )
+
+
 def _allowed_by_identity(request: AccessRequest, policies: PolicySet) -> Decision:
     """Decide by the caller's own policies."""
-    if request.principal.kind == "root":
+    if _is_root(request.principal):
         return _cut_down(request, policies, _TO_ROOT)
     identity = policies.identity
     statement = _matching(request, identity)
@@ -192,9 +201,12 @@ def _cut_down(request: AccessRequest, policies: PolicySet, decision: Decision) -
     """Return the decision unless the boundary or the session policies do not allow it."""
     if policies.boundary is not None and _matching(request, policies.boundary) is None:
         return _NO_BOUNDARY
-    if policies.session is not None and _matching(request, policies.session) is None:
-        return _NO_SESSION
-    return decision
+    session = policies.session
+    if session is None:
+        # AWS: a federated user without a session policy may nothing ("How AWS enforcement code
+        # logic evaluates requests", session policies); what names the session itself stays.
+        return _NO_SESSION if request.principal.kind == "federated" else decision
+    return decision if _matching(request, session) is not None else _NO_SESSION
 
 
 def document_of(*statements: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,6 @@ global condition context keys"; Service Authorization Reference, one page per se
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Final
 
 from fogbank.platform.iam.malformed import NotEvaluated
@@ -23,8 +22,10 @@ _GLOBAL: Final = frozenset(
         "aws:principalarn",
         "aws:principalisawsservice",
         "aws:principalservicename",
+        "aws:principalservicenameslist",
         "aws:principaltag/",
         "aws:principaltype",
+        "aws:federatedprovider",
         "aws:multifactorauthpresent",
         "aws:sourceaccount",
         "aws:sourcearn",
@@ -42,37 +43,43 @@ _GLOBAL: Final = frozenset(
         "aws:sourceip",
         "aws:useragent",
         "aws:viaawsservice",
+        # Tags: of the request, by the operations that take some; of the resource, by the services
+        # whose resources have some. Nothing else has any here, so that absence is the truth.
+        "aws:requesttag/",
+        "aws:resourcetag/",
+        "aws:tagkeys",
     }
 )
 _GLOBAL_ABSENT: Final = frozenset(
     {
         # What exists on AWS only: absent here, which is the truth.
+        "aws:assumedroot",
         "aws:calledvia",
+        "aws:calledviaawsmcp",
         "aws:calledviafirst",
         "aws:calledvialast",
+        "aws:chatbotsourcearn",
         "aws:ec2instancesourceprivateipv4",
         "aws:ec2instancesourcevpc",
-        "aws:federatedprovider",
+        "aws:ismcpserviceaction",
         "aws:multifactorauthage",
         "aws:principalorgid",
         "aws:principalorgpaths",
         "aws:resourceorgid",
         "aws:resourceorgpaths",
+        "aws:signinsessionarn",
         "aws:sourceorgid",
         "aws:sourceorgpaths",
         "aws:sourcevpc",
         "aws:sourcevpcarn",
         "aws:sourcevpce",
+        "aws:viaawsmcpservice",
+        "aws:vpceaccount",
+        "aws:vpceorgid",
+        "aws:vpceorgpaths",
         "aws:vpcsourceip",
     }
 )
-
-_TAGS: Final = {
-    "aws:requesttag/": frozenset({"iam", "lambda", "sts"}),
-    "aws:resourcetag/": frozenset({"iam", "sts"}),
-    "aws:tagkeys": frozenset({"iam", "lambda", "sts"}),
-}
-"""The global keys of tags, and the services whose operations put them into the context."""
 
 _SERVICES: Final = {
     "iam": frozenset(
@@ -149,15 +156,14 @@ _SERVICES_ABSENT: Final = frozenset(
 
 def keys_set() -> frozenset[str]:
     """Return the keys, in lower case, that somebody puts into the context of a request."""
-    return _GLOBAL.union(_TAGS, *_SERVICES.values())
+    return _GLOBAL.union(*_SERVICES.values())
 
 
-def require_evaluated(key: str, vendors: Collection[str]) -> None:
+def require_evaluated(key: str) -> None:
     """Refuse a condition key whose value in a request would not be the truth.
 
     Args:
         key: As it stands in the policy.
-        vendors: The action prefixes of the statement; empty if it may be any.
 
     Raises:
         NotEvaluated: The key is not evaluated yet.
@@ -166,15 +172,10 @@ def require_evaluated(key: str, vendors: Collection[str]) -> None:
     vendor, _, rest = lowered.partition(":")
     family = f"{vendor}:{rest.partition('/')[0]}/" if "/" in rest else lowered
     if vendor == "aws":
-        known = {lowered, family} & (_GLOBAL | _GLOBAL_ABSENT) or _is_tagged(family, vendors)
+        known = {lowered, family} & (_GLOBAL | _GLOBAL_ABSENT)
     elif vendor in _SERVICES:
         known = {lowered, family} & (_SERVICES[vendor] | _SERVICES_ABSENT)
     else:
         return
     if not known:
         raise NotEvaluated(f"the condition key {key}")
-
-
-def _is_tagged(family: str, vendors: Collection[str]) -> bool:
-    """Return whether a key is one of tags, and every service that is meant sets it."""
-    return bool(vendors) and family in _TAGS and _TAGS[family].issuperset(vendors)

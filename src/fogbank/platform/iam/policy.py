@@ -79,7 +79,12 @@ class Statement:
         self.principals = (
             None
             if raw.principal is None
-            else Principals(raw.principal, negated=raw.principal_negated, trust=kind == "trust")
+            else Principals(
+                raw.principal,
+                negated=raw.principal_negated,
+                trust=kind == "trust",
+                allows=self.allows,
+            )
         )
         self._actions = [pattern_matcher(action.lower()) for action in raw.actions]
         self._actions_negated = raw.actions_negated
@@ -88,13 +93,11 @@ class Statement:
             if kind == "trust"
             else _Resources(raw.resources, negated=raw.resources_negated, variables=variables)
         )
-        self._conditions: tuple[Condition, ...] = conditions_of(
-            raw.conditions, variables=variables, vendors=self.vendors
-        )
+        self._conditions: tuple[Condition, ...] = conditions_of(raw.conditions, variables=variables)
         if variables:
             for text in _texts_of(raw):
                 for key in keys_of(text):
-                    require_evaluated(key, self.vendors)
+                    require_evaluated(key)
 
     @property
     def is_conditional(self) -> bool:

@@ -12,18 +12,26 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from fogbank.platform.iam.malformed import MalformedPolicy, NotEvaluated
+from fogbank.base.arn import canonical_user_id
+from fogbank.platform.iam.malformed import MalformedPolicy
 from fogbank.platform.iam.request import Caller
 
 _ACCOUNT: Final = re.compile(r"(\d{12})|arn:aws:iam::(\d{12}):root", re.ASCII)
 _ENTITY_ARN: Final = re.compile(
     r"arn:aws:iam::\d{12}:(user|role)/[\x21-\x29\x2b-\x3e\x40-\x7e]+"
-    r"|arn:aws:sts::\d{12}:assumed-role/[\w+=,.@-]+/[\w+=,.@-]+",
+    r"|arn:aws:sts::\d{12}:(assumed-role/[\w+=,.@-]+|federated-user)/[\w+=,.@-]+",
     re.ASCII,
 )
 _SERVICE: Final = re.compile(
     r"[a-z0-9][a-z0-9.-]*\.(amazonaws\.com(\.cn)?|amazon\.com|aws\.internal)"
 )
+_PROVIDER: Final = re.compile(
+    r"cognito-identity\.amazonaws\.com|www\.amazon\.com|graph\.facebook\.com|accounts\.google\.com"
+    r"|arn:aws:iam::\d{12}:saml-provider/[\w.-]+"
+    r"|arn:aws:iam::\d{12}:oidc-provider/[a-zA-Z0-9.-]+(:\d+)?(/[\w./-]*)?",
+    re.ASCII,
+)
+_CANONICAL: Final = re.compile(r"[0-9a-f]{64}")
 
 
 class Named(enum.IntEnum):
@@ -33,64 +41,142 @@ class Named(enum.IntEnum):
     ACCOUNT = 1
     """The caller's account: the account's own policies must allow too."""
     ROLE = 2
-    """The role of a session: session policies and boundary still cut down."""
+    """The role of a session, the user of a federated user, or the identity provider of a session:
+    session policies and boundary still cut down."""
     DIRECT = 3
     """The caller itself, or everyone."""
 
 
 class Principals:
-    """A compiled Principal or NotPrincipal element."""
+    """A compiled Principal or NotPrincipal element.
 
-    __slots__ = ("accounts", "arns", "everyone", "negated", "services")
+    Args:
+        element: The element, with lists of names.
+        negated: Whether it is NotPrincipal.
+        allows: Whether its statement allows: who is exempt from a deny must be listed whole, who
+            is exempt from an allow need be listed in part only.
+        trust: Whether it stands in a trust policy, for the words of refusals.
 
-    def __init__(self, element: str | dict[str, list[str]], *, negated: bool, trust: bool) -> None:
+    Raises:
+        MalformedPolicy: A name is none of its kind.
+    """
+
+    __slots__ = (
+        "_allows",
+        "accounts",
+        "arns",
+        "canonical",
+        "everyone",
+        "negated",
+        "providers",
+        "services",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        element: str | dict[str, list[str]],
+        *,
+        negated: bool,
+        trust: bool,
+        allows: bool = False,
+    ) -> None:
         self.negated = negated
-        self.everyone = False
-        accounts: set[str] = set()
-        arns: set[str] = set()
-        services: set[str] = set()
+        self._allows = allows
+        names: dict[str, set[str]] = {kind: set() for kind in _KINDS}
         for kind, name in _names(element):
-            if kind == "Service" and _SERVICE.fullmatch(name):
-                services.add(name)
-            elif kind == "AWS" and name == "*":
-                self.everyone = True
-            elif kind == "AWS" and (account := _ACCOUNT.fullmatch(name)):
-                accounts.add(account.group(1) or account.group(2))
-            elif kind == "AWS" and _ENTITY_ARN.fullmatch(name):
-                arns.add(name)
-            else:
+            filed = _filed(kind, name)
+            if filed is None:
                 raise _invalid(kind, name, trust=trust)
-        self.accounts = frozenset(accounts)
-        self.arns = frozenset(arns)
-        self.services = frozenset(services)
+            names[filed[0]].add(filed[1])
+        self.everyone = bool(names["everyone"])
+        self.accounts = frozenset(names["account"])
+        self.arns = frozenset(names["arn"])
+        self.services = frozenset(names["service"])
+        self.providers = frozenset(names["provider"])
+        self.canonical = frozenset(names["canonical"])
 
     def named(self, caller: Caller) -> Named:
         """Return how directly the statement speaks of a caller."""
         if self.negated:
-            return Named.NOT if self._exempts(caller) else Named.DIRECT
-        if self.everyone or caller.arn in self.arns or caller.arn in self.services:
+            spared = self._names_part_of if self._allows else self._names_whole
+            return Named.NOT if spared(caller) else Named.DIRECT
+        if self._names_itself(caller):
             return Named.DIRECT
-        if caller.kind == "session" and caller.role_arn in self.arns:
+        if (caller.role_arn and caller.role_arn in self.arns) or caller.provider in self.providers:
             return Named.ROLE
-        if caller.account in self.accounts:
+        if self._names_account(caller):
             return Named.DIRECT if caller.kind == "root" else Named.ACCOUNT
         return Named.NOT
 
-    def _exempts(self, caller: Caller) -> bool:
-        """Tell whether a NotPrincipal spares a caller."""
+    def _names_itself(self, caller: Caller) -> bool:
+        """Tell whether the caller itself, or everyone, is listed."""
+        arn = caller.arn
+        return self.everyone or arn in self.arns or arn in self.services or arn in self.providers
+
+    def _names_account(self, caller: Caller) -> bool:
+        """Tell whether the caller's account is listed, by number or by canonical user id."""
+        if caller.account in self.accounts:
+            return True
+        if not self.canonical or not caller.account:
+            return False
+        return canonical_user_id(caller.account) in self.canonical
+
+    def _names_part_of(self, caller: Caller) -> bool:
+        """Tell whether a NotPrincipal that allows leaves a caller out.
+
+        AWS does not say what becomes of a user whose account is not listed as well; listing any
+        of session, role and account leaves the caller out, which grants less.
+        """
+        return (
+            self._names_itself(caller)
+            or caller.role_arn in self.arns
+            or caller.provider in self.providers
+            or self._names_account(caller)
+        )
+
+    def _names_whole(self, caller: Caller) -> bool:
+        """Tell whether a NotPrincipal that denies spares a caller."""
         # AWS: account, role and session must all be listed to spare a session, and account and
         # user to spare a user; otherwise the statement applies ("NotPrincipal with Deny").
         if self.everyone:
             return True
-        if caller.kind in ("service", "anonymous"):
-            return caller.arn in self.services
-        if caller.account not in self.accounts:
+        if not caller.account:
+            return self._names_itself(caller)
+        if not self._names_account(caller):
             return False
         if caller.kind == "root":
             return True
-        if caller.kind == "session" and caller.role_arn not in self.arns:
+        if caller.role_arn and caller.role_arn not in self.arns and not self._is_root_of(caller):
             return False
         return caller.arn in self.arns
+
+    @staticmethod
+    def _is_root_of(caller: Caller) -> bool:
+        """Tell whether the root user federated: the account stands for it."""
+        return caller.role_arn.endswith(":root")
+
+
+_KINDS: Final = ("everyone", "account", "arn", "service", "provider", "canonical")
+
+
+def _filed(kind: str, name: str) -> tuple[str, str] | None:
+    """Return under what a name is filed, and as which text; None if it is none of its kind."""
+    if kind == "AWS":
+        if name == "*":
+            return "everyone", name
+        account = _ACCOUNT.fullmatch(name)
+        if account is not None:
+            return "account", account.group(1) or account.group(2)
+        return ("arn", name) if _ENTITY_ARN.fullmatch(name) else None
+    filed, pattern = _PATTERNS.get(kind, (kind, None))
+    return (filed, name) if pattern is not None and pattern.fullmatch(name) else None
+
+
+_PATTERNS: Final = {
+    "Service": ("service", _SERVICE),
+    "Federated": ("provider", _PROVIDER),
+    "CanonicalUser": ("canonical", _CANONICAL),
+}
 
 
 def _names(element: str | dict[str, list[str]]) -> Iterator[tuple[str, str]]:
@@ -99,8 +185,6 @@ def _names(element: str | dict[str, list[str]]) -> Iterator[tuple[str, str]]:
         yield "AWS" if element == "*" else "", element
         return
     for kind, names in element.items():
-        if kind in ("Federated", "CanonicalUser"):
-            raise NotEvaluated(f"{kind} principals")
         for name in names:
             yield kind, name
 

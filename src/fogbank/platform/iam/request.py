@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Protocol
 
 from fogbank.base.arn import find_arn
 
-ContextValue = str | Sequence[str]
+ContextValue = str | tuple[str, ...]
 """One value, or the values of a multivalued key."""
 
 
@@ -16,22 +16,32 @@ class Caller(Protocol):
 
     @property
     def kind(self) -> str:
-        """Return ``root``, ``user``, ``session``, ``service`` or ``anonymous``."""
+        """Return what kind of caller it is.
+
+        ``root``, ``user``, ``session`` (of a role), ``federated`` (a session of
+        GetFederationToken), ``provider`` (who an identity provider vouches for, before a role is
+        assumed), ``service`` or ``anonymous``.
+        """
         ...
 
     @property
     def account(self) -> str:
-        """Return the account, or '' for services and anonymous callers."""
+        """Return the account, or '' for services, providers and anonymous callers."""
         ...
 
     @property
     def arn(self) -> str:
-        """Return the ARN, the service's name, or ''."""
+        """Return the ARN, the service's name, the provider's name or ARN, or ''."""
         ...
 
     @property
     def role_arn(self) -> str:
-        """Return the ARN of the role of a session, else ''."""
+        """Return the ARN of the role of a session or the user of a federated user, else ''."""
+        ...
+
+    @property
+    def provider(self) -> str:
+        """Return the identity provider that a role session came from, else ''."""
         ...
 
 

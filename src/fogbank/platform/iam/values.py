@@ -41,6 +41,7 @@ _INT64_MAX: Final = (1 << 63) - 1
 _ARN_COLONS: Final = 5
 _IPV4_BITS: Final = 32
 _IPV4_MAPPED: Final = 0xFFFF
+_TRUTHS: Final = frozenset({"true", "false"})
 _LEGACY: Final = "The policy failed legacy parsing"
 
 
@@ -157,8 +158,8 @@ def _arn_matcher(parts: list[Part]) -> Matcher | None:
 
 def _refuse_variables(wanted: list[str], *, variables: bool) -> None:
     """Refuse variables where AWS knows none."""
-    # AWS: variables stand in Resource and in string and ARN conditions only ("Variables and
-    # tags"); elsewhere a policy that holds one could never match what it seems to say.
+    # AWS: variables stand in Resource and in string, ARN and Boolean conditions only ("Condition
+    # operators"); elsewhere a policy that holds one could never match what it seems to say.
     if variables and any("${" in value for value in wanted):
         raise MalformedPolicy("Syntax errors in policy.")
 
@@ -225,15 +226,20 @@ def _instant(text: str) -> Decimal | None:
 
 
 def truth_is(wanted: list[str], variables: bool) -> Hit:  # noqa: FBT001
-    """Compare ``true`` and ``false``, in any case."""
-    _refuse_variables(wanted, variables=variables)
-    truths = frozenset(text.lower() for text in wanted)
-    if truths - {"true", "false"}:
+    """Compare ``true`` and ``false``, in any case; variables may stand for them."""
+    plain, templates = _templates(wanted, variables=variables, wildcards=False)
+    truths = frozenset(_text(parts).lower() for parts in plain)
+    if truths - _TRUTHS:
         raise MalformedPolicy("Syntax errors in policy.")
 
     def hit(value: str, request: AccessRequest) -> bool:
-        del request
-        return value.lower() in truths
+        lowered = value.lower()
+        if lowered in truths:
+            return True
+        return lowered in _TRUTHS and any(
+            (parts := template.bind(request)) is not None and _text(parts).lower() == lowered
+            for template in templates
+        )
 
     return hit
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final
 
+from fogbank.platform.iam.request import ContextValue
 from fogbank.platform.identity.principal import Principal, PrincipalKind
 
 _TYPES: Final = {
@@ -19,22 +20,27 @@ _TYPES: Final = {
 }
 
 
-def context_of(principal: Principal) -> dict[str, str]:
+def _service_context(principal: Principal) -> dict[str, ContextValue]:
+    """Return the condition keys of a service that calls for itself."""
+    keys: dict[str, ContextValue] = {
+        "aws:PrincipalIsAWSService": "true",
+        "aws:PrincipalServiceName": principal.arn,
+        "aws:PrincipalServiceNamesList": (principal.arn,),
+        "aws:SourceArn": principal.source_arn,
+        "aws:SourceAccount": principal.source_account,
+    }
+    return {key: value for key, value in keys.items() if value}
+
+
+def context_of(principal: Principal) -> dict[str, ContextValue]:
     """Return the condition keys of a caller; a key without a value is absent."""
     if principal.kind is PrincipalKind.SERVICE:
-        keys = {
-            "aws:PrincipalIsAWSService": "true",
-            "aws:PrincipalServiceName": principal.arn,
-            "aws:SourceArn": principal.source_arn,
-            "aws:SourceAccount": principal.source_account,
-        }
-        return {key: value for key, value in keys.items() if value}
-    keys = {
-        "aws:PrincipalIsAWSService": "false",
-        "aws:PrincipalType": _TYPES[principal.kind],
-    }
+        return _service_context(principal)
+    keys: dict[str, ContextValue] = {"aws:PrincipalType": _TYPES[principal.kind]}
     if principal.kind is PrincipalKind.ANONYMOUS:
-        return keys
+        # AWS: these two say so; the other keys are in signed requests only.
+        return {**keys, "aws:PrincipalAccount": "anonymous", "aws:userid": "anonymous"}
+    keys["aws:PrincipalIsAWSService"] = "false"
     keys["aws:PrincipalAccount"] = principal.account
     # AWS: the key holds the role's ARN for a session, not the session's.
     keys["aws:PrincipalArn"] = principal.role_arn or principal.arn
@@ -46,6 +52,8 @@ def context_of(principal: Principal) -> dict[str, str]:
         keys["aws:TokenIssueTime"] = issued.strftime("%Y-%m-%dT%H:%M:%SZ")
         # AWS: the key is in requests with temporary credentials only; there is no MFA here.
         keys["aws:MultiFactorAuthPresent"] = "false"
+    if principal.provider:
+        keys["aws:FederatedProvider"] = principal.provider
     if principal.source_identity:
         keys["aws:SourceIdentity"] = principal.source_identity
     for name, value in principal.tags:

@@ -88,6 +88,7 @@ class Identity:
         "_ids",
         "_placement",
         "_policy_sets",
+        "_root_session",
         "_sealer",
         "_token_session",
     )
@@ -103,6 +104,7 @@ class Identity:
         )
         self._documents: Lru[tuple[Kind, str], Policy] = Lru(DOCUMENTS_CACHED_MAX)
         self._token_session = grants.token_session()
+        self._root_session = NO_POLICIES._replace(session=self._token_session)
         self._sealer: Sealer | None = None
 
     async def open(self) -> None:
@@ -232,6 +234,8 @@ class Identity:
 
     async def policies_of(self, principal: Principal) -> PolicySet:
         """Return the compiled policies that hang on a principal."""
+        if principal.kind is PrincipalKind.ROOT and principal.is_temporary:
+            return self._root_session
         if principal.kind not in (PrincipalKind.USER, PrincipalKind.SESSION):
             return NO_POLICIES
         token = principal.kind is PrincipalKind.USER and principal.is_temporary

@@ -21,6 +21,7 @@ class Caller(NamedTuple):
     account: str
     arn: str
     role_arn: str = ""
+    provider: str = ""
 
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/worker"

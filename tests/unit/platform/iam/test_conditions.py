@@ -16,6 +16,7 @@ class Caller(NamedTuple):
     account: str
     arn: str
     role_arn: str = ""
+    provider: str = ""
 
 
 ALICE = Caller("user", ACCOUNT, f"arn:aws:iam::{ACCOUNT}:user/alice")

@@ -178,7 +178,6 @@ def test_what_aws_takes_is_taken(given: dict[str, Any]) -> None:
 NOT_BUILT = [
     changed(Condition={"StringEquals": {"aws:NoSuchKey": "a"}}),
     changed(Condition={"StringEquals": {"s3:NoSuchKey": "a"}}),
-    changed(Condition={"StringEquals": {"aws:ResourceTag/a": "b"}}),
     changed(Resource="arn:aws:s3:::${aws:NoSuchKey}"),
     changed(Condition={"StringEquals": {"s3:prefix": "${aws:NoSuchKey}"}}),
 ]
@@ -209,7 +208,9 @@ TRUST_REFUSED = [
     ({**TRUST, "Principal": {"Service": "lambda"}}, 'Invalid principal in policy: "SERVICE":"lambda"'),
     ({**TRUST, "Principal": {"Nobody": "lambda"}}, SYNTAX),
     ({**TRUST, "Principal": {}}, SYNTAX),
-    ({**TRUST, "Principal": {"Federated": "accounts.google.com"}}, "fogbank has not built Federated principals in policies"),
+    ({**TRUST, "Principal": {"Federated": "example.com"}}, 'Invalid principal in policy: "FEDERATED":"example.com"'),
+    ({**TRUST, "Principal": {"CanonicalUser": "79a59"}}, 'Invalid principal in policy: "CANONICALUSER":"79a59"'),
+    ({"Effect": "Deny", "Action": "sts:AssumeRole", "NotPrincipal": {"AWS": "111122223333"}}, "Has prohibited field NotPrincipal"),
 ]  # fmt: skip
 
 
@@ -228,7 +229,15 @@ RESOURCE_REFUSED = [
     ({**RESOURCE, "Effect": "allow"}, "Invalid effect: allow"),
     ({**RESOURCE, "Principal": {"AWS": "bob"}}, "Invalid principal in policy"),
     ({**RESOURCE, "Principal": "bob"}, "Invalid principal in policy"),
-    ({**GOOD, "NotPrincipal": {"AWS": "111122223333"}}, "Allow with NotPrincipal is not allowed."),
+    ({**RESOURCE, "Principal": {"CanonicalUser": "Z" * 64}}, "Invalid principal in policy"),
+    (
+        {**RESOURCE, "Principal": {"AWS": "arn:aws:sts::111122223333:assumed-role/r/*"}},
+        "Invalid principal in policy",
+    ),
+    (
+        {**RESOURCE, "Principal": {"AWS": "arn:aws:iam::111122223333:group/g"}},
+        "Invalid principal in policy",
+    ),
 ]
 
 

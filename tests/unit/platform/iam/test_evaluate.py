@@ -22,6 +22,7 @@ class Caller(NamedTuple):
     account: str
     arn: str
     role_arn: str = ""
+    provider: str = ""
 
 
 ROOT = Caller("root", ACCOUNT, f"arn:aws:iam::{ACCOUNT}:root")

@@ -12,6 +12,14 @@ import pytest
 import fogbank
 from fogbank.platform.iam.keys import keys_set, require_evaluated
 from fogbank.platform.iam.malformed import NotEvaluated
+from fogbank.platform.identity.context import context_of
+from fogbank.platform.identity.principal import (
+    ANONYMOUS,
+    Principal,
+    PrincipalKind,
+    root_principal,
+    service_principal,
+)
 
 SOURCES = Path(fogbank.__file__).parent
 SETTERS = ("services", "gateway", "platform/identity")
@@ -59,31 +67,175 @@ def test_the_keys_that_are_evaluated_are_those_that_are_set() -> None:
 
 @pytest.mark.parametrize("key", sorted(keys_set()))
 def test_a_policy_may_use_every_key_that_is_set(key: str) -> None:
-    vendor = key.partition(":")[0]
-    whole = f"{key}team" if key.endswith("/") else key
-    require_evaluated(whole.upper(), ["iam"] if vendor == "aws" else [vendor])
+    require_evaluated((f"{key}team" if key.endswith("/") else key).upper())
 
 
 @pytest.mark.parametrize(
-    ("key", "vendors"),
+    "key",
     [
-        ("s3:ExistingObjectTag/team", ["s3"]),
-        ("s3:RequestObjectTag/team", ["s3"]),
-        ("s3:ResourceAccount", ["s3"]),
-        ("dynamodb:LeadingKeys", ["dynamodb"]),
-        ("lambda:FunctionArn", ["lambda"]),
-        ("aws:ResourceTag/team", ["lambda"]),
-        ("aws:ResourceTag/team", ["iam", "s3"]),
-        ("aws:RequestTag/team", []),
-        ("aws:ChatbotSourceArn", ["s3"]),
+        "s3:ExistingObjectTag/team",
+        "s3:RequestObjectTag/team",
+        "s3:ResourceAccount",
+        "dynamodb:LeadingKeys",
+        "lambda:FunctionArn",
+        "aws:NoSuchKey",
+        "aws:PrincipalTag",
     ],
 )
-def test_a_key_that_nobody_sets_is_refused(key: str, vendors: list[str]) -> None:
+def test_a_key_that_nobody_sets_is_refused(key: str) -> None:
     with pytest.raises(NotEvaluated, match=key):
-        require_evaluated(key, vendors)
+        require_evaluated(key)
 
 
 def test_what_cannot_be_in_a_request_may_be_named() -> None:
-    require_evaluated("aws:PrincipalOrgID", ["s3"])
-    require_evaluated("s3:x-amz-grant-read", ["s3"])
-    require_evaluated("ec2:InstanceType", ["s3"])
+    require_evaluated("s3:x-amz-grant-read")
+    require_evaluated("ec2:InstanceType")
+
+
+# "AWS global condition context keys": every key of the page, in its order.
+GLOBAL = [
+    "PrincipalArn",
+    "PrincipalAccount",
+    "PrincipalOrgPaths",
+    "PrincipalOrgID",
+    "PrincipalTag/team",
+    "PrincipalIsAWSService",
+    "PrincipalServiceName",
+    "PrincipalServiceNamesList",
+    "PrincipalType",
+    "userid",
+    "username",
+    "AssumedRoot",
+    "FederatedProvider",
+    "TokenIssueTime",
+    "SignInSessionArn",
+    "MultiFactorAuthAge",
+    "MultiFactorAuthPresent",
+    "ChatbotSourceArn",
+    "Ec2InstanceSourceVpc",
+    "Ec2InstanceSourcePrivateIPv4",
+    "SourceIdentity",
+    "SourceIp",
+    "SourceVpc",
+    "SourceVpcArn",
+    "SourceVpce",
+    "VpceAccount",
+    "VpceOrgID",
+    "VpceOrgPaths",
+    "VpcSourceIp",
+    "ResourceAccount",
+    "ResourceOrgID",
+    "ResourceOrgPaths",
+    "ResourceTag/team",
+    "CalledVia",
+    "CalledViaFirst",
+    "CalledViaLast",
+    "CalledViaAWSMCP",
+    "ViaAWSService",
+    "ViaAWSMCPService",
+    "CurrentTime",
+    "EpochTime",
+    "referer",
+    "RequestedRegion",
+    "RequestTag/team",
+    "TagKeys",
+    "SecureTransport",
+    "SourceAccount",
+    "SourceArn",
+    "SourceOrgID",
+    "SourceOrgPaths",
+    "UserAgent",
+    "IsMcpServiceAction",
+]
+
+
+@pytest.mark.parametrize("name", GLOBAL)
+def test_every_global_key_of_aws_may_be_used(name: str) -> None:
+    require_evaluated(f"aws:{name}")
+
+
+# The page's "Availability", and "Principal key values" of "Variables and tags".
+ROLE = Principal(
+    kind=PrincipalKind.SESSION,
+    account="111122223333",
+    arn="arn:aws:sts::111122223333:assumed-role/r/one",
+    unique_id="AROA1",
+    name="r",
+    path="/p/",
+    session_name="one",
+    issued_ms=1_767_225_600_000,
+    tags=(("team", "red"),),
+    source_identity="me",
+    provider="accounts.google.com",
+)
+USER = Principal(
+    kind=PrincipalKind.USER,
+    account="111122223333",
+    arn="arn:aws:iam::111122223333:user/alice",
+    unique_id="AIDA1",
+    name="alice",
+)
+SERVICE = service_principal("s3.amazonaws.com", source_arn="arn:aws:s3:::b", source_account="1")
+CALLERS: list[tuple[Principal, dict[str, object]]] = [
+    (
+        ROLE,
+        {
+            "aws:PrincipalType": "AssumedRole",
+            "aws:PrincipalIsAWSService": "false",
+            "aws:PrincipalAccount": "111122223333",
+            "aws:PrincipalArn": "arn:aws:iam::111122223333:role/p/r",
+            "aws:userid": "AROA1:one",
+            "aws:TokenIssueTime": "2026-01-01T00:00:00Z",
+            "aws:MultiFactorAuthPresent": "false",
+            "aws:FederatedProvider": "accounts.google.com",
+            "aws:SourceIdentity": "me",
+            "aws:PrincipalTag/team": "red",
+        },
+    ),
+    (
+        USER,
+        {
+            "aws:PrincipalType": "User",
+            "aws:PrincipalIsAWSService": "false",
+            "aws:PrincipalAccount": "111122223333",
+            "aws:PrincipalArn": "arn:aws:iam::111122223333:user/alice",
+            "aws:userid": "AIDA1",
+            "aws:username": "alice",
+        },
+    ),
+    (
+        root_principal("111122223333"),
+        {
+            "aws:PrincipalType": "Account",
+            "aws:PrincipalIsAWSService": "false",
+            "aws:PrincipalAccount": "111122223333",
+            "aws:PrincipalArn": "arn:aws:iam::111122223333:root",
+            "aws:userid": "111122223333",
+        },
+    ),
+    (
+        ANONYMOUS,
+        {
+            "aws:PrincipalType": "Anonymous",
+            "aws:PrincipalAccount": "anonymous",
+            "aws:userid": "anonymous",
+        },
+    ),
+    (
+        SERVICE,
+        {
+            "aws:PrincipalIsAWSService": "true",
+            "aws:PrincipalServiceName": "s3.amazonaws.com",
+            "aws:PrincipalServiceNamesList": ("s3.amazonaws.com",),
+            "aws:SourceArn": "arn:aws:s3:::b",
+            "aws:SourceAccount": "1",
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("principal", "keys"), CALLERS)
+def test_a_caller_has_the_keys_that_aws_gives_it(
+    principal: Principal, keys: dict[str, object]
+) -> None:
+    assert context_of(principal) == keys

@@ -6,16 +6,8 @@ from hypothesis import strategies as st
 from fogbank.base.ids import Ids
 from fogbank.platform.iam.policy import compile_policy
 from fogbank.platform.identity.cache import Epochs, Lru
-from fogbank.platform.identity.context import context_of
 from fogbank.platform.identity.credentials import find_minted_account, mint_key_id
 from fogbank.platform.identity.managed import managed_policies
-from fogbank.platform.identity.principal import (
-    ANONYMOUS,
-    Principal,
-    PrincipalKind,
-    root_principal,
-    service_principal,
-)
 
 ACCOUNTS = st.integers(0, 999_999_999_999).map(lambda number: f"{number:012d}")
 
@@ -58,51 +50,6 @@ def test_an_epoch_that_ended_never_comes_back() -> None:
     second = epochs.of("a")
     epochs.end("a")
     assert epochs.of("a") is not second
-
-
-def test_a_callers_keys_are_those_of_its_kind() -> None:
-    user = Principal(
-        kind=PrincipalKind.USER,
-        account="1" * 12,
-        arn="arn:aws:iam::111111111111:user/a",
-        unique_id="AIDA",
-        name="a",
-        tags=(("team", "red"),),
-    )
-    assert context_of(user) == {
-        "aws:PrincipalIsAWSService": "false",
-        "aws:PrincipalType": "User",
-        "aws:PrincipalAccount": "1" * 12,
-        "aws:PrincipalArn": user.arn,
-        "aws:userid": "AIDA",
-        "aws:username": "a",
-        "aws:PrincipalTag/team": "red",
-    }
-    session = Principal(
-        kind=PrincipalKind.SESSION,
-        account="1" * 12,
-        arn="arn:aws:sts::111111111111:assumed-role/r/s",
-        unique_id="AROA",
-        name="r",
-        path="/x/",
-        session_name="s",
-        issued_ms=1_767_225_600_999,
-        source_identity="me",
-    )
-    keys = context_of(session)
-    assert keys["aws:PrincipalArn"] == "arn:aws:iam::111111111111:role/x/r"
-    assert keys["aws:userid"] == "AROA:s"
-    assert keys["aws:TokenIssueTime"] == "2026-01-01T00:00:00Z"
-    assert keys["aws:SourceIdentity"] == "me"
-    assert keys["aws:MultiFactorAuthPresent"] == "false"
-    assert "aws:username" not in keys
-    assert context_of(root_principal("1" * 12))["aws:PrincipalType"] == "Account"
-    assert "aws:PrincipalArn" not in context_of(ANONYMOUS)
-    assert context_of(service_principal("s3.amazonaws.com", source_arn="arn:x")) == {
-        "aws:PrincipalIsAWSService": "true",
-        "aws:PrincipalServiceName": "s3.amazonaws.com",
-        "aws:SourceArn": "arn:x",
-    }
 
 
 def test_every_managed_policy_is_evaluated() -> None:

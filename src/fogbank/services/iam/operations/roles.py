@@ -47,7 +47,8 @@ async def _unique_id(call: Call, account: str, kind: str, name: str, arn: str) -
     """Return the unique id of a user or role, '' if its account is not ours, None if missing."""
 
     async def body(tr: Transaction) -> str | None:
-        if await ACCOUNTS.find(tr) is None:
+        # A federated user goes by the name that it was given: there is nobody to look for.
+        if await ACCOUNTS.find(tr) is None or kind == "federated-user":
             return ""
         table: Any = USERS if kind == "user" else ROLES
         entity = await table.find(tr, name.lower())

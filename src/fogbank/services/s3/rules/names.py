@@ -95,11 +95,6 @@ def check_region_filter(region: str | None) -> None:
         )
 
 
-def canonical_id(account: str) -> str:
-    """Return the canonical user id of an account: 64 hexadecimal digits, always the same."""
-    return hashlib.sha256(f"canonical user of {account}".encode()).hexdigest()
-
-
 def customer_id(account: str) -> str:
     """Return the id of an account as it stands in event notifications: ``A`` and 13 characters."""
     digest = hashlib.sha256(f"customer {account}".encode()).hexdigest().upper()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from fogbank.base.arn import canonical_user_id
 from fogbank.base.types import Wire
 from fogbank.services.s3.rules.checksums import checksum_members, kind_of
 from fogbank.services.s3.rules.listings import Row, encoded
 from fogbank.services.s3.rules.metadata import header_members, metadata_member
-from fogbank.services.s3.rules.names import canonical_id
 from fogbank.services.s3.rules.ranges import Span
 from fogbank.services.s3.schema import (
     OBJECTS,
@@ -62,7 +62,7 @@ def object_reply(
 
 def owner_of(account: str) -> Wire:
     """Return the owner of a bucket or object; AWS gives no DisplayName any more (2025)."""
-    return {"ID": canonical_id(account)}
+    return {"ID": canonical_user_id(account)}
 
 
 def listed_object(request: Wire, bucket: BucketRecord, row: Row, *, owner: bool) -> Wire:
