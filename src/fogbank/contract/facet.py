@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
+from fogbank.platform.iam.request import ContextValue
 from fogbank.platform.store.engine import Domain, Transaction
 
 FindPolicy = Callable[[Transaction, str], Awaitable[str | None]]
+FindTags = Callable[[Transaction, str], Awaitable[Mapping[str, ContextValue]]]
 FindOwner = Callable[[Transaction, str], Awaitable[str]]
 
 
@@ -22,3 +24,16 @@ class ResourcePolicies(NamedTuple):
     domain: Callable[[str], Domain | None]
     find: FindPolicy
     owner: FindOwner | None = None
+
+
+class ResourceTags(NamedTuple):
+    """Resources of the service carry tags that policies may speak of.
+
+    ``domain`` gives the domain of a resource ARN, or None if it carries no tags; ``find`` reads the
+    condition keys of the ARN's tags (``aws:ResourceTag/team``) in a transaction of that domain;
+    none if the resource does not stand. The gateway asks only if a policy of the caller or of the
+    resource speaks of tags, whoever's operation names the resource.
+    """
+
+    domain: Callable[[str], Domain | None]
+    find: FindTags

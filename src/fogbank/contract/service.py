@@ -10,7 +10,7 @@ from typing import Any
 from fogbank.contract.action import Scope
 from fogbank.contract.endpoint import Endpoint
 from fogbank.contract.event import Receiver
-from fogbank.contract.facet import ResourcePolicies
+from fogbank.contract.facet import ResourcePolicies, ResourceTags
 from fogbank.contract.job import Job
 from fogbank.contract.metric import Metric
 from fogbank.contract.operation import Operation, declared_of
@@ -31,6 +31,7 @@ class Service:
         metrics: What it vends to customers.
         tables: Its durable records, for golden bytes, checks and the key property test.
         policies: Set where its resources carry policies.
+        tags: Set where its resources carry tags.
         access_denied: The wire code of its access-denied error.
         domain: The default domain of an operation; (service, account, region) unless given.
     """
@@ -47,6 +48,7 @@ class Service:
         metrics: Sequence[Metric] = (),
         tables: Sequence[Table[Any]] = (),
         policies: ResourcePolicies | None = None,
+        tags: ResourceTags | None = None,
         access_denied: str = "AccessDeniedException",
         domain: Callable[[Scope], Domain] | None = None,
     ) -> None:
@@ -59,6 +61,7 @@ class Service:
         self.metrics = tuple(metrics)
         self.tables = tuple(tables)
         self.policies = policies
+        self.tags = tags
         self.access_denied = access_denied
         self.domain = domain or self._regional_domain
 

@@ -14,23 +14,27 @@ from __future__ import annotations
 
 from collections.abc import ItemsView, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Final
 
+from fogbank.base.arn import find_arn
 from fogbank.base.errors import ServiceError
 from fogbank.contract.action import Access, ContextValue
 from fogbank.contract.call import Call, HttpFacts
-from fogbank.contract.facet import ResourcePolicies
+from fogbank.contract.facet import ResourcePolicies, ResourceTags
 from fogbank.contract.service import Service
 from fogbank.gateway.render import error_of
 from fogbank.platform.iam.decision import Decision, PolicySource
-from fogbank.platform.iam.evaluate import evaluate
+from fogbank.platform.iam.decisions import Decisions
 from fogbank.platform.iam.policy import Policy
-from fogbank.platform.iam.request import AccessRequest
+from fogbank.platform.iam.request import AccessRequest, account_of
 from fogbank.platform.identity.context import context_of
 from fogbank.platform.identity.grants import Sourced
 from fogbank.platform.identity.identity import Identity
 from fogbank.platform.identity.principal import Principal, PrincipalKind
 from fogbank.platform.store.engine import Placement, Transaction
 from fogbank.wire.model import ServiceModel
+
+_NO_TAGS: Final[Mapping[str, ContextValue]] = {}
 
 
 class Circumstances(Mapping[str, ContextValue]):
@@ -93,18 +97,25 @@ class Circumstances(Mapping[str, ContextValue]):
 
 
 class _AccessKeys(Mapping[str, ContextValue]):
-    """The condition keys of one access: the request's, the access's own, the resource's owner."""
+    """The condition keys of one access: the request's, the resource's, the access's own."""
 
-    __slots__ = ("_access", "_owner", "_request")
+    __slots__ = ("_access", "_owner", "_request", "_tags")
 
-    def __init__(self, request: Mapping[str, ContextValue], access: Access, owner: str) -> None:
+    def __init__(
+        self,
+        request: Mapping[str, ContextValue],
+        access: Access,
+        owner: str,
+        tags: Mapping[str, ContextValue],
+    ) -> None:
         self._request = request
         self._access = access
         self._owner = owner
+        self._tags = tags
 
     def _all(self) -> dict[str, ContextValue]:
-        owner = {"aws:ResourceAccount": self._owner} if self._owner else {}
-        return {**self._request, **owner, **self._access.context}
+        owned = {"aws:ResourceAccount": self._owner} if self._owner else {}
+        return {**self._request, **owned, **self._tags, **self._access.context}
 
     def __getitem__(self, key: str) -> ContextValue:
         return self._all()[key]
@@ -136,6 +147,10 @@ class Authorization:
             for service, _ in services
             if service.policies is not None
         }
+        self._tags: Mapping[str, ResourceTags] = {
+            service.prefix: service.tags for service, _ in services if service.tags is not None
+        }
+        self._decisions = Decisions()
         self._denials: Mapping[str, tuple[str, int]] = {
             # AWS: the JSON protocols say no with 400, all others with 403.
             service.model: (service.access_denied, 400 if model.protocol == "json" else 403)
@@ -151,13 +166,29 @@ class Authorization:
             facet = self._facet_of(access)
             if facet is not None:
                 policy, owner = await self._resource(facet, access.resource)
-            context = _AccessKeys(call.access_context, access, owner)
-            request = AccessRequest(principal, access.action, access.resource, context, owner)
-            decision = evaluate(request, policies.with_resource(policy))
-            call.asked = request
-            call.decisions.append((access.action, access.resource, decision))
+            tags = _NO_TAGS
+            if policies.reads_tags or (policy is not None and policy.reads_tags):
+                tags = await self._tags_of(access.resource)
+            action, resource = access.action, access.resource
+            # AWS: the key is in every request; where no ARN says whose, it is the caller's own.
+            account = owner or account_of(access.resource) or principal.account
+            context = _AccessKeys(call.access_context, access, account, tags)
+            decision = self._decisions.decide(
+                principal, policies, action, resource, context, owner=owner, policy=policy
+            )
+            call.decisions.append((action, resource, decision))
             if not decision.allowed:
-                raise self.denial(call.service, request, decision)
+                call.asked = AccessRequest(principal, action, resource, context, owner)
+                raise self.denial(call.service, call.asked, decision)
+
+    async def _tags_of(self, arn: str) -> Mapping[str, ContextValue]:
+        """Return the condition keys of a resource's tags, whichever service it is of."""
+        found = find_arn(arn)
+        facet = None if found is None else self._tags.get(found.service)
+        domain = None if facet is None else facet.domain(arn)
+        if facet is None or domain is None:
+            return _NO_TAGS
+        return await self._placement.store_of(domain).read(lambda tr: facet.find(tr, arn))
 
     def _facet_of(self, access: Access) -> ResourcePolicies | None:
         """Return where the policy of an access's resource is found, if it can have one.

@@ -272,7 +272,10 @@ def test_who_creates_a_function_must_be_allowed_to_pass_its_role(
     lambda_only = user("alice", allow("lambda:*"))
     code, message = refusal(lambda_only.create_function, **request)
     assert code == "AccessDeniedException"
-    assert f"iam:PassRole on resource: {role}" in message or "iam:PassRole" in message
+    assert message == (
+        f"User: arn:aws:iam::{account}:user/alice is not authorized to perform: iam:PassRole on "
+        f"resource: {role} because no identity-based policy allows the iam:PassRole action"
+    )
     elsewhere = {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}
     wrong = user("bob", allow("lambda:*"), allow("iam:PassRole", Condition=elsewhere))
     assert refusal(wrong.create_function, **request)[0] == "AccessDeniedException"
@@ -283,6 +286,29 @@ def test_who_creates_a_function_must_be_allowed_to_pass_its_role(
         "AccessDeniedException"
     )
     lambda_only.update_function_configuration(FunctionName="f", Timeout=4)
+
+
+def test_tags_of_roles_and_functions_are_conditions(
+    cloud: Any, user: Any, role: str, zipped: Any, refusal: Any
+) -> None:
+    tagged = {"StringEquals": {"aws:ResourceTag/team": "red"}}
+    alice = user("alice", allow("*", Condition=tagged))
+    request = {
+        "Runtime": "python3.11",
+        "Role": role,
+        "Handler": "app.handler",
+        "Code": {"ZipFile": zipped()},
+        "Tags": {"team": "red"},
+    }
+    code, message = refusal(alice.create_function, FunctionName="f", **request)
+    assert (code, "iam:PassRole" in message) == ("AccessDeniedException", True)
+    role_tags = [{"Key": "team", "Value": "red"}]
+    cloud.client("iam").tag_role(RoleName=role.rpartition("/")[2], Tags=role_tags)
+    alice.create_function(FunctionName="f", **request)
+    alice.get_function(FunctionName="f")
+    cloud.client("lambda").create_function(FunctionName="g", **{**request, "Tags": {}})
+    assert refusal(alice.get_function, FunctionName="g")[0] == "AccessDeniedException"
+    assert refusal(alice.get_function, FunctionName="none")[0] == "AccessDeniedException"
 
 
 def test_new_code_replaces_the_old_and_its_environments(

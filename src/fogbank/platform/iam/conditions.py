@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from fogbank.platform.iam import values as kinds
 from fogbank.platform.iam.keys import require_evaluated
 from fogbank.platform.iam.malformed import MalformedPolicy
-from fogbank.platform.iam.request import AccessRequest, ContextValue
+from fogbank.platform.iam.request import AccessRequest, ContextValue, reader_of
 from fogbank.platform.iam.values import Hit, HitOf
 
 
@@ -71,9 +71,10 @@ Condition = Callable[[AccessRequest], bool]
 
 def _plain(key: str, hit: Hit, *, negated: bool, absent: bool) -> Condition:
     """Return an operator without quantifier on one key."""
+    read = reader_of(key)
 
     def holds(request: AccessRequest) -> bool:
-        value = request.value(key)
+        value = read(request, key)
         if value is None:
             return absent
         if isinstance(value, str):
@@ -87,9 +88,10 @@ def _plain(key: str, hit: Hit, *, negated: bool, absent: bool) -> Condition:
 
 def _for_all(key: str, hit: Hit, *, negated: bool) -> Condition:
     """Return an operator that every value of a key must meet; none at all do."""
+    read = reader_of(key)
 
     def holds(request: AccessRequest) -> bool:
-        for value in _values(request.value(key)):  # noqa: SIM110 (a loop is twice as fast as all() here)
+        for value in _values(read(request, key)):  # noqa: SIM110 (a loop is twice as fast as all() here)
             if hit(value, request) == negated:
                 return False
         return True
@@ -99,10 +101,11 @@ def _for_all(key: str, hit: Hit, *, negated: bool) -> Condition:
 
 def _for_any(key: str, hit: Hit, *, negated: bool, absent: bool) -> Condition:
     """Return an operator that some value of a key must meet."""
+    read = reader_of(key)
 
     def holds(request: AccessRequest) -> bool:
-        given = request.value(key)
-        if given is None or given == ():
+        given = read(request, key)
+        if given is None or (not given and not isinstance(given, str)):
             return absent
         return any(hit(value, request) != negated for value in _values(given))
 
@@ -119,20 +122,15 @@ def _values(given: ContextValue | None) -> Sequence[str]:
     return given or ()
 
 
-class _Presence:
-    """``Null``: whether a key is absent."""
+def _presence(key: str, wanted: frozenset[bool]) -> Condition:
+    """Return ``Null``: whether a key is absent."""
+    read = reader_of(key)
 
-    __slots__ = ("_key", "_wanted")
+    def holds(request: AccessRequest) -> bool:
+        value = read(request, key)
+        return (value is None or (not value and not isinstance(value, str))) in wanted
 
-    def __init__(self, key: str, wanted: frozenset[bool]) -> None:
-        self._key = key
-        self._wanted = wanted
-
-    def holds(self, request: AccessRequest) -> bool:
-        """Tell whether the request meets the condition."""
-        value = request.value(self._key)
-        absent = value is None or (not isinstance(value, str) and not value)
-        return absent in self._wanted
+    return holds
 
 
 def conditions_of(
@@ -195,4 +193,4 @@ def _presence_of(key: str, wanted: list[str]) -> Condition:
     """Return the compiled ``Null`` on one key."""
     if any(value.lower() not in _TRUTHS for value in wanted):
         raise MalformedPolicy("Syntax errors in policy.")
-    return _Presence(key.lower(), frozenset(_TRUTHS[value.lower()] for value in wanted)).holds
+    return _presence(key.lower(), frozenset(_TRUTHS[value.lower()] for value in wanted))

@@ -21,6 +21,11 @@ from fogbank.platform.iam.request import AccessRequest, Caller
 class Finder(Protocol):
     """Statements that can be looked up by action: a policy, or an index over several."""
 
+    @property
+    def reads_tags(self) -> bool:
+        """Tell whether a statement depends on the tags of the resource."""
+        ...
+
     def find(self, action: str) -> Found:
         """Return the denying and the allowing statements that speak of an action."""
         ...
@@ -41,6 +46,12 @@ class PolicySet(NamedTuple):
     """The resource's policy, or the trust policy of a role."""
     resource_required: bool = False
     """The resource's policy must allow inside its account too (trust policies, keys)."""
+
+    @property
+    def reads_tags(self) -> bool:
+        """Tell whether a decision may depend on the tags of the resource."""
+        finders = (self.identity, self.session, self.boundary, self.resource)
+        return any(finder is not None and finder.reads_tags for finder in finders)
 
     def with_resource(self, policy: Policy | None, *, required: bool = False) -> PolicySet:
         """Return the set with the policy of the request's resource."""
@@ -98,10 +109,10 @@ def _by(reason: Reason, finder: Finder, statement: Statement, *, allowed: bool =
 
 def _denied(request: AccessRequest, policies: PolicySet) -> Decision | None:
     """Return the explicit deny of the first policy that has one."""
-    action = request.action
+    action, resource = request.action, request.resource
     if policies.identity is not None:
         for statement in policies.identity.find(action)[0]:
-            if statement.matches(request):
+            if resource.startswith(statement.prefixes) and statement.matches(request):
                 return _by(Reason.DENIED_BY_IDENTITY, policies.identity, statement)
     if policies.session is not None or policies.boundary is not None:
         denied = _denied_by_limits(request, policies)
@@ -111,7 +122,9 @@ def _denied(request: AccessRequest, policies: PolicySet) -> Decision | None:
     if policy is None:
         return None
     for statement in policy.find(action)[0]:
-        if _named(statement, request) is not Named.NOT and statement.matches(request):
+        if not resource.startswith(statement.prefixes):
+            continue
+        if statement.named(request.principal) is not Named.NOT and statement.matches(request):
             trust = policy.kind == "trust"
             reason = Reason.DENIED_BY_TRUST if trust else Reason.DENIED_BY_RESOURCE
             return Decision(False, reason, statement, _hanging_on(request, policy))  # noqa: FBT003 (the field says it)
@@ -132,15 +145,9 @@ def _denied_by_limits(request: AccessRequest, policies: PolicySet) -> Decision |
         if finder is None:
             continue
         for statement in finder.find(request.action)[0]:
-            if statement.matches(request):
+            if request.resource.startswith(statement.prefixes) and statement.matches(request):
                 return _by(reason, finder, statement)
     return None
-
-
-def _named(statement: Statement, request: AccessRequest) -> Named:
-    """Return how directly a statement of a resource policy names the caller."""
-    assert statement.principals is not None, "a resource policy names principals"
-    return statement.principals.named(request.principal)
 
 
 def _granted(request: AccessRequest, policy: Policy | None) -> tuple[Named, Statement | None]:
@@ -148,8 +155,11 @@ def _granted(request: AccessRequest, policy: Policy | None) -> tuple[Named, Stat
     best, grant = Named.NOT, None
     if policy is None:
         return best, grant
+    resource, principal = request.resource, request.principal
     for statement in policy.find(request.action)[1]:
-        named = _named(statement, request)
+        if not resource.startswith(statement.prefixes):
+            continue
+        named = statement.named(principal)
         if named > best and statement.matches(request):
             best, grant = named, statement
     return best, grant
@@ -171,8 +181,9 @@ def _no_resource(policies: PolicySet) -> Decision:
 def _matching(request: AccessRequest, finder: Finder | None) -> Statement | None:
     """Return the first allowing statement that matches."""
     if finder is not None:
+        resource = request.resource
         for statement in finder.find(request.action)[1]:
-            if statement.matches(request):
+            if resource.startswith(statement.prefixes) and statement.matches(request):
                 return statement
     return None
 

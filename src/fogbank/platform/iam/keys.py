@@ -50,6 +50,17 @@ _GLOBAL: Final = frozenset(
         "aws:tagkeys",
     }
 )
+_STEADY: Final = frozenset(
+    {
+        "aws:resourceaccount",
+        *("aws:principalaccount", "aws:principalarn", "aws:principalisawsservice"),
+        *("aws:principalservicename", "aws:principalservicenameslist", "aws:principaltype"),
+        *("aws:federatedprovider", "aws:multifactorauthpresent", "aws:sourceidentity"),
+        *("aws:tokenissuetime", "aws:userid", "aws:username"),
+    }
+)
+"""The keys that follow from the caller (``platform/identity``) and the resource."""
+
 _GLOBAL_ABSENT: Final = frozenset(
     {
         # What exists on AWS only: absent here, which is the truth.
@@ -152,6 +163,11 @@ _SERVICES_ABSENT: Final = frozenset(
     }
 )
 """Keys of built services that no request which is answered can have: absent is the truth."""
+
+
+def is_steady(key: str) -> bool:
+    """Tell whether a key, in lower case, is the same whenever one caller asks for one resource."""
+    return key in _STEADY or key in _GLOBAL_ABSENT or key.startswith("aws:principaltag/")
 
 
 def keys_set() -> frozenset[str]:

@@ -15,8 +15,8 @@ from fogbank.platform.iam.conditions import Condition, conditions_of
 from fogbank.platform.iam.decision import PolicySource
 from fogbank.platform.iam.document import Kind, RawStatement
 from fogbank.platform.iam.keys import require_evaluated
-from fogbank.platform.iam.principals import Principals
-from fogbank.platform.iam.request import AccessRequest
+from fogbank.platform.iam.principals import Named, Principals
+from fogbank.platform.iam.request import AccessRequest, Caller
 from fogbank.platform.iam.variables import Template, keys_of, template_of
 from fogbank.platform.iam.wildcards import Matcher, matcher_of, pattern_matcher
 
@@ -24,20 +24,25 @@ ACTIONS_REMEMBERED_MAX: Final = 256
 """Actions per index whose statements are remembered."""
 
 
+_ANY_PREFIX: Final = ("",)
+
+
 class _Resources:
     """A compiled Resource or NotResource element."""
 
-    __slots__ = ("_exact", "_matchers", "_negated", "_templates")
+    __slots__ = ("_exact", "_matchers", "_negated", "_templates", "prefixes")
 
     def __init__(self, resources: Sequence[str], *, negated: bool, variables: bool) -> None:
         self._negated = negated
         exact: set[str] = set()
+        prefixes: set[str] = set()
         self._matchers: list[Matcher] = []
         self._templates: list[Template] = []
         for resource in resources:
             # AWS: an ARN that ends early stands for everything below (`arn:aws:s3` and so on).
             missing = 0 if resource == "*" else 5 - resource.count(":")
             template = template_of(resource + ":*" * missing, variables=variables)
+            prefixes.add("" if negated else template.prefix)
             parts = template.bind(None) if not template.variables else None
             if parts is None:
                 self._templates.append(template)
@@ -46,6 +51,8 @@ class _Resources:
             else:
                 self._matchers.append(matcher_of(parts))
         self._exact = frozenset(exact)
+        self.prefixes = tuple(sorted(prefixes))
+        """What a resource that the element speaks of begins with, one of them."""
 
     def matches(self, request: AccessRequest) -> bool:
         """Tell whether the element speaks of the request's resource."""
@@ -68,7 +75,7 @@ class Statement:
     """One compiled statement."""
 
     __slots__ = ("_actions", "_actions_negated", "_conditions", "_resources", "allows",
-                 "index", "principals", "sid", "vendors")  # fmt: skip
+                 "index", "prefixes", "principals", "reads_tags", "sid", "vendors")  # fmt: skip
 
     def __init__(self, raw: RawStatement, kind: Kind, *, variables: bool, index: int = 0) -> None:
         self.index = index
@@ -93,11 +100,18 @@ class Statement:
             if kind == "trust"
             else _Resources(raw.resources, negated=raw.resources_negated, variables=variables)
         )
+        self.prefixes = _ANY_PREFIX if self._resources is None else self._resources.prefixes
+        """``resource.startswith(prefixes)`` must hold for the statement to match: the one question
+        that most statements of a large set are done with."""
         self._conditions: tuple[Condition, ...] = conditions_of(raw.conditions, variables=variables)
+        keys = {key.lower() for keys in raw.conditions.values() for key in keys}
         if variables:
-            for text in _texts_of(raw):
-                for key in keys_of(text):
-                    require_evaluated(key)
+            named = {key for text in _texts_of(raw) for key in keys_of(text)}
+            for key in sorted(named):
+                require_evaluated(key)
+            keys |= {key.lower() for key in named}
+        self.reads_tags = any(":resourcetag/" in key for key in keys)
+        """Whether it depends on the tags of the resource."""
 
     @property
     def is_conditional(self) -> bool:
@@ -107,6 +121,11 @@ class Statement:
     def speaks_of(self, action: str) -> bool:
         """Tell whether the statement speaks of an action, given in lower case."""
         return any(matches(action) for matches in self._actions) != self._actions_negated
+
+    def named(self, caller: Caller) -> Named:
+        """Return how directly a statement of a resource's policy names a caller."""
+        assert self.principals is not None, "a resource policy names principals"
+        return self.principals.named(caller)
 
     def matches(self, request: AccessRequest) -> bool:
         """Tell whether resource and conditions hold; the action was looked up before."""
@@ -138,7 +157,7 @@ class StatementIndex:
             hangs on a principal twice goes by the first of its sources.
     """
 
-    __slots__ = ("_any", "_by_vendor", "_remembered", "_sources")
+    __slots__ = ("_any", "_by_vendor", "_remembered", "_sources", "reads_tags")
 
     def __init__(self, policies: Iterable[tuple[Policy, PolicySource]]) -> None:
         self._any: list[Statement] = []
@@ -150,6 +169,7 @@ class StatementIndex:
                 if statement not in self._sources:
                     self._sources[statement] = source
                     self._add(statement)
+        self.reads_tags = any(statement.reads_tags for statement in self._sources)
 
     def _add(self, statement: Statement) -> None:
         """File a statement under the prefixes it speaks of."""
@@ -185,7 +205,7 @@ class StatementIndex:
 class Policy:
     """A compiled policy document."""
 
-    __slots__ = ("find", "kind", "source_of", "statements", "version")
+    __slots__ = ("find", "kind", "reads_tags", "source_of", "statements", "version")
 
     def __init__(self, kind: Kind, version: str, statements: tuple[Statement, ...]) -> None:
         self.kind: Kind = kind
@@ -194,6 +214,7 @@ class Policy:
         index = StatementIndex([(self, PolicySource(kind))])
         self.find = index.find
         self.source_of = index.source_of
+        self.reads_tags = index.reads_tags
 
     @property
     def principal_arns(self) -> frozenset[str]:

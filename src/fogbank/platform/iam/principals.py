@@ -63,6 +63,7 @@ class Principals:
 
     __slots__ = (
         "_allows",
+        "_selves",
         "accounts",
         "arns",
         "canonical",
@@ -94,6 +95,7 @@ class Principals:
         self.services = frozenset(names["service"])
         self.providers = frozenset(names["provider"])
         self.canonical = frozenset(names["canonical"])
+        self._selves = self.arns | self.services | self.providers
 
     def named(self, caller: Caller) -> Named:
         """Return how directly the statement speaks of a caller."""
@@ -102,7 +104,9 @@ class Principals:
             return Named.NOT if spared(caller) else Named.DIRECT
         if self._names_itself(caller):
             return Named.DIRECT
-        if (caller.role_arn and caller.role_arn in self.arns) or caller.provider in self.providers:
+        if self.arns and caller.role_arn in self.arns:
+            return Named.ROLE
+        if self.providers and caller.provider in self.providers:
             return Named.ROLE
         if self._names_account(caller):
             return Named.DIRECT if caller.kind == "root" else Named.ACCOUNT
@@ -110,8 +114,7 @@ class Principals:
 
     def _names_itself(self, caller: Caller) -> bool:
         """Tell whether the caller itself, or everyone, is listed."""
-        arn = caller.arn
-        return self.everyone or arn in self.arns or arn in self.services or arn in self.providers
+        return self.everyone or caller.arn in self._selves
 
     def _names_account(self, caller: Caller) -> bool:
         """Tell whether the caller's account is listed, by number or by canonical user id."""

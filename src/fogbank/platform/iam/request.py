@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from fogbank.base.arn import find_arn
+from fogbank.platform.iam.keys import is_steady
 
 ContextValue = str | tuple[str, ...]
 """One value, or the values of a multivalued key."""
@@ -58,7 +59,8 @@ class AccessRequest:
             else the ARN's account, else the caller's.
     """
 
-    __slots__ = ("_context", "_lowered", "action", "principal", "resource", "resource_account")
+    __slots__ = ("_context", "_lowered", "action", "principal", "resource", "resource_account",
+                 "varies")  # fmt: skip
 
     def __init__(
         self,
@@ -71,7 +73,9 @@ class AccessRequest:
         self.principal = principal
         self.action = action
         self.resource = resource
-        self.resource_account = resource_account or _account_of(resource) or principal.account
+        self.resource_account = resource_account or account_of(resource) or principal.account
+        self.varies = False
+        """Whether a key was asked for that does not follow from caller and resource."""
         self._context = context
         self._lowered: dict[str, ContextValue] | None = None
 
@@ -82,13 +86,23 @@ class AccessRequest:
 
     def value(self, key: str) -> ContextValue | None:
         """Return the value of a condition key (in lower case), or None if it is absent."""
+        self.varies = True
+        return self.steady(key)
+
+    def steady(self, key: str) -> ContextValue | None:
+        """Return the value of a key that is the same whenever this caller asks for the resource."""
         if self._lowered is None:
             given = () if self._context is None else self._context.items()
             self._lowered = {name.lower(): value for name, value in given}
         return self._lowered.get(key)
 
 
-def _account_of(resource: str) -> str:
+def account_of(resource: str) -> str:
     """Return the account that an ARN names, or ''; AWS's own policies are in every account."""
     arn = find_arn(resource)
     return "" if arn is None or arn.account == "aws" else arn.account
+
+
+def reader_of(key: str) -> Callable[[AccessRequest, str], ContextValue | None]:
+    """Return how a key, in lower case, is read from a request."""
+    return AccessRequest.steady if is_steady(key) else AccessRequest.value

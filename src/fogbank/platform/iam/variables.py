@@ -8,10 +8,11 @@ nothing. Source: IAM User Guide, "IAM policy elements: Variables and tags".
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from fogbank.platform.iam.malformed import MalformedPolicy
-from fogbank.platform.iam.request import AccessRequest
+from fogbank.platform.iam.request import AccessRequest, ContextValue, reader_of
 from fogbank.platform.iam.wildcards import Part, parts_of
 
 _VARIABLE: Final = re.compile(r"\$\{([^}]{0,600})\}")
@@ -28,15 +29,18 @@ class Variable(NamedTuple):
     key: str
     """In lower case: the case of condition keys does not matter."""
     default: str | None
+    read: Callable[[AccessRequest, str], ContextValue | None]
 
 
 class Template:
     """A text with wildcards and variables, bound to a request when it is evaluated."""
 
-    __slots__ = ("_parts", "variables")
+    __slots__ = ("_parts", "prefix", "variables")
 
     def __init__(self, parts: list[Part | Variable]) -> None:
         self._parts = parts
+        self.prefix = parts[0] if parts and isinstance(parts[0], str) else ""
+        """The literal text that everything it stands for begins with."""
         self.variables = tuple(part for part in parts if isinstance(part, Variable))
 
     def bind(self, request: AccessRequest | None) -> list[Part] | None:
@@ -47,7 +51,7 @@ class Template:
                 bound.append(part)
                 continue
             assert request is not None, "a template with variables is bound to a request"
-            value = request.value(part.key)
+            value = part.read(request, part.key)
             # A key with several values cannot stand in a text; AWS treats it as without value.
             if not isinstance(value, str):
                 value = part.default
@@ -101,4 +105,5 @@ def _variable_of(inner: str, text: str) -> str | Variable:
     named = _NAMED.fullmatch(inner)
     if named is None:
         raise MalformedPolicy(f"Invalid policy variable in {text!r}.")
-    return Variable(named.group(1).lower(), named.group(2))
+    key = named.group(1).lower()
+    return Variable(key, named.group(2), reader_of(key))

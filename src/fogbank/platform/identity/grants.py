@@ -39,9 +39,9 @@ _TOKEN_SESSION: Final = document_of(
 )
 
 
-def token_session() -> Policy:
-    """Return what cuts the sessions of GetSessionToken down."""
-    return compile_policy(_TOKEN_SESSION, kind="session")
+def token_session() -> PolicySet:
+    """Return what cuts the sessions of GetSessionToken down, and nothing else."""
+    return PolicySet(session=compile_policy(_TOKEN_SESSION, kind="session"))
 
 
 Sourced = tuple[str, PolicySource]

@@ -88,7 +88,6 @@ class Identity:
         "_ids",
         "_placement",
         "_policy_sets",
-        "_root_session",
         "_sealer",
         "_token_session",
     )
@@ -104,7 +103,6 @@ class Identity:
         )
         self._documents: Lru[tuple[Kind, str], Policy] = Lru(DOCUMENTS_CACHED_MAX)
         self._token_session = grants.token_session()
-        self._root_session = NO_POLICIES._replace(session=self._token_session)
         self._sealer: Sealer | None = None
 
     async def open(self) -> None:
@@ -234,11 +232,9 @@ class Identity:
 
     async def policies_of(self, principal: Principal) -> PolicySet:
         """Return the compiled policies that hang on a principal."""
-        if principal.kind is PrincipalKind.ROOT and principal.is_temporary:
-            return self._root_session
+        token = principal.is_temporary and principal.kind is not PrincipalKind.SESSION
         if principal.kind not in (PrincipalKind.USER, PrincipalKind.SESSION):
-            return NO_POLICIES
-        token = principal.kind is PrincipalKind.USER and principal.is_temporary
+            return self._token_session if token else NO_POLICIES
         key = (principal.account, principal.unique_id, principal.session_policies, token)
         entry = self._policy_sets.find(key)
         epoch = self._epochs.of(principal.account)
@@ -249,7 +245,7 @@ class Identity:
         )
         policies = grants.policy_set(documents, principal, self.compiled)
         if token:
-            policies = policies._replace(session=self._token_session)
+            policies = policies._replace(session=self._token_session.session)
         self._policy_sets.put(key, (epoch, policies))
         return policies
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from fogbank.contract.facet import ResourceTags
 from fogbank.contract.service import Service
 from fogbank.platform.identity.records import TABLES, iam_domain
+from fogbank.services.iam import state
 from fogbank.services.iam.operations import (
     access_keys,
     attachments,
@@ -22,6 +24,7 @@ SERVICE = Service(
         *(users, access_keys, groups, roles, inline, policies, attachments, boundaries, tags),
     ),
     tables=TABLES,
+    tags=ResourceTags(domain=state.tagged_domain, find=state.find_tags),
     access_denied="AccessDenied",
     domain=lambda scope: iam_domain(scope.account),
 )

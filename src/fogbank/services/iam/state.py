@@ -6,6 +6,7 @@ entity and requires the operation's action on it, because the path in the ARN is
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final, TypeVar, cast
 
 import msgspec
@@ -28,8 +29,9 @@ from fogbank.platform.identity.records import (
     PolicyRecord,
     RoleRecord,
     UserRecord,
+    iam_domain,
 )
-from fogbank.platform.store.engine import Transaction
+from fogbank.platform.store.engine import Domain, Transaction
 from fogbank.platform.store.records import Record, Table
 from fogbank.services.iam import rules
 from fogbank.services.iam.arns import Kind, entity_arn, policy_arn
@@ -40,6 +42,7 @@ from fogbank.services.iam.rules import Entity
 R = TypeVar("R", bound=Record)
 E = TypeVar("E", bound=Entity)
 
+_TAGGED: Final[dict[str, Table[Any]]] = {"user": USERS, "role": ROLES, "policy": POLICIES}
 _TABLES: Final[dict[Kind, Table[Any]]] = {"user": USERS, "role": ROLES, "group": GROUPS}
 
 
@@ -75,16 +78,35 @@ async def permitted(
     path = "/" if entity is None else entity.path
     keys = dict(context or {})
     if isinstance(entity, UserRecord | RoleRecord):
-        keys = {
-            **rules.resource_tag_context(entity.tags),
-            **rules.boundary_context(call.operation, entity.boundary),
-            **keys,
-        }
+        keys = {**rules.boundary_context(call.operation, entity.boundary), **keys}
     arn = entity_arn(call.account, kind, path, name)
     await call.require(f"iam:{call.operation}", arn, keys)
     if entity is None:
         raise missing(kind, name)
     return entity
+
+
+def tagged_domain(arn: str) -> Domain | None:
+    """Return the domain of a user, role or policy, or None if the ARN is of something else."""
+    found = find_arn(arn)
+    if found is None or found.resource.partition("/")[0] not in _TAGGED:
+        return None
+    # AWS's own policies are in no account, and have no tags.
+    if not found.account.isdecimal():
+        return None
+    return iam_domain(found.account)
+
+
+async def find_tags(tr: Transaction, arn: str) -> Mapping[str, ContextValue]:
+    """Return the condition keys of the tags of a user, role or policy; none if it is not there."""
+    found = find_arn(arn)
+    assert found is not None, "only an ARN has a domain"
+    kind, _, path = found.resource.partition("/")
+    name = path.rpartition("/")[2]
+    record = await _TAGGED[kind].find(tr, name.lower())
+    if record is None or f"{kind}{record.path}{record.name}" != found.resource:
+        return {}
+    return rules.resource_tag_context(record.tags)
 
 
 async def again(tr: Transaction, kind: Kind, seen: E) -> E:

@@ -7,7 +7,7 @@ function; ``platform/runtime`` runs them. ``docs/services/lambda.md`` has what d
 from __future__ import annotations
 
 from fogbank.contract.event import Receiver
-from fogbank.contract.facet import ResourcePolicies
+from fogbank.contract.facet import ResourcePolicies, ResourceTags
 from fogbank.contract.service import Service
 from fogbank.services.lambda_ import schema, state
 from fogbank.services.lambda_.jobs import JOBS
@@ -27,4 +27,5 @@ SERVICE = Service(
     ),
     tables=schema.TABLES,
     policies=ResourcePolicies(domain=names.find_arn_domain, find=state.find_policy),
+    tags=ResourceTags(domain=names.find_arn_domain, find=state.find_tags),
 )

@@ -6,8 +6,10 @@ reads and writes of the delivering transaction.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
+from fogbank.contract.action import ContextValue
 from fogbank.contract.event import Arrival, Refusal
 from fogbank.platform.blobs import rows
 from fogbank.platform.bus import trace
@@ -90,7 +92,16 @@ async def list_functions(tr: Transaction, after: str | None, limit: int) -> list
     return [record for _, record in await FUNCTIONS.list(tr, limit=limit, after=behind)]
 
 
-# Policies.
+# Policies and tags.
+
+
+async def find_tags(tr: Transaction, arn: str) -> Mapping[str, ContextValue]:
+    """Return the condition keys of the tags of a function's ARN; none if it does not stand."""
+    found = arns.find_function(arn)
+    function = None if found is None else await FUNCTIONS.find(tr, found[2])
+    if function is None:
+        return {}
+    return {f"aws:ResourceTag/{key}": value for key, value in function.tags.items()}
 
 
 async def find_policy(tr: Transaction, arn: str) -> str | None:

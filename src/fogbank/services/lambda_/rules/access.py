@@ -29,6 +29,8 @@ def create_function(scope: Scope, request: Wire) -> list[Access]:
     context: dict[str, ContextValue] = {
         f"aws:RequestTag/{key}": value for key, value in tags.items()
     }
+    # AWS: the tags that a resource is created with are its own already.
+    context |= {f"aws:ResourceTag/{key}": value for key, value in tags.items()}
     if tags:
         context["aws:TagKeys"] = tuple(tags)
     accesses = [Access("lambda:CreateFunction", arn, context)]
