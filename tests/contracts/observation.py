@@ -53,8 +53,8 @@ class Watch(ExitStack):
 
     def __init__(self, cloud: Cloud) -> None:
         super().__init__()
-        self.actions: list[str] = []
-        """Actions asked for by a user, in order."""
+        self.accesses: list[tuple[str, str]] = []
+        """Actions and resources asked for by a user, in order."""
         self.read: set[str] = set()
         authorization = cloud.app.dispatcher.performer.authorization
         catalogue = cloud.app.dispatcher.catalogue
@@ -72,12 +72,12 @@ class Watch(ExitStack):
 
     async def _note(self, call: Call, accesses: list[Access]) -> None:
         if call.principal.kind is PrincipalKind.USER:
-            self.actions += [access.action for access in accesses]
+            self.accesses += [(access.action, access.resource) for access in accesses]
         await self._require(call, accesses)
 
     def _evaluated(self, asked: AccessRequest, policies: Any) -> Any:
         if asked.principal.kind is PrincipalKind.USER:
-            self.actions.append(asked.action)
+            self.accesses.append((asked.action, asked.resource))
         return evaluate(asked, policies)
 
     def _watched(self, service: str, operation: str) -> Any:
@@ -100,8 +100,8 @@ class Watch(ExitStack):
 class Observation(NamedTuple):
     """What one operation did over all its made-up requests."""
 
-    actions: dict[str, dict[str, Any]]
-    """Every action it asked for, with the first request that made it ask."""
+    accesses: dict[tuple[str, str], dict[str, Any]]
+    """Every action on every resource it asked for, with the first request that made it ask."""
     read: frozenset[str]
     answers: frozenset[tuple[int, str]]
     """Statuses and error codes."""
@@ -153,18 +153,18 @@ def attempt(client: Any, function: str, request: dict[str, Any]) -> tuple[int, s
 
 def _observation(watch: Watch, built: Built, cloud: Cloud, clients: Clients, user: Any) -> Any:
     service, account = built.service.model, cloud.account.principal.account
-    actions: dict[str, dict[str, Any]] = {}
+    accesses: dict[tuple[str, str], dict[str, Any]] = {}
     answers: set[tuple[int, str]] = set()
     watch.read.clear()
     requests = list(requests_of(service, built.model.name, account))
     requests += [{**requests[0], **more} for more in EXTRA.get(built.key, [])]
     for request in requests:
         seed(service, clients, account)
-        watch.actions.clear()
+        watch.accesses.clear()
         answers.add(attempt(user, built.function, request))
-        for action in watch.actions:
-            actions.setdefault(action, request)
-    return Observation(actions, frozenset(watch.read), frozenset(answers))
+        for access in watch.accesses:
+            accesses.setdefault(access, request)
+    return Observation(accesses, frozenset(watch.read), frozenset(answers))
 
 
 def observe(cloud: Cloud, clients: Clients) -> Observations:

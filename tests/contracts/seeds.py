@@ -53,6 +53,7 @@ def seed_logs(clients: Clients, _account: str) -> None:
 def seed_iam(clients: Clients, _account: str) -> None:
     iam = clients("iam")
     _try(iam.create_user, UserName=NAME)
+    iam.update_user(UserName=NAME, NewPath="/")
     _try(iam.create_group, GroupName=NAME)
     _try(iam.create_role, RoleName=NAME, AssumeRolePolicyDocument=TRUST)
     _try(iam.create_policy, PolicyName=NAME, PolicyDocument=ALLOW_ALL)

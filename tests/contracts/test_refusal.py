@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import json
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.contracts.made_up import smallest
 from tests.contracts.observation import Observations, allow, attempt
-from tests.contracts.registry import OPERATIONS, Built
+from tests.contracts.registry import OPERATIONS, SERVICES, Built
 from tests.contracts.seeds import seed
+
+import fogbank
 
 NO_PERMISSION_NEEDED = {
     # AWS: "No permissions are required to perform this operation" (STS API reference).
@@ -77,27 +82,77 @@ def test_a_user_without_policies_is_refused(
     assert answer(clients, built, **nobody) in DENIALS
 
 
-def all_but(action: str) -> str:
-    """Return a policy that allows everything and denies one action."""
+def all_but(action: str, resource: str) -> str:
+    """Return a policy that allows everything and denies one action on one resource."""
     statements = [
         {"Effect": "Allow", "Action": "*", "Resource": "*"},
-        {"Effect": "Deny", "Action": action, "Resource": "*"},
+        {"Effect": "Deny", "Action": action, "Resource": resource},
     ]
     return json.dumps({"Version": "2012-10-17", "Statement": statements})
 
 
 @every_operation
-def test_every_action_that_an_operation_asks_for_can_be_denied(
+def test_every_access_that_an_operation_asks_for_can_be_denied(
     built: Built, observed: Observations
 ) -> None:
-    actions = observed.by_operation[built.key].actions
-    assert bool(actions) is (built.key not in NO_PERMISSION_NEEDED)
+    """Each action on each resource is denied alone, and each alone must refuse the call."""
+    accesses = observed.by_operation[built.key].accesses
+    assert bool(accesses) is (built.key not in NO_PERMISSION_NEEDED)
     service = built.service.model
     client = observed.clients(service, **observed.keys)
     allowed = []
-    for action, request in actions.items():
+    for access, request in accesses.items():
         seed(service, observed.clients, observed.cloud.account.principal.account)
-        allow(observed.clients, all_but(action))
+        allow(observed.clients, all_but(*access))
         if attempt(client, built.function, request) not in DENIALS:
-            allowed.append(action)
+            allowed.append(access)
     assert allowed == []
+
+
+PUBLISHED = {
+    prefix: frozenset(names.split())
+    for prefix, _, names in (
+        line.partition(": ")
+        for line in Path(__file__).with_name("actions.txt").read_text().splitlines()
+        if not line.startswith("#")
+    )
+}
+"""The actions that AWS publishes, by prefix (Service Authorization Reference)."""
+
+
+@every_operation
+def test_every_action_that_an_operation_asks_for_is_one_of_aws(
+    built: Built, observed: Observations
+) -> None:
+    actions = {action for action, _ in observed.by_operation[built.key].accesses}
+    unknown = []
+    for action in sorted(actions):
+        prefix, _, name = action.partition(":")
+        if name not in PUBLISHED[prefix]:
+            unknown.append(action)
+    assert unknown == []
+
+
+def test_every_action_that_the_sources_name_is_asked_for(observed: Observations) -> None:
+    """No access stands in the sources that no made-up request reaches and no test denies."""
+    asked = {
+        action
+        for observation in observed.by_operation.values()
+        for action, _ in observation.accesses
+    }
+    prefixes = {service.prefix for service in SERVICES.values()}
+    named = {
+        text
+        for path in (Path(fogbank.__file__).parent / "services").rglob("*.py")
+        for text in _constants(ast.parse(path.read_text()))
+        if text.partition(":")[0] in prefixes
+        and text.partition(":")[2] in PUBLISHED[text.partition(":")[0]]
+    }
+    assert sorted(named - asked) == []
+
+
+def _constants(tree: ast.AST) -> Iterator[str]:
+    """Yield the constant texts of a module."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 
 def test_a_role_is_created_found_changed_listed_and_deleted(
     iam: Any, account: str, trust: Any, refusal: Any
@@ -50,11 +52,21 @@ def test_a_role_needs_a_trust_policy_that_names_someone(
     for document, message in cases:
         refused = refusal(iam.create_role, RoleName="r", AssumeRolePolicyDocument=document)
         assert refused == ("MalformedPolicyDocument", message)
-    federated = trust({"Federated": "accounts.google.com"})
-    code, message = refusal(iam.create_role, RoleName="r", AssumeRolePolicyDocument=federated)
-    assert code == "NotImplemented"
-    assert "Federated" in message
     assert iam.list_roles()["Roles"] == []
+
+
+@pytest.mark.parametrize(
+    "principal",
+    [
+        {"Federated": "accounts.google.com"},
+        {"Federated": "arn:aws:iam::111122223333:saml-provider/corp"},
+        {"AWS": "arn:aws:sts::111122223333:federated-user/bob"},
+        {"CanonicalUser": "0" * 64},
+    ],
+)
+def test_a_role_may_trust_every_form_of_principal(iam: Any, trust: Any, principal: Any) -> None:
+    made = iam.create_role(RoleName="r", AssumeRolePolicyDocument=trust(principal))["Role"]
+    assert made["AssumeRolePolicyDocument"]["Statement"][0]["Principal"] == principal
 
 
 def test_the_trust_policy_is_replaced(iam: Any, trust: Any, refusal: Any) -> None:

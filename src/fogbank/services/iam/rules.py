@@ -41,13 +41,14 @@ LAST_OWN: Final = "arn:"
 # AWS: the actions that have the key iam:PermissionsBoundary (Service Authorization Reference,
 # "Actions defined by AWS Identity and Access Management").
 _BOUNDARY_KEYED: Final = frozenset(
-    f"{verb}{kind}{noun}"
-    for kind in ("User", "Role")
-    for verb, noun in (
-        *(("Create", ""), ("Attach", "Policy"), ("Detach", "Policy"), ("Put", "Policy")),
-        *(("Delete", "Policy"), ("Put", "PermissionsBoundary")),
-        ("Delete", "PermissionsBoundary"),
-    )
+    {
+        *("CreateUser", "AttachUserPolicy", "DetachUserPolicy", "PutUserPolicy"),
+        *("DeleteUserPolicy", "PutUserPermissionsBoundary", "DeleteUserPermissionsBoundary"),
+        *("CreateRole", "AttachRolePolicy", "DetachRolePolicy", "PutRolePolicy"),
+        *("DeleteRolePolicy", "PutRolePermissionsBoundary", "DeleteRolePermissionsBoundary"),
+        *("DeleteRole", "GetRole", "UpdateRole", "UpdateRoleDescription"),
+        "UpdateAssumeRolePolicy",
+    }
 )
 BOUNDARY: Final = "boundary-"
 """What the kind of an attachment begins with if the policy bounds the entity."""
