@@ -128,7 +128,7 @@ class Call:
         """Action, resource and outcome of every access that was decided so far, in order: what
         the caller of ``Call`` keeps to say later why a request was refused."""
         self.asked: AccessRequest | None = None
-        """The access that was decided last, with its condition keys."""
+        """The access that was refused last, with its condition keys."""
         self._authorizer = authorizer
 
     @property

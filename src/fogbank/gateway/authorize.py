@@ -99,23 +99,22 @@ class Circumstances(Mapping[str, ContextValue]):
 class _AccessKeys(Mapping[str, ContextValue]):
     """The condition keys of one access: the request's, the resource's, the access's own."""
 
-    __slots__ = ("_access", "_owner", "_request", "_tags")
+    __slots__ = ("_access", "_call", "_owner", "_tags")
 
     def __init__(
-        self,
-        request: Mapping[str, ContextValue],
-        access: Access,
-        owner: str,
-        tags: Mapping[str, ContextValue],
+        self, call: Call, access: Access, owner: str, tags: Mapping[str, ContextValue]
     ) -> None:
-        self._request = request
+        self._call = call
         self._access = access
         self._owner = owner
         self._tags = tags
 
     def _all(self) -> dict[str, ContextValue]:
-        owned = {"aws:ResourceAccount": self._owner} if self._owner else {}
-        return {**self._request, **owned, **self._tags, **self._access.context}
+        call, access = self._call, self._access
+        # AWS: the key is in every request; where no ARN says whose, it is the caller's own.
+        owner = self._owner or account_of(access.resource) or call.principal.account
+        owned = {"aws:ResourceAccount": owner} if owner else {}
+        return {**call.access_context, **owned, **self._tags, **access.context}
 
     def __getitem__(self, key: str) -> ContextValue:
         return self._all()[key]
@@ -170,9 +169,7 @@ class Authorization:
             if policies.reads_tags or (policy is not None and policy.reads_tags):
                 tags = await self._tags_of(access.resource)
             action, resource = access.action, access.resource
-            # AWS: the key is in every request; where no ARN says whose, it is the caller's own.
-            account = owner or account_of(access.resource) or principal.account
-            context = _AccessKeys(call.access_context, access, account, tags)
+            context = _AccessKeys(call, access, owner, tags)
             decision = self._decisions.decide(
                 principal, policies, action, resource, context, owner=owner, policy=policy
             )

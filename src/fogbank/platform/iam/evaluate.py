@@ -50,8 +50,13 @@ class PolicySet(NamedTuple):
     @property
     def reads_tags(self) -> bool:
         """Tell whether a decision may depend on the tags of the resource."""
-        finders = (self.identity, self.session, self.boundary, self.resource)
-        return any(finder is not None and finder.reads_tags for finder in finders)
+        identity, session, boundary, resource, _ = self
+        return (
+            (identity is not None and identity.reads_tags)
+            or (session is not None and session.reads_tags)
+            or (boundary is not None and boundary.reads_tags)
+            or (resource is not None and resource.reads_tags)
+        )
 
     def with_resource(self, policy: Policy | None, *, required: bool = False) -> PolicySet:
         """Return the set with the policy of the request's resource."""
