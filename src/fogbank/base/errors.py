@@ -25,6 +25,8 @@ class ServiceError(Exception):
         super().__init__(message)
         self.message = message
         self.members = members
+        self.headers: dict[str, str] = {}
+        """Headers of the reply that no model lists, such as ``x-amz-bucket-region``."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

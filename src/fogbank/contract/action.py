@@ -21,6 +21,32 @@ class Scope(NamedTuple):
     account: str
     region: str
     request_id: str = ""
+    region_set: tuple[str, ...] = ()
+    """The regions that the request is good for, as patterns such as ``*``: of a signature of
+    version 4A, or of none; empty: only ``region``."""
+
+    def reaches(self, region: str) -> bool:
+        """Return whether the request is good for a region."""
+        if region == self.region and not self.region_set:
+            return True
+        return any(_matches(pattern, region) for pattern in self.region_set)
+
+
+def _matches(pattern: str, region: str) -> bool:
+    """Return whether a pattern of a region set, in which ``*`` is any text, names a region."""
+    first, *rest = pattern.split("*")
+    if not rest:
+        return region == pattern
+    *middle, last = rest
+    if not region.startswith(first) or not region.endswith(last):
+        return False
+    at, end = len(first), len(region) - len(last)
+    for part in middle:
+        at = region.find(part, at, end)
+        if at < 0:
+            return False
+        at += len(part)
+    return at <= end
 
 
 class Access(NamedTuple):

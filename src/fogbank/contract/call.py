@@ -74,6 +74,10 @@ class HttpFacts(NamedTuple):
     secure: bool = False
     host: str = ""
     headers: Mapping[str, str] = {}
+    url: str = ""
+    """What URLs of this cloud begin with, as this client reaches it: ``https://cloud.example``."""
+    virtual: bool = False
+    """Whether the client asked for a bucket by the name of the host."""
 
 
 class Authorizer(Protocol):

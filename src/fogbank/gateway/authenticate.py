@@ -45,6 +45,9 @@ _SIGNED_STREAMS: Final = frozenset((sigv4.STREAMING_SIGNED, sigv4.STREAMING_SIGN
 _STREAMS: Final = _SIGNED_STREAMS | {sigv4.STREAMING_UNSIGNED_TRAILER}
 
 
+_OTHER_ACCOUNT: Final = "The account of the endpoint is not the account of the credentials."
+
+
 class _SigningKey(NamedTuple):
     """A signing key, and the secret that it was derived from."""
 
@@ -82,6 +85,8 @@ class Authenticator:
         check_scope(claim.timestamp, signed, target)
         check_time(claim, target, now_ms, self._skew_ms)
         credential = await self._credential(claim, target)
+        if target.host.account not in ("", credential.principal.account):
+            raise error_of("AccessDeniedException", 400, _OTHER_ACCOUNT)
         key = self._signing_key(credential, signed)
         if words.is_s3:
             self._check_s3(request, target, claim, key)

@@ -141,6 +141,8 @@ class Dispatcher:
             request.secure,
             headers.get("host", ""),
             headers,
+            target.host.urls[request.secure],
+            bool(target.host.bucket),
         )
         s3_style = target.door.words.is_s3
         request_id = ids.base32(_S3_REQUEST_ID_CHARACTERS) if s3_style else ids.uuid()
@@ -264,9 +266,11 @@ class Dispatcher:
         """Render an error in the protocol of the service that was asked."""
         self._count(error)
         self._note(visit, error)
-        return target.door.codec.encode_error(
+        reply = target.door.codec.encode_error(
             target.operation or None, error, visit.request_id, request.path
         )
+        reply.headers.extend(error.headers.items())
+        return reply
 
     def _note(self, visit: Visit, error: ServiceError | None) -> None:
         """Hand one entry to the audit trail, unless its operation has recorded it."""

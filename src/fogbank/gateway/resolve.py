@@ -19,11 +19,13 @@ from fogbank.gateway.settings import GatewaySettings
 from fogbank.wire.compile import ServiceCodec, codec_of
 from fogbank.wire.errors import UnknownOperation
 from fogbank.wire.http import HttpRequest
+from fogbank.wire.regions import global_region
 from fogbank.wire.route import Router, protocol_of
 from fogbank.wire.sigv4 import Authorization
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}")
 _NO_PARAMS: Final[Mapping[str, str]] = {}
+_EVERYWHERE: Final = ("*",)
 _S3: Final = "s3"
 _FORM: Final = "application/x-www-form-urlencoded"
 
@@ -31,7 +33,7 @@ _FORM: Final = "application/x-www-form-urlencoded"
 class Door:
     """A service with what the gateway needs to speak for it in one of its protocols."""
 
-    __slots__ = ("codec", "name", "others", "signing_name", "targets", "words")
+    __slots__ = ("codec", "global_region", "name", "others", "signing_name", "targets", "words")
 
     def __init__(self, codec: ServiceCodec) -> None:
         model = codec.model
@@ -44,6 +46,8 @@ class Door:
         """Values of X-Amz-Target to operations, where the protocol has that header."""
         self.name = codec.model.name
         self.signing_name = codec.model.signing_name
+        self.global_region = global_region(codec.model.endpoint_prefix)
+        """The one region of a service that has no other; '' for most."""
         self.words = Words(codec.model, codec.protocol)
 
     @classmethod
@@ -64,7 +68,17 @@ class Door:
 class Target:
     """What a request asks for, as far as it is known."""
 
-    __slots__ = ("context", "door", "error", "host", "operation", "params", "region", "service")
+    __slots__ = (
+        "context",
+        "door",
+        "error",
+        "host",
+        "operation",
+        "params",
+        "region",
+        "region_set",
+        "service",
+    )
 
     def __init__(self, door: Door, host: HostName, region: str) -> None:
         self.door = door
@@ -73,7 +87,10 @@ class Target:
         self.operation = ""
         """The operation's name in the model; empty until it is known, or if there is none."""
         self.params: Mapping[str, str] = _NO_PARAMS
-        self.region = region
+        # AWS: "aws:RequestedRegion" of a global service is us-east-1 wherever it is called from.
+        self.region = door.global_region or region
+        self.region_set: tuple[str, ...] = ()
+        """The regions that the request is good for, as patterns; empty: only ``region``."""
         self.host = host
         self.error: ServiceError | None = None
         """Why there is no operation."""
@@ -92,9 +109,12 @@ class Resolver:
     def __init__(self, doors: Sequence[Door], settings: GatewaySettings) -> None:
         self._doors = {door.name: door for door in doors}
         self._by_signing = {door.signing_name: door for door in doors}
+        self._by_prefix = {door.codec.model.endpoint_prefix: door for door in doors}
         self._router = Router([door.name for door in doors])
         self._hosts = HostNames(
-            [door.codec.model.endpoint_prefix for door in doors], settings.public_hosts
+            [door.codec.model.endpoint_prefix for door in doors],
+            settings.public_hosts,
+            settings.public_url,
         )
         self._region = settings.region
         self._strangers = _Strangers(doors)
@@ -111,9 +131,16 @@ class Resolver:
             signed: The parts of its signature, if it has one.
         """
         host = self.host_of(request)
+        if host.unbuilt:
+            target = Target(self._strangers.s3, host, host.region or self._region)
+            target.error = NotBuilt(f"fogbank has not built the {host.unbuilt} endpoints of s3")
+            return target
         if signed is None:
-            door = self._by_signing.get(host.service) or self._strangers.door_of(request)
-            return Target(door.speaking(request), host, host.region or self._region)
+            door = self._by_prefix.get(host.service) or self._strangers.door_of(request)
+            target = Target(door.speaking(request), host, host.region or self._region)
+            if not host.region:
+                target.region_set = _EVERYWHERE
+            return target
         door = self._by_signing.get(signed.service)
         if door is not None:
             return Target(door.speaking(request), host, signed.region)
@@ -156,7 +183,7 @@ class Resolver:
 class _Strangers:
     """Which service's protocol a request is answered in when nobody knows its service."""
 
-    __slots__ = ("_by_protocol", "_first")
+    __slots__ = ("_by_protocol", "_first", "s3")
 
     def __init__(self, doors: Sequence[Door]) -> None:
         self._first = doors[0]
@@ -165,6 +192,8 @@ class _Strangers:
             for protocol in door.codec.model.protocols:
                 spoken = door.others.get(protocol, door)
                 self._by_protocol.setdefault(_S3 if door.words.is_s3 else protocol, spoken)
+        self.s3 = self._by_protocol.get(_S3, self._first)
+        """Who speaks for S3's names."""
 
     def door_of(self, request: HttpRequest) -> Door:
         """Return a service of the protocol that the request looks like."""

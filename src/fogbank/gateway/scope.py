@@ -6,7 +6,6 @@ Guide) and of "Error responses" (Amazon S3 API Reference); texts as AWS sends th
 
 from __future__ import annotations
 
-import re
 from calendar import timegm
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -15,9 +14,9 @@ from typing import Final
 from fogbank.gateway.claim import Claim
 from fogbank.gateway.render import No, Words, error_of
 from fogbank.gateway.resolve import Target
+from fogbank.wire.regions import is_region
 from fogbank.wire.sigv4 import Authorization, Presigned
 
-_REGION: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _TIMES_REMEMBERED_MAX: Final = 256
 _MALFORMED: Final = "The authorization header is malformed; "
 
@@ -41,12 +40,6 @@ def time_ms_of(timestamp: str) -> int:
     except ValueError:
         return -1
     return timegm(moment.timetuple()) * 1000
-
-
-@lru_cache(maxsize=_TIMES_REMEMBERED_MAX)
-def _is_region(region: str) -> bool:
-    """Return whether a region is spelled like one; it goes into names and ARNs."""
-    return _REGION.fullmatch(region) is not None
 
 
 def basic(time_ms: int) -> str:
@@ -73,7 +66,7 @@ def check_scope(timestamp: str, signed: Authorization, target: Target) -> None:
             raise _malformed(f'incorrect service "{signed.service}".')
         text = f"Credential should be scoped to correct service: '{host.service}'. "
         raise words.error(No.BAD_SIGNATURE, text)
-    if (host.region and signed.region != host.region) or not _is_region(signed.region):
+    if (host.region and signed.region != host.region) or not is_region(signed.region):
         if words.is_s3:
             expecting = host.region or "us-east-1"
             raise _malformed(

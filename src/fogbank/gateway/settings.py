@@ -51,6 +51,8 @@ class GatewaySettings(NamedTuple):
 
     public_hosts: tuple[str, ...] = ()
     """Further host names under which clients reach the server: for virtual-hosted buckets."""
+    public_url: str = ""
+    """What URLs that we return begin with; empty: the host that the client asked."""
     region: str = "us-east-1"
     """The region of a request that names none."""
     requests_per_account_max: int = 512

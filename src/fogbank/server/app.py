@@ -98,7 +98,9 @@ class App:
             timers=Timers(),
             functions=parts.functions,
         )
-        gateway = GatewaySettings(public_hosts=config.public_hosts, region=config.region)
+        gateway = GatewaySettings(
+            public_hosts=config.public_hosts, public_url=config.public_url, region=config.region
+        )
         self.trail = Trail(parts.placement, parts.clock, trail_settings(config))
         audit = Audit(self.trail, parts.clock, config.audit.data_events)
         self.dispatcher = Dispatcher(services, self.facilities, gateway, audit)

@@ -107,7 +107,12 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     region: str = "us-east-1"
     """The region that ``fogbank env`` names; every region is served."""
     public_hosts: tuple[str, ...] = ()
-    """Further host names under which clients reach the server."""
+    """Further host names under which clients reach the server: ``BUCKET.NAME``,
+    ``SERVICE.REGION.NAME`` and ``BUCKET.s3.REGION.NAME`` are read as on AWS."""
+    public_url: str = ""
+    """What URLs in answers begin with, such as ``https://cloud.example``, where clients reach the
+    server by another name than it listens on; its host is a public host. Empty: the host that the
+    client asked."""
     service_user: str = "fogbank"
     """The user that the store process becomes when the server is started as root."""
     log_level: str = "warning"
@@ -131,6 +136,7 @@ SHORT_NAMES: Final = {
 _ACCOUNT_ID = re.compile(r"\d{12}", re.ASCII)
 # AWS: an AccessKeyId is 16 to 128 characters of the pattern [\w]+ (IAM API Reference, AccessKey).
 _ACCESS_KEY_ID = re.compile(r"\w{16,128}", re.ASCII)
+_PUBLIC_URL = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?/?", re.ASCII)
 _SECRET = re.compile(r"[ -~]{16,1024}")
 _NOT_SETTINGS: Final = {"FOGBANK_DATA", "FOGBANK_CONFIG"}
 """Variables that say where the settings and the data are."""
@@ -316,6 +322,8 @@ def _check(config: Config) -> None:
     if not 0 <= config.port <= 65_535:  # noqa: PLR2004
         raise ConfigError("port must lie between 0 and 65535")
     _check_tls(config.tls)
+    if config.public_url and not _PUBLIC_URL.fullmatch(config.public_url):
+        raise ConfigError("public_url must be http:// or https:// with a host, and no path")
     if config.functions.isolation not in {"auto", "bare"}:
         raise ConfigError("functions.isolation must be auto or bare")
     if config.log_level.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:

@@ -139,6 +139,7 @@ class Cloud:
         token: str | None = None,
         region: str = REGION,
         config: ClientConfig | None = None,
+        host: str = HOST,
     ) -> Any:
         """Return a boto3 client of this cloud, as the account's root unless told otherwise."""
         account = credential or self.account
@@ -147,7 +148,7 @@ class Cloud:
         client: Any = session.client(  # pyright: ignore[reportCallIssue, reportUnknownMemberType]
             service,  # pyright: ignore[reportArgumentType]
             region_name=region,
-            endpoint_url=f"http://{HOST}",
+            endpoint_url=f"http://{host}",
             aws_access_key_id=access_key or account.access_key_id,
             aws_secret_access_key=secret_key or account.secret_access_key,
             aws_session_token=token,

@@ -571,3 +571,9 @@ def _paginators(loader: Loader, service: str) -> Raw:
     except UnknownServiceError:
         return _EMPTY
     return found["pagination"]
+
+
+def region_data() -> tuple[Raw, Raw]:
+    """Return the published lists of partitions with their regions, and of endpoints."""
+    read = cast("Callable[[str], Raw]", _loader().load_data)
+    return read("partitions"), read("endpoints")

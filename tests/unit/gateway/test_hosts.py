@@ -4,7 +4,8 @@ import pytest
 
 from fogbank.gateway.hosts import BARE, HOSTS_REMEMBERED_MAX, HostName, HostNames
 
-NAMES = HostNames({"s3", "dynamodb", "lambda", "logs", "iam", "sts"}, ["cloud.example.org"])
+PREFIXES = {"s3", "dynamodb", "lambda", "logs", "iam", "sts"}
+NAMES = HostNames(PREFIXES, ["cloud.example.org"])
 
 
 @pytest.mark.parametrize(
@@ -17,7 +18,34 @@ NAMES = HostNames({"s3", "dynamodb", "lambda", "logs", "iam", "sts"}, ["cloud.ex
         ("cloud.example.org", BARE),
         ("dynamodb.us-east-1.localhost:4566", HostName("dynamodb", "us-east-1")),
         ("DynamoDB.localhost", HostName("dynamodb")),
-        ("iam.amazonaws.com", HostName("iam")),
+        ("iam.localhost", HostName("iam")),
+        ("iam.amazonaws.com", HostName("iam", "us-east-1")),
+        ("sts.amazonaws.com", HostName("sts", "us-east-1")),
+        ("sts.eu-west-1.amazonaws.com", HostName("sts", "eu-west-1")),
+        ("dynamodb.eu-west-1.api.aws", HostName("dynamodb", "eu-west-1")),
+        ("dynamodb-fips.us-east-2.amazonaws.com", HostName("dynamodb", "us-east-2")),
+        ("s3-fips.dualstack.us-east-2.amazonaws.com", HostName("s3", "us-east-2")),
+        ("photos.s3-fips.us-east-2.localhost", HostName("s3", "us-east-2", "photos")),
+        (
+            "123456789012.ddb.us-east-1.localhost",
+            HostName("dynamodb", "us-east-1", account="123456789012"),
+        ),
+        ("12345678901.ddb.us-east-1.localhost", HostName("", "", "12345678901.ddb.us-east-1")),
+        ("photos.s3-website-us-east-1.localhost", HostName("s3", unbuilt="website")),
+        ("photos.s3-website.eu-west-1.localhost", HostName("s3", "eu-west-1", unbuilt="website")),
+        ("photos.s3-accelerate.localhost", HostName("s3", unbuilt="accelerate")),
+        ("photos.s3-accelerate.dualstack.localhost", HostName("s3", unbuilt="accelerate")),
+        (
+            "p-1.s3-accesspoint.eu-west-1.localhost",
+            HostName("s3", "eu-west-1", unbuilt="accesspoint"),
+        ),
+        ("1.s3-control.eu-west-1.localhost", HostName("s3", "eu-west-1", unbuilt="control")),
+        (
+            "b--use1-az4--x-s3.s3express-use1-az4.us-east-1.localhost",
+            HostName("s3", "us-east-1", unbuilt="s3express"),
+        ),
+        ("my.s3-website.s3.us-east-1.localhost", HostName("s3", "us-east-1", "my.s3-website")),
+        ("photos.s3.eusc-de-east-1.localhost", HostName("s3", "eusc-de-east-1", "photos")),
         ("s3.localhost", HostName("s3")),
         ("s3.eu-west-1.localhost", HostName("s3", "eu-west-1")),
         ("photos.localhost:4566", HostName("", "", "photos")),
@@ -37,8 +65,33 @@ NAMES = HostNames({"s3", "dynamodb", "lambda", "logs", "iam", "sts"}, ["cloud.ex
     ],
 )
 def test_a_host_name_says_service_region_and_bucket(host: str, said: HostName) -> None:
-    assert NAMES.read(host) == said
-    assert NAMES.read(host) == said
+    assert NAMES.read(host)._replace(urls=said.urls) == said
+    assert NAMES.read(host) is NAMES.read(host)
+
+
+@pytest.mark.parametrize(
+    ("host", "authority"),
+    [
+        ("localhost:4566", "localhost:4566"),
+        ("127.0.0.1:4566", "127.0.0.1:4566"),
+        ("[::1]:4566", "[::1]:4566"),
+        ("Balancer.Internal", "balancer.internal"),
+        ("photos.s3.eu-west-1.localhost:4566", "localhost:4566"),
+        ("photos.cloud.example.org", "cloud.example.org"),
+        ("s3.eu-west-1.amazonaws.com", "amazonaws.com"),
+    ],
+)
+def test_urls_begin_with_the_host_that_was_asked_without_its_labels(
+    host: str, authority: str
+) -> None:
+    assert NAMES.read(host).urls == (f"http://{authority}", f"https://{authority}")
+
+
+def test_urls_begin_with_the_public_url_where_there_is_one() -> None:
+    names = HostNames(PREFIXES, [], "https://cloud.example.com:8443/")
+    for host in ("10.1.2.3:4566", "photos.s3.eu-west-1.cloud.example.com"):
+        assert names.read(host).urls == ("https://cloud.example.com:8443",) * 2
+    assert names.read("photos.cloud.example.com").bucket == "photos"
 
 
 def test_what_is_remembered_is_bounded() -> None:

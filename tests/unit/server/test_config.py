@@ -45,6 +45,8 @@ def test_without_anything_the_defaults_hold(tmp_path: Path) -> None:
         ("port = 'many'", "port"),
         ("port = 70000", "port"),
         ("[account]\nid = '12'", "account.id"),
+        ("public_url = 'cloud.example'", "public_url"),
+        ("public_url = 'https://cloud.example/path'", "public_url"),
         ("[account]\naccess_key_id = 'ABCDEFGHIJKLMNOP'", "account.secret_access_key"),
         ("[functions]\nisolation = 'none'", "isolation"),
         ("log_level = 'loud'", "log_level"),
@@ -105,6 +107,7 @@ VALID = {
     "account.access_key_id": "ABCDEFGHIJKLMNOP",
     "account.secret_access_key": "ABCDEFGHIJKLMNOPQRST",
     "functions.isolation": "bare",
+    "public_url": "https://cloud.example:8443",
 }
 """Settings of which not every value of their type makes sense."""
 TOGETHER = {"FOGBANK_ACCESS_KEY_ID": "A" * 16, "FOGBANK_SECRET_ACCESS_KEY": "A" * 16}

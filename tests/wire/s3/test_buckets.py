@@ -38,7 +38,7 @@ def test_a_bucket_lies_in_the_region_of_its_location_constraint(client: Any) -> 
     s3 = client("s3", region="eu-west-1")
     where = {"LocationConstraint": "eu-west-1"}
     made = s3.create_bucket(Bucket="photos", CreateBucketConfiguration=where)
-    assert made["Location"] == "http://photos.s3.amazonaws.com/"
+    assert made["Location"] == "http://127.0.0.1:4566/photos/"
     assert s3.get_bucket_location(Bucket="photos")["LocationConstraint"] == "eu-west-1"
     with pytest.raises(ClientError) as error:
         s3.create_bucket(Bucket="photos", CreateBucketConfiguration=where)

@@ -8,6 +8,7 @@ import sys
 
 from fogbank.server import config, datadir
 from fogbank.server.supervisor import StartError, Supervisor
+from fogbank.wire.regions import is_region
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,8 +33,15 @@ def run(given: argparse.Namespace) -> int:
     try:
         overrides = {"host": given.host, "port": given.port, "tls.enabled": given.tls}
         settings = config.load(data_dir, given.config, overrides)
+        _check_region(settings.region)
         datadir.make_data_dir(data_dir)
         return Supervisor(data_dir, settings, announce).run()
     except (config.ConfigError, StartError, OSError) as error:
         print(f"fogbank: {error}", file=sys.stderr)
         return 1
+
+
+def _check_region(region: str) -> None:
+    """Refuse to name a region that there is not; checked here, as other commands read no models."""
+    if not is_region(region):
+        raise config.ConfigError(f"region: there is no region {region}")

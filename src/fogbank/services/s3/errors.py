@@ -203,6 +203,16 @@ class OperationAborted(S3Error):
     )
 
 
+class PermanentRedirect(S3Error):
+    """The bucket lies in another region than the one that was asked: the reply says which."""
+
+    status = 301
+    text = (
+        "The bucket you are attempting to access must be addressed using the specified endpoint. "
+        "Please send all future requests to this endpoint."
+    )
+
+
 class PreconditionFailed(S3Error):
     """A condition of the request does not hold."""
 

@@ -13,7 +13,7 @@ from fogbank.services.s3.quotas import BUCKETS_MAX, LIST_BUCKETS_MAX
 from fogbank.services.s3.rules import access, unhonoured
 from fogbank.services.s3.rules.listings import Place, place_of, token_of
 from fogbank.services.s3.rules.names import (
-    US_EAST_1,
+    bucket_url,
     check_bucket_name,
     check_region_filter,
     region_of,
@@ -26,6 +26,7 @@ from fogbank.services.s3.schema import (
     TaskRecord,
 )
 from fogbank.services.s3.state import buckets
+from fogbank.wire.regions import US_EAST_1
 
 BUCKET_ID_BYTES = 8
 NAMES_PER_READ = 250
@@ -54,7 +55,7 @@ async def create_bucket(call: Call, request: Wire) -> Wire:
         await buckets.finish_creation(call.facilities.placement, reserved, wanted.created_ms)
     location = f"/{name}"
     if reserved.record.region != US_EAST_1:
-        location = f"http://{name}.s3.amazonaws.com/"
+        location = f"{bucket_url(call.http, name, reserved.record.region)}/"
     return {"Location": location, "BucketArn": bucket_arn(name)}
 
 
@@ -104,8 +105,14 @@ async def head_bucket(call: Call, request: Wire) -> Wire:
 
 @operation(access=access.get_bucket_location, domain=access.bucket_domain)
 async def get_bucket_location(call: Call, request: Wire) -> Wire:
-    """Return the location constraint of a bucket; us-east-1 has none."""
-    bucket = await _read_bucket(call, request)
+    """Return the location constraint of a bucket, to every region; us-east-1 has none."""
+
+    async def body(tr: Transaction) -> BucketRecord:
+        # AWS: this one is answered everywhere, as whoever asks does not know the region yet.
+        expected: str | None = request.get("ExpectedBucketOwner")
+        return await buckets.require_named(tr, call, request["Bucket"], expected)
+
+    bucket = await call.store.read(body)
     return {"LocationConstraint": bucket.location} if bucket.location else {}
 
 

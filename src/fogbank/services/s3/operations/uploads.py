@@ -31,7 +31,7 @@ from fogbank.services.s3.rules.listings import (
 )
 from fogbank.services.s3.rules.metadata import headers_of, metadata_of
 from fogbank.services.s3.rules.multipart import Assembled, Listed
-from fogbank.services.s3.rules.names import check_key
+from fogbank.services.s3.rules.names import bucket_url, check_key
 from fogbank.services.s3.rules.notifications import CREATED_COMPLETE
 from fogbank.services.s3.rules.sequencing import sequencer_of
 from fogbank.services.s3.schema import (
@@ -137,13 +137,14 @@ async def complete_multipart_upload(call: Call, request: Wire) -> Wire:
         token = f"{call.request_id}/{attempt}"
         begun = await _begin(call, request, token)
         if begun.upload is None:
-            return _repeated(request, begun.completed, listed)
+            return _repeated(call, request, begun, listed)
         parts = await uploads.all_parts(call.store, begun.bucket, request["UploadId"])
         assembled = await _assemble(request, begun.upload, listed, parts)
         multipart.check_completion(request, begun.upload, assembled)
         record = await _commit(call, request, token, listed, assembled)
         if record is not None:
-            return _completed_reply(request, record.etag) | checksum_members(record.checksum)
+            reply = _completed_reply(call, begun.bucket, request["Key"], record.etag)
+            return reply | checksum_members(record.checksum)
     raise Conflict("parts are uploaded while the upload is being completed")
 
 
@@ -163,27 +164,28 @@ async def _begin(call: Call, request: Wire, token: str) -> _Begun:
     return await call.store.transact(body)
 
 
-def _repeated(request: Wire, completed: CompletedRecord | None, listed: Sequence[Listed]) -> Wire:
+def _repeated(call: Call, request: Wire, begun: _Begun, listed: Sequence[Listed]) -> Wire:
     """Answer a repeated request as the first was.
 
     Raises:
         NoSuchUpload: It is no repeat of one that succeeded.
     """
+    completed = begun.completed
     if (
         completed is None
         or completed.key != request["Key"]
         or completed.parts != multipart.digest_of(listed)
     ):
         raise NoSuchUpload(UploadId=request["UploadId"])
-    return _completed_reply(request, completed.etag) | checksum_members(completed.checksum)
+    reply = _completed_reply(call, begun.bucket, completed.key, completed.etag)
+    return reply | checksum_members(completed.checksum)
 
 
-def _completed_reply(request: Wire, etag: str) -> Wire:
+def _completed_reply(call: Call, bucket: BucketRecord, key: str, etag: str) -> Wire:
     """Return what completing an upload answers, but for the checksum."""
-    bucket, key = request["Bucket"], request["Key"]
     return {
-        "Location": f"http://{bucket}.s3.amazonaws.com/{quote(key)}",
-        "Bucket": bucket,
+        "Location": f"{bucket_url(call.http, bucket.name, bucket.region)}/{quote(key)}",
+        "Bucket": bucket.name,
         "Key": key,
         "ETag": replies.quoted(etag),
     }

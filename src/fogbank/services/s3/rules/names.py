@@ -10,6 +10,7 @@ import hashlib
 import re
 from typing import Final
 
+from fogbank.contract.call import HttpFacts
 from fogbank.services.s3.errors import (
     IllegalLocationConstraintException,
     InvalidArgument,
@@ -18,15 +19,14 @@ from fogbank.services.s3.errors import (
     KeyTooLongError,
 )
 from fogbank.services.s3.quotas import KEY_BYTES_MAX
+from fogbank.wire.regions import US_EAST_1, is_region
 
-US_EAST_1: Final = "us-east-1"
 _EU_REGION: Final = "eu-west-1"
 _LABEL: Final = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
 _NAME: Final = re.compile(rf"(?=.{{3,63}}\Z){_LABEL}(?:\.{_LABEL})*")
 _ADDRESS: Final = re.compile(r"\d+\.\d+\.\d+\.\d+")
 _PREFIXES_RESERVED: Final = ("xn--", "sthree-", "amzn-s3-demo-")
 _SUFFIXES_RESERVED: Final = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
-_REGION: Final = re.compile(r"[a-z]{2}(?:-[a-z]+){1,2}-\d")
 
 
 def check_bucket_name(name: str) -> None:
@@ -66,7 +66,7 @@ def region_of(location: str | None, endpoint_region: str) -> str:
         return US_EAST_1
     region = _EU_REGION if location == "EU" else location
     # AWS: "us-east-1" is no location constraint; that bucket is created by naming none.
-    if region == US_EAST_1 or _REGION.fullmatch(region) is None:
+    if region == US_EAST_1 or not is_region(region):
         raise InvalidLocationConstraint(LocationConstraint=location)
     if endpoint_region not in (US_EAST_1, region):
         raise IllegalLocationConstraintException(
@@ -87,9 +87,17 @@ def check_key(key: str) -> None:
         raise KeyTooLongError(Size=size, MaxSizeAllowed=KEY_BYTES_MAX)
 
 
+def bucket_url(http: HttpFacts, bucket: str, region: str) -> str:
+    """Return the URL of a bucket in the style in which the client asks, without a slash behind."""
+    if not http.virtual:
+        return f"{http.url}/{bucket}"
+    scheme, _, name = http.url.partition("//")
+    return f"{scheme}//{bucket}.s3.{region}.{name}"
+
+
 def check_region_filter(region: str | None) -> None:
     """Refuse to list the buckets of what is no region."""
-    if region is not None and _REGION.fullmatch(region) is None:
+    if region is not None and not is_region(region):
         raise InvalidArgument(
             f"Argument value {region} is not a valid AWS Region", ArgumentName="bucket-region"
         )

@@ -22,9 +22,11 @@ from fogbank.services.s3.errors import (
     BucketNotEmpty,
     InvalidBucketOwnerAWSAccountID,
     NoSuchBucket,
+    PermanentRedirect,
     TooManyBuckets,
 )
 from fogbank.services.s3.rules.access import domain_of
+from fogbank.services.s3.rules.names import bucket_url
 from fogbank.services.s3.schema import (
     ACCOUNT_BUCKETS,
     ACCOUNTS,
@@ -61,15 +63,35 @@ async def require_bucket(tr: Transaction, call: Call, request: Wire) -> BucketRe
 
     Raises:
         NoSuchBucket: There is none.
+        PermanentRedirect: It lies in another region than the one that was asked.
         AccessDenied: It is another account's, or not the expected one's.
     """
-    return await require_named(tr, call, request["Bucket"], request.get("ExpectedBucketOwner"))
+    record = await require_named(tr, call, request["Bucket"], request.get("ExpectedBucketOwner"))
+    check_bucket_region(call, record)
+    return record
+
+
+def check_bucket_region(call: Call, bucket: BucketRecord) -> None:
+    """Refuse to serve a bucket to a request that was made to another region.
+
+    Every region is served under one address, so the region that was asked is the one that was
+    signed for (or, without a signature, the one that the host names).
+
+    Raises:
+        PermanentRedirect: With the endpoint to use, and the region in ``x-amz-bucket-region``,
+            by which SDKs repeat the request rightly.
+    """
+    if not call.scope.reaches(bucket.region):
+        url = bucket_url(call.http, bucket.name, bucket.region)
+        error = PermanentRedirect(Endpoint=url.partition("//")[2], Bucket=bucket.name)
+        error.headers["x-amz-bucket-region"] = bucket.region
+        raise error
 
 
 async def require_named(
     tr: Transaction, call: Call, name: str, expected_owner: str | None
 ) -> BucketRecord:
-    """Return the bucket of the domain's name; see ``require_bucket``."""
+    """Return the bucket of the domain's name, whatever its region; see ``require_bucket``."""
     if expected_owner is not None and not _is_account(expected_owner):
         raise InvalidBucketOwnerAWSAccountID(
             "The value of the expected bucket owner parameter must be an AWS Account ID... "
@@ -80,7 +102,10 @@ async def require_named(
         raise NoSuchBucket(BucketName=name)
     # Policies of identities speak for their own account only; bucket policies are not built.
     if record.account != call.account or expected_owner not in (None, record.account):
-        raise AccessDenied("Access Denied")
+        denied = AccessDenied("Access Denied")
+        # AWS: who may not enter a bucket still hears where it is (API Reference, HeadBucket).
+        denied.headers["x-amz-bucket-region"] = record.region
+        raise denied
     return record
 
 
