@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 KEEP ?=
 
-# botocore's protocol cases are in its source package alone: fetched once for each pinned version.
+# botocore's cases are in its source package alone: fetched once for each pinned version.
 BOTOCORE = $(shell sed -n 's/^botocore==//p' constraints.txt)
 CASES = $(VENV)/cases/botocore-$(BOTOCORE)/.ready
 
@@ -18,7 +18,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
 
-$(CASES): constraints.txt | $(VENV)/.ready
+$(CASES): constraints.txt tools/cases.py | $(VENV)/.ready
 	$(BIN)/python tools/cases.py $(VENV)/cases $(BOTOCORE)
 
 demo: env
