@@ -164,7 +164,7 @@ class Dispatcher:
                 await self._bodies.take(request)
             codec = target.door.codec
             wire = codec.decode(bound.name, request, target.params)
-            visit.admit(account, self._clock.now_ms(), target.context)
+            visit.admit(account, self._clock.now_ms(), target.context, target.region_set)
             visit.performed = True
             answer = await self._perform(visit, bound, wire)
             return codec.encode(bound.name, answer, visit.request_id)

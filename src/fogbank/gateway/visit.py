@@ -56,8 +56,14 @@ class Visit:
         self.context = _NO_CONTEXT
         """Condition keys that say how the request was signed."""
 
-    def admit(self, account: str, now_ms: int, context: Mapping[str, str] = _NO_CONTEXT) -> None:
+    def admit(
+        self,
+        account: str,
+        now_ms: int,
+        context: Mapping[str, str] = _NO_CONTEXT,
+        region_set: tuple[str, ...] = (),
+    ) -> None:
         """Note in whose account the operation runs, and under which circumstances."""
-        self.scope = Scope(account, self.region, self.request_id)
+        self.scope = Scope(account, self.region, self.request_id, region_set)
         self.now_ms = now_ms
         self.context = context
