@@ -24,6 +24,7 @@ from fogbank.platform.identity.identity import Identity
 from fogbank.server import accounts, datadir, privilege
 from fogbank.server.accounts import Accounts
 from fogbank.server.audits import Audits
+from fogbank.server.backups import Backups
 from fogbank.server.config import Config
 from fogbank.server.control import ControlError
 
@@ -41,7 +42,7 @@ def ask(
         ControlError: It is refused, or a server has just started on the directory.
     """
     privilege.decide(config.service_user, data_dir)  # a fresh directory becomes the service user's
-    _become_owner(data_dir)
+    become_owner(data_dir)
     try:
         return asyncio.run(_ask(data_dir, config, request, arguments, on_row))
     except ServiceError as error:
@@ -65,6 +66,7 @@ async def _ask(
         controls = [
             *Accounts(data_dir, identity, ids).controls(),
             *Audits(engine, identity, clock, None).controls(),
+            *Backups(data_dir, engine, clock).controls(),
         ]
         control = next(each for each in controls if each.name == request)
 
@@ -77,7 +79,7 @@ async def _ask(
         await engine.close()
 
 
-def _become_owner(data_dir: Path) -> None:
+def become_owner(data_dir: Path) -> None:
     """Give up root's rights for those of the data directory's owner, for good."""
     owner = data_dir.stat()
     if os.getuid() == 0 and owner.st_uid != 0:

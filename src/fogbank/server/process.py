@@ -116,7 +116,7 @@ async def _serve(boot: Boot) -> None:
         listener = Listener(app.dispatcher.handle, _bounds(boot.config), clock)
         door.listener = listener
         operators = stack.enter_context(listening(Path(boot.data_dir)))
-        control = ControlServer(controls(app, Path(boot.data_dir)), clock)
+        control = ControlServer(controls(app, Path(boot.data_dir), engine), clock)
         if boot.tls is not None:
             listener.tls = server_context(boot.tls.certificate, boot.tls.key)
         loop.add_reader(boot.life, _hear, boot.life, listener)

@@ -311,12 +311,13 @@ def test_a_restore_that_was_cut_short_leaves_no_store_that_opens(
     def crash(*_: Any) -> None:
         raise Crash
 
-    for name in ("write_identity", "_copy_beside", "make_ready", "_copy_blobs"):
+    steps = ("make_folder", "load_rows", "_copy_blobs", "make_ready", "_copy_beside")
+    for name in (*steps, "write_identity"):
         with monkeypatch.context() as patch:
             patch.setattr(f"fogbank.engines.embedded.restore.{name}", crash)
             with pytest.raises(Crash):
                 restored(target, tmp_path / "new")
-        with pytest.raises(Corrupt, match="holds rows and no"):
+        with pytest.raises(Corrupt, match="was cut short: remove it"):
             reading(tmp_path / "new")
         shutil.rmtree(tmp_path / "new")
 

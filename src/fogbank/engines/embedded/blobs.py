@@ -326,13 +326,16 @@ def _close_opened(opening: Job[Reader]) -> None:
         opening.result().close()
 
 
-def low_water_of(root: Path) -> int:
-    """Return the number up to which every blob is settled, from the note.
+def low_water_of(root: Path, incarnation: int) -> BlobRef:
+    """Return the name up to which every blob is settled, from the note.
+
+    Those of an earlier incarnation are: a restore takes over only what has a row.
 
     Raises:
         Corrupt: The note is damaged.
     """
-    return (find_note(root / NOTE) or {_LOW_WATER: 0})[_LOW_WATER]
+    note = find_note(root / NOTE) or {_LOW_WATER: 0}
+    return BlobRef(incarnation, note[_LOW_WATER])
 
 
 def blob_files(root: Path, after: BlobRef | None = None) -> Iterator[tuple[Path, BlobRef]]:

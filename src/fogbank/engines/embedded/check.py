@@ -112,7 +112,8 @@ def examine(data_dir: Path, encryption: Encryption = PLAIN) -> Report:
         return report
     store_lock, checkpointer_lock = take_locks(data_dir)
     try:
-        if not _check_identity(data_dir, report):
+        incarnation = _checked_incarnation(data_dir, report)
+        if incarnation is None:
             return report
         keys = _checked_keys(data_dir, encryption, report)
         report.add(rows.sums_damage(data_dir / ROWS))
@@ -121,23 +122,24 @@ def examine(data_dir: Path, encryption: Encryption = PLAIN) -> Report:
         laid = _check_log(data_dir, seen.state, report, keys)
         entries: Writes = {**seen.blob_entries}
         entries.update((key, value) for key, value in laid.items() if _is_about_blobs(key))
-        _check_blobs(data_dir / BLOBS, entries, report, keys)
+        _check_blobs(data_dir / BLOBS, incarnation, entries, report, keys)
     finally:
         checkpointer_lock.release()
         store_lock.release()
     return report
 
 
-def _check_identity(data_dir: Path, report: Report) -> bool:
-    """Check the store's note; return whether there is a store to look at."""
+def _checked_incarnation(data_dir: Path, report: Report) -> int | None:
+    """Return the incarnation of the store, 0 if its note is damaged; None if there is no store."""
     try:
         identity = find_identity(data_dir)
     except Corrupt as error:
         report.add([str(error)])
-        return (data_dir / ROWS / rows.DATA).exists()
+        return 0 if (data_dir / ROWS / rows.DATA).exists() else None
     if identity is None:
         report.add([f"{data_dir} holds no store"])
-    return identity is not None
+        return None
+    return identity.incarnation
 
 
 def _checked_keys(data_dir: Path, encryption: Encryption, report: Report) -> DataKeys | None:
@@ -299,7 +301,9 @@ def _is_about_blobs(key: bytes) -> bool:
     return blob_rows.file_key_is(key) or blob_rows.deletion_key_is(key)
 
 
-def _check_blobs(folder: Path, entries: Writes, report: Report, keys: DataKeys | None) -> None:
+def _check_blobs(
+    folder: Path, incarnation: int, entries: Writes, report: Report, keys: DataKeys | None
+) -> None:
     """Check every file of a blob, and whether the files are those that should be there."""
     wanted: dict[BlobRef, int] = {}
     leaving: set[BlobRef] = set()
@@ -312,7 +316,7 @@ def _check_blobs(folder: Path, entries: Writes, report: Report, keys: DataKeys |
             deletion = blob_rows.decode_deletion(value)
             leaving.add(BlobRef(deletion.incarnation, deletion.number))
     try:
-        low_water = low_water_of(folder)
+        low_water = low_water_of(folder, incarnation)
     except Corrupt as error:
         report.add([str(error)])
         low_water = None
@@ -324,7 +328,7 @@ def _check_blobs(folder: Path, entries: Writes, report: Report, keys: DataKeys |
         found.add(ref)
         if ref in wanted:
             report.add(_blob_damage(folder, ref, wanted[ref], keys))
-        elif low_water is not None and ref.number > low_water:
+        elif low_water is not None and ref > low_water:
             report.sweepable.append(f"{path} has no row: its writer did not get that far")
         else:
             report.add([f"{path} has no row, and its number is settled"])
@@ -333,11 +337,11 @@ def _check_blobs(folder: Path, entries: Writes, report: Report, keys: DataKeys |
     report.add(_strangers(folder, found))
 
 
-def _check_unknown_blobs(folder: Path, low_water: int | None, report: Report) -> None:
+def _check_unknown_blobs(folder: Path, low_water: BlobRef | None, report: Report) -> None:
     """Check the files of blobs without knowing which should be there."""
     for path, ref in blob_files(folder):
         damage = _blob_damage(folder, ref, None, None)
-        if damage and low_water is not None and ref.number > low_water:
+        if damage and low_water is not None and ref > low_water:
             report.unseen.append(f"{path} is damaged, or its writer did not get to the end")
         else:
             report.add(damage)

@@ -23,6 +23,7 @@ from fogbank.engines.embedded.files import find_note, write_note
 FORMAT: Final = 2
 """1: plain. 2: values, groups and blobs may be encrypted (``platform/crypto``)."""
 NOTE: Final = "store.note"
+_RESTORING: Final = "restoring"
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -56,6 +57,8 @@ def find_identity(root: Path, newest: int = FORMAT) -> Identity | None:
     values = find_note(root / NOTE)
     if values is None:
         return None
+    if _RESTORING in values:
+        raise Corrupt(f"the restore of {root} was cut short: remove it and restore again")
     if values.keys() != {"format", "incarnation"}:
         raise Corrupt(f"{root / NOTE} does not say format and incarnation")
     if values["format"] > newest:
@@ -66,6 +69,11 @@ def find_identity(root: Path, newest: int = FORMAT) -> Identity | None:
     if values["format"] < 1 or values["incarnation"] < 1:
         raise Corrupt(f"{root / NOTE} says format {values['format']}, which there never was")
     return Identity(values["format"], values["incarnation"])
+
+
+def mark_restoring(root: Path) -> None:
+    """Say that a store is being made here: until it is, nothing opens it."""
+    write_note(root / NOTE, {_RESTORING: 1})
 
 
 def write_identity(root: Path, identity: Identity) -> None:

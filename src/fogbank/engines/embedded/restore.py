@@ -2,7 +2,8 @@
 
 Rule: nothing is written before every file of the backup has been compared with its SHA-256, and the
 store that was made is read back and its content compared with that of the manifest. The note of the
-store is written last: a directory whose restore was cut short has rows and no note, and is refused.
+store says from the start that a restore is under way, and only in the end what store it is: one
+whose restore was cut short is refused.
 
 The new store has the next incarnation, so that what it appends is behind everything that the old
 one ever appended, and the names of its blobs are new. No key is needed: values and blobs are taken
@@ -28,7 +29,13 @@ from fogbank.engines.embedded.manifest import (
     damage_of,
     read_manifest,
 )
-from fogbank.engines.embedded.migrate import FORMAT, NOTE, Identity, write_identity
+from fogbank.engines.embedded.migrate import (
+    FORMAT,
+    NOTE,
+    Identity,
+    mark_restoring,
+    write_identity,
+)
 from fogbank.engines.embedded.place import make_folders, place, sync_folders
 from fogbank.engines.embedded.segment import make_ready, segment_path
 
@@ -91,6 +98,7 @@ def restore_store(root: Path, manifest: Manifest, store: Path) -> Restored:
     """
     head = manifest.head
     store.mkdir(mode=0o700)
+    mark_restoring(store)
     for name in (ROWS, LOG, BLOBS):
         make_folder(store / name)
     loaded = load_rows(store / ROWS, read_dump(root / head.name / ROWS_DUMP))

@@ -23,6 +23,8 @@ COMMANDS = {
     "why-denied": "name the statement that refused a request",
     "doctor": "say what this machine allows",
     "check": "verify a data directory offline",
+    "backup": "write a backup, also while the server serves",
+    "restore": "make a data directory of a backup",
     "completion": "print the completion of a shell",
 }
 
