@@ -79,6 +79,19 @@ def test_nothing_else_is_taken_for_the_same_request(decisions: Counted) -> None:
     assert decisions.decide(caller, own, "s3:GetObject", OBJECT, {}).allowed
 
 
+def test_two_callers_with_the_same_policies_are_two(decisions: Counted) -> None:
+    """Two sessions of a role: their policies are the same object, their tags differ."""
+    own = policies(Condition={"StringEquals": {"aws:PrincipalTag/team": "red"}})
+    # Named apart: equal values are not the same caller.
+    red, blue = Caller(), Caller()
+    for _ in range(2):
+        assert decisions.decide(
+            red, own, "s3:Get", OBJECT, {"aws:PrincipalTag/team": "red"}
+        ).allowed
+        assert not decisions.decide(blue, own, "s3:Get", OBJECT, {}).allowed
+    assert decisions.evaluated == 2
+
+
 VARYING = [
     {"Condition": {"StringEquals": {"s3:prefix": "a"}}},
     {"Condition": {"StringNotEquals": {"aws:SourceIp": "a"}}},
