@@ -78,6 +78,8 @@ class HttpFacts(NamedTuple):
     """What URLs of this cloud begin with, as this client reaches it: ``https://cloud.example``."""
     virtual: bool = False
     """Whether the client asked for a bucket by the name of the host."""
+    in_process: bool = False
+    """The call came from another service of this process: nothing of it went over a wire."""
 
 
 class Authorizer(Protocol):

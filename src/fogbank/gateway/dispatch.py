@@ -36,7 +36,7 @@ from fogbank.wire.http import HttpReply, HttpRequest
 
 _S3_REQUEST_ID_CHARACTERS: Final = 16
 _HEALTHY: Final = b'{"status":"ok"}'
-_NO_HTTP: Final = HttpFacts()
+_NO_HTTP: Final = HttpFacts(in_process=True)
 _BROKEN_OFF: Final = error_of("RequestAborted", 499, "The call ended before its reply.")
 NOT_BUILT_MAX: Final = 10_000
 """How many different refusals are counted."""

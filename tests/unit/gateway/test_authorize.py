@@ -255,6 +255,17 @@ def test_the_policy_of_a_resource_is_no_matter_of_another_services_actions() -> 
         asyncio.run(call.require("iam:PassRole", "arn:aws:s3:::bucket/key"))
 
 
+def test_a_call_from_service_to_service_does_not_travel_in_the_clear() -> None:
+    gate = gate_with(policy("Allow", "s3:*"))
+    in_the_clear = {"Bool": {"aws:SecureTransport": "false"}}
+    gate.stub.bucket_policy = policy(
+        "Deny", "s3:*", "arn:aws:s3:::bucket/*", Principal="*", Condition=in_the_clear
+    )
+    run(gate, service="s3", operation="PutObject", request=PUT)
+    reply, _ = gate.handle(gate.request("s3", "put_object", PUT))
+    assert reply.status == 403
+
+
 def test_circumstances_are_put_together_when_read() -> None:
     http = HttpFacts("10.0.0.1", "agent", secure=True, headers={"referer": "http://r"})
     keys = Circumstances(USER, REGION, http, 1_767_225_600_000, {"s3:authType": "POST"})
@@ -265,4 +276,6 @@ def test_circumstances_are_put_together_when_read() -> None:
     assert keys["aws:SecureTransport"] == "true"
     assert keys["s3:authType"] == "POST"
     assert len(keys) == len(list(keys)) == len(keys.items())
+    for facts, secure in ((HttpFacts("10.0.0.1"), "false"), (HttpFacts(in_process=True), "true")):
+        assert Circumstances(USER, REGION, facts, 0, {})["aws:SecureTransport"] == secure
     assert "aws:SourceArn" not in keys
