@@ -31,7 +31,7 @@ from fogbank.engines.embedded.transaction import EmbeddedTransaction
 from fogbank.engines.embedded.turnover import Parts, Settings, Turnover
 from fogbank.engines.watch import Watchers
 from fogbank.platform.crypto.keys import LOG as LOG_GROUPS
-from fogbank.platform.store.engine import Stamp
+from fogbank.platform.store.engine import SYSTEM, Passengers, Stamp
 
 PENDING_BYTES_MAX: Final = 8 << 20
 """Records that wait for the log; beyond, writers wait before they run."""
@@ -74,6 +74,7 @@ class Core:
         """Why nothing is taken any more, if nothing is."""
         self.is_gated = False
         """A writer has to pass ``admit`` first."""
+        self.passengers: Passengers | None = None
         self._loop = loop
         self._pending: list[_Entry] = []
         self._pending_bytes = 0
@@ -218,6 +219,8 @@ class Core:
         self._is_flush_due = False
         if not self._pending or self._inflight is not None or self.refuses == _LOG_FAILED:
             return
+        if self.passengers is not None and not self.turnover.full:
+            self._board(self.passengers)
         entries, record_bytes = self._next_entries()
         if self.turnover.is_due(record_bytes) and not self.turnover.rotate(
             self.durable, [entry.writes for entry in self._pending]
@@ -234,6 +237,18 @@ class Core:
         else:
             # Readers only; what they saw is durable by now.
             self._loop.call_soon(self._group_ended)
+
+    def _board(self, passengers: Passengers) -> None:
+        """Queue rows behind the commits that they ride with."""
+        rows = passengers.rows()
+        if not rows:
+            return
+        tr = EmbeddedTransaction(self.layers, SYSTEM)
+        for prefix, value in rows:
+            tr.append(prefix, value)
+        waiter = self.commit(tr, None)
+        waiter.add_done_callback(_heard)
+        passengers.boarded(waiter)
 
     def _next_entries(self) -> tuple[list[_Entry], int]:
         """Return what the next group holds: a megabyte of records, or one transaction."""
@@ -316,6 +331,12 @@ class Core:
         self._log.close()
         self.layers.close()
         return self.refuses != _LOG_FAILED and not self.turnover.full
+
+
+def _heard(waiter: Future[Any]) -> None:
+    """Take note of an error that those who wait for the same group are told."""
+    if not waiter.cancelled():
+        waiter.exception()
 
 
 def _removes(writes: Writes) -> bool:

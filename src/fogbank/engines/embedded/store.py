@@ -29,6 +29,7 @@ from fogbank.platform.store.engine import (
     Body,
     Domain,
     OwnStore,
+    Passengers,
     Stamp,
     Store,
     StoreLimits,
@@ -211,6 +212,10 @@ class EmbeddedEngine:
     def store_of(self, domain: Domain) -> Store:
         """Return the store of a domain."""
         return EmbeddedStore(self._core, domain, self._taker)
+
+    def carry(self, passengers: Passengers) -> None:
+        """Ask for rows to append whenever a group of commits begins; see ``Carrier``."""
+        self._core.passengers = passengers
 
     def system_stores(self) -> tuple[OwnStore, ...]:
         """Return the one store, seen through its system subspaces."""

@@ -2,8 +2,9 @@
 
 Three ways in, and what is durable when:
 
-- *riding*: a call that changes data carries its entry in the first transaction that it commits, so
-  the two are one commit and cost one sync;
+- *riding*: the entry of a call that changes data is durable with the first transaction that the
+  call commits: as a passenger of its group where the engine takes them (``Carrier``: one row for
+  all calls of a group), else appended by the transaction itself;
 - ``settle``: an entry is durable when this returns (management calls, refusals of access): the
   reply waits for it;
 - ``note``: an entry joins a bounded buffer that is written every ``flush_ms`` or ``ROW_ENTRIES_MAX``
@@ -41,7 +42,15 @@ from fogbank.platform.metering.records import (
     row_prefix,
     slot_key,
 )
-from fogbank.platform.store.engine import Body, Placement, Stamp, Store, StoreLimits, Transaction
+from fogbank.platform.store.engine import (
+    Body,
+    Carrier,
+    Placement,
+    Stamp,
+    Store,
+    StoreLimits,
+    Transaction,
+)
 from fogbank.platform.store.records import encode
 
 T = TypeVar("T")
@@ -56,6 +65,7 @@ OMITTED: Final = "HIDDEN_DUE_TO_SIZE"
 DENIALS_MAX: Final = 1_000
 """Refusals that are kept of an account; the oldest goes first."""
 _ENTRY_BYTES: Final = 200
+_pack: Final = msgspec.msgpack.Encoder(enc_hook=str).encode
 _log = logging.getLogger(__name__)
 
 
@@ -80,7 +90,7 @@ class Noted(NamedTuple):
 
 def packed(value: Any) -> bytes:
     """Return what was asked or answered as an entry keeps it."""
-    raw = msgspec.msgpack.encode(value, enc_hook=str)
+    raw = _pack(value)
     if len(raw) > FIELD_BYTES_MAX:
         return msgspec.msgpack.encode({OMITTED: len(raw)})
     return raw
@@ -155,6 +165,11 @@ class Trail:
         self._waiting: deque[Noted] = deque()
         self._some = asyncio.Event()
         self._group: asyncio.TaskGroup | None = None
+        self._riders: list[Ride] = []
+        self._boarding: list[Ride] = []
+        self._is_carried = isinstance(placement, Carrier)
+        if isinstance(placement, Carrier):
+            placement.carry(self)
         self._is_failing = False
         self._retry_ms = 0
         """Until when nothing is tried: a store that refuses is not asked by every call."""
@@ -203,11 +218,36 @@ class Trail:
         return _RidingStore(store, ride, self)
 
     def carry(self, tr: Transaction, ride: Ride) -> None:
-        """Add an entry to a transaction that changes what it speaks of."""
-        if ride.row is None:
+        """Let an entry be durable with a transaction that changes what it speaks of."""
+        if ride.item is None:
             self.entries += 1
-            ride.row = _row([ride.noted()])
-        tr.append(row_prefix(ride.account, self._clock.now_ms()), ride.row)
+            ride.item = ride.noted()
+        if self._is_carried:
+            self._riders.append(ride)
+            return
+        tr.append(row_prefix(ride.account, self._clock.now_ms()), _row([ride.item]))
+
+    def put_off(self, ride: Ride) -> None:
+        """Take back an entry whose transaction was not committed."""
+        ride.item = None
+        if ride in self._riders:
+            self._riders.remove(ride)
+
+    def rows(self) -> list[tuple[bytes, bytes]]:
+        """Return the rows of the entries that ride with the group that begins."""
+        riders = self._riders
+        if not riders:
+            return []
+        self._boarding, self._riders = riders, []
+        now_ms = self._clock.now_ms()
+        items = [each.item for each in riders if each.item is not None]
+        return [(row_prefix(account, now_ms), row) for account, row in rows_of(items)]
+
+    def boarded(self, waiter: asyncio.Future[Any]) -> None:
+        """Tell the entries that ride when they are durable."""
+        for ride in self._boarding:
+            ride.waiter = waiter
+        self._boarding = []
 
     async def flush(self) -> None:
         """Write what waits; when the store does not take it, it goes on waiting."""
@@ -266,14 +306,16 @@ async def _put_denial(tr: Transaction, item: Noted) -> None:
 class Ride:
     """An entry that may ride in a commit of its call."""
 
-    __slots__ = ("account", "noted", "row")
+    __slots__ = ("account", "item", "noted", "waiter")
 
     def __init__(self, account: str, noted: Callable[[], Noted]) -> None:
         self.account = account or STRANGERS
         self.noted = noted
         """Makes the entry, as of now."""
-        self.row: bytes | None = None
-        """The row that was carried; None: nothing was committed yet."""
+        self.item: Noted | None = None
+        """The entry that is carried; None: nothing was committed yet."""
+        self.waiter: asyncio.Future[Any] | None = None
+        """What is done when the entry is durable, where it rides with a group."""
 
 
 class _RidingStore:
@@ -292,7 +334,7 @@ class _RidingStore:
 
     async def transact(self, body: Body[T], *, token: Any = None) -> T:
         ride = self._ride
-        if ride.row is not None:
+        if ride.item is not None:
             return await self._store.transact(body, token=token)
 
         async def carrying(tr: Transaction) -> T:
@@ -301,10 +343,16 @@ class _RidingStore:
             return result
 
         try:
-            return await self._store.transact(carrying, token=token)
+            result = await self._store.transact(carrying, token=token)
         except BaseException:
-            ride.row = None  # nothing was committed, or nobody knows: the call's end says how
+            # Nothing was committed, or nobody knows: the call's end says how.
+            self._trail.put_off(ride)
             raise
+        waiter = ride.waiter
+        if waiter is not None and not waiter.done():
+            # More was committed at once than one group holds.
+            await asyncio.shield(waiter)
+        return result
 
     async def read(self, body: Body[T]) -> T:
         return await self._store.read(body)

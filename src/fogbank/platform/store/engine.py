@@ -12,9 +12,10 @@ refuse every other key. docs/architecture.md, "The store", has the reasons.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from asyncio import Future
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from hashlib import blake2b
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 T = TypeVar("T")
 
@@ -268,6 +269,33 @@ class OwnStore(Store, Protocol):
 
         What was removed at or behind it may still be read: a deleter of blobs stops there.
         """
+        ...
+
+
+class Passengers(Protocol):
+    """Whoever has rows to append that ride with commits; see ``Carrier``."""
+
+    def rows(self) -> Sequence[tuple[bytes, bytes]]:
+        """Return what is to be appended now: prefixes, in system subspaces, and values."""
+        ...
+
+    def boarded(self, waiter: Future[Any]) -> None:
+        """Hear what is done when the rows that were returned last are durable."""
+        ...
+
+
+@runtime_checkable
+class Carrier(Protocol):
+    """An engine that makes many commits durable as one, and takes further rows along.
+
+    When it begins to make commits durable it asks once for passengers and appends what it gets, in
+    the same step: the rows are durable exactly if the commits are (where these fill more than one
+    step of the log, with the last). Whoever needs that for the price of one row, and not of one row
+    a commit, is a passenger.
+    """
+
+    def carry(self, passengers: Passengers) -> None:
+        """Ask for passengers from now on."""
         ...
 
 
