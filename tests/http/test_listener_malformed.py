@@ -95,7 +95,7 @@ MALFORMED = {
     "chunked in 1.0": b"POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
     "HTTP/2": b"GET / HTTP/2.0\r\nHost: a\r\n\r\n",
     "HTTP/0.9": b"GET / HTTP/0.9\r\nHost: a\r\n\r\n",
-    "the preface of HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "another preface": b"PRI * HTTP/3.0\r\n\r\nSM\r\n\r\n",
     "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
     "a fragment": b"GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n",
     "a space in the target": b"GET /a b HTTP/1.1\r\nHost: a\r\n\r\n",

@@ -13,18 +13,17 @@ import asyncio
 import logging
 from typing import Final, cast
 
+from fogbank.gateway.frames import PREFACE
 from fogbank.gateway.framing import RequestTimeout, SocketBody
-from fogbank.gateway.guests import Roll, Share, address_of, origin_of
+from fogbank.gateway.guests import HTTP_2, Roll, Share, address_of, origin_of
 from fogbank.gateway.head import Refused
-from fogbank.gateway.intake import Intake, Mode, slow_down
+from fogbank.gateway.intake import TIMEOUT_MESSAGE, Intake, Mode, slow_down
 from fogbank.gateway.reply import Exchange, Truncated, refusal_reply, send_reply
 from fogbank.wire.errors import IncompleteBody
 from fogbank.wire.http import HttpRequest
 
-TIMEOUT_MESSAGE: Final = (
-    "Your socket connection to the server was not read from or written to within the timeout "
-    "period. Idle connections will be closed."
-)
+_PREFACE_HEAD: Final = 18
+"""Bytes of HTTP/2's preface that look like the head of a request."""
 _log = logging.getLogger(__name__)
 
 
@@ -83,6 +82,24 @@ class Connection(Intake, asyncio.Protocol):
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
 
+    def _refuse(self, refused: Refused) -> None:
+        """Answer what is no request; but let HTTP/2 take over where its preface comes first."""
+        begins = (
+            self.fresh and not self._secure and self._buffer.startswith(PREFACE[:_PREFACE_HEAD])
+        )
+        if not begins:
+            super()._refuse(refused)
+            return
+        # RFC 9113, 3.3: prior knowledge; over TLS the protocol is agreed in the handshake.
+        self.mode = Mode.MOVED
+        buffer, self._buffer = self._buffer, b""
+        successor = self._roll.successor(HTTP_2, self.sandbox)
+        self._roll.succeeded(self, successor)
+        self._transport.set_protocol(successor)
+        successor.connection_made(self._transport)
+        successor.data_received(buffer)
+        self._deliver(None)
+
     async def run(self) -> None:
         """Serve the connection's requests until it ends."""
         loop = asyncio.get_running_loop()
@@ -102,7 +119,8 @@ class Connection(Intake, asyncio.Protocol):
             # dispatcher has caught what operations raise; this is a reply that failed half-way.
             _log.exception("connection of %s broke", self._peer)
         finally:
-            self._transport.abort()
+            if self.mode is not Mode.MOVED:
+                self._transport.abort()
 
     async def _serve(self, request: HttpRequest) -> None:
         house, share = self._house, self._share

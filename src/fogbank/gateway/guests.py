@@ -9,10 +9,13 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 from fogbank.gateway.settings import ListenerSettings
 from fogbank.wire.http import HttpReply, HttpRequest
+
+HTTP_2: Final = "h2"
+"""The name of HTTP/2 over TLS (RFC 9113, section 3.2)."""
 
 Handler = Callable[[HttpRequest], Awaitable[HttpReply]]
 

@@ -11,6 +11,8 @@ Theory: only the head is given to the parser. A body of known length is counted 
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 import httptools
@@ -36,6 +38,16 @@ _SINGLE: Final = frozenset(
     ("authorization", "content-length", "expect", "host", "transfer-encoding", "x-amz-date")
 )
 """Headers whose repetition is refused: joined, they would mean something else to the next reader."""
+
+
+_PSEUDO: Final = frozenset((b":method", b":scheme", b":authority", b":path"))
+_CONNECTION_FIELDS: Final = frozenset(
+    (b"connection", b"proxy-connection", b"keep-alive", b"transfer-encoding", b"upgrade")
+)
+_METHODS: Final = frozenset(("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"))
+_FIELD_NAME: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
+_CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_TARGET: Final = re.compile(rb"[\x21-\x7e]+")
 
 
 class HeadLimits(NamedTuple):
@@ -113,6 +125,63 @@ class _Collector:
             headers[key] = text
 
 
+def head_of_fields(fields: Iterable[tuple[bytes, bytes]], limits: HeadLimits) -> Head:
+    """Return the head that the decoded fields of an HTTP/2 request hold, as ``read_head`` does.
+
+    ``:authority`` becomes ``host``. A cookie in pieces is joined (RFC 9113, section 8.2.3).
+
+    Raises:
+        Refused: The fields are malformed, ambiguous or past a limit.
+    """
+    collector = _Collector()
+    pseudo: dict[bytes, bytes] = {}
+    count = 0
+    for name, value in fields:
+        count += 1
+        if name[:1] == b":":
+            # RFC 9113, 8.3: before all others, each once, and no unknown ones.
+            if collector.headers or name in pseudo or name not in _PSEUDO:
+                raise _bad_request("The pseudo-header fields are malformed.")
+            pseudo[name] = value
+        elif not _FIELD_NAME.fullmatch(name) or name in _CONNECTION_FIELDS:
+            raise _bad_request("A header has no place in HTTP/2.")
+        elif name == b"cookie" and "cookie" in collector.headers:
+            collector.headers["cookie"] += f"; {value.decode('latin-1')}"
+        else:
+            collector.on_header(name, value)
+        if _CONTROL.search(value):
+            raise _bad_request("A header holds a control character.")
+    if count > limits.header_count_max:
+        raise Refused(431, "RequestHeaderSectionTooLarge", "There are too many headers.")
+    return _head_of(pseudo, collector, limits)
+
+
+def _head_of(pseudo: dict[bytes, bytes], collector: _Collector, limits: HeadLimits) -> Head:
+    headers = collector.headers
+    if not {b":method", b":path", b":scheme"} <= pseudo.keys():
+        raise _bad_request("The pseudo-header fields are incomplete.")
+    method, url = pseudo[b":method"].decode("latin-1"), pseudo[b":path"]
+    if method not in _METHODS:
+        raise _bad_request("The method is unknown.")
+    if pseudo[b":scheme"] not in (b"http", b"https"):
+        raise _bad_request("The scheme is unknown.")
+    if headers.get("te", "trailers") != "trailers":
+        raise _bad_request("Only trailers can be asked for in HTTP/2.")
+    if len(url) > limits.target_bytes_max:
+        raise Refused(414, "RequestURITooLong", "The request target is too long.")
+    if not _TARGET.fullmatch(url) or not (url[:1] == b"/" or (method, url) == ("OPTIONS", b"*")):
+        raise _bad_request("Malformed request target.")
+    authority = pseudo.get(b":authority", b"").decode("latin-1")
+    if authority:
+        if headers.get("host", authority) != authority or "@" in authority:
+            raise _bad_request("The authority is not the host.")
+        headers["host"] = authority
+    path, query = _target(url, method, collector)
+    head = Head(method, path, query, headers)
+    _check(head, limits, repeated=collector.repeated)
+    return head
+
+
 def read_head(raw: bytes, limits: HeadLimits) -> Head:
     """Return the head that these bytes, which end in the empty line, hold.
 
@@ -143,7 +212,7 @@ def read_head(raw: bytes, limits: HeadLimits) -> Head:
     connection = collector.headers.get("connection")
     if connection is not None:
         head.keep_alive = _keeps(connection, kept=head.keep_alive)
-    _check(head, collector, limits)
+    _check(head, limits, repeated=collector.repeated)
     return head
 
 
@@ -177,10 +246,10 @@ def _target(url: bytes, method: str, collector: _Collector) -> tuple[str, str]:
     return path, query
 
 
-def _check(head: Head, collector: _Collector, limits: HeadLimits) -> None:
+def _check(head: Head, limits: HeadLimits, *, repeated: bool) -> None:
     """Settle how long the body is; refuse what could be read in two ways."""
     headers = head.headers
-    if collector.repeated:
+    if repeated:
         raise _bad_request("A header that may stand once stands twice.")
     if len(headers) > limits.header_count_max:
         raise Refused(431, "RequestHeaderSectionTooLarge", "There are too many headers.")

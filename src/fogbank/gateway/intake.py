@@ -26,6 +26,10 @@ from fogbank.gateway.reply import CONTINUE, Exchange, head_of, refusal_reply
 from fogbank.wire.errors import IncompleteBody
 from fogbank.wire.http import BODY_WHOLE_BYTES_MAX, HttpRequest
 
+TIMEOUT_MESSAGE: Final = (
+    "Your socket connection to the server was not read from or written to within the timeout "
+    "period. Idle connections will be closed."
+)
 _STATUS_TOO_LARGE: Final = 413
 _TLS_HANDSHAKE: Final = 0x16
 
@@ -52,6 +56,8 @@ class Mode(enum.Enum):
     """The reply has left; the rest of the body is thrown away."""
     LINGER = enum.auto()
     """The last reply has left; what comes is thrown away until the client closes."""
+    MOVED = enum.auto()
+    """The connection has another protocol now."""
 
 
 class Intake:
@@ -73,6 +79,7 @@ class Intake:
         "_secure",
         "_transport",
         "close_after",
+        "fresh",
         "mode",
         "sandbox",
         "since_ms",
@@ -98,6 +105,8 @@ class Intake:
         self.since_ms = house.now_ms
         """When the mode began, or the client last did what it waits for."""
         self.close_after = False
+        self.fresh = True
+        """Whether no request has come yet."""
 
     def data_received(self, data: bytes) -> None:
         """Send incoming bytes where the mode says."""
@@ -252,6 +261,7 @@ class Intake:
 
     def _request(self, head: Head, body: bytes) -> HttpRequest:
         self.mode = Mode.BUSY
+        self.fresh = False
         self._minor = head.minor
         self.close_after = not head.keep_alive
         return HttpRequest(

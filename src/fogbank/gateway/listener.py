@@ -17,7 +17,8 @@ from typing import Any
 
 from fogbank.base.clock import Clock
 from fogbank.gateway.connection import Connection
-from fogbank.gateway.guests import Guest, Handler, Share
+from fogbank.gateway.guests import HTTP_2, Guest, Handler, Share
+from fogbank.gateway.http2 import Http2Connection
 from fogbank.gateway.settings import ListenerSettings
 from fogbank.gateway.tls import TlsLayer
 
@@ -25,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 
 class Listener:
-    """Serves HTTP/1.1 on the sockets it is given.
+    """Serves HTTP/1.1 and HTTP/2 on the sockets it is given.
 
     Args:
         handler: Answers one request; it raises nothing but cancellation.
@@ -75,6 +76,8 @@ class Listener:
         finally:
             self.draining = True
             self._close_servers()
+            for connection in list(self._connections):
+                connection.abort()
 
     async def adopt(self, listening_fd: int, sandbox: str) -> None:
         """Serve a listening socket that was opened inside a sandbox, until cancelled.
@@ -186,10 +189,9 @@ class Listener:
         if not self._connections:
             self._empty.set()
 
-    def successor(self, protocol: str | None, sandbox: str) -> Connection:
+    def successor(self, protocol: str | None, sandbox: str) -> Connection | Http2Connection:
         """Return who serves a connection on which a protocol was agreed."""
-        del protocol
-        return Connection(self, sandbox)
+        return (Http2Connection if protocol == HTTP_2 else Connection)(self, sandbox)
 
     def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Start a task of a connection."""

@@ -6,6 +6,7 @@ Rule: the listener owns the framing. ``content-length``, ``transfer-encoding``, 
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from typing import Final, Protocol
 from xml.sax.saxutils import escape
@@ -19,6 +20,8 @@ _JOINED_BYTES_MAX: Final = 64 << 10
 """Bodies up to this leave in one write with their head."""
 _BODILESS: Final = frozenset((204, 304))
 _OWNED: Final = frozenset(("content-length", "transfer-encoding", "connection", "date"))
+
+_BREAK: Final = re.compile(rb"[\x00\r\n]")
 
 _REASONS: Final = {
     200: "OK",
@@ -117,6 +120,28 @@ def head_of(reply: HttpReply, exchange: Exchange) -> bytes:
     return text.encode()
 
 
+def fields_of(reply: HttpReply, method: str, date: str) -> list[tuple[bytes, bytes]]:
+    """Return the fields of the same head in HTTP/2, where frames end the body.
+
+    Raises:
+        ValueError: A header holds a line break or a NUL.
+    """
+    length = reply.length
+    fields = [(b":status", b"%d" % reply.status)]
+    for name, value in reply.headers:
+        lower = name.lower()
+        if lower not in _OWNED:
+            fields.append((lower.encode(), value.strip().encode()))
+        elif lower == "content-length" and method == "HEAD":
+            length = int(value)
+    if reply.status not in _BODILESS and length is not None:
+        fields.append((b"content-length", b"%d" % length))
+    fields.append((b"date", date.encode()))
+    if any(_BREAK.search(name) or _BREAK.search(value) for name, value in fields):
+        raise ValueError("a header of a reply holds a line break")
+    return fields
+
+
 def has_no_body(reply: HttpReply, method: str) -> bool:
     """Return whether HTTP gives this reply no body, whatever it holds."""
     return method == "HEAD" or reply.status in _BODILESS
@@ -132,7 +157,7 @@ async def send_reply(outlet: Outlet, reply: HttpReply, exchange: Exchange) -> No
     if has_no_body(reply, exchange.method):
         outlet.write(head)
         if not isinstance(body, bytes):
-            await _close(body)
+            await close_body(body)
     elif not isinstance(body, bytes):
         outlet.write(head)
         await _send_stream(outlet, body, reply.length, chunked=bool(exchange.minor))
@@ -166,7 +191,7 @@ async def _send_stream(
                 outlet.write(piece)
             await outlet.drain()
     finally:
-        await _close(body)
+        await close_body(body)
     if length is None:
         if chunked:
             outlet.write(END_CHUNK)
@@ -174,7 +199,7 @@ async def _send_stream(
         raise Truncated(f"a reply of {length} bytes ended after {sent}")
 
 
-async def _close(body: AsyncIterator[bytes]) -> None:
+async def close_body(body: AsyncIterator[bytes]) -> None:
     """Let a generator run its ``finally`` now and not when it is collected."""
     close = getattr(body, "aclose", None)
     if close is not None:

@@ -31,6 +31,14 @@ class ListenerSettings(NamedTuple):
     """What may wait behind a running request before its socket is left alone."""
     write_buffer_bytes_max: int = 256 << 10
     """What a reply may have unsent before its writer waits."""
+    streams_max: int = 100
+    """Requests of one HTTP/2 connection in work at once."""
+    connection_window_bytes: int = 1 << 20
+    """What the bodies of one HTTP/2 connection may have unread together."""
+    control_frames_max: int = 1_000
+    """Frames of HTTP/2 that move nothing on (resets, pings, settings) that may come at once."""
+    control_frames_per_second: int = 100
+    """How fast that allowance refills."""
     discard_bytes_max: int = 8 << 20
     """How much of a body that nobody reads is thrown away to keep or to end a connection well."""
     head_timeout_ms: int = 20_000

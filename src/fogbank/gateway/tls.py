@@ -17,11 +17,11 @@ import os
 import ssl
 from typing import Any, Final, Protocol, cast
 
-from fogbank.gateway.guests import Guest, Roll, address_of, origin_of
+from fogbank.gateway.guests import HTTP_2, Guest, Roll, address_of, origin_of
 
 CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL"
 """Of TLS 1.2; those of TLS 1.3 are all sound."""
-PROTOCOLS: Final = ("http/1.1",)
+PROTOCOLS: Final = (HTTP_2, "http/1.1")
 _READ_BYTES: Final = 256 << 10
 """How much is decrypted before it is passed on."""
 _HANDSHAKE_BYTES_MAX: Final = 128 << 10
