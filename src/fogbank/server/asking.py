@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -49,3 +51,25 @@ def _ask_started(
         return control.ask(data_dir, request, arguments, on_row)
     except control.NotRunning:
         raise error from None
+
+
+def told(data_argument: str | None, request: str, arguments: dict[str, Any], on_row: OnRow) -> int:
+    """Ask about a data directory that must be there; return a command's exit status.
+
+    What is refused, and why, goes to standard error.
+    """
+    data_dir = config.data_dir_of(data_argument)
+    try:
+        if not (data_dir / datadir.CREDENTIALS_FILE).exists():
+            raise FileNotFoundError(f"{data_dir} is no data directory: run fogbank serve first")
+        ask(data_dir, request, arguments, on_row)
+    except (control.ControlError, config.ConfigError, OSError) as error:
+        print(f"fogbank: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def time_of(at_ms: int) -> str:
+    """Return a time as commands print it: UTC, with milliseconds."""
+    moment = datetime.fromtimestamp(at_ms / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -22,11 +22,9 @@ from fogbank.engines.embedded.lock import DirectoryInUse
 from fogbank.engines.embedded.store import EmbeddedEngine
 from fogbank.platform.identity.identity import Identity
 from fogbank.server import accounts, datadir, privilege
-from fogbank.server.accounts import Accounts
-from fogbank.server.audits import Audits
-from fogbank.server.backups import Backups
 from fogbank.server.config import Config
 from fogbank.server.control import ControlError
+from fogbank.server.controls import stored
 
 IN_USE: Final = "DirectoryInUse"
 """The code of the refusal when a server holds the directory."""
@@ -36,7 +34,7 @@ OnRow = Callable[[dict[str, Any]], None]
 def ask(
     data_dir: Path, config: Config, request: str, arguments: Mapping[str, Any], on_row: OnRow
 ) -> dict[str, Any]:
-    """Run a request about accounts or audit in this process; the form of ``control.ask``.
+    """Run a request of operators in this process; the form of ``control.ask``.
 
     Raises:
         ControlError: It is refused, or a server has just started on the directory.
@@ -63,11 +61,7 @@ async def _ask(
         identity = Identity(engine, clock, ids)
         await identity.open()
         await accounts.ensure(data_dir, config, identity, ids)
-        controls = [
-            *Accounts(data_dir, identity, ids).controls(),
-            *Audits(engine, identity, clock, None).controls(),
-            *Backups(data_dir, engine, clock).controls(),
-        ]
+        controls = stored(data_dir, engine, identity, clock, ids)
         control = next(each for each in controls if each.name == request)
 
         async def send(row: Mapping[str, Any]) -> None:

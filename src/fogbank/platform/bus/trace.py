@@ -10,6 +10,7 @@ a step has ``of`` set, and ``follow`` walks both ways.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from fogbank.platform.store import tuples
@@ -81,24 +82,31 @@ def _reading(hour: int, name: str):  # noqa: ANN202 (a body, as ``Store.read`` t
     return body
 
 
-async def follow(store: Store, name: str, now_ms: int) -> list[tuple[str, TraceStep]]:
+async def follow(stores: Sequence[Store], name: str, now_ms: int) -> list[tuple[str, TraceStep]]:
     """Return the steps of an id and of every id that it is connected with, in order.
+
+    Args:
+        stores: Where steps lie; those of one store are in the order of its commits, those of
+            several by the time at which they were taken.
+        name: The id.
+        now_ms: The time, for the retention.
 
     Returns:
         (id, step) pairs; empty if nothing is known of the id.
     """
     waiting, seen = [name], {name}
-    found: list[tuple[Stamp, str, TraceStep]] = []
+    found: list[tuple[int, Stamp, str, TraceStep]] = []
     while waiting:
         current = waiting.pop()
-        for stamp, step in await steps_of(store, current, now_ms):
-            found.append((stamp, current, step))
+        rows = [row for store in stores for row in await steps_of(store, current, now_ms)]
+        for stamp, step in rows:
+            found.append((step.at_ms if len(stores) > 1 else 0, stamp, current, step))
             if step.of and step.of not in seen and len(seen) < NAMES_MAX:
                 seen.add(step.of)
                 waiting.append(step.of)
     told: set[tuple[int, str, str]] = set()
     steps: list[tuple[str, TraceStep]] = []
-    for _, current, step in sorted(found, key=lambda row: row[0]):
+    for _, _, current, step in sorted(found, key=lambda row: row[:2]):
         # A connection was noted under both of its ids; it is told once.
         if step.of and (step.at_ms, step.step, step.detail) in told:
             continue

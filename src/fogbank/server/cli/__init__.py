@@ -21,6 +21,8 @@ COMMANDS = {
     "config": "print every setting with value, origin and meaning",
     "audit": "print the durable trail of calls",
     "why-denied": "name the statement that refused a request",
+    "trace": "print the way of an event, step by step",
+    "dead-letters": "list, send again or drop what no target took",
     "doctor": "say what this machine allows",
     "check": "verify a data directory offline",
     "backup": "write a backup, also while the server serves",

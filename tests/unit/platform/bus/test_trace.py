@@ -11,7 +11,7 @@ from fogbank.platform.store.keyspace import TRACES
 
 
 async def way(world: World, name: str) -> list[tuple[str, str]]:
-    steps = await trace.follow(world.engine.store_of(SYSTEM), name, world.now_ms)
+    steps = await trace.follow(world.engine.system_stores(), name, world.now_ms)
     return [(each, step.step) for each, step in steps]
 
 
@@ -28,7 +28,7 @@ def test_each_step_on_an_events_way_is_told_in_order() -> None:
         assert await way(world, "e") == [("e", "accepted"), ("e", "waits"), ("e", "delivered")]
         await world.put(delivery("refused", event_id="f", created_ms=1_000))
         await world.rest()
-        steps = await trace.follow(world.engine.store_of(SYSTEM), "f", world.now_ms)
+        steps = await trace.follow(world.engine.system_stores(), "f", world.now_ms)
         assert [(step.at_ms, step.detail) for _, step in steps] == [
             (1_000, "by s3.amazonaws.com of arn:aws:s3:::b, for refused"),
             (1_400, "for refused: not allowed"),
