@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jmespath
 import pytest
+from botocore.exceptions import ClientError
 from tests.contracts.paging import NOTHING_THERE, SEEDS, Request
 from tests.contracts.registry import OPERATIONS, Built
 
 from fogbank.testing.cloud import Cloud
 from fogbank.wire.model import Paginator
+from fogbank.wire.pages import token_members
 
 PAGED = [built for built in OPERATIONS if built.model.paginator is not None]
 UNPAGED = Path(__file__).with_name("unpaged.txt")
@@ -92,3 +95,68 @@ def test_every_paginated_operation_is_paged(requests: Any) -> None:
     missing = {".".join(built.key) for built in PAGED if not requests(built)}
     lines = UNPAGED.read_text().splitlines()
     assert missing == {line for line in lines if line and not line.startswith("#")}
+
+
+SEALED = [built for built in PAGED if token_members(built.model)]
+
+
+def test_the_services_with_opaque_tokens_are_known() -> None:
+    assert {built.service.model for built in SEALED} >= {"iam", "lambda", "logs", "s3"}
+
+
+@pytest.mark.parametrize("built", SEALED, ids=str)
+def test_a_token_is_opaque_and_good_for_its_account_and_operation_alone(
+    built: Built, requests: Any, own: Cloud, own_clients: Any
+) -> None:
+    client, members = own_clients(built.service.model), token_members(built.model)
+    assert members is not None
+    (asked,), limit = members.asked, str(paginator_of(built).limit_key)
+    for request in requests(built):
+        page = getattr(client, built.function)(**request, **{limit: 1})
+        given = [page[name] for name in members.told if page.get(name)]
+        if not given:
+            assert built.key in NOTHING_THERE
+            continue
+        told = str(given[0])
+        raw = base64.urlsafe_b64decode(told + "=" * (-len(told) % 4))
+        assert not any(text.encode() in raw for text in _texts(page) if len(text) > 3)
+        for other in (
+            told[:-2] + ("AA" if told[-2:] != "AA" else "BB"),
+            told[1:],
+            "AQ",
+            f"{told}x",
+        ):
+            with pytest.raises(ClientError) as caught:
+                getattr(client, built.function)(**request, **{asked: other})
+            assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
+        again = getattr(client, built.function)(**request, **{limit: 1})
+        assert told in [again.get(name) for name in members.told]
+
+
+def test_no_account_can_use_a_token_of_another_nor_of_another_operation(
+    own: Cloud, own_clients: Any
+) -> None:
+    iam = own_clients("iam")
+    for name in ("token-one", "token-two"):
+        iam.create_user(UserName=name)
+        iam.create_group(GroupName=name)
+    token = iam.list_users(MaxItems=1)["Marker"]
+    stranger = own.client("iam", credential=own.run(own.app.identity.create_account("stranger")))
+    for call in (stranger.list_users, iam.list_groups):
+        with pytest.raises(ClientError, match=r"ValidationError.*Invalid Marker"):
+            call(Marker=token)
+    assert iam.list_users(Marker=token)["Users"]
+
+
+def _texts(value: Any) -> list[str]:
+    """Return every text in a page that its token might have shown."""
+    if isinstance(value, dict):
+        return [
+            text
+            for key, each in value.items()
+            if key != "ResponseMetadata"
+            for text in _texts(each)
+        ]
+    if isinstance(value, list):
+        return [text for each in value for text in _texts(each)]
+    return [value] if isinstance(value, str) else []

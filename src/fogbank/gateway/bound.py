@@ -15,6 +15,7 @@ from fogbank.contract.action import Access, Scope
 from fogbank.contract.operation import ANY, Operation
 from fogbank.contract.service import Service
 from fogbank.gateway.kinds import is_data, is_read
+from fogbank.gateway.pages import Paged
 from fogbank.gateway.redact import Audited
 from fogbank.platform.store.engine import Domain
 from fogbank.wire.compile import ServiceCodec
@@ -34,6 +35,7 @@ class Bound:
         "default_access",
         "domain",
         "name",
+        "paged",
         "service",
         "streams",
         "unhonoured",
@@ -53,6 +55,7 @@ class Bound:
         self.audited = Audited(
             model, is_read=is_read(service.model, name), is_data=is_data(service.model, name)
         )
+        self.paged = Paged.find(model)
         self.streams = bool(model.streaming_input or model.event_stream_input)
 
     def domain_of(self, scope: Scope, request: Wire) -> Domain:

@@ -18,6 +18,7 @@ from fogbank.contract.service import Service
 from fogbank.gateway.audit import Audit, Recording
 from fogbank.gateway.authorize import Authorization, Circumstances
 from fogbank.gateway.bound import Bound
+from fogbank.gateway.pages import Pages
 from fogbank.gateway.resolve import Door
 from fogbank.gateway.visit import Visit
 from fogbank.gateway.why import Reasons, denial_of, reasons_of, trust_of
@@ -86,6 +87,7 @@ class Performer:
     ) -> None:
         self._facilities = facilities
         self._audit = audit
+        self._pages = Pages(facilities.identity)
         self.authorization = Authorization(
             [
                 (service, catalogue.doors[name].codec.model)
@@ -138,12 +140,21 @@ class Performer:
             if accesses:
                 await self.authorization.require(call, accesses)
             bound.check_honoured(wire)
-            assert bound.declared is not None
-            return await bound.declared.function(call, wire)
+            return await self._answer(call, bound, wire)
         except ServiceError:
             if recording is not None and visit.decisions and not visit.decisions[-1][2].allowed:
                 recording.reasons = await self._reasons(call)
             raise
+
+    async def _answer(self, call: Call, bound: Bound, wire: Wire) -> Wire:
+        """Run the operation, with places for the tokens of its pages."""
+        assert bound.declared is not None
+        paged = bound.paged
+        if paged is None:
+            return await bound.declared.function(call, wire)
+        opened = self._pages.open(paged, call.scope, wire)
+        answer = await bound.declared.function(call, opened)
+        return self._pages.seal(paged, call.scope, wire, answer)
 
     async def _reasons(self, call: Call) -> Reasons:
         """Return what the last decision on a call, a refusal, was made on."""

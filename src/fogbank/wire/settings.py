@@ -67,6 +67,14 @@ class Settings:
     """Header members whose unreadable value counts as absent."""
     member_refusals: Mapping[str, Refusal] = field(default_factory=dict[str, Refusal])
     """How bad values of header and query members are refused, by location name."""
+    plain_tokens: tuple[str, ...] = ()
+    """Members for paging that are keys or names which clients may make up: never sealed."""
+    page_tokens: Mapping[str, tuple[tuple[str, str], ...]] = field(
+        default_factory=dict[str, tuple[tuple[str, str], ...]]
+    )
+    """Further tokens of pages by operation: pairs of an input's and an output's member."""
+    bad_token: Refusal | None = None
+    """How a token that is not ours is refused."""
     shape_refusals: Mapping[str, Refusal] = field(default_factory=dict[str, Refusal])
     """How bad values of a shape in a document are refused, by shape name."""
 
@@ -84,6 +92,13 @@ def settings_of(patch: Mapping[str, Any]) -> Settings:
     for name, value in given.items():
         if isinstance(value, list):
             given[name] = tuple(cast("list[str]", value))
+        elif name == "bad_token":
+            given[name] = Refusal(**value)
+        elif name == "page_tokens":
+            listed = cast("Mapping[str, list[list[str]]]", value)
+            given[name] = {
+                key: tuple((one, other) for one, other in each) for key, each in listed.items()
+            }
         elif name.endswith("_refusals"):
             given[name] = {key: Refusal(**each) for key, each in value.items()}
     return Settings(**given)

@@ -78,8 +78,7 @@ def test_an_empty_stream_has_tokens_that_wait_for_what_comes(
 ) -> None:
     page = logs.get_log_events(**stream)
     assert page["events"] == []
-    assert page["nextForwardToken"].startswith("f/")
-    assert page["nextBackwardToken"].startswith("b/")
+    assert page["nextForwardToken"] != page["nextBackwardToken"]
     put((now_ms, "first"))
     token = page["nextForwardToken"]
     assert messages_of(logs.get_log_events(**stream, nextToken=token)) == ["first"]

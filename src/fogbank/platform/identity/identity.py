@@ -88,7 +88,7 @@ class Identity:
         "_ids",
         "_placement",
         "_policy_sets",
-        "_sealer",
+        "sealer",
         "_token_session",
     )
 
@@ -103,15 +103,15 @@ class Identity:
         )
         self._documents: Lru[tuple[Kind, str], Policy] = Lru(DOCUMENTS_CACHED_MAX)
         self._token_session = grants.token_session()
-        self._sealer: Sealer | None = None
+        self.sealer: Sealer | None = None
 
     async def open(self) -> None:
         """Read the master key of session tokens; the first start of a store makes it."""
-        if self._sealer is not None:
+        if self.sealer is not None:
             return
         fresh = self._ids.random_bytes(MASTER_KEY_BYTES)
         store = self._placement.system_stores()[0]
-        self._sealer = Sealer(await store.transact(lambda tr: lookups.master_key(tr, fresh)))
+        self.sealer = Sealer(await store.transact(lambda tr: lookups.master_key(tr, fresh)))
 
     # Credentials.
 
@@ -165,8 +165,8 @@ class Identity:
 
     async def _session_credential(self, key_id: str, token: str) -> Credential | None:
         """Check a session token and that its role or user still stands."""
-        assert self._sealer is not None, "identity is opened before it is asked"
-        opened = self._sealer.open(token)
+        assert self.sealer is not None, "identity is opened before it is asked"
+        opened = self.sealer.open(token)
         if opened is None or not _same(opened[0].key_id, key_id):
             return None
         session, secret = opened
@@ -200,8 +200,8 @@ class Identity:
         Raises:
             Conflict: The role or user was deleted meanwhile.
         """
-        assert self._sealer is not None, "identity is opened before it is asked"
-        token, secret = self._sealer.seal(session)
+        assert self.sealer is not None, "identity is opened before it is asked"
+        token, secret = self.sealer.seal(session)
         principal = await self._session_principal(session)
         if principal is None:
             raise Conflict(f"{session.name} was deleted while a session was asked for")

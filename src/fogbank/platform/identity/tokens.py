@@ -46,10 +46,11 @@ class Session(msgspec.Struct, frozen=True, array_like=True, tag="session/1"):
 class Sealer:
     """Makes and opens tokens under a master key."""
 
-    __slots__ = ("_decode", "_encode", "_secret_key", "_token_key")
+    __slots__ = ("_decode", "_encode", "_master", "_secret_key", "_token_key")
 
     def __init__(self, master: bytes) -> None:
         assert len(master) == MASTER_KEY_BYTES, "a master key has 32 bytes"
+        self._master = master
         self._token_key = hmac.digest(master, b"fogbank session token 1", hashlib.sha256)
         self._secret_key = hmac.digest(master, b"fogbank session secret 1", hashlib.sha256)
         self._encode = msgspec.msgpack.Encoder().encode
@@ -77,6 +78,10 @@ class Sealer:
         if not hmac.compare_digest(mac, wanted) or not body.startswith(_VERSION):
             return None
         return self._decode(body[len(_VERSION) :]), self._secret(body)
+
+    def key_for(self, purpose: bytes) -> bytes:
+        """Return 64 bytes that are derived for another purpose."""
+        return hmac.digest(self._master, purpose, hashlib.sha512)
 
     def _secret(self, body: bytes) -> str:
         """Return the secret that belongs to a token's body."""
