@@ -33,6 +33,7 @@ from fogbank.gateway.throttle import Throttle
 from fogbank.gateway.visit import Visit
 from fogbank.platform.identity.principal import Principal, PrincipalKind
 from fogbank.wire.http import HttpReply, HttpRequest
+from fogbank.wire.route import PREFLIGHT
 
 _S3_REQUEST_ID_CHARACTERS: Final = 16
 _HEALTHY: Final = b'{"status":"ok"}'
@@ -202,6 +203,8 @@ class Dispatcher:
         bound = self.catalogue.find(target.service, target.operation)
         if bound is not None and bound.declared is not None:
             return bound
+        if target.operation == PREFLIGHT and target.error is not None:
+            raise target.error  # browsers cannot sign these
         if principal.kind == PrincipalKind.ANONYMOUS:
             raise target.door.words.error(No.NO_SIGNATURE)
         if target.error is not None:

@@ -14,13 +14,14 @@ from typing import Final
 
 from fogbank.base.errors import NotBuilt, ServiceError
 from fogbank.gateway.hosts import BARE, HostName, HostNames
+from fogbank.gateway.preflight import preflight_refusal
 from fogbank.gateway.render import Words
 from fogbank.gateway.settings import GatewaySettings
 from fogbank.wire.compile import ServiceCodec, codec_of
 from fogbank.wire.errors import UnknownOperation
 from fogbank.wire.http import HttpRequest
 from fogbank.wire.regions import global_region
-from fogbank.wire.route import Router, protocol_of
+from fogbank.wire.route import PREFLIGHT, Router, protocol_of
 from fogbank.wire.sigv4 import Authorization
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}")
@@ -178,6 +179,8 @@ class Resolver:
             target.service = route.service
         target.operation = route.operation
         target.params = route.path_params
+        if route.operation == PREFLIGHT:
+            target.error = preflight_refusal(request, route)
 
 
 class _Strangers:

@@ -88,8 +88,8 @@ class Identity:
         "_ids",
         "_placement",
         "_policy_sets",
-        "sealer",
         "_token_session",
+        "sealer",
     )
 
     def __init__(self, placement: Placement, clock: Clock, ids: Ids) -> None:
