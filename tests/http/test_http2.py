@@ -750,3 +750,32 @@ def test_chunks_of_any_size_make_the_same_requests() -> None:
                     assert reply.body == f"PUT /{at}  ".encode() + b"x" * at * 50
 
     run(work())
+
+
+def test_a_stream_that_drips_its_body_is_broken_off_and_no_other() -> None:
+    async def catch(request: HttpRequest) -> HttpReply:
+        try:
+            return await echo(request)
+        except ServiceError as error:
+            return HttpReply(400, [], error.code.encode())
+
+    async def work() -> None:
+        settings = SMALL._replace(body_rate_bytes_min=100, body_rate_grace_ms=10_000)
+        async with listening(catch, settings) as house:
+            client = await H2Client.connect(house)
+            drips, pours = client.send("PUT", "/", end=False), client.send("PUT", "/", end=False)
+            await until_true(lambda: house.listener.in_flight == 2)
+            (connection,) = house.listener._connections
+            poured = connection._streams[pours]
+            for at in range(1, 15):
+                for number, size in ((drips, 10), (pours, 200)):
+                    client.h2.send_data(number, b"x" * size)
+                client.flush()
+                await until_true(lambda c=at: poured.moved == 200 * c)
+                await house.after(1_000)
+            assert (await client.reply(drips)).body == b"RequestTimeout"
+            client.h2.end_stream(pours)
+            client.flush()
+            assert (await client.reply(pours)).status == 200
+
+    run(work())

@@ -8,6 +8,7 @@ import pytest
 from tests.http.listening import SMALL, echo, listening, run, until_true
 
 from fogbank.base.errors import ServiceError
+from fogbank.gateway.guests import origin_of
 from fogbank.gateway.settings import ListenerSettings
 from fogbank.wire.http import HttpReply, HttpRequest
 
@@ -221,6 +222,141 @@ def test_a_client_that_takes_no_reply_loses_its_connection() -> None:
             await until_true(lambda: house.listener.connections == 0)
 
     run(work())
+
+
+SLOW = SMALL._replace(body_rate_bytes_min=100, body_rate_grace_ms=10_000)
+
+
+def test_a_client_that_drips_its_body_is_broken_off_though_it_never_pauses_long() -> None:
+    async def catch(request: HttpRequest) -> HttpReply:
+        try:
+            return await echo(request)
+        except ServiceError as error:
+            return HttpReply(400, [], error.code.encode())
+
+    async def work() -> None:
+        async with listening(catch, SLOW) as house:
+            drips, pours = await house.connect(), await house.connect()
+            for client in (drips, pours):
+                client.send("PUT / HTTP/1.1", "Host: a", "Content-Length: 1000000")
+            await until_true(lambda: house.listener.in_flight == 2)
+            bodies = [guest._body for guest in house.listener._connections]
+            for at in range(1, 15):
+                drips.writer.write(b"x" * 10)
+                pours.writer.write(b"x" * 200)
+                # Once broken off, the first is read no more.
+                count = 210 * at if at < 11 else 0
+                await until_true(lambda c=count: sum(body.total for body in bodies) >= c)
+                await house.after(1_000)
+            answer = await drips.answer()
+            assert (answer.status, answer.body) == (400, b"RequestTimeout")
+            assert house.listener.in_flight == 1
+
+    run(work())
+
+
+def test_a_slow_client_that_keeps_pace_gets_its_reply_and_one_that_sips_does_not() -> None:
+    async def big(request: HttpRequest) -> HttpReply:
+        async def pieces():
+            while True:
+                yield b"x" * 65_536
+
+        return HttpReply(200, [], pieces())
+
+    async def work() -> None:
+        settings = SLOW._replace(body_timeout_ms=5_000)
+        async with listening(big, settings) as house:
+            client = await house.connect()
+            client.send("GET / HTTP/1.1", "Host: a")
+            (connection,) = await _connections(house)
+            await until_true(lambda: connection._writable is not None)
+            client.reader._transport.pause_reading()
+            unsent = 300_000
+            connection._transport = _Unsent(connection._transport, lambda: unsent)
+            for _ in range(20):  # 200 bytes a second for four times the limit of a pause
+                unsent -= 200
+                await house.after(1_000)
+            assert house.listener.connections == 1
+            for _ in range(15):  # 10 bytes a second
+                unsent -= 10
+                await house.after(1_000)
+            await until_true(lambda: house.listener.connections == 0)
+
+    run(work())
+
+
+class _Unsent:
+    """A transport whose client takes exactly what the test says."""
+
+    def __init__(self, transport, unsent) -> None:
+        self._transport, self._unsent = transport, unsent
+
+    def get_write_buffer_size(self) -> int:
+        return self._unsent()
+
+    def __getattr__(self, name: str):
+        return getattr(self._transport, name)
+
+
+@pytest.mark.parametrize("last", [True, False])
+def test_a_client_that_leaves_its_last_reply_unread_loses_its_connection(last: bool) -> None:
+    async def some(request: HttpRequest) -> HttpReply:
+        return HttpReply(200, [], b"x" * 8_000_000)
+
+    async def work() -> None:
+        # The reply is written whole and fits the buffer: nothing waits for the client but its end.
+        settings = SMALL._replace(write_buffer_bytes_max=16 << 20, body_timeout_ms=5_000)
+        async with listening(some, settings) as house:
+            client = await house.connect()
+            client.reader._transport.pause_reading()
+            client.send("GET / HTTP/1.1", "Host: a", *(["Connection: close"] if last else []))
+            (connection,) = await _connections(house)
+            await until_true(lambda: connection._transport.get_write_buffer_size())
+            await until_true(lambda: house.listener.in_flight == 0)
+            await house.after(8_000)
+            await until_true(lambda: house.listener.connections == 0)
+
+    run(work())
+
+
+def test_one_address_takes_no_more_than_its_share() -> None:
+    gate = asyncio.Event()
+
+    async def wait(request: HttpRequest) -> HttpReply:
+        await gate.wait()
+        return HttpReply(200, [], b"")
+
+    async def work() -> None:
+        settings = SMALL._replace(connections_per_address_max=2, requests_per_address_max=1)
+        async with listening(wait, settings) as house:
+            one, two = await house.connect(), await house.connect()
+            await until_true(lambda: house.listener.connections == 2)
+            assert (await (await house.connect()).answer()).status == 503
+            one.send("GET / HTTP/1.1", "Host: a")
+            await until_true(lambda: house.listener.in_flight == 1)
+            two.send("GET / HTTP/1.1", "Host: a")
+            assert (await two.answer()).status == 503
+            gate.set()
+            assert (await one.answer()).status == 200
+            assert await two.ended() == b""
+            one.writer.close()
+            await until_true(lambda: not house.listener._shares)
+
+    run(work())
+
+
+@pytest.mark.parametrize(
+    ("address", "sandbox", "origin"),
+    [
+        ("10.0.0.1", "", "10.0.0.1"),
+        ("2001:db8:1:2::7", "", "20010db800010002"),
+        ("2001:db8:1:2:ffff::1", "", "20010db800010002"),
+        ("fe80::1%eth0", "", "fe80000000000000"),
+        ("127.0.0.1", "arn:f", "arn:f"),
+    ],
+)
+def test_an_origin_is_a_host_a_network_or_a_sandbox(address, sandbox, origin) -> None:
+    assert origin_of(address, sandbox) == origin
 
 
 def test_connections_beyond_the_cap_are_told_to_slow_down() -> None:

@@ -18,6 +18,7 @@ from fogbank.gateway.framing import RequestTimeout, SocketBody
 from fogbank.gateway.guests import HTTP_2, Roll, Share, address_of, origin_of
 from fogbank.gateway.head import Refused
 from fogbank.gateway.intake import TIMEOUT_MESSAGE, Intake, Mode, slow_down
+from fogbank.gateway.pace import Pace
 from fogbank.gateway.reply import Exchange, Truncated, refusal_reply, send_reply
 from fogbank.wire.errors import IncompleteBody
 from fogbank.wire.http import HttpRequest
@@ -30,12 +31,13 @@ _log = logging.getLogger(__name__)
 class Connection(Intake, asyncio.Protocol):
     """The protocol of a transport, and the task that runs its requests."""
 
-    __slots__ = ("_roll", "_share", "_task", "_writable")
+    __slots__ = ("_pace", "_roll", "_share", "_task", "_writable")
 
     def __init__(self, roll: Roll, sandbox: str = "") -> None:
         super().__init__(roll, sandbox)
         self._roll = roll
         self._share = Share("")
+        self._pace = Pace()
         self._task: asyncio.Task[None] | None = None
         self._writable: asyncio.Future[None] | None = None
 
@@ -173,11 +175,18 @@ class Connection(Intake, asyncio.Protocol):
     def sweep(self, now_ms: int) -> None:
         """End the connection if its client is late with what the mode waits for."""
         settings = self._house.settings
-        late_ms = now_ms - self.since_ms
-        if self._writable is not None:
-            if late_ms > settings.body_timeout_ms:
+        unsent = self._transport.get_write_buffer_size()
+        if self._writable is not None or (unsent and self.mode in (Mode.IDLE, Mode.LINGER)):
+            if self._lags(Mode.BUSY, -unsent, now_ms):
                 self._transport.abort()
             return
+        body = self._body
+        if self.mode is Mode.STREAM and body is not None and body.waiting:
+            if self._lags(body, body.total, now_ms):
+                self._break_off(RequestTimeout(TIMEOUT_MESSAGE))
+            return
+        self._pace.rest()
+        late_ms = now_ms - self.since_ms
         match self.mode:
             case Mode.IDLE if late_ms > settings.idle_timeout_ms:
                 self._transport.close()
@@ -185,13 +194,19 @@ class Connection(Intake, asyncio.Protocol):
                 self._refuse(Refused(408, "RequestTimeout", TIMEOUT_MESSAGE))
             case Mode.WHOLE if late_ms > settings.whole_body_timeout_ms:
                 self._refuse(Refused(400, "RequestTimeout", TIMEOUT_MESSAGE))
-            case Mode.STREAM if late_ms > settings.body_timeout_ms:
-                if self._body is not None and self._body.waiting:
-                    self._break_off(RequestTimeout(TIMEOUT_MESSAGE))
             case Mode.DISCARD | Mode.LINGER if late_ms > settings.linger_timeout_ms:
                 self._transport.abort()
             case _:
                 pass
+
+    def _lags(self, subject: object, moved: int, now_ms: int) -> bool:
+        """Return whether the client moves nothing for too long, or too little."""
+        settings = self._house.settings
+        owed_ms = self._pace.look(subject, moved, now_ms, settings.body_rate_bytes_min)
+        return (
+            owed_ms > settings.body_rate_grace_ms
+            or now_ms - max(self.since_ms, self._pace.moved_ms) > settings.body_timeout_ms
+        )
 
     def retire(self) -> None:
         """End the connection when it has no request in work; else after the one it has."""

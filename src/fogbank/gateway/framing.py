@@ -161,7 +161,17 @@ class ChunkedFraming:
 class SocketBody:
     """A body as it arrives; one reader at a time."""
 
-    __slots__ = ("_chunks", "_error", "_flow", "_high", "_length", "_waiter", "framing", "size")
+    __slots__ = (
+        "_chunks",
+        "_error",
+        "_flow",
+        "_high",
+        "_length",
+        "_waiter",
+        "framing",
+        "size",
+        "total",
+    )
 
     def __init__(self, flow: Flow, framing: Framing, length: int | None, high_bytes: int) -> None:
         self._flow = flow
@@ -173,6 +183,8 @@ class SocketBody:
         self.framing = framing
         self.size = 0
         """Bytes that are buffered."""
+        self.total = 0
+        """Bytes that have come."""
 
     @property
     def length(self) -> int | None:
@@ -196,6 +208,7 @@ class SocketBody:
     def _take(self, chunk: bytes | memoryview) -> None:
         self._chunks.append(chunk)
         self.size += len(chunk)
+        self.total += len(chunk)
 
     def fail(self, error: ServiceError) -> None:
         """Let the reader fail with the error, unless the body is complete."""

@@ -291,11 +291,12 @@ class Http2Connection(Http2Replies, asyncio.Protocol):
         settings = self._roll.settings
         self._meter.refill(now_ms)
         late_ms = now_ms - self._since_ms
+        unsent = self._transport.get_write_buffer_size()
         if self._discard_left >= 0:
             if late_ms > settings.linger_timeout_ms:
                 self._transport.abort()
-        elif self._writable is not None:
-            if late_ms > settings.body_timeout_ms:
+        elif self._writable is not None or (unsent and not self._streams):
+            if self._lags(self._pace, self._since_ms, -unsent, now_ms):
                 self._transport.abort()
         elif self._meter.preface_left or self._meter.block_open:
             if late_ms > settings.head_timeout_ms:
@@ -315,9 +316,11 @@ class Http2Connection(Http2Replies, asyncio.Protocol):
                 )
                 self._flush()
                 self._forget(stream)
-        elif late_ms > settings.body_timeout_ms:
+        elif not stream.waiting and stream.window is None:
+            stream.pace.rest()
+        elif self._lags(stream.pace, stream.since_ms, stream.moved, now_ms):
             if stream.waiting:
                 stream.fail(RequestTimeout(TIMEOUT_MESSAGE))
-            elif stream.window is not None:
+            else:
                 self._reset(stream, ErrorCodes.CANCEL)
                 self._break(stream)

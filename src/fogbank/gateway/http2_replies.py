@@ -20,6 +20,7 @@ from h2.settings import SettingCodes, Settings
 from fogbank.gateway.frames import FrameMeter
 from fogbank.gateway.guests import Roll
 from fogbank.gateway.head import Refused
+from fogbank.gateway.pace import Pace
 from fogbank.gateway.reply import Truncated, close_body, fields_of, has_no_body, refusal_reply
 from fogbank.gateway.streams import STREAM_SLACK, Stream
 from fogbank.wire.http import HttpReply
@@ -57,8 +58,18 @@ class Http2Replies:
         self._writable: asyncio.Future[None] | None = None
         self._since_ms = roll.now_ms
         """When the connection last had a request, or could last be written to."""
+        self._pace = Pace()
         self._discard_left = -1
         """Bytes that may still come after the end; negative before it."""
+
+    def _lags(self, pace: Pace, since_ms: int, moved: int, now_ms: int) -> bool:
+        """Return whether a client moves nothing for too long, or too little."""
+        settings = self._roll.settings
+        owed_ms = pace.look(self, moved, now_ms, settings.body_rate_bytes_min)
+        return (
+            owed_ms > settings.body_rate_grace_ms
+            or now_ms - max(since_ms, pace.moved_ms) > settings.body_timeout_ms
+        )
 
     def _greet(self) -> None:
         """Say what this side takes, before anything else (RFC 9113, section 3.4)."""
@@ -161,6 +172,7 @@ class Http2Replies:
             end = at + step
             h2.send_data(number, view[at:end], end_stream=last and end == size)
             at = end
+            stream.moved += step
             batch += step
             self._meter.sent(step)
             if batch >= _BATCH_BYTES:

@@ -303,11 +303,12 @@ class Intake:
         body, transport = self._body, self._transport
         if transport.is_closing():
             return
-        if (body is None or body.framing.done) and self._head is None and not self._buffer:
-            transport.close()
-            return
+        nothing_left = (body is None or body.framing.done) and self._head is None
         self.mode = Mode.LINGER
         self.since_ms = self._house.now_ms
+        if nothing_left and not self._buffer:
+            transport.close()
+            return
         self._discard_left = self._house.settings.discard_bytes_max
         self._buffer = b""
         if body is not None:

@@ -47,6 +47,10 @@ class ListenerSettings(NamedTuple):
     body_timeout_ms: int = 60_000
     """How long a client may send nothing in the middle of a streamed body, or take nothing of a
     reply."""
+    body_rate_bytes_min: int = 240
+    """Bytes per second that a client must send of a streamed body, or take of a reply."""
+    body_rate_grace_ms: int = 30_000
+    """How far it may fall behind that."""
     idle_timeout_ms: int = 75_000
     linger_timeout_ms: int = 5_000
     sweep_ms: int = 1_000

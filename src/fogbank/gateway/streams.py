@@ -12,6 +12,7 @@ from typing import Final, Protocol
 
 from fogbank.base.errors import ServiceError
 from fogbank.gateway.head import Head
+from fogbank.gateway.pace import Pace
 from fogbank.wire.http import HttpRequest
 
 
@@ -39,7 +40,9 @@ class Stream:
         "ended",
         "flow_bytes",
         "head",
+        "moved",
         "number",
+        "pace",
         "request",
         "reserved",
         "since_ms",
@@ -60,6 +63,9 @@ class Stream:
         self.task: asyncio.Task[None] | None = None
         self.window: asyncio.Future[None] | None = None
         """What the reply waits for when the client's window is closed."""
+        self.moved = 0
+        """Bytes that the client has sent of the body, or has let us send of the reply."""
+        self.pace = Pace()
         self.size = 0
         """Bytes of the body that are buffered."""
         self.reserved = 0
@@ -84,6 +90,7 @@ class Stream:
         """Take bytes of the body."""
         self._chunks.append(data)
         self.size += len(data)
+        self.moved += len(data)
         self._wake()
 
     def end(self) -> None:

@@ -44,10 +44,20 @@ class LimitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Connections at once; further ones are told to slow down and closed."""
     requests_max: int = 1_024
     """Requests in work at once, over all connections."""
+    connections_per_address_max: int = 2_048
+    """Connections of one address, one IPv6 network of 64 bits, or one sandbox."""
+    requests_per_address_max: int = 768
+    """Requests in work at once of one such origin."""
+    streams_max: int = 100
+    """Requests in work at once on one connection of HTTP/2."""
     head_timeout_ms: int = 20_000
     """How long a client may take to send the head of a request."""
     body_timeout_ms: int = 60_000
-    """How long a client may send nothing in the middle of a body."""
+    """How long a client may send nothing in the middle of a body, or take nothing of a reply."""
+    body_rate_bytes_min: int = 240
+    """Bytes per second that a client must send of a large body, or take of a reply."""
+    body_rate_grace_ms: int = 30_000
+    """How far a client may fall behind that pace."""
     idle_timeout_ms: int = 75_000
     """How long a connection without a request is kept."""
     drain_ms: int = 10_000

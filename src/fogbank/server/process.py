@@ -221,6 +221,11 @@ def _bounds(config: Config) -> ListenerSettings:
     return ListenerSettings(
         connections_max=limits.connections_max,
         requests_max=limits.requests_max,
+        connections_per_address_max=limits.connections_per_address_max,
+        requests_per_address_max=limits.requests_per_address_max,
+        streams_max=limits.streams_max,
+        body_rate_bytes_min=limits.body_rate_bytes_min,
+        body_rate_grace_ms=limits.body_rate_grace_ms,
         head_timeout_ms=limits.head_timeout_ms,
         body_timeout_ms=limits.body_timeout_ms,
         idle_timeout_ms=limits.idle_timeout_ms,
