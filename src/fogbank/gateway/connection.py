@@ -165,6 +165,7 @@ class Connection(Intake, asyncio.Protocol):
 
     def write(self, data: bytes) -> None:
         """Send, or buffer and send: what ``send_reply`` writes to."""
+        self._house.bytes_out += len(data)
         self._transport.write(data)
 
     async def drain(self) -> None:

@@ -32,6 +32,8 @@ from fogbank.gateway.settings import GatewaySettings
 from fogbank.gateway.throttle import Throttle
 from fogbank.gateway.visit import Visit
 from fogbank.platform.identity.principal import Principal, PrincipalKind
+from fogbank.platform.metering.current import IN_WORK
+from fogbank.platform.metering.meters import RequestMeter
 from fogbank.wire.http import HttpReply, HttpRequest
 from fogbank.wire.route import PREFLIGHT
 
@@ -78,6 +80,7 @@ class Dispatcher:
         self.performer = Performer(self.catalogue, facilities, audit)
         self._perform: Perform = self.performer.perform
         self.throttle = Throttle(settings, self._clock)
+        self.meter = RequestMeter()
         self.recent = RecentCalls()
         self._sink: Sink = sink or audit or self.recent
         self._notes_all = sink is None and audit is None
@@ -112,6 +115,7 @@ class Dispatcher:
         target = self._resolver.begin(request, claim.signed if isinstance(claim, Claim) else None)
         visit = self._visit(target, request)
         streamed = request.stream is not None
+        was = IN_WORK.set(visit)
         try:
             reply = await self._answer(visit, target, request, claim)
         except ServiceError as error:
@@ -129,6 +133,7 @@ class Dispatcher:
             )
             return self._refusal(visit, target, request, target.door.words.error(No.INTERNAL))
         finally:
+            IN_WORK.reset(was)
             if streamed and request.stream is None:
                 self._bodies.release(len(request.body))
         self._note(visit, None)
@@ -147,7 +152,9 @@ class Dispatcher:
         )
         s3_style = target.door.words.is_s3
         request_id = ids.base32(_S3_REQUEST_ID_CHARACTERS) if s3_style else ids.uuid()
-        return Visit(target.service, "", target.region, request_id, http)
+        visit = Visit(target.service, "", target.region, request_id, http)
+        visit.began = self._clock.monotonic()
+        return visit
 
     async def _answer(
         self,
@@ -237,6 +244,7 @@ class Dispatcher:
     ) -> Wire:
         """Run an operation as a principal and return its reply; see ``contract.calls``."""
         visit = Visit(service, operation, region, self._ids.uuid(), _NO_HTTP)
+        visit.began = self._clock.monotonic()
         visit.principal = principal
         account = principal.account or account
         try:
@@ -276,7 +284,10 @@ class Dispatcher:
         return reply
 
     def _note(self, visit: Visit, error: ServiceError | None) -> None:
-        """Hand one entry to the audit trail, unless its operation has recorded it."""
+        """Count a call that has ended; record it, unless its operation has."""
+        micros = int((self._clock.monotonic() - visit.began) * 1_000_000)
+        code = "" if error is None else error.code
+        self.meter.ended(visit.service, visit.operation, code, micros)
         if visit.performed and not self._notes_all:
             return
         http = visit.http

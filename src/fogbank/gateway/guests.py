@@ -31,6 +31,8 @@ class House(Protocol):
     draining: bool
     whole_bytes: int
     in_flight: int
+    bytes_in: int
+    bytes_out: int
 
 
 class Share:

@@ -110,6 +110,7 @@ class Intake:
 
     def data_received(self, data: bytes) -> None:
         """Send incoming bytes where the mode says."""
+        self._house.bytes_in += len(data)
         mode = self.mode
         if mode is Mode.STREAM or mode is Mode.DISCARD:
             self._feed_body(data)

@@ -42,6 +42,9 @@ class Listener:
         self.draining = False
         self.whole_bytes = 0
         """Bytes of all bodies that are read whole just now."""
+        self.bytes_in = 0
+        self.bytes_out = 0
+        """Bytes of plain HTTP, from and to all clients so far."""
         self.in_flight = 0
         """Requests in work."""
         self.tls: ssl.SSLContext | None = None

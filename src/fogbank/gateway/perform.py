@@ -23,6 +23,7 @@ from fogbank.gateway.resolve import Door
 from fogbank.gateway.visit import Visit
 from fogbank.gateway.why import Reasons, denial_of, reasons_of, trust_of
 from fogbank.platform.iam.request import AccessRequest
+from fogbank.platform.metering.current import IN_WORK
 
 
 class Perform(Protocol):
@@ -99,6 +100,14 @@ class Performer:
 
     async def perform(self, visit: Visit, bound: Bound, wire: Wire) -> Wire:
         """Authorize the call, run the operation and record it; see ``Perform``."""
+        was = IN_WORK.set(visit)
+        try:
+            return await self._recorded(visit, bound, wire)
+        finally:
+            IN_WORK.reset(was)
+
+    async def _recorded(self, visit: Visit, bound: Bound, wire: Wire) -> Wire:
+        """Run the call and record how it ends."""
         if self._audit is None:
             return await self._run(visit, bound, wire, None)
         recording = self._audit.begin(visit, bound, wire)

@@ -22,6 +22,7 @@ class Visit:
 
     __slots__ = (
         "accesses",
+        "began",
         "context",
         "decisions",
         "http",
@@ -51,6 +52,8 @@ class Visit:
         """The account whose resources are meant; known once the caller is."""
         self.now_ms = 0
         """When the call was let in: what its conditions compare with."""
+        self.began = 0.0
+        """When it began, by the monotonic clock."""
         self.performed = False
         """Whether it came to the operation, which records its end."""
         self.context = _NO_CONTEXT

@@ -107,6 +107,15 @@ class AuditSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     account."""
 
 
+class MetricsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Figures for Prometheus, served on an address of their own without credentials."""
+
+    host: str = "127.0.0.1"
+    """The address to listen on."""
+    port: int = -1
+    """The port of ``/metrics``; -1: not served; 0: a free one, which ``fogbank status`` names."""
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All settings of a server."""
 
@@ -127,11 +136,15 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The user that the store process becomes when the server is started as root."""
     log_level: str = "warning"
     """What is logged: ``debug``, ``info``, ``warning`` or ``error`` and worse."""
+    log_format: Literal["text", "json"] = "text"
+    """How lines are written to the standard error: for people, or one JSON object a line. Lines
+    written during a call carry its request id, account and operation."""
     account: AccountSettings = AccountSettings()
     tls: TlsSettings = TlsSettings()
     limits: LimitSettings = LimitSettings()
     functions: FunctionSettings = FunctionSettings()
     audit: AuditSettings = AuditSettings()
+    metrics: MetricsSettings = MetricsSettings()
     quotas: dict[str, int] = {}
     """Limits of services by name, such as ``"dynamodb.item_bytes_max" = 1000000``."""
 
@@ -334,6 +347,8 @@ def _check(config: Config) -> None:
     _check_tls(config.tls)
     if config.public_url and not _PUBLIC_URL.fullmatch(config.public_url):
         raise ConfigError("public_url must be http:// or https:// with a host, and no path")
+    if not -1 <= config.metrics.port <= 65_535:  # noqa: PLR2004
+        raise ConfigError("metrics.port must lie between 0 and 65535, or be -1")
     if config.functions.isolation not in {"auto", "bare"}:
         raise ConfigError("functions.isolation must be auto or bare")
     if config.log_level.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:

@@ -33,11 +33,12 @@ from fogbank.gateway.tls import server_context
 from fogbank.platform.blobs.sweep import sweep
 from fogbank.platform.runtime.packages import Packages
 from fogbank.platform.runtime.placement import FunctionPlacement, PlacementLimits
-from fogbank.server import accounts, datadir, sandboxes
+from fogbank.server import accounts, datadir, logs, sandboxes
 from fogbank.server.app import App, Parts
 from fogbank.server.config import Config
 from fogbank.server.control import ControlServer, listening
 from fogbank.server.controls import controls
+from fogbank.server.figures import Figures
 from fogbank.server.roster import services
 from fogbank.server.tls import Material
 
@@ -76,11 +77,7 @@ def main() -> int:
         if descriptor >= 0:
             os.set_inheritable(descriptor, False)  # noqa: FBT003 (the standard library's form)
     os.umask(0o077)
-    logging.basicConfig(
-        level=boot.config.log_level.upper(),
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
+    logs.begin(boot.config.log_level, boot.config.log_format)
     _raise_file_limit()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -116,7 +113,12 @@ async def _serve(boot: Boot) -> None:
         listener = Listener(app.dispatcher.handle, _bounds(boot.config), clock)
         door.listener = listener
         operators = stack.enter_context(listening(Path(boot.data_dir)))
-        control = ControlServer(controls(app, Path(boot.data_dir), engine), clock)
+        functions = app.parts.functions
+        assert isinstance(functions, FunctionPlacement)
+        figures = Figures(app, engine, functions, listener, boot.endpoint)
+        control = ControlServer(
+            [*controls(app, Path(boot.data_dir), engine), *figures.controls()], clock
+        )
         if boot.tls is not None:
             listener.tls = server_context(boot.tls.certificate, boot.tls.key)
         loop.add_reader(boot.life, _hear, boot.life, listener)
@@ -124,6 +126,8 @@ async def _serve(boot: Boot) -> None:
             work = [
                 group.create_task(app.driver.run(), name="driver"),
                 group.create_task(app.trail.run(), name="audit"),
+                group.create_task(figures.watch_loop(), name="lateness"),
+                group.create_task(figures.serve(boot.config.metrics), name="metrics"),
                 group.create_task(_collect_garbage(clock), name="garbage"),
                 group.create_task(control.serve(operators), name="control"),
             ]

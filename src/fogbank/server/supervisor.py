@@ -22,7 +22,7 @@ from typing import Final
 import msgspec
 
 from fogbank.base.clock import SystemClock
-from fogbank.server import datadir, privilege
+from fogbank.server import datadir, notify, privilege
 from fogbank.server.config import Config
 from fogbank.server.process import Boot
 from fogbank.server.sandboxes import launch_sandboxd
@@ -189,6 +189,7 @@ class Supervisor:
                 self._start(listener)
                 datadir.write_server(self._data_dir, self._endpoint, authority)
                 try:
+                    notify.say("READY=1")
                     self._announce(f"ready {self._endpoint}")
                     return self._watch(listener, wake_read)
                 finally:
@@ -342,6 +343,7 @@ class Supervisor:
 
     def _stop(self) -> int:
         """Let the store process drain and return its status."""
+        notify.say("STOPPING=1")
         assert self._child is not None
         self._child.send_signal(signal.SIGTERM)
         try:

@@ -9,6 +9,7 @@ version it could have seen is durable.
 from __future__ import annotations
 
 from asyncio import AbstractEventLoop, Future
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from fogbank.base.clock import Clock
@@ -16,6 +17,7 @@ from fogbank.base.errors import Full, TransactionTooLarge, Unavailable
 from fogbank.engines import bodies
 from fogbank.engines.bodies import LIMITS
 from fogbank.engines.embedded.checkpoint import LOG
+from fogbank.engines.embedded.figures import StoreFigures
 from fogbank.engines.embedded.gate import Gate
 from fogbank.engines.embedded.layers import Layers
 from fogbank.engines.embedded.log import RedoLog
@@ -70,11 +72,14 @@ class Core:
         self.watchers = Watchers()
         self.version = opened.version
         self.durable = opened.version
+        self._first = opened.version
         self.refuses = ""
         """Why nothing is taken any more, if nothing is."""
         self.is_gated = False
         """A writer has to pass ``admit`` first."""
         self.passengers: Passengers | None = None
+        self.groups = 0
+        self.group_bytes = 0
         self._loop = loop
         self._pending: list[_Entry] = []
         self._pending_bytes = 0
@@ -100,6 +105,24 @@ class Core:
         """Start the log, and make the segments that wait if they are not there."""
         self._log.start(self._group_ended, self._log_failed)
         self.turnover.make_waiting()
+
+    def figures(self, file: Path) -> StoreFigures:
+        """Return what operators are told of the store whose rows lie in a file."""
+        return StoreFigures(
+            version=self.version,
+            durable=self.durable,
+            groups=self.groups,
+            commits=self.durable - self._first,
+            group_bytes=self.group_bytes,
+            syncs=self._log.syncs,
+            overlay_rows=len(self.layers.active.rows),
+            log_fill=self._fill(),
+            checkpoint_s=self._gate.expected_s,
+            sealed=self.turnover.sealed,
+            file_bytes=file.stat().st_size,
+            full=self.turnover.full,
+            checkpointer_pid=self.turnover.checkpointer_pid,
+        )
 
     # Commits.
 
@@ -233,6 +256,7 @@ class Core:
         records = [entry.record for entry in entries if entry.record]
         self._inflight = _Group(self.durable + len(records), entries)
         if records:
+            self.group_bytes += record_bytes
             self._log.append(self.durable + 1, records, record_bytes)
         else:
             # Readers only; what they saw is durable by now.
@@ -275,6 +299,7 @@ class Core:
             assert self.refuses == _LOG_FAILED, "a group was under way"
             return
         self._inflight = None
+        self.groups += 1
         self.durable = group.last
         self.layers.is_durable(group.last)
         self.turnover.group_is_durable()

@@ -63,6 +63,11 @@ class Gate:
         self._expected_s += (took - self._expected_s) * _MEMORY
         self._began = None
 
+    @property
+    def expected_s(self) -> float:
+        """Return how long a checkpoint is expected to take."""
+        return self._expected_s
+
     def is_needed(self) -> bool:
         """Return whether a writer might have to wait now."""
         return self._is_stalled() or (self._began is not None and self._fill() > _FREE_FILL)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from asyncio import AbstractEventLoop
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,7 @@ from fogbank.engines.embedded.segment import (
     segment_path,
 )
 from fogbank.platform.crypto.keys import Series
+from fogbank.platform.metering.meters import Histogram
 
 _STANDARD_ERROR: Final = 2
 _EXIT_STATUS: Final = 74  # EX_IOERR of sysexits.h
@@ -75,6 +77,8 @@ class RedoLog:
         self.size = size
         self.write: Callable[[int, bytes, int], None] = write_all
         self.sync: Callable[[int], None] = os.fdatasync
+        self.syncs = Histogram()
+        """How long writing and syncing a group took; counted in the thread."""
         self._series = series
         self._folder = folder
         self._loop = loop
@@ -139,8 +143,10 @@ class RedoLog:
                 if order.ready is not None:
                     self._activate(order)
                 data = pack_group(order.first, order.records, order.offset, self._series)
+                began_ns = time.monotonic_ns()
                 self.write(self._fd, data, order.offset)
                 self.sync(self._fd)
+                self.syncs.add((time.monotonic_ns() - began_ns) // 1_000)
             except OSError as error:
                 self._on_fatal(f"the log cannot be written: {error}")
                 self._loop.call_soon_threadsafe(self._on_failed)

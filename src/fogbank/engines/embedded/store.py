@@ -17,10 +17,13 @@ from fogbank.engines.bodies import LIMITS, Row
 from fogbank.engines.cuts import OpenCut
 from fogbank.engines.embedded.backup import Done
 from fogbank.engines.embedded.blobs import FileBlobs
+from fogbank.engines.embedded.checkpoint import ROWS
 from fogbank.engines.embedded.core import Core
 from fogbank.engines.embedded.cut import BackupRequest, CutTaker
+from fogbank.engines.embedded.figures import StoreFigures
 from fogbank.engines.embedded.keys import PLAIN, Encryption
 from fogbank.engines.embedded.recover import BLOBS, Opened, close_directory, open_directory
+from fogbank.engines.embedded.rows import DATA
 from fogbank.engines.embedded.transaction import EmbeddedReading, EmbeddedTransaction
 from fogbank.engines.embedded.turnover import Settings
 from fogbank.platform.store import tokens
@@ -212,6 +215,10 @@ class EmbeddedEngine:
     def store_of(self, domain: Domain) -> Store:
         """Return the store of a domain."""
         return EmbeddedStore(self._core, domain, self._taker)
+
+    def figures(self) -> StoreFigures:
+        """Return what operators are told of the store."""
+        return self._core.figures(self._opened.root / ROWS / DATA)
 
     def carry(self, passengers: Passengers) -> None:
         """Ask for rows to append whenever a group of commits begins; see ``Carrier``."""

@@ -124,6 +124,11 @@ class Turnover:
         return bool(self._sealed)
 
     @property
+    def sealed(self) -> int:
+        """Return how many segments wait to be applied."""
+        return len(self._sealed)
+
+    @property
     def checkpointer_pid(self) -> int | None:
         """Return the process id of the checkpointer, while there is one."""
         return self._checkpointer.pid

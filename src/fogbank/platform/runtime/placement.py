@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -102,6 +103,10 @@ class FunctionPlacement:
         self._tasks = asyncio.TaskGroup()
         self._line = Line(self._admit, self._leave, clock, self._tasks)
         self._stop = asyncio.Event()
+        self.cold_starts = 0
+        """Environments that were started so far."""
+        self.outcomes: Counter[str] = Counter()
+        """Invocations that have ended, by how."""
         self._host: asyncio.Task[None] | None = None
         self._reaper: asyncio.Task[None] | None = None
 
@@ -229,8 +234,10 @@ class FunctionPlacement:
         logged: bool,
     ) -> None:
         """Run an invocation to its end, whether or not its caller still listens."""
+        outcome = "not_run"
         try:
             run = await self._invoke(environment, invocation, around)
+            outcome = run.report.status or ("error" if run.failed else "ok")
             if logged and environment.journal is not None:
                 await environment.journal.flush()
         except Exception as error:
@@ -242,6 +249,7 @@ class FunctionPlacement:
             if not done.done():
                 done.set_result(run)
         finally:
+            self.outcomes[outcome] += 1
             done.cancel()
 
     async def _invoke(
@@ -266,6 +274,7 @@ class FunctionPlacement:
     async def _start(self, environment: Environment, around: Surroundings) -> Sandbox:
         """Start a new environment: role, code, log stream, sandbox."""
         target = environment.target
+        self.cold_starts += 1
         async with self._starts:
             session = await assume_role(target, around)
             environment.expires_ms = session.credentials.expires_ms

@@ -19,6 +19,7 @@ COMMANDS = {
     "account": "make and list accounts",
     "env": "print what points any SDK at the server",
     "config": "print every setting with value, origin and meaning",
+    "status": "say how the server is",
     "audit": "print the durable trail of calls",
     "why-denied": "name the statement that refused a request",
     "trace": "print the way of an event, step by step",

@@ -1,0 +1,52 @@
+"""The call that is in work: what every line that is logged during it says of it.
+
+Rule: set by the gateway alone, once a call; tasks that a call starts inherit it. It is read when a
+line is written, so that a call without a line pays for one assignment.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import Final, NamedTuple, Protocol
+
+
+class Scoped(Protocol):
+    """Whose resources a call is about."""
+
+    @property
+    def account(self) -> str:
+        """Return the account; '' while nobody knows."""
+        ...
+
+
+class InWork(Protocol):
+    """A call, as far as lines tell of it."""
+
+    request_id: str
+    service: str
+    operation: str
+
+    @property
+    def scope(self) -> Scoped:
+        """Return whose resources it is about."""
+        ...
+
+
+class Said(NamedTuple):
+    """What a line says of the call in work."""
+
+    request_id: str
+    account: str
+    operation: str
+    """Such as ``s3:PutObject``."""
+
+
+IN_WORK: Final[ContextVar[InWork | None]] = ContextVar("fogbank_in_work", default=None)
+
+
+def find_said() -> Said | None:
+    """Return what a line says of the call in work, or None outside of calls."""
+    call = IN_WORK.get()
+    if call is None:
+        return None
+    return Said(call.request_id, call.scope.account, f"{call.service}:{call.operation}")

@@ -1,0 +1,79 @@
+"""Figures as Prometheus reads them.
+
+Source: Prometheus, "Exposition formats", text format 0.0.4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final, NamedTuple
+
+from fogbank.platform.metering.meters import BUCKETS, Histogram
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+_FIRST_BUCKET: Final = 6
+_LAST_BUCKET: Final = 26
+"""From 64 microseconds to 67 seconds: what lies outside is in the first and last bucket."""
+Labels = Mapping[str, str]
+
+
+class Family(NamedTuple):
+    """All figures of one name."""
+
+    name: str
+    kind: str
+    """``counter``, ``gauge`` or ``histogram``."""
+    meaning: str
+    samples: Iterable[tuple[Labels, float | Histogram]]
+
+
+def counter(name: str, meaning: str, value: float) -> Family:
+    """Return a figure that only grows."""
+    return Family(name, "counter", meaning, [({}, value)])
+
+
+def gauge(name: str, meaning: str, value: float) -> Family:
+    """Return a figure that comes and goes."""
+    return Family(name, "gauge", meaning, [({}, value)])
+
+
+def text_of(families: Iterable[Family]) -> str:
+    """Return figures in the text format."""
+    return "\n".join(line for family in families for line in _lines(family)) + "\n"
+
+
+def _lines(family: Family) -> Iterator[str]:
+    yield f"# HELP {family.name} {_escaped(family.meaning)}"
+    yield f"# TYPE {family.name} {family.kind}"
+    for labels, value in family.samples:
+        if isinstance(value, Histogram):
+            yield from _histogram(family.name, labels, value)
+        else:
+            yield f"{family.name}{_labels(labels)} {_number(value)}"
+
+
+def _histogram(name: str, labels: Labels, found: Histogram) -> Iterator[str]:
+    """Yield the buckets of a histogram, which are cumulative, in seconds."""
+    below = sum(found.buckets[:_FIRST_BUCKET])
+    for bits in range(_FIRST_BUCKET, _LAST_BUCKET + 1):
+        below += found.buckets[bits]
+        edge = _number((1 << bits) / 1_000_000)
+        yield f"{name}_bucket{_labels({**labels, 'le': edge})} {below}"
+    total = below + sum(found.buckets[_LAST_BUCKET + 1 : BUCKETS])
+    yield f"{name}_bucket{_labels({**labels, 'le': '+Inf'})} {total}"
+    yield f"{name}_sum{_labels(labels)} {_number(found.sum_us / 1_000_000)}"
+    yield f"{name}_count{_labels(labels)} {total}"
+
+
+def _labels(labels: Labels) -> str:
+    if not labels:
+        return ""
+    return "{" + ",".join(f'{name}="{_escaped(value)}"' for name, value in labels.items()) + "}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) else repr(float(value))

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from fogbank.platform.metering import meters
+from fogbank.platform.metering.exposition import Family, counter, gauge, text_of
+from fogbank.platform.metering.meters import BUCKETS, Histogram, RequestMeter
+
+
+def test_a_duration_falls_below_the_next_power_of_two() -> None:
+    found = Histogram()
+    for micros in (0, 1, 63, 64, 1 << 40):
+        found.add(micros)
+    assert (found.buckets[0], found.buckets[1], found.buckets[6], found.buckets[7]) == (1, 1, 1, 1)
+    assert found.buckets[BUCKETS - 1] == 1
+    assert found.count == 5
+
+
+def test_label_sets_are_bounded(monkeypatch: object) -> None:
+    meter = RequestMeter()
+    for number in range(meters.SERIES_MAX + 10):
+        meter.ended("s3", f"Operation{number}", "", 1)
+    series = dict(meter)
+    assert len(series) == meters.SERIES_MAX + 1
+    assert series["other", "other", "other"].count == 10
+
+
+def test_figures_have_the_text_form_of_prometheus() -> None:
+    found = Histogram()
+    found.add(100)
+    found.add(200_000_000)
+    text = text_of(
+        [
+            counter("a_total", "As.", 2),
+            gauge("b", "Back\\slash and\nnewline.", 0.5),
+            Family("c_seconds", "histogram", "Cs.", [({"x": 'q"'}, found)]),
+        ]
+    )
+    lines = text.splitlines()
+    assert lines[:6] == [
+        "# HELP a_total As.",
+        "# TYPE a_total counter",
+        "a_total 2",
+        "# HELP b Back\\\\slash and\\nnewline.",
+        "# TYPE b gauge",
+        "b 0.5",
+    ]
+    assert 'c_seconds_bucket{x="q\\"",le="6.4e-05"} 0' in lines
+    assert 'c_seconds_bucket{x="q\\"",le="0.000128"} 1' in lines
+    assert 'c_seconds_bucket{x="q\\"",le="+Inf"} 2' in lines
+    assert 'c_seconds_count{x="q\\""} 2' in lines
+    assert 'c_seconds_sum{x="q\\""} 200.0001' in lines
