@@ -115,6 +115,9 @@ class _AccessKeys(Mapping[str, ContextValue]):
         # AWS: the key is in every request; where no ARN says whose, it is the caller's own.
         owner = self._owner or account_of(access.resource) or call.principal.account
         owned = {"aws:ResourceAccount": owner} if owner else {}
+        # AWS: the keys of S3 have one of their own that says the same.
+        if owner and access.action.startswith("s3:"):
+            owned["s3:ResourceAccount"] = owner
         return {**call.access_context, **owned, **self._tags, **access.context}
 
     def __getitem__(self, key: str) -> ContextValue:

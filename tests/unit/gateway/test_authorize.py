@@ -212,6 +212,8 @@ def test_a_service_needs_a_grant_of_the_resource() -> None:
         ({"StringEquals": {"aws:PrincipalType": "Account"}}, True),
         ({"StringEquals": {"aws:userid": ACCOUNT}}, True),
         ({"StringEquals": {"aws:ResourceAccount": ACCOUNT}}, True),
+        ({"StringEquals": {"s3:ResourceAccount": ACCOUNT}}, True),
+        ({"StringEquals": {"s3:ResourceAccount": OTHER}}, False),
         ({"DateGreaterThan": {"aws:CurrentTime": "2026-01-01T00:00:00Z"}}, False),
         ({"DateGreaterThanEquals": {"aws:CurrentTime": "2026-01-01T00:00:00Z"}}, True),
         ({"NumericEquals": {"aws:EpochTime": "1767225600"}}, True),

@@ -52,7 +52,7 @@ _GLOBAL: Final = frozenset(
 )
 _STEADY: Final = frozenset(
     {
-        "aws:resourceaccount",
+        *("aws:resourceaccount", "s3:resourceaccount"),
         *("aws:principalaccount", "aws:principalarn", "aws:principalisawsservice"),
         *("aws:principalservicename", "aws:principalservicenameslist", "aws:principaltype"),
         *("aws:federatedprovider", "aws:multifactorauthpresent", "aws:sourceidentity"),
@@ -119,6 +119,7 @@ _SERVICES: Final = {
             "s3:locationconstraint",
             "s3:max-keys",
             "s3:prefix",
+            "s3:resourceaccount",
             "s3:signatureage",
             "s3:signatureversion",
             "s3:versionid",
