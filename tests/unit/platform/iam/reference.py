@@ -147,6 +147,8 @@ def condition_holds(
     operator: str, key: str, wanted: list[str], context: dict[str, Any], version: str
 ) -> bool:
     value = {name.lower(): one for name, one in context.items()}.get(key.lower())
+    # A key without values is not in the request.
+    value = None if value == () else value
     if operator == "Null":
         return str(value is None).lower() in [one.lower() for one in wanted]
     over, _, name = operator.rpartition(":")

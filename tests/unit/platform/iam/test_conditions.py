@@ -130,6 +130,12 @@ OPERATORS = [
     ("ForAnyValue:StringNotEquals", ["a"], ["a"], False),
     ("ForAnyValue:StringNotEquals", ["a"], ABSENT, False),
     ("ForAnyValue:StringLikeIfExists", ["a*"], ABSENT, True),
+    # A key without values is not in the request, whatever is asked of it.
+    ("StringEqualsIfExists", "a", (), True),
+    ("StringNotEquals", "a", (), True),
+    ("StringEquals", "a", (), False),
+    ("ForAnyValue:StringEqualsIfExists", "a", (), True),
+    ("ForAnyValue:StringNotEquals", "a", (), False),
 ]
 
 
