@@ -93,7 +93,13 @@ def test_the_environment_is_exactly_what_was_given(lab: Any, prisoner: Any) -> N
     assert set(found) == {
         *("PATH", "LD_LIBRARY_PATH", "LANG", "TZ", "LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR"),
         *("PYTHONPATH", "AWS_LAMBDA_INITIALIZATION_TYPE", "AWS_REGION", "AWS_DEFAULT_REGION"),
-        *("AWS_ENDPOINT_URL", "AWS_EXECUTION_ENV", "AWS_LAMBDA_FUNCTION_NAME", "_HANDLER"),
+        *(
+            "AWS_CONFIG_FILE",
+            "AWS_ENDPOINT_URL",
+            "AWS_EXECUTION_ENV",
+            "AWS_LAMBDA_FUNCTION_NAME",
+            "_HANDLER",
+        ),
         *("AWS_LAMBDA_FUNCTION_VERSION", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "COLOUR"),
         *("AWS_LAMBDA_LOG_GROUP_NAME", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
         *("AWS_SESSION_TOKEN", "AWS_CREDENTIAL_EXPIRATION"),

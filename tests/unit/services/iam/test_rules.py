@@ -90,7 +90,12 @@ def test_creating_is_decided_on_the_arn_to_be() -> None:
         Access(
             "iam:CreateUser",
             "arn:aws:iam::111122223333:user/x/a",
-            {"aws:RequestTag/team": "red", "aws:TagKeys": ("team",)},
+            {
+                "aws:RequestTag/team": "red",
+                "aws:ResourceTag/team": "red",
+                "iam:ResourceTag/team": "red",
+                "aws:TagKeys": ("team",),
+            },
         )
     ]
 

@@ -72,7 +72,11 @@ def test_creating_needs_the_role_to_be_passed_and_tags_to_be_allowed() -> None:
         ("lambda:TagResource", ARN),
         ("iam:PassRole", role),
     ]
-    assert asked[0].context == {"aws:RequestTag/a": "b", "aws:TagKeys": ("a",)}
+    assert asked[0].context == {
+        "aws:RequestTag/a": "b",
+        "aws:ResourceTag/a": "b",
+        "aws:TagKeys": ("a",),
+    }
     assert asked[2].context["iam:PassedToService"] == "lambda.amazonaws.com"
     assert len(access.update_configuration(SCOPE, {"FunctionName": "f"})) == 1
 
