@@ -158,3 +158,32 @@ def test_kill_9_in_the_middle_leaves_no_half_backup_and_spoils_none(
         done = restored(backups, into, "--name", manifest.head.name)
         assert done.returncode == 0, done.stderr
         assert Server(into).run("check").returncode == 0
+
+
+def test_the_archived_log_restores_what_came_after_the_backup(tmp_path: Path) -> None:
+    server = Server(tmp_path / "data", settings='[archive]\nfolder = "../set"\ninterval_ms = 100\n')
+    with server:
+        server.client("s3").create_bucket(Bucket="photos")
+        assert server.run("backup", str(tmp_path / "set"), "--name", "base").returncode == 0
+        with Load(server, "later") as load:
+            time.sleep(0.5)
+        server.kill()
+        server.start()  # what the dead server had not archived, this one does
+        deadline = time.monotonic() + 30
+        while len(list((tmp_path / "set" / "log").glob("*.json"))) < 1:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    copy = Server(tmp_path / "copy")
+    with server:
+        while list((server.data_dir / "store" / "archive").glob("*.json")):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        done = restored(tmp_path / "set", copy.data_dir, "--until", "latest")
+    assert done.returncode == 0, done.stderr
+    with copy:
+        found = objects(copy)
+    assert load.acknowledged <= found.keys() <= load.asked
+    assert found == {key: hashlib.sha256(picture(key)).hexdigest() for key in found}
+    assert copy.run("check").returncode == 0
+    refused = restored(tmp_path / "set", tmp_path / "other", "--until", "2001-01-01T00:00:00Z")
+    assert (refused.returncode, "no backup from before that" in refused.stderr) == (1, True)

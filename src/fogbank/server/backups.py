@@ -23,8 +23,12 @@ from fogbank.engines.embedded import restore
 from fogbank.engines.embedded.cut import BackupRequest, ReaderFailed
 from fogbank.engines.embedded.manifest import require_name
 from fogbank.engines.embedded.restore import Restored
+from fogbank.engines.embedded.rollforward import Until
+from fogbank.engines.embedded.spool import ArchiveSettings
 from fogbank.engines.embedded.store import EmbeddedEngine
+from fogbank.engines.embedded.turnover import Settings
 from fogbank.server import datadir
+from fogbank.server.config import Config
 from fogbank.server.control import Control, ControlError, Send
 
 REQUEST: Final = "backup"
@@ -99,23 +103,64 @@ class Backups:
         return {"name": name, **msgspec.to_builtins(done)}
 
 
-def restore_into(backups: Path, name: str, data_dir: Path) -> Restored:
+def store_settings(config: Config, data_dir: Path) -> Settings:
+    """Return what the settings say to the store."""
+    archive = config.archive
+    if not archive.folder:
+        return Settings()
+    return Settings(
+        archive=ArchiveSettings(
+            data_dir / archive.folder,
+            backlog_bytes_max=archive.backlog_mb_max << 20,
+            interval_ms=archive.interval_ms,
+        )
+    )
+
+
+def until_of(words: str) -> Until | None:
+    """Return how far to roll forward: a version, a time in ISO 8601, ``latest``, or not at all.
+
+    Raises:
+        RestoreRefused: The words say none of these.
+    """
+    if not words:
+        return None
+    if words == "latest":
+        return Until()
+    if words.isdecimal():
+        return Until(version=int(words))
+    try:
+        when = datetime.fromisoformat(words)
+    except ValueError:
+        raise RestoreRefused(
+            f"{words} is no version, no time such as 2026-01-31T12:00:00Z, and not latest"
+        ) from None
+    if when.tzinfo is None:
+        raise RestoreRefused(f"{words} names no time zone: write 2026-01-31T12:00:00Z")
+    return Until(time_ms=int(when.timestamp() * 1_000))
+
+
+def restore_into(backups: Path, name: str, data_dir: Path, until: Until | None = None) -> Restored:
     """Make a data directory of a backup.
 
     Args:
         backups: The folder of the backup set.
-        name: Of the backup; empty: the newest.
+        name: Of the backup; empty: the newest, or the newest before ``until``.
         data_dir: An empty directory, or none.
+        until: How far to roll it forward over the archived log; None: not at all.
 
     Raises:
         RestoreRefused: The directory is not empty, or the backup is not whole.
     """
     try:
-        manifest = restore.find_backup(backups, name)
+        if name or until is None:
+            manifest = restore.find_backup(backups, name)
+        else:
+            manifest = restore.find_before(backups, until)
         if any(data_dir.iterdir()):
             raise RestoreRefused(f"{data_dir} is not empty")
         restore.require_whole(backups, manifest)
-        restored = restore.restore_store(backups, manifest, data_dir / datadir.STORE)
+        restored = restore.restore_store(backups, manifest, data_dir / datadir.STORE, until)
         restore.copy_data_files(backups, manifest, data_dir)
     except Corrupt as error:
         raise RestoreRefused(str(error)) from error

@@ -116,6 +116,18 @@ class MetricsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The port of ``/metrics``; -1: not served; 0: a free one, which ``fogbank status`` names."""
 
 
+class ArchiveSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the log of the store is archived; see ``docs/operating/backup.md``."""
+
+    folder: str = ""
+    """The folder of a set of backups; empty: the log is not archived. A relative path begins at the
+    data directory."""
+    interval_ms: int = 60_000
+    """How long the log waits to be archived if little is written."""
+    backlog_mb_max: int = 1_024
+    """How much of the log waits for an archive that fails; beyond, the oldest is given up, loudly."""
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All settings of a server."""
 
@@ -145,6 +157,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     functions: FunctionSettings = FunctionSettings()
     audit: AuditSettings = AuditSettings()
     metrics: MetricsSettings = MetricsSettings()
+    archive: ArchiveSettings = ArchiveSettings()
     quotas: dict[str, int] = {}
     """Limits of services by name, such as ``"dynamodb.item_bytes_max" = 1000000``."""
 

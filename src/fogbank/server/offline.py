@@ -22,6 +22,7 @@ from fogbank.engines.embedded.lock import DirectoryInUse
 from fogbank.engines.embedded.store import EmbeddedEngine
 from fogbank.platform.identity.identity import Identity
 from fogbank.server import accounts, datadir, privilege
+from fogbank.server.backups import store_settings
 from fogbank.server.config import Config
 from fogbank.server.control import ControlError
 from fogbank.server.controls import stored
@@ -56,7 +57,9 @@ async def _ask(
 ) -> dict[str, Any]:
     """Open the store, run the request, close the store."""
     clock, ids = SystemClock(), Ids()
-    engine = await EmbeddedEngine.open(data_dir / datadir.STORE, clock=clock)
+    engine = await EmbeddedEngine.open(
+        data_dir / datadir.STORE, clock=clock, settings=store_settings(config, data_dir)
+    )
     try:
         identity = Identity(engine, clock, ids)
         await identity.open()

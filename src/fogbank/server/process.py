@@ -35,6 +35,7 @@ from fogbank.platform.runtime.packages import Packages
 from fogbank.platform.runtime.placement import FunctionPlacement, PlacementLimits
 from fogbank.server import accounts, datadir, logs, sandboxes
 from fogbank.server.app import App, Parts
+from fogbank.server.backups import store_settings
 from fogbank.server.config import Config
 from fogbank.server.control import ControlServer, listening
 from fogbank.server.controls import controls
@@ -106,7 +107,11 @@ async def _serve(boot: Boot) -> None:
     clock = SystemClock()
     async with AsyncExitStack() as stack:
         door = Door()
-        engine = await EmbeddedEngine.open(Path(boot.data_dir) / datadir.STORE, clock=clock)
+        engine = await EmbeddedEngine.open(
+            Path(boot.data_dir) / datadir.STORE,
+            clock=clock,
+            settings=store_settings(boot.config, Path(boot.data_dir)),
+        )
         stack.push_async_callback(engine.close)
         app = await _open(boot, engine, door, stack)
         await accounts.ensure(Path(boot.data_dir), boot.config, app.identity, app.parts.ids)

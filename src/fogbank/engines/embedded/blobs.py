@@ -42,6 +42,8 @@ NUMBERS_BLOCK: Final = 4_096
 NOTE: Final = "numbers.note"
 _RESERVED: Final = "reserved"
 _LOW_WATER: Final = "low_water"
+_LOW_INCARNATION: Final = "low_incarnation"
+"""Only in a store that was rolled forward after a restore, until its first sweep."""
 
 
 class FolderSyncs:
@@ -90,7 +92,7 @@ class FileBlobs:
         self._incarnation = incarnation
         note = find_note(root / NOTE) or {_RESERVED: 0, _LOW_WATER: 0}
         self._reserved = note[_RESERVED]
-        self._low_water = note[_LOW_WATER]
+        self._low_water = _low_water_in(note, incarnation)
         self._next = self._reserved + 1
         self._first = self._next
         self._note_lock = threading.Lock()
@@ -123,10 +125,13 @@ class FileBlobs:
             self._write_note(reserved, self._low_water)
             self._reserved = reserved
 
-    def _write_note(self, reserved: int, low_water: int) -> None:
+    def _write_note(self, reserved: int, low_water: BlobRef) -> None:
         """Replace the note."""
+        values = {_RESERVED: reserved, _LOW_WATER: low_water.number}
+        if low_water.incarnation != self._incarnation:
+            values[_LOW_INCARNATION] = low_water.incarnation
         try:
-            write_note(self._root / NOTE, {_RESERVED: reserved, _LOW_WATER: low_water})
+            write_note(self._root / NOTE, values)
         except OSError as error:
             if is_no_space(error):
                 raise Full(f"there is no space to name a blob: {error}") from error
@@ -134,7 +139,7 @@ class FileBlobs:
 
     def low_water(self) -> BlobRef:
         """Return the name up to which every blob is settled."""
-        return BlobRef(self._incarnation, self._low_water)
+        return self._low_water
 
     def before_start(self) -> BlobRef:
         """Return the last name that may have been given before this start."""
@@ -151,9 +156,9 @@ class FileBlobs:
 
         def settle() -> None:
             with self._note_lock:
-                if ref.number > self._low_water:
-                    self._write_note(self._reserved, ref.number)
-                    self._low_water = ref.number
+                if ref > self._low_water:
+                    self._write_note(self._reserved, ref)
+                    self._low_water = ref
 
         await self._in_thread(settle)
 
@@ -329,13 +334,24 @@ def _close_opened(opening: Job[Reader]) -> None:
 def low_water_of(root: Path, incarnation: int) -> BlobRef:
     """Return the name up to which every blob is settled, from the note.
 
-    Those of an earlier incarnation are: a restore takes over only what has a row.
-
     Raises:
         Corrupt: The note is damaged.
     """
-    note = find_note(root / NOTE) or {_LOW_WATER: 0}
-    return BlobRef(incarnation, note[_LOW_WATER])
+    return _low_water_in(find_note(root / NOTE) or {_LOW_WATER: 0}, incarnation)
+
+
+def _low_water_in(note: dict[str, int], incarnation: int) -> BlobRef:
+    """Return the low-water mark of a note.
+
+    What is of an earlier incarnation is settled: a restore takes over only what has a row. Only one
+    that rolls forward cannot tell, and says so.
+    """
+    return BlobRef(note.get(_LOW_INCARNATION, incarnation), note[_LOW_WATER])
+
+
+def unsettle(root: Path, incarnation: int) -> None:
+    """Have the first sweep of a new store look at every blob of an earlier incarnation."""
+    write_note(root / NOTE, {_RESERVED: 0, _LOW_WATER: 0, _LOW_INCARNATION: incarnation})
 
 
 def blob_files(root: Path, after: BlobRef | None = None) -> Iterator[tuple[Path, BlobRef]]:

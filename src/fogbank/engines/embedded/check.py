@@ -16,6 +16,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 from typing import Final, cast
 
@@ -23,7 +24,7 @@ import lmdb
 import msgspec
 
 from fogbank.base.errors import Corrupt
-from fogbank.engines.embedded import rows
+from fogbank.engines.embedded import agree, rows
 from fogbank.engines.embedded.blobs import NOTE as BLOBS_NOTE
 from fogbank.engines.embedded.blobs import blob_files, low_water_of
 from fogbank.engines.embedded.checkpoint import LOG, ROWS, merged
@@ -47,6 +48,8 @@ from fogbank.engines.embedded.segment import (
     segment_path,
     stray_pages,
 )
+from fogbank.engines.embedded.spool import ABOUT, GROUPS, SPOOL, TIMES, read_groups_of
+from fogbank.engines.embedded.spool import entries as entries_of
 from fogbank.platform.blobs import rows as blob_rows
 from fogbank.platform.blobs.port import BlobRef
 from fogbank.platform.crypto.keys import DataKeys, no_draw
@@ -81,8 +84,8 @@ class RowsSeen(msgspec.Struct):
 
     damage: list[str] = msgspec.field(default_factory=list)
     state: State | None = None
-    blob_entries: dict[bytes, bytes] = msgspec.field(default_factory=dict)
-    """The rows about blobs that the system subspaces hold."""
+    entries: dict[bytes, bytes] = msgspec.field(default_factory=dict)
+    """The rows that are compared with each other and with files (``agree.py``)."""
 
 
 def check(data_dir: Path, encryption: Encryption = PLAIN) -> list[str]:
@@ -120,8 +123,10 @@ def examine(data_dir: Path, encryption: Encryption = PLAIN) -> Report:
         seen = _seen_rows(data_dir, keys)
         report.add(seen.damage)
         laid = _check_log(data_dir, seen.state, report, keys)
-        entries: Writes = {**seen.blob_entries}
-        entries.update((key, value) for key, value in laid.items() if _is_about_blobs(key))
+        entries: Writes = {**seen.entries}
+        entries.update((key, value) for key, value in laid.items() if agree.is_looked_at(key))
+        report.add(agree.damage_of(entries))
+        report.add(_spool_damage(data_dir / SPOOL))
         _check_blobs(data_dir / BLOBS, incarnation, entries, report, keys)
     finally:
         checkpointer_lock.release()
@@ -285,20 +290,47 @@ def _walk(txn: rows.Reader, seals: RowSeals, seen: RowsSeen) -> None:
             continue
         if not rows.is_own(key):
             rows.add_to_digests(digests, key, raw)
-        if _is_about_blobs(key):
-            seen.blob_entries[key] = value
+        if agree.is_looked_at(key):
+            seen.entries[key] = value
     stored = rows.read_digests(txn, seals)
     wrong = sum(one != other for one, other in zip(digests, stored, strict=True))
     if wrong:
         seen.damage.append(f"{wrong} of {rows.BUCKETS} digests: rows are missing or were changed")
 
 
+# The spool of the archive.
+
+
+def _spool_damage(folder: Path) -> list[str]:
+    """Return what is wrong with the parts of the log that wait for the archive."""
+    if not folder.is_dir():
+        return []
+    try:
+        waiting = entries_of(folder)
+    except Corrupt as error:
+        return [str(error)]
+    damage: list[str] = []
+    known = {folder / TIMES}
+    for about in waiting:
+        known |= {folder / (about.name + suffix) for suffix in (ABOUT, GROUPS)}
+        try:
+            read_groups_of(folder, about)
+        except Corrupt as error:
+            damage.append(str(error))
+    for before, about in pairwise(waiting):
+        if about.incarnation == before.incarnation and about.first != before.last + 1:
+            damage.append(f"{folder} lacks the versions {before.last + 1} to {about.first - 1}")
+    # A crash may leave groups whose line was not written, and files that were to replace others.
+    strangers = sorted(set(folder.iterdir()) - known)
+    damage += [
+        f"{path} does not belong to the archive"
+        for path in strangers
+        if path.suffix not in {GROUPS, ".new"}
+    ]
+    return damage
+
+
 # The blobs.
-
-
-def _is_about_blobs(key: bytes) -> bool:
-    """Return whether a row says that a blob's file should be there, or should go."""
-    return blob_rows.file_key_is(key) or blob_rows.deletion_key_is(key)
 
 
 def _check_blobs(
@@ -312,7 +344,7 @@ def _check_blobs(
             continue
         if blob_rows.file_key_is(key):
             wanted[blob_rows.ref_of_file_key(key)] = blob_rows.decode_file(value).size
-        else:
+        elif blob_rows.deletion_key_is(key):
             deletion = blob_rows.decode_deletion(value)
             leaving.add(BlobRef(deletion.incarnation, deletion.number))
     try:

@@ -38,6 +38,7 @@ from fogbank.engines.embedded.segment import (
     read_segment,
     segment_path,
 )
+from fogbank.engines.embedded.spool import spool
 from fogbank.platform.crypto.keys import DataKeys
 
 ROWS: Final = "rows"
@@ -125,6 +126,7 @@ def settle(root: Path, target: Target, order: Order) -> None:
         last = groups[-1].last if groups else order.floor
         if last != order.last:
             raise Corrupt(f"{path} ends at version {last}; version {order.last} was written")
+        spool(root, groups, keys)
         rows.drop_sums(root / ROWS)
         state = State(order.last, order.number + 1, closed=False)
         rows.apply_writes(env, seals, merged(groups, keys), state, order.chunk_keys)

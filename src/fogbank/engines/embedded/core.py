@@ -181,6 +181,11 @@ class Core:
         self._move_on()
         return version
 
+    def seal(self) -> None:
+        """Have what is durable moved out of the active segment soon."""
+        self.turnover.seal()
+        self._move_on()
+
     def let_go(self) -> None:
         """Let the rows change again."""
         self.turnover.let_go()

@@ -209,6 +209,8 @@ class CutTaker:
         self, opened: Opened, core: Core, settings: Settings, now_ms: Callable[[], int]
     ) -> None:
         self.cuts = Cuts(now_ms, settings.cut_age_ms_max, self._revoked)
+        self.archived: Callable[[], Stamp | None] = lambda: None
+        """Returns the first stamp that the archive of the log has not got."""
         self._opened = opened
         self._root = opened.root
         self._core = core
@@ -216,6 +218,11 @@ class CutTaker:
         self._loop = asyncio.get_running_loop()
         self._turn = asyncio.Lock()
         self._watching: asyncio.TimerHandle | None = None
+
+    def oldest(self) -> Stamp | None:
+        """Return the first stamp that a cut or the archive has not got, or None."""
+        floors = [self.cuts.oldest(), self.archived()]
+        return min((floor for floor in floors if floor is not None), default=None)
 
     async def back_up(self, request: BackupRequest) -> Done:
         """Write a backup of everything while the store serves.

@@ -3,6 +3,7 @@
 A backup set is a folder with any number of backups and one pool of blobs that they share:
 
     SET/blobs/0001/.../001.blob     as in the store; immutable, so one file serves every backup
+    SET/log/                        the archived log (``archiver.py``), if it is archived here
     SET/NAME/rows.dump              the rows of the cut (``dump.py``)
     SET/NAME/store/ and data/       small files of the store and of the data directory
     SET/NAME/manifest.jsonl         written last: without it there is no backup
@@ -29,6 +30,7 @@ from fogbank.engines.embedded.place import digest_of
 MANIFEST: Final = "manifest.jsonl"
 ROWS_DUMP: Final = "rows.dump"
 BLOBS: Final = "blobs"
+ARCHIVED_LOG: Final = "log"
 LAYOUT: Final = 1
 """The number of this layout; a restore refuses a larger one."""
 _NAME: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,127}")
@@ -89,7 +91,7 @@ _decode_seal = msgspec.json.Decoder(Seal).decode
 
 def require_name(name: str) -> str:
     """Return a name of a backup; raise ``ValueError`` if it may be none."""
-    if not _NAME.fullmatch(name) or name == BLOBS:
+    if not _NAME.fullmatch(name) or name in {BLOBS, ARCHIVED_LOG}:
         raise ValueError(f"a backup cannot be named {name!r}")
     return name
 

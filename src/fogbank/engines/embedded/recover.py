@@ -45,6 +45,7 @@ from fogbank.engines.embedded.segment import (
     read_segment,
     segment_path,
 )
+from fogbank.engines.embedded.spool import spool
 from fogbank.platform.crypto.keys import DataKeys
 
 BLOBS: Final = "blobs"
@@ -187,10 +188,11 @@ def _has_row_keys(env: rows.Environment) -> bool:
 
 def _recover(root: Path, target: Target, segment_bytes: int) -> State:
     """Apply the log to the rows and begin an empty segment; return the state of the store."""
-    env, _keys, seals = target
+    env, keys, seals = target
     with env.begin() as txn:
         state = rows.read_state(txn, seals)
     groups, numbers = read_log(root, state)
+    spool(root, groups, keys)
     next_number = max([*numbers, state.segment - 1]) + 1
     rows.drop_sums(root / ROWS)
     version = groups[-1].last if groups else state.version
@@ -248,6 +250,7 @@ def close_directory(opened: Opened) -> None:
     with env.begin() as txn:
         state = rows.read_state(txn, seals)
     groups, numbers = read_log(root, state)
+    spool(root, groups, opened.keys)
     rows.drop_sums(root / ROWS)
     version = groups[-1].last if groups else state.version
     state = State(version, numbers[-1] + 1, closed=True)

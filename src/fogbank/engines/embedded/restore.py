@@ -37,6 +37,7 @@ from fogbank.engines.embedded.migrate import (
     write_identity,
 )
 from fogbank.engines.embedded.place import make_folders, place, sync_folders
+from fogbank.engines.embedded.rollforward import Until, roll_forward
 from fogbank.engines.embedded.segment import make_ready, segment_path
 
 _SEGMENT_BYTES: Final = 1 << 16
@@ -69,6 +70,23 @@ def find_backup(root: Path, name: str = "") -> Manifest:
     return found[-1]
 
 
+def find_before(root: Path, until: Until) -> Manifest:
+    """Return the newest backup of a set that can be rolled forward to a version or a time.
+
+    Raises:
+        Corrupt: There is none, or a manifest is damaged.
+    """
+    found = [
+        each
+        for each in backups_in(root)
+        if (until.version is None or each.head.version <= until.version)
+        and (until.time_ms is None or each.head.made_ms <= until.time_ms)
+    ]
+    if not found:
+        raise Corrupt(f"{root} holds no backup from before that")
+    return found[-1]
+
+
 def require_whole(root: Path, manifest: Manifest) -> None:
     """Compare every file of a backup with what was written.
 
@@ -89,8 +107,16 @@ def require_whole(root: Path, manifest: Manifest) -> None:
         raise Corrupt("; ".join(damage))
 
 
-def restore_store(root: Path, manifest: Manifest, store: Path) -> Restored:
+def restore_store(
+    root: Path, manifest: Manifest, store: Path, until: Until | None = None
+) -> Restored:
     """Make a store of a backup that is whole, in a directory that is not there.
+
+    Args:
+        root: The backup set.
+        manifest: Of the backup.
+        store: Where to make it.
+        until: How far to roll it forward over the archived log; None: not at all.
 
     Raises:
         Corrupt: What was made is not what the manifest says.
@@ -108,10 +134,14 @@ def restore_store(root: Path, manifest: Manifest, store: Path) -> Restored:
     blobs = _copy_blobs(root, manifest, store)
     make_ready(store / LOG, segment_path(store / LOG, head.segment).name, _SEGMENT_BYTES)
     _copy_beside(root, manifest, store)
+    version = head.version
+    if until is not None:
+        rolled = roll_forward(root, manifest, store, until)
+        version, blobs = rolled.version, blobs + rolled.blobs
     sync_folders({store, store / ROWS, store.parent})
     identity = Identity(head.format, head.incarnation + 1)
     write_identity(store, identity)
-    return Restored(loaded.rows, blobs, loaded.content, identity.incarnation, head.version)
+    return Restored(loaded.rows, blobs, loaded.content, identity.incarnation, version)
 
 
 def _copy_blobs(root: Path, manifest: Manifest, store: Path) -> int:

@@ -140,6 +140,14 @@ class Group(NamedTuple):
         """Return the version of the last transaction."""
         return self.first + self.transactions - 1
 
+    def raw(self) -> bytes:
+        """Return the group as it lay in its segment, up to where the next one may begin."""
+        mark = _SEALED_MARK if self.is_sealed else _MARK
+        tail = _GROUP_TAIL.pack(len(self.payload), self.first, self.transactions)
+        check = crc32c(self.payload, crc32c(tail))
+        head = _GROUP.pack(mark, len(self.payload), check, self.first, self.transactions)
+        return (head + self.payload).ljust(self.end - self.offset, b"\0")
+
     def _opened(self, keys: DataKeys) -> bytes:
         """Return the list of writes, encoded."""
         if not self.is_sealed:
@@ -294,6 +302,16 @@ def make_ready(folder: Path, name: str, size: int, old: Path | None = None) -> N
     except BaseException:
         working.unlink(missing_ok=True)
         raise
+    finally:
+        os.close(fd)
+
+
+def lay_groups(path: Path, raw: bytes) -> None:
+    """Write groups, as ``Group.raw`` gives them one behind the other, into an empty segment."""
+    fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        write_all(fd, raw, first_offset(os.fstat(fd).st_size))
+        os.fsync(fd)
     finally:
         os.close(fd)
 

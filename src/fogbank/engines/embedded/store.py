@@ -15,6 +15,7 @@ from fogbank.base.clock import Clock
 from fogbank.engines import bodies
 from fogbank.engines.bodies import LIMITS, Row
 from fogbank.engines.cuts import OpenCut
+from fogbank.engines.embedded.archiver import Archiver, ArchiveState, set_up
 from fogbank.engines.embedded.backup import Done
 from fogbank.engines.embedded.blobs import FileBlobs
 from fogbank.engines.embedded.checkpoint import ROWS
@@ -24,6 +25,7 @@ from fogbank.engines.embedded.figures import StoreFigures
 from fogbank.engines.embedded.keys import PLAIN, Encryption
 from fogbank.engines.embedded.recover import BLOBS, Opened, close_directory, open_directory
 from fogbank.engines.embedded.rows import DATA
+from fogbank.engines.embedded.spool import ArchiveSettings
 from fogbank.engines.embedded.transaction import EmbeddedReading, EmbeddedTransaction
 from fogbank.engines.embedded.turnover import Settings
 from fogbank.platform.store import tokens
@@ -137,7 +139,7 @@ class EmbeddedStore:
 
     def oldest_cut(self) -> Stamp | None:
         """Return the first stamp that is not in the oldest live cut of the store, or None."""
-        return self._taker.cuts.oldest()
+        return self._taker.oldest()
 
     def watch(self, prefix: bytes) -> AsyncIterator[None]:
         """Yield after durable commits under the prefix; hints are coalesced."""
@@ -152,6 +154,7 @@ class EmbeddedEngine:
         self._opened = opened
         self._core = core
         self._taker = taker
+        self._archiver: Archiver | None = None
 
     @classmethod
     async def open(
@@ -185,10 +188,27 @@ class EmbeddedEngine:
         taker = CutTaker(opened, core, settings, clock.now_ms)
         engine = cls(opened, core, blobs, taker)
         core.start()
+        await asyncio.to_thread(set_up, data_dir, settings.archive)
+        if settings.archive is not None:
+            engine.archive_into(settings.archive, clock.now_ms)
         return engine
+
+    def archive_into(self, settings: ArchiveSettings, now_ms: Callable[[], int]) -> None:
+        """Carry the log into an archive from now on."""
+        archiver = Archiver(self._opened.root, self._core, settings, now_ms)
+        self._archiver = archiver
+        self._taker.archived = archiver.floor
+        archiver.start()
+
+    @property
+    def archive_state(self) -> ArchiveState | None:
+        """Return how the archive of the log stands, if there is one."""
+        return None if self._archiver is None else self._archiver.state
 
     async def close(self) -> None:
         """Take nothing more, make everything durable, apply the log, and let the directory go."""
+        if self._archiver is not None:
+            self._archiver.stop()
         await self._taker.close()
         await self._core.stop()
         await self.blobs.close()

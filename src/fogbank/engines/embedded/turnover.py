@@ -31,6 +31,7 @@ from fogbank.engines.embedded.overlay import Generation
 from fogbank.engines.embedded.recover import Opened
 from fogbank.engines.embedded.rows import CHUNK_KEYS
 from fogbank.engines.embedded.segment import RESERVE, SEGMENT_BYTES, SPARE, Writes, make_ready
+from fogbank.engines.embedded.spool import ArchiveSettings
 
 GENERATION_KEYS_MAX: Final = 100_000
 """A generation with more keys is frozen at the next chance: larger ones pause the loop."""
@@ -48,6 +49,8 @@ class Settings(msgspec.Struct, frozen=True):
     cut_age_ms_max: int = AGE_MS_MAX
     cut_growth_bytes_max: int = 4 << 30
     """How much the file of the rows may grow while a cut holds its old pages."""
+    archive: ArchiveSettings | None = None
+    """Where the log is archived, if it is."""
     on_fatal: Callable[[str], Any] = end_process
 
 
@@ -106,6 +109,8 @@ class Turnover:
         self._sealed: deque[_Sealed] = deque()
         self._is_begun = True
         self._is_held = False
+        self._wanted = 0
+        """The segment that is to be sealed at the next group, full or not."""
         self._stop: _Stop | None = None
         self._is_checkpointing = False
         self._is_making = False
@@ -147,10 +152,14 @@ class Turnover:
     @property
     def may_seal(self) -> bool:
         """Return whether somebody waits for the active segment to be sealed, and it can be."""
-        stop = self._stop
-        if stop is None or stop.number != self._log.number or self._log.is_empty:
+        wanted = self._wanted if self._stop is None else max(self._wanted, self._stop.number)
+        if wanted != self._log.number or self._log.is_empty:
             return False
         return self._next_ready() == SPARE
+
+    def seal(self) -> None:
+        """Have the active segment sealed at the next group, full or not."""
+        self._wanted = self._log.number
 
     def rotate(self, durable: int, pending: Iterable[Writes]) -> bool:
         """Seal the active segment and begin the next; return whether one was ready.

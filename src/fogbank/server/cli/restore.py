@@ -14,6 +14,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("backups", metavar="DIR", help="the folder of backups")
     parser.add_argument("--name", metavar="NAME", default="", help="which (default: the newest)")
+    parser.add_argument(
+        "--until",
+        metavar="WHEN",
+        default="",
+        help="roll forward over the archived log: a time, a version, or latest",
+    )
 
 
 def run(given: argparse.Namespace) -> int:
@@ -29,7 +35,8 @@ def run(given: argparse.Namespace) -> int:
         if not any(data_dir.iterdir()):
             privilege.decide(settings.service_user, data_dir)
             offline.become_owner(data_dir)
-        restored = backups.restore_into(source, given.name, data_dir)
+        until = backups.until_of(given.until)
+        restored = backups.restore_into(source, given.name, data_dir, until)
     except (config.ConfigError, backups.RestoreRefused, OSError) as error:
         print(f"fogbank: {error}", file=sys.stderr)
         return 1

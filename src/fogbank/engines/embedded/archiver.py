@@ -1,0 +1,246 @@
+"""The archiver: carries the spool of the log into the archive, with the blobs that belong to it.
+
+The archive lies in a backup set (``manifest.py``): ``SET/log`` beside the backups, its blobs in the
+pool that they share. A backup and the log behind it restore to any version or time since.
+
+Rule: writers never wait for the archive. A part of the log stays in the spool until the archive has
+it, however long that takes, and each failure is said; beyond ``backlog_bytes_max`` the oldest part
+is dropped, with an error for each, because a full disk would stop everything: what lies before such
+a gap can then not be rolled forward over it, and a restore that would have to says so. Deletions of
+blobs wait for the archive as they wait for a cut.
+
+Everything that touches the archive runs in one thread of its own, which ends with the process: an
+archive that hangs holds up nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+import threading
+from asyncio import TimerHandle
+from collections.abc import Callable
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Final
+
+import msgspec
+
+from fogbank.base.errors import Corrupt
+from fogbank.engines.embedded.core import Core
+from fogbank.engines.embedded.files import make_folder, replace_file, sync_folder
+from fogbank.engines.embedded.frames import path_of
+from fogbank.engines.embedded.keys import KEYRING, find_keyring
+from fogbank.engines.embedded.manifest import ARCHIVED_LOG, BLOBS
+from fogbank.engines.embedded.place import make_folders, place, sync_folders
+from fogbank.engines.embedded.spool import (
+    ABOUT,
+    GROUPS,
+    SPOOL,
+    TIMES,
+    About,
+    ArchiveSettings,
+    entries,
+    forget_times,
+    note_time,
+)
+from fogbank.platform.blobs.port import BlobRef
+from fogbank.platform.store.engine import Stamp
+
+TICK_S: Final = 1.0
+SAY_MS: Final = 60_000
+"""A failure that lasts is said again so often."""
+log = logging.getLogger("fogbank.store")
+
+
+class ArchiveState(msgspec.Struct):
+    """How the archive stands."""
+
+    upto: int
+    """The last version that it has, or has given up."""
+    backlog_bytes: int = 0
+    error: str = ""
+    """Why the last try failed; empty if it did not."""
+    dropped: int = 0
+    """Parts of the log that were dropped because the backlog was full."""
+
+
+def set_up(store: Path, settings: ArchiveSettings | None) -> None:
+    """Make the spool if the log is archived; else remove it, and say what that gives up."""
+    folder = store / SPOOL
+    if settings is not None:
+        make_folder(folder)
+    elif folder.is_dir():
+        waiting = entries(folder)
+        shutil.rmtree(folder)
+        sync_folder(store)
+        if waiting:
+            log.error(
+                "the log is not archived any more: versions %d to %d are lost to the archive",
+                waiting[0].first,
+                waiting[-1].last,
+            )
+
+
+def carry(store: Path, settings: ArchiveSettings, about: About) -> None:
+    """Bring one entry of the spool into the archive, its line last, and remove it from the spool.
+
+    Raises:
+        OSError: The archive cannot be written.
+        Corrupt: A blob of the entry is missing.
+    """
+    folder, target = store / SPOOL, settings.target / ARCHIVED_LOG
+    target.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (settings.target / BLOBS).mkdir(mode=0o700, exist_ok=True)
+    changed = {target}
+    for ref in (BlobRef(*each) for each in about.blobs):
+        source, copy = path_of(store / BLOBS, ref), path_of(settings.target / BLOBS, ref)
+        if not copy.exists():
+            make_folders(settings.target, copy.parent)
+            try:
+                place(source, copy, link=True)
+            except FileNotFoundError:
+                raise Corrupt(f"{source} is missing, and the log refers to it") from None
+            changed.add(copy.parent)
+    _carry_keyring(store, target)
+    place(folder / (about.name + GROUPS), target / (about.name + GROUPS), link=False)
+    sync_folders(changed)
+    place(folder / (about.name + ABOUT), target / (about.name + ABOUT), link=False)
+    sync_folder(target)
+    drop(folder, about)
+
+
+def _carry_keyring(store: Path, target: Path) -> None:
+    """Bring the sealed keyring along, as it is now: the log may be sealed with its newest key."""
+    raw = find_keyring(store)
+    if raw is not None and find_keyring(target) != raw:
+        replace_file(target / KEYRING, raw)
+
+
+def drop(folder: Path, about: About) -> None:
+    """Remove an entry from the spool."""
+    for suffix in (ABOUT, GROUPS):
+        (folder / (about.name + suffix)).unlink(missing_ok=True)
+    sync_folder(folder)
+
+
+class Archiver:
+    """Carries the log of one open store into its archive."""
+
+    def __init__(
+        self, store: Path, core: Core, settings: ArchiveSettings, now_ms: Callable[[], int]
+    ) -> None:
+        self._store = store
+        self._core = core
+        self._settings = settings
+        self._now_ms = now_ms
+        self._loop = asyncio.get_running_loop()
+        waiting = entries(store / SPOOL)
+        self.state = ArchiveState(upto=waiting[0].first - 1 if waiting else core.version)
+        self._marked = core.version
+        self._sealed = core.version
+        self._sealed_ms = now_ms()
+        self._said_ms = 0
+        self._turns: SimpleQueue[tuple[int, int] | None] = SimpleQueue()
+        self._is_busy = False
+        self._timer: TimerHandle | None = None
+        self._thread = threading.Thread(target=self._run, name="fogbank-archive", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+        self._tick()
+
+    def floor(self) -> Stamp:
+        """Return the first stamp that the archive has not got: what was removed behind it stays."""
+        return Stamp(self._core.incarnation, self.state.upto + 1, 0)
+
+    def _tick(self) -> None:
+        """Note the time, have the log sealed if it is time, and look at the spool."""
+        core, now_ms = self._core, self._now_ms()
+        if core.refuses:
+            return
+        mark = (core.durable, now_ms) if core.durable != self._marked else None
+        self._marked = core.durable
+        if now_ms - self._sealed_ms >= self._settings.interval_ms:
+            # One transaction may be the empty one that moved the log on after the last seal.
+            if core.durable > self._sealed + 1:
+                core.seal()
+                self._sealed = core.durable
+            self._sealed_ms = now_ms
+        if not self._is_busy:
+            self._is_busy = True
+            self._turns.put(mark or (0, 0))
+        self._timer = self._loop.call_later(TICK_S, self._tick)
+
+    def _run(self) -> None:
+        """Do what blocks, until told to end."""
+        while (mark := self._turns.get()) is not None:
+            try:
+                if mark[0]:
+                    note_time(self._store / SPOOL / TIMES, *mark)
+                self.step()
+            except (OSError, Corrupt) as error:
+                self._say(error)
+            self._is_busy = False
+
+    def step(self) -> None:
+        """Carry everything that is spooled; on failure make room if there is too much.
+
+        Raises:
+            OSError: The archive cannot be written.
+            Corrupt: The spool is damaged.
+        """
+        folder = self._store / SPOOL
+        waiting = entries(folder)
+        self.state.backlog_bytes = sum(about.size for about in waiting)
+        carried = False
+        try:
+            for about in waiting:
+                carry(self._store, self._settings, about)
+                self.state.backlog_bytes -= about.size
+                self.state.upto = about.last
+                carried = True
+        except (OSError, Corrupt):
+            self._make_room(entries(folder))
+            raise
+        finally:
+            if carried:
+                forget_times(folder / TIMES, self.state.upto)
+        self.state.error = ""
+
+    def _make_room(self, waiting: list[About]) -> None:
+        """Drop the oldest entries of a backlog that is too large, each with an error."""
+        size = sum(about.size for about in waiting)
+        for about in waiting:
+            if size <= self._settings.backlog_bytes_max:
+                break
+            drop(self._store / SPOOL, about)
+            size -= about.size
+            self.state.upto = about.last
+            self.state.dropped += 1
+            log.error(
+                "the archive of the log fails and its backlog is full: versions %d to %d are lost "
+                "to it; take a new backup",
+                about.first,
+                about.last,
+            )
+        self.state.backlog_bytes = size
+
+    def _say(self, error: Exception) -> None:
+        """Say that the archive fails: at once, and again while it does."""
+        is_new = not self.state.error
+        self.state.error = str(error)
+        now_ms = self._now_ms()
+        if is_new or now_ms - self._said_ms >= SAY_MS:
+            self._said_ms = now_ms
+            log.warning(
+                "the archive of the log fails, %d bytes wait: %s", self.state.backlog_bytes, error
+            )
+
+    def stop(self) -> None:
+        """Begin nothing more; what is spooled stays for the next start."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._turns.put(None)

@@ -1,0 +1,150 @@
+"""``check`` finds rows that do not agree, although each of them is what was written."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.engines.embedded.conftest import SEALED
+
+from fogbank.base.clock import SystemClock
+from fogbank.engines.embedded.check import check
+from fogbank.engines.embedded.spool import SPOOL, ArchiveSettings, entries
+from fogbank.engines.embedded.store import EmbeddedEngine
+from fogbank.engines.embedded.turnover import Settings
+from fogbank.platform.blobs import rows as blob_rows
+from fogbank.platform.blobs.port import BlobRef
+from fogbank.platform.store import tokens
+from fogbank.platform.store.engine import SYSTEM, Domain, Token, Transaction
+from fogbank.platform.store.keyspace import BLOB_DELETIONS, LEASES, TOKENS, system_prefix
+from fogbank.platform.store.keyspace import partition_of as part
+from fogbank.platform.store.lease import LeaseRecord, acquire, lease_key
+from fogbank.platform.store.records import encode
+
+DOMAIN = Domain("account", "region")
+TOKEN = Token("1" * 12, "dynamodb", "TransactWriteItems", "t", b"d", 600_000)
+REF = BlobRef(1, 1)
+
+
+async def once() -> AsyncIterator[bytes]:
+    yield b"body"
+
+
+async def filled(engine: EmbeddedEngine) -> None:
+    """Write one of everything that a check compares."""
+    ref = await engine.blobs.name()
+    assert ref == REF
+    await engine.blobs.write(ref, once())
+
+    async def body(tr: Transaction) -> int:
+        blob_rows.attach(tr, ref, 4)
+        return 1
+
+    await engine.store_of(DOMAIN).transact(body, token=TOKEN)
+    assert await acquire(engine.store_of(SYSTEM), "shard", "one", 10_000) is not None
+
+
+def planted(
+    tmp_path: Path, plant: Callable[[Transaction], Awaitable[None]] | None, **settings: Any
+) -> list[str]:
+    """Return what a check finds in a store into which a transaction planted damage."""
+
+    async def run() -> None:
+        engine = await EmbeddedEngine.open(
+            tmp_path / "store",
+            clock=SystemClock(),
+            settings=Settings(segment_bytes=1 << 16, **settings),
+            encryption=SEALED,
+        )
+        await filled(engine)
+        if plant is not None:
+            await engine.store_of(DOMAIN).transact(plant)
+        await engine.close()
+
+    asyncio.run(run())
+    return check(tmp_path / "store", SEALED)
+
+
+def test_what_agrees_is_clean(tmp_path: Path) -> None:
+    assert planted(tmp_path, None) == []
+
+
+async def lose_blob_row(tr: Transaction) -> None:
+    blob_rows.ROWS.delete(tr, REF.incarnation, REF.number)
+
+
+async def lose_file_entry(tr: Transaction) -> None:
+    tr.delete(blob_rows.file_key(part(DOMAIN), REF))
+
+
+async def change_size(tr: Transaction) -> None:
+    blob_rows.ROWS.put(tr, blob_rows.BlobRow(5, 1), REF.incarnation, REF.number)
+
+
+async def count_to_nothing(tr: Transaction) -> None:
+    blob_rows.ROWS.put(tr, blob_rows.BlobRow(4, 0), REF.incarnation, REF.number)
+
+
+async def queue_a_live_one(tr: Transaction) -> None:
+    deletion = blob_rows.BlobDeletion(REF.incarnation, REF.number)
+    tr.append(system_prefix(BLOB_DELETIONS, part(DOMAIN)), encode(deletion))
+
+
+async def lose_token_row(tr: Transaction) -> None:
+    tr.delete(tokens.row_key(DOMAIN, TOKEN))
+
+
+async def lose_token_entry(tr: Transaction) -> None:
+    prefix = system_prefix(TOKENS, part(DOMAIN))
+    rows = await tr.range(prefix, prefix + b"\xff", limit=9)
+    tr.delete(next(key for key, _ in rows if key != tokens.row_key(DOMAIN, TOKEN)))
+
+
+async def spoil_lease(tr: Transaction) -> None:
+    tr.put(lease_key("shard"), encode(LeaseRecord("one", 0, 1)))
+
+
+async def replace_lease(tr: Transaction) -> None:
+    tr.put(system_prefix(LEASES, 0) + b"x", b"no lease")
+
+
+@pytest.mark.parametrize(
+    ("plant", "said"),
+    [
+        (lose_blob_row, "the blob 1-1 has a row that says None"),
+        (lose_file_entry, "an entry of its file that says None"),
+        (change_size, "the blob 1-1 has a row that says"),
+        (count_to_nothing, "the blob 1-1 has a row with no reference"),
+        (queue_a_live_one, "queued for deletion"),
+        (lose_token_row, "the token row for the entry"),
+        (lose_token_entry, "of a token row is missing"),
+        (spoil_lease, "has no epoch"),
+        (replace_lease, "not a LeaseRecord"),
+    ],
+)
+def test_rows_that_do_not_agree_are_found(tmp_path: Path, plant: Any, said: str) -> None:
+    findings = planted(tmp_path, plant)
+    assert any(said in finding for finding in findings), findings
+
+
+def test_damage_in_the_spool_of_the_archive_is_found(tmp_path: Path) -> None:
+    folder = tmp_path / "store" / SPOOL
+    assert planted(tmp_path, None, archive=ArchiveSettings(tmp_path / "backups")) == []
+    about = entries(folder)[0]
+    groups, line = folder / f"{about.name}.groups", folder / f"{about.name}.json"
+    for path in (groups, line):
+        raw = path.read_bytes()
+        path.write_bytes(raw[:-1] + b"?")
+        assert any(str(path) in finding for finding in check(tmp_path / "store", SEALED))
+        path.write_bytes(raw)
+    raw = groups.read_bytes()
+    groups.unlink()
+    assert check(tmp_path / "store", SEALED) == [f"{groups} is missing"]
+    groups.write_bytes(raw)
+    (folder / "stranger").touch()
+    assert check(tmp_path / "store", SEALED) == [
+        f"{folder / 'stranger'} does not belong to the archive"
+    ]

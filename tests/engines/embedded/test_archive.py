@@ -1,0 +1,338 @@
+"""The log is archived while the store serves, and restores to any version or time since a backup."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.engines.embedded.conftest import SEALED, CheckpointerInThread
+
+from fogbank.base.errors import Corrupt
+from fogbank.engines.embedded import archiver as archiver_module
+from fogbank.engines.embedded.archiver import Archiver
+from fogbank.engines.embedded.check import check
+from fogbank.engines.embedded.cut import BackupRequest
+from fogbank.engines.embedded.keys import read_keys
+from fogbank.engines.embedded.restore import (
+    find_backup,
+    find_before,
+    require_whole,
+    restore_store,
+)
+from fogbank.engines.embedded.rollforward import Until, transactions
+from fogbank.engines.embedded.spool import SPOOL, ArchiveSettings, entries
+from fogbank.engines.embedded.store import EmbeddedEngine
+from fogbank.engines.embedded.turnover import Settings
+from fogbank.platform.blobs import rows as blob_rows
+from fogbank.platform.blobs.port import BlobRef
+from fogbank.platform.store.engine import Body, Domain, Transaction
+from fogbank.testing.clock import VirtualClock
+
+DOMAIN, OTHER = Domain("account", "region"), Domain("account", "elsewhere")
+P, END = DOMAIN.prefix, DOMAIN.prefix + b"\xff" * 8
+
+
+def put(number: int, domain: Domain = DOMAIN) -> Body[None]:
+    async def body(tr: Transaction) -> None:
+        tr.put(domain.prefix + b"%05d" % number, b"v" * 2_000)
+
+    return body
+
+
+async def add_blob(engine: EmbeddedEngine, data: bytes) -> BlobRef:
+    async def once() -> AsyncIterator[bytes]:
+        yield data
+
+    async def body(tr: Transaction) -> None:
+        blob_rows.attach(tr, ref, len(data))
+
+    ref = await engine.blobs.name()
+    await engine.blobs.write(ref, once())
+    await engine.store_of(DOMAIN).transact(body)
+    return ref
+
+
+async def release_blob(engine: EmbeddedEngine, ref: BlobRef) -> int:
+    async def body(tr: Transaction) -> None:
+        await blob_rows.release(tr, ref)
+
+    await engine.store_of(DOMAIN).transact(body)
+    return await drained(engine)
+
+
+async def drained(engine: EmbeddedEngine) -> int:
+    system = engine.system_stores()[0]
+    before = system.oldest_cut()
+    return await blob_rows.drain_deletions(system, engine.blobs, 10, before=before)
+
+
+class World:
+    """A store whose log is archived, with virtual time."""
+
+    def __init__(self, path: Path) -> None:
+        self.clock = VirtualClock()
+        self.backups = path / "backups"
+        self.store = path / "store"
+        self.path = path
+
+    async def open(self, path: Path | None = None, **archive: Any) -> EmbeddedEngine:
+        settings = Settings(segment_bytes=1 << 16, archive=ArchiveSettings(self.backups, **archive))
+        engine = await EmbeddedEngine.open(
+            path or self.store, clock=self.clock, settings=settings, encryption=SEALED
+        )
+        engine._core.turnover._checkpointer = CheckpointerInThread(engine)  # type: ignore[assignment]
+        return engine
+
+    def restored(self, until: Until | None = None, name: str = "") -> Path:
+        into = self.path / "restored"
+        shutil.rmtree(into, ignore_errors=True)
+        manifest = find_backup(self.backups, name)
+        require_whole(self.backups, manifest)
+        restore_store(self.backups, manifest, into, until)
+        return into
+
+    async def rows(self, path: Path) -> list[int]:
+        engine = await EmbeddedEngine.open(
+            path, clock=self.clock, settings=Settings(segment_bytes=1 << 16), encryption=SEALED
+        )
+        try:
+
+            async def body(tr: Transaction) -> list[tuple[bytes, bytes]]:
+                return await tr.range(P, END, limit=10_000)
+
+            rows = await engine.store_of(DOMAIN).read(body)
+            names = [key[len(P) :] for key, _ in rows]
+            return [int(name) for name in names if name.isdigit()]
+        finally:
+            await engine.close()
+
+
+async def passed(engine: EmbeddedEngine) -> None:
+    """Let the archiver look once, now, and carry what is spooled."""
+    archiver = engine._archiver
+    assert isinstance(archiver, Archiver)
+    if archiver._timer is not None:
+        archiver._timer.cancel()
+    archiver._tick()
+    await engine._core.settled()
+    while archiver._is_busy or engine._core.turnover.is_busy or engine._core.turnover.has_sealed:  # noqa: ASYNC110 (threads)
+        await asyncio.sleep(0.001)
+    archiver._tick()
+    while archiver._is_busy:  # noqa: ASYNC110 (a thread)
+        await asyncio.sleep(0.001)
+
+
+def in_world(work: Callable[[World], Awaitable[None]], tmp_path: Path) -> World:
+    world = World(tmp_path)
+    asyncio.run(work(world))
+    return world
+
+
+@pytest.mark.slow
+def test_a_backup_and_the_log_restore_to_every_version_and_time_between(tmp_path: Path) -> None:
+    times: dict[int, int] = {}
+    versions: dict[int, int] = {}
+
+    async def work(world: World) -> None:
+        engine = await world.open()
+        for n in range(5):
+            await engine.store_of(DOMAIN).transact(put(n))
+        await engine.back_up(BackupRequest(world.backups, "base"))
+        for n in range(5, 100):
+            await engine.store_of(DOMAIN).transact(put(n))
+            versions[n] = engine._core.durable
+            if n % 10 == 0:
+                world.clock.advance_to(world.clock.now_ms() + 1_000)
+                await passed(engine)
+                times[n] = world.clock.now_ms()
+        await engine.close()
+        # The last part of the log was spooled by the stop, and is carried by the next start.
+        engine = await world.open()
+        await passed(engine)
+        await engine.close()
+
+    world = in_world(work, tmp_path)
+    assert asyncio.run(world.rows(world.restored())) == list(range(5))
+    assert asyncio.run(world.rows(world.restored(Until()))) == list(range(100))
+    for n in (5, 37, 80, 99):
+        path = world.restored(Until(version=versions[n]))
+        assert asyncio.run(world.rows(path)) == list(range(n + 1))
+        assert check(path, SEALED) == []
+    for n in (20, 50):
+        path = world.restored(Until(time_ms=times[n] + 500))
+        assert asyncio.run(world.rows(path)) == list(range(n + 1))
+    assert find_before(world.backups, Until(time_ms=times[20])).head.name == "base"
+    for until in (
+        Until(version=1),
+        Until(version=versions[99] + 1_000),
+        Until(time_ms=times[20] - 3_600_000),
+        Until(time_ms=times[90] + 3_600_000),
+    ):
+        with pytest.raises(Corrupt, match="backup and log reach from"):
+            world.restored(until)
+
+
+@pytest.mark.slow
+def test_blobs_that_came_with_the_log_are_restored_though_the_store_deleted_them(
+    tmp_path: Path,
+) -> None:
+    refs: list[BlobRef] = []
+    versions: list[int] = []
+
+    async def work(world: World) -> None:
+        engine = await world.open(interval_ms=1)
+        await engine.back_up(BackupRequest(world.backups, "base"))
+        refs.append(await add_blob(engine, b"short-lived" * 10_000))
+        versions.append(engine._core.durable)
+        assert await release_blob(engine, refs[0]) == 0, "the archive has not got it yet"
+        world.clock.advance_to(world.clock.now_ms() + 1_000)
+        await passed(engine)
+        assert await drained(engine) == 1
+        versions.append(engine._core.durable)
+        await engine.close()
+        engine = await world.open()
+        await passed(engine)
+        await engine.close()
+
+    world = in_world(work, tmp_path)
+    after = world.restored(Until(version=versions[1]))
+    assert asyncio.run(world.rows(after)) == []
+    assert check(after, SEALED) == []
+
+    async def body_of(path: Path) -> bytes:
+        engine = await EmbeddedEngine.open(path, clock=world.clock, encryption=SEALED)
+        try:
+            return b"".join([part async for part in engine.blobs.read(refs[0])])
+        finally:
+            await engine.close()
+
+    before = world.restored(Until(version=versions[0]))
+    assert asyncio.run(body_of(before)) == b"short-lived" * 10_000
+    assert check(before, SEALED) == []
+
+
+@pytest.mark.slow
+def test_an_archive_that_fails_holds_the_log_to_a_bound_and_then_says_what_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, "fogbank.store")
+
+    def failing(*_: Any, **__: Any) -> None:
+        raise OSError(5, "the archive is on fire")
+
+    async def work(world: World) -> None:
+        engine = await world.open(backlog_bytes_max=200_000)
+        await engine.back_up(BackupRequest(world.backups, "base"))
+        with monkeypatch.context() as patch:
+            patch.setattr(archiver_module, "place", failing)
+            for n in range(60):
+                await engine.store_of(DOMAIN).transact(put(n))
+            await passed(engine)
+            state = engine.archive_state
+            assert state is not None
+            assert "on fire" in state.error
+            assert 0 < state.backlog_bytes <= 200_000
+            assert state.dropped == 0
+            assert len(entries(world.store / SPOOL)) > 0
+            for n in range(60, 200):
+                await engine.store_of(DOMAIN).transact(put(n))
+            await passed(engine)
+            assert state.backlog_bytes <= 200_000
+            assert state.dropped > 0
+        await passed(engine)
+        assert (state.error, state.backlog_bytes) == ("", 0)
+        await engine.close()
+
+    world = in_world(work, tmp_path)
+    assert "bytes wait: [Errno 5] the archive is on fire" in caplog.text
+    assert "are lost to it; take a new backup" in caplog.text
+    with pytest.raises(Corrupt, match="the archive of the log lacks the versions"):
+        world.restored(Until())
+    assert asyncio.run(world.rows(world.restored())) == []
+
+
+@pytest.mark.slow
+def test_what_a_killed_store_had_not_archived_is_archived_by_the_next_start(
+    tmp_path: Path,
+) -> None:
+    async def work(world: World) -> None:
+        engine = await world.open()
+        await engine.back_up(BackupRequest(world.backups, "base"))
+        for n in range(70):
+            await engine.store_of(DOMAIN).transact(put(n))
+        killed = world.path / "killed"
+        await asyncio.wrap_future(engine._core.turnover._thread.submit(lambda: None))
+        shutil.copytree(world.store, killed)
+        await engine.close()
+        engine = await world.open(killed)
+        await passed(engine)
+        await engine.close()
+        engine = await world.open(killed)
+        await passed(engine)
+        await engine.close()
+
+    world = in_world(work, tmp_path)
+    assert asyncio.run(world.rows(world.restored(Until()))) == list(range(70))
+
+
+@pytest.mark.slow
+def test_the_archived_log_can_be_read_by_domain_and_a_damaged_entry_is_refused(
+    tmp_path: Path,
+) -> None:
+    async def work(world: World) -> None:
+        engine = await world.open(interval_ms=1)
+        await engine.back_up(BackupRequest(world.backups, "base"))
+        for n in range(20):
+            domain = DOMAIN if n % 2 else OTHER
+            await engine.store_of(domain).transact(put(n, domain))
+        world.clock.advance_to(world.clock.now_ms() + 10)
+        await passed(engine)
+        await engine.close()
+
+    world = in_world(work, tmp_path)
+    manifest = find_backup(world.backups)
+    keys = read_keys(world.store, SEALED)
+    every = list(transactions(world.backups, manifest, keys))
+    ours = list(transactions(world.backups, manifest, keys, OTHER))
+    assert [key for _, writes in ours for key in writes] == [
+        OTHER.prefix + b"%05d" % n for n in range(0, 20, 2)
+    ]
+    assert len(every) >= 20
+    assert {version for version, _ in ours} < {version for version, _ in every}
+    about = entries(world.backups / "log")[0]
+    path = world.backups / "log" / f"{about.name}.groups"
+    assert b"vvvvvvvv" not in path.read_bytes()
+    raw = bytearray(path.read_bytes())
+    raw[len(raw) // 2] ^= 1
+    path.write_bytes(raw)
+    with pytest.raises(Corrupt, match=path.name):
+        world.restored(Until())
+    path.unlink()
+    with pytest.raises(Corrupt, match=path.name):
+        world.restored(Until())
+
+
+@pytest.mark.slow
+def test_an_idle_store_archives_nothing_and_one_that_stops_archiving_says_what_is_lost(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def work(world: World) -> None:
+        engine = await world.open(interval_ms=1)
+        await engine.store_of(DOMAIN).transact(put(1))
+        for _ in range(5):
+            world.clock.advance_to(world.clock.now_ms() + 10)
+            await passed(engine)
+        assert len(entries(world.backups / "log")) <= 1
+        await engine.store_of(DOMAIN).transact(put(2))
+        await engine.close()
+        assert len(entries(world.store / SPOOL)) == 1
+        await world.rows(world.store)
+        assert not (world.store / SPOOL).exists()
+
+    in_world(work, tmp_path)
+    assert "the log is not archived any more" in caplog.text
