@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from fogbank.platform.bus.subscriptions import Subscription
+from fogbank.platform.store.chunks import ChunkBody, ChunkCount
 from fogbank.platform.store.lease import LeaseRecord
 from fogbank.platform.store.records import Record, RecordDecoder, Table, encode
 from fogbank.server.app import App
@@ -92,7 +93,8 @@ def test_every_golden_file_belongs_to_a_record_or_to_an_older_version_of_one() -
 
 def test_every_record_of_a_running_server_is_known_here() -> None:
     assert App.__module__ == "fogbank.server.app"  # imported, and with it every platform room
-    assert {table.record for _, table in TABLES} | {LeaseRecord, Subscription} <= set(RECORDS)
+    others = {LeaseRecord, Subscription, ChunkBody, ChunkCount}
+    assert {table.record for _, table in TABLES} | others <= set(RECORDS)
 
 
 def test_tags_name_service_noun_and_version() -> None:

@@ -11,13 +11,14 @@ import pytest
 from tests.engines.embedded.conftest import SEALED
 
 from fogbank.base.clock import SystemClock
+from fogbank.base.ids import Ids
 from fogbank.engines.embedded.check import check
 from fogbank.engines.embedded.spool import SPOOL, ArchiveSettings, entries
 from fogbank.engines.embedded.store import EmbeddedEngine
 from fogbank.engines.embedded.turnover import Settings
 from fogbank.platform.blobs import rows as blob_rows
 from fogbank.platform.blobs.port import BlobRef
-from fogbank.platform.store import tokens
+from fogbank.platform.store import chunks, tokens
 from fogbank.platform.store.engine import SYSTEM, Domain, Token, Transaction
 from fogbank.platform.store.keyspace import BLOB_DELETIONS, LEASES, TOKENS, system_prefix
 from fogbank.platform.store.keyspace import partition_of as part
@@ -27,6 +28,7 @@ from fogbank.platform.store.records import encode
 DOMAIN = Domain("account", "region")
 TOKEN = Token("1" * 12, "dynamodb", "TransactWriteItems", "t", b"d", 600_000)
 REF = BlobRef(1, 1)
+CHUNK = Ids.seeded(1).random_bytes(chunks.ID_BYTES)
 
 
 async def once() -> AsyncIterator[bytes]:
@@ -39,7 +41,10 @@ async def filled(engine: EmbeddedEngine) -> None:
     assert ref == REF
     await engine.blobs.write(ref, once())
 
+    prepared = await chunks.prepare(bytes(20_000), engine.blobs, Ids.seeded(1))
+
     async def body(tr: Transaction) -> int:
+        prepared.attach(tr)
         blob_rows.attach(tr, ref, 4)
         return 1
 
@@ -111,9 +116,24 @@ async def replace_lease(tr: Transaction) -> None:
     tr.put(system_prefix(LEASES, 0) + b"x", b"no lease")
 
 
+async def lose_chunk_body(tr: Transaction) -> None:
+    chunks.BODIES.delete(tr, CHUNK)
+
+
+async def lose_chunk_count(tr: Transaction) -> None:
+    chunks.COUNTS.delete(tr, CHUNK)
+
+
+async def count_chunk_to_nothing(tr: Transaction) -> None:
+    chunks.COUNTS.put(tr, chunks.ChunkCount(0), CHUNK)
+
+
 @pytest.mark.parametrize(
     ("plant", "said"),
     [
+        (lose_chunk_body, "has no body"),
+        (lose_chunk_count, "has no count"),
+        (count_chunk_to_nothing, "has a count without references"),
         (lose_blob_row, "the blob 1-1 has a row that says None"),
         (lose_file_entry, "an entry of its file that says None"),
         (change_size, "the blob 1-1 has a row that says"),

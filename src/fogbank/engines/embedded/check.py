@@ -291,7 +291,7 @@ def _walk(txn: rows.Reader, seals: RowSeals, seen: RowsSeen) -> None:
         if not rows.is_own(key):
             rows.add_to_digests(digests, key, raw)
         if agree.is_looked_at(key):
-            seen.entries[key] = value
+            seen.entries[key] = agree.told_of(key, value)
     stored = rows.read_digests(txn, seals)
     wrong = sum(one != other for one, other in zip(digests, stored, strict=True))
     if wrong:
