@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from fogbank.platform.blobs.chunks import ChunkBody, ChunkCount
 from fogbank.platform.bus.subscriptions import Subscription
-from fogbank.platform.store.chunks import ChunkBody, ChunkCount
 from fogbank.platform.store.lease import LeaseRecord
 from fogbank.platform.store.records import Record, RecordDecoder, Table, encode
 from fogbank.server.app import App

@@ -103,11 +103,17 @@ class Backups:
         return {"name": name, **msgspec.to_builtins(done)}
 
 
-def store_settings(config: Config, data_dir: Path) -> Settings:
-    """Return what the settings say to the store."""
+def store_settings(config: Config, data_dir: Path, *, keeps_spool: bool = False) -> Settings:
+    """Return what the settings say to the store.
+
+    Args:
+        config: The settings in force.
+        data_dir: Where a relative folder begins.
+        keeps_spool: Only the server gives up an archive that the settings do not name.
+    """
     archive = config.archive
     if not archive.folder:
-        return Settings()
+        return Settings(keeps_spool=keeps_spool)
     return Settings(
         archive=ArchiveSettings(
             data_dir / archive.folder,

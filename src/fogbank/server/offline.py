@@ -58,7 +58,9 @@ async def _ask(
     """Open the store, run the request, close the store."""
     clock, ids = SystemClock(), Ids()
     engine = await EmbeddedEngine.open(
-        data_dir / datadir.STORE, clock=clock, settings=store_settings(config, data_dir)
+        data_dir / datadir.STORE,
+        clock=clock,
+        settings=store_settings(config, data_dir, keeps_spool=True),
     )
     try:
         identity = Identity(engine, clock, ids)

@@ -16,9 +16,10 @@ from fogbank.engines.embedded.check import check
 from fogbank.engines.embedded.spool import SPOOL, ArchiveSettings, entries
 from fogbank.engines.embedded.store import EmbeddedEngine
 from fogbank.engines.embedded.turnover import Settings
+from fogbank.platform.blobs import chunks
 from fogbank.platform.blobs import rows as blob_rows
 from fogbank.platform.blobs.port import BlobRef
-from fogbank.platform.store import chunks, tokens
+from fogbank.platform.store import tokens
 from fogbank.platform.store.engine import SYSTEM, Domain, Token, Transaction
 from fogbank.platform.store.keyspace import BLOB_DELETIONS, LEASES, TOKENS, system_prefix
 from fogbank.platform.store.keyspace import partition_of as part

@@ -331,6 +331,12 @@ def test_an_idle_store_archives_nothing_and_one_that_stops_archiving_says_what_i
         await engine.store_of(DOMAIN).transact(put(2))
         await engine.close()
         assert len(entries(world.store / SPOOL)) == 1
+        beside = Settings(segment_bytes=1 << 16, keeps_spool=True)
+        engine = await EmbeddedEngine.open(
+            world.store, clock=world.clock, settings=beside, encryption=SEALED
+        )
+        await engine.close()
+        assert len(entries(world.store / SPOOL)) == 1
         await world.rows(world.store)
         assert not (world.store / SPOOL).exists()
 

@@ -14,9 +14,9 @@ from tests.engines.store.conftest import ENGINES
 
 from fogbank.base.errors import Corrupt
 from fogbank.base.ids import Ids
+from fogbank.platform.blobs import chunks
 from fogbank.platform.blobs import rows as blob_rows
-from fogbank.platform.store import chunks
-from fogbank.platform.store.chunks import CHUNK_BYTES_MAX, INLINE_BYTES_MAX, BodyRef
+from fogbank.platform.blobs.chunks import CHUNK_BYTES_MAX, INLINE_BYTES_MAX, BodyRef
 from fogbank.platform.store.engine import Domain, Transaction
 from fogbank.platform.store.records import Record, Table
 from fogbank.testing.clock import VirtualClock

@@ -12,9 +12,10 @@ from typing import Final
 
 from fogbank.base.errors import Corrupt
 from fogbank.engines.embedded.segment import Writes
+from fogbank.platform.blobs import chunks
 from fogbank.platform.blobs import rows as blob_rows
 from fogbank.platform.blobs.port import BlobRef
-from fogbank.platform.store import chunks, tokens
+from fogbank.platform.store import tokens
 from fogbank.platform.store.engine import DIRECTORY, SYSTEM_PREFIX
 from fogbank.platform.store.keyspace import LEASES, TOKENS
 from fogbank.platform.store.lease import decode_lease

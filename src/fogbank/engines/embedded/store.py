@@ -188,7 +188,8 @@ class EmbeddedEngine:
         taker = CutTaker(opened, core, settings, clock.now_ms)
         engine = cls(opened, core, blobs, taker)
         core.start()
-        await asyncio.to_thread(set_up, data_dir, settings.archive)
+        if settings.archive is not None or not settings.keeps_spool:
+            await asyncio.to_thread(set_up, data_dir, settings.archive)
         if settings.archive is not None:
             engine.archive_into(settings.archive, clock.now_ms)
         return engine

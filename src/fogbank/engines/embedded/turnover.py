@@ -51,6 +51,9 @@ class Settings(msgspec.Struct, frozen=True):
     """How much the file of the rows may grow while a cut holds its old pages."""
     archive: ArchiveSettings | None = None
     """Where the log is archived, if it is."""
+    keeps_spool: bool = False
+    """Without an archive, leave alone what waits for one: a command beside the server may not know
+    of it."""
     on_fatal: Callable[[str], Any] = end_process
 
 
