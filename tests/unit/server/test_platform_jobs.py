@@ -1,0 +1,74 @@
+"""The platform's own reconcilers do their step, and stop where they must."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any, cast
+
+from fogbank.contract.call import Facilities
+from fogbank.contract.job import Progress
+from fogbank.engines.memory import MemoryEngine
+from fogbank.platform.blobs import rows as blob_rows
+from fogbank.platform.store.engine import Domain, Token, Transaction
+from fogbank.server.jobs import TOKENS_BATCH, delete_blobs, sweep_tokens
+from fogbank.testing.clock import VirtualClock
+
+DOMAIN = Domain("account", "region")
+
+
+async def once() -> AsyncIterator[bytes]:
+    yield b"body"
+
+
+def facilities_of(engine: MemoryEngine) -> Facilities:
+    return cast("Facilities", SimpleNamespace(placement=engine, blobs=engine.blobs))
+
+
+def test_blobs_are_deleted_when_no_cut_can_need_them() -> None:
+    async def run() -> None:
+        engine = MemoryEngine()
+        facilities: Any = facilities_of(engine)
+        store = engine.store_of(DOMAIN)
+        ref = await engine.blobs.name()
+        await engine.blobs.write(ref, once())
+
+        async def attach(tr: Transaction) -> None:
+            blob_rows.attach(tr, ref, 4)
+
+        async def release(tr: Transaction) -> None:
+            await blob_rows.release(tr, ref)
+
+        await store.transact(attach)
+        cut = await engine.system_stores()[0].checkpoint("backup")
+        await store.transact(release)
+        assert await delete_blobs.step(facilities) is Progress.IDLE
+        assert len(await engine.blobs.list(None, 9)) == 1
+        await cut.release()
+        assert await delete_blobs.step(facilities) is Progress.IDLE
+        assert await engine.blobs.list(None, 9) == []
+
+    asyncio.run(run())
+
+
+def test_rows_of_tokens_are_swept_in_paced_batches() -> None:
+    async def run() -> None:
+        clock = VirtualClock()
+        engine = MemoryEngine(clock=clock)
+        facilities: Any = facilities_of(engine)
+
+        async def nothing(_: Transaction) -> None:
+            return None
+
+        for n in range(TOKENS_BATCH + 1):
+            token = Token("1" * 12, "dynamodb", "Transact", f"t{n}", b"d", 1_000)
+            await engine.store_of(DOMAIN).transact(nothing, token=token)
+        assert await sweep_tokens.step(facilities) is Progress.IDLE
+        clock.advance_to(clock.now_ms() + 1_000)
+        assert await sweep_tokens.step(facilities) is Progress.THROTTLED
+        assert await sweep_tokens.step(facilities) is Progress.IDLE
+        rows: Any = engine.rows
+        assert len(rows) == 0
+
+    asyncio.run(run())
