@@ -13,6 +13,7 @@ from tests.engines.embedded.conftest import SEALED
 from fogbank.base.errors import CutRevoked, Throttled, Unavailable
 from fogbank.engines.embedded.check import check
 from fogbank.engines.embedded.cut import CutReader
+from fogbank.engines.embedded.rows import read_state
 from fogbank.platform.store.engine import SYSTEM, Body, Domain, Transaction
 
 DOMAIN = Domain("account", "region")
@@ -145,5 +146,31 @@ def test_a_cut_that_is_given_up_while_it_is_taken_leaves_nothing_behind(open_eng
             for n in range(60):
                 await store.transact(put(n, bytes(3_000)))
             await (await store.checkpoint("given up")).release()
+
+    asyncio.run(run())
+
+
+def test_the_rows_stand_still_until_they_are_let_go(open_engine: Any) -> None:
+    async def run() -> None:
+        async with open_engine() as engine:
+            core = engine._core
+            await engine.store_of(DOMAIN).transact(put(0, b"v"))
+            version = await core.stand_still()
+
+            async def write() -> None:
+                for n in range(60):
+                    await engine.store_of(DOMAIN).transact(put(n, bytes(3_000)))
+
+            writing = asyncio.ensure_future(write())
+            while not core.turnover.has_sealed:  # noqa: ASYNC110 (a thread seals)
+                await asyncio.sleep(0.001)
+            await asyncio.sleep(0.05)  # nothing happens, however long one looks
+            assert not core.turnover.is_busy
+            with engine._opened.env.begin() as txn:
+                assert read_state(txn, engine._opened.seals).version == version
+            core.let_go()
+            await writing
+            with engine._opened.env.begin() as txn:
+                assert read_state(txn, engine._opened.seals).version > version
 
     asyncio.run(run())
