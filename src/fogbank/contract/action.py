@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from fogbank.base.types import Wire
 from fogbank.platform.iam.request import ContextValue
 from fogbank.platform.store.engine import Domain
+from fogbank.wire.regions import matches
 
 
 class Scope(NamedTuple):
@@ -29,24 +30,7 @@ class Scope(NamedTuple):
         """Return whether the request is good for a region."""
         if region == self.region and not self.region_set:
             return True
-        return any(_matches(pattern, region) for pattern in self.region_set)
-
-
-def _matches(pattern: str, region: str) -> bool:
-    """Return whether a pattern of a region set, in which ``*`` is any text, names a region."""
-    first, *rest = pattern.split("*")
-    if not rest:
-        return region == pattern
-    *middle, last = rest
-    if not region.startswith(first) or not region.endswith(last):
-        return False
-    at, end = len(first), len(region) - len(last)
-    for part in middle:
-        at = region.find(part, at, end)
-        if at < 0:
-            return False
-        at += len(part)
-    return at <= end
+        return any(matches(pattern, region) for pattern in self.region_set)
 
 
 class Access(NamedTuple):

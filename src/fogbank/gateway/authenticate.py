@@ -1,4 +1,4 @@
-"""Who asks: Signature Version 4 in the headers, in the query, over chunks, or nobody.
+"""Who asks: Signature Version 4 or 4A in the headers, in the query, over chunks, or nobody.
 
 Rule: a request is someone's only if its signature holds under that one's secret, its time is near
 ours, and its body is the one that was signed. For a body that is streamed the last of these is
@@ -6,7 +6,8 @@ known at its end: its stream raises there, before anything that waits for the en
 Secrets and signing keys are in no message and no log line. Comparisons take constant time.
 
 Theory: the signing key of a day, region and service is derived once per access key and kept, a
-bounded number of them; it is filed with the secret it came from, so that it dies with it.
+bounded number of them, as is the public key of version 4A; each is filed with the secret it came
+from, so that it dies with it.
 
 Source: IAM User Guide, "AWS Signature Version 4 for API requests"; Amazon S3 API Reference,
 "Authenticating Requests (AWS Signature Version 4)" and "Error responses".
@@ -20,8 +21,10 @@ from hashlib import sha256
 from typing import Final, NamedTuple
 
 from fogbank.base.clock import Clock
+from fogbank.base.errors import NotBuilt, ServiceError
 from fogbank.gateway.body import BytesBody, DecodedBody, HashedBody, WholeBodies, content_mismatch
 from fogbank.gateway.claim import Claim
+from fogbank.gateway.proofs import FailedProofs
 from fogbank.gateway.render import No, error_of
 from fogbank.gateway.resolve import Target
 from fogbank.gateway.scope import check_scope, check_time, time_ms_of
@@ -34,14 +37,15 @@ from fogbank.wire import sigv4
 from fogbank.wire.chunked import Chain, ChunkedDecoder
 from fogbank.wire.http import HttpRequest
 from fogbank.wire.sigv4 import Authorization
+from fogbank.wire.sigv4a import VerifyingKey, verifying_key
 
 SIGNING_KEYS_MAX: Final = 8_192
-_ALGORITHM: Final = sigv4.ALGORITHM
 _CONTENT_HASH: Final = "x-amz-content-sha256"
 _HEX_DIGITS: Final = frozenset("0123456789abcdef")
 _DIGEST_CHARACTERS: Final = 64
 _STREAMING: Final = "STREAMING-"
 _SIGNED_STREAMS: Final = frozenset((sigv4.STREAMING_SIGNED, sigv4.STREAMING_SIGNED_TRAILER))
+_ASYMMETRIC_STREAMS: Final = f"{_STREAMING}{sigv4.ASYMMETRIC}-PAYLOAD"
 _STREAMS: Final = _SIGNED_STREAMS | {sigv4.STREAMING_UNSIGNED_TRAILER}
 
 
@@ -52,7 +56,7 @@ class _SigningKey(NamedTuple):
     """A signing key, and the secret that it was derived from."""
 
     secret: str
-    key: bytes
+    key: bytes | VerifyingKey
 
 
 class Authenticator:
@@ -72,6 +76,7 @@ class Authenticator:
         self._clock = clock
         self._bodies = bodies
         self._skew_ms = settings.skew_ms
+        self.proofs = FailedProofs(settings, clock)
         self._keys: Lru[tuple[str, str, str, str], _SigningKey] = Lru(SIGNING_KEYS_MAX)
 
     async def authenticate(self, request: HttpRequest, target: Target, claim: Claim) -> Principal:
@@ -84,7 +89,9 @@ class Authenticator:
         now_ms = self._clock.now_ms()
         check_scope(claim.timestamp, signed, target)
         check_time(claim, target, now_ms, self._skew_ms)
-        credential = await self._credential(claim, target)
+        if self.proofs.is_spent(request, signed.access_key_id):
+            raise words.error(No.THROTTLED)
+        credential = await self._credential(request, claim, target)
         if target.host.account not in ("", credential.principal.account):
             raise error_of("AccessDeniedException", 400, _OTHER_ACCOUNT)
         key = self._signing_key(credential, signed)
@@ -94,7 +101,21 @@ class Authenticator:
             await self._check_other(request, target, claim, key)
         return credential.principal
 
-    async def _credential(self, claim: Claim, target: Target) -> Credential:
+    def _failed(
+        self,
+        request: HttpRequest,
+        claim: Claim,
+        target: Target,
+        what: No,
+        message: str = "",
+        **members: str,
+    ) -> ServiceError:
+        """Count a proof that failed and return the error, or that its sender shall slow down."""
+        told = self.proofs.fail(request, claim.signed.access_key_id)
+        words = target.door.words
+        return words.error(what, message, **members) if told else words.error(No.THROTTLED)
+
+    async def _credential(self, request: HttpRequest, claim: Claim, target: Target) -> Credential:
         """Return the credential that the request names.
 
         Raises:
@@ -108,26 +129,35 @@ class Authenticator:
         if found is not None:
             return found
         if claim.token:
-            raise words.error(No.BAD_TOKEN)
+            raise self._failed(request, claim, target, No.BAD_TOKEN)
         members = {"AWSAccessKeyId": claim.signed.access_key_id} if words.is_s3 else {}
-        raise words.error(No.UNKNOWN_KEY, **members)
+        raise self._failed(request, claim, target, No.UNKNOWN_KEY, **members)
 
-    def _signing_key(self, credential: Credential, signed: Authorization) -> bytes:
-        """Return the signing key of a scope, derived once."""
-        name = (credential.access_key_id, signed.date, signed.region, signed.service)
-        secret = credential.secret_access_key
+    def _signing_key(self, credential: Credential, signed: Authorization) -> bytes | VerifyingKey:
+        """Return the key that a signature is checked with, derived once."""
+        key_id, secret = credential.access_key_id, credential.secret_access_key
+        asymmetric = signed.algorithm == sigv4.ASYMMETRIC
+        name = (key_id, signed.date, signed.region, signed.service)
+        if asymmetric:
+            name = (key_id, signed.algorithm, "", "")  # it is good on every day and everywhere
         found = self._keys.find(name)
         if found is not None and found.secret == secret:
             return found.key
-        key = sigv4.signing_key(secret, signed.date, signed.region, signed.service)
+        key: bytes | VerifyingKey
+        if asymmetric:
+            key = verifying_key(key_id, secret)
+        else:
+            key = sigv4.signing_key(secret, signed.date, signed.region, signed.service)
         self._keys.put(name, _SigningKey(secret, key))
         return key
 
     # S3: the hash is a header, and the body may come later, in chunks or unsigned.
 
-    def _check_s3(self, request: HttpRequest, target: Target, claim: Claim, key: bytes) -> None:
+    def _check_s3(
+        self, request: HttpRequest, target: Target, claim: Claim, key: bytes | VerifyingKey
+    ) -> None:
         """Check the signature, and that the body is or will be the one that was signed."""
-        words, headers, signed = target.door.words, request.headers, claim.signed
+        headers, signed = request.headers, claim.signed
         payload = headers.get(_CONTENT_HASH)
         if claim.presigned is not None:
             hashed = _CONTENT_HASH in signed.signed_headers and payload is not None
@@ -142,20 +172,25 @@ class Authenticator:
                 )
             holds = sigv4.check(request, signed, key, payload)
         if not holds:
-            raise words.error(
+            raise self._failed(
+                request,
+                claim,
+                target,
                 No.BAD_SIGNATURE,
                 AWSAccessKeyId=signed.access_key_id,
                 SignatureProvided=signed.signature,
             )
         _check_all_signed(headers, signed)
-        chain = Chain(key, signed.signature, claim.timestamp, signed.scope)
+        chain: Chain | None = None
+        if isinstance(key, bytes):
+            chain = Chain(key, signed.signature, claim.timestamp, signed.scope)
         take_s3_body(request, payload or sigv4.UNSIGNED_PAYLOAD, chain)
         target.context = _s3_context(claim, payload, self._clock.now_ms())
 
     # Everyone else: the hash of the body is part of the signature.
 
     async def _check_other(
-        self, request: HttpRequest, target: Target, claim: Claim, key: bytes
+        self, request: HttpRequest, target: Target, claim: Claim, key: bytes | VerifyingKey
     ) -> None:
         """Check the signature over the whole body."""
         if request.stream is None:
@@ -167,7 +202,7 @@ class Authenticator:
         else:
             holds = sigv4.check_presigned(request, claim.presigned, key, digest)
         if not holds:
-            raise target.door.words.error(No.BAD_SIGNATURE)
+            raise self._failed(request, claim, target, No.BAD_SIGNATURE)
         target_header = request.headers.get("x-amz-target")
         if target_header is not None and "x-amz-target" not in claim.signed.signed_headers:
             raise target.door.words.error(
@@ -182,7 +217,7 @@ def take_s3_body(request: HttpRequest, payload: str, chain: Chain | None) -> Non
     Args:
         request: The request; framing of ``aws-chunked`` is taken off its body.
         payload: The value of the header.
-        chain: What signed chunks are checked with; None if the request is anonymous.
+        chain: What signed chunks are checked with; None if the request is not signed by version 4.
 
     Raises:
         ServiceError: The header means nothing, or a whole body is not the one that was signed.
@@ -212,6 +247,8 @@ def take_s3_body(request: HttpRequest, payload: str, chain: Chain | None) -> Non
 def _take_chunks(request: HttpRequest, payload: str, chain: Chain | None) -> None:
     """Decode an ``aws-chunked`` body as it is read."""
     headers = request.headers
+    if payload.startswith(_ASYMMETRIC_STREAMS):
+        raise NotBuilt("fogbank has not built chunks that are signed by version 4A")
     if payload not in _STREAMS or (payload in _SIGNED_STREAMS and chain is None):
         raise error_of(
             "InvalidRequest", 400, "The value of x-amz-content-sha256 header is invalid."
@@ -265,7 +302,7 @@ def _check_all_signed(headers: Mapping[str, str], signed: Authorization) -> None
 
 def _s3_context(claim: Claim, payload: str | None, now_ms: int) -> Mapping[str, str]:
     """Return S3's condition keys on the signature."""
-    keys = {"s3:signatureversion": _ALGORITHM, "s3:authType": "REST-HEADER"}
+    keys = {"s3:signatureversion": claim.signed.algorithm, "s3:authType": "REST-HEADER"}
     if claim.presigned is not None:
         keys["s3:authType"] = "REST-QUERY-STRING"
         keys["s3:signatureAge"] = str(max(0, now_ms - time_ms_of(claim.timestamp)))

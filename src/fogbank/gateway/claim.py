@@ -6,19 +6,21 @@ Source: IAM User Guide, "Elements of an AWS API request signature"; Amazon S3 AP
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final, NamedTuple
 
 from fogbank.base.errors import ServiceError
 from fogbank.gateway.render import error_of
 from fogbank.wire import sigv4
-from fogbank.wire.errors import AuthorizationQueryParametersError
+from fogbank.wire.errors import AuthorizationQueryParametersError, IncompleteSignature
 from fogbank.wire.http import HttpRequest
 from fogbank.wire.sigv4 import Authorization, Presigned
 
 SIGNATURE_CHARACTERS: Final = 64
 HEADERS_REMEMBERED_MAX: Final = 4_096
 """Beginnings of Authorization headers that are remembered; a client has one a day and service."""
+_REGION_SET: Final = "x-amz-region-set"
 
 
 class Claim(NamedTuple):
@@ -55,9 +57,12 @@ def claim_of(request: HttpRequest) -> Claim | None:
             "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature "
             "query string parameter or the Authorization header should be specified",
         )
-    if not header.startswith(sigv4.ALGORITHM):
+    if header.startswith(sigv4.ALGORITHM):
+        signed = _signed(header)
+    elif header.startswith(sigv4.ASYMMETRIC):
+        signed = _asymmetric(header, headers)
+    else:
         raise _unsupported()
-    signed = _signed(header)
     timestamp = sigv4.timestamp_of(headers)
     return Claim(signed, None, timestamp, headers.get("x-amz-security-token", ""))
 
@@ -69,6 +74,21 @@ def _signed(header: str) -> Authorization:
         return sigv4.parse_authorization(header)
     parts = _parts_of(begin)
     return Authorization(parts[0], parts[1], parts[2], parts[3], parts[4], signature)
+
+
+def _asymmetric(header: str, headers: Mapping[str, str]) -> Authorization:
+    """Return the parts of a header of version 4A, with the regions that it is good for.
+
+    Raises:
+        IncompleteSignature: A part is missing or malformed, or the regions were not signed.
+    """
+    signed = sigv4.parse_authorization(header)
+    regions = headers.get(_REGION_SET)
+    if regions is None or _REGION_SET not in signed.signed_headers:
+        raise IncompleteSignature(
+            "Authorization header requires existence of a signed 'X-Amz-Region-Set' header."
+        )
+    return signed._replace(region_set=sigv4.region_set_of(regions))
 
 
 @lru_cache(maxsize=HEADERS_REMEMBERED_MAX)

@@ -20,11 +20,15 @@ from fogbank.gateway.settings import GatewaySettings
 from fogbank.wire.compile import ServiceCodec, codec_of
 from fogbank.wire.errors import UnknownOperation
 from fogbank.wire.http import HttpRequest
-from fogbank.wire.regions import global_region
+from fogbank.wire.regions import global_region, reached
 from fogbank.wire.route import PREFLIGHT, Router, protocol_of
 from fogbank.wire.sigv4 import Authorization
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}")
+_SCOPE: Final = re.compile(
+    r"Credential=[^/,\s]+/\d{8}/(?:[a-z0-9-]+/)?([a-z0-9-]+)(?:/aws4_request)?(?:,|\Z)"
+)
+_SCOPE_WITHIN: Final = 4_096
 _NO_PARAMS: Final[Mapping[str, str]] = {}
 _EVERYWHERE: Final = ("*",)
 _S3: Final = "s3"
@@ -137,15 +141,22 @@ class Resolver:
             target.error = NotBuilt(f"fogbank has not built the {host.unbuilt} endpoints of s3")
             return target
         if signed is None:
-            door = self._by_prefix.get(host.service) or self._strangers.door_of(request)
+            door = (
+                self._by_prefix.get(host.service)
+                or self._by_signing.get(_said_in(request.headers.get("authorization", "")))
+                or self._strangers.door_of(request)
+            )
             target = Target(door.speaking(request), host, host.region or self._region)
             if not host.region:
                 target.region_set = _EVERYWHERE
             return target
         door = self._by_signing.get(signed.service)
+        region = signed.region or reached(signed.region_set, host.region or self._region)
         if door is not None:
-            return Target(door.speaking(request), host, signed.region)
-        target = Target(self._strangers.door_of(request), BARE, signed.region)
+            target = Target(door.speaking(request), host, region)
+            target.region_set = signed.region_set
+            return target
+        target = Target(self._strangers.door_of(request), BARE, region)
         target.service = signed.service if _NAME.fullmatch(signed.service) else "unknown"
         target.error = NotBuilt.operation(target.service, _asked_of(request))
         return target
@@ -212,6 +223,15 @@ class _Strangers:
         else:
             protocol = _S3
         return self._by_protocol.get(protocol) or self._first
+
+
+def _said_in(header: str) -> str:
+    """Return the service that a signature names which cannot be read as a whole; '' if none.
+
+    Its error is told in the words of that service.
+    """
+    found = _SCOPE.search(header[:_SCOPE_WITHIN])
+    return "" if found is None else found[1]
 
 
 def is_form(request: HttpRequest) -> bool:

@@ -14,7 +14,7 @@ from typing import Final
 from fogbank.gateway.claim import Claim
 from fogbank.gateway.render import No, Words, error_of
 from fogbank.gateway.resolve import Target
-from fogbank.wire.regions import is_region
+from fogbank.wire.regions import US_EAST_1, is_region, reached
 from fogbank.wire.sigv4 import Authorization, Presigned
 
 _TIMES_REMEMBERED_MAX: Final = 256
@@ -66,15 +66,22 @@ def check_scope(timestamp: str, signed: Authorization, target: Target) -> None:
             raise _malformed(f'incorrect service "{signed.service}".')
         text = f"Credential should be scoped to correct service: '{host.service}'. "
         raise words.error(No.BAD_SIGNATURE, text)
-    if (host.region and signed.region != host.region) or not is_region(signed.region):
-        if words.is_s3:
-            expecting = host.region or "us-east-1"
-            raise _malformed(
-                f"the region '{signed.region[:64]}' is wrong; expecting '{expecting}'",
-                Region=expecting,
-            )
-        text = f"Credential should be scoped to a valid region, not '{signed.region[:64]}'. "
-        raise words.error(No.BAD_SIGNATURE, text)
+    _check_region(signed, target)
+
+
+def _check_region(signed: Authorization, target: Target) -> None:
+    """Refuse a signature for another region than the host names, or for none that there is."""
+    host_region, named = target.host.region, signed.region or ",".join(signed.region_set)
+    region = signed.region or reached(signed.region_set, host_region or US_EAST_1)
+    if is_region(region) and host_region in ("", region):
+        return
+    if target.door.words.is_s3:
+        expecting = host_region or US_EAST_1
+        raise _malformed(
+            f"the region '{named[:64]}' is wrong; expecting '{expecting}'", Region=expecting
+        )
+    text = f"Credential should be scoped to a valid region, not '{named[:64]}'. "
+    raise target.door.words.error(No.BAD_SIGNATURE, text)
 
 
 def _malformed(text: str, **members: str) -> Exception:

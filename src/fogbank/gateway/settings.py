@@ -80,3 +80,10 @@ class GatewaySettings(NamedTuple):
     """Memory of all bodies that such operations read from streams."""
     skew_ms: int = 15 * 60 * 1000
     """How far a signature's time may lie from ours."""
+    failed_proofs_burst: int = 100
+    """How often one address may fail to prove one access key before it must slow down."""
+    failed_proofs_per_second: int = 1
+    """How fast that is forgiven."""
+    address_failed_proofs_burst: int = 1_000
+    """How often one address may fail with whatever keys before it hears no more why."""
+    address_failed_proofs_per_second: int = 10

@@ -10,7 +10,7 @@ endpoints", on global endpoints.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any, Final
 
@@ -55,3 +55,42 @@ def _global_scopes() -> Mapping[str, str]:
 def global_region(endpoint_prefix: str) -> str:
     """Return the one region of a service that has no other, such as IAM; '' for all others."""
     return _global_scopes().get(endpoint_prefix, "")
+
+
+def matches(pattern: str, region: str) -> bool:
+    """Return whether a pattern of a region set, in which ``*`` is any text, names a region.
+
+    Source: IAM User Guide, "Elements of an AWS API request signature", on ``X-Amz-Region-Set``.
+    """
+    first, *rest = pattern.split("*")
+    if not rest:
+        return region == pattern
+    *middle, last = rest
+    if not region.startswith(first) or not region.endswith(last):
+        return False
+    at, end = len(first), len(region) - len(last)
+    for part in middle:
+        at = region.find(part, at, end)
+        if at < 0:
+            return False
+        at += len(part)
+    return at <= end
+
+
+def reached(region_set: Iterable[str], preferred: str) -> str:
+    """Return the region that a request with a region set is for: the preferred one if it may be.
+
+    Args:
+        region_set: Patterns.
+        preferred: The region of the endpoint that was asked.
+
+    Returns:
+        The preferred region, or else the first of the set, or '' if the set names no region.
+    """
+    if any(matches(pattern, preferred) for pattern in region_set):
+        return preferred
+    for pattern in region_set:
+        for region in regions():
+            if matches(pattern, region):
+                return region
+    return ""

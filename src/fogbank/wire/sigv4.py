@@ -1,4 +1,4 @@
-"""Signature Version 4: what was signed, and with what; computation only.
+"""Signature Version 4, and 4A where it differs: what was signed, and with what; computation only.
 
 Rule: nothing here knows a secret for longer than a call; the gateway caches signing keys (one per
 access key, date, region and service) and calls ``check``. Signatures are compared in constant
@@ -23,6 +23,8 @@ from fogbank.wire.errors import (
     IncompleteSignature,
 )
 from fogbank.wire.http import HttpRequest
+from fogbank.wire.sigv4a import ALGORITHM as ASYMMETRIC
+from fogbank.wire.sigv4a import VerifyingKey
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
@@ -34,7 +36,8 @@ EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
 _HEADER_MAX = 16 << 10
 _SIGNED_HEADERS_MAX = 256
 _SAFE = "-_.~"
-_SCOPE_PARTS = 5
+_ALGORITHMS = (ALGORITHM, ASYMMETRIC)
+_REGION_SET_MAX = 64
 _CREDENTIAL_MAX = 2048
 _EXPIRES_MAX = 604_800
 """A presigned request lives at most a week (S3 API reference)."""
@@ -42,7 +45,11 @@ _PARAMETERS = (
     "Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, "
     "X-Amz-Signature, X-Amz-Date, X-Amz-SignedHeaders, and X-Amz-Expires parameters."
 )
-_HEX64 = re.compile(r"[0-9a-f]{64}")
+_SIGNATURES = {
+    ALGORITHM: re.compile(r"[0-9a-f]{64}"),
+    ASYMMETRIC: re.compile(r"(?:[0-9a-f]{2}){8,72}"),
+}
+"""An HMAC, and the DER of two numbers below 2^256 (at most 72 bytes)."""
 _DATE = re.compile(r"\d{8}", re.ASCII)
 _TIMESTAMP = re.compile(r"\d{8}T\d{6}Z", re.ASCII)
 _PLAIN = re.compile(r"[A-Za-z0-9._~-]*")
@@ -56,13 +63,19 @@ class Authorization(NamedTuple):
     access_key_id: str
     date: str
     region: str
+    """Empty for version 4A."""
     service: str
     signed_headers: tuple[str, ...]
     signature: str
+    algorithm: str = ALGORITHM
+    region_set: tuple[str, ...] = ()
+    """The regions that a signature of version 4A is good for, as patterns such as ``us-*``."""
 
     @property
     def scope(self) -> str:
-        """Return the credential scope."""
+        """Return the credential scope; that of version 4A names no region."""
+        if self.algorithm == ASYMMETRIC:
+            return f"{self.date}/{self.service}/aws4_request"
         return f"{self.date}/{self.region}/{self.service}/aws4_request"
 
 
@@ -76,27 +89,50 @@ class Presigned(NamedTuple):
     security_token: str | None
 
 
-def _authorization(credential: str, signed_headers: str, signature: str) -> Authorization | None:
+def _authorization(
+    algorithm: str, credential: str, signed_headers: str, signature: str
+) -> Authorization | None:
     """Return the parts if they are well-formed, or None."""
-    parts = credential.rsplit("/", 4) if len(credential) <= _CREDENTIAL_MAX else []
-    if len(parts) != _SCOPE_PARTS or parts[4] != "aws4_request" or not parts[0]:
+    if len(credential) > _CREDENTIAL_MAX:
+        return None
+    if algorithm == ASYMMETRIC:
+        # A scope without a region, so that what follows reads both alike.
+        key_id, *scope = credential.rsplit("/", 3)
+        parts = [key_id, *scope[:1], "", *scope[1:]]
+    else:
+        parts = credential.rsplit("/", 4)
+    if len(parts) != 5 or parts[4] != "aws4_request" or not parts[0]:  # noqa: PLR2004 (the scope's parts)
         return None
     names = tuple(signed_headers.split(";"))
     if len(names) > _SIGNED_HEADERS_MAX or not all(names):
         return None
-    if not _HEX64.fullmatch(signature) or not _DATE.fullmatch(parts[1]):
+    if not _SIGNATURES[algorithm].fullmatch(signature) or not _DATE.fullmatch(parts[1]):
         return None
-    return Authorization(parts[0], parts[1], parts[2], parts[3], names, signature)
+    return Authorization(parts[0], parts[1], parts[2], parts[3], names, signature, algorithm)
+
+
+def region_set_of(text: str) -> tuple[str, ...]:
+    """Return the patterns of ``X-Amz-Region-Set``: regions and wildcards, between commas.
+
+    Raises:
+        IncompleteSignature: It is empty or too long.
+    """
+    patterns = tuple(part.strip() for part in text.split(","))
+    if len(patterns) > _REGION_SET_MAX or not all(patterns):
+        raise IncompleteSignature("X-Amz-Region-Set must name at least one region.")
+    return patterns
 
 
 def parse_authorization(header: str) -> Authorization:
-    """Return the parts of an Authorization header of Signature Version 4.
+    """Return the parts of an Authorization header of Signature Version 4 or 4A.
+
+    The region set of version 4A is a header of its own: see ``region_set_of``.
 
     Raises:
         IncompleteSignature: A part is missing or malformed.
     """
     algorithm, _, rest = header.partition(" ")
-    if algorithm != ALGORITHM or len(header) > _HEADER_MAX:
+    if algorithm not in _ALGORITHMS or len(header) > _HEADER_MAX:
         raise IncompleteSignature("Authorization header requires AWS4-HMAC-SHA256.")
     fields: dict[str, str] = {}
     for part in rest.split(","):
@@ -110,11 +146,15 @@ def parse_authorization(header: str) -> Authorization:
     ]
     if missing:
         raise IncompleteSignature(f"{' '.join(missing)} Authorization={algorithm}")
-    found = _authorization(fields["Credential"], fields["SignedHeaders"], fields["Signature"])
+    found = _authorization(
+        algorithm, fields["Credential"], fields["SignedHeaders"], fields["Signature"]
+    )
     if found is None:
+        form = "5 slash-delimited elements, e.g. keyid/date/region/service/term"
+        if algorithm == ASYMMETRIC:
+            form = "4 slash-delimited elements, e.g. keyid/date/service/term"
         raise IncompleteSignature(
-            "Credential must have exactly 5 slash-delimited elements, "
-            "e.g. keyid/date/region/service/term, and Signature must be hexadecimal"
+            f"Credential must have exactly {form}, and Signature must be hexadecimal"
         )
     return found
 
@@ -132,21 +172,30 @@ def parse_presigned(query: str) -> Presigned | None:
         if part.startswith("X-Amz-"):
             name, _, value = part.partition("=")
             fields[name] = unquote_to_bytes(value).decode("utf-8", "replace")
-    if fields.get("X-Amz-Algorithm") != ALGORITHM:
+    algorithm = fields.get("X-Amz-Algorithm", "")
+    if algorithm not in _ALGORITHMS:
         raise AuthorizationQueryParametersError(
             'X-Amz-Algorithm only supports "AWS4-HMAC-SHA256 and AWS4-ECDSA-P256-SHA256"'
         )
-    wanted = ("Credential", "Signature", "Date", "SignedHeaders")
+    wanted = ["Credential", "Signature", "Date", "SignedHeaders"]
+    if algorithm == ASYMMETRIC:
+        wanted.append("Region-Set")
     if not all(fields.get(f"X-Amz-{name}") for name in wanted):
         raise AuthorizationQueryParametersError(_PARAMETERS)
     found = _authorization(
-        fields["X-Amz-Credential"], fields["X-Amz-SignedHeaders"], fields["X-Amz-Signature"]
+        algorithm,
+        fields["X-Amz-Credential"],
+        fields["X-Amz-SignedHeaders"],
+        fields["X-Amz-Signature"],
     )
     if found is None:
+        form = "" if algorithm == ASYMMETRIC else "REGION/"
         raise AuthorizationQueryParametersError(
             "Error parsing the X-Amz-Credential parameter; the Credential is mal-formed; expecting "
-            '"<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request".'
+            f'"<YOUR-AKID>/YYYYMMDD/{form}SERVICE/aws4_request".'
         )
+    if algorithm == ASYMMETRIC:
+        found = found._replace(region_set=region_set_of(fields["X-Amz-Region-Set"]))
     if found.service == "s3" and "X-Amz-Expires" not in fields:
         raise AuthorizationQueryParametersError(_PARAMETERS)
     return Presigned(
@@ -277,9 +326,9 @@ def canonical_requests(begin: str, headers: str, end: str) -> Iterator[bytes]:
         yield _bytes(begin) + _bytes(headers) + last
 
 
-def string_to_sign(timestamp: str, scope: str, canonical: bytes) -> str:
+def string_to_sign(timestamp: str, scope: str, canonical: bytes, algorithm: str = ALGORITHM) -> str:
     """Return what the signing key signs."""
-    return f"{ALGORITHM}\n{timestamp}\n{scope}\n{sha256(canonical).hexdigest()}"
+    return f"{algorithm}\n{timestamp}\n{scope}\n{sha256(canonical).hexdigest()}"
 
 
 def _bytes(text: str) -> bytes:
@@ -334,14 +383,17 @@ def _signed(
 
 
 def check(
-    request: HttpRequest, authorization: Authorization, key: bytes, payload_hash: str
+    request: HttpRequest,
+    authorization: Authorization,
+    key: bytes | VerifyingKey,
+    payload_hash: str,
 ) -> bool:
     """Return whether a request signed in its headers was signed with this key.
 
     Args:
         request: Its ``x-amz-date`` header must be there.
         authorization: The parts of its Authorization header.
-        key: The signing key of the scope that the header names.
+        key: The signing key of the scope that the header names; of version 4A, the access key's.
         payload_hash: The header ``x-amz-content-sha256``, or else the hash of the body.
 
     Raises:
@@ -353,7 +405,10 @@ def check(
 
 
 def _holds(
-    request: HttpRequest, authorization: Authorization, key: bytes, said: tuple[str, str, str]
+    request: HttpRequest,
+    authorization: Authorization,
+    key: bytes | VerifyingKey,
+    said: tuple[str, str, str],
 ) -> bool:
     """Return whether a signature holds for the path as sent or as S3 encodes it anew."""
     timestamp, query, payload_hash = said
@@ -361,15 +416,27 @@ def _holds(
     path: str | None = "/" if request.path == "/" else canonical_path(request.path, service)
     while path is not None:
         for canonical in _signed(request, names, path, query, payload_hash):
-            made = signature(key, string_to_sign(timestamp, authorization.scope, canonical))
-            if hmac.compare_digest(made, authorization.signature):
+            scope, algorithm = authorization.scope, authorization.algorithm
+            if _is_signed(
+                key, string_to_sign(timestamp, scope, canonical, algorithm), authorization
+            ):
                 return True
         path = _recoded_path(path, service)
     return False
 
 
+def _is_signed(key: bytes | VerifyingKey, text: str, authorization: Authorization) -> bool:
+    """Return whether a text was signed; with a key of the algorithm that the request names."""
+    if isinstance(key, bytes):
+        return hmac.compare_digest(signature(key, text), authorization.signature)
+    return key.verifies(text, authorization.signature)
+
+
 def check_presigned(
-    request: HttpRequest, presigned: Presigned, key: bytes, payload_hash: str = UNSIGNED_PAYLOAD
+    request: HttpRequest,
+    presigned: Presigned,
+    key: bytes | VerifyingKey,
+    payload_hash: str = UNSIGNED_PAYLOAD,
 ) -> bool:
     """Return whether a request signed in its query string was signed with this key."""
     query = canonical_query(request.query, without="X-Amz-Signature")
