@@ -11,8 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import botocore.session
 import pytest
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.credentials import Credentials
+from botocore.crt.auth import CrtS3SigV4AsymQueryAuth
 from botocore.exceptions import ClientError
 
 from fogbank.testing.server import Server
@@ -164,6 +168,31 @@ def test_names_of_what_is_not_built_say_so(served: Server, kind: str) -> None:
     said = error.value.response
     assert said["ResponseMetadata"]["HTTPStatusCode"] == 501
     assert said["Error"]["Message"] == f"fogbank has not built the {kind} endpoints of s3"
+
+
+def test_version_4a_holds_over_sockets(served: Server) -> None:
+    said = served.environment()
+    session = botocore.session.get_session()
+    s3 = session.create_client(
+        "s3",
+        endpoint_url=served.endpoint,
+        region_name="us-east-1",
+        aws_access_key_id=said["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=said["AWS_SECRET_ACCESS_KEY"],
+        config=Config(signature_version="s3v4a"),
+    )
+    sent: list[Any] = []
+    s3.meta.events.register("before-send.s3", lambda request, **_: sent.append(request.headers))
+    served.client("s3").create_bucket(Bucket="asymmetric")
+    s3.put_object(Bucket="asymmetric", Key="a b", Body=b"x" * 100_000)
+    assert len(s3.get_object(Bucket="asymmetric", Key="a b")["Body"].read()) == 100_000
+    assert sent[0]["Authorization"].startswith(b"AWS4-ECDSA-P256-SHA256 ")
+    signer = CrtS3SigV4AsymQueryAuth(None, "s3", "*", expires=60)
+    signer.credentials = Credentials(said["AWS_ACCESS_KEY_ID"], said["AWS_SECRET_ACCESS_KEY"])
+    request = AWSRequest("GET", f"{served.endpoint}/asymmetric/a%20b")
+    signer.add_auth(request)
+    done = subprocess.run(["curl", "-sS", request.url], capture_output=True, check=True)
+    assert done.stdout == b"x" * 100_000
 
 
 def aws(server: Server, folder: Path, host: str, *arguments: str) -> str:

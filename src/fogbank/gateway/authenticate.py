@@ -159,6 +159,7 @@ class Authenticator:
         """Check the signature, and that the body is or will be the one that was signed."""
         headers, signed = request.headers, claim.signed
         payload = headers.get(_CONTENT_HASH)
+        given = payload or ""
         if claim.presigned is not None:
             hashed = _CONTENT_HASH in signed.signed_headers and payload is not None
             given = payload if hashed and payload is not None else sigv4.UNSIGNED_PAYLOAD
@@ -179,6 +180,7 @@ class Authenticator:
                 No.BAD_SIGNATURE,
                 AWSAccessKeyId=signed.access_key_id,
                 SignatureProvided=signed.signature,
+                **_calculated(request, claim, given),
             )
         _check_all_signed(headers, signed)
         chain: Chain | None = None
@@ -209,6 +211,19 @@ class Authenticator:
                 No.BAD_SIGNATURE,
                 "'x-amz-target' must be a 'SignedHeader' in the AWS Authorization.",
             )
+
+
+def _calculated(request: HttpRequest, claim: Claim, payload: str) -> dict[str, str]:
+    """Return what S3 says that the signature should have been made of, for the signer to compare."""
+    without = "" if claim.presigned is None else "X-Amz-Signature"
+    query = sigv4.canonical_query(request.query, without=without)
+    canonical, text = sigv4.explain(request, claim.signed, (claim.timestamp, query, payload))
+    return {
+        "StringToSign": text,
+        "StringToSignBytes": text.encode().hex(" "),
+        "CanonicalRequest": canonical,
+        "CanonicalRequestBytes": canonical.encode().hex(" "),
+    }
 
 
 def take_s3_body(request: HttpRequest, payload: str, chain: Chain | None) -> None:

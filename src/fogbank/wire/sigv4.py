@@ -14,6 +14,8 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from hashlib import sha256
 from typing import NamedTuple
 from urllib.parse import quote, unquote_to_bytes
@@ -353,22 +355,36 @@ def signature(key: bytes, text: str) -> str:
 
 
 def timestamp_of(headers: Mapping[str, str]) -> str:
-    """Return when a request was signed, as the header tells it: ``20260102T030405Z``.
+    """Return when a request was signed, as the headers tell it: ``20260102T030405Z``.
+
+    ``X-Amz-Date`` counts before ``Date``, which may also have HTTP's own form (RFC 9110, 5.6.7).
 
     Raises:
         IncompleteSignature: There is no readable date.
     """
     found = headers.get("x-amz-date")
     if found is None:
-        raise IncompleteSignature(
-            "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header."
-        )
+        found = headers.get("date")
+        if found is None:
+            raise IncompleteSignature(
+                "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' "
+                "header."
+            )
+        found = _basic_of(found)
     if not _TIMESTAMP.fullmatch(found):
         raise IncompleteSignature(
             "Date must be in ISO-8601 'basic format'. Got "
             f"'{found[:64]}'. See http://en.wikipedia.org/wiki/ISO_8601"
         )
     return found
+
+
+def _basic_of(date: str) -> str:
+    """Return a date of HTTP's form in the basic form, and any other text as it is."""
+    try:
+        return parsedate_to_datetime(date).astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+    except (ValueError, OverflowError):
+        return date
 
 
 def _signed(
@@ -423,6 +439,23 @@ def _holds(
                 return True
         path = _recoded_path(path, service)
     return False
+
+
+def explain(
+    request: HttpRequest, authorization: Authorization, said: tuple[str, str, str]
+) -> tuple[str, str]:
+    """Return the canonical request and the string to sign that a signature should have been made of.
+
+    Args:
+        request: The request.
+        authorization: The parts of its signature.
+        said: Its timestamp, its canonical query string, and the hash of its payload as signed.
+    """
+    timestamp, query, payload_hash = said
+    path = canonical_path(request.path, authorization.service)
+    canonical = next(_signed(request, authorization.signed_headers, path, query, payload_hash))
+    text = string_to_sign(timestamp, authorization.scope, canonical, authorization.algorithm)
+    return canonical.decode("utf-8", "replace"), text
 
 
 def _is_signed(key: bytes | VerifyingKey, text: str, authorization: Authorization) -> bool:

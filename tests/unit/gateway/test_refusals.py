@@ -10,12 +10,15 @@ API Reference, "Error responses"; "Common Errors" of each service's API Referenc
 from __future__ import annotations
 
 import re
+import xml.etree.ElementTree as ET
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 import pytest
 from tests.unit.gateway.stub import CALLS, KEY_ID, Gate
 
+from fogbank.wire import sigv4
 from fogbank.wire.http import HttpRequest
 
 NOW = "20260101T000000Z"
@@ -357,6 +360,29 @@ def test_what_s3_says(gate: Gate, case: str) -> None:
     change(request)
     assert gate.refusal(request) == said
     assert not gate.stub.calls
+
+
+def told(text: bytes, member: str) -> str:
+    found = ET.fromstring(text).findtext(member)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("form", ["header", "query"])
+def test_s3_says_what_the_signature_should_have_been_made_of(gate: Gate, form: str) -> None:
+    secret = "x" * 40
+    if form == "header":
+        request = gate.request("s3", secret=secret)
+    else:
+        request = gate.presigned("GET", PRESIGNED, secret=secret)
+    _, text = gate.handle(request)
+    wanted = told(text, "StringToSign")
+    key = sigv4.signing_key(secret, NOW[:8], "us-east-1", "s3")
+    assert sigv4.signature(key, wanted) == told(text, "SignatureProvided")
+    assert sha256(told(text, "CanonicalRequest").encode()).hexdigest() in wanted
+    for member in ("StringToSign", "CanonicalRequest"):
+        assert bytes.fromhex(told(text, f"{member}Bytes")).decode() == told(text, member)
+    assert told(text, "AWSAccessKeyId") == KEY_ID
 
 
 def test_what_s3_says_of_a_header_that_ought_to_be_signed(gate: Gate) -> None:

@@ -318,3 +318,22 @@ def test_no_text_breaks_the_parsers(header: str, query: str) -> None:
     ):
         with pytest.raises(ServiceError):
             parse(text)
+
+
+@pytest.mark.parametrize("date", ["20260102T030405Z", "Fri, 02 Jan 2026 03:04:05 GMT"])
+def test_the_date_header_counts_where_there_is_no_other(date: str) -> None:
+    request = HttpRequest("GET", "/", "", {"host": "localhost", "date": date}, b"")
+    key = signing_key(SECRET, "20260102", "us-east-1", "sts")
+    signed = Authorization("K" * 16, "20260102", "us-east-1", "sts", ("date", "host"), "")
+    canonical = f"GET\n/\n\ndate:{date}\nhost:localhost\n\ndate;host\n{EMPTY_SHA256}"
+    text = string_to_sign("20260102T030405Z", signed.scope, canonical.encode())
+    assert check(request, signed._replace(signature=signature(key, text)), key, EMPTY_SHA256)
+    request.headers["x-amz-date"] = "20260102T030406Z"
+    assert not check(request, signed._replace(signature=signature(key, text)), key, EMPTY_SHA256)
+
+
+def test_a_date_of_no_form_is_refused() -> None:
+    request = HttpRequest("GET", "/", "", {"date": "yesterday"}, b"")
+    signed = Authorization("K" * 16, "20260102", "us-east-1", "sts", ("host",), "0" * 64)
+    with pytest.raises(IncompleteSignature, match="yesterday"):
+        check(request, signed, b"", EMPTY_SHA256)

@@ -31,7 +31,14 @@ _KINDS: Final[dict[str, type[Weather]]] = {
 def value_of(error: BaseException) -> list[Any]:
     """Return an error as plain values; of a bug only that it was one."""
     if isinstance(error, ServiceError):
-        return [_SERVICE, error.code, error.status, error.message, error.members]
+        return [
+            _SERVICE,
+            error.code,
+            error.status,
+            error.message,
+            error.members,
+            error.headers,
+        ]
     if isinstance(error, LinkLost):
         # Whoever asked us cannot know either.
         return [_WEATHER, errors.CommitUnknown.__name__, str(error)]
@@ -47,8 +54,10 @@ def error_of(value: list[Any]) -> Exception:
     """Return the error whose plain values these are."""
     kind = value[0]
     if kind == _SERVICE:
-        _, code, status, message, members = value
-        return _class_of(code, status)(message, **members)
+        _, code, status, message, members, headers = value
+        error = _class_of(code, status)(message, **members)
+        error.headers.update(headers)
+        return error
     if kind == _WEATHER:
         return _KINDS[value[1]](value[2])
     if kind == _CORRUPT:

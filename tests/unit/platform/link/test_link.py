@@ -181,6 +181,15 @@ def test_a_bug_of_the_other_side_arrives_as_one_without_its_words(
     assert "secret" in caplog.text
 
 
+def test_an_error_keeps_the_headers_of_its_reply() -> None:
+    error = ServiceError("elsewhere", Bucket="b")
+    error.headers["x-amz-bucket-region"] = "eu-west-1"
+    back = error_of(value_of(error))
+    assert isinstance(back, ServiceError)
+    assert back.headers == error.headers
+    assert back.members == error.members
+
+
 def test_a_call_of_a_call_that_was_lost_is_not_known_to_have_failed() -> None:
     assert type(error_of(value_of(LinkLost("x")))) is CommitUnknown
 
