@@ -59,6 +59,8 @@ class House:
         self.draining = False
         self.whole_bytes = 0
         self.in_flight = 0
+        self.bytes_in = 0
+        self.bytes_out = 0
 
 
 class Driven(Intake):
