@@ -27,6 +27,8 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
 from fogbank.base.clock import SystemClock
+from fogbank.base.ids import Ids
+from fogbank.engines.embedded.keys import Encryption
 from fogbank.engines.embedded.store import EmbeddedEngine
 from fogbank.platform.store.engine import Transaction
 from fogbank.platform.store.keyspace import (
@@ -38,6 +40,7 @@ from fogbank.platform.store.keyspace import (
     system_prefix,
 )
 from fogbank.platform.store.tuples import after_prefix, unpack
+from fogbank.server.keys import read_root_key
 from fogbank.testing.server import Server
 
 pytestmark = [pytest.mark.crash, pytest.mark.slow]
@@ -234,12 +237,15 @@ def is_for_later(key: bytes) -> bool:
     return visible_ms > time.time() * 1000 + 10_000
 
 
-def left_in_system_subspaces(store: Path) -> list[str]:
+def left_in_system_subspaces(data_dir: Path) -> list[str]:
     """Return what a stopped server left in outbox, work lists, timers and deletions."""
     names = {OUTBOX: "outbox", WORK: "work", TIMERS: "timer", BLOB_DELETIONS: "deletion"}
 
     async def look() -> list[str]:
-        engine = await EmbeddedEngine.open(store, clock=SystemClock())
+        encryption = Encryption(read_root_key(data_dir / "root.key"), Ids().random_bytes)
+        engine = await EmbeddedEngine.open(
+            data_dir / "store", clock=SystemClock(), encryption=encryption
+        )
 
         async def body(tr: Transaction) -> list[str]:
             found = []
@@ -269,7 +275,7 @@ def test_after_the_crashes_nothing_is_left_over_and_the_directory_checks_clean(
         time.sleep(1)
         below = list(built.processes())
         assert built.stop() == 0
-        left = left_in_system_subspaces(built.data_dir / "store")
+        left = left_in_system_subspaces(built.data_dir)
         if not left or time.monotonic() > deadline:
             break
         built.start()

@@ -128,6 +128,19 @@ class ArchiveSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How much of the log waits for an archive that fails; beyond, the oldest is given up, loudly."""
 
 
+class EncryptionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How what is stored is encrypted."""
+
+    enabled: bool = True
+    """Encrypt what is written; what was encrypted before is read either way."""
+    sealed_by: Literal["file", "passphrase"] = "file"
+    """What opens the keys of a new data directory: ``file`` (a root key) or ``passphrase``."""
+    root_key_file: str = ""
+    """The file of the root key, of mode 0600; empty: ``root.key`` in the data directory."""
+    passphrase_file: str = ""
+    """A file of mode 0600 with the passphrase; empty: ``$FOGBANK_PASSPHRASE``, or it is asked."""
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All settings of a server."""
 
@@ -158,6 +171,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     audit: AuditSettings = AuditSettings()
     metrics: MetricsSettings = MetricsSettings()
     archive: ArchiveSettings = ArchiveSettings()
+    encryption: EncryptionSettings = EncryptionSettings()
     quotas: dict[str, int] = {}
     """Limits of services by name, such as ``"dynamodb.item_bytes_max" = 1000000``."""
 
@@ -174,8 +188,13 @@ _ACCOUNT_ID = re.compile(r"\d{12}", re.ASCII)
 _ACCESS_KEY_ID = re.compile(r"\w{16,128}", re.ASCII)
 _PUBLIC_URL = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?/?", re.ASCII)
 _SECRET = re.compile(r"[ -~]{16,1024}")
-_NOT_SETTINGS: Final = {"FOGBANK_DATA", "FOGBANK_CONFIG"}
-"""Variables that say where the settings and the data are."""
+_NOT_SETTINGS: Final = {
+    "FOGBANK_DATA",
+    "FOGBANK_CONFIG",
+    "FOGBANK_PASSPHRASE",
+    "FOGBANK_NEW_PASSPHRASE",
+}
+"""Variables that say where settings and data are, or are secrets that no setting may hold."""
 DEFAULT: Final = "default"
 COMMAND_LINE: Final = "command line"
 

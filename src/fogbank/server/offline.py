@@ -11,17 +11,19 @@ import asyncio
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from fogbank.base.clock import SystemClock
-from fogbank.base.errors import ServiceError, Weather
+from fogbank.base.errors import Corrupt, ServiceError, Weather
 from fogbank.base.ids import Ids
+from fogbank.engines.embedded.keys import Encryption
 from fogbank.engines.embedded.lock import DirectoryInUse
 from fogbank.engines.embedded.store import EmbeddedEngine
+from fogbank.platform.crypto.keys import KeyRefused
 from fogbank.platform.identity.identity import Identity
-from fogbank.server import accounts, datadir, privilege
+from fogbank.server import accounts, datadir, keys, privilege
 from fogbank.server.backups import store_settings
 from fogbank.server.config import Config
 from fogbank.server.control import ControlError
@@ -41,19 +43,35 @@ def ask(
         ControlError: It is refused, or a server has just started on the directory.
     """
     privilege.decide(config.service_user, data_dir)  # a fresh directory becomes the service user's
-    become_owner(data_dir)
     try:
-        return asyncio.run(_ask(data_dir, config, request, arguments, on_row))
+        encryption = _encryption(data_dir, config)
+        become_owner(data_dir)
+        return asyncio.run(_ask(data_dir, config, encryption, Asked(request, arguments, on_row)))
     except ServiceError as error:
         raise ControlError(error.code, error.message) from error
     except DirectoryInUse as error:
         raise ControlError(IN_USE, str(error)) from error
-    except (Weather, accounts.AccountError) as error:
+    except (Weather, Corrupt, KeyRefused, accounts.AccountError) as error:
         raise ControlError(type(error).__name__, str(error)) from error
 
 
+def _encryption(data_dir: Path, config: Config) -> Encryption:
+    """Return what opens the store, while we may still read what only root can."""
+    draw, prompt = Ids().random_bytes, keys.terminal_prompt()
+    finder = keys.Finder(data_dir, config.encryption, draw, prompt=prompt)
+    return finder.encryption(finder.find_or_make())
+
+
+class Asked(NamedTuple):
+    """A request, and who gets its rows."""
+
+    request: str
+    arguments: Mapping[str, Any]
+    on_row: OnRow
+
+
 async def _ask(
-    data_dir: Path, config: Config, request: str, arguments: Mapping[str, Any], on_row: OnRow
+    data_dir: Path, config: Config, encryption: Encryption, asked: Asked
 ) -> dict[str, Any]:
     """Open the store, run the request, close the store."""
     clock, ids = SystemClock(), Ids()
@@ -61,18 +79,19 @@ async def _ask(
         data_dir / datadir.STORE,
         clock=clock,
         settings=store_settings(config, data_dir, keeps_spool=True),
+        encryption=encryption,
     )
     try:
         identity = Identity(engine, clock, ids)
         await identity.open()
         await accounts.ensure(data_dir, config, identity, ids)
         controls = stored(data_dir, engine, identity, clock, ids)
-        control = next(each for each in controls if each.name == request)
+        control = next(each for each in controls if each.name == asked.request)
 
         async def send(row: Mapping[str, Any]) -> None:
-            on_row(dict(row))
+            asked.on_row(dict(row))
 
-        converted = msgspec.convert(arguments, control.arguments)
+        converted = msgspec.convert(asked.arguments, control.arguments)
         return dict(await control.run(converted, send))
     finally:
         await engine.close()

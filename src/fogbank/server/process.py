@@ -25,12 +25,15 @@ import uvloop
 from fogbank.base.clock import SystemClock
 from fogbank.base.errors import Corrupt, Weather
 from fogbank.base.ids import Ids
+from fogbank.engines.embedded.keys import Encryption
 from fogbank.engines.embedded.store import EmbeddedEngine
 from fogbank.engines.sandbox.client import SandboxRuntime
 from fogbank.gateway.listener import Listener
 from fogbank.gateway.settings import ListenerSettings
 from fogbank.gateway.tls import server_context
 from fogbank.platform.blobs.sweep import sweep
+from fogbank.platform.crypto.keyring import Secret
+from fogbank.platform.crypto.keys import KeyRefused
 from fogbank.platform.runtime.packages import Packages
 from fogbank.platform.runtime.placement import FunctionPlacement, PlacementLimits
 from fogbank.server import accounts, datadir, logs, sandboxes
@@ -68,6 +71,8 @@ class Boot(msgspec.Struct, frozen=True):
     """The certificate to serve with; None: without TLS."""
     daemons: int = -1
     """Descriptor on which the supervisor is asked to start sandboxd; -1: start it ourselves."""
+    secret: Secret | None = None
+    """What opens the keys of the store."""
 
 
 def main() -> int:
@@ -83,7 +88,7 @@ def main() -> int:
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(boot))
-    except (Corrupt, Weather, OSError, accounts.AccountError) as error:
+    except (Corrupt, KeyRefused, Weather, OSError, accounts.AccountError) as error:
         with suppress(OSError):
             os.write(boot.ready, str(error).encode())
         log.error("%s", error)  # noqa: TRY400 (a reason for the operator, not a bug)
@@ -111,6 +116,9 @@ async def _serve(boot: Boot) -> None:
             Path(boot.data_dir) / datadir.STORE,
             clock=clock,
             settings=store_settings(boot.config, Path(boot.data_dir)),
+            encryption=Encryption(
+                boot.secret, Ids().random_bytes, enabled=boot.config.encryption.enabled
+            ),
         )
         stack.push_async_callback(engine.close)
         app = await _open(boot, engine, door, stack)

@@ -22,7 +22,11 @@ from typing import Final
 import msgspec
 
 from fogbank.base.clock import SystemClock
-from fogbank.server import datadir, notify, privilege
+from fogbank.base.errors import Corrupt
+from fogbank.base.ids import Ids
+from fogbank.platform.crypto.keyring import Secret
+from fogbank.platform.crypto.keys import KeyRefused
+from fogbank.server import datadir, keys, notify, privilege
 from fogbank.server.config import Config
 from fogbank.server.process import Boot
 from fogbank.server.sandboxes import launch_sandboxd
@@ -166,6 +170,7 @@ class Supervisor:
         self._material: Material | None = None
         self._terminal = _has_terminal()
         self._endpoint = ""
+        self._secret: Secret | None = None
 
     def run(self) -> int:
         """Serve until a signal; return the exit status.
@@ -183,6 +188,7 @@ class Supervisor:
             authority = self._keeper.authority_file
         if self._drop.reason:
             _say(f"the store process keeps root's rights: {self._drop.reason}")
+        self._secret = self._found_secret()
         with bind(self._config.host, self._config.port) as listener:
             self._endpoint = endpoint_of(listener, self._material, self._config.public_hosts)
             try:
@@ -196,6 +202,21 @@ class Supervisor:
                     datadir.remove_server(self._data_dir)  # ours, as only one server starts
             finally:
                 self._kill()
+
+    def _found_secret(self) -> Secret | None:
+        """Return what opens the keys, once: a restart must not ask for a passphrase again.
+
+        Raises:
+            StartError: It is not where it should be.
+        """
+        prompt = keys.terminal_prompt()
+        finder = keys.Finder(
+            self._data_dir, self._config.encryption, Ids().random_bytes, prompt=prompt
+        )
+        try:
+            return finder.find_or_make()
+        except (KeyRefused, Corrupt) as error:
+            raise StartError(str(error)) from error
 
     def _start(self, listener: socket.socket) -> None:
         """Start the store process and wait until it serves or says why it cannot."""
@@ -214,6 +235,7 @@ class Supervisor:
             endpoint=self._endpoint,
             tls=self._material,
             daemons=daemons.fileno() if daemons else -1,
+            secret=self._secret,
         )
         if daemons is not None:
             inherited.append(daemons.fileno())

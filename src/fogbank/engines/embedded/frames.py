@@ -316,7 +316,7 @@ class Reader:
             try:
                 self._opener = FileOpener(keys, self._ref, block, footer)
             except Corrupt as error:
-                raise self._damage("has not the end that was written") from error
+                raise self._damage(f"has not the end that was written: {error}") from error
         return shape
 
     def _damage(self, what: str) -> Corrupt:

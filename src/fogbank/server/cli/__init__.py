@@ -24,6 +24,7 @@ COMMANDS = {
     "why-denied": "name the statement that refused a request",
     "trace": "print the way of an event, step by step",
     "dead-letters": "list, send again or drop what no target took",
+    "key": "say, renew or seal the keys of a data directory",
     "doctor": "say what this machine allows",
     "check": "verify a data directory offline",
     "backup": "write a backup, also while the server serves",

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
-from fogbank.base.errors import Weather
+from fogbank.base.errors import Corrupt, Weather
+from fogbank.base.ids import Ids
 from fogbank.engines.embedded.check import check
-from fogbank.server import config, datadir
+from fogbank.platform.crypto.keys import KeyRefused
+from fogbank.server import config, datadir, keys
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,10 +25,23 @@ def run(given: argparse.Namespace) -> int:
         return 1
     try:
         datadir.read_credentials(data_dir)
-        findings = check(data_dir / datadir.STORE)
-    except (OSError, ValueError, Weather) as error:
+        findings = _findings(data_dir)
+    except (OSError, ValueError, Weather, Corrupt, KeyRefused, config.ConfigError) as error:
         findings = [str(error)]
     for finding in findings:
         print(finding)
     print(f"fogbank: {len(findings)} findings in {data_dir}", file=sys.stderr)
     return 1 if findings else 0
+
+
+def _findings(data_dir: Path) -> list[str]:
+    """Return what is wrong; without its key an encrypted directory is checked as far as it goes."""
+    settings = config.load(data_dir).encryption
+    draw, prompt = Ids().random_bytes, keys.terminal_prompt()
+    finder = keys.Finder(data_dir, settings, draw, prompt=prompt)
+    store = data_dir / datadir.STORE
+    try:
+        secret = finder.find()
+    except KeyRefused as error:
+        return [str(error), *check(store, finder.encryption(None))]
+    return check(store, finder.encryption(secret))

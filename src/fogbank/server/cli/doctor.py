@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from fogbank.base.clock import SystemClock
-from fogbank.base.errors import Unavailable
+from fogbank.base.errors import Corrupt, Unavailable
 from fogbank.base.ids import Ids
+from fogbank.engines.embedded.keys import find_kind
 from fogbank.engines.sandbox.client import SandboxRuntime
-from fogbank.server import config, datadir
+from fogbank.platform.crypto.keyring import PASSPHRASE
+from fogbank.server import config, datadir, keys
 
 MEANING = {
     "full": "functions are isolated; memory, processor and processes are limited by the kernel",
@@ -40,6 +42,7 @@ def run(given: argparse.Namespace) -> int:
     ok = _functions()
     _line("file system", _file_system(data_dir))
     _line("service user", _service_user(settings.service_user, data_dir))
+    _line("encryption", _encryption(data_dir, settings.encryption))
     server = datadir.find_server(data_dir)
     _line("server", f"{server.endpoint}, process {server.pid}" if server else "none runs")
     return 0 if ok else 1
@@ -75,6 +78,28 @@ async def _status(folder: Path) -> dict[str, Any]:
         return runtime.status()
     finally:
         await runtime.close()
+
+
+def _encryption(data_dir: Path, settings: config.EncryptionSettings) -> str:
+    """Return whether stored bytes are encrypted, and what opens them."""
+    try:
+        kind = find_kind(data_dir / datadir.STORE)
+    except Corrupt as error:
+        return f"THE KEYRING IS DAMAGED: {error}"
+    if not settings.enabled:
+        before = " (what was encrypted before stays so, and needs its key)" if kind else ""
+        return (
+            "OFF by encryption.enabled: WHAT IS WRITTEN LIES OPEN on the disk, secrets of users "
+            f"among it{before}"
+        )
+    when = "" if kind else ", from the first start on"
+    if (kind or settings.sealed_by) == PASSPHRASE:
+        return f"AES-256-GCM{when}; the keys are sealed by a passphrase"
+    path = keys.root_key_path(data_dir, settings)
+    beside = "" if settings.root_key_file else ": who takes the whole directory has both"
+    if not kind or path.exists():
+        return f"AES-256-GCM{when}; the root key is {path}{beside}"
+    return f"AES-256-GCM; THE ROOT KEY {path} IS MISSING: nothing can be opened"
 
 
 def _file_system(data_dir: Path) -> str:

@@ -1,0 +1,183 @@
+"""A whole server: what users hand over lies open in no file, and the keys are the operator's."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fogbank.testing.server import Server, StartFailed
+
+pytestmark = [pytest.mark.http, pytest.mark.slow]
+
+PLANTED = "planted-7c0ffee7-plaintext"
+LARGE = (PLANTED + "-of-a-large-object ").encode() * 200_000
+OPEN = {"credentials.json", "root.key", "server.json"}
+"""What is the operator's own: the first two are secrets in files of mode 0600."""
+WORDS = "correct horse battery staple"
+
+
+def plant(server: Server) -> str:
+    """Hand over secrets of every kind; return a secret key of a user."""
+    s3 = server.client("s3")
+    s3.create_bucket(Bucket="bucket")
+    s3.put_object(Bucket="bucket", Key="small", Body=PLANTED.encode(), Metadata={"m": PLANTED})
+    s3.put_object(Bucket="bucket", Key="large", Body=LARGE)
+    dynamodb = server.client("dynamodb")
+    dynamodb.create_table(
+        TableName="table",
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    for n in range(50):
+        item = {"id": {"S": f"{PLANTED} {n}"}, "secret": {"S": f"{PLANTED} item {n}" * 20}}
+        dynamodb.put_item(TableName="table", Item=item)
+    logs = server.client("logs")
+    logs.create_log_group(logGroupName="group")
+    logs.create_log_stream(logGroupName="group", logStreamName="stream")
+    events = [{"timestamp": 1_700_000_000_000, "message": f"{PLANTED} line"}]
+    logs.put_log_events(logGroupName="group", logStreamName="stream", logEvents=events)
+    iam = server.client("iam")
+    iam.create_user(UserName="user")
+    key = iam.create_access_key(UserName="user")["AccessKey"]
+    return str(key["SecretAccessKey"])
+
+
+def look(server: Server) -> None:
+    """Read back what was planted."""
+    s3, dynamodb = server.client("s3"), server.client("dynamodb")
+    assert s3.get_object(Bucket="bucket", Key="large")["Body"].read() == LARGE
+    part = s3.get_object(Bucket="bucket", Key="large", Range="bytes=1048570-1048600")
+    assert part["Body"].read() == LARGE[1_048_570:1_048_601]
+    item = dynamodb.get_item(TableName="table", Key={"id": {"S": f"{PLANTED} 7"}})["Item"]
+    assert item["secret"]["S"] == f"{PLANTED} item 7" * 20
+
+
+def open_files(data_dir: Path, *planted: str) -> list[str]:
+    """Return the files that hold one of the texts, as it is or as base64 or hex would show it."""
+    found: list[str] = []
+    for path in sorted(data_dir.rglob("*")):
+        if path.is_file() and path.name not in OPEN:
+            raw = path.read_bytes()
+            if raw[:2] == b"\x1f\x8b":
+                raw += gzip.decompress(raw)
+            found += [f"{path}: {text}" for text in planted if text.encode() in raw]
+    return found
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    with Server(tmp_path / "data") as running:
+        yield running
+
+
+def test_what_users_hand_over_lies_open_in_no_file_running_killed_or_stopped(
+    server: Server,
+) -> None:
+    secret = plant(server)
+    data_dir = server.data_dir
+    assert open_files(data_dir, PLANTED, secret) == []
+    server.kill()
+    assert open_files(data_dir, PLANTED, secret) == []
+    server.start()
+    look(server)
+    assert server.stop() == 0
+    assert open_files(data_dir, PLANTED, secret) == []
+    done = server.run("check")
+    assert (done.returncode, done.stdout) == (0, "")
+    server.start()
+
+
+def test_no_secret_is_in_the_command_lines_or_environments_of_the_processes(
+    server: Server,
+) -> None:
+    plant(server)
+    key = (server.data_dir / "root.key").read_text().strip()
+    for pid in server.processes():
+        for name in ("cmdline", "environ"):
+            raw = Path(f"/proc/{pid}/{name}").read_bytes()
+            assert key.encode() not in raw
+            assert bytes.fromhex(key) not in raw
+
+
+def test_a_lost_or_other_root_key_ends_the_start_with_the_reason_and_harms_nothing(
+    server: Server,
+) -> None:
+    plant(server)
+    assert server.stop() == 0
+    path = server.data_dir / "root.key"
+    key = path.read_bytes()
+    path.unlink()
+    with pytest.raises(StartFailed, match=r"root\.key cannot be read"):
+        server.start()
+    lost = server.run("check")
+    assert lost.returncode == 1
+    assert "cannot be read" in lost.stdout
+    assert "no key was given: not checked are" in lost.stdout
+    path.write_bytes(b"0" * 64)
+    path.chmod(0o600)
+    with pytest.raises(StartFailed, match="not the one that sealed this store"):
+        server.start()
+    wrong = server.run("check")
+    assert (wrong.returncode, "not the one" in wrong.stdout) == (1, True)
+    path.write_bytes(key)
+    server.start()
+    look(server)
+
+
+def test_keys_are_rotated_and_sealed_by_a_passphrase_and_back(server: Server) -> None:
+    plant(server)
+    refused = server.run("key", "rotate")
+    assert refused.returncode == 1
+    assert "another server uses this data directory" in refused.stderr
+    assert server.stop() == 0
+    assert "data key 2 seals" in server.run("key", "rotate").stdout
+    words = server.data_dir.parent / "words"
+    words.write_text(WORDS)
+    words.chmod(0o600)
+    done = server.run("key", "seal", "--by", "passphrase", "--passphrase-file", str(words))
+    assert "2 data keys are sealed by the new secret" in done.stdout, done.stderr
+    with pytest.raises(StartFailed, match="set FOGBANK_PASSPHRASE"):
+        server.start()
+    server._variables = {"FOGBANK_PASSPHRASE": "incorrect horse battery"}
+    with pytest.raises(StartFailed, match="passphrase is not the one"):
+        server.start()
+    server._variables = {"FOGBANK_PASSPHRASE": WORDS}
+    server.start()
+    look(server)
+    for pid, what in server.processes().items():
+        if what != "supervisor":
+            assert WORDS.encode() not in Path(f"/proc/{pid}/environ").read_bytes(), what
+    assert server.stop() == 0
+    assert "sealed by: passphrase\ndata keys: 2" in server.run("key", "status").stdout
+    assert server.run("check").returncode == 0
+    (server.data_dir / "root.key").unlink()
+    assert server.run("key", "seal", "--by", "file").returncode == 0
+    server._variables = {}
+    server.start()
+    look(server)
+
+
+def test_encryption_can_be_turned_off_and_doctor_says_so(tmp_path: Path) -> None:
+    settings = "[encryption]\nenabled = false\n"
+    with Server(tmp_path / "data", settings=settings) as server:
+        server._variables = {"FOGBANK_CONFIG": str(tmp_path / "fogbank.toml")}
+        plant(server)
+        assert len(open_files(server.data_dir, PLANTED)) > 1
+        assert not (server.data_dir / "root.key").exists()
+        assert not (server.data_dir / "store" / "keyring").exists()
+        said = server.run("doctor").stdout
+        assert "OFF by encryption.enabled: WHAT IS WRITTEN LIES OPEN" in said
+        assert server.stop() == 0
+        (tmp_path / "fogbank.toml").write_text("")
+        server.start()
+        look(server)
+        assert "AES-256-GCM; the root key is" in server.run("doctor").stdout
+        assert server.stop() == 0
+        (tmp_path / "fogbank.toml").write_text(settings)
+        server.start()
+        look(server)
+        assert "what was encrypted before stays so" in server.run("doctor").stdout
