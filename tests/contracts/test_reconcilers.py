@@ -25,6 +25,8 @@ LEFT_BEHIND = {
     # Counters of an account, which stay when what they count is gone.
     "iam.epoch/1",
     "s3.account/1",
+    # When everything was last read.
+    "platform.scrub_place/1",
 }
 ACTIVE = [service.model for service in SERVICES.values() if service.model in ACTIVITIES]
 

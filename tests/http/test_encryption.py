@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 
 from fogbank.testing.server import Server, StartFailed
 
@@ -181,3 +182,26 @@ def test_encryption_can_be_turned_off_and_doctor_says_so(tmp_path: Path) -> None
         server.start()
         look(server)
         assert "what was encrypted before stays so" in server.run("doctor").stdout
+
+
+def test_a_damaged_object_is_answered_with_an_internal_error_and_no_byte_of_it(
+    server: Server,
+) -> None:
+    plant(server)
+    s3 = server.client("s3")
+    for path in (server.data_dir / "store" / "blobs").rglob("*.blob"):
+        raw = bytearray(path.read_bytes())
+        raw[9] ^= 1
+        path.write_bytes(raw)
+    with pytest.raises(ClientError) as caught:
+        s3.get_object(Bucket="bucket", Key="large")
+    assert caught.value.response["Error"]["Code"] == "InternalError"
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 500
+    # What lies in another frame is whole.
+    body = s3.get_object(Bucket="bucket", Key="large", Range="bytes=2000000-2000009")["Body"]
+    assert body.read() == LARGE[2_000_000:2_000_010]
+    assert server.stop() == 0
+    done = server.run("check")
+    assert done.returncode == 1
+    assert "frame 0 of the body is damaged" in done.stdout
+    server.start()

@@ -35,6 +35,7 @@ from fogbank.platform.store.engine import (
     Cut,
     Domain,
     OwnStore,
+    RowsVerified,
     Stamp,
     Store,
     StoreLimits,
@@ -289,6 +290,11 @@ class MemoryStore:
         await _TICK
         return OpenCut(engine.cuts, entry, self._domain)
 
+    async def verify_rows(self, after: bytes, limit: int) -> RowsVerified:
+        """Return that there are no stored bytes to verify."""
+        assert limit > 0, f"no rows are asked for behind {after!r}"
+        return RowsVerified(b"", 0, [])
+
     def oldest_cut(self) -> Stamp | None:
         """Return the first stamp that is not in the oldest live cut, or None."""
         return self._engine.cuts.oldest()
@@ -459,6 +465,8 @@ class MemoryBlobs:
         assert ref.number <= self._last, "a number is settled after it was given"
         self._low_water = max(self._low_water, ref.number)
 
-    async def verify(self, ref: BlobRef) -> int:
+    async def verify(self, ref: BlobRef, first: int = 0, frames: int | None = None) -> int:
         """Return the size; raise ``Corrupt`` if the blob is missing."""
+        assert first >= 0, "a range of frames begins inside the blob"
+        assert frames is None or frames > 0, "some frames are asked for"
         return len(self._require(ref))

@@ -29,7 +29,7 @@ from fogbank.platform.store.engine import Domain, Placement, Transaction
 from fogbank.server.audits import trail_settings, trimming
 from fogbank.server.config import Config
 from fogbank.server.driver import Driver
-from fogbank.server.jobs import PLATFORM_JOBS
+from fogbank.server.jobs import PLATFORM_JOBS, scrubbing
 
 
 class Parts:
@@ -120,5 +120,6 @@ class App:
             for store in parts.placement.system_stores()
         ]
         jobs: list[Job] = [*PLATFORM_JOBS, trimming(self.trail.settings)]
+        jobs += scrubbing(config.scrub, parts.placement, parts.blobs, parts.clock)
         jobs += [job for service in services for job in service.jobs]
         self.driver = Driver(self.facilities, jobs, self.bus, holder=parts.ids.base32(16))

@@ -141,6 +141,15 @@ class EncryptionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     """A file of mode 0600 with the passphrase; empty: ``$FOGBANK_PASSPHRASE``, or it is asked."""
 
 
+class ScrubSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How what is stored is read again and again, to find damage before users do."""
+
+    mb_per_s: int = 16
+    """So many MiB a second are read while the server is not busy; 0: none."""
+    period_hours: int = 168
+    """How long after the begin of a round the next one begins."""
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All settings of a server."""
 
@@ -172,6 +181,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     metrics: MetricsSettings = MetricsSettings()
     archive: ArchiveSettings = ArchiveSettings()
     encryption: EncryptionSettings = EncryptionSettings()
+    scrub: ScrubSettings = ScrubSettings()
     quotas: dict[str, int] = {}
     """Limits of services by name, such as ``"dynamodb.item_bytes_max" = 1000000``."""
 
@@ -383,6 +393,8 @@ def _check(config: Config) -> None:
         raise ConfigError("metrics.port must lie between 0 and 65535, or be -1")
     if config.functions.isolation not in {"auto", "bare"}:
         raise ConfigError("functions.isolation must be auto or bare")
+    if config.scrub.mb_per_s < 0 or config.scrub.period_hours < 1:
+        raise ConfigError("scrub.mb_per_s is at least 0 and scrub.period_hours at least 1")
     if config.log_level.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
         raise ConfigError("log_level must be debug, info, warning or error")
 

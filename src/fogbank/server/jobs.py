@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from fogbank.base.clock import Clock
 from fogbank.contract.call import Facilities
 from fogbank.contract.job import Progress, Reconciler, reconciler
 from fogbank.platform.blobs import rows
+from fogbank.platform.blobs.port import Blobs
+from fogbank.platform.blobs.scrub import Pace, Scrubber
 from fogbank.platform.bus import deadletters, trace
 from fogbank.platform.store import tokens
-from fogbank.platform.store.engine import Store
+from fogbank.platform.store.engine import Placement, Store
 from fogbank.platform.store.keyspace import BLOB_DELETIONS
+from fogbank.server.config import ScrubSettings
+from fogbank.server.driver import THROTTLED_MS
 
 DELETIONS_BATCH: Final = 64
 DELETIONS_PERIOD_MS: Final = 600_000
 TOKENS_BATCH: Final = 256
 TOKENS_PERIOD_MS: Final = 60_000
 TRIM_PERIOD_MS: Final = 600_000
+SCRUB_PERIOD_MS: Final = 21_600_000
+"""How often, at least, is looked whether a round of the scrub is due."""
 
 
 @reconciler(period_ms=DELETIONS_PERIOD_MS, signal=BLOB_DELETIONS)
@@ -68,3 +76,27 @@ PLATFORM_JOBS: Final[tuple[Reconciler, ...]] = (
     trim_traces,
     trim_dead_letters,
 )
+
+
+def scrubbing(
+    settings: ScrubSettings, placement: Placement, blobs: Blobs, clock: Clock
+) -> list[Reconciler]:
+    """Return what scrubs the stores of this process; nothing, if the settings say so."""
+    if settings.mb_per_s == 0:
+        return []
+    # A step that is not the last of a round is followed by the next after this pause.
+    slice_bytes = (settings.mb_per_s << 20) * THROTTLED_MS // 1_000
+    pace = Pace(max(slice_bytes, 1), settings.period_hours * 3_600_000)
+    scrubbers = [Scrubber(store, blobs, clock, pace, _turn) for store in placement.system_stores()]
+
+    async def step(_: Facilities) -> Progress:
+        """Scrub a slice of every store."""
+        goes_on = [await scrubber.step() for scrubber in scrubbers]
+        return Progress.THROTTLED if any(goes_on) else Progress.IDLE
+
+    return [Reconciler("platform.blobs.scrub", step, min(SCRUB_PERIOD_MS, pace.period_ms))]
+
+
+async def _turn() -> None:
+    """Let the loop do one turn."""
+    await asyncio.sleep(0)  # noqa: TID251 (no time passes)

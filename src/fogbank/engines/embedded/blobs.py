@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeVar
 
-from fogbank.base.errors import Full
+from fogbank.base.errors import Corrupt, Full
 from fogbank.engines.embedded.files import find_note, sync_folder, write_note
 from fogbank.engines.embedded.frames import (
     Reader,
@@ -100,6 +100,8 @@ class FileBlobs:
         self._writes = asyncio.Semaphore(WRITES_MAX)
         self._concats = asyncio.Semaphore(CONCATS_MAX)
         self._syncs = FolderSyncs()
+        self.damaged_reads = 0
+        """How often damage was met instead of bytes."""
         self._pool = ThreadPoolExecutor(THREADS_MAX, "fogbank-blobs")
 
     async def _in_thread(self, function: Callable[..., T], *arguments: object) -> T:
@@ -250,6 +252,9 @@ class FileBlobs:
         except asyncio.CancelledError:
             opening.add_done_callback(_close_opened)
             raise
+        except Corrupt:
+            self.damaged_reads += 1
+            raise
         try:
             stop = reader.size if end is None else min(end, reader.size)
             if begin >= stop:
@@ -265,6 +270,9 @@ class FileBlobs:
                     frame = frame[max(begin - offset, 0) : stop - offset]
                 yield frame
                 index += 1
+        except Corrupt:
+            self.damaged_reads += 1
+            raise
         finally:
             # Not waited for: the reader's lock has it wait for the frame that is read ahead.
             self._close_soon(reader)
@@ -276,12 +284,12 @@ class FileBlobs:
         except RuntimeError:
             reader.close()
 
-    async def verify(self, ref: BlobRef) -> int:
-        """Read every frame and return the size; raise ``Corrupt`` if one is damaged."""
+    async def verify(self, ref: BlobRef, first: int = 0, frames: int | None = None) -> int:
+        """Read frames and return the size of the blob; raise ``Corrupt`` if one is damaged."""
 
         def verify() -> int:
             with Reader(self._root, ref, self._keys) as reader:
-                return reader.verify()
+                return reader.verify(first, frames)
 
         return await self._in_thread(verify)
 

@@ -52,6 +52,7 @@ from fogbank.engines.embedded.spool import ABOUT, GROUPS, SPOOL, TIMES, read_gro
 from fogbank.engines.embedded.spool import entries as entries_of
 from fogbank.platform.blobs import rows as blob_rows
 from fogbank.platform.blobs.port import BlobRef
+from fogbank.platform.blobs.scrub import damage_key_is, decode_damage
 from fogbank.platform.crypto.keys import DataKeys, no_draw
 
 FINDINGS_MAX: Final = 1_000
@@ -62,6 +63,8 @@ class Report(msgspec.Struct):
     """What a check found."""
 
     damage: list[str] = msgspec.field(default_factory=list)
+    reported: list[str] = msgspec.field(default_factory=list)
+    """What a scrub found damaged, as it said then."""
     unseen: list[str] = msgspec.field(default_factory=list)
     """What could not be looked at."""
     sweepable: list[str] = msgspec.field(default_factory=list)
@@ -84,6 +87,8 @@ class RowsSeen(msgspec.Struct):
 
     damage: list[str] = msgspec.field(default_factory=list)
     state: State | None = None
+    reported: list[bytes] = msgspec.field(default_factory=list)
+    """The reports of a scrub."""
     entries: dict[bytes, bytes] = msgspec.field(default_factory=dict)
     """The rows that are compared with each other and with files (``agree.py``)."""
 
@@ -122,6 +127,7 @@ def examine(data_dir: Path, encryption: Encryption = PLAIN) -> Report:
         report.add(rows.sums_damage(data_dir / ROWS))
         seen = _seen_rows(data_dir, keys)
         report.add(seen.damage)
+        report.reported = [decode_damage(raw).message for raw in seen.reported]
         laid = _check_log(data_dir, seen.state, report, keys)
         entries: Writes = {**seen.entries}
         entries.update((key, value) for key, value in laid.items() if agree.is_looked_at(key))
@@ -290,6 +296,8 @@ def _walk(txn: rows.Reader, seals: RowSeals, seen: RowsSeen) -> None:
             continue
         if not rows.is_own(key):
             rows.add_to_digests(digests, key, raw)
+        if damage_key_is(key):
+            seen.reported.append(value)
         if agree.is_looked_at(key):
             seen.entries[key] = agree.told_of(key, value)
     stored = rows.read_digests(txn, seals)

@@ -31,6 +31,7 @@ from fogbank.engines.embedded.segment import (
 )
 from fogbank.engines.embedded.transaction import EmbeddedTransaction
 from fogbank.engines.embedded.turnover import Parts, Settings, Turnover
+from fogbank.engines.embedded.verifier import RowsVerifier
 from fogbank.engines.watch import Watchers
 from fogbank.platform.crypto.keys import LOG as LOG_GROUPS
 from fogbank.platform.store.engine import SYSTEM, Passengers, Stamp
@@ -70,6 +71,7 @@ class Core:
         self.incarnation = opened.identity.incarnation
         self.layers = Layers(opened.env, opened.seals, clock.now_ms)
         self.watchers = Watchers()
+        self.verifier = RowsVerifier(opened.env, opened.keys)
         self.version = opened.version
         self.durable = opened.version
         self._first = opened.version
@@ -89,14 +91,9 @@ class Core:
         size = settings.segment_bytes
         self._record_max = capacity(size) - group_bytes(0, sealed=True)
         self._group_max = min(GROUP_BYTES_MAX, self._record_max)
-        self._log = RedoLog(
-            opened.root / LOG,
-            opened.segment,
-            size,
-            loop,
-            settings.on_fatal,
-            opened.keys.series(LOG_GROUPS),
-        )
+        series = opened.keys.series(LOG_GROUPS)
+        folder, fatal = opened.root / LOG, settings.on_fatal
+        self._log = RedoLog(folder, opened.segment, size, loop, fatal, series)
         self._gate = Gate(loop, self._fill, lambda: self._is_stalled or self._is_crowded())
         parts = Parts(loop, self._log, self.layers, self._gate)
         self.turnover = Turnover(opened, parts, settings, self._go_on, self._log_failed)
@@ -354,6 +351,7 @@ class Core:
             else:
                 await self.settled()
         await self.turnover.stop()
+        await self.verifier.stop()
 
     def close(self) -> bool:
         """End threads and processes; return whether the log may be applied in order. Blocks."""

@@ -52,6 +52,8 @@ class RowSeals:
         self._ciphers: dict[int, Cipher] = {}
         self._series: Series | None = None
         self._number = 0
+        self.damaged_reads = 0
+        """How often damage was met instead of a value."""
 
     def opener(self, get: Get) -> Callable[[bytes, bytes], bytes]:
         """Return what opens values out of the transaction that ``get`` reads."""
@@ -59,7 +61,14 @@ class RowSeals:
         def cipher_of(number: int) -> Cipher:
             return self._ciphers.get(number) or self._found_cipher(number, get)
 
-        return lambda key, raw: unseal(key, raw, cipher_of)
+        def opened(key: bytes, raw: bytes) -> bytes:
+            try:
+                return unseal(key, raw, cipher_of)
+            except Corrupt:
+                self.damaged_reads += 1
+                raise
+
+        return opened
 
     def _found_cipher(self, number: int, get: Get) -> Cipher:
         """Return the cipher of a row key, from its row."""

@@ -35,6 +35,7 @@ from fogbank.platform.store.engine import (
     Domain,
     OwnStore,
     Passengers,
+    RowsVerified,
     Stamp,
     Store,
     StoreLimits,
@@ -137,6 +138,14 @@ class EmbeddedStore:
         """
         return await self._taker.take(name, self._domain)
 
+    async def verify_rows(self, after: bytes, limit: int) -> RowsVerified:
+        """Verify the checks of up to ``limit`` stored rows of every domain behind a key.
+
+        Raises:
+            Unavailable: The store is closed.
+        """
+        return await self._core.verifier.verify(after, limit)
+
     def oldest_cut(self) -> Stamp | None:
         """Return the first stamp that is not in the oldest live cut of the store, or None."""
         return self._taker.oldest()
@@ -205,6 +214,11 @@ class EmbeddedEngine:
     def archive_state(self) -> ArchiveState | None:
         """Return how the archive of the log stands, if there is one."""
         return None if self._archiver is None else self._archiver.state
+
+    @property
+    def damaged_reads(self) -> int:
+        """Return how often since the start a reader met damage instead of bytes."""
+        return self.blobs.damaged_reads + self._opened.seals.damaged_reads
 
     async def close(self) -> None:
         """Take nothing more, make everything durable, apply the log, and let the directory go."""

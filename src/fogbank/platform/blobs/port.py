@@ -58,6 +58,15 @@ class Blobs(Protocol):
         """Return names and sizes in order of name, for sweep and scrub."""
         ...
 
-    async def verify(self, ref: BlobRef) -> int:
-        """Read every frame and return the size; raise ``Corrupt`` if one is damaged."""
+    async def verify(self, ref: BlobRef, first: int = 0, frames: int | None = None) -> int:
+        """Read frames and return the size of the blob.
+
+        Args:
+            ref: The blob.
+            first: The first frame to read.
+            frames: How many; None: all to the end.
+
+        Raises:
+            Corrupt: One of them is not what was written, or the blob is missing.
+        """
         ...

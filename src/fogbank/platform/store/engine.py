@@ -247,8 +247,25 @@ class Store(Protocol):
         ...
 
 
+class RowsVerified(NamedTuple):
+    """What was found on a page of rows."""
+
+    last: bytes
+    """The key of the last row of the page; empty: there is none behind it."""
+    read_bytes: int
+    damage: list[tuple[bytes, str]]
+    """The keys of rows that are not what was written, and what is wrong with them."""
+
+
 class OwnStore(Store, Protocol):
-    """A store that this process owns: only its owner takes cuts of it."""
+    """A store that this process owns: only its owner takes cuts of it, and scrubs it."""
+
+    async def verify_rows(self, after: bytes, limit: int) -> RowsVerified:
+        """Verify the checks of up to ``limit`` stored rows of every domain behind a key.
+
+        An engine that keeps no bytes of its own has none to verify.
+        """
+        ...
 
     async def checkpoint(self, name: str) -> Cut:
         """Take a consistent cut of this domain; of everything, on the store of ``SYSTEM``.

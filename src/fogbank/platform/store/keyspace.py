@@ -35,6 +35,7 @@ LEASES: Final = 0x0B
 TRACES: Final = 0x0C
 DECISIONS: Final = 0x0D
 DELIVERY_STATE: Final = 0x10
+SCRUB: Final = 0x11
 
 PARTITIONS: Final = 16
 """System subspaces are split by domain hash, so that each part has one reader."""

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from fogbank.base.errors import Corrupt, Weather
 from fogbank.base.ids import Ids
-from fogbank.engines.embedded.check import check
+from fogbank.engines.embedded.check import examine
+from fogbank.engines.embedded.keys import Encryption
 from fogbank.platform.crypto.keys import KeyRefused
 from fogbank.server import config, datadir, keys
 
@@ -43,5 +44,13 @@ def _findings(data_dir: Path) -> list[str]:
     try:
         secret = finder.find()
     except KeyRefused as error:
-        return [str(error), *check(store, finder.encryption(None))]
-    return check(store, finder.encryption(secret))
+        return [str(error), *_examined(store, finder.encryption(None))]
+    return _examined(store, finder.encryption(secret))
+
+
+def _examined(store: Path, encryption: Encryption) -> list[str]:
+    """Return what is wrong with a store; print what a scrub had found."""
+    report = examine(store, encryption)
+    for message in report.reported:
+        print(f"fogbank: a scrub found: {message}", file=sys.stderr)
+    return report.damage + report.unseen
