@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import shutil
 import subprocess
 import sys
 import threading
@@ -87,6 +88,12 @@ def restored(backups: Path, into: Path, *more: str) -> subprocess.CompletedProce
     return subprocess.run(command, check=False, capture_output=True, text=True)
 
 
+def put_key_back(server: Server, data_dir: Path) -> None:
+    """Give a restored directory the root key, which no backup holds."""
+    assert not (data_dir / "root.key").exists()
+    shutil.copy(server.data_dir / "root.key", data_dir / "root.key")
+
+
 def test_a_backup_under_load_restores_to_what_was_acknowledged(
     server: Server, tmp_path: Path
 ) -> None:
@@ -106,6 +113,7 @@ def test_a_backup_under_load_restores_to_what_was_acknowledged(
     copy = Server(tmp_path / "copy")
     done = restored(backups, copy.data_dir)
     assert done.returncode == 0, done.stderr
+    put_key_back(server, copy.data_dir)
     assert copy.run("check").returncode == 0
     assert (copy.data_dir / "credentials.json").stat().st_mode & 0o777 == 0o600
     with copy:
@@ -157,6 +165,7 @@ def test_kill_9_in_the_middle_leaves_no_half_backup_and_spoils_none(
         into = tmp_path / manifest.head.name
         done = restored(backups, into, "--name", manifest.head.name)
         assert done.returncode == 0, done.stderr
+        put_key_back(server, into)
         assert Server(into).run("check").returncode == 0
 
 
@@ -180,6 +189,7 @@ def test_the_archived_log_restores_what_came_after_the_backup(tmp_path: Path) ->
             time.sleep(0.05)
         done = restored(tmp_path / "set", copy.data_dir, "--until", "latest")
     assert done.returncode == 0, done.stderr
+    put_key_back(server, copy.data_dir)
     with copy:
         found = objects(copy)
     assert load.acknowledged <= found.keys() <= load.asked
