@@ -11,7 +11,7 @@ from fogbank.contract.action import Access, Scope
 from fogbank.contract.calls import Calls
 from fogbank.contract.event import Outbox
 from fogbank.contract.quota import Quota, Quotas
-from fogbank.platform.blobs.port import Blobs
+from fogbank.platform.blobs.port import BlobReader, Blobs
 from fogbank.platform.iam.decision import Decision
 from fogbank.platform.iam.request import AccessRequest
 from fogbank.platform.identity.identity import Identity
@@ -166,6 +166,10 @@ class Call:
     def blobs(self) -> Blobs:
         """Return the store of large values."""
         return self.facilities.blobs
+
+    def blobs_of(self, domain: Domain) -> BlobReader:
+        """Return where the blobs of another domain are read, to copy their bytes."""
+        return self.facilities.placement.blobs_of(domain)
 
     @property
     def outbox(self) -> Outbox:

@@ -341,6 +341,16 @@ class MemoryEngine:
         """Return the store of a domain."""
         return MemoryStore(self, domain)
 
+    def is_ours(self, domain: Domain) -> bool:
+        """Return that every domain lives here."""
+        del domain
+        return True
+
+    def blobs_of(self, domain: Domain) -> MemoryBlobs:
+        """Return the one blob store."""
+        del domain
+        return self.blobs
+
     def system_stores(self) -> tuple[OwnStore, ...]:
         """Return the one store, seen through its system subspaces."""
         return (MemoryStore(self, SYSTEM),)

@@ -18,7 +18,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Mapping
 from hashlib import sha256
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from fogbank.base.clock import Clock
 from fogbank.base.errors import NotBuilt, ServiceError
@@ -30,8 +30,7 @@ from fogbank.gateway.resolve import Target
 from fogbank.gateway.scope import check_scope, check_time, time_ms_of
 from fogbank.gateway.settings import GatewaySettings
 from fogbank.platform.identity.cache import Lru
-from fogbank.platform.identity.credentials import Credential, ExpiredToken
-from fogbank.platform.identity.identity import Identity
+from fogbank.platform.identity.credentials import Credential, ExpiredToken, Proof
 from fogbank.platform.identity.principal import ANONYMOUS, Principal
 from fogbank.wire import sigv4
 from fogbank.wire.chunked import Chain, ChunkedDecoder
@@ -59,6 +58,18 @@ class _SigningKey(NamedTuple):
     key: bytes | VerifyingKey
 
 
+class Credentials(Protocol):
+    """Where the secrets are: the identity of this process, or another process's."""
+
+    async def proof(self, key_id: str, token: str = "") -> Proof | None:
+        """Return the credential of an access key, or None if it proves nothing.
+
+        Raises:
+            ExpiredToken: The session is over.
+        """
+        ...
+
+
 class Authenticator:
     """Proves who sent requests.
 
@@ -70,7 +81,7 @@ class Authenticator:
     """
 
     def __init__(
-        self, identity: Identity, clock: Clock, bodies: WholeBodies, settings: GatewaySettings
+        self, identity: Credentials, clock: Clock, bodies: WholeBodies, settings: GatewaySettings
     ) -> None:
         self._identity = identity
         self._clock = clock
@@ -79,8 +90,8 @@ class Authenticator:
         self.proofs = FailedProofs(settings, clock)
         self._keys: Lru[tuple[str, str, str, str], _SigningKey] = Lru(SIGNING_KEYS_MAX)
 
-    async def authenticate(self, request: HttpRequest, target: Target, claim: Claim) -> Principal:
-        """Return who signed the request; its body is checked now or at its end.
+    async def authenticate(self, request: HttpRequest, target: Target, claim: Claim) -> Proof:
+        """Return what proves who signed the request; its body is checked now or at its end.
 
         Raises:
             ServiceError: The claim does not hold, in the words of the service.
@@ -91,15 +102,15 @@ class Authenticator:
         check_time(claim, target, now_ms, self._skew_ms)
         if self.proofs.is_spent(request, signed.access_key_id):
             raise words.error(No.THROTTLED)
-        credential = await self._credential(request, claim, target)
-        if target.host.account not in ("", credential.principal.account):
+        proof = await self.proof(request, claim, target)
+        if target.host.account not in ("", proof.credential.principal.account):
             raise error_of("AccessDeniedException", 400, _OTHER_ACCOUNT)
-        key = self._signing_key(credential, signed)
+        key = self._signing_key(proof.credential, signed)
         if words.is_s3:
             self._check_s3(request, target, claim, key)
         else:
             await self._check_other(request, target, claim, key)
-        return credential.principal
+        return proof
 
     def _failed(
         self,
@@ -115,7 +126,7 @@ class Authenticator:
         words = target.door.words
         return words.error(what, message, **members) if told else words.error(No.THROTTLED)
 
-    async def _credential(self, request: HttpRequest, claim: Claim, target: Target) -> Credential:
+    async def proof(self, request: HttpRequest, claim: Claim, target: Target) -> Proof:
         """Return the credential that the request names.
 
         Raises:
@@ -123,7 +134,7 @@ class Authenticator:
         """
         words = target.door.words
         try:
-            found = await self._identity.credential(claim.signed.access_key_id, claim.token)
+            found = await self._identity.proof(claim.signed.access_key_id, claim.token)
         except ExpiredToken:
             raise words.error(No.EXPIRED_TOKEN) from None
         if found is not None:

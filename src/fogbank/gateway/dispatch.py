@@ -14,18 +14,22 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final
+from contextlib import suppress
+from typing import Any, Final, NamedTuple
 
-from fogbank.base.errors import NotBuilt, ServiceError, Weather
+from fogbank.base.clock import Clock
+from fogbank.base.errors import NotBuilt, ServiceError, Throttled, Weather
+from fogbank.base.ids import Ids
 from fogbank.base.types import Wire
 from fogbank.contract.call import Facilities, HttpFacts
 from fogbank.contract.service import Service
 from fogbank.gateway.audit import Audit, AuditEntry, RecentCalls, Sink
-from fogbank.gateway.authenticate import Authenticator, anonymous
+from fogbank.gateway.authenticate import Authenticator, Credentials, anonymous
 from fogbank.gateway.body import WholeBodies
 from fogbank.gateway.bound import Bound
 from fogbank.gateway.claim import Claim, claim_of
-from fogbank.gateway.perform import Catalogue, Perform, Performer
+from fogbank.gateway.forward import Arrivals, EpochOf, Forwarder, OwnerOf
+from fogbank.gateway.perform import Catalogue, Perform, Performer, StaleProof
 from fogbank.gateway.render import No, error_of
 from fogbank.gateway.resolve import Resolver, Target, is_form
 from fogbank.gateway.settings import GatewaySettings
@@ -41,9 +45,27 @@ _S3_REQUEST_ID_CHARACTERS: Final = 16
 _HEALTHY: Final = b'{"status":"ok"}'
 _NO_HTTP: Final = HttpFacts(in_process=True)
 _BROKEN_OFF: Final = error_of("RequestAborted", 499, "The call ended before its reply.")
+PROOFS_MAX: Final = 8
+"""How often a caller is proved again whose account changes meanwhile."""
 NOT_BUILT_MAX: Final = 10_000
 """How many different refusals are counted."""
 _log = logging.getLogger(__name__)
+
+
+class Edge(NamedTuple):
+    """What a process needs that runs no operations: a front."""
+
+    identity: Credentials
+    clock: Clock
+    ids: Ids
+
+
+def _perform_of(local: Perform | None, owner_of: OwnerOf | None) -> Perform:
+    """Return what performs calls: here, or where their domain lives."""
+    if owner_of is not None:
+        return Forwarder(local, owner_of).perform
+    assert local is not None, "a process without operations knows who has them"
+    return local
 
 
 class Dispatcher:
@@ -51,19 +73,21 @@ class Dispatcher:
 
     Args:
         services: What is built.
-        facilities: What calls are handed.
+        facilities: What calls are handed; an ``Edge`` where no operation runs.
         settings: The bounds.
         audit: Records calls; they are kept in memory (``recent``) unless it or a sink is given.
         sink: Where entries of calls go that come to no operation; the audit unless given.
+        owner_of: The process that owns a domain, or None if this one does; for a cloud of several.
     """
 
     def __init__(
         self,
         services: Sequence[Service],
-        facilities: Facilities,
+        facilities: Facilities | Edge,
         settings: GatewaySettings | None = None,
         audit: Audit | None = None,
         sink: Sink | None = None,
+        owner_of: OwnerOf | None = None,
     ) -> None:
         settings = settings or GatewaySettings()
         self._settings = settings
@@ -77,8 +101,11 @@ class Dispatcher:
         self._authenticator = Authenticator(
             facilities.identity, self._clock, self._bodies, settings
         )
-        self.performer = Performer(self.catalogue, facilities, audit)
-        self._perform: Perform = self.performer.perform
+        local: Perform | None = None
+        if isinstance(facilities, Facilities):
+            self.performer = Performer(self.catalogue, facilities, audit)
+            local = self.performer.perform
+        self._perform = _perform_of(local, owner_of)
         self.throttle = Throttle(settings, self._clock)
         self.meter = RequestMeter()
         self.recent = RecentCalls()
@@ -174,10 +201,38 @@ class Dispatcher:
             wire = codec.decode(bound.name, request, target.params)
             visit.admit(account, self._clock.now_ms(), target.context, target.region_set)
             visit.performed = True
-            answer = await self._perform(visit, bound, wire)
+            try:
+                answer = await self._perform(visit, bound, wire)
+            except StaleProof:
+                answer = await self._performed_again(visit, target, (request, claim), bound, wire)
             return codec.encode(bound.name, answer, visit.request_id)
         finally:
             self.throttle.leave(account)
+
+    async def _performed_again(
+        self,
+        visit: Visit,
+        target: Target,
+        signed: tuple[HttpRequest, Claim | ServiceError | None],
+        bound: Bound,
+        wire: Wire,
+    ) -> Wire:
+        """Prove again who asks, whose account has changed, and perform the call.
+
+        Raises:
+            ServiceError: The caller's key is no longer one.
+            Throttled: The account changes all the time.
+        """
+        request, claim = signed
+        assert isinstance(claim, Claim), "nobody's proof is never stale"
+        for _ in range(PROOFS_MAX):
+            visit.performed = False
+            proof = await self._authenticator.proof(request, claim, target)
+            visit.principal, visit.epoch = proof.credential.principal, proof.epoch
+            visit.performed = True
+            with suppress(StaleProof):
+                return await self._perform(visit, bound, wire)
+        raise Throttled("the caller's account changes all the time")
 
     async def _principal(
         self,
@@ -195,7 +250,9 @@ class Dispatcher:
             self._resolver.route(target, request, None)
             visit.service, visit.operation = target.service, target.operation
             return anonymous(request, target)
-        principal = visit.principal = await self._authenticator.authenticate(request, target, claim)
+        proof = await self._authenticator.authenticate(request, target, claim)
+        principal = visit.principal = proof.credential.principal
+        visit.epoch = proof.epoch
         self._resolver.route(target, request, claim.signed.service)
         visit.operation = target.operation
         return principal
@@ -222,6 +279,7 @@ class Dispatcher:
         self, serve: Callable[[Facilities, Any], Awaitable[Any]], request: HttpRequest
     ) -> HttpReply:
         """Let a front door answer; what it does not catch is a bug of it."""
+        assert isinstance(self._facilities, Facilities), "front doors open where operations run"
         try:
             return await serve(self._facilities, request)
         except Exception:  # noqa: BLE001 (the house's one net)
@@ -229,6 +287,10 @@ class Dispatcher:
             _log.exception("request %s: a front door failed", request_id)
             headers = [("content-type", "text/plain"), ("x-amzn-RequestId", request_id)]
             return HttpReply(500, headers, b"Internal Server Error")
+
+    def arrivals(self, epoch_of: EpochOf) -> Arrivals:
+        """Return what performs the calls that other processes send."""
+        return Arrivals(self.catalogue, self.performer.perform, epoch_of, self._sink)
 
     # Calls from service to service.
 

@@ -26,6 +26,10 @@ from fogbank.platform.iam.request import AccessRequest
 from fogbank.platform.metering.current import IN_WORK
 
 
+class StaleProof(Weather):
+    """The caller's account has changed since its credential was read: it must be read again."""
+
+
 class Perform(Protocol):
     """Runs an operation where its domain's store is, and returns its reply by wire names."""
 
@@ -39,6 +43,7 @@ class Perform(Protocol):
 
         Raises:
             ServiceError: As the operation raises it, or access denied.
+            StaleProof: The caller has to be proved again; nothing has happened.
         """
         ...
 

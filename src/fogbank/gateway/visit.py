@@ -12,6 +12,7 @@ from typing import Final
 from fogbank.contract.action import Access, Scope
 from fogbank.contract.call import HttpFacts
 from fogbank.platform.iam.decision import Decision
+from fogbank.platform.identity.cache import NO_EPOCH
 from fogbank.platform.identity.principal import ANONYMOUS
 
 _NO_CONTEXT: Final[Mapping[str, str]] = {}
@@ -25,6 +26,7 @@ class Visit:
         "began",
         "context",
         "decisions",
+        "epoch",
         "http",
         "now_ms",
         "operation",
@@ -58,6 +60,8 @@ class Visit:
         """Whether it came to the operation, which records its end."""
         self.context = _NO_CONTEXT
         """Condition keys that say how the request was signed."""
+        self.epoch = NO_EPOCH
+        """The epoch of the caller's account under which its credential was read."""
 
     def admit(
         self,

@@ -259,6 +259,16 @@ class EmbeddedEngine:
         """Ask for rows to append whenever a group of commits begins; see ``Carrier``."""
         self._core.passengers = passengers
 
+    def is_ours(self, domain: Domain) -> bool:
+        """Return that every domain lives here."""
+        del domain
+        return True
+
+    def blobs_of(self, domain: Domain) -> FileBlobs:
+        """Return the one blob store."""
+        del domain
+        return self.blobs
+
     def system_stores(self) -> tuple[OwnStore, ...]:
         """Return the one store, seen through its system subspaces."""
         return (EmbeddedStore(self._core, SYSTEM, self._taker),)

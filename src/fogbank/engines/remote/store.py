@@ -23,6 +23,7 @@ from fogbank.base.errors import CommitUnknown, Conflict
 from fogbank.engines import bodies
 from fogbank.engines.bodies import LIMITS
 from fogbank.engines.remote import words
+from fogbank.engines.remote.blobs import RemoteBlobs
 from fogbank.engines.remote.hints import follow
 from fogbank.engines.remote.transaction import Question, RemoteTransaction
 from fogbank.engines.remote.words import Row
@@ -69,6 +70,11 @@ class Remote:
         """Follow nothing more."""
         for task in self._followers:
             task.cancel()
+
+    def blobs_of(self, domain: Domain) -> RemoteBlobs:
+        """Return where the blobs of a domain are read."""
+        del domain
+        return RemoteBlobs(self.peer)
 
     def store_of(self, domain: Domain) -> RemoteStore:
         """Return the store of a domain."""

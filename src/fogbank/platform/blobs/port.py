@@ -23,7 +23,19 @@ class BlobRef(NamedTuple):
     number: int
 
 
-class Blobs(Protocol):
+class BlobReader(Protocol):
+    """Reads immutable large values, perhaps of another process's store."""
+
+    def read(self, ref: BlobRef, begin: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """Yield the bytes of the half-open range; every frame is verified before it leaves.
+
+        Raises:
+            Corrupt: A frame is not what was written.
+        """
+        ...
+
+
+class Blobs(BlobReader, Protocol):
     """Immutable large values of the domains of one store."""
 
     async def name(self) -> BlobRef:
@@ -40,14 +52,6 @@ class Blobs(Protocol):
 
     async def concat(self, ref: BlobRef, parts: list[BlobRef]) -> int:
         """Store under a fresh name the bytes of other blobs in order; durable on return."""
-        ...
-
-    def read(self, ref: BlobRef, begin: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
-        """Yield the bytes of the half-open range; every frame is verified before it leaves.
-
-        Raises:
-            Corrupt: A frame is not what was written.
-        """
         ...
 
     async def delete(self, ref: BlobRef) -> None:

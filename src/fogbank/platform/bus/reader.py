@@ -19,11 +19,19 @@ from typing import Final
 import msgspec
 
 from fogbank.base.errors import Weather
-from fogbank.platform.bus import deadletters, order, trace
+from fogbank.platform.bus import crossing, deadletters, order, trace
 from fogbank.platform.bus.deadletters import DeadLetter
 from fogbank.platform.bus.entry import Delivery, decode_delivery
 from fogbank.platform.store import tuples
-from fogbank.platform.store.engine import STAMP_BYTES, SYSTEM, Domain, Placement, Store, Transaction
+from fogbank.platform.store.engine import (
+    STAMP_BYTES,
+    SYSTEM,
+    Body,
+    Domain,
+    Placement,
+    Store,
+    Transaction,
+)
 from fogbank.platform.store.keyspace import (
     OUTBOX,
     OUTBOX_LATER,
@@ -70,6 +78,7 @@ class BusReader:
         domain_of: The domain of a target ARN; raises ``Undeliverable`` if no service has it.
         deliver: Runs the target's receiver inside a transaction; raises ``Undeliverable``.
         now_ms: The time, for the dead letters.
+        origin: What names this store among those of its cloud, for ever.
     """
 
     def __init__(
@@ -79,12 +88,14 @@ class BusReader:
         domain_of: DomainOf,
         deliver: Deliver,
         now_ms: Callable[[], int],
+        origin: str = "0",
     ) -> None:
         self._placement = placement
         self.store = store
         self._domain_of = domain_of
         self._deliver = deliver
         self._now_ms = now_ms
+        self._origin = origin
 
     async def pending(self) -> list[tuple[bytes, Delivery]]:
         """Return the next entries: new ones of every partition, and those whose time has come."""
@@ -134,22 +145,13 @@ class BusReader:
 
     async def _one(self, key: bytes, delivery: Delivery) -> None:
         """Deliver one entry and remove it in the same transaction."""
-
-        async def body(tr: Transaction) -> None:
-            if await tr.get(key) is None:
-                return
-            now_ms = self._now_ms()
-            if await order.park(tr, key, delivery):
-                _note(tr, delivery, now_ms, "parked", "behind an earlier one of its order")
-                return
-            await self._deliver(tr, delivery)
-            tr.delete(key)
-            await order.release(tr, key, delivery, now_ms)
-            _note(tr, delivery, now_ms, "delivered", f"to {delivery.target}")
-
         try:
-            store = self._placement.store_of(self._domain_of(delivery.target))
-            await store.transact(body)
+            domain = self._domain_of(delivery.target)
+            store = self._placement.store_of(domain)
+            if self._placement.is_ours(domain):
+                await store.transact(self._settling(key, delivery, self._deliver))
+            else:
+                await self._across(store, key, delivery)
         except Undeliverable as error:
             await self._bury(key, delivery, str(error))
         except Weather as error:
@@ -157,6 +159,38 @@ class BusReader:
         except Exception as error:
             log.exception("delivery to %s failed", delivery.target)
             await self._later(key, delivery, error)
+
+    def _settling(self, key: bytes, delivery: Delivery, deliver: Deliver) -> Body[None]:
+        """Return the body that removes an entry with its effect, unless its order parks it."""
+
+        async def body(tr: Transaction) -> None:
+            if await self._is_held(tr, key, delivery):
+                return
+            now_ms = self._now_ms()
+            await deliver(tr, delivery)
+            tr.delete(key)
+            await order.release(tr, key, delivery, now_ms)
+            _note(tr, delivery, now_ms, "delivered", f"to {delivery.target}")
+
+        return body
+
+    async def _is_held(self, tr: Transaction, key: bytes, delivery: Delivery) -> bool:
+        """Return whether an entry is gone, or waits behind an earlier one and is parked."""
+        if await tr.get(key) is None:
+            return True
+        if not await order.park(tr, key, delivery):
+            return False
+        _note(tr, delivery, self._now_ms(), "parked", "behind an earlier one of its order")
+        return True
+
+    async def _across(self, store: Store, key: bytes, delivery: Delivery) -> None:
+        """Deliver one entry to another store, then remove it here."""
+        if await self.store.transact(lambda tr: self._is_held(tr, key, delivery)):
+            return
+        token = crossing.token_of(self._origin, key, delivery)
+        await crossing.deliver(store, token, delivery, self._deliver)
+        await self.store.transact(self._settling(key, delivery, _delivered))
+        await crossing.forget(store, token)
 
     async def _later(self, key: bytes, delivery: Delivery, error: Exception) -> None:
         """Let an entry wait aside, longer each time; bury it when its tries or time are used up."""
@@ -198,6 +232,10 @@ class BusReader:
             _note(tr, delivery, now_ms, "dead", f"for {delivery.target}: {reason}")
 
         await self._placement.store_of(SYSTEM).transact(body)
+
+
+async def _delivered(_tr: Transaction, _delivery: Delivery) -> None:
+    """Do nothing: the target's store has taken the delivery."""
 
 
 def backoff_ms_of(attempt: int) -> int:

@@ -17,6 +17,7 @@ import msgspec
 
 from fogbank.base.errors import ServiceError
 from fogbank.base.ids import Ids
+from fogbank.platform.identity.cache import Epoch
 from fogbank.platform.identity.principal import Principal
 
 LONG_TERM: Final = "AKIA"
@@ -58,6 +59,14 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
         return [("access_key_id", self.access_key_id)]
+
+
+class Proof(msgspec.Struct, frozen=True):
+    """A credential with the account it belongs to and the epoch under which it was read."""
+
+    account: str
+    epoch: Epoch
+    credential: Credential
 
 
 def mint_key_id(prefix: str, account: str, ids: Ids) -> str:

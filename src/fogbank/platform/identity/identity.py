@@ -11,8 +11,6 @@ from __future__ import annotations
 import hmac
 from typing import Final, TypeVar
 
-import msgspec
-
 from fogbank.base.clock import Clock
 from fogbank.base.errors import Conflict
 from fogbank.base.ids import Ids
@@ -21,13 +19,14 @@ from fogbank.platform.iam.evaluate import NO_POLICIES, PolicySet
 from fogbank.platform.iam.policy import Policy, compile_policy
 from fogbank.platform.identity import accounts, grants, lookups
 from fogbank.platform.identity.accounts import Account, AccountTaken, NewAccount
-from fogbank.platform.identity.cache import Epoch, Epochs, Lru
+from fogbank.platform.identity.cache import Epoch, Epochs, Lru, OwnEpochs
 from fogbank.platform.identity.credentials import (
     LONG_TERM,
     SECRET_CHARACTERS,
     TEMPORARY,
     Credential,
     ExpiredToken,
+    Proof,
     find_minted_account,
     mint_key_id,
 )
@@ -63,14 +62,6 @@ ACCOUNTS_PAGE_MAX: Final = 1_000
 _EXPIRED: Final = "The security token included in the request is expired"
 
 
-class _Entry(msgspec.Struct):
-    """A cached credential with the epoch it was read under."""
-
-    account: str
-    epoch: Epoch
-    credential: Credential
-
-
 class Identity:
     """Principals, credentials and sessions over the store.
 
@@ -78,6 +69,7 @@ class Identity:
         placement: Where the domains live.
         clock: What ends sessions.
         ids: Where keys, secrets and unique ids come from.
+        epochs: The epochs of accounts; this process's own unless several change accounts.
     """
 
     __slots__ = (
@@ -92,12 +84,14 @@ class Identity:
         "sealer",
     )
 
-    def __init__(self, placement: Placement, clock: Clock, ids: Ids) -> None:
+    def __init__(
+        self, placement: Placement, clock: Clock, ids: Ids, epochs: Epochs | None = None
+    ) -> None:
         self._placement = placement
         self._clock = clock
         self._ids = ids
-        self._epochs = Epochs(ACCOUNTS_CACHED_MAX)
-        self._credentials: Lru[str, _Entry] = Lru(CREDENTIALS_CACHED_MAX)
+        self._epochs: Epochs = OwnEpochs(ACCOUNTS_CACHED_MAX) if epochs is None else epochs
+        self._credentials: Lru[str, Proof] = Lru(CREDENTIALS_CACHED_MAX)
         self._policy_sets: Lru[tuple[object, ...], tuple[Epoch, PolicySet]] = Lru(
             POLICY_SETS_CACHED_MAX
         )
@@ -110,13 +104,19 @@ class Identity:
         if self.sealer is not None:
             return
         fresh = self._ids.random_bytes(MASTER_KEY_BYTES)
-        store = self._placement.system_stores()[0]
+        # One key for all stores of a cloud: it lies in the one that owns the directory.
+        store = self._store(DIRECTORY)
         self.sealer = Sealer(await store.transact(lambda tr: lookups.master_key(tr, fresh)))
 
     # Credentials.
 
     async def credential(self, key_id: str, token: str = "") -> Credential | None:
-        """Return the secret and the principal of an access key, or None if it proves nothing.
+        """Return the secret and the principal of an access key; see ``proof``."""
+        proof = await self.proof(key_id, token)
+        return None if proof is None else proof.credential
+
+    async def proof(self, key_id: str, token: str = "") -> Proof | None:
+        """Return the credential of an access key, or None if it proves nothing.
 
         Args:
             key_id: The access key id of the request.
@@ -125,26 +125,26 @@ class Identity:
         Raises:
             ExpiredToken: The session is over.
         """
-        entry = self._credentials.find(key_id)
-        if entry is not None and entry.epoch is self._epochs.of(entry.account):
-            credential = entry.credential
+        proof = self._credentials.find(key_id)
+        if proof is not None and proof.epoch == self._epochs.of(proof.account):
+            credential = proof.credential
             if not token and not credential.session_token:
-                return credential
+                return proof
             if _same(token, credential.session_token):
-                return self._unexpired(credential)
+                self._check_unexpired(credential)
+                return proof
         if len(key_id) > KEY_ID_CHARACTERS_MAX:
             return None
         if token:
-            return await self._session_credential(key_id, token)
-        return await self._key_credential(key_id)
+            return await self._session_proof(key_id, token)
+        return await self._key_proof(key_id)
 
-    def _unexpired(self, credential: Credential) -> Credential:
-        """Return the credential of a session that is not over."""
+    def _check_unexpired(self, credential: Credential) -> None:
+        """Refuse the credential of a session that is over."""
         if self._clock.now_ms() >= credential.expires_ms:
             raise ExpiredToken(_EXPIRED)
-        return credential
 
-    async def _key_credential(self, key_id: str) -> Credential | None:
+    async def _key_proof(self, key_id: str) -> Proof | None:
         """Read a long-term key."""
         minted = find_minted_account(key_id)
         found = None if minted is None else await self._read_key(minted, key_id)
@@ -153,17 +153,19 @@ class Identity:
         held = await self._store(DIRECTORY).read(lambda tr: KEY_ACCOUNTS.find(tr, key_id))
         return None if held is None else await self._read_key(held.account, key_id)
 
-    async def _read_key(self, account: str, key_id: str) -> Credential | None:
+    async def _read_key(self, account: str, key_id: str) -> Proof | None:
         """Read a long-term key in its account's domain, and file it."""
         epoch = self._epochs.of(account)
         credential = await self._store_of(account).read(
             lambda tr: lookups.find_key(tr, account, key_id)
         )
-        if credential is not None:
-            self._credentials.put(key_id, _Entry(account, epoch, credential))
-        return credential
+        if credential is None:
+            return None
+        proof = Proof(account, epoch, credential)
+        self._credentials.put(key_id, proof)
+        return proof
 
-    async def _session_credential(self, key_id: str, token: str) -> Credential | None:
+    async def _session_proof(self, key_id: str, token: str) -> Proof | None:
         """Check a session token and that its role or user still stands."""
         assert self.sealer is not None, "identity is opened before it is asked"
         opened = self.sealer.open(token)
@@ -181,9 +183,10 @@ class Identity:
             session_token=token,
             expires_ms=session.expires_ms,
         )
-        self._unexpired(credential)
-        self._credentials.put(key_id, _Entry(session.account, epoch, credential))
-        return credential
+        self._check_unexpired(credential)
+        proof = Proof(session.account, epoch, credential)
+        self._credentials.put(key_id, proof)
+        return proof
 
     async def _session_principal(self, session: Session) -> Principal | None:
         """Return the principal of a session, or None if its role or user is gone."""
@@ -228,6 +231,10 @@ class Identity:
             expires_ms=now_ms + duration_s * 1000,
         )
 
+    def epoch_of(self, account: str) -> Epoch:
+        """Return the current epoch of an account: what was read under another is stale."""
+        return self._epochs.of(account)
+
     # Policies.
 
     async def policies_of(self, principal: Principal) -> PolicySet:
@@ -238,7 +245,7 @@ class Identity:
         key = (principal.account, principal.unique_id, principal.session_policies, token)
         entry = self._policy_sets.find(key)
         epoch = self._epochs.of(principal.account)
-        if entry is not None and entry[0] is epoch:
+        if entry is not None and entry[0] == epoch:
             return entry[1]
         documents = await self._store_of(principal.account).read(
             lambda tr: grants.documents_of(tr, principal)
@@ -336,7 +343,7 @@ class Identity:
         Raises:
             AccountTaken: Name, id or key id belongs to another account.
         """
-        if await self._key_credential(key_id) is not None:
+        if await self._key_proof(key_id) is not None:
             raise AccountTaken(f"the access key id {key_id} belongs to another account")
         await self._store(DIRECTORY).read(
             lambda tr: accounts.require_free(tr, name, account_id, key_id)

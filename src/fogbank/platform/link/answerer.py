@@ -13,7 +13,7 @@ from typing import Any, Final
 from fogbank.base.errors import Corrupt, ServiceError, Throttled, Weather
 from fogbank.platform.link import errors, frames
 from fogbank.platform.link.frames import FrameProtocol
-from fogbank.platform.link.port import CALLS_MAX, Answer, Asked, Handlers
+from fogbank.platform.link.port import CALLS_MAX, Answer, Asked, Handlers, close_stream
 from fogbank.platform.link.streams import Credit, Inflow, pump_pieces
 
 _log: Final = logging.getLogger("fogbank.link")
@@ -123,6 +123,4 @@ class Answerer(FrameProtocol):
                 lambda: answering.over,
             )
         finally:
-            close = getattr(answer.stream, "aclose", None)
-            if close is not None:
-                await close()
+            await close_stream(answer.stream)

@@ -83,3 +83,10 @@ class Peer(Protocol):
             RemoteBugError: The handler met a bug.
         """
         ...
+
+
+async def close_stream(stream: AsyncIterator[bytes]) -> None:
+    """Let a stream's maker know now that nobody reads on, and not when it is collected."""
+    close = getattr(stream, "aclose", None)
+    if close is not None:
+        await close()

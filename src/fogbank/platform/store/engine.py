@@ -17,6 +17,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 from hashlib import blake2b
 from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
+from fogbank.platform.blobs.port import BlobReader
+
 T = TypeVar("T")
 
 SYSTEM_PREFIX = b"\x01"
@@ -321,6 +323,14 @@ class Placement(Protocol):
 
     def store_of(self, domain: Domain) -> Store:
         """Return the store of a domain."""
+        ...
+
+    def is_ours(self, domain: Domain) -> bool:
+        """Return whether the store of a domain is in this process: one transaction with ours."""
+        ...
+
+    def blobs_of(self, domain: Domain) -> BlobReader:
+        """Return where the blobs of a domain are read."""
         ...
 
     def system_stores(self) -> tuple[OwnStore, ...]:

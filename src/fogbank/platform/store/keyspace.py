@@ -46,6 +46,14 @@ def partition_of(domain: Domain) -> int:
     return domain.prefix[-1] % PARTITIONS
 
 
+def shard_of(domain: Domain, stores: int) -> int:
+    """Return the number of the store that owns a domain, of so many.
+
+    The bytes are others than those of the partition, so that every store uses all partitions.
+    """
+    return int.from_bytes(domain.prefix[1:9]) % stores
+
+
 def system_prefix(subspace: int, partition: int) -> bytes:
     """Return the prefix of one partition of a system subspace."""
     assert 0 <= partition < PARTITIONS

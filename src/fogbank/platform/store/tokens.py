@@ -114,6 +114,15 @@ def once(body: Body[T], token: Token) -> Body[T]:
     return answer
 
 
+async def forget(tr: Transaction, token: Token) -> None:
+    """Remove the row of a token that nobody will send again."""
+    key = row_key(tr.domain, token)
+    raw = await tr.get(key)
+    if raw is not None:
+        tr.delete(key)
+        tr.delete(_end_key(key, decode_row(raw).ends_ms))
+
+
 async def sweep(store: Store, limit: int) -> int:
     """Remove up to ``limit`` rows that have ended, the oldest of each partition first.
 

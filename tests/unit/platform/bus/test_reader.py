@@ -73,7 +73,7 @@ def test_effect_and_removal_are_one_transaction() -> None:
 
             return Counting()
 
-        world.bus._placement = SimpleNamespace(store_of=counted)  # type: ignore[assignment]
+        world.bus._placement = SimpleNamespace(store_of=counted, is_ours=lambda _: True)  # type: ignore[assignment]
         await world.bus.step()
         assert transactions == 1
         assert await world.bus.pending() == []

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fogbank.base.ids import Ids
 from fogbank.platform.iam.policy import compile_policy
-from fogbank.platform.identity.cache import Epochs, Lru
+from fogbank.platform.identity.cache import EPOCH_SLOTS, Lru, OwnEpochs, SharedEpochs, page_bytes
 from fogbank.platform.identity.credentials import find_minted_account, mint_key_id
 from fogbank.platform.identity.managed import managed_policies
 
@@ -42,14 +43,37 @@ def test_a_cache_forgets_what_was_used_longest_ago() -> None:
 
 
 def test_an_epoch_that_ended_never_comes_back() -> None:
-    epochs = Epochs(1)
+    epochs = OwnEpochs(1)
     first = epochs.of("a")
-    assert epochs.of("a") is first
+    assert epochs.of("a") == first
     epochs.of("b")
-    assert epochs.of("a") is not first
+    assert epochs.of("a") != first
     second = epochs.of("a")
     epochs.end("a")
-    assert epochs.of("a") is not second
+    assert epochs.of("a") not in (first, second)
+
+
+def test_an_epoch_that_one_process_ends_is_over_for_all_and_never_comes_back() -> None:
+    page = memoryview(bytearray(page_bytes(2)))
+    one, other, front = SharedEpochs(page, 0), SharedEpochs(page, 1), SharedEpochs(page, None)
+    seen = {front.of("a")}
+    for ender in (one, other, one, one, other):
+        ender.end("a")
+        assert one.of("a") == other.of("a") == front.of("a")
+        assert front.of("a") not in seen
+        seen.add(front.of("a"))
+    with pytest.raises(AssertionError):
+        front.end("a")
+
+
+def test_a_process_that_starts_ends_what_its_former_run_may_not_have_told() -> None:
+    page = memoryview(bytearray(page_bytes(2)))
+    SharedEpochs(page, 0)
+    front = SharedEpochs(page, None)
+    accounts = [f"{n:012d}" for n in range(EPOCH_SLOTS)]
+    before = [front.of(account) for account in accounts]
+    SharedEpochs(page, 1)
+    assert all(front.of(a) != epoch for a, epoch in zip(accounts, before, strict=True))
 
 
 def test_every_managed_policy_is_evaluated() -> None:

@@ -14,6 +14,7 @@ from fogbank.base.errors import Conflict
 from fogbank.base.types import Wire
 from fogbank.contract.call import Call
 from fogbank.contract.operation import operation
+from fogbank.platform.blobs.port import BlobReader
 from fogbank.platform.store.engine import Store, Transaction
 from fogbank.services.s3.arns import bucket_arn
 from fogbank.services.s3.errors import NoSuchKey
@@ -42,9 +43,10 @@ COPY_TRIES: Final = 3
 
 
 class _Source(NamedTuple):
-    """The object that a copy reads, and the store it lies in."""
+    """The object that a copy reads, and where it lies."""
 
     store: Store
+    blobs: BlobReader
     opened: objects.Opened
 
 
@@ -118,7 +120,7 @@ async def _copied(call: Call, request: Wire, source: _Source, *, within: bool) -
     same = algorithm == record.checksum.algorithm and not record.checksum.parts
     if within and same and not record.parts_count:
         return _Copied(record.etag, record.checksum, None)
-    pieces = _pieces(call, source, 0, record.size)
+    pieces = _pieces(source, 0, record.size)
     expected = Expected(algorithm)
     if within:
         etag, checksum = await bodies.digest(pieces, expected)
@@ -127,9 +129,9 @@ async def _copied(call: Call, request: Wire, source: _Source, *, within: bool) -
     return _Copied(body.etag, body.checksum, body)
 
 
-def _pieces(call: Call, source: _Source, begin: int, end: int) -> AsyncIterator[bytes]:
+def _pieces(source: _Source, begin: int, end: int) -> AsyncIterator[bytes]:
     """Yield a range of the source's bytes."""
-    return objects.pieces_of(source.store, call.blobs, source.opened, begin, end)
+    return objects.pieces_of(source.store, source.blobs, source.opened, begin, end)
 
 
 def _record_of(
@@ -158,7 +160,8 @@ async def _open_source(call: Call, request: Wire, named: CopySource) -> _Source:
     Raises:
         NoSuchKey: There is none, and the caller may know: it may list the bucket.
     """
-    store = call.store_of(access.domain_of(named.bucket))
+    domain = access.domain_of(named.bucket)
+    store = call.store_of(domain)
     expected_owner: str | None = request.get("ExpectedSourceBucketOwner")
     now_ms = call.clock.now_ms()
 
@@ -174,7 +177,7 @@ async def _open_source(call: Call, request: Wire, named: CopySource) -> _Source:
     if opened is None:
         await call.require("s3:ListBucket", bucket_arn(named.bucket))
         raise NoSuchKey(Key=named.key)
-    return _Source(store, opened)
+    return _Source(store, call.blobs_of(domain), opened)
 
 
 @operation(
@@ -191,7 +194,7 @@ async def upload_part_copy(call: Call, request: Wire) -> Wire:
     begin, end = copy_range_of(request.get("CopySourceRange"), source.opened.record.size)
     check_copy_size(end - begin)
     expected = Expected(upload.algorithm or DEFAULT)
-    pieces = _pieces(call, source, begin, end)
+    pieces = _pieces(source, begin, end)
     body = await bodies.take_copy(call.blobs, pieces, expected, inline=False)
     part = PartRecord(
         etag=body.etag,

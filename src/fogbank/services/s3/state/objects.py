@@ -9,7 +9,7 @@ import msgspec
 
 from fogbank.base.errors import Unavailable
 from fogbank.platform.blobs import rows
-from fogbank.platform.blobs.port import Blobs
+from fogbank.platform.blobs.port import BlobReader
 from fogbank.platform.store import tuples
 from fogbank.platform.store.engine import Store, Transaction
 from fogbank.services.s3.rules.listings import Row, Walk
@@ -76,7 +76,7 @@ async def require_manifest(
 
 
 def pieces_of(
-    store: Store, blobs: Blobs, opened: Opened, begin: int, end: int
+    store: Store, blobs: BlobReader, opened: Opened, begin: int, end: int
 ) -> AsyncIterator[bytes]:
     """Yield the bytes of a half-open range of an object."""
     if opened.content is not None:
@@ -95,7 +95,7 @@ async def _once(content: bytes) -> AsyncIterator[bytes]:
 
 
 async def _manifest_pieces(
-    store: Store, blobs: Blobs, opened: Opened, begin: int, end: int
+    store: Store, blobs: BlobReader, opened: Opened, begin: int, end: int
 ) -> AsyncIterator[bytes]:
     """Yield a range of a multipart object, reading its index chunk by chunk."""
     assert opened.manifest is not None

@@ -1,0 +1,226 @@
+"""Operations on their way to the process that owns their domain, and their replies back.
+
+Rule: what travels is the decoded, authenticated call: names and facts of the visit, and the request
+by wire names, with its streamed member behind it. Authorization, the operation itself and the audit
+entry are the owner's. With the call goes the epoch under which its caller's credential was read;
+the owner compares it, so that a revocation that was acknowledged anywhere is in force for whatever
+arrives later, and a stale proof is made again by whoever has the request.
+
+Theory: one seam (``perform``), so the owner runs what it would run for a request of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Final, cast
+
+import msgspec
+
+from fogbank.base.errors import Weather
+from fogbank.base.types import Wire
+from fogbank.contract.action import Scope
+from fogbank.contract.call import HttpFacts
+from fogbank.gateway.audit import AuditEntry, Sink
+from fogbank.gateway.bound import Bound
+from fogbank.gateway.perform import Catalogue, Perform, StaleProof
+from fogbank.gateway.visit import Visit
+from fogbank.platform.identity.principal import Principal
+from fogbank.platform.link.port import Answer, Asked, ByteSource, Handlers, Peer
+from fogbank.platform.store.engine import Domain
+
+PERFORM: Final = "gateway.perform"
+"""(visit, epoch, request, streamed member) -> (reply, streamed member); see ``_Parcel``."""
+
+OwnerOf = Callable[[Domain], Peer | None]
+NOTE: Final = "gateway.note"
+"""(entries) -> nothing: calls that a front has refused"""
+NOTES_MAX: Final = 10_000
+"""Entries that wait to be sent."""
+_log: Final = logging.getLogger(__name__)
+
+EpochOf = Callable[[str], int]
+
+
+class _Parcel(msgspec.Struct, array_like=True):
+    """A call as it travels."""
+
+    service: str
+    operation: str
+    region: str
+    request_id: str
+    account: str
+    principal: Principal
+    http: tuple[str, str, bool, str, dict[str, str]]
+    now_ms: int
+    context: dict[str, str]
+    epoch: int
+    """Under which the credential was read; -1 if nobody signed anything."""
+    request: dict[str, Any]
+    streamed: str
+    """The member whose bytes follow, or ''."""
+
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(_Parcel).decode
+_decode_entries: Final = msgspec.msgpack.Decoder(list[AuditEntry]).decode
+
+
+def _packed(visit: Visit, bound: Bound, wire: Wire) -> tuple[bytes, ByteSource | None]:
+    """Return a call as bytes, and the stream that follows it."""
+    request, stream, streamed = wire, None, ""
+    if bound.streams:
+        for name, value in request.items():
+            if hasattr(value, "read"):
+                stream, streamed = cast("ByteSource", value), name
+                request = {key: each for key, each in request.items() if key != name}
+                break
+    http = visit.http
+    parcel = _Parcel(
+        visit.service,
+        visit.operation,
+        visit.region,
+        visit.request_id,
+        visit.scope.account,
+        visit.principal,
+        (http.source_ip, http.user_agent, http.secure, http.host, dict(http.headers)),
+        visit.now_ms,
+        dict(visit.context),
+        visit.epoch,
+        request,
+        streamed,
+    )
+    return _encode(parcel), stream
+
+
+def _unpacked(raw: bytes) -> tuple[Visit, _Parcel]:
+    """Return the visit of a call that came, and the rest of it."""
+    parcel = _decode(raw)
+    visit = Visit(
+        parcel.service, parcel.operation, parcel.region, parcel.request_id, HttpFacts(*parcel.http)
+    )
+    visit.principal = parcel.principal
+    visit.scope = Scope(parcel.account, parcel.region, parcel.request_id)
+    visit.now_ms = parcel.now_ms
+    visit.context = parcel.context
+    visit.epoch = parcel.epoch
+    return visit, parcel
+
+
+class Forwarder:
+    """Performs calls here or where their domain lives.
+
+    Args:
+        local: Performs what is ours; None if nothing is (a front).
+        owner_of: The process that owns a domain, or None if this one does.
+    """
+
+    def __init__(self, local: Perform | None, owner_of: OwnerOf) -> None:
+        self._local = local
+        self._owner_of = owner_of
+
+    async def perform(self, visit: Visit, bound: Bound, wire: Wire) -> Wire:
+        """Perform a call; see ``Perform``.
+
+        Raises:
+            StaleProof: The caller's account has changed since it was proved who calls.
+        """
+        owner = self._owner_of(bound.domain_of(visit.scope, wire))
+        if owner is None:
+            assert self._local is not None, "who owns no store owns no domain"
+            return await self._local(visit, bound, wire)
+        parcel, stream = _packed(visit, bound, wire)
+        answer = await owner.call(PERFORM, parcel, stream)
+        if answer.value is None:
+            raise StaleProof("the caller's account has changed")
+        reply, streamed = answer.value
+        if streamed:
+            reply[streamed] = answer.stream
+        return cast("Wire", reply)
+
+
+class Arrivals:
+    """Performs calls that come from other processes.
+
+    Args:
+        catalogue: What is built.
+        perform: Performs them here.
+        epoch_of: The current epoch of an account.
+        sink: Where the entries of calls go that a front has refused.
+    """
+
+    def __init__(
+        self, catalogue: Catalogue, perform: Perform, epoch_of: EpochOf, sink: Sink
+    ) -> None:
+        self._catalogue = catalogue
+        self._perform = perform
+        self._epoch_of = epoch_of
+        self._sink = sink
+
+    def handlers(self) -> Handlers:
+        """Return what can be asked."""
+        return {PERFORM: self.perform, NOTE: self.note}
+
+    async def perform(self, asked: Asked) -> Answer:
+        """Perform one call and answer its reply; None if the proof of its caller is stale."""
+        visit, parcel = _unpacked(asked.value)
+        if visit.epoch >= 0 and self._epoch_of(visit.principal.account) != visit.epoch:
+            return Answer(None)
+        bound = self._catalogue.require(visit.service, visit.operation)
+        wire = parcel.request
+        if parcel.streamed:
+            wire[parcel.streamed] = asked.stream
+        visit.performed = True
+        return _answer_of(await self._perform(visit, bound, wire))
+
+    async def note(self, asked: Asked) -> Answer:
+        """Take the entries of calls that a front has refused."""
+        for entry in _decode_entries(asked.value):
+            self._sink(entry)
+        return Answer(None)
+
+
+def _answer_of(reply: Wire) -> Answer:
+    """Return a reply with its streamed member behind it."""
+    for name, value in reply.items():
+        if hasattr(value, "__aiter__"):
+            rest = {key: each for key, each in reply.items() if key != name}
+            return Answer((rest, name), cast("AsyncIterator[bytes]", value))
+    return Answer((reply, ""))
+
+
+class Notes:
+    """The entries of calls that this process has refused, on their way to a store process.
+
+    Rule: a refusal does not wait for its entry. When entries come faster than they leave, the
+    newest are counted and not kept.
+
+    Args:
+        peer: Who keeps the trail.
+    """
+
+    def __init__(self, peer: Peer) -> None:
+        self._peer = peer
+        self._waiting: list[AuditEntry] = []
+        self._due = asyncio.Event()
+        self.dropped = 0
+
+    def __call__(self, entry: AuditEntry) -> None:
+        """Take an entry."""
+        if len(self._waiting) >= NOTES_MAX:
+            self.dropped += 1
+            return
+        self._waiting.append(entry)
+        self._due.set()
+
+    async def run(self) -> None:
+        """Send entries, for ever."""
+        while True:
+            await self._due.wait()
+            self._due.clear()
+            waiting, self._waiting = self._waiting, []
+            try:
+                await self._peer.call(NOTE, _encode(waiting))
+            except Weather as weather:
+                _log.warning("%d refusals are not in the audit trail: %s", len(waiting), weather)

@@ -1,0 +1,198 @@
+"""A front and the store process behind it: what is decided where, and what arrives.
+
+The link between them is a fake, through which everything goes as MessagePack.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+from tests.unit.gateway.stub import CALLS, REGION, Gate, StreamOf
+
+from fogbank.base.errors import ServiceError, Throttled, Unavailable
+from fogbank.base.ids import Ids
+from fogbank.gateway.audit import AuditEntry
+from fogbank.gateway.dispatch import PROOFS_MAX, Dispatcher, Edge
+from fogbank.gateway.forward import NOTES_MAX, Notes
+from fogbank.platform.identity.records import ACCESS_KEYS
+from fogbank.platform.link.errors import error_of, value_of
+from fogbank.platform.link.port import Answer, Asked, ByteSource
+
+
+class FakePeer:
+    """Hands calls over as bytes, and errors as values."""
+
+    def __init__(self, handlers: Any) -> None:
+        self.calls = 0
+        self.before: Callable[[], None] = lambda: None
+        self._handlers = handlers
+
+    async def call(self, method: str, value: Any, stream: ByteSource | None = None) -> Answer:
+        self.calls += 1
+        self.before()
+        packed = msgspec.msgpack.decode(msgspec.msgpack.encode(value))
+        try:
+            answer = await self._handlers[method](Asked(packed, stream))
+        except Exception as error:  # noqa: BLE001 (as a link does)
+            raise error_of(value_of(error)) from None
+        return Answer(msgspec.msgpack.decode(msgspec.msgpack.encode(answer.value)), answer.stream)
+
+
+class Split(Gate):
+    """A gate whose requests go through a front; the audit trail of both is kept."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.store = self.dispatcher
+        self.peer = FakePeer(self.store.arrivals(self.identity.epoch_of).handlers())
+        self.refused: list[Any] = []
+        edge = Edge(self.identity, self.clock, Ids.seeded(8))
+        self.dispatcher = Dispatcher(
+            self.stub.services(),
+            edge,
+            sink=self.refused.append,
+            owner_of=lambda _: self.peer,  # type: ignore[arg-type]
+        )
+
+
+@pytest.fixture
+def split() -> Split:
+    return Split()
+
+
+@pytest.mark.parametrize("service", CALLS)
+def test_a_front_answers_with_what_the_store_process_says(split: Split, service: str) -> None:
+    whole = Gate()
+    reply, body = split.handle(split.request(service))
+    alone, alone_body = whole.handle(whole.request(service))
+    assert reply.status == alone.status == 200
+    if service != "sts":  # its answer holds the request's own id
+        assert len(body) == len(alone_body)
+    assert split.peer.calls == 1
+    call, _ = split.stub.calls[0]
+    alone_call, _ = whole.stub.calls[0]
+    assert call.principal == alone_call.principal
+    assert call.scope._replace(request_id="") == alone_call.scope._replace(request_id="")
+    assert call.http == alone_call.http._replace(headers=call.http.headers)
+    assert dict(call.access_context) == dict(alone_call.access_context)
+    assert call.operation == alone_call.operation
+
+
+def test_a_bad_signature_never_leaves_the_front(split: Split) -> None:
+    status, code, _ = split.refusal(split.request("dynamodb", secret="wrong" * 8))
+    assert (status, code) == (400, "InvalidSignatureException")
+    assert split.peer.calls == 0
+    assert [entry.error_code for entry in split.refused] == ["InvalidSignatureException"]
+
+
+class ResourceGone(ServiceError):
+    status = 410
+
+
+def test_who_performs_a_call_records_it_and_the_front_does_not(split: Split) -> None:
+    split.handle(split.request("dynamodb"))
+    split.stub.fail = ResourceGone("it is gone")
+    split.refusal(split.request("dynamodb"))
+    assert split.refused == []
+
+
+def test_the_entries_of_refused_calls_reach_a_store_process_and_are_bounded(split: Split) -> None:
+    async def run() -> None:
+        notes = Notes(split.peer)
+        sending = asyncio.ensure_future(notes.run())
+        entry = AuditEntry(5, "id", "s3", "GetObject", split.root.principal, REGION)
+        for _ in range(NOTES_MAX + 3):
+            notes(entry)
+        assert notes.dropped == 3
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert split.store.recent.total == NOTES_MAX
+        assert next(iter(split.store.recent)) == entry
+        sending.cancel()
+
+    asyncio.run(run())
+
+
+def test_an_error_of_the_operation_is_rendered_as_if_it_had_been_raised_here(split: Split) -> None:
+    split.stub.fail = ResourceGone("it is gone")
+    assert split.refusal(split.request("logs")) == (410, "ResourceGone", "it is gone")
+    split.stub.fail = Throttled("slow")
+    assert split.refusal(split.request("dynamodb"))[1] == "ThrottlingException"
+    split.stub.fail = KeyError("bug")
+    assert split.refusal(split.request("dynamodb"))[:2] == (500, "InternalServerError")
+
+
+def test_a_store_process_that_is_not_there_is_weather(split: Split) -> None:
+    def fail() -> None:
+        raise Unavailable("restarting")
+
+    split.peer.before = fail
+    assert split.refusal(split.request("s3"))[:2] == (503, "ServiceUnavailable")
+
+
+def test_a_streamed_body_follows_its_call(split: Split) -> None:
+    request = split.request("s3", "put_object", {"Bucket": "b", "Key": "k", "Body": b"x" * 9_000})
+    request.stream, request.body = StreamOf(request.body or b"x" * 9_000), b""
+    assert split.handle(request)[0].status == 200
+    assert split.stub.calls[0][1]["Body"] == b"x" * 9_000
+
+
+def test_the_end_of_a_body_that_was_not_signed_is_refused_by_the_front(split: Split) -> None:
+    request = split.request("s3", "put_object", {"Bucket": "b", "Key": "k", "Body": b"x" * 9_000})
+    request.headers["x-amz-content-sha256"] = "0" * 64
+    assert split.handle(request)[0].status in {400, 403}
+    assert split.stub.calls == []
+
+
+def test_a_revocation_that_was_acknowledged_is_in_force_for_what_is_on_its_way(
+    split: Split,
+) -> None:
+    first = split.request("dynamodb")
+    assert split.handle(first)[0].status == 200
+
+    async def revoke() -> None:
+        await split.identity.change(split.root.principal.account, remove_key)
+
+    async def remove_key(tr: Any) -> None:
+        ACCESS_KEYS.delete(tr, split.root.access_key_id)
+
+    def meanwhile() -> None:
+        # Behind the front's back: after it has proved who calls, before the call arrives.
+        split.peer.before = lambda: None
+        revoking.append(asyncio.ensure_future(revoke()))
+
+    revoking: list[Any] = []
+    handlers = split.peer._handlers
+    perform = handlers["gateway.perform"]
+
+    async def late(asked: Asked) -> Answer:
+        await asyncio.gather(*revoking)
+        return await perform(asked)  # type: ignore[no-any-return]
+
+    split.peer._handlers = {"gateway.perform": late}
+    split.peer.before = meanwhile
+    assert split.refusal(split.request("dynamodb"))[1] == "UnrecognizedClientException"
+    assert len(split.stub.calls) == 1
+
+
+def test_a_caller_whose_account_changed_otherwise_is_proved_again_and_let_in(
+    split: Split,
+) -> None:
+    epochs = iter([-5, -5])
+    arrivals = split.store.arrivals(
+        lambda _: next(epochs, split.identity.epoch_of(split.root.principal.account))
+    )
+    split.peer._handlers = arrivals.handlers()
+    assert split.handle(split.request("dynamodb"))[0].status == 200
+    assert split.peer.calls == 3
+
+
+def test_an_account_that_changes_all_the_time_is_told_to_slow_down(split: Split) -> None:
+    split.peer._handlers = split.store.arrivals(lambda _: -5).handlers()
+    assert split.refusal(split.request("dynamodb"))[1] == "ThrottlingException"
+    assert split.peer.calls == PROOFS_MAX + 1
+    assert split.stub.calls == []
