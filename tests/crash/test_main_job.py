@@ -40,6 +40,7 @@ from fogbank.platform.store.keyspace import (
     system_prefix,
 )
 from fogbank.platform.store.tuples import after_prefix, unpack
+from fogbank.server import datadir
 from fogbank.server.keys import read_root_key
 from fogbank.testing.server import Server
 
@@ -125,9 +126,21 @@ def build(server: Server) -> None:
     )
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("crash") / "data", settings=SETTINGS)
+SHARED = """
+[account]
+id = "222222222222"
+[processes]
+stores = 2
+fronts = 2
+"""
+
+
+@pytest.fixture(scope="module", params=["", SHARED], ids=["one process", "two and two"])
+def built(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    settings = SETTINGS + request.param
+    server = Server(tmp_path_factory.mktemp("crash") / "data", settings=settings)
     server.start()
     build(server)
     yield server
@@ -237,15 +250,13 @@ def is_for_later(key: bytes) -> bool:
     return visible_ms > time.time() * 1000 + 10_000
 
 
-def left_in_system_subspaces(data_dir: Path) -> list[str]:
+def left_in_system_subspaces(data_dir: Path, store: Path) -> list[str]:
     """Return what a stopped server left in outbox, work lists, timers and deletions."""
     names = {OUTBOX: "outbox", WORK: "work", TIMERS: "timer", BLOB_DELETIONS: "deletion"}
 
     async def look() -> list[str]:
         encryption = Encryption(read_root_key(data_dir / "root.key"), Ids().random_bytes)
-        engine = await EmbeddedEngine.open(
-            data_dir / "store", clock=SystemClock(), encryption=encryption
-        )
+        engine = await EmbeddedEngine.open(store, clock=SystemClock(), encryption=encryption)
 
         async def body(tr: Transaction) -> list[str]:
             found = []
@@ -275,7 +286,10 @@ def test_after_the_crashes_nothing_is_left_over_and_the_directory_checks_clean(
         time.sleep(1)
         below = list(built.processes())
         assert built.stop() == 0
-        left = left_in_system_subspaces(built.data_dir)
+        stores = datadir.store_dirs(built.data_dir, datadir.stores_of(built.data_dir) or 1)
+        left = [
+            each for store in stores for each in left_in_system_subspaces(built.data_dir, store)
+        ]
         if not left or time.monotonic() > deadline:
             break
         built.start()
@@ -284,5 +298,6 @@ def test_after_the_crashes_nothing_is_left_over_and_the_directory_checks_clean(
     assert (done.returncode, done.stdout) == (0, ""), done.stdout
     assert not list(built.data_dir.rglob("*.new"))
     assert [pid for pid in below if Path(f"/proc/{pid}").exists()] == []
-    assert [path for path in (built.data_dir / "functions").iterdir() if path.name != "code"] == []
+    works = [datadir.functions_dir(built.data_dir, n, len(stores)) for n in range(len(stores))]
+    assert [path for work in works for path in work.iterdir() if path.name != "code"] == []
     built.start()

@@ -11,7 +11,7 @@ from fogbank.contract.action import Access, Scope
 from fogbank.contract.calls import Calls
 from fogbank.contract.event import Outbox
 from fogbank.contract.quota import Quota, Quotas
-from fogbank.platform.blobs.port import BlobReader, Blobs
+from fogbank.platform.blobs.port import BlobPlacement, BlobReader, Blobs
 from fogbank.platform.iam.decision import Decision
 from fogbank.platform.iam.request import AccessRequest
 from fogbank.platform.identity.identity import Identity
@@ -169,7 +169,9 @@ class Call:
 
     def blobs_of(self, domain: Domain) -> BlobReader:
         """Return where the blobs of another domain are read, to copy their bytes."""
-        return self.facilities.placement.blobs_of(domain)
+        placement = self.facilities.placement
+        assert isinstance(placement, BlobPlacement), "who places domains places their blobs"
+        return placement.blobs_of(domain)
 
     @property
     def outbox(self) -> Outbox:

@@ -50,9 +50,9 @@ class _Parcel(msgspec.Struct, array_like=True):
     operation: str
     region: str
     request_id: str
-    account: str
+    scope: Scope
     principal: Principal
-    http: tuple[str, str, bool, str, dict[str, str]]
+    http: HttpFacts
     now_ms: int
     context: dict[str, str]
     epoch: int
@@ -82,9 +82,9 @@ def _packed(visit: Visit, bound: Bound, wire: Wire) -> tuple[bytes, ByteSource |
         visit.operation,
         visit.region,
         visit.request_id,
-        visit.scope.account,
+        visit.scope,
         visit.principal,
-        (http.source_ip, http.user_agent, http.secure, http.host, dict(http.headers)),
+        http._replace(headers=dict(http.headers)),
         visit.now_ms,
         dict(visit.context),
         visit.epoch,
@@ -97,11 +97,9 @@ def _packed(visit: Visit, bound: Bound, wire: Wire) -> tuple[bytes, ByteSource |
 def _unpacked(raw: bytes) -> tuple[Visit, _Parcel]:
     """Return the visit of a call that came, and the rest of it."""
     parcel = _decode(raw)
-    visit = Visit(
-        parcel.service, parcel.operation, parcel.region, parcel.request_id, HttpFacts(*parcel.http)
-    )
+    visit = Visit(parcel.service, parcel.operation, parcel.region, parcel.request_id, parcel.http)
     visit.principal = parcel.principal
-    visit.scope = Scope(parcel.account, parcel.region, parcel.request_id)
+    visit.scope = parcel.scope
     visit.now_ms = parcel.now_ms
     visit.context = parcel.context
     visit.epoch = parcel.epoch

@@ -7,6 +7,7 @@ engine and a listener, ``fogbank.testing`` a memory engine and botocore's hook.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 from fogbank.base.clock import Clock
 from fogbank.base.ids import Ids
@@ -16,20 +17,27 @@ from fogbank.contract.job import Job
 from fogbank.contract.quota import Quotas
 from fogbank.contract.service import Service
 from fogbank.gateway.audit import Audit
+from fogbank.gateway.credentials import ProofOwner
 from fogbank.gateway.dispatch import Dispatcher
-from fogbank.gateway.settings import GatewaySettings
+from fogbank.gateway.forward import EpochOf, OwnerOf
 from fogbank.platform.blobs.port import Blobs
 from fogbank.platform.bus.entry import Delivery
 from fogbank.platform.bus.reader import BusReader, OutboxWriter, Undeliverable
+from fogbank.platform.identity.cache import Epochs
 from fogbank.platform.identity.identity import Identity
+from fogbank.platform.link.port import Answer, Asked, Handlers, Peer
 from fogbank.platform.metering.trail import Trail
 from fogbank.platform.runtime.functions import Functions
 from fogbank.platform.scheduler.timers import Timers
-from fogbank.platform.store.engine import Domain, Placement, Transaction
+from fogbank.platform.store.engine import Domain, Placement, Store, Transaction
 from fogbank.server.audits import trail_settings, trimming
+from fogbank.server.bounds import gateway_settings
 from fogbank.server.config import Config
 from fogbank.server.driver import Driver
 from fogbank.server.jobs import PLATFORM_JOBS, scrubbing
+
+FLUSH: Final = "audit.flush"
+"""() -> nothing, once what waits for the audit trail is written"""
 
 
 class Parts:
@@ -51,6 +59,20 @@ class Parts:
         self.functions = functions
         self.clock = clock
         self.ids = ids
+
+
+class Neighbours(NamedTuple):
+    """What one store process shares with others; nothing, where it is alone."""
+
+    epochs: Epochs | None = None
+    owner_of: OwnerOf | None = None
+    """The process that owns a domain, or None if this one does."""
+    origin: str = "0"
+    """What names this process's store among them, for ever."""
+    stores: Sequence[Store] = ()
+    """The system subspaces of the others' stores, for operators' questions."""
+    peers: Sequence[Peer] = ()
+    """The others."""
 
 
 class Deliveries:
@@ -82,11 +104,18 @@ class Deliveries:
 class App:
     """A cloud, ready to handle requests and to run its background work."""
 
-    def __init__(self, config: Config, parts: Parts, services: Sequence[Service]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        parts: Parts,
+        services: Sequence[Service],
+        neighbours: Neighbours | None = None,
+    ) -> None:
         self.config = config
         self.parts = parts
         self.services = services
-        self.identity = Identity(parts.placement, parts.clock, parts.ids)
+        neighbours = neighbours or Neighbours()
+        self.identity = Identity(parts.placement, parts.clock, parts.ids, neighbours.epochs)
         self.facilities = Facilities(
             placement=parts.placement,
             blobs=parts.blobs,
@@ -98,12 +127,11 @@ class App:
             timers=Timers(),
             functions=parts.functions,
         )
-        gateway = GatewaySettings(
-            public_hosts=config.public_hosts, public_url=config.public_url, region=config.region
-        )
         self.trail = Trail(parts.placement, parts.clock, trail_settings(config))
         audit = Audit(self.trail, parts.clock, config.audit.data_events)
-        self.dispatcher = Dispatcher(services, self.facilities, gateway, audit)
+        self.dispatcher = Dispatcher(
+            services, self.facilities, gateway_settings(config), audit, owner_of=neighbours.owner_of
+        )
         self.facilities.calls = self.dispatcher
         deliveries = Deliveries(
             [receiver for service in services for receiver in service.receivers],
@@ -116,10 +144,33 @@ class App:
                 deliveries.domain_of,
                 deliveries.deliver,
                 parts.clock.now_ms,
+                neighbours.origin,
             )
             for store in parts.placement.system_stores()
         ]
+        self._peers = neighbours.peers
+        self.trail_stores: Sequence[Store] = (
+            *parts.placement.system_stores(),
+            *neighbours.stores,
+        )
+        """Where the audit trail lies: in the store of whoever performed a call."""
         jobs: list[Job] = [*PLATFORM_JOBS, trimming(self.trail.settings)]
         jobs += scrubbing(config.scrub, parts.placement, parts.blobs, parts.clock)
         jobs += [job for service in services for job in service.jobs]
         self.driver = Driver(self.facilities, jobs, self.bus, holder=parts.ids.base32(16))
+
+    def handlers(self, epoch_of: EpochOf) -> Handlers:
+        """Return what other processes of the cloud can ask of this one's services."""
+        arrivals = self.dispatcher.arrivals(epoch_of).handlers()
+        return {**arrivals, **ProofOwner(self.identity).handlers(), FLUSH: self._flush}
+
+    async def _flush(self, _asked: Asked) -> Answer:
+        """Write the entries of the audit trail that wait."""
+        await self.trail.flush()
+        return Answer(None)
+
+    async def flush_trails(self) -> None:
+        """Write the entries of the audit trail that wait, in all stores."""
+        await self.trail.flush()
+        for peer in self._peers:
+            await peer.call(FLUSH, None)

@@ -6,7 +6,7 @@ running server and in a command's own process on a directory that no server uses
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -19,8 +19,8 @@ from fogbank.platform.identity.identity import Identity
 from fogbank.platform.metering import reading
 from fogbank.platform.metering.reading import Read
 from fogbank.platform.metering.records import STRANGERS, DenialRecord
-from fogbank.platform.metering.trail import Trail, TrailSettings
-from fogbank.platform.store.engine import Placement
+from fogbank.platform.metering.trail import TrailSettings
+from fogbank.platform.store.engine import Store
 from fogbank.server.config import Config
 from fogbank.server.control import Control, ControlError, Send
 
@@ -76,19 +76,23 @@ class Audits:
     """Answers operators' questions about the trail.
 
     Args:
-        placement: Where the trail is.
+        stores: The system subspaces of every store: the trail is in all of them.
         identity: The names of accounts.
         clock: The time, for readers that follow.
-        trail: What is on its way to the store; None where no server runs.
+        flush: Writes what is on its way to the stores; None where no server runs.
     """
 
     def __init__(
-        self, placement: Placement, identity: Identity, clock: Clock, trail: Trail | None
+        self,
+        stores: Sequence[Store],
+        identity: Identity,
+        clock: Clock,
+        flush: Callable[[], Awaitable[None]] | None,
     ) -> None:
-        self._stores = placement.system_stores()
+        self._stores = stores
         self._identity = identity
         self._clock = clock
-        self._trail = trail
+        self._write_waiting = flush
 
     def controls(self) -> list[Control]:
         """Return the requests, for the control socket."""
@@ -99,8 +103,8 @@ class Audits:
 
     async def _flush(self) -> None:
         """Write what waits, so that readers see every call that was answered."""
-        if self._trail is not None:
-            await self._trail.flush()
+        if self._write_waiting is not None:
+            await self._write_waiting()
 
     async def _audit(self, wanted: AuditArguments, send: Send) -> Mapping[str, Any]:
         """Send the records that are wanted, in order of time; count them."""

@@ -85,6 +85,10 @@ class Backups:
         Raises:
             ControlError: It cannot be written.
         """
+        if (datadir.stores_of(self._data_dir) or 1) > 1:
+            raise ControlError(
+                "NotImplemented", "fogbank has not built backups of several stores at one cut"
+            )
         target = Path(arguments.target)
         made = datetime.fromtimestamp(self._clock.now_ms() / 1_000, UTC)
         if not target.is_absolute():

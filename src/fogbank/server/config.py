@@ -79,6 +79,20 @@ class TlsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Further names and addresses in the certificate that the local authority signs."""
 
 
+STORES_MAX: Final = 16
+FRONTS_MAX: Final = 64
+
+
+class ProcessSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How many processes share the work; see ``docs/operating/processes.md``."""
+
+    stores: int = 1
+    """Store processes, 1 to 16; domains are shared out among them when the data directory is made,
+    so that the number never changes."""
+    fronts: int = 0
+    """Processes for sockets, TLS, HTTP, signatures and codecs, 0 to 64; 0: store processes listen."""
+
+
 class FunctionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where and how functions run."""
 
@@ -177,6 +191,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tls: TlsSettings = TlsSettings()
     limits: LimitSettings = LimitSettings()
     functions: FunctionSettings = FunctionSettings()
+    processes: ProcessSettings = ProcessSettings()
     audit: AuditSettings = AuditSettings()
     metrics: MetricsSettings = MetricsSettings()
     archive: ArchiveSettings = ArchiveSettings()
@@ -378,6 +393,16 @@ def account_problem(account_id: str, access_key_id: str, secret_access_key: str)
     return ""
 
 
+def _check_processes(config: Config) -> None:
+    """Refuse numbers of processes that make no sense, and what is not built for several."""
+    if not 1 <= config.processes.stores <= STORES_MAX:
+        raise ConfigError(f"processes.stores must lie between 1 and {STORES_MAX}")
+    if not 0 <= config.processes.fronts <= FRONTS_MAX:
+        raise ConfigError(f"processes.fronts must lie between 0 and {FRONTS_MAX}")
+    if config.archive.folder and config.processes.stores > 1:
+        raise ConfigError("archive.folder: fogbank has not built an archive of several stores")
+
+
 def _check(config: Config) -> None:
     """Refuse values that have the right type and make no sense."""
     account = config.account
@@ -391,6 +416,7 @@ def _check(config: Config) -> None:
         raise ConfigError("public_url must be http:// or https:// with a host, and no path")
     if not -1 <= config.metrics.port <= 65_535:  # noqa: PLR2004
         raise ConfigError("metrics.port must lie between 0 and 65535, or be -1")
+    _check_processes(config)
     if config.functions.isolation not in {"auto", "bare"}:
         raise ConfigError("functions.isolation must be auto or bare")
     if config.scrub.mb_per_s < 0 or config.scrub.period_hours < 1:

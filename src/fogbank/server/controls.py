@@ -5,13 +5,15 @@ A part of the server that operators ask declares its requests beside its code an
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from fogbank.base.clock import Clock
 from fogbank.base.ids import Ids
 from fogbank.engines.embedded.store import EmbeddedEngine
 from fogbank.platform.identity.identity import Identity
-from fogbank.platform.metering.trail import Trail
+from fogbank.platform.store.engine import Store
 from fogbank.server.accounts import Accounts
 from fogbank.server.app import App
 from fogbank.server.audits import Audits
@@ -20,23 +22,35 @@ from fogbank.server.control import Control
 from fogbank.server.events import Events
 
 
+class OpenDirectory(NamedTuple):
+    """An open data directory, in a server or in a command's process."""
+
+    engine: EmbeddedEngine
+    """The first store."""
+    stores: Sequence[Store]
+    """The system subspaces of every store, by number."""
+    identity: Identity
+    clock: Clock
+    ids: Ids
+    flush: Callable[[], Awaitable[None]] | None = None
+    """Writes what waits for the audit trail; None where no server runs."""
+
+
 def controls(app: App, data_dir: Path, engine: EmbeddedEngine) -> list[Control]:
     """Return every request of operators that a store process answers."""
-    return stored(data_dir, engine, app.identity, app.parts.clock, app.parts.ids, app.trail)
+    parts = app.parts
+    opened = OpenDirectory(
+        engine, app.trail_stores, app.identity, parts.clock, parts.ids, app.flush_trails
+    )
+    return stored(data_dir, opened)
 
 
-def stored(
-    data_dir: Path,
-    engine: EmbeddedEngine,
-    identity: Identity,
-    clock: Clock,
-    ids: Ids,
-    trail: Trail | None = None,
-) -> list[Control]:
+def stored(data_dir: Path, opened: OpenDirectory) -> list[Control]:
     """Return the requests that need nothing but an open data directory."""
+    engine, stores, identity, clock, ids, flush = opened
     return [
         *Accounts(data_dir, identity, ids).controls(),
-        *Audits(engine, identity, clock, trail).controls(),
+        *Audits(stores, identity, clock, flush).controls(),
         *Backups(data_dir, engine, clock).controls(),
-        *Events(engine, clock).controls(),
+        *Events(stores, clock).controls(),
     ]

@@ -17,6 +17,7 @@ import msgspec
 CREDENTIALS_FILE = "credentials.json"
 SERVER_FILE = "server.json"
 STORE = "store"
+STORES_FILE = "stores.json"
 FUNCTIONS = "functions"
 TLS = "tls"
 DIR_MODE = 0o700
@@ -44,6 +45,61 @@ class RunningServer(msgspec.Struct, frozen=True):
 def authority_file(data_dir: Path) -> Path:
     """Return where the certificate of the local authority lies."""
     return data_dir / TLS / "authority.pem"
+
+
+class StoresError(Exception):
+    """The settings want another number of stores than the data directory has."""
+
+
+class StoresNote(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How many stores share the domains of a data directory, for ever."""
+
+    stores: int
+
+
+def stores_of(data_dir: Path) -> int | None:
+    """Return how many stores a data directory has; None if it has none yet.
+
+    Raises:
+        StoresError: The note of it cannot be read.
+    """
+    path = data_dir / STORES_FILE
+    if not path.exists():
+        return 1 if (data_dir / STORE).exists() else None
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=StoresNote).stores
+    except (OSError, msgspec.MsgspecError) as error:
+        raise StoresError(f"{path}: {error}") from error
+
+
+def settle_stores(data_dir: Path, wanted: int) -> None:
+    """Note how many stores a fresh data directory has, before the first of them is made.
+
+    Raises:
+        StoresError: It has another number already.
+    """
+    found = stores_of(data_dir)
+    if found is None and wanted > 1:
+        owner = data_dir.stat()
+        write_durably(data_dir / STORES_FILE, msgspec.json.encode(StoresNote(wanted)))
+        os.chown(data_dir / STORES_FILE, owner.st_uid, owner.st_gid)
+    elif found is not None and found != wanted:
+        raise StoresError(
+            f"{data_dir} was made with processes.stores = {found}, and the settings say {wanted}: "
+            "the number of stores of a data directory never changes"
+        )
+
+
+def store_dirs(data_dir: Path, stores: int) -> list[Path]:
+    """Return the directories of the stores, by number."""
+    if stores == 1:
+        return [data_dir / STORE]
+    return [data_dir / f"{STORE}-{number}" for number in range(stores)]
+
+
+def functions_dir(data_dir: Path, number: int, stores: int) -> Path:
+    """Return where the functions of a store process lie."""
+    return data_dir / (FUNCTIONS if stores == 1 else f"{FUNCTIONS}-{number}")
 
 
 def make_data_dir(path: Path) -> None:

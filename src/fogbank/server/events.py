@@ -6,7 +6,7 @@ running server and in a command's own process on a directory that no server uses
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -14,7 +14,7 @@ import msgspec
 from fogbank.base.clock import Clock
 from fogbank.platform.bus import deadletters, trace
 from fogbank.platform.bus.deadletters import Kept
-from fogbank.platform.store.engine import Placement, Store
+from fogbank.platform.store.engine import Store
 from fogbank.server.control import Control, ControlError, Send
 
 PAGE: Final = 100
@@ -42,12 +42,12 @@ class Events:
     """Answers operators' questions about events.
 
     Args:
-        placement: Where traces and dead letters lie.
+        stores: The system subspaces of every store, by number: there traces and dead letters lie.
         clock: The time.
     """
 
-    def __init__(self, placement: Placement, clock: Clock) -> None:
-        self._placement = placement
+    def __init__(self, stores: Sequence[Store], clock: Clock) -> None:
+        self._stores = stores
         self._clock = clock
 
     def controls(self) -> list[Control]:
@@ -65,9 +65,7 @@ class Events:
         Raises:
             ControlError: Nothing is known of it.
         """
-        steps = await trace.follow(
-            self._placement.system_stores(), asked.event, self._clock.now_ms()
-        )
+        steps = await trace.follow(self._stores, asked.event, self._clock.now_ms())
         if not steps:
             raise ControlError(
                 "NoSuchEvent",
@@ -81,7 +79,7 @@ class Events:
     async def list_letters(self, asked: ListArguments, send: Send) -> Mapping[str, Any]:
         """Send every dead letter, the oldest first."""
         sent = 0
-        for number, store in enumerate(self._placement.system_stores()):
+        for number, store in enumerate(self._stores):
             after = ""
             while page := await deadletters.list_letters(store, limit=PAGE, after=after):
                 after = page[-1].id
@@ -116,7 +114,7 @@ class Events:
     def _found(self, name: str) -> tuple[Store, str]:
         """Return the store of a dead letter and its id there."""
         number, dot, letter = name.partition(".")
-        stores = self._placement.system_stores()
+        stores = self._stores
         if not (dot and number.isdecimal() and int(number) < len(stores)):
             raise _gone(name)
         if not deadletters.is_id(letter):

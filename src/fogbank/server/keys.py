@@ -117,7 +117,8 @@ class Finder:
         environment: MutableMapping[str, str] = os.environ,
         prompt: Prompt | None = None,
     ) -> None:
-        self._store = data_dir / datadir.STORE
+        # All stores of a directory are sealed by one secret: the first is made first.
+        self._store = datadir.store_dirs(data_dir, datadir.stores_of(data_dir) or 1)[0]
         self._root_key = root_key_path(data_dir, settings)
         self._settings = settings
         self._draw = draw

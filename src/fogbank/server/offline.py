@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -23,11 +24,13 @@ from fogbank.engines.embedded.lock import DirectoryInUse
 from fogbank.engines.embedded.store import EmbeddedEngine
 from fogbank.platform.crypto.keys import KeyRefused
 from fogbank.platform.identity.identity import Identity
+from fogbank.platform.store.engine import Placement
 from fogbank.server import accounts, datadir, keys, privilege
 from fogbank.server.backups import store_settings
 from fogbank.server.config import Config
 from fogbank.server.control import ControlError
-from fogbank.server.controls import stored
+from fogbank.server.controls import OpenDirectory, stored
+from fogbank.server.shards import Shards
 
 IN_USE: Final = "DirectoryInUse"
 """The code of the refusal when a server holds the directory."""
@@ -51,7 +54,7 @@ def ask(
         raise ControlError(error.code, error.message) from error
     except DirectoryInUse as error:
         raise ControlError(IN_USE, str(error)) from error
-    except (Weather, Corrupt, KeyRefused, accounts.AccountError) as error:
+    except (Weather, Corrupt, KeyRefused, accounts.AccountError, datadir.StoresError) as error:
         raise ControlError(type(error).__name__, str(error)) from error
 
 
@@ -75,17 +78,13 @@ async def _ask(
 ) -> dict[str, Any]:
     """Open the store, run the request, close the store."""
     clock, ids = SystemClock(), Ids()
-    engine = await EmbeddedEngine.open(
-        data_dir / datadir.STORE,
-        clock=clock,
-        settings=store_settings(config, data_dir, keeps_spool=True),
-        encryption=encryption,
-    )
-    try:
-        identity = Identity(engine, clock, ids)
+    async with AsyncExitStack() as stack:
+        engines, placement = await _opened(data_dir, config, encryption, stack)
+        identity = Identity(placement, clock, ids)
         await identity.open()
         await accounts.ensure(data_dir, config, identity, ids)
-        controls = stored(data_dir, engine, identity, clock, ids)
+        opened = OpenDirectory(engines[0], placement.system_stores(), identity, clock, ids)
+        controls = stored(data_dir, opened)
         control = next(each for each in controls if each.name == asked.request)
 
         async def send(row: Mapping[str, Any]) -> None:
@@ -93,8 +92,29 @@ async def _ask(
 
         converted = msgspec.convert(asked.arguments, control.arguments)
         return dict(await control.run(converted, send))
-    finally:
-        await engine.close()
+
+
+async def _opened(
+    data_dir: Path, config: Config, encryption: Encryption, stack: AsyncExitStack
+) -> tuple[list[EmbeddedEngine], Placement]:
+    """Open all stores of the directory; the stack closes them.
+
+    Raises:
+        StoresError: The settings want another number of stores than there are.
+    """
+    datadir.settle_stores(data_dir, config.processes.stores)
+    engines: list[EmbeddedEngine] = []
+    for store_dir in datadir.store_dirs(data_dir, config.processes.stores):
+        settings = store_settings(config, data_dir, keeps_spool=True)
+        engine = await EmbeddedEngine.open(
+            store_dir, clock=SystemClock(), settings=settings, encryption=encryption
+        )
+        stack.push_async_callback(engine.close)
+        engines.append(engine)
+    if len(engines) == 1:
+        return engines, engines[0]
+    system = [store for engine in engines for store in engine.system_stores()]
+    return engines, Shards(engines, range(len(engines)), system)
 
 
 def become_owner(data_dir: Path) -> None:

@@ -1,8 +1,9 @@
-"""The supervisor: binds the sockets, starts the store process, watches it, and parses no request.
+"""The supervisor: binds the sockets, starts store processes and fronts, watches them, and no more.
 
-Rule: when the supervisor dies, all die; when the store process dies, it is started again on the
-same sockets, so that clients see a pause and no new address. A start that cannot work (another
-server has the directory, the store is damaged) ends the supervisor with the reason.
+Rule: it parses no request. When it dies, all die; when another process dies, that one is started
+again on the same sockets, so that clients see a pause and no new address, and the others go on. A
+start that cannot work (another server has the directory, the store is damaged) ends the supervisor
+with the reason. What listens drains first: fronts end before the store processes behind them.
 """
 
 from __future__ import annotations
@@ -12,30 +13,26 @@ import selectors
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Final
 
-import msgspec
-
 from fogbank.base.clock import SystemClock
 from fogbank.base.errors import Corrupt
 from fogbank.base.ids import Ids
 from fogbank.platform.crypto.keyring import Secret
 from fogbank.platform.crypto.keys import KeyRefused
+from fogbank.platform.identity.cache import page_bytes
 from fogbank.server import datadir, keys, notify, privilege
+from fogbank.server.boot import TRY_AGAIN, Boot
+from fogbank.server.children import Child, Daemons
 from fogbank.server.config import Config
-from fogbank.server.process import Boot
-from fogbank.server.sandboxes import launch_sandboxd
 from fogbank.server.tls import Keeper, Material, TlsError, end_of, host_of
 
 PORT_WAIT_S: Final = 2.0
 PORT_POLL_S: Final = 0.05
-RESTARTS_MAX: Final = 20
-RESTARTS_WINDOW_S: Final = 60.0
 RESTART_PAUSE_S: Final = 0.1
 STOP_WAIT_S: Final = 30.0
 BACKLOG: Final = 4_096
@@ -102,66 +99,20 @@ def _woken(_number: int, _frame: FrameType | None) -> None:
     """Do nothing: the wake-up descriptor has been written to, and that is all we need."""
 
 
-class Daemons:
-    """Starts sandboxd with our rights when the store process, which has given them up, asks.
-
-    The request holds nothing: what is started follows from our own settings alone, so that a store
-    process that was taken over cannot have us run anything else.
-    """
-
-    def __init__(self, work_dir: Path, config: Config) -> None:
-        self._work_dir = work_dir
-        self._config = config
-        self._ours: socket.socket | None = None
-        self._endpoint = ""
-        self._authority = ""
-        self._started: list[subprocess.Popen[bytes]] = []
-
-    def door(self, endpoint: str, authority: str) -> socket.socket:
-        """Return the store process's end of a new socket for its requests."""
-        if self._ours is not None:
-            self._ours.close()
-        self._endpoint = endpoint
-        self._authority = authority
-        self._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        return theirs
-
-    def register(self, selector: selectors.BaseSelector) -> None:
-        """Let a selector wake for requests."""
-        if self._ours is not None:
-            selector.register(self._ours, selectors.EVENT_READ)
-
-    def answer(self, selector: selectors.BaseSelector) -> None:
-        """Start one sandboxd and send the socket to it, or note that nobody asks any more."""
-        assert self._ours is not None
-        if not self._ours.recv(1):
-            selector.unregister(self._ours)
-            self._ours.close()
-            self._ours = None
-            return
-        sandboxd, process = launch_sandboxd(
-            self._work_dir, self._endpoint, self._config, self._authority
-        )
-        self._started.append(process)
-        with sandboxd:
-            socket.send_fds(self._ours, [b"."], [sandboxd.fileno()])
-
-    def reap(self) -> None:
-        """Bury the sandbox daemons that have ended."""
-        self._started = [process for process in self._started if process.poll() is None]
-
-
 class Supervisor:
-    """One server: its socket, its store process, its end."""
+    """One server: its socket, its processes, its end."""
 
     def __init__(self, data_dir: Path, config: Config, announce: Callable[[str], None]) -> None:
         self._data_dir = data_dir
         self._config = config
         self._announce = announce
-        self._child: subprocess.Popen[bytes] | None = None
-        self._life = -1
         self._drop = privilege.decide(config.service_user, data_dir)
-        self._daemons = Daemons(data_dir / datadir.FUNCTIONS, config)
+        self._stores = self._store_children()
+        self._fronts = [
+            Child("fogbank.server.front", f"front {number}", self._drop, None)
+            for number in range(config.processes.fronts)
+        ]
+        self._epochs = self._epochs_page()
         self._keeper = (
             Keeper(data_dir, config, SystemClock(), socket.gethostname())
             if config.tls.enabled
@@ -188,11 +139,15 @@ class Supervisor:
             authority = self._keeper.authority_file
         if self._drop.reason:
             _say(f"the store process keeps root's rights: {self._drop.reason}")
+        datadir.settle_stores(self._data_dir, self._config.processes.stores)
         self._secret = self._found_secret()
         with bind(self._config.host, self._config.port) as listener:
             self._endpoint = endpoint_of(listener, self._material, self._config.public_hosts)
             try:
-                self._start(listener)
+                for children in (self._stores, self._fronts):
+                    for child in children:
+                        self._start(child, listener)
+                    self._await_ready(children)
                 datadir.write_server(self._data_dir, self._endpoint, authority)
                 try:
                     notify.say("READY=1")
@@ -218,76 +173,68 @@ class Supervisor:
         except (KeyRefused, Corrupt) as error:
             raise StartError(str(error)) from error
 
-    def _start(self, listener: socket.socket) -> None:
-        """Start the store process and wait until it serves or says why it cannot."""
-        ready_read, ready_write = os.pipe2(os.O_CLOEXEC)
-        # Our end ends with us, whatever the end; until then it carries new certificates.
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._life, life_read = ours.detach(), theirs.detach()
-        daemons = self._daemons.door(self._endpoint, self._trusted()) if self._drop.user else None
-        inherited = [listener.fileno(), ready_write, life_read]
-        boot = Boot(
-            data_dir=str(self._data_dir),
-            config=self._config,
-            listener=listener.fileno(),
-            ready=ready_write,
-            life=life_read,
-            endpoint=self._endpoint,
-            tls=self._material,
-            daemons=daemons.fileno() if daemons else -1,
-            secret=self._secret,
-        )
-        if daemons is not None:
-            inherited.append(daemons.fileno())
-        user = self._drop.user
-        self._child = subprocess.Popen(
-            [sys.executable, "-m", "fogbank.server.process"],
-            stdin=subprocess.PIPE,
-            pass_fds=inherited,
-            user=user.pw_uid if user else None,
-            group=user.pw_gid if user else None,
-            extra_groups=[] if user else None,
-        )
-        os.close(ready_write)
-        os.close(life_read)
-        if daemons is not None:
-            daemons.close()
-        assert self._child.stdin is not None
-        with self._child.stdin as stdin:
-            stdin.write(msgspec.json.encode(boot))
-        self._await_ready(ready_read)
+    def _store_children(self) -> list[Child]:
+        """Return the store processes, none of which runs yet."""
+        count = self._config.processes.stores
+        return [
+            Child(
+                "fogbank.server.process",
+                "the store process" if count == 1 else f"store process {number}",
+                self._drop,
+                Daemons(datadir.functions_dir(self._data_dir, number, count), self._config),
+            )
+            for number in range(count)
+        ]
 
-    def _await_ready(self, ready_read: int) -> None:
-        """Wait for the word of the store process, starting sandboxd when it asks.
+    def _epochs_page(self) -> int:
+        """Return the descriptor of the page of epochs; -1 if one process does everything."""
+        processes = self._config.processes
+        if processes.stores == 1 and not processes.fronts:
+            return -1
+        page = os.memfd_create("fogbank-epochs", os.MFD_CLOEXEC)
+        os.ftruncate(page, page_bytes(processes.stores))
+        return page
+
+    def _start(self, child: Child, listener: socket.socket) -> None:
+        """Start a run of a child; it says later whether it serves."""
+        listens = child in self._fronts or not self._fronts
+        siblings = self._fronts if child in self._fronts else self._stores
+
+        def boot(ready: int, life: int, daemons: int) -> Boot:
+            return Boot(
+                data_dir=str(self._data_dir),
+                config=self._config,
+                listener=listener.fileno() if listens else -1,
+                ready=ready,
+                life=life,
+                endpoint=self._endpoint,
+                tls=self._material,
+                daemons=daemons,
+                secret=None if child in self._fronts else self._secret,
+                number=siblings.index(child),
+                epochs=self._epochs,
+            )
+
+        child.start(boot, self._trusted())
+
+    def _await_ready(self, children: Sequence[Child]) -> None:
+        """Wait for the word of children, starting sandboxd when one asks.
 
         Raises:
-            StartError: It ended instead; the message is its last word.
+            StartError: One ended instead; the message is its last word.
         """
-        said = b""
-        with selectors.DefaultSelector() as selector, os.fdopen(ready_read, "rb", 0) as ready:
-            selector.register(ready, selectors.EVENT_READ)
-            self._daemons.register(selector)
-            while True:
+        while any(child.is_starting for child in children):
+            with selectors.DefaultSelector() as selector:
+                for child in children:
+                    child.register(selector)
                 for key, _ in selector.select():
-                    if key.fileobj is not ready:
-                        self._daemons.answer(selector)
-                    elif piece := ready.read(4_096):
-                        said += piece
-                    else:
-                        return self._started(said.decode())
-
-    def _started(self, said: str) -> None:
-        """Return if the store process serves; raise its reason otherwise."""
-        if said == "ready":
-            return
-        assert self._child is not None
-        self._child.wait()
-        os.close(self._life)
-        raise StartError(said.strip() or "the store process died while it started")
+                    key.data()
+            for child in children:
+                if not child.is_starting and not child.is_ready:
+                    raise StartError(_last_word(child))
 
     def _watch(self, listener: socket.socket, wake_read: int) -> int:
-        """Restart the store process whenever it dies, until a signal ends us."""
-        starts: list[float] = []
+        """Restart whoever dies, until a signal ends us."""
         while True:
             signals = self._wait(wake_read)
             if signal.SIGTERM in signals or signal.SIGINT in signals:
@@ -296,33 +243,38 @@ class Supervisor:
                 if self._terminal and not _has_terminal():
                     return self._stop()  # Our terminal was closed: an end, and no wish to reload.
                 self._reload()
-            assert self._child is not None
-            status = self._child.poll()
-            if status is None:
-                continue
-            os.close(self._life)
-            now = time.monotonic()
-            starts = [at for at in starts if now - at < RESTARTS_WINDOW_S] + [now]
-            if len(starts) > RESTARTS_MAX:
-                raise StartError(f"the store process died {len(starts)} times within a minute")
-            _say(f"the store process ended ({status}); restarting")
-            time.sleep(RESTART_PAUSE_S)
-            self._start(listener)
+            for child in (*self._stores, *self._fronts):
+                status = child.ended()
+                if status is not None:
+                    self._restart(child, status, listener)
+
+    def _restart(self, child: Child, status: int, listener: socket.socket) -> None:
+        """Start a child again that has ended.
+
+        Raises:
+            StartError: It said that it cannot serve, or it has died too often.
+        """
+        if not child.is_ready and child.said and status != TRY_AGAIN:
+            raise StartError(_last_word(child))
+        if not child.may_start_again():
+            raise StartError(f"{child.name} died too often within a minute")
+        _say(f"{child.name} ended ({status}); restarting")
+        time.sleep(RESTART_PAUSE_S)
+        self._start(child, listener)
 
     def _wait(self, wake_read: int) -> bytes:
-        """Return the numbers of the signals that came, starting sandboxd when it is asked for."""
-        with selectors.DefaultSelector() as selector:
-            selector.register(wake_read, selectors.EVENT_READ)
-            self._daemons.register(selector)
-            look_s = CERTIFICATE_LOOK_S if self._keeper else None
-            while True:
-                if self._keeper is not None and self._keeper.is_due():
-                    self._reload()
-                for key, _ in selector.select(look_s):
+        """Return the numbers of the signals that came, hearing children meanwhile."""
+        while True:
+            if self._keeper is not None and self._keeper.is_due():
+                self._reload()
+            with selectors.DefaultSelector() as selector:
+                selector.register(wake_read, selectors.EVENT_READ)
+                for child in (*self._stores, *self._fronts):
+                    child.register(selector)
+                for key, _ in selector.select(CERTIFICATE_LOOK_S if self._keeper else None):
                     if key.fileobj == wake_read:
-                        self._daemons.reap()
                         return os.read(wake_read, 4_096)
-                    self._daemons.answer(selector)
+                    key.data()
 
     def _first_material(self, keeper: Keeper) -> Material:
         """Return the certificate to start with.
@@ -353,10 +305,8 @@ class Supervisor:
         if material == self._material:
             return
         self._material = material
-        try:
-            os.write(self._life, msgspec.json.encode(material))
-        except OSError:
-            return  # It has just died; the next one is started with it.
+        for child in (*self._stores, *self._fronts):
+            child.tell(material)
         _say(f"the certificate in force is valid until {end_of(material)}")
 
     def _trusted(self) -> str:
@@ -364,18 +314,28 @@ class Supervisor:
         return self._material.authority if self._material is not None else ""
 
     def _stop(self) -> int:
-        """Let the store process drain and return its status."""
+        """Let fronts drain, then store processes; return how it went."""
         notify.say("STOPPING=1")
-        assert self._child is not None
-        self._child.send_signal(signal.SIGTERM)
-        try:
-            return 0 if self._child.wait(STOP_WAIT_S) == 0 else 1
-        except subprocess.TimeoutExpired:
-            _say("the store process does not end; killing it")
-            return 1
+        status = 0
+        for children in (self._fronts, self._stores):
+            for child in children:
+                child.stop()
+            until = time.monotonic() + STOP_WAIT_S
+            for child in children:
+                try:
+                    status |= child.wait(max(0.0, until - time.monotonic())) != 0
+                except subprocess.TimeoutExpired:
+                    _say(f"{child.name} does not end; killing it")
+                    child.kill()
+                    status = 1
+        return status
 
     def _kill(self) -> None:
         """Leave no child behind."""
-        if self._child is not None and self._child.poll() is None:
-            self._child.kill()
-            self._child.wait()
+        for child in (*self._fronts, *self._stores):
+            child.kill()
+
+
+def _last_word(child: Child) -> str:
+    """Return why a child did not come to serve."""
+    return child.said.decode().strip() or f"{child.name} died while it started"

@@ -9,7 +9,9 @@ leaves. ``rows.py`` keeps the reference counts inside the referring domain's tra
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
+
+from fogbank.platform.store.engine import Domain
 
 FRAME_BYTES = 1 << 20
 INLINE_BYTES_MAX = 64 << 10
@@ -32,6 +34,15 @@ class BlobReader(Protocol):
         Raises:
             Corrupt: A frame is not what was written.
         """
+        ...
+
+
+@runtime_checkable
+class BlobPlacement(Protocol):
+    """Whoever knows where the blobs of every domain are: a ``Placement``, as all of ours are."""
+
+    def blobs_of(self, domain: Domain) -> BlobReader:
+        """Return where the blobs of a domain are read."""
         ...
 
 

@@ -99,6 +99,11 @@ class Identity:
         self._token_session = grants.token_session()
         self.sealer: Sealer | None = None
 
+    @property
+    def is_open(self) -> bool:
+        """Return whether sessions can be proved already."""
+        return self.sealer is not None
+
     async def open(self) -> None:
         """Read the master key of session tokens; the first start of a store makes it."""
         if self.sealer is not None:
@@ -118,12 +123,8 @@ class Identity:
     async def proof(self, key_id: str, token: str = "") -> Proof | None:
         """Return the credential of an access key, or None if it proves nothing.
 
-        Args:
-            key_id: The access key id of the request.
-            token: Its session token, or ''.
-
         Raises:
-            ExpiredToken: The session is over.
+            ExpiredToken: The session of the token is over.
         """
         proof = self._credentials.find(key_id)
         if proof is not None and proof.epoch == self._epochs.of(proof.account):
@@ -131,18 +132,13 @@ class Identity:
             if not token and not credential.session_token:
                 return proof
             if _same(token, credential.session_token):
-                self._check_unexpired(credential)
+                _check_unexpired(credential, self._clock.now_ms())
                 return proof
         if len(key_id) > KEY_ID_CHARACTERS_MAX:
             return None
         if token:
             return await self._session_proof(key_id, token)
         return await self._key_proof(key_id)
-
-    def _check_unexpired(self, credential: Credential) -> None:
-        """Refuse the credential of a session that is over."""
-        if self._clock.now_ms() >= credential.expires_ms:
-            raise ExpiredToken(_EXPIRED)
 
     async def _key_proof(self, key_id: str) -> Proof | None:
         """Read a long-term key."""
@@ -183,7 +179,7 @@ class Identity:
             session_token=token,
             expires_ms=session.expires_ms,
         )
-        self._check_unexpired(credential)
+        _check_unexpired(credential, self._clock.now_ms())
         proof = Proof(session.account, epoch, credential)
         self._credentials.put(key_id, proof)
         return proof
@@ -195,10 +191,7 @@ class Identity:
         )
 
     async def session(self, session: Session) -> Credential:
-        """Return the temporary credential of a session; nothing is stored.
-
-        Args:
-            session: What the token says; its key id and times are filled in by ``new_session``.
+        """Return the temporary credential of a session of ``new_session``; nothing is stored.
 
         Raises:
             Conflict: The role or user was deleted meanwhile.
@@ -271,21 +264,9 @@ class Identity:
     # Changes.
 
     async def change(self, account: str, body: Body[T]) -> T:
-        """Transact in an account's IAM domain and end the account's epoch.
-
-        Args:
-            account: The account that changes.
-            body: The transaction, as ``Store.transact`` takes it.
-        """
-
-        async def counted(tr: Transaction) -> T:
-            result = await body(tr)
-            epoch = await EPOCHS.find(tr)
-            EPOCHS.put(tr, EpochRecord(1 if epoch is None else epoch.number + 1))
-            return result
-
+        """Transact in an account's IAM domain and end the account's epoch."""
         try:
-            return await self._store_of(account).transact(counted)
+            return await self._store_of(account).transact(_counting(body))
         finally:
             # Whatever the outcome: a commit that is unknown may have happened.
             self._epochs.end(account)
@@ -378,6 +359,24 @@ class Identity:
     def _store_of(self, account: str) -> Store:
         """Return the store of an account's IAM domain."""
         return self._placement.store_of(iam_domain(account))
+
+
+def _check_unexpired(credential: Credential, now_ms: int) -> None:
+    """Refuse the credential of a session that is over."""
+    if now_ms >= credential.expires_ms:
+        raise ExpiredToken(_EXPIRED)
+
+
+def _counting(body: Body[T]) -> Body[T]:
+    """Return a body that also counts the changes of its account."""
+
+    async def counted(tr: Transaction) -> T:
+        result = await body(tr)
+        epoch = await EPOCHS.find(tr)
+        EPOCHS.put(tr, EpochRecord(1 if epoch is None else epoch.number + 1))
+        return result
+
+    return counted
 
 
 def _same(one: str, other: str) -> bool:

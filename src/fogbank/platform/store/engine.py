@@ -17,8 +17,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 from hashlib import blake2b
 from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
-from fogbank.platform.blobs.port import BlobReader
-
 T = TypeVar("T")
 
 SYSTEM_PREFIX = b"\x01"
@@ -327,10 +325,6 @@ class Placement(Protocol):
 
     def is_ours(self, domain: Domain) -> bool:
         """Return whether the store of a domain is in this process: one transaction with ours."""
-        ...
-
-    def blobs_of(self, domain: Domain) -> BlobReader:
-        """Return where the blobs of a domain are read."""
         ...
 
     def system_stores(self) -> tuple[OwnStore, ...]:

@@ -24,7 +24,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace) -> int:
     """Have the backup written and say what it holds; status 1 with the reason if refused."""
     data_dir = config.data_dir_of(given.data)
-    if not (data_dir / datadir.STORE).is_dir():
+    if datadir.stores_of(data_dir) is None:
         return _fail(f"{data_dir} is no data directory")
     asked = {"target": str(Path(given.target).absolute()), "name": given.name, "copy": given.copy}
     try:

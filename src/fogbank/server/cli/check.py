@@ -27,7 +27,15 @@ def run(given: argparse.Namespace) -> int:
     try:
         datadir.read_credentials(data_dir)
         findings = _findings(data_dir)
-    except (OSError, ValueError, Weather, Corrupt, KeyRefused, config.ConfigError) as error:
+    except (
+        OSError,
+        ValueError,
+        Weather,
+        Corrupt,
+        KeyRefused,
+        config.ConfigError,
+        datadir.StoresError,
+    ) as error:
         findings = [str(error)]
     for finding in findings:
         print(finding)
@@ -40,12 +48,17 @@ def _findings(data_dir: Path) -> list[str]:
     settings = config.load(data_dir).encryption
     draw, prompt = Ids().random_bytes, keys.terminal_prompt()
     finder = keys.Finder(data_dir, settings, draw, prompt=prompt)
-    store = data_dir / datadir.STORE
+    stores = datadir.store_dirs(data_dir, datadir.stores_of(data_dir) or 1)
+    found: list[str] = []
+    secret = None
     try:
         secret = finder.find()
     except KeyRefused as error:
-        return [str(error), *_examined(store, finder.encryption(None))]
-    return _examined(store, finder.encryption(secret))
+        found.append(str(error))
+    for store in stores:
+        damage = _examined(store, finder.encryption(secret))
+        found += damage if len(stores) == 1 else [f"{store.name}: {each}" for each in damage]
+    return found
 
 
 def _examined(store: Path, encryption: Encryption) -> list[str]:

@@ -83,7 +83,7 @@ async def _status(folder: Path) -> dict[str, Any]:
 def _encryption(data_dir: Path, settings: config.EncryptionSettings) -> str:
     """Return whether stored bytes are encrypted, and what opens them."""
     try:
-        kind = find_kind(data_dir / datadir.STORE)
+        kind = find_kind(datadir.store_dirs(data_dir, datadir.stores_of(data_dir) or 1)[0])
     except Corrupt as error:
         return f"THE KEYRING IS DAMAGED: {error}"
     if not settings.enabled:

@@ -41,6 +41,8 @@ def run(given: argparse.Namespace) -> int:
     store = data_dir / datadir.STORE
     try:
         settings = config.load(data_dir).encryption
+        if (datadir.stores_of(data_dir) or 1) > 1:
+            return _fail("fogbank has not built changes of the keys of several stores")
         if directory.find_kind(store) is None:
             return _fail(f"{data_dir} is not encrypted: there are no keys")
         draw, prompt = Ids().random_bytes, keys.terminal_prompt()
@@ -55,7 +57,14 @@ def run(given: argparse.Namespace) -> int:
             else:
                 opened = directory.read_keys(store, encryption)
                 print(f"sealed by: {directory.find_kind(store)}\ndata keys: {len(opened.export())}")
-    except (Corrupt, Weather, KeyRefused, config.ConfigError, OSError) as error:
+    except (
+        Corrupt,
+        Weather,
+        KeyRefused,
+        config.ConfigError,
+        datadir.StoresError,
+        OSError,
+    ) as error:
         return _fail(str(error))
     return 0
 

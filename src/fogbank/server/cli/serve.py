@@ -36,7 +36,7 @@ def run(given: argparse.Namespace) -> int:
         _check_region(settings.region)
         datadir.make_data_dir(data_dir)
         return Supervisor(data_dir, settings, announce).run()
-    except (config.ConfigError, StartError, OSError) as error:
+    except (config.ConfigError, datadir.StoresError, StartError, OSError) as error:
         print(f"fogbank: {error}", file=sys.stderr)
         return 1
 

@@ -1,0 +1,197 @@
+"""How a child of the supervisor begins and ends: what it is told, what it says, when it dies.
+
+It reads a ``Boot`` from standard input, says ``ready`` or why it cannot serve on the ready pipe, and
+ends when the supervisor does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import gc
+import logging
+import mmap
+import os
+import resource
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
+from typing import Any, Final
+
+import msgspec
+import uvloop
+
+from fogbank.base.clock import Clock
+from fogbank.base.errors import Corrupt, Unavailable, Weather
+from fogbank.gateway.listener import Listener
+from fogbank.gateway.tls import server_context
+from fogbank.platform.crypto.keyring import Secret
+from fogbank.platform.crypto.keys import KeyRefused
+from fogbank.platform.identity.cache import SharedEpochs
+from fogbank.server import logs
+from fogbank.server.config import Config
+from fogbank.server.tls import Material
+
+log = logging.getLogger("fogbank")
+
+TRY_AGAIN: Final = 75
+"""The status of a process that found no peer: it may be started again (sysexits, EX_TEMPFAIL)."""
+PEERS_WAIT_MS: Final = 30_000
+"""How long a start waits for the other processes that start beside it."""
+PEERS_PAUSE_MS: Final = 100
+COLLECTION_MS: Final = 10_000
+PR_SET_PDEATHSIG: Final = 1
+FILES_MAX: Final = 65_536
+NEWS_BYTES_MAX: Final = 1 << 20
+"""More than a certificate, its key and its authority take."""
+
+
+class Boot(msgspec.Struct, frozen=True):
+    """What the supervisor tells a child."""
+
+    data_dir: str
+    config: Config
+    listener: int
+    """Descriptor of the listening socket; -1: others listen."""
+    ready: int
+    """Descriptor of the pipe that takes ``ready`` or the reason why not."""
+    life: int
+    """Descriptor of the socket that ends with the supervisor, and carries new certificates."""
+    endpoint: str
+    tls: Material | None = None
+    """The certificate to serve with; None: without TLS."""
+    daemons: int = -1
+    """Descriptor on which the supervisor is asked to start sandboxd; -1: start it ourselves."""
+    secret: Secret | None = None
+    """What opens the keys of the stores; fronts are not told."""
+    number: int = 0
+    """Which of the children of its kind this is."""
+    epochs: int = -1
+    """Descriptor of the page of epochs; -1: there is only one process."""
+
+    @property
+    def stores(self) -> int:
+        """Return how many store processes there are."""
+        return self.config.processes.stores
+
+    @property
+    def fronts(self) -> int:
+        """Return how many fronts there are."""
+        return self.config.processes.fronts
+
+    @property
+    def is_alone(self) -> bool:
+        """Return whether one process does everything."""
+        return self.stores == 1 and not self.fronts
+
+
+class NoPeerError(Exception):
+    """The processes that start beside this one do not come up."""
+
+
+def run(serve: Callable[[Boot], Coroutine[Any, Any, None]]) -> int:
+    """Run a child; return its exit status."""
+    boot = msgspec.json.decode(sys.stdin.buffer.read(), type=Boot)
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    for descriptor in (boot.listener, boot.ready, boot.life, boot.daemons, boot.epochs):
+        if descriptor >= 0:
+            os.set_inheritable(descriptor, False)  # noqa: FBT003 (the standard library's form)
+    os.umask(0o077)
+    logs.begin(boot.config.log_level, boot.config.log_format)
+    _raise_file_limit()
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(serve(boot))
+    except NoPeerError as error:
+        return _ended(boot, error, TRY_AGAIN)
+    except (Corrupt, KeyRefused, Weather, OSError, StartRefusedError) as error:
+        return _ended(boot, error, 1)
+    return 0
+
+
+class StartRefusedError(Exception):
+    """What stands in the data directory and what the settings say do not go together."""
+
+
+def _ended(boot: Boot, error: Exception, status: int) -> int:
+    """Say why a child ends."""
+    with suppress(OSError):
+        os.write(boot.ready, str(error).encode())
+    log.error("%s", error)
+    return status
+
+
+def _raise_file_limit() -> None:
+    """Use all the descriptors that the system grants, for connections and sandboxes."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limit = FILES_MAX if hard == resource.RLIM_INFINITY else min(hard, FILES_MAX)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+
+
+def stop_event() -> asyncio.Event:
+    """Return what is set when the process is told to end."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+def say_ready(boot: Boot) -> None:
+    """Tell the supervisor that we serve; automatic garbage collection ends here."""
+    gc.collect()
+    gc.freeze()
+    gc.disable()  # a full collection holds the loop for tens of milliseconds
+    os.write(boot.ready, b"ready")
+    os.close(boot.ready)
+
+
+async def collect_garbage(clock: Clock) -> None:
+    """Collect young cyclic garbage now and then, as automatic collections are off."""
+    while True:
+        await clock.sleep_until(clock.now_ms() + COLLECTION_MS)
+        gc.collect(1)
+
+
+def hear_supervisor(boot: Boot, listener: Listener) -> None:
+    """Serve with the certificate we were started with, take new ones, and end with the supervisor."""
+    if boot.tls is not None:
+        listener.tls = server_context(boot.tls.certificate, boot.tls.key)
+    asyncio.get_running_loop().add_reader(boot.life, _hear, boot.life, listener)
+
+
+def _hear(life: int, listener: Listener) -> None:
+    """Take a new certificate from the supervisor, or end with it."""
+    try:
+        said = os.read(life, NEWS_BYTES_MAX)
+    except OSError:
+        said = b""
+    if not said:
+        os._exit(1)
+    material = msgspec.json.decode(said, type=Material)
+    listener.tls = server_context(material.certificate, material.key)
+
+
+async def with_peers(clock: Clock, start: Callable[[], Awaitable[None]]) -> None:
+    """Do a part of the start that needs other processes, which may be starting too.
+
+    Raises:
+        NoPeerError: They do not come up.
+    """
+    until_ms = clock.now_ms() + PEERS_WAIT_MS
+    while True:
+        try:
+            return await start()
+        except Unavailable as error:
+            if clock.now_ms() >= until_ms:
+                raise NoPeerError(str(error)) from error
+        await clock.sleep_until(clock.now_ms() + PEERS_PAUSE_MS)
+
+
+def epochs_of(boot: Boot, row: int | None) -> SharedEpochs | None:
+    """Return the page of epochs that all processes share; None if there is only one."""
+    if boot.epochs < 0:
+        return None
+    size = os.fstat(boot.epochs).st_size
+    return SharedEpochs(memoryview(mmap.mmap(boot.epochs, size)), row)

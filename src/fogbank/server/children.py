@@ -1,0 +1,200 @@
+"""The supervisor's children: how one is started, heard, told and ended."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from fogbank.server.boot import Boot
+from fogbank.server.config import Config
+from fogbank.server.privilege import Drop
+from fogbank.server.sandboxes import launch_sandboxd
+from fogbank.server.tls import Material
+
+RESTARTS_MAX: Final = 20
+RESTARTS_WINDOW_S: Final = 60.0
+SAID_BYTES_MAX: Final = 64 << 10
+
+
+class Daemons:
+    """Starts sandboxd with our rights when the store process, which has given them up, asks.
+
+    The request holds nothing: what is started follows from our own settings alone, so that a store
+    process that was taken over cannot have us run anything else.
+    """
+
+    def __init__(self, work_dir: Path, config: Config) -> None:
+        self._work_dir = work_dir
+        self._config = config
+        self._ours: socket.socket | None = None
+        self._endpoint = ""
+        self._authority = ""
+        self._started: list[subprocess.Popen[bytes]] = []
+
+    def door(self, endpoint: str, authority: str) -> socket.socket:
+        """Return the store process's end of a new socket for its requests."""
+        if self._ours is not None:
+            self._ours.close()
+        self._endpoint = endpoint
+        self._authority = authority
+        self._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        return theirs
+
+    def register(self, selector: selectors.BaseSelector) -> None:
+        """Let a selector wake for requests."""
+        if self._ours is not None:
+            selector.register(self._ours, selectors.EVENT_READ, self._answer)
+
+    def _answer(self) -> None:
+        """Start one sandboxd and send the socket to it, or note that nobody asks any more."""
+        assert self._ours is not None
+        if not self._ours.recv(1):
+            self._ours.close()
+            self._ours = None
+            return
+        sandboxd, process = launch_sandboxd(
+            self._work_dir, self._endpoint, self._config, self._authority
+        )
+        self._started.append(process)
+        with sandboxd:
+            socket.send_fds(self._ours, [b"."], [sandboxd.fileno()])
+
+    def reap(self) -> None:
+        """Bury the sandbox daemons that have ended."""
+        self._started = [process for process in self._started if process.poll() is None]
+
+
+class Child:
+    """One process of the server below the supervisor, over all its runs.
+
+    Args:
+        module: What it runs.
+        name: What operators call it.
+        drop: Whose rights it has.
+        daemons: Starts sandboxd for it; None if it has no functions.
+    """
+
+    def __init__(self, module: str, name: str, drop: Drop, daemons: Daemons | None) -> None:
+        self.name = name
+        self.is_ready = False
+        self.said = b""
+        """The last word of a run that did not come to serve."""
+        self._module = module
+        self._drop = drop
+        self._daemons = daemons if drop.user else None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._ready = -1
+        self._life = -1
+        self._starts: list[float] = []
+
+    def start(self, make: Callable[[int, int, int], Boot], trusted: str) -> None:
+        """Start a run of it.
+
+        Args:
+            make: From the descriptors of ready pipe, life and daemons to what it is told.
+            trusted: What functions must trust to call the endpoint.
+        """
+        self.is_ready, self.said = False, b""
+        self._ready, ready_write = os.pipe2(os.O_CLOEXEC)
+        # Our end ends with us, whatever the end; until then it carries new certificates.
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._life, life = ours.detach(), theirs.detach()
+        boot = make(ready_write, life, -1)
+        door = self._daemons.door(boot.endpoint, trusted) if self._daemons else None
+        if door is not None:
+            boot = make(ready_write, life, door.fileno())
+        inherited = [boot.listener, boot.ready, boot.life, boot.daemons, boot.epochs]
+        user = self._drop.user
+        self._process = subprocess.Popen(  # noqa: S603 (this interpreter, our own module)
+            [sys.executable, "-m", self._module],
+            stdin=subprocess.PIPE,
+            pass_fds=[descriptor for descriptor in inherited if descriptor >= 0],
+            user=user.pw_uid if user else None,
+            group=user.pw_gid if user else None,
+            extra_groups=[] if user else None,
+        )
+        os.close(ready_write)
+        os.close(life)
+        if door is not None:
+            door.close()
+        assert self._process.stdin is not None
+        with self._process.stdin as stdin:
+            stdin.write(msgspec.json.encode(boot))
+
+    def register(self, selector: selectors.BaseSelector) -> None:
+        """Let a selector wake for what it says."""
+        if self._ready >= 0:
+            selector.register(self._ready, selectors.EVENT_READ, self._hear)
+        if self._daemons is not None:
+            self._daemons.register(selector)
+
+    def _hear(self) -> None:
+        """Take what it says; at the end it is ready, or its word is why not."""
+        piece = os.read(self._ready, 4_096)
+        self.said = (self.said + piece)[:SAID_BYTES_MAX]
+        if piece:
+            return
+        os.close(self._ready)
+        self._ready = -1
+        self.is_ready = self.said == b"ready"
+
+    @property
+    def is_starting(self) -> bool:
+        """Return whether it has not said yet whether it serves."""
+        return self._ready >= 0
+
+    def ended(self) -> int | None:
+        """Return the status of a run that has ended, once; None while it runs."""
+        if self._daemons is not None:
+            self._daemons.reap()
+        if self._process is None or self._process.poll() is None:
+            return None
+        while self.is_starting:
+            self._hear()  # it is dead: the pipe ends
+        os.close(self._life)
+        self._life = -1
+        status, self._process = self._process.returncode, None
+        return status
+
+    def may_start_again(self) -> bool:
+        """Count a restart; return False if there were too many of late."""
+        now = time.monotonic()
+        self._starts = [at for at in self._starts if now - at < RESTARTS_WINDOW_S] + [now]
+        return len(self._starts) <= RESTARTS_MAX
+
+    def tell(self, material: Material) -> None:
+        """Hand it a new certificate."""
+        if self._life >= 0:
+            try:
+                os.write(self._life, msgspec.json.encode(material))
+            except OSError:
+                return  # It has just died; the next one is started with it.
+
+    def stop(self) -> None:
+        """Let it drain."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGTERM)
+
+    def wait(self, timeout_s: float) -> int:
+        """Return its status once it has ended.
+
+        Raises:
+            subprocess.TimeoutExpired: It has not in time.
+        """
+        return 0 if self._process is None else self._process.wait(timeout_s)
+
+    def kill(self) -> None:
+        """Leave nothing of it behind."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()

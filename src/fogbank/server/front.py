@@ -1,0 +1,73 @@
+"""A front: sockets, TLS, HTTP, signatures, decoding and encoding, and no state.
+
+It serves the sockets that the supervisor bound, and sends each decoded, authenticated call to the
+store process that owns its domain. Bodies pass through it, hashed on their way, with back-pressure
+from the socket to the store process and back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+from pathlib import Path
+
+from fogbank.base.clock import SystemClock
+from fogbank.base.ids import Ids
+from fogbank.gateway.credentials import RemoteProofs
+from fogbank.gateway.dispatch import Dispatcher, Edge
+from fogbank.gateway.forward import Notes
+from fogbank.gateway.listener import Listener
+from fogbank.platform.link.caller import Line
+from fogbank.platform.store.engine import Domain
+from fogbank.platform.store.keyspace import shard_of
+from fogbank.server import boot as booting
+from fogbank.server import datadir
+from fogbank.server.boot import Boot, StartRefusedError
+from fogbank.server.bounds import gateway_settings, listener_settings
+from fogbank.server.links import dial_of
+from fogbank.server.roster import services
+
+
+def main() -> int:
+    """Run a front."""
+    return booting.run(_serve)
+
+
+async def _serve(boot: Boot) -> None:
+    """Listen, say ready, serve until told to stop."""
+    stop, clock = booting.stop_event(), SystemClock()
+    built = services()
+    if any(service.endpoints for service in built):
+        raise StartRefusedError("fronts do not serve front doors beside the AWS API: set 0 fronts")
+    dirs = datadir.store_dirs(Path(boot.data_dir), boot.stores)
+    lines = [Line(dial_of(each), clock) for each in dirs]
+    epochs = booting.epochs_of(boot, None)
+    assert epochs is not None, "fronts stand beside store processes"
+
+    def owner_of(domain: Domain) -> Line:
+        return lines[shard_of(domain, len(lines))]
+
+    notes = Notes(lines[0])
+    edge = Edge(RemoteProofs(owner_of, epochs, clock), clock, Ids())
+    settings = gateway_settings(boot.config)
+    dispatcher = Dispatcher(built, edge, settings, sink=notes, owner_of=owner_of)
+    listener = Listener(dispatcher.handle, listener_settings(boot.config), clock)
+    booting.hear_supervisor(boot, listener)
+    async with asyncio.TaskGroup() as group:
+        work = [
+            group.create_task(booting.collect_garbage(clock), name="garbage"),
+            group.create_task(notes.run(), name="notes"),
+        ]
+        group.create_task(listener.serve([socket.socket(fileno=boot.listener)]), name="http")
+        booting.say_ready(boot)
+        await stop.wait()
+        await listener.drain(boot.config.limits.drain_ms / 1000)
+        for task in work:
+            task.cancel()
+    for line in lines:
+        line.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

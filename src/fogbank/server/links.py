@@ -1,0 +1,85 @@
+"""Where the processes of one cloud meet: a socket in the directory of each store.
+
+Rule: who has the store's lock has the socket; the directory's mode keeps everybody else out, and
+the kernel says who connects.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from fogbank.platform.link.answerer import Answerer
+from fogbank.platform.link.caller import Dial, Link
+from fogbank.platform.link.port import Handlers
+
+SOCKET: Final = "link.sock"
+BACKLOG: Final = 64
+
+
+@contextmanager
+def _address(store_dir: Path) -> Generator[str]:
+    """Yield a short name of the socket: a path in ``sockaddr_un`` has 107 bytes at most."""
+    folder = os.open(store_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{folder}/{SOCKET}"
+    finally:
+        os.close(folder)
+
+
+def dial_of(store_dir: Path) -> Dial:
+    """Return what connects to the store process of a directory, once that is there."""
+
+    async def dial(make: Callable[[], Link]) -> Link:
+        loop = asyncio.get_running_loop()
+        with _address(store_dir) as address:
+            _, link = await loop.create_unix_connection(make, address)
+        return link
+
+    return dial
+
+
+class Meeting:
+    """Serves the calls of other processes.
+
+    Args:
+        store_dir: The directory of our store, which is locked.
+        handlers: What can be asked.
+        group: Where the calls run.
+    """
+
+    def __init__(self, store_dir: Path, handlers: Handlers, group: asyncio.TaskGroup) -> None:
+        self._path = store_dir / SOCKET
+        self._handlers = handlers
+        self._group = group
+        self._answerers: set[Answerer] = set()
+        self._server: asyncio.Server | None = None
+
+    def _accept(self) -> Answerer:
+        answerer = Answerer(self._handlers, self._group)
+        self._answerers = {each for each in self._answerers if not each.lost} | {answerer}
+        return answerer
+
+    async def open(self) -> None:
+        """Listen; a dead process's socket is replaced."""
+        self._path.unlink(missing_ok=True)
+        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        with _address(self._path.parent) as address:
+            listening.bind(address)
+        listening.listen(BACKLOG)
+        listening.setblocking(False)  # noqa: FBT003 (the standard library's signature)
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_unix_server(self._accept, sock=listening)
+
+    def close(self) -> None:
+        """Answer nobody any more; what runs is cancelled."""
+        if self._server is not None:
+            self._server.close()
+        for answerer in self._answerers:
+            answerer.close()
+        self._path.unlink(missing_ok=True)

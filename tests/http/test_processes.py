@@ -1,0 +1,276 @@
+"""Several store processes and fronts: one cloud, whichever process is asked."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import signal
+import sys
+import time
+import zipfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import BotoCoreError, ClientError
+
+from fogbank.platform.store.engine import Domain
+from fogbank.platform.store.keyspace import shard_of
+from fogbank.services.s3.rules import access
+from fogbank.testing.server import Server, StartFailed
+
+pytestmark = [pytest.mark.http, pytest.mark.slow]
+
+ACCOUNT = "111122223333"
+WAIT_S = 60
+BUCKETS = ("bucket-a", "bucket-b", "bucket-c", "bucket-d", "bucket-e", "bucket-f")
+CODE = """
+def handler(event, context):
+    for record in event["Records"]:
+        print("SEEN", record["s3"]["object"]["key"])
+"""
+TRUST = (
+    '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole",'
+    '"Principal":{"Service":"lambda.amazonaws.com"}}]}'
+)
+ALLOW = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"logs:*","Resource":"*"}]}'
+
+
+def settings(stores: int, fronts: int) -> str:
+    return f'[account]\nid = "{ACCOUNT}"\n[processes]\nstores = {stores}\nfronts = {fronts}\n'
+
+
+def store_of(bucket: str) -> int:
+    return shard_of(access.domain_of(bucket), 2)
+
+
+def processes(server: Server, kind: str) -> list[int]:
+    return [
+        pid for pid, command in server.processes().items() if f"fogbank.server.{kind}" in command
+    ]
+
+
+def wait_until(what: str, done: Any) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while not done():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module", params=[(2, 0), (2, 2), (1, 1)], ids=["2-0", "2-2", "1-1"])
+def cloud(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    stores, fronts = request.param
+    data_dir = tmp_path_factory.mktemp("processes") / "data"
+    with Server(data_dir, settings=settings(stores, fronts)) as server:
+        assert len(processes(server, "process")) == stores
+        assert len(processes(server, "front")) == fronts
+        s3 = server.client("s3")
+        for bucket in BUCKETS:
+            s3.create_bucket(Bucket=bucket)
+        yield server
+
+
+def test_the_buckets_of_these_tests_lie_in_both_stores() -> None:
+    assert {store_of(bucket) for bucket in BUCKETS} == {0, 1}
+
+
+def test_buckets_of_all_stores_are_listed_and_serve_objects_of_every_size(cloud: Server) -> None:
+    listed = [bucket["Name"] for bucket in cloud.client("s3").list_buckets()["Buckets"]]
+    assert set(BUCKETS) <= set(listed)
+    for size in (0, 100, 70_000, 9_000_000):
+        for bucket in BUCKETS[:3]:
+            s3, body = cloud.client("s3"), os.urandom(size)  # a connection of its own
+            s3.put_object(Bucket=bucket, Key=f"k/{size}", Body=body, ChecksumAlgorithm="CRC32C")
+            got = s3.get_object(Bucket=bucket, Key=f"k/{size}")
+            assert got["Body"].read() == body
+            part = (
+                s3.get_object(Bucket=bucket, Key=f"k/{size}", Range="bytes=0-9") if size else None
+            )
+            assert part is None or part["Body"].read() == body[:10]
+
+
+def test_an_object_is_copied_from_one_store_to_another(cloud: Server) -> None:
+    source = next(bucket for bucket in BUCKETS if store_of(bucket) == 0)
+    target = next(bucket for bucket in BUCKETS if store_of(bucket) == 1)
+    s3 = cloud.client("s3")
+    for size in (10, 3_000_000):
+        body = os.urandom(size)
+        s3.put_object(Bucket=source, Key="from", Body=body, Metadata={"colour": "red"})
+        s3.copy_object(Bucket=target, Key="to", CopySource=f"{source}/from")
+        s3.delete_object(Bucket=source, Key="from")
+        got = s3.get_object(Bucket=target, Key="to")
+        assert (got["Body"].read(), got["Metadata"]) == (body, {"colour": "red"})
+
+
+def test_an_error_of_another_process_is_the_services_own(cloud: Server) -> None:
+    for bucket in BUCKETS:
+        with pytest.raises(ClientError) as caught:
+            cloud.client("s3").get_object(Bucket=bucket, Key="missing")
+        assert caught.value.response["Error"]["Code"] == "NoSuchKey"
+        assert caught.value.response["Error"]["Key"] == "missing"
+    with pytest.raises(ClientError) as caught:
+        cloud.client("dynamodb").get_item(TableName="missing", Key={"k": {"S": "a"}})
+    assert caught.value.response["Error"]["Code"] == "ResourceNotFoundException"
+
+
+def test_an_upload_that_is_not_what_was_promised_is_refused_and_leaves_nothing(
+    cloud: Server,
+) -> None:
+    wrong = base64.b64encode(bytes(32)).decode()
+    for bucket in BUCKETS[:3]:
+        for size in (10, 600_000):
+            with pytest.raises(ClientError, match="BadDigest"):
+                cloud.client("s3").put_object(
+                    Bucket=bucket, Key="spoiled", Body=os.urandom(size), ChecksumSHA256=wrong
+                )
+            with pytest.raises(ClientError, match="Not Found"):
+                cloud.client("s3").head_object(Bucket=bucket, Key="spoiled")
+
+
+def is_let_in(server: Server, key: dict[str, str]) -> bool:
+    """Ask over a connection of its own, which any of the fronts may take."""
+    client = server.client("s3")
+    client._request_signer._credentials.access_key = key["AccessKeyId"]
+    client._request_signer._credentials.secret_key = key["SecretAccessKey"]
+    try:
+        client.list_buckets()
+    except client.exceptions.ClientError as error:
+        return error.response["Error"]["Code"] != "InvalidAccessKeyId"
+    finally:
+        client.close()
+    return True
+
+
+def test_a_revocation_that_was_acknowledged_is_in_force_at_once_everywhere(cloud: Server) -> None:
+    iam = cloud.client("iam")
+    iam.create_user(UserName="mary")
+    iam.put_user_policy(
+        UserName="mary",
+        PolicyName="p",
+        PolicyDocument=ALLOW.replace("logs:*", "s3:*"),
+    )
+    with ThreadPoolExecutor(8) as threads:
+        for _ in range(3):
+            key = iam.create_access_key(UserName="mary")["AccessKey"]
+            asked = [threads.submit(is_let_in, cloud, key) for _ in range(16)]
+            assert all(each.result() for each in asked)
+            iam.delete_access_key(UserName="mary", AccessKeyId=key["AccessKeyId"])
+            asked = [threads.submit(is_let_in, cloud, key) for _ in range(16)]
+            assert not any(each.result() for each in asked)
+    iam.delete_user_policy(UserName="mary", PolicyName="p")
+    iam.delete_user(UserName="mary")
+
+
+def make_function(server: Server, bucket: str) -> None:
+    iam, functions = server.client("iam"), server.client("lambda")
+    role = iam.create_role(RoleName="job", AssumeRolePolicyDocument=TRUST)["Role"]["Arn"]
+    iam.put_role_policy(RoleName="job", PolicyName="p", PolicyDocument=ALLOW)
+    code = io.BytesIO()
+    with zipfile.ZipFile(code, "w") as file:
+        file.writestr("app.py", CODE)
+    server.client("s3").put_object(Bucket=bucket, Key="code.zip", Body=code.getvalue())
+    arn = functions.create_function(
+        FunctionName="job",
+        Runtime=f"python{sys.version_info.major}.{sys.version_info.minor}",
+        Role=role,
+        Handler="app.handler",
+        Code={"S3Bucket": bucket, "S3Key": "code.zip"},
+    )["FunctionArn"]
+    functions.get_waiter("function_active_v2").wait(FunctionName="job", WaiterConfig={"Delay": 1})
+    functions.add_permission(
+        FunctionName="job",
+        StatementId="s3",
+        Action="lambda:InvokeFunction",
+        Principal="s3.amazonaws.com",
+    )
+    server.client("s3").put_bucket_notification_configuration(
+        Bucket=bucket,
+        NotificationConfiguration={
+            "LambdaFunctionConfigurations": [
+                {"LambdaFunctionArn": arn, "Events": ["s3:ObjectCreated:*"]}
+            ]
+        },
+    )
+
+
+def seen(server: Server) -> list[str]:
+    logs = server.client("logs")
+    pages = logs.get_paginator("filter_log_events").paginate(
+        logGroupName="/aws/lambda/job", filterPattern="SEEN"
+    )
+    try:
+        return [event["message"].split()[1] for page in pages for event in page["events"]]
+    except logs.exceptions.ResourceNotFoundException:
+        return []
+
+
+def test_an_event_of_one_store_runs_a_function_of_another_once(cloud: Server) -> None:
+    home = shard_of(Domain("lambda", ACCOUNT, "us-east-1"), 2)
+    bucket = next(each for each in BUCKETS if store_of(each) != home)
+    make_function(cloud, bucket)
+    keys = [f"photo-{n}" for n in range(12)]
+    with ThreadPoolExecutor(4) as threads:
+        for key in keys:
+            threads.submit(cloud.client("s3").put_object, Bucket=bucket, Key=key, Body=b"x")
+    wait_until("every event in the log", lambda: set(keys) <= set(seen(cloud)))
+    assert sorted(seen(cloud)) == sorted(keys)
+
+
+@pytest.mark.parametrize("kind", ["process", "front"])
+def test_a_process_that_dies_is_started_again_alone(cloud: Server, kind: str) -> None:
+    before = {each: processes(cloud, each) for each in ("process", "front")}
+    if not before[kind]:
+        assert kind == "front"
+        return
+    cloud.client("s3").put_object(Bucket=BUCKETS[0], Key="kept", Body=b"kept")
+    victim = before[kind][0]
+    os.kill(victim, signal.SIGKILL)
+
+    def is_back() -> bool:
+        try:
+            for bucket in BUCKETS:
+                cloud.client("s3").list_objects_v2(Bucket=bucket)
+        except (BotoCoreError, ClientError):
+            return False
+        return len(processes(cloud, kind)) == len(before[kind])
+
+    wait_until("the process is back", is_back)
+    after = {each: processes(cloud, each) for each in ("process", "front")}
+    assert victim not in after[kind]
+    others = {pid for pids in before.values() for pid in pids} - {victim}
+    assert others <= {pid for pids in after.values() for pid in pids}
+    got = cloud.client("s3").get_object(Bucket=BUCKETS[0], Key="kept")
+    assert got["Body"].read() == b"kept"
+
+
+def test_all_processes_die_with_the_supervisor(tmp_path: Path) -> None:
+    server = Server(tmp_path / "data", settings=settings(2, 2))
+    server.start()
+    everybody = list(server.processes())
+    os.kill(server.pid, signal.SIGKILL)
+    server._finish()
+    wait_until(
+        "all processes to end", lambda: not any(Path(f"/proc/{pid}").exists() for pid in everybody)
+    )
+    server.start()
+    assert server.stop() == 0
+
+
+def test_a_data_directory_keeps_its_number_of_stores_and_is_checked_whole(tmp_path: Path) -> None:
+    server = Server(tmp_path / "data", settings=settings(2, 0))
+    with server:
+        for bucket in BUCKETS:
+            server.client("s3").create_bucket(Bucket=bucket)
+    for other in (1, 3):
+        with pytest.raises(StartFailed, match=r"processes\.stores = 2"):
+            Server(tmp_path / "data", settings=settings(other, 0)).start()
+    assert server.run("check").returncode == 0
+    (tmp_path / "data" / "store-1" / "rows" / "data.mdb").write_bytes(b"damage")
+    done = server.run("check")
+    assert done.returncode == 1
+    assert "store-1: " in done.stdout
