@@ -148,6 +148,17 @@ def test_no_account_can_use_a_token_of_another_nor_of_another_operation(
     assert iam.list_users(Marker=token)["Users"]
 
 
+def test_no_region_can_use_a_token_of_another(own: Cloud, own_clients: Any) -> None:
+    here, there = own_clients("logs"), own.client("logs", region="eu-central-1")
+    for logs in (here, there):
+        for name in ("token-one", "token-two"):
+            logs.create_log_group(logGroupName=name)
+    token = here.describe_log_groups(limit=1)["nextToken"]
+    with pytest.raises(ClientError, match="InvalidParameterException"):
+        there.describe_log_groups(nextToken=token)
+    assert here.describe_log_groups(nextToken=token)["logGroups"]
+
+
 def _texts(value: Any) -> list[str]:
     """Return every text in a page that its token might have shown."""
     if isinstance(value, dict):

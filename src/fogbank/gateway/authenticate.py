@@ -216,12 +216,15 @@ class Authenticator:
             holds = sigv4.check_presigned(request, claim.presigned, key, digest)
         if not holds:
             raise self._failed(request, claim, target, No.BAD_SIGNATURE)
-        target_header = request.headers.get("x-amz-target")
-        if target_header is not None and "x-amz-target" not in claim.signed.signed_headers:
-            raise target.door.words.error(
-                No.BAD_SIGNATURE,
-                "'x-amz-target' must be a 'SignedHeader' in the AWS Authorization.",
-            )
+        names, unsigned = claim.signed.signed_headers, ""
+        if "host" not in names:
+            # AWS: unsigned, it would let the request be sent to another account's or region's host.
+            unsigned = "'Host' or ':authority'"
+        elif "x-amz-target" in request.headers and "x-amz-target" not in names:
+            unsigned = "'x-amz-target'"
+        if unsigned:
+            text = f"{unsigned} must be a 'SignedHeader' in the AWS Authorization."
+            raise target.door.words.error(No.BAD_SIGNATURE, text)
 
 
 def _calculated(request: HttpRequest, claim: Claim, payload: str) -> dict[str, str]:

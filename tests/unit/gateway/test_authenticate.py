@@ -27,6 +27,8 @@ from fogbank.wire.http import HttpRequest
 JSON = ("dynamodb", "logs")
 QUERY = ("iam", "sts")
 TOKEN_INVALID = "The security token included in the request is invalid."
+UNSIGNED_HOST = "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization."
+UNSIGNED_HEADERS = "There were headers present in the request which were not signed"
 
 
 @pytest.fixture(scope="module")
@@ -386,7 +388,7 @@ def test_headers_that_s3_heeds_must_be_signed(gate: Gate) -> None:
     request.headers["x-amz-acl"] = "public-read"
     status, code, message = gate.refusal(request)
     assert (status, code) == (403, "AccessDenied")
-    assert message == "There were headers present in the request which were not signed"
+    assert message == UNSIGNED_HEADERS
 
 
 def test_an_unsigned_target_is_refused(gate: Gate) -> None:
@@ -402,6 +404,31 @@ def test_an_unsigned_target_is_refused(gate: Gate) -> None:
     )
     request.headers["x-amz-target"] = target
     assert gate.refusal(request)[1] == "InvalidSignatureException"
+
+
+@pytest.mark.parametrize(
+    ("service", "said"),
+    [
+        ("s3", (403, "AccessDenied", UNSIGNED_HEADERS)),
+        ("dynamodb", (400, "InvalidSignatureException", UNSIGNED_HOST)),
+        ("iam", (403, "SignatureDoesNotMatch", UNSIGNED_HOST)),
+    ],
+)
+def test_a_request_whose_host_is_unsigned_is_refused(
+    gate: Gate, service: str, said: tuple[int, str, str]
+) -> None:
+    request = gate.request(service)
+    host = request.headers.pop("host")
+    sigv4.sign(
+        request,
+        access_key_id=KEY_ID,
+        secret=SECRET,
+        region="us-east-1" if service == "iam" else REGION,
+        service=service,
+        timestamp="20260101T000000Z",
+    )
+    request.headers["host"] = host
+    assert gate.refusal(request) == said
 
 
 # S3: bodies.

@@ -125,6 +125,14 @@ def test_a_preflight_without_rules_is_refused_in_the_words_of_s3(
     assert said[2] in message
 
 
+@pytest.mark.parametrize(("path", "kind"), [("/bucket/key", b"OBJECT"), ("/bucket", b"BUCKET")])
+def test_a_refused_preflight_says_what_it_asked_for(gate: Gate, path: str, kind: bytes) -> None:
+    headers = {"origin": "https://a", "access-control-request-method": "PUT"}
+    _, body = gate.handle(HttpRequest("OPTIONS", path, "", {"host": "localhost", **headers}))
+    assert b"<ResourceType>%s</ResourceType>" % kind in body
+    assert b"<Method>PUT</Method>" in body
+
+
 def test_a_service_that_is_not_built_says_so_in_the_protocol_of_the_request(gate: Gate) -> None:
     gate_of = {
         "sqs": ("list_queues", 501),
