@@ -1,21 +1,28 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from fogbank.testing import plugin
+
 if TYPE_CHECKING:
     from fogbank.testing.cloud import Cloud
 
 
-@pytest.fixture
-def cloud(tmp_path: Path) -> Iterator[Cloud]:
-    from fogbank.testing.cloud import Cloud  # noqa: PLC0415 (unit tests need no cloud)
+PLUGIN = "fogbank"
 
-    with Cloud(work_dir=tmp_path) as made:
-        yield made
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Where the tree was installed before it had a plugin, its entry point is not known.
+    if not config.pluginmanager.has_plugin(PLUGIN):
+        config.pluginmanager.register(plugin, PLUGIN)
+
+
+@pytest.fixture
+def cloud(fogbank: Cloud) -> Cloud:
+    return fogbank
 
 
 @pytest.fixture

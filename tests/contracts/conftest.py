@@ -2,9 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Any
-from unittest import mock
 
-import boto3.session
 import botocore
 import pytest
 from botocore.config import Config
@@ -12,8 +10,6 @@ from tests.contracts.observation import Observations, observe
 
 from fogbank.testing.cloud import Cloud
 
-SESSION = boto3.session.Session()
-"""One for all clients: it remembers the models that it has read."""
 UNSIGNED = Config(signature_version=botocore.UNSIGNED)
 Clients = Callable[..., Any]
 
@@ -26,8 +22,7 @@ def clients_of(cloud: Cloud) -> Clients:
         key = (service, signed, *sorted(keys.items()))
         if key not in made:
             config = None if signed else UNSIGNED
-            with mock.patch.object(boto3.session, "Session", return_value=SESSION):
-                made[key] = cloud.client(service, config=config, **keys)
+            made[key] = cloud.client(service, config=config, **keys)
         return made[key]
 
     return client

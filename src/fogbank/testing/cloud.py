@@ -15,16 +15,18 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import threading
-from collections.abc import Coroutine, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-import boto3.session
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config as ClientConfig
+from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 
 from fogbank.base.ids import Ids
 from fogbank.contract.service import Service
@@ -34,15 +36,16 @@ from fogbank.platform.runtime.functions import Functions
 from fogbank.server.app import App, Parts
 from fogbank.server.config import Config
 from fogbank.server.roster import services as all_services
+from fogbank.testing.attach import HOST, REGION, Keys, Proof, acting_as
 from fogbank.testing.clock import VirtualClock
+from fogbank.testing.faults import TRIP, Faults, Trip
 from fogbank.testing.runtime import inline_functions
+from fogbank.testing.sessions import new_session
 from fogbank.testing.signing import close_signers, open_signers, sign_by
 from fogbank.wire.http import BODY_WHOLE_BYTES_MAX, HttpReply, HttpRequest
 
 T = TypeVar("T")
 
-REGION = "us-east-1"
-HOST = "127.0.0.1:4566"
 SETTLE_STEPS_MAX = 20_000
 SETTLE_PAUSE_S = 0.001
 
@@ -117,7 +120,8 @@ class Cloud:
             clock=self.clock,
             ids=self.ids,
         )
-        self.app = App(config, parts, all_services() if services is None else services)
+        self.faults = Faults(self.clock, all_services() if services is None else services)
+        self.app = App(config, parts, self.faults.services)
         await self.app.identity.open()
         self.account = await self.app.identity.create_account("default")
         self._jobs = [
@@ -133,7 +137,7 @@ class Cloud:
         self,
         service: str,
         *,
-        credential: Credential | None = None,
+        credential: Proof | None = None,
         access_key: str | None = None,
         secret_key: str | None = None,
         token: str | None = None,
@@ -142,34 +146,81 @@ class Cloud:
         host: str = HOST,
     ) -> Any:
         """Return a boto3 client of this cloud, as the account's root unless told otherwise."""
-        account = credential or self.account
+        account: Proof = credential or self.account
         options = ClientConfig(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"})
-        session = boto3.session.Session()
-        client: Any = session.client(  # pyright: ignore[reportCallIssue, reportUnknownMemberType]
-            service,  # pyright: ignore[reportArgumentType]
+        client = new_session().client(
+            service,
             region_name=region,
             endpoint_url=f"http://{host}",
             aws_access_key_id=access_key or account.access_key_id,
             aws_secret_access_key=secret_key or account.secret_access_key,
-            aws_session_token=token,
+            aws_session_token=token or account.session_token or None,
             config=options.merge(config) if config else options,
         )
         self.adopt(client)
         return client
 
+    def create_account(self, name: str, account_id: str | None = None) -> Credential:
+        """Make another account and return the keys of its root.
+
+        Args:
+            name: What operators call it.
+            account_id: Twelve digits; drawn from the seed unless given.
+        """
+        return self.run(self.app.identity.create_account(name, account_id=account_id))
+
+    def create_user(self, name: str, policy: Mapping[str, Any] | None = None) -> Keys:
+        """Make a user with one inline policy, or none, and return an access key of it."""
+        iam = self.client("iam")
+        iam.create_user(UserName=name)
+        if policy is not None:
+            text = json.dumps(policy)
+            iam.put_user_policy(UserName=name, PolicyName=name, PolicyDocument=text)
+        key = iam.create_access_key(UserName=name)["AccessKey"]
+        return Keys(key["AccessKeyId"], key["SecretAccessKey"])
+
+    def acting_as(self, proof: Proof) -> AbstractContextManager[None]:
+        """Let clients that are made meanwhile sign as someone else: ``with fogbank.acting_as(...)``."""
+        return acting_as(proof)
+
     def adopt(self, client: Any) -> None:
         """Let a boto3 client that someone else made reach this cloud, at its time."""
         sign_by(client, self.clock)
-        client.meta.events.register("before-send", self._send)
+        send = partial(self._send, client.meta.config.read_timeout)
+        client.meta.events.register("before-send", send)
 
-    def _send(self, request: Any, **_: object) -> AWSResponse:
-        """Answer a prepared request of botocore's from the gateway."""
-        reply, body = self.run(self._handle(self.http_request(request)))
+    def _send(self, timeout_s: float, request: Any, **_: object) -> AWSResponse:
+        """Answer a prepared request of botocore's, given by its handler."""
+        return self.answer(request, timeout_s)
+
+    def answer(self, request: Any, timeout_s: float) -> AWSResponse:
+        """Answer a prepared request of botocore's from the gateway.
+
+        Args:
+            request: An ``AWSPreparedRequest``.
+            timeout_s: How long its client waits for a reply, in virtual seconds.
+
+        Raises:
+            ReadTimeoutError: A fault made the call last that long.
+            ConnectionClosedError: A fault took the reply.
+        """
+        reply, body, trip = self.run(self._trip(self.http_request(request)))
+        if trip.delay_ms >= timeout_s * 1_000:
+            raise ReadTimeoutError(endpoint_url=request.url)
+        if trip.lost:
+            raise ConnectionClosedError(endpoint_url=request.url)
         headers = dict(reply.headers)
         if reply.length is not None:
             headers["Content-Length"] = str(reply.length)
         raw = _Raw(b"" if request.method == "HEAD" else body)
         return AWSResponse(request.url, reply.status, headers, raw)
+
+    async def _trip(self, request: HttpRequest) -> tuple[HttpReply, bytes, Trip]:
+        """Answer a request, and say what faults did to it."""
+        trip = Trip()
+        TRIP.set(trip)
+        reply, body = await self._handle(request)
+        return reply, body, trip
 
     def http_request(self, request: Any) -> HttpRequest:
         """Return botocore's prepared request as the listener would have read it."""

@@ -19,8 +19,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import boto3.session
 from botocore.config import Config as ClientConfig
+
+from fogbank.testing.sessions import new_session
 
 STOP_WAIT_S = 60
 
@@ -133,8 +134,7 @@ class Server:
         """Return a boto3 client of the account's root, without retries."""
         variables = self.environment()
         config = ClientConfig(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=60)
-        session: Any = boto3.session.Session()
-        return session.client(
+        return new_session().client(
             service,
             region_name=variables["AWS_REGION"],
             endpoint_url=self.endpoint,

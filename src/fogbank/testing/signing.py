@@ -11,8 +11,8 @@ botocore reads the time once for each signature, in the thread that signs: a han
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 from unittest import mock
@@ -53,6 +53,10 @@ class _Signers:
         """Let the next signature of this thread be made by a clock."""
         self._signing.clock = clock
 
+    def forget(self) -> None:
+        """Let the next signature of this thread be made by the machine's clock again."""
+        self._signing.__dict__.pop("clock", None)
+
     def _now(self, *, remove_tzinfo: bool = True) -> datetime:
         """Return the time to sign at, once."""
         clock: Clock | None = self._signing.__dict__.pop("clock", None)
@@ -78,3 +82,13 @@ def close_signers() -> None:
 def sign_by(client: Any, clock: Clock) -> None:
     """Let a boto3 client sign by a clock."""
     client.meta.events.register("before-sign", lambda **_: _signers.sign_by(clock))
+
+
+@contextmanager
+def signing_by(clock: Clock) -> Iterator[None]:
+    """Let the signature that this thread makes meanwhile be made by a clock."""
+    _signers.sign_by(clock)
+    try:
+        yield
+    finally:
+        _signers.forget()
