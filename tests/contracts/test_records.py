@@ -60,7 +60,7 @@ def sample(kind: Any) -> Any:
         msgspec.inspect.BoolType: True,
         msgspec.inspect.NoneType: None,
         msgspec.inspect.AnyType: {"any": [1, "x"]},
-        msgspec.inspect.RawType: msgspec.Raw(b"\x80"),  # an empty map
+        msgspec.inspect.RawType: msgspec.Raw(msgspec.msgpack.encode({"a": {"any": [1, "x"]}})),
     }
     if isinstance(kind, msgspec.inspect.LiteralType):
         return kind.values[0]
@@ -79,6 +79,13 @@ def test_a_record_decodes_from_its_golden_bytes(
         path.write_bytes(encode(sample(msgspec.inspect.type_info(record))))
     decoded = RecordDecoder(record).decode(path.read_bytes())
     assert encode(decoded) == path.read_bytes()
+
+
+def test_rewriting_the_golden_files_changes_nothing() -> None:
+    written = {
+        golden_path(each): encode(sample(msgspec.inspect.type_info(each))) for each in RECORDS
+    }
+    assert {path.name for path, raw in written.items() if path.read_bytes() != raw} == set()
 
 
 def test_every_golden_file_belongs_to_a_record_or_to_an_older_version_of_one() -> None:

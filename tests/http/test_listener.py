@@ -247,7 +247,7 @@ def test_a_sandbox_socket_marks_its_requests_and_closes_with_its_sandbox(tmp_pat
             with pytest.raises(asyncio.CancelledError):
                 await adopted
             writer.close()
-            with pytest.raises(OSError):  # noqa: PT011
+            with pytest.raises(OSError):  # noqa: PT011 (any way in which a socket ends)
                 await asyncio.open_unix_connection(path)
             client = await house.connect()
             client.send("GET / HTTP/1.1", "Host: a")

@@ -49,7 +49,7 @@ def each_alone(
     assert [names(each) for each in places] == [[NAME]] * len(places)
 
 
-def test_tables(places: list[Place]) -> None:
+def test_tables_are_apart_by_account_and_region(places: list[Place]) -> None:
     def make(place: Place) -> None:
         client = place.client("dynamodb")
         made = client.create_table(
@@ -71,7 +71,7 @@ def test_tables(places: list[Place]) -> None:
         assert place.client("dynamodb").scan(TableName=NAME)["Count"] == 1
 
 
-def test_log_groups(places: list[Place]) -> None:
+def test_log_groups_are_apart_by_account_and_region(places: list[Place]) -> None:
     each_alone(
         places,
         lambda place: place.client("logs").create_log_group(logGroupName=NAME),
@@ -84,7 +84,7 @@ def test_log_groups(places: list[Place]) -> None:
         assert place.client("logs").describe_log_groups()["logGroups"]
 
 
-def test_functions(places: list[Place]) -> None:
+def test_functions_are_apart_by_account_and_region(places: list[Place]) -> None:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as file:
         file.writestr(

@@ -56,14 +56,14 @@ class Ids:
         """Return letters and digits without bias: secrets and tokens."""
         out: list[str] = []
         while len(out) < length:
-            out.extend(_BASE62[byte % 62] for byte in self._draw(length) if byte < 248)  # noqa: PLR2004
+            out.extend(_BASE62[byte % 62] for byte in self._draw(length) if byte < 248)  # noqa: PLR2004 (the largest multiple of the base below 256)
         return "".join(out[:length])
 
     def digits(self, length: int) -> str:
         """Return decimal digits without bias, the first not zero: account ids."""
         out: list[str] = []
         while len(out) < length:
-            out.extend(str(byte % 10) for byte in self._draw(length) if byte < 250)  # noqa: PLR2004
+            out.extend(str(byte % 10) for byte in self._draw(length) if byte < 250)  # noqa: PLR2004 (the largest multiple of the base below 256)
             if out and out[0] == "0":
                 out.pop(0)
         return "".join(out[:length])

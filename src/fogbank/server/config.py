@@ -409,12 +409,12 @@ def _check(config: Config) -> None:
     problem = account_problem(account.id, account.access_key_id, account.secret_access_key)
     if problem:
         raise ConfigError(f"account.{problem}")
-    if not 0 <= config.port <= 65_535:  # noqa: PLR2004
+    if not 0 <= config.port <= 65_535:  # noqa: PLR2004 (the highest port)
         raise ConfigError("port must lie between 0 and 65535")
     _check_tls(config.tls)
     if config.public_url and not _PUBLIC_URL.fullmatch(config.public_url):
         raise ConfigError("public_url must be http:// or https:// with a host, and no path")
-    if not -1 <= config.metrics.port <= 65_535:  # noqa: PLR2004
+    if not -1 <= config.metrics.port <= 65_535:  # noqa: PLR2004 (the highest port)
         raise ConfigError("metrics.port must lie between 0 and 65535, or be -1")
     _check_processes(config)
     if config.functions.isolation not in {"auto", "bare"}:

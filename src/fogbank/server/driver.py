@@ -60,8 +60,8 @@ class Hint:
     async def wait(self, facilities: Facilities, until_ms: int) -> None:
         """Return at a hint or at a time, whichever is first."""
         if not self._event.is_set() and facilities.clock.now_ms() < until_ms:
-            sleep = asyncio.ensure_future(facilities.clock.sleep_until(until_ms))  # noqa: TID251
-            hint = asyncio.ensure_future(self._event.wait())  # noqa: TID251
+            sleep = asyncio.ensure_future(facilities.clock.sleep_until(until_ms))  # noqa: TID251 (both are awaited or cancelled here)
+            hint = asyncio.ensure_future(self._event.wait())  # noqa: TID251 (both are awaited or cancelled here)
             try:
                 await asyncio.wait((sleep, hint), return_when=asyncio.FIRST_COMPLETED)
             finally:

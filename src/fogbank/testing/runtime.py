@@ -249,7 +249,7 @@ class InlineSandbox:
             _running.set(_Running(self._runtime, self._environment, self._write))
             self._handler, error = _handler_of(self._spec)
             if error is not None:
-                print(f"[ERROR] {error['errorType']}: {error['errorMessage']}")  # noqa: T201
+                print(f"[ERROR] {error['errorType']}: {error['errorMessage']}")  # noqa: T201 (the log of the function is where it prints)
             self.init = InitReport(0.0, error)
 
     def _write(self, text: str) -> None:
@@ -290,7 +290,7 @@ class InlineSandbox:
                 told = _raised(error, context.aws_request_id)
                 trace = "".join(cast("list[str]", told["stackTrace"]))
                 text = f"[ERROR] {told['errorType']}: {error}\nTraceback (most recent call last):\n"
-                print(text + trace, end="")  # noqa: T201
+                print(text + trace, end="")  # noqa: T201 (the log of the function is where it prints)
                 return Ending.RAISED, json.dumps(told).encode()
             try:
                 return Ending.RETURNED, json.dumps(answer).encode()

@@ -220,7 +220,7 @@ def _expires(fields: Mapping[str, str]) -> int:
     if text is None:
         # AWS: only S3 demands it; STS's and others' presigned requests live 15 minutes.
         return 900
-    if not (text.isascii() and text.lstrip("-").isdigit()) or len(text) > 9:  # noqa: PLR2004
+    if not (text.isascii() and text.lstrip("-").isdigit()) or len(text) > 9:  # noqa: PLR2004 (digits of an int32)
         raise AuthorizationQueryParametersError("X-Amz-Expires should be a number")
     expires = int(text)
     if expires < 0:

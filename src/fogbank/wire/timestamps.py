@@ -86,7 +86,7 @@ def _ms_of_match(match: re.Match[str]) -> int:
     year, month, day, hour, minute, second, fraction, _, zone_hour, zone_minute = match.groups()
     moment = datetime(int(year), int(month), int(day), int(hour or 0), int(minute or 0), tzinfo=UTC)
     # A leap second is the next second: add it rather than refuse it.
-    if int(second or 0) > 60:  # noqa: PLR2004
+    if int(second or 0) > 60:  # noqa: PLR2004 (a leap second is allowed)
         raise ValueError("more than sixty seconds")
     found = ms_of_datetime(moment) + int(second or 0) * 1000
     if fraction:

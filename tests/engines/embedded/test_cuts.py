@@ -163,7 +163,7 @@ def test_the_rows_stand_still_until_they_are_let_go(open_engine: Any) -> None:
 
             writing = asyncio.ensure_future(write())
             while not core.turnover.has_sealed:  # noqa: ASYNC110 (a thread seals)
-                await asyncio.sleep(0.001)
+                await asyncio.sleep(0.001)  # a thread seals
             await asyncio.sleep(0.05)  # nothing happens, however long one looks
             assert not core.turnover.is_busy
             with engine._opened.env.begin() as txn:

@@ -190,7 +190,7 @@ def test_a_full_disk_refuses_the_blob_and_leaves_nothing(
 def test_a_full_disk_gives_no_names_and_later_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from fogbank.engines.embedded import blobs as module  # noqa: PLC0415
+    from fogbank.engines.embedded import blobs as module  # noqa: PLC0415 (only this test needs it)
 
     def no_space(*_: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -208,7 +208,7 @@ def test_a_full_disk_gives_no_names_and_later_does(
 def test_many_blobs_at_once_share_the_syncs_of_their_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from fogbank.engines.embedded import blobs as module  # noqa: PLC0415
+    from fogbank.engines.embedded import blobs as module  # noqa: PLC0415 (only this test needs it)
 
     synced: list[Path] = []
     sync = module.sync_folder

@@ -141,7 +141,7 @@ async def answer(engine: Any, step: tuple[Any, ...]) -> Any:
         return await engine.store_of(DOMAIN).read(body_of(*arguments, refuse=False))
     if name == "claim":
         system = engine.store_of(SYSTEM)
-        moving = lambda key, value: (QUEUE + b"t" + key, value[:5])  # noqa: E731
+        moving = lambda key, value: (QUEUE + b"t" + key, value[:5])  # noqa: E731 (one of two functions that go together)
         return await system.claim(QUEUE + b"r", QUEUE + b"s", arguments[0], moving)
     return await engine.store_of(SYSTEM).tail(BOX, None, arguments[0])
 

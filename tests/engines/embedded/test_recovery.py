@@ -208,7 +208,7 @@ def test_every_page_of_the_log_is_watched_even_behind_the_last_group(
 
 
 def check_log(path: Path) -> list[str]:
-    from fogbank.engines.embedded import check as module  # noqa: PLC0415
+    from fogbank.engines.embedded import check as module  # noqa: PLC0415 (only this test needs it)
 
     report = module.Report()
     module._check_log(path, None, report, None)
@@ -420,12 +420,12 @@ def test_without_a_spare_segment_only_removals_pass(
         monkeypatch.setattr(turnover, "make_ready", no_space)
         async with open_engine() as engine:
             store = engine.store_of(DOMAIN)
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.05)  # a thread fails to make the segment
             with pytest.raises(Full):
                 await store.transact(put("a"))
             await store.transact(delete("b"))
             monkeypatch.setattr(turnover, "make_ready", make_ready)
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.1)  # a thread makes the segment
             await store.transact(put("a"))
 
     asyncio.run(run())

@@ -152,8 +152,8 @@ def test_a_service_that_is_not_built_says_so_in_the_protocol_of_the_request(gate
 
 def test_an_unknown_operation_is_unknown(gate: Gate) -> None:
     request = gate.request("sts")
-    from tests.unit.gateway.stub import KEY_ID, SECRET  # noqa: PLC0415
-    from tests.unit.gateway.test_authenticate import sigv4  # noqa: PLC0415
+    from tests.unit.gateway.stub import KEY_ID, SECRET  # noqa: PLC0415 (only this test needs it)
+    from tests.unit.gateway.test_authenticate import sigv4  # noqa: PLC0415 (only this test needs it)
 
     request.body = b"Action=Frobnicate&Version=2011-06-15"
     del request.headers["authorization"]

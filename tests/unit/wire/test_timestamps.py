@@ -84,7 +84,7 @@ def test_an_aware_datetime_is_written_like_its_milliseconds() -> None:
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC)))  # noqa: DTZ001
+@given(st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC)))  # noqa: DTZ001 (the strategy adds the zone)
 def test_what_is_written_reads_back(moment: datetime) -> None:
     milliseconds = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
     assert ms_of_text(iso_millis(moment)) == milliseconds

@@ -243,7 +243,7 @@ def test_the_size_of_items_is_limited(dynamodb: Any, make_table: Any, refusal: A
 
 def test_the_resource_of_boto3_works(cloud: Cloud, dynamodb: Any, make_table: Any) -> None:
     make_table(sort="N")
-    import boto3.session  # noqa: PLC0415
+    import boto3.session  # noqa: PLC0415 (only this test needs it)
 
     resource = boto3.session.Session().resource(
         "dynamodb",

@@ -55,7 +55,9 @@ def test_a_query_is_paged_in_order(dynamodb: Any, numbers: range) -> None:
         ("(p = :p) AND (c <= :low)", [-5, -4, -3, -2]),
     ],
 )
-def test_key_conditions(dynamodb: Any, numbers: range, condition: str, expected: list[int]) -> None:
+def test_a_key_condition_selects_its_items(
+    dynamodb: Any, numbers: range, condition: str, expected: list[int]
+) -> None:
     assert numbers
     bounds = {
         f":{name}": {"N": value}

@@ -261,8 +261,8 @@ def test_tags_need_a_permission_of_their_own(role: Any, caller: Any, refusal: An
 
 
 def test_a_service_assumes_a_role_in_process(cloud: Any, role: Any, account: str) -> None:
-    from fogbank.base.errors import ServiceError  # noqa: PLC0415
-    from fogbank.platform.identity.principal import service_principal  # noqa: PLC0415
+    from fogbank.base.errors import ServiceError  # noqa: PLC0415 (only this test needs it)
+    from fogbank.platform.identity.principal import service_principal  # noqa: PLC0415 (only this test needs it)
 
     arn = role(
         principal={"Service": "lambda.amazonaws.com"},

@@ -297,7 +297,7 @@ def _check_resource(resource: str) -> None:
     if len(rest) == 1:
         raise MalformedPolicy("Resource vendor must be fully qualified and cannot contain regexes.")
     assert first is not None
-    vendor, region = rest[1], rest[2] if len(rest) > 2 else ""  # noqa: PLR2004
+    vendor, region = rest[1], rest[2] if len(rest) > 2 else ""  # noqa: PLR2004 (the parts of an ARN)
     path = rest[4] if len(rest) == _SIX_PARTS - 1 else "*"
     if vendor == "iam":
         _check_iam_resource(resource, region, path)

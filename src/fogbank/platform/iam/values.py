@@ -77,7 +77,7 @@ def text_equals(wanted: list[str], variables: bool) -> Hit:  # noqa: FBT001 (one
     return hit
 
 
-def text_equals_ignoring_case(wanted: list[str], variables: bool) -> Hit:  # noqa: FBT001
+def text_equals_ignoring_case(wanted: list[str], variables: bool) -> Hit:  # noqa: FBT001 (one of a table of functions, called by place)
     """Compare texts without regard to case."""
     plain, templates = _templates(wanted, variables=variables, wildcards=False)
     literals = frozenset(_text(parts).lower() for parts in plain)
@@ -94,7 +94,7 @@ def text_equals_ignoring_case(wanted: list[str], variables: bool) -> Hit:  # noq
     return hit
 
 
-def text_like(wanted: list[str], variables: bool) -> Hit:  # noqa: FBT001
+def text_like(wanted: list[str], variables: bool) -> Hit:  # noqa: FBT001 (one of a table of functions, called by place)
     """Compare texts with patterns."""
     plain, templates = _templates(wanted, variables=variables, wildcards=True)
     matchers = [matcher_of(parts) for parts in plain]
@@ -110,7 +110,7 @@ def text_like(wanted: list[str], variables: bool) -> Hit:  # noqa: FBT001
     return hit
 
 
-def arn_like(wanted: list[str], variables: bool) -> Hit:  # noqa: FBT001
+def arn_like(wanted: list[str], variables: bool) -> Hit:  # noqa: FBT001 (one of a table of functions, called by place)
     """Compare ARNs part by part: a wildcard does not reach over the first five colons."""
     plain, templates = _templates(wanted, variables=variables, wildcards=True)
     matchers = [_arn_matcher(parts) for parts in plain]
@@ -168,7 +168,7 @@ def number_is(comparison: str) -> HitOf:
     """Return the comparison of numbers."""
     compare = _COMPARISONS[comparison]
 
-    def hit_of(wanted: list[str], variables: bool) -> Hit:  # noqa: FBT001
+    def hit_of(wanted: list[str], variables: bool) -> Hit:  # noqa: FBT001 (one of a table of functions, called by place)
         _refuse_variables(wanted, variables=variables)
         numbers = [_number(text) for text in wanted]
         if None in numbers:
@@ -193,7 +193,7 @@ def instant_is(comparison: str) -> HitOf:
     """Return the comparison of dates."""
     compare = _COMPARISONS[comparison]
 
-    def hit_of(wanted: list[str], variables: bool) -> Hit:  # noqa: FBT001
+    def hit_of(wanted: list[str], variables: bool) -> Hit:  # noqa: FBT001 (one of a table of functions, called by place)
         _refuse_variables(wanted, variables=variables)
         instants = [_instant(text) for text in wanted]
         if None in instants:
@@ -225,7 +225,7 @@ def _instant(text: str) -> Decimal | None:
         return None
 
 
-def truth_is(wanted: list[str], variables: bool) -> Hit:  # noqa: FBT001
+def truth_is(wanted: list[str], variables: bool) -> Hit:  # noqa: FBT001 (one of a table of functions, called by place)
     """Compare ``true`` and ``false``, in any case; variables may stand for them."""
     plain, templates = _templates(wanted, variables=variables, wildcards=False)
     truths = frozenset(_text(parts).lower() for parts in plain)
@@ -252,7 +252,7 @@ def _decoded(text: str) -> bytes | None:
         return None
 
 
-def binary_equals(wanted: list[str], variables: bool) -> Hit:  # noqa: FBT001
+def binary_equals(wanted: list[str], variables: bool) -> Hit:  # noqa: FBT001 (one of a table of functions, called by place)
     """Compare bytes, written in base64."""
     _refuse_variables(wanted, variables=variables)
     decoded = [_decoded(text) for text in wanted]
@@ -292,7 +292,7 @@ def _network(text: str) -> tuple[int, int, int]:
     return network.version, int(network.netmask), int(network.network_address)
 
 
-def address_in(wanted: list[str], variables: bool) -> Hit:  # noqa: FBT001
+def address_in(wanted: list[str], variables: bool) -> Hit:  # noqa: FBT001 (one of a table of functions, called by place)
     """Tell whether an address lies in CIDR blocks."""
     _refuse_variables(wanted, variables=variables)
     networks = [_network(text) for text in wanted]

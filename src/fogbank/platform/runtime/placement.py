@@ -115,7 +115,7 @@ class FunctionPlacement:
         await self._packages.open()
         ready = asyncio.Event()
         # The one task outside a group, for it holds the group; ``close`` awaits it.
-        self._host = asyncio.create_task(self._hold(ready))  # noqa: TID251
+        self._host = asyncio.create_task(self._hold(ready))  # noqa: TID251 (awaited in close)
         await ready.wait()
 
     async def _hold(self, ready: asyncio.Event) -> None:

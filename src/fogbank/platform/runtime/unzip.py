@@ -70,7 +70,7 @@ def unpack(file: IO[bytes], into: Path, bytes_max: int) -> int:
 def _check_directory(file: IO[bytes]) -> None:
     """Refuse a listing that would take too much memory to read."""
     # The module's own reader of the end record, so that no crafted file can show two of them.
-    record = zipfile._EndRecData(file)  # type: ignore[attr-defined]  # noqa: SLF001
+    record = zipfile._EndRecData(file)  # type: ignore[attr-defined]  # noqa: SLF001 (zipfile has no public reader of the record)
     if record is None:
         raise PackageError("no zip file")
     if record[_END_RECORD_SIZE] > DIRECTORY_BYTES_MAX:

@@ -63,7 +63,7 @@ class Rate(NamedTuple):
 
     period_ms: int
 
-    def next_ms(self, after_ms: int, anchor_ms: int, zone: ZoneInfo) -> int | None:  # noqa: ARG002
+    def next_ms(self, after_ms: int, anchor_ms: int, zone: ZoneInfo) -> int | None:  # noqa: ARG002 (the protocol of all expressions)
         """Return the first due time behind ``after_ms``: the anchor, or periods behind it."""
         if after_ms < anchor_ms:
             return anchor_ms
@@ -229,7 +229,7 @@ def _number(field: str, text: str, low: int, high: int, names: Mapping[str, int]
     """Return a number or a name as the number it stands for."""
     if text in names:
         return names[text]
-    if text.isascii() and text.isdigit() and len(text) <= 4 and low <= int(text) <= high:  # noqa: PLR2004
+    if text.isascii() and text.isdigit() and len(text) <= 4 and low <= int(text) <= high:  # noqa: PLR2004 (a year has four digits)
         return int(text)
     raise InvalidExpression(f"The field {field} cannot be {text}")
 

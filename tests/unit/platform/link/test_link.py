@@ -360,7 +360,7 @@ def test_who_is_not_there_is_waited_for_a_while_and_then_unavailable(tmp_path: A
             calls = [asyncio.ensure_future(line.call("echo", n)) for n in range(3)]
             began = clock.monotonic()
             while not all(call.done() for call in calls):
-                await asyncio.sleep(0.001)
+                await asyncio.sleep(0.001)  # a socket is asked in between
                 clock.advance_to(clock.now_ms() + 10)
             for call in calls:
                 with pytest.raises(Unavailable):

@@ -51,7 +51,7 @@ def test_a_value_at_another_key_is_damage() -> None:
 
 
 def test_a_scheme_that_is_not_known_is_refused() -> None:
-    from awscrt.checksums import crc32c  # noqa: PLC0415
+    from awscrt.checksums import crc32c  # noqa: PLC0415 (only this test needs it)
 
     body = b"\x02value" + bytes(50)
     with pytest.raises(Corrupt):

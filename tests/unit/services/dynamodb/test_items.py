@@ -50,7 +50,7 @@ def test_a_projection_shows_a_part(run: Any, make_table: Any) -> None:
         run("get_item", **request, ProjectionExpression="p.x")
 
 
-def test_return_values(run: Any, make_table: Any) -> None:
+def test_a_write_returns_the_values_it_was_asked_for(run: Any, make_table: Any) -> None:
     make_table()
     put = {"TableName": "tab", "ReturnValues": "ALL_OLD"}
     assert run("put_item", Item=ITEM, **put) == {}
@@ -180,7 +180,7 @@ def test_the_largest_items_fit_a_row_whatever_they_hold(
 
 
 @pytest.mark.parametrize("wanted", ["TOTAL", "INDEXES"])
-def test_consumed_capacity(run: Any, make_table: Any, wanted: str) -> None:
+def test_the_capacity_that_was_consumed_is_told(run: Any, make_table: Any, wanted: str) -> None:
     make_table()
 
     def units(operation: str, **members: Any) -> float:

@@ -49,7 +49,9 @@ def holds(conditions: dict[str, Any], joined: str | None = None) -> bool:
         ("a.b #:", "NULL", [], True),
     ],
 )
-def test_operators(name: str, operator: str, values: list[Any], answer: bool) -> None:
+def test_an_operator_compares_as_documented(
+    name: str, operator: str, values: list[Any], answer: bool
+) -> None:
     condition = {"ComparisonOperator": operator, "AttributeValueList": values}
     assert holds({name: condition}) is answer
 
@@ -123,7 +125,7 @@ def test_expectations_that_contradict_themselves(expected: Any, message: str) ->
         ({"n": {"ComparisonOperator": "GT", "Value": n(4)}}, True),
     ],
 )
-def test_expectations(expected: Any, answer: bool) -> None:
+def test_an_expectation_holds_or_not(expected: Any, answer: bool) -> None:
     condition = expressions_of({"Expected": expected}, UPDATE).condition
     assert condition is not None
     assert condition.holds(ITEM) is answer

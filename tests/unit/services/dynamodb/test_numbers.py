@@ -71,7 +71,7 @@ def test_sums_and_differences_are_exact(left: Decimal, right: Decimal) -> None:
         ("9.9e10", "99000000000"),
     ],
 )
-def test_spellings(given: str, spelling: str) -> None:
+def test_a_number_has_one_spelling(given: str, spelling: str) -> None:
     assert numbers.canonical(given) == spelling
 
 

@@ -45,7 +45,7 @@ def test_sources_are_read_before_anything_changes() -> None:
     assert apply("REMOVE a SET b = a, c = b", old) == {"b": n(1), "c": n(2)}
 
 
-def test_arithmetic() -> None:
+def test_numbers_are_added_and_subtracted() -> None:
     assert apply("SET a = a + :x, b = :x - a", {"a": n(1)}, x=n(5)) == {"a": n(6), "b": n(4)}
 
 

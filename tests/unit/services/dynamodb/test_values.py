@@ -135,7 +135,7 @@ def test_equality_ignores_the_order_of_sets_and_nothing_else() -> None:
         ({"a": {"BS": [b"x"]}}, 2),
     ],
 )
-def test_item_sizes(item: Any, size: int) -> None:
+def test_an_item_has_the_documented_size(item: Any, size: int) -> None:
     assert sizes.item_size(item) == size
 
 

@@ -37,7 +37,7 @@ _ETC = (
     "/etc/crypto-policies",
 )
 _DEVICES = ("null", "zero", "full", "random", "urandom")
-_EMPTY = (TASK, "/opt", "/tmp", "/proc", "/dev", "/etc", "/sys", RUNTIME, INSIDE)  # noqa: S108
+_EMPTY = (TASK, "/opt", "/tmp", "/proc", "/dev", "/etc", "/sys", RUNTIME, INSIDE)  # noqa: S108 (a folder of the root that is built, not the machine's)
 _LINKS = {
     "/dev/fd": "/proc/self/fd",
     "/dev/stdin": "/proc/self/fd/0",

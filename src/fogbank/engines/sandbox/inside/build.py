@@ -131,7 +131,7 @@ class Birth:
             (resource.RLIMIT_MSGQUEUE, 0),
         ):
             _, hard = resource.getrlimit(kind)
-            value = value if hard == resource.RLIM_INFINITY else min(value, hard)  # noqa: PLW2901
+            value = value if hard == resource.RLIM_INFINITY else min(value, hard)  # noqa: PLW2901 (a limit never above the hard one)
             resource.setrlimit(kind, (value, value))
 
     def _change_identity(self) -> None:

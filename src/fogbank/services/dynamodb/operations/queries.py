@@ -78,7 +78,7 @@ async def _read_page(
     call: Call,
     rules: PageRules,
     asked: KeyRange,
-    forward: bool = True,  # noqa: FBT001, FBT002
+    forward: bool = True,  # noqa: FBT001, FBT002 (as ScanIndexForward says it)
 ) -> Page:
     """Read a page of a range, step by step, until it is full or the range ends."""
     page, rest = Page(rules), asked
@@ -100,7 +100,7 @@ async def _read_step(
     table: TableRecord,
     rest: KeyRange,
     limit: int,
-    forward: bool,  # noqa: FBT001
+    forward: bool,  # noqa: FBT001 (as ScanIndexForward says it)
 ) -> list[tuple[bytes, ItemRecord]]:
     """Read the next rows of a range."""
 

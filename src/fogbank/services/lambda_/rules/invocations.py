@@ -84,7 +84,7 @@ def reply_of(run: Run, response_bytes_max: int, *, tail: bool) -> Wire:
 
 def trace_id_of(now_ms: int, entropy: bytes) -> str:
     """Return an X-Ray trace header that asks for no trace."""
-    assert len(entropy) == 20, "96 bits of the root and 64 of the parent"  # noqa: PLR2004
+    assert len(entropy) == 20, "96 bits of the root and 64 of the parent"  # noqa: PLR2004 (the message says what they are)
     root = f"1-{now_ms // 1000:08x}-{entropy[:12].hex()}"
     return f"Root={root};Parent={entropy[12:].hex()};Sampled=0"
 

@@ -139,7 +139,7 @@ def overrides_of(request: Wire, *, anonymous: bool) -> Wire:
         )
     for parameter, name in _OVERRIDE_NAMES.items():
         value: str = request.get(parameter) or ""
-        if any(ord(character) > 0xFF or character in "\r\n" for character in value):  # noqa: PLR2004
+        if any(ord(character) > 0xFF or character in "\r\n" for character in value):  # noqa: PLR2004 (the end of Latin-1)
             raise InvalidArgument(
                 "Header value cannot be represented using ISO-8859-1.",
                 ArgumentName=name,
