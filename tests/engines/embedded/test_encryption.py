@@ -292,7 +292,7 @@ def test_after_a_rotation_new_writes_have_the_new_key_and_old_ones_are_read(
 
 
 async def verified(root: Path, ref: BlobRef, data_keys: keys.DataKeys) -> None:
-    from fogbank.engines.embedded.frames import Reader  # noqa: PLC0415
+    from fogbank.engines.embedded.frames import Reader  # noqa: PLC0415 (only this test needs it)
 
     with Reader(root / "blobs", ref, data_keys) as reader:
         reader.verify()

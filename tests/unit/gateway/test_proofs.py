@@ -53,7 +53,7 @@ def test_who_fails_too_often_is_told_to_slow_down_in_the_services_words(
     assert (proofs.failed, proofs.throttled) == (3, 2)
 
 
-def test_time_forgives() -> None:
+def test_time_forgives_failed_proofs() -> None:
     gate = Gate(FEW)
     for _ in range(3):
         fail(gate)

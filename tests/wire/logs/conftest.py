@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from fogbank.platform.store.engine import SYSTEM_PREFIX
+from fogbank.platform.store.keyspace import AUDIT
 from fogbank.server.config import Config
 from fogbank.services.iam import SERVICE as IAM
 from fogbank.services.logs import SERVICE as LOGS
@@ -88,3 +90,9 @@ def refusal() -> Callable[..., tuple[str, str]]:
         return error["Code"], error["Message"]
 
     return refused
+
+
+def rows_of(cloud: Any) -> int:
+    """Return how many rows stand, without the trail of calls."""
+    trail = SYSTEM_PREFIX + bytes((AUDIT,))
+    return sum(not key.startswith(trail) for key in cloud.engine.rows)

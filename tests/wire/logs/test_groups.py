@@ -3,19 +3,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
-from fogbank.platform.store.engine import SYSTEM_PREFIX
-from fogbank.platform.store.keyspace import AUDIT
+from tests.wire.logs.conftest import rows_of
 
 DAY_MS = 86_400_000
 
 MISSING = ("ResourceNotFoundException", "The specified log group does not exist.")
-
-
-def rows_of(cloud: Any) -> int:
-    """Return how many rows stand, without the trail of calls."""
-    trail = SYSTEM_PREFIX + bytes((AUDIT,))
-    return sum(not key.startswith(trail) for key in cloud.engine.rows)
 
 
 def test_a_group_is_told_as_aws_tells_it(logs: Any, account: str, now_ms: int) -> None:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.wire.logs.conftest import rows_of
+
 MISSING = ("ResourceNotFoundException", "The specified log stream does not exist.")
 
 
@@ -42,7 +44,7 @@ def test_a_name_is_given_once_in_a_group(logs: Any, stream: Any, refusal: Any) -
 def test_a_deleted_stream_is_gone_and_its_name_is_free(
     logs: Any, stream: Any, put: Any, refusal: Any, cloud: Any, now_ms: int
 ) -> None:
-    rows = len(cloud.engine.rows)
+    rows = rows_of(cloud)
     put((now_ms - 5, "a"), (now_ms - 4, "x" * 600_000))
     logs.delete_log_stream(**stream)
     assert refusal(logs.get_log_events, **stream) == MISSING
@@ -51,7 +53,7 @@ def test_a_deleted_stream_is_gone_and_its_name_is_free(
     logs.create_log_stream(**stream)
     assert logs.get_log_events(**stream)["events"] == []
     cloud.settle()
-    assert len(cloud.engine.rows) == rows + 1  # the count of a shard, now 0
+    assert rows_of(cloud) == rows + 1  # the count of a shard, now 0
     assert logs.describe_log_groups()["logGroups"][0]["storedBytes"] == 0
 
 
