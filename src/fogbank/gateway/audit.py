@@ -29,7 +29,7 @@ from fogbank.gateway.why import Reasons
 from fogbank.platform.identity.principal import Principal, PrincipalKind
 from fogbank.platform.metering.reading import Read
 from fogbank.platform.metering.records import STRANGERS, Caller, DenialRecord, Entry
-from fogbank.platform.metering.trail import Noted, Ride, Trail, packed
+from fogbank.platform.metering.trail import Ride, Trail, packed
 from fogbank.platform.store.engine import Store
 from fogbank.wire.model import OperationModel, UnknownService, load
 
@@ -108,7 +108,7 @@ class Audit:
     """
 
     def __init__(self, trail: Trail, clock: Clock, data_events: str = "all") -> None:
-        self._trail = trail
+        self.trail = trail
         self.now_ms = clock.now_ms
         self._keeps_reads = data_events == "all"
         self._keeps_writes = data_events != "none"
@@ -131,7 +131,7 @@ class Audit:
             error_code=entry.error_code,
             error_message=entry.error_message[:_TEXT_MAX],
         )
-        self._trail.note(Noted(principal.account or STRANGERS, caller, kept))
+        self.trail.note(principal.account or STRANGERS, caller, kept)
 
     def begin(self, visit: Visit, bound: Bound, wire: Wire) -> Recording:
         """Return what records a call that an operation is about to see."""
@@ -200,33 +200,21 @@ class Audit:
             )
         return caller
 
-    def note(self, noted: Noted) -> None:
-        """Take an entry that the reply does not wait for."""
-        self._trail.note(noted)
 
-    async def settle(self, noted: Noted) -> None:
-        """Take an entry that the reply waits for."""
-        await self._trail.settle(noted)
-
-    def riding(self, store: Store, ride: Ride) -> Store:
-        """Return a store whose first commit carries an entry."""
-        return self._trail.riding(store, ride)
-
-
-class Recording:
+class Recording(Ride):
     """One call that an operation sees, until its end is recorded."""
 
-    __slots__ = ("_audit", "_bound", "_is_kept", "_parameters", "_ride", "_visit", "reasons")
+    __slots__ = ("_audit", "_bound", "_is_kept", "_parameters", "_visit", "reasons")
 
     def __init__(
         self, audit: Audit, visit: Visit, bound: Bound, parameters: bytes, *, is_kept: bool
     ) -> None:
+        super().__init__()
         self._audit = audit
         self._visit = visit
         self._bound = bound
         self._parameters = parameters
         self._is_kept = is_kept
-        self._ride: Ride | None = None
         self.reasons: Reasons | None = None
         """What a refusal was decided on."""
 
@@ -243,25 +231,16 @@ class Recording:
         audited = self._bound.audited
         if not self._is_kept or audited.is_read or not audited.is_data:
             return store
-        self._ride = Ride(self._account, self._noted)
-        return self._audit.riding(store, self._ride)
+        return self._audit.trail.riding(store, self)
 
-    @property
-    def _account(self) -> str:
-        visit = self._visit
-        return visit.scope.account or visit.principal.account or STRANGERS
-
-    def _noted(
-        self,
-        error_code: str = "",
-        error_message: str = "",
-        response: bytes = b"",
-        denial: DenialRecord | None = None,
-    ) -> Noted:
-        visit = self._visit
+    def entry(
+        self, error_code: str = "", error_message: str = "", response: bytes = b""
+    ) -> tuple[str, Caller, Entry]:
+        """Return the account, the caller and the entry of the call, as of now."""
+        visit, audit = self._visit, self._audit
         accesses = visit.accesses
         entry = Entry(
-            self._audit.now_ms(),
+            audit.now_ms(),
             visit.request_id,
             0,
             (accesses[0].resource,) if len(accesses) == 1 else _resources_of(accesses),
@@ -271,17 +250,19 @@ class Recording:
             error_message[:_TEXT_MAX],
             _additional(visit.context) if visit.context else None,
         )
-        return Noted(self._account, self._audit.caller_of(visit), entry, denial)
+        account = visit.scope.account or visit.principal.account or STRANGERS
+        return account, audit.caller_of(visit), entry
 
     async def ended(self, answer: Wire) -> None:
         """Record that the call succeeded; return when its reply may leave."""
         audited = self._bound.audited
-        if audited.is_data:
-            if self._is_kept and (self._ride is None or self._ride.item is None):
-                self._audit.note(self._noted())
-            return
-        response = packed(audited.response(answer)) if audited.answers else b""
-        await self._audit.settle(self._noted(response=response))
+        if not audited.is_data:
+            response = packed(audited.response(answer)) if audited.answers else b""
+            await self._audit.trail.settle(*self.entry(response=response))
+        elif self.rode:
+            await self.arrived()
+        elif self._is_kept:
+            self._audit.trail.note(*self.entry())
 
     async def failed(self, error: ServiceError, denial: DenialRecord | None) -> None:
         """Record that the call was refused; return when its reply may leave.
@@ -289,19 +270,20 @@ class Recording:
         What nobody could be held to account for does not wait for a sync: strangers may not make
         the disk work for each of their requests.
         """
+        await self.arrived()
         if not self._is_kept and denial is None:
             return
-        noted = self._noted(error.code, error.message, denial=denial)
+        noted = self.entry(error.code, error.message)
         is_stranger = self._visit.principal.kind is PrincipalKind.ANONYMOUS
         if is_stranger or (self._bound.audited.is_data and denial is None):
-            self._audit.note(noted)
+            self._audit.trail.note(*noted, denial)
         else:
-            await self._audit.settle(noted)
+            await self._audit.trail.settle(*noted, denial)
 
     def broke(self, code: str) -> None:
         """Record that the call ended without an answer of its operation."""
         if self._is_kept:
-            self._audit.note(self._noted(code))
+            self._audit.trail.note(*self.entry(code))
 
 
 def _is_from(caller: Caller, http: HttpFacts) -> bool:

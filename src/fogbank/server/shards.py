@@ -6,7 +6,7 @@ to ask. The number is written down when the data directory is made (``datadir``)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from fogbank.platform.blobs.port import BlobReader
@@ -67,6 +67,11 @@ class Shards:
         """Ask for rows to append whenever our store begins a group of commits."""
         assert isinstance(self._first, Carrier), "the first store of a process is an engine"
         self._first.carry(passengers)
+
+    def riding(self, store: Store, on_commit: Callable[[], None]) -> Store:
+        """Return a store of ours that tells of every commit, in the step that makes it."""
+        assert isinstance(self._first, Carrier), "the first store of a process is an engine"
+        return self._first.riding(store, on_commit)
 
     def system_stores(self) -> tuple[OwnStore, ...]:
         """Return the system subspaces of this process's stores."""

@@ -11,7 +11,7 @@ from fogbank.base.clock import SystemClock
 from fogbank.base.errors import TransactionTooLarge
 from fogbank.platform.metering import reading
 from fogbank.platform.metering.records import Caller, Entry
-from fogbank.platform.metering.trail import Noted, Ride, Trail
+from fogbank.platform.metering.trail import Ride, Trail
 from fogbank.platform.store import tuples
 from fogbank.platform.store.engine import Domain, Transaction
 from fogbank.platform.store.keyspace import AUDIT, system_prefix
@@ -60,8 +60,15 @@ def test_passengers_are_durable_with_the_commits_they_ride_with(open_engine: Any
     asyncio.run(run())
 
 
-def ride(request_id: str) -> Ride:
-    return Ride("1", lambda: Noted("1", CALLER, Entry(1, request_id, 0)))
+class Rider(Ride):
+    """A call of one name."""
+
+    def __init__(self, request_id: str) -> None:
+        super().__init__()
+        self._request_id = request_id
+
+    def entry(self) -> tuple[str, Caller, Entry]:
+        return "1", CALLER, Entry(1, self._request_id, 0)
 
 
 async def records_of(engine: Any) -> list[str]:
@@ -73,7 +80,7 @@ def test_records_of_changes_ride_in_one_row_for_all_calls_of_a_group(open_engine
     async def run() -> None:
         async with open_engine() as engine:
             trail = Trail(engine, SystemClock())
-            stores = [trail.riding(engine.store_of(DOMAIN), ride(str(at))) for at in range(9)]
+            stores = [trail.riding(engine.store_of(DOMAIN), Rider(str(at))) for at in range(9)]
             await asyncio.gather(*[each.transact(write(b"k")) for each in stores])
             assert await records_of(engine) == [str(at) for at in range(9)]
 
@@ -92,8 +99,10 @@ def test_a_reply_waits_for_its_record_when_a_group_is_full(open_engine: Any) -> 
             trail = Trail(engine, SystemClock())
 
             async def call(number: int) -> list[str]:
-                store = trail.riding(engine.store_of(DOMAIN), ride(str(number)))
+                rider = Rider(str(number))
+                store = trail.riding(engine.store_of(DOMAIN), rider)
                 await store.transact(write(bytes([number]), 1_000_000))
+                await rider.arrived()
                 return await records_of(engine)
 
             for number, found in enumerate(await asyncio.gather(*[call(at) for at in range(3)])):
@@ -112,11 +121,11 @@ def test_a_change_that_is_refused_leaves_no_record_of_success(open_engine: Any) 
                 for at in range(200):
                     tr.put(P + at.to_bytes(2), b"v" * 500_000)
 
-            rider = ride("refused")
+            rider = Rider("refused")
             with pytest.raises(TransactionTooLarge):
                 await trail.riding(engine.store_of(DOMAIN), rider).transact(body)
             await engine.store_of(DOMAIN).transact(write(b"other"))
-            assert rider.item is None
+            assert not rider.rode
             assert await records_of(engine) == []
 
     asyncio.run(run())

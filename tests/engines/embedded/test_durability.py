@@ -116,6 +116,35 @@ def test_a_reader_of_what_is_not_durable_waits_for_it(open_engine: Any) -> None:
     in_held_engine(open_engine, check)
 
 
+def test_readers_of_domains_do_not_wait_for_rows_of_system_subspaces(open_engine: Any) -> None:
+    async def run() -> None:
+        async with open_engine() as engine:
+            store, system = engine.store_of(DOMAIN), engine.system_stores()[0]
+            await store.transact(put(b"a"))
+            held = HeldSync(engine)
+
+            async def append(tr: Transaction) -> None:
+                tr.append(BOX, b"entry")
+
+            writing = asyncio.ensure_future(system.transact(append))
+            try:
+                assert await is_held(writing)
+                assert await store.read(get(b"a")) == b"v"
+                looking = [
+                    asyncio.ensure_future(call)
+                    for call in (store.tail(BOX, None, 5), system.tail(BOX, None, 5))
+                ]
+                for call in looking:
+                    assert await is_held(call)
+                changing = asyncio.ensure_future(store.transact(put(b"a", b"w")))
+                assert await is_held(asyncio.ensure_future(store.read(get(b"a"))))
+            finally:
+                held.let_go()
+            await asyncio.gather(writing, changing, *looking)
+
+    asyncio.run(run())
+
+
 def test_a_reader_of_what_is_durable_does_not_wait(open_engine: Any) -> None:
     async def check(store: Any, _: HeldSync) -> None:
         assert await store.read(get(b"never written")) is None

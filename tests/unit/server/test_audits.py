@@ -22,7 +22,7 @@ from fogbank.platform.metering.records import (
     account_prefix,
     next_key,
 )
-from fogbank.platform.metering.trail import DENIALS_MAX, WAITING_MAX, Noted, Trail, TrailSettings
+from fogbank.platform.metering.trail import DENIALS_MAX, WAITING_MAX, Trail, TrailSettings
 from fogbank.platform.store import tuples
 from fogbank.platform.store.engine import SYSTEM_PREFIX, Body, Transaction
 from fogbank.platform.store.keyspace import AUDIT
@@ -202,7 +202,7 @@ async def _fill(cloud: Cloud, size: int) -> None:
     entry = Entry(
         cloud.clock.now_ms(), cloud.ids.uuid(), 0, parameters=msgspec.msgpack.encode("x" * size)
     )
-    await cloud.app.trail.settle(Noted(account, Caller("iam", "Fill", "x", "root"), entry))
+    await cloud.app.trail.settle(account, Caller("iam", "Fill", "x", "root"), entry)
 
 
 async def _size(cloud: Cloud) -> int:
@@ -391,7 +391,7 @@ def test_while_the_store_takes_nothing_records_wait_within_a_bound(cloud: Cloud)
 
     async def work() -> None:
         for number in range(WAITING_MAX + 600):
-            await trail.settle(Noted("1", caller, Entry(1, str(number), 0)))
+            await trail.settle("1", caller, Entry(1, str(number), 0))
 
     asyncio.run(work())
     assert trail.is_failing

@@ -74,6 +74,8 @@ class Core:
         self.verifier = RowsVerifier(opened.env, opened.keys)
         self.version = opened.version
         self.durable = opened.version
+        self.written = opened.version
+        """The newest version that wrote rows of domains."""
         self._first = opened.version
         self.refuses = ""
         """Why nothing is taken any more, if nothing is."""
@@ -140,6 +142,7 @@ class Core:
         else:
             record = self._record(tr)
         self.version = version
+        self.written = self.written if tr.domain is SYSTEM else version
         if tr.removes:
             self.layers.lay_removals(writes, version)
         else:
@@ -197,9 +200,8 @@ class Core:
         """Return what is done when everything that is committed now is durable."""
         if self._pending or self._inflight is None:
             return self._queue(b"", {}, None)
-        waiter = self._loop.create_future()
-        self._inflight.entries.append(_Entry(b"", {}, waiter, None))
-        return waiter
+        self._inflight.entries.append(_Entry(b"", {}, self._loop.create_future(), None))
+        return self._inflight.entries[-1].waiter
 
     def _is_crowded(self) -> bool:
         """Return whether so much waits for the log that writers must not add to it."""

@@ -48,12 +48,19 @@ T = TypeVar("T")
 class EmbeddedStore:
     """The keys of one domain in an embedded engine."""
 
-    __slots__ = ("_core", "_domain", "_taker")
+    __slots__ = ("_core", "_domain", "_on_commit", "_taker")
 
-    def __init__(self, core: Core, domain: Domain, taker: CutTaker) -> None:
+    def __init__(
+        self,
+        core: Core,
+        domain: Domain,
+        taker: CutTaker,
+        on_commit: Callable[[], None] | None = None,
+    ) -> None:
         self._core = core
         self._domain = domain
         self._taker = taker
+        self._on_commit = on_commit
 
     @property
     def limits(self) -> StoreLimits:
@@ -82,6 +89,8 @@ class EmbeddedStore:
             waiter = None
             if tr.writes or tr.entries is not None:
                 waiter = core.commit(tr, result)
+                if self._on_commit is not None:
+                    self._on_commit()
         except Exception:
             await self._release(tr)
             raise
@@ -113,7 +122,8 @@ class EmbeddedStore:
     async def _release(self, tr: EmbeddedTransaction) -> None:
         """Return when what a body that wrote nothing has seen is durable."""
         core = self._core
-        if tr.touched and core.durable != core.version:
+        newest = core.version if tr.touched_system else core.written
+        if tr.touched and core.durable < newest:
             await core.settled()
 
     async def claim(
@@ -149,6 +159,10 @@ class EmbeddedStore:
     def oldest_cut(self) -> Stamp | None:
         """Return the first stamp that is not in the oldest live cut of the store, or None."""
         return self._taker.oldest()
+
+    def riding(self, on_commit: Callable[[], None]) -> EmbeddedStore:
+        """Return this store, which tells of every commit; see ``Carrier``."""
+        return EmbeddedStore(self._core, self._domain, self._taker, on_commit)
 
     def watch(self, prefix: bytes) -> AsyncIterator[None]:
         """Yield after durable commits under the prefix; hints are coalesced."""
@@ -268,6 +282,11 @@ class EmbeddedEngine:
         """Return the one blob store."""
         del domain
         return self.blobs
+
+    def riding(self, store: Store, on_commit: Callable[[], None]) -> Store:
+        """Return a store that tells of every commit, in the step that makes it."""
+        assert isinstance(store, EmbeddedStore), "a store of this engine"
+        return store.riding(on_commit)
 
     def system_stores(self) -> tuple[OwnStore, ...]:
         """Return the one store, seen through its system subspaces."""

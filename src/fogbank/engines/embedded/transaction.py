@@ -2,7 +2,8 @@
 
 No read ever waits, so a body runs from its start to its end without a suspension: transactions are
 serial, and there is nothing to validate. ``touched`` says that the body saw the active generation,
-which alone may hold what is not durable.
+which alone may hold what is not durable, and ``touched_system`` that it saw the system subspaces
+there: who did not need not wait for commits that wrote nothing else (rows of the audit trail).
 """
 
 from __future__ import annotations
@@ -16,9 +17,12 @@ from fogbank.engines.embedded.layers import Layers, Span
 from fogbank.engines.embedded.overlay import MISSING
 from fogbank.engines.embedded.segment import Writes
 from fogbank.platform.store.engine import STAMP_BYTES, SYSTEM_PREFIX, Domain
+from fogbank.platform.store.tuples import after_prefix
 
 _KEY_MAX: Final = LIMITS.key_bytes_max
 _VALUE_MAX: Final = LIMITS.value_bytes_max
+_SYSTEM_END: Final = after_prefix(SYSTEM_PREFIX)
+"""Keys below are in the system subspaces."""
 
 
 class _Over:
@@ -38,7 +42,16 @@ _OVER: Final = cast("Writes", _Over())
 class EmbeddedTransaction:
     """One run of one body."""
 
-    __slots__ = ("_homes", "_layers", "domain", "entries", "removes", "touched", "writes")
+    __slots__ = (
+        "_homes",
+        "_layers",
+        "domain",
+        "entries",
+        "removes",
+        "touched",
+        "touched_system",
+        "writes",
+    )
 
     def __init__(self, layers: Layers, domain: Domain) -> None:
         self._layers = layers
@@ -48,6 +61,7 @@ class EmbeddedTransaction:
         self.entries: list[PendingEntry] | None = None
         self.removes = False
         self.touched = False
+        self.touched_system = False
 
     def close(self) -> None:
         """End the transaction: whoever kept it can do nothing with it."""
@@ -65,10 +79,16 @@ class EmbeddedTransaction:
         value = layers.active.rows.get(key, MISSING)
         if value is MISSING:
             if layers.vanished and key in layers.vanished:
-                self.touched = True
+                self._touch(key)
             return layers.find_settled(key)
-        self.touched = True
+        self._touch(key)
         return cast("bytes | None", value)
+
+    def _touch(self, begin: bytes) -> None:
+        """Note that the body saw the active generation, from a key on."""
+        self.touched = True
+        if begin < _SYSTEM_END:
+            self.touched_system = True
 
     async def get_many(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
         """Return the values of the keys that exist."""
@@ -87,7 +107,8 @@ class EmbeddedTransaction:
         if begin >= end or limit == 0:
             return []
         rows, touched = self._layers.range(Span(begin, end, limit, reverse), own)
-        self.touched |= touched
+        if touched:
+            self._touch(begin)
         return rows
 
     def put(self, key: bytes, value: bytes) -> None:

@@ -61,8 +61,11 @@ class Caller(msgspec.Struct, frozen=True, array_like=True):
     secure: bool = False
 
 
-class Entry(msgspec.Struct, frozen=True, array_like=True):
-    """One call, as it ended. Secrets are out of it before it is made."""
+class Entry(msgspec.Struct, array_like=True):
+    """One call, as it ended. Secrets are out of it before it is made.
+
+    Its caller's place is known when the entry joins a row, and no sooner: so it is not frozen.
+    """
 
     time_ms: int
     request_id: str

@@ -315,6 +315,13 @@ class Carrier(Protocol):
         """Ask for passengers from now on."""
         ...
 
+    def riding(self, store: Store, on_commit: Callable[[], None]) -> Store:
+        """Return a store of this engine that tells of every commit, in the step that makes it.
+
+        Passengers that board then ride with that commit.
+        """
+        ...
+
 
 class Placement(Protocol):
     """Which store and which blob store a domain lives in."""
