@@ -3,10 +3,16 @@
     python tools/seccomp.py            write src/fogbank/engines/sandbox/inside/seccomp_*.bpf
     python tools/seccomp.py --check    exit 1 if a committed file is not what would be written
 
-An allowlist: what is not named is unknown and answers ENOSYS, so that libraries fall back as on an
-older kernel; what is named as denied answers EPERM. Three calls are looked into: ``clone`` may make
-no namespaces (``clone3``, whose flags lie in memory, is unknown and glibc falls back), ``socket``
-knows Unix, IPv4, IPv6 and the route netlink and nothing raw, ``ioctl`` types into no terminal.
+The first, loaded at every level, is an allowlist: what is not named is unknown and answers ENOSYS,
+so that libraries fall back as on an older kernel; what is named as denied answers EPERM. Some calls
+are looked into: ``clone`` may make no namespaces (``clone3``, whose flags lie in memory, is unknown
+and glibc falls back), ``socket`` knows Unix, IPv4, IPv6 and the route netlink and nothing raw,
+``ioctl`` types into no terminal, ``personality`` and ``prctl`` change nothing that protects.
+
+Two more are stacked on it where there are no namespaces (the kernel takes the strictest answer):
+``landlock`` closes what Landlock does not look at (sockets other than TCP, listening, fast open,
+System V IPC, watching of files), ``shared`` what one process of a user may do to the files and
+processes of the same user (modes, owners, attributes, limits, priorities).
 Numbers come from the kernel's tables (checked against libseccomp 2.5.4) and never change.
 """
 
@@ -14,6 +20,7 @@ from __future__ import annotations
 
 import struct
 import sys
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -94,7 +101,26 @@ fsconfig 431 431, fsmount 432 432, fspick 433 433, mount_setattr 442 442, vhangu
 iopl 172 -, ioperm 173 -, capset 126 91
 """
 
-LOOKED_INTO = ("clone", "socket", "ioctl", "personality")
+LOOKED_INTO = ("clone", "socket", "ioctl", "personality", "prctl")
+
+LANDLOCK_DENIED = """
+listen 50 201, semget 64 190, semop 65 193, semctl 66 191, semtimedop 220 192, shmget 29 194,
+shmat 30 196, shmctl 31 195, shmdt 67 197, msgget 68 186, msgsnd 69 189, msgrcv 70 188,
+msgctl 71 187, mq_open 240 180, mq_unlink 241 181, inotify_add_watch 254 27
+"""
+LANDLOCK_LOOKED_INTO = """
+socket 41 198, socketpair 53 199, sendto 44 206, sendmsg 46 211, sendmmsg 307 269
+"""
+
+SHARED_DENIED = """
+chmod 90 -, fchmod 91 52, fchmodat 268 53, fchmodat2 452 452, chown 92 -, fchown 93 55,
+lchown 94 -, fchownat 260 54, setxattr 188 5, lsetxattr 189 6, fsetxattr 190 7,
+removexattr 197 14, lremovexattr 198 15, fremovexattr 199 16, truncate 76 45
+"""
+SHARED_LOOKED_INTO = """
+prlimit64 302 261, setpriority 141 140, sched_setparam 142 118, sched_setscheduler 144 119,
+sched_setaffinity 203 122, sched_setattr 314 274
+"""
 
 _LOAD, _JEQ, _JGE, _JSET, _RETURN, _AND = 0x20, 0x15, 0x35, 0x45, 0x06, 0x54
 _NUMBER, _ARCHITECTURE = 0, 4
@@ -102,7 +128,11 @@ _NAMESPACES = 0x7E02_0000  # every CLONE_NEW* that clone takes
 _EPERM, _ENOSYS, _EAFNOSUPPORT = 1, 38, 97
 _RET_ALLOW, _RET_ERRNO = 0x7FFF_0000, 0x0005_0000
 _AF_UNIX, _AF_INET, _AF_INET6, _AF_NETLINK = 1, 2, 10, 16
-_SOCK_MASK, _SOCK_RAW, _SOCK_PACKET = 0xF, 3, 10
+_SOCK_MASK, _SOCK_STREAM, _SOCK_RAW, _SOCK_SEQPACKET, _SOCK_PACKET = 0xF, 1, 3, 5, 10
+_IPPROTO_TCP = 6
+_MSG_FASTOPEN = 0x2000_0000
+_PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_SET_MM, _PR_SET_CHILD_SUBREAPER = 4, 22, 35, 36
+_PR_SET_PTRACER = 0x5961_6D61
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
 _JUMP_MAX = 255
 
@@ -130,17 +160,24 @@ def numbers(table: str, column: int) -> dict[str, int]:
     return {row[0]: int(row[column]) for row in rows if row[column] != "-"}
 
 
-def ranges(column: int) -> list[tuple[int, str]]:
+def ranges(verdicts: dict[int, str], otherwise: str) -> list[tuple[int, str]]:
     """Return where the verdict changes: the first number and its label, from 0 on."""
-    verdicts = dict.fromkeys(numbers(DENIED, column).values(), "denied")
-    for name, number in numbers(ALLOWED, column).items():
-        assert number not in verdicts, name
-        verdicts[number] = f"check {name}" if name in LOOKED_INTO else "allowed"
     found: list[tuple[int, str]] = []
     for number in range(max(verdicts) + 2):
-        verdict = verdicts.get(number, "unknown")
+        verdict = verdicts.get(number, otherwise)
         if not found or found[-1][1] != verdict:
             found.append((number, verdict))
+    return found
+
+
+def verdicts_of(allowed: str, denied: str, looked_into: str, column: int) -> dict[int, str]:
+    """Return the label that each named call leads to; no call is named twice."""
+    found: dict[int, str] = {}
+    for table, label in ((denied, "denied"), (allowed, "allowed"), (looked_into, "check")):
+        for name, number in numbers(table, column).items():
+            assert number not in found, name
+            looked = label == "check" or name in LOOKED_INTO
+            found[number] = f"check {name}" if looked else label
     return found
 
 
@@ -165,6 +202,13 @@ def _checks() -> Program:
         Step(_LOAD, _argument(0)),
         Step(_JEQ, 0, "allowed"),
         Step(_JEQ, 0xFFFF_FFFF, "allowed", "denied"),
+        "check prctl",
+        Step(_LOAD, _argument(0)),
+        Step(_JEQ, _PR_SET_DUMPABLE, "denied"),
+        Step(_JEQ, _PR_SET_PTRACER, "denied"),
+        Step(_JEQ, _PR_SET_MM, "denied"),
+        Step(_JEQ, _PR_SET_CHILD_SUBREAPER, "denied"),
+        Step(_JEQ, _PR_SET_SECCOMP, "denied", "allowed"),
         "check ioctl",
         Step(_LOAD, _argument(1)),
         Step(_JEQ, _TIOCSTI, "denied"),
@@ -185,17 +229,86 @@ def _checks() -> Program:
     ]
 
 
-def program(architecture: str) -> Program:
-    """Return the filter of one architecture."""
+def _landlock_checks() -> Program:
+    """Return what is asked of calls that Landlock does not look at.
+
+    Landlock's network rules know plain TCP only (not UDP, MPTCP, SCTP), and not the connection
+    that a first send with MSG_FASTOPEN opens; a datagram socket of a pair can be sent elsewhere.
+    """
+    return [
+        "check socket",
+        Step(_LOAD, _argument(0)),
+        Step(_JEQ, _AF_INET, "stream"),
+        Step(_JEQ, _AF_INET6, "stream", "no family"),
+        "stream",
+        Step(_LOAD, _argument(1)),
+        Step(_AND, _SOCK_MASK),
+        Step(_JEQ, _SOCK_STREAM, None, "denied"),
+        Step(_LOAD, _argument(2)),
+        Step(_JEQ, 0, "allowed"),
+        Step(_JEQ, _IPPROTO_TCP, "allowed", "denied"),
+        "check socketpair",
+        Step(_LOAD, _argument(1)),
+        Step(_AND, _SOCK_MASK),
+        Step(_JEQ, _SOCK_STREAM, "allowed"),
+        Step(_JEQ, _SOCK_SEQPACKET, "allowed", "denied"),
+        "check sendmsg",
+        Step(_LOAD, _argument(2)),
+        Step(_JSET, _MSG_FASTOPEN, "denied", "allowed"),
+        "check sendto",
+        "check sendmmsg",
+        Step(_LOAD, _argument(3)),
+        Step(_JSET, _MSG_FASTOPEN, "denied", "allowed"),
+    ]
+
+
+def _shared_checks() -> Program:
+    """Return what is asked of calls that may name another process of the same user."""
+    return [
+        "check setpriority",
+        Step(_LOAD, _argument(1)),
+        Step(_JEQ, 0, None, "denied"),
+        "check prlimit64",
+        "check sched_setparam",
+        "check sched_setscheduler",
+        "check sched_setaffinity",
+        "check sched_setattr",
+        Step(_LOAD, _argument(0)),
+        Step(_JEQ, 0, "allowed", "denied"),
+    ]
+
+
+class Filter(NamedTuple):
+    """One of the programs: what it names, what it asks, and its answer to all other calls."""
+
+    allowed: str
+    denied: str
+    looked_into: str
+    checks: Program
+    otherwise: str
+
+
+FILTERS = {
+    "": Filter(ALLOWED, DENIED, "", _checks(), "unknown"),
+    "landlock_": Filter("", LANDLOCK_DENIED, LANDLOCK_LOOKED_INTO, _landlock_checks(), "allowed"),
+    "shared_": Filter("", SHARED_DENIED, SHARED_LOOKED_INTO, _shared_checks(), "allowed"),
+}
+"""By the word in the name of their file."""
+
+
+def program(architecture: str, which: str = "") -> Program:
+    """Return a filter of one architecture."""
     column = 1 + list(ARCHITECTURES).index(architecture)
-    search, enter = _search(ranges(column), "")
+    made = FILTERS[which]
+    verdicts = verdicts_of(made.allowed, made.denied, made.looked_into, column)
+    search, enter = _search(ranges(verdicts, made.otherwise), "")
     assert enter == "search "
     return [
         Step(_LOAD, _ARCHITECTURE),
         Step(_JEQ, ARCHITECTURES[architecture], None, "unknown"),
         Step(_LOAD, _NUMBER),
         *search,
-        *_checks(),
+        *made.checks,
         "allowed",
         Step(_RETURN, _RET_ALLOW),
         "denied",
@@ -228,9 +341,9 @@ def main() -> int:
     """Write the filters, or compare them with the committed ones."""
     check = "--check" in sys.argv[1:]
     stale = 0
-    for architecture in ARCHITECTURES:
-        path = TARGET / f"seccomp_{architecture}.bpf"
-        made = assemble(program(architecture))
+    for architecture, which in product(ARCHITECTURES, FILTERS):
+        path = TARGET / f"seccomp_{which}{architecture}.bpf"
+        made = assemble(program(architecture, which))
         if not check:
             path.write_bytes(made)
         elif not path.exists() or path.read_bytes() != made:

@@ -100,8 +100,10 @@ class FunctionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Memory of all environments together; 0: half of the machine's."""
     idle_ms: int = 300_000
     """How long an environment is kept warm without work."""
-    isolation: str = "auto"
-    """``auto``, or ``bare`` to run without namespaces (loudly)."""
+    sandbox_level: Literal["auto", "1", "2", "3", "4"] = "auto"
+    """How functions are isolated (``docs/operating/sandbox.md``): the strongest level that this
+    machine allows, or this one (1 full, 2 rootless, 3 Landlock, 4 not at all) and no other: a
+    machine that cannot have it refuses to start."""
 
 
 class AuditSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -205,7 +207,7 @@ SHORT_NAMES: Final = {
     "FOGBANK_ACCESS_KEY_ID": "account.access_key_id",
     "FOGBANK_SECRET_ACCESS_KEY": "account.secret_access_key",
     "FOGBANK_MEMORY_BUDGET_MB": "functions.memory_budget_mb",
-    "FOGBANK_ISOLATION": "functions.isolation",
+    "FOGBANK_SANDBOX_LEVEL": "functions.sandbox_level",
 }
 """Variables beside the ones that follow from a setting's place (``variable_of``)."""
 _ACCOUNT_ID = re.compile(r"\d{12}", re.ASCII)
@@ -417,8 +419,6 @@ def _check(config: Config) -> None:
     if not -1 <= config.metrics.port <= 65_535:  # noqa: PLR2004 (the highest port)
         raise ConfigError("metrics.port must lie between 0 and 65535, or be -1")
     _check_processes(config)
-    if config.functions.isolation not in {"auto", "bare"}:
-        raise ConfigError("functions.isolation must be auto or bare")
     if config.scrub.mb_per_s < 0 or config.scrub.period_hours < 1:
         raise ConfigError("scrub.mb_per_s is at least 0 and scrub.period_hours at least 1")
     if config.log_level.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:

@@ -17,6 +17,12 @@ from fogbank.platform.runtime.port import Level
 from fogbank.server.config import Config
 
 
+def level_of(config: Config) -> Level | None:
+    """Return the level that must be had, or None for the strongest that this machine allows."""
+    asked = config.functions.sandbox_level
+    return None if asked == "auto" else Level(int(asked))
+
+
 def settings_of(
     endpoint: str, config: Config, authority: str, daemon: Callable[[], int] | None = None
 ) -> SandboxSettings:
@@ -28,14 +34,13 @@ def settings_of(
         authority: What functions must trust to call it, as PEM text; or nothing.
         daemon: Asks the supervisor for a sandboxd.
     """
-    forced = Level.BARE if config.functions.isolation == "bare" else None
     host = urlsplit(endpoint).hostname or ""
     named = (host,) if host.strip("0123456789.") and ":" not in host else ()
     return SandboxSettings(
         endpoint_url=endpoint,
         hosts=tuple(dict.fromkeys((*named, *config.public_hosts))),
         authority=authority,
-        level_forced=forced,
+        level_forced=level_of(config),
         daemon=daemon,
     )
 

@@ -1,7 +1,8 @@
 """Real sandboxes for tests: one daemon per level and module, warmed once.
 
-As root every test runs at the full level and again with a daemon of an ordinary user; as an
-ordinary user only the latter. Where user namespaces are forbidden the tests are skipped.
+As root every level is tried with a daemon of root and, but for the full one, with a daemon of an
+ordinary user; as an ordinary user only the latter. Where user namespaces are forbidden the tests
+of the levels that need them are skipped.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Any
 import pytest
 
 from fogbank.base.clock import SystemClock
+from fogbank.base.errors import Unavailable
 from fogbank.base.ids import Ids
 from fogbank.engines.sandbox.client import SandboxRuntime, config_of
 from fogbank.engines.sandbox.link import command_of
@@ -42,53 +44,66 @@ _next_folder = iter(range(1_000_000))
 class Lab:
     """A runtime, and what tests do with it again and again."""
 
-    def __init__(self, level: str, settings: dict[str, Any] | None = None) -> None:
-        self.level = level
-        self.folder = Path(tempfile.mkdtemp(prefix="fogbank-lab-", dir="/tmp"))
+    def __init__(
+        self,
+        level: str,
+        settings: dict[str, Any] | None = None,
+        deadly_step: str = "",
+        folder: Path | None = None,
+    ) -> None:
+        self.name = level
+        self.level, _, user = level.partition(" ")
+        self.ordinary = user == "ordinary" or os.getuid() != 0
+        self.folder = folder or Path(tempfile.mkdtemp(prefix="fogbank-lab-", dir="/tmp"))
         self.folder.chmod(0o755)
+        (self.folder / "work").mkdir()
         self.clock = SystemClock()
         self.runner = asyncio.Runner()
         self.logs: list[tuple[str, bytes]] = []
         self.served: list[tuple[int, str]] = []
         self._settings = settings or {}
-        self._daemon: subprocess.Popen[bytes] | None = None
-        self.runtime = self.run(self._open())
+        self.deadly_step = deadly_step
+        self._daemons: list[subprocess.Popen[bytes]] = []
+        try:
+            self.runtime = self.run(self._open())
+        except BaseException:
+            self._bury()
+            raise
 
     def run(self, work: Any) -> Any:
         return self.runner.run(work)
 
     async def _open(self) -> SandboxRuntime:
-        values = {**self._settings}
         work = self.folder / "work"
-        if self.level == "bare":
-            values["level_forced"] = Level.BARE
+        values = {"level_forced": Level[self.level.upper()], **self._settings}
         settings = SandboxSettings(**values)
-        if self.level == "rootless" and os.getuid() == 0:
-            work.mkdir()
+        if self.ordinary and os.getuid() == 0:
             os.chown(work, ORDINARY_UID, ORDINARY_UID)
-            descriptor = self._launch_ordinary(work, settings)
-            settings = SandboxSettings(**values, daemon=lambda: descriptor)
         return await SandboxRuntime.open(
             work,
             clock=self.clock,
             ids=Ids(),
             endpoint_port=PORT,
             serve=self._serve,
-            settings=settings,
+            settings=SandboxSettings(**values, daemon=lambda: self._launch(work, settings)),
         )
 
-    def _launch_ordinary(self, work: Path, settings: SandboxSettings) -> int:
+    def _launch(self, work: Path, settings: SandboxSettings) -> int:
+        """Start a daemon, as the user of this lab; only the first one meets its deadly step."""
+        step, self.deadly_step = self.deadly_step, ""
+        config = config_of(work, PORT, settings)._replace(deadly_step=step)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        user: dict[str, Any] = {"user": ORDINARY_UID, "group": ORDINARY_UID, "extra_groups": []}
         with theirs:
-            self._daemon = subprocess.Popen(
-                command_of(config_of(work, PORT, settings), sys.executable, theirs.fileno()),
+            daemon = subprocess.Popen(
+                command_of(config, sys.executable, theirs.fileno()),
                 pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
                 env={},
                 cwd="/",
-                user=ORDINARY_UID,
-                group=ORDINARY_UID,
-                extra_groups=[],
+                **(user if self.ordinary and os.getuid() == 0 else {}),
             )
+        self._daemons.append(daemon)
         return ours.detach()
 
     async def _serve(self, fd: int, arn: str) -> None:
@@ -179,10 +194,13 @@ class Lab:
 
     def close(self) -> None:
         self.run(self.runtime.close())
-        if self._daemon is not None:
-            self._daemon.wait(10)
-        self.runner.close()
+        self._bury()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _bury(self) -> None:
+        for daemon in self._daemons:
+            daemon.wait(10)
+        self.runner.close()
 
 
 def namespaces_work() -> bool:
@@ -195,18 +213,29 @@ def namespaces_work() -> bool:
     return done.returncode == 0
 
 
-LEVELS = ["full", "rootless"] if os.getuid() == 0 else ["rootless"]
+LEVELS = ["full", "rootless ordinary"] if os.getuid() == 0 else ["rootless"]
+"""The levels that build a root of their own, by name and user."""
+WALLED = ["landlock", "landlock ordinary"] if os.getuid() == 0 else ["landlock"]
+BARE = ["bare", "bare ordinary"] if os.getuid() == 0 else ["bare"]
+ALL = [*LEVELS, *(["rootless"] if os.getuid() == 0 else []), *WALLED, *BARE]
+
+
+def lab_at(level: str, settings: dict[str, Any] | None = None) -> Lab:
+    """Return a runtime at a level, or skip the test where this machine cannot have it."""
+    if level.startswith(("full", "rootless")) and not namespaces_work():
+        pytest.skip("this machine forbids user namespaces")
+    try:
+        return Lab(level, settings)
+    except Unavailable as error:
+        if level == "full" and "cannot be had here" in str(error):
+            pytest.skip("the full level needs root and a control group")
+        raise
 
 
 @pytest.fixture(scope="module", params=LEVELS)
 def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
-    """A runtime at each level that isolates."""
-    if not namespaces_work():
-        pytest.skip("this machine forbids user namespaces")
-    made = Lab(request.param, {"processes_max": 64})
-    if request.param == "full" and made.runtime.level != Level.FULL:
-        made.close()
-        pytest.skip("the full level needs root and a control group")
+    """A runtime at each level that isolates by namespaces."""
+    made = lab_at(request.param, {"processes_max": 64})
     yield made
     made.close()
 

@@ -48,7 +48,7 @@ def test_without_anything_the_defaults_hold(tmp_path: Path) -> None:
         ("public_url = 'cloud.example'", "public_url"),
         ("public_url = 'https://cloud.example/path'", "public_url"),
         ("[account]\naccess_key_id = 'ABCDEFGHIJKLMNOP'", "account.secret_access_key"),
-        ("[functions]\nisolation = 'none'", "isolation"),
+        ("[functions]\nsandbox_level = '5'", "sandbox_level"),
         ("log_level = 'loud'", "log_level"),
         ("port = ", "fogbank.toml"),
     ],
@@ -106,7 +106,6 @@ VALID = {
     "account.id": "111122223333",
     "account.access_key_id": "ABCDEFGHIJKLMNOP",
     "account.secret_access_key": "ABCDEFGHIJKLMNOPQRST",
-    "functions.isolation": "bare",
     "encryption.enabled": False,
     "public_url": "https://cloud.example:8443",
 }
@@ -160,10 +159,12 @@ def test_no_two_settings_share_a_variable() -> None:
 
 
 def test_two_variables_of_one_setting_must_agree(tmp_path: Path) -> None:
-    same = {"FOGBANK_ISOLATION": "bare", "FOGBANK_FUNCTIONS_ISOLATION": "bare"}
-    assert load(tmp_path, environment=same).functions.isolation == "bare"
-    with pytest.raises(ConfigError, match="FOGBANK_FUNCTIONS_ISOLATION and FOGBANK_ISOLATION"):
-        load(tmp_path, environment={**same, "FOGBANK_ISOLATION": "auto"})
+    same = {"FOGBANK_SANDBOX_LEVEL": "4", "FOGBANK_FUNCTIONS_SANDBOX_LEVEL": "4"}
+    assert load(tmp_path, environment=same).functions.sandbox_level == "4"
+    with pytest.raises(
+        ConfigError, match="FOGBANK_FUNCTIONS_SANDBOX_LEVEL and FOGBANK_SANDBOX_LEVEL"
+    ):
+        load(tmp_path, environment={**same, "FOGBANK_SANDBOX_LEVEL": "auto"})
 
 
 def test_limits_of_services_are_settings(tmp_path: Path) -> None:

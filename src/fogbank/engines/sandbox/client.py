@@ -36,8 +36,6 @@ from fogbank.platform.runtime.port import (
 RESTARTS_MAX = 5
 RESTART_WINDOW_S = 60.0
 HELLO_SECONDS_MAX = 15.0
-BARE_AUTHORITY = "authority.pem"
-"""Name in the work directory of what functions trust where they see the machine's files."""
 TRUST_VARIABLES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS")
 _LOST = End("lost", 0, 0, "the sandbox daemon is gone")
 
@@ -109,7 +107,7 @@ class SandboxRuntime:
             settings: Limits; the defaults are AWS's.
 
         Raises:
-            Unavailable: The daemon does not start.
+            Unavailable: The daemon does not start, or the level that is asked for cannot be had.
         """
         del ids
         settings = settings or SandboxSettings()
@@ -118,8 +116,8 @@ class SandboxRuntime:
         await runtime._tasks.__aenter__()
         try:
             await runtime._connect()
-            if settings.authority and runtime.level == Level.BARE:
-                path = Path(config.work_dir) / BARE_AUTHORITY
+            if settings.authority and runtime.level >= Level.LANDLOCK:
+                path = Path(config.work_dir) / root.BARE_AUTHORITY
                 await asyncio.to_thread(path.write_text, settings.authority)
         except BaseException:
             runtime._closing = True
@@ -140,9 +138,12 @@ class SandboxRuntime:
         link = self._link = Link(sock, process, self._on_message, self._on_gone)
         try:
             self._said = await asyncio.wait_for(self._hello, HELLO_SECONDS_MAX)
-        except (TimeoutError, Unavailable) as error:
+        except TimeoutError as error:
             await link.close()
             raise Unavailable("the sandbox daemon does not start") from error
+        except Unavailable:
+            await link.close()
+            raise
 
     @property
     def level(self) -> Level:
@@ -178,8 +179,8 @@ class SandboxRuntime:
         if not self._settings.authority:
             return {}
         path = root.AUTHORITY
-        if self.level == Level.BARE:
-            path = os.path.join(self._config.work_dir, BARE_AUTHORITY)  # noqa: PTH118 (text)
+        if self.level >= Level.LANDLOCK:
+            path = os.path.join(self._config.work_dir, root.BARE_AUTHORITY)  # noqa: PTH118 (text)
         return dict.fromkeys(TRUST_VARIABLES, path)
 
     def missing(self, runtime: str) -> str:
@@ -218,7 +219,9 @@ class SandboxRuntime:
 
     def _task_root(self, spec: SandboxSpec) -> str:
         """Return where a function finds its code; without namespaces, where it lies."""
-        return os.path.realpath(spec.code_dir) if self.level == Level.BARE else variables.TASK_ROOT
+        return (
+            os.path.realpath(spec.code_dir) if self.level >= Level.LANDLOCK else variables.TASK_ROOT
+        )
 
     def _listen(self, environment: Environment, fd: int) -> None:
         """Serve the endpoint inside a sandbox for as long as it lives."""
@@ -234,6 +237,8 @@ class SandboxRuntime:
     def _on_message(self, message: Message) -> None:
         if message.op == "hello" and self._hello is not None and not self._hello.done():
             self._hello.set_result(message)
+        elif message.op == "refused" and self._hello is not None and not self._hello.done():
+            self._hello.set_exception(Unavailable(message.text("note")))
         elif message.op == "ended":
             environment = self._environments.pop(message.number("id"), None)
             if environment is not None:

@@ -30,7 +30,7 @@ class SandboxSettings(msgspec.Struct, frozen=True, kw_only=True):
     """A quota of memory / 1769 of one vCPU as on AWS, instead of a weight that counts under load."""
     init_timeout_ms: int = 10_000
     level_forced: Level | None = None
-    """A weaker level than the machine allows: for tests."""
+    """The level that must be had; None: the strongest that this machine allows."""
     daemon: Callable[[], int] | None = None
     """Asks whoever has the rights to start a sandboxd, at the start and whenever one has died, and
     returns the descriptor of a socket to it; it may block. None: we start one ourselves."""

@@ -16,13 +16,15 @@ from fogbank.base.errors import Corrupt, Unavailable
 from fogbank.base.ids import Ids
 from fogbank.engines.embedded.keys import find_kind
 from fogbank.engines.sandbox.client import SandboxRuntime
+from fogbank.engines.sandbox.settings import SandboxSettings
 from fogbank.platform.crypto.keyring import PASSPHRASE
-from fogbank.server import config, datadir, keys
+from fogbank.platform.runtime.port import Level
+from fogbank.server import config, datadir, keys, sandboxes
 
 MEANING = {
     "full": "functions are isolated; memory, processor and processes are limited by the kernel",
     "rootless": "functions are isolated; memory is watched, not limited by the kernel",
-    "landlock": "functions see no files of others; limits are watched",
+    "landlock": "functions reach no files, TCP ports or processes of others; limits are watched",
     "bare": "FUNCTIONS ARE NOT ISOLATED: run only code that you trust",
 }
 
@@ -39,7 +41,7 @@ def run(given: argparse.Namespace) -> int:
     except config.ConfigError as error:
         print(f"settings        {error}")
         return 1
-    ok = _functions()
+    ok = _functions(settings)
     _line("file system", _file_system(data_dir))
     _line("service user", _service_user(settings.service_user, data_dir))
     _line("encryption", _encryption(data_dir, settings.encryption))
@@ -53,16 +55,19 @@ def _line(name: str, text: str) -> None:
     print(f"{name:<15} {text}")
 
 
-def _functions() -> bool:
+def _functions(settings: config.Config) -> bool:
     """Print what a sandbox daemon says that is started for the question."""
     try:
         with tempfile.TemporaryDirectory(prefix="fogbank-doctor-") as folder:
-            said = asyncio.run(_status(Path(folder)))
+            said = asyncio.run(_status(Path(folder), sandboxes.level_of(settings)))
     except Unavailable as error:
         _line("isolation", f"none: {error}; functions cannot run")
         return False
     level = str(said["level"])
-    _line("isolation", f"{level}: {MEANING[level]}")
+    number = Level[level.upper()].value
+    asked = settings.functions.sandbox_level
+    how = "the strongest here" if asked == "auto" else "as functions.sandbox_level asks"
+    _line("isolation", f"level {number}, {level} ({how}): {MEANING[level]}")
     for reason in said["reasons"]:
         _line("", str(reason))
     _line("cgroups", str(said["cgroup"]) or "none delegated")
@@ -71,9 +76,12 @@ def _functions() -> bool:
     return True
 
 
-async def _status(folder: Path) -> dict[str, Any]:
+async def _status(folder: Path, level: Level | None) -> dict[str, Any]:
     """Start a sandbox daemon and return what it found."""
-    runtime = await SandboxRuntime.open(folder, clock=SystemClock(), ids=Ids(), endpoint_port=4566)
+    asked = SandboxSettings(level_forced=level)
+    runtime = await SandboxRuntime.open(
+        folder, clock=SystemClock(), ids=Ids(), endpoint_port=4566, settings=asked
+    )
     try:
         return runtime.status()
     finally:

@@ -12,47 +12,56 @@ import socket
 import sys
 from pathlib import Path
 
-from fogbank.engines.sandbox.daemon import cgroups, root, syscalls, zygotes
+from fogbank.engines.sandbox.daemon import cgroups, landlock, messages, root, syscalls, zygotes
 from fogbank.engines.sandbox.daemon.cells import Cells, open_directory
-from fogbank.engines.sandbox.daemon.config import Config
+from fogbank.engines.sandbox.daemon.config import BARE, FULL, LANDLOCK, ROOTLESS, Config
 from fogbank.engines.sandbox.daemon.loop import Machine, Sandboxd
 from fogbank.engines.sandbox.daemon.nursery import Nursery
+from fogbank.engines.sandbox.daemon.steps import Steps
 
-FULL, ROOTLESS, BARE = 1, 2, 4
+NAMES = {FULL: "full", ROOTLESS: "rootless", LANDLOCK: "landlock", BARE: "bare"}
+_NOTE_CHARACTERS_MAX = 4096
+_SDK_CONFIG = "engines/sandbox/inside/aws.config"
 
 
-def _interpreters(config: Config) -> dict[str, zygotes.Interpreter]:
-    first = next(iter(config.packages.values()), "/")
-    bare_path = str(Path(first).parent)
-    return {
-        name: zygotes.Interpreter(
-            runtime.executable,
-            root.plan(config.packages, runtime.prefixes, config.hosts, config.authority),
-            bare_path,
-        )
-        for name, runtime in config.runtimes.items()
-    }
+class Refused(Exception):
+    """The level that was asked for cannot be had on this machine."""
+
+
+def _interpreters(config: Config, folder: Path) -> dict[str, zygotes.Interpreter]:
+    """Return the interpreters with what their sandboxes will see."""
+    runtime = str(folder / "runtime")
+    ours = (runtime, str(Path(__file__).parents[3] / _SDK_CONFIG))
+    if config.authority:
+        ours = (*ours, str(Path(config.work_dir) / root.BARE_AUTHORITY))
+    made: dict[str, zygotes.Interpreter] = {}
+    for name, found in config.runtimes.items():
+        plan = root.plan(config.packages, found.prefixes, config.hosts, config.authority)
+        readable = root.readable(plan, ours)
+        made[name] = zygotes.Interpreter(found.executable, plan, runtime, readable)
+    return made
 
 
 def look(
-    config: Config, interpreters: dict[str, zygotes.Interpreter]
+    config: Config, interpreters: dict[str, zygotes.Interpreter], folder: Path
 ) -> tuple[Machine, cgroups.Cgroups | None]:
-    """Find the level of this machine by trying to build what the level needs."""
+    """Find the level of this machine by trying to build what the level needs.
+
+    Raises:
+        Refused: A level is asked for that cannot be had; another is never taken instead.
+    """
     privileged = os.getuid() == 0
     identity = zygotes.Identity(privileged, os.getuid(), os.getgid())
     groups, cgroup = cgroups.find()
-    reasons: list[str] = []
-    why_not = "a weaker level was asked for" if config.level_forced >= BARE else ""
-    if not why_not:
-        why_not = _isolate(identity, next(iter(interpreters.values())))
-    if why_not:
-        reasons.append(f"no namespaces: {why_not}")
-        level = BARE
-    elif privileged and groups is not None and config.level_forced <= FULL:
-        level = FULL
-    else:
-        level = ROOTLESS
-    if config.level_forced > FULL and groups is not None:
+    try:
+        why_not_full = "" if privileged and groups is not None else cgroup
+        why_not_full = why_not_full if privileged else "it needs root"
+        level, reasons = _level(config.level_forced, identity, interpreters, folder, why_not_full)
+    except Refused:
+        if groups is not None:
+            groups.remove()
+        raise
+    if config.level_forced > FULL and privileged and groups is not None:
         groups.remove()
         groups, cgroup = None, "not used: a weaker level was asked for"
     if groups is None:
@@ -61,6 +70,39 @@ def look(
             f"and no share of the processor is enforced: {cgroup}"
         )
     return Machine(identity, level, cgroup, "\n".join(reasons)), groups
+
+
+def _level(
+    forced: int,
+    identity: zygotes.Identity,
+    interpreters: dict[str, zygotes.Interpreter],
+    folder: Path,
+    why_not_full: str,
+) -> tuple[int, list[str]]:
+    """Return the strongest level that can be had, or the forced one, and what it lacks."""
+    reasons: list[str] = []
+    interpreter = next(iter(interpreters.values()))
+    if forced in {0, FULL, ROOTLESS}:
+        if forced == FULL and why_not_full:
+            raise Refused(_refusal(FULL, why_not_full))
+        why_not = _isolate(identity, interpreter)
+        if not why_not:
+            return (ROOTLESS if why_not_full or forced == ROOTLESS else FULL), reasons
+        if forced:
+            raise Refused(_refusal(forced, why_not))
+        reasons.append(f"no namespaces: {why_not}")
+    if forced in {0, LANDLOCK}:
+        why_not = landlock.probe(interpreter.readable, str(folder))
+        if not why_not:
+            return LANDLOCK, reasons + landlock.lacking(landlock.abi())
+        if forced:
+            raise Refused(_refusal(LANDLOCK, why_not))
+        reasons.append(f"no walls: {why_not}")
+    return BARE, reasons
+
+
+def _refusal(level: int, why: str) -> str:
+    return f"sandbox level {level} ({NAMES[level]}) is asked for and cannot be had here: {why}"
 
 
 def _isolate(identity: zygotes.Identity, interpreter: zygotes.Interpreter) -> str:
@@ -76,29 +118,51 @@ def _isolate(identity: zygotes.Identity, interpreter: zygotes.Interpreter) -> st
     return zygotes.probe(interpreter, identity)
 
 
+def _lead_to_packages(folder: Path, packages: dict[str, str]) -> None:
+    """Make the directory that stands for ``/var/runtime`` where no root of our own can be built."""
+    folder.mkdir(mode=0o755)
+    for name, path in packages.items():
+        (folder / name).symlink_to(path)
+
+
 def main(config_text: str, client_fd: str) -> None:
     """Serve the client behind a descriptor until it is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C goes to the server
     syscalls.set_name("sandboxd")
     os.umask(0o022)
     config = Config.from_json(config_text)
+    steps = Steps(config.deadly_step)
     client = socket.socket(fileno=int(client_fd))
     os.set_inheritable(client.fileno(), False)  # noqa: FBT003 (positional in os)
-    interpreters = _interpreters(config)
     Path(config.work_dir).mkdir(parents=True, exist_ok=True)
-    machine, groups = look(config, interpreters)
-    bare = machine.level == BARE
-    if bare:
+    with steps("make directory"):
+        folder = open_directory(config.work_dir)
+    interpreters = _interpreters(config, folder)
+    try:
+        with steps("find level"):
+            machine, groups = look(config, interpreters, folder)
+    except Refused as refusal:
+        note = str(refusal)[:_NOTE_CHARACTERS_MAX]
+        messages.send(client, messages.encode("refused", note=note))
+        folder.rmdir()
+        return
+    if machine.level == BARE:
         sys.stderr.write(
             "sandboxd: FUNCTIONS ARE NOT ISOLATED ON THIS MACHINE (level 4): they see its files, "
             f"processes and network. {machine.reasons}\n"
         )
-    cells = Cells(open_directory(config.work_dir), groups, bare, config.processes_max)
+    bare = machine.level >= LANDLOCK
+    cells = Cells(folder, groups, bare, config.processes_max, steps)
     try:
+        if bare:
+            syscalls.become_subreaper()  # what a dead zygote's sandboxes leave comes to us
+            _lead_to_packages(folder / "runtime", config.packages)
         daemon = Sandboxd(client, config, machine, cells)
-        daemon.serve(Nursery(config, machine.identity, interpreters, bare, daemon.adopt))
+        level = machine.level
+        daemon.serve(Nursery(config, machine.identity, interpreters, level, steps, daemon.adopt))
     finally:
-        cells.close()
+        with steps("close"):
+            cells.close()
 
 
 if __name__ == "__main__":

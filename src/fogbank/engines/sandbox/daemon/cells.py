@@ -17,6 +17,7 @@ from pathlib import Path
 
 from fogbank.engines.sandbox.daemon import cgroups, syscalls, watch
 from fogbank.engines.sandbox.daemon.messages import Message
+from fogbank.engines.sandbox.daemon.steps import NO_STEPS, Steps
 
 _RM = ("/bin/rm", "/usr/bin/rm")
 _REMOVERS_MAX = 4
@@ -90,6 +91,7 @@ class Cells:
     groups: cgroups.Cgroups | None
     bare: bool
     processes_max: int
+    steps: Steps = NO_STEPS
     living: dict[int, Cell] = field(default_factory=dict[int, Cell])
     _trash: list[Path] = field(default_factory=list[Path])
     _emptied: list[cgroups.Group] = field(default_factory=list[cgroups.Group])
@@ -99,12 +101,14 @@ class Cells:
         """Make the directory and the control group of a sandbox; raises ``OSError``."""
         number, memory_mb = message.number("id"), message.number("memory_mb")
         tmp = self.directory / str(number)
-        tmp.mkdir(mode=0o700)
+        with self.steps("make cell"):
+            tmp.mkdir(mode=0o700)
         try:
             os.chown(tmp, owner, owner)  # -1 keeps it ours
             group = None
-            if self.groups is not None:
-                group = self.groups.create(number, memory_mb, self.processes_max)
+            with self.steps("limit cell"):
+                if self.groups is not None:
+                    group = self.groups.create(number, memory_mb, self.processes_max)
         except OSError:
             tmp.rmdir()
             raise
@@ -151,6 +155,11 @@ class Cells:
         except OSError:
             self._trash.append(cell.tmp)
             self.tidy()
+
+    @property
+    def removers(self) -> list[int]:
+        """Return our children that are removing directories."""
+        return self._removers
 
     def tidy(self) -> None:
         """Go on with removals: full directories by ``rm`` in a process of its own."""

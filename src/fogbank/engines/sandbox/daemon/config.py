@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple, cast
 
+FULL, ROOTLESS, LANDLOCK, BARE = 1, 2, 3, 4
+"""The levels; from ``LANDLOCK`` on there are no namespaces."""
+
 
 class RuntimeConfig(NamedTuple):
     """An interpreter that functions can run on."""
@@ -30,9 +33,11 @@ class Config(NamedTuple):
     zygote_seconds_max: int
     strict_cpu: bool
     level_forced: int
-    """A level weaker than the machine allows, or 0: for tests, and for operators who must."""
+    """The level that must be had, or 0: the strongest that this machine allows."""
     authority: str = ""
     """What functions must trust to call the endpoint over TLS, as PEM text; or nothing."""
+    deadly_step: str = ""
+    """For tests of crashes alone: where to die (``steps.STEPS``, ``:before`` or ``:after``)."""
 
     def to_json(self) -> str:
         """Return what ``from_json`` reads."""

@@ -54,6 +54,7 @@ class Sandboxd:
         self._config = config
         self._machine = machine
         self._cells = cells
+        self._steps = cells.steps
         self._selector = selectors.DefaultSelector()
         self._selector.register(client, selectors.EVENT_READ)
         self._backlog: deque[bytes] = deque()
@@ -83,10 +84,17 @@ class Sandboxd:
                 self._on_event(key, events)
         for zygote in list(self.nursery.all):
             self.nursery.forget(zygote)
+        self._end_orphans()
 
     def adopt(self, zygote: Zygote) -> None:
         """Listen to a new zygote."""
         self._selector.register(zygote.born.control, selectors.EVENT_READ, zygote)
+
+    def _end_orphans(self) -> None:
+        """End what a dead zygote's sandboxes left, where no pid namespace ended it with them."""
+        if self._cells.bare:
+            zygotes_left = [zygote.born.pid for zygote in self.nursery.all]
+            watch.end_orphans([*zygotes_left, *self._cells.removers])
 
     def _pause(self, now: float) -> float:
         """Return how long until limits and zygotes want a look."""
@@ -196,7 +204,8 @@ class Sandboxd:
         path = str(Path(f"/proc/self/fd/{code}").readlink())
         opened: list[int] = []
         try:
-            opened += [] if bare else self._cells.trees(cell, path, code)
+            with self._steps("open trees"):
+                opened += [] if bare else self._cells.trees(cell, path, code)
             opened += [] if cell.group is None else cell.group.entries()
             packet = messages.encode(
                 "spawn",
@@ -208,7 +217,8 @@ class Sandboxd:
                 code=path if bare else "",
                 tmp=str(cell.tmp) if bare else "",
             )
-            messages.send(zygote.born.control, packet, [*passed, *opened])
+            with self._steps("ask for fork"):
+                messages.send(zygote.born.control, packet, [*passed, *opened])
         finally:
             messages.close_all(opened)
         zygote.cells.add(cell.number)
@@ -217,13 +227,14 @@ class Sandboxd:
     def _kill(self, number: int) -> None:
         cell = self._cells.living.get(number)
         if cell is not None:
-            cell.kill("killed")
+            with self._steps("kill"):
+                cell.kill("killed")
 
     def _settle(self, number: int) -> None:
         """Initialisation is over: from now on the processor share is what the memory buys."""
         cell = self._cells.living.get(number)
         if cell is not None and cell.group is not None:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError), self._steps("settle"):
                 cell.group.settle(cell.memory_mb, strict=self._config.strict_cpu)
 
     def _on_zygote(self, zygote: Zygote) -> None:
@@ -249,9 +260,10 @@ class Sandboxd:
             if cell is not None:
                 self._finish(cell, "refused", 0, message.text("note"))
             return
-        cell.pidfd = message.fds[0]
-        messages.close_all(message.fds[1:])
-        cell.pid = watch.pid_behind(cell.pidfd)
+        with self._steps("hear of fork"):
+            cell.pidfd = message.fds[0]
+            messages.close_all(message.fds[1:])
+            cell.pid = watch.pid_behind(cell.pidfd)
         if cell.cause:
             cell.kill(cell.cause)
 
@@ -260,12 +272,14 @@ class Sandboxd:
         if cell is None:
             return
         code = os.waitstatus_to_exitcode(status)
-        self._finish(cell, "exited" if code >= 0 else "signalled", abs(code), "")
+        with self._steps("hear of end"):
+            self._finish(cell, "exited" if code >= 0 else "signalled", abs(code), "")
 
     def _on_zygote_gone(self, zygote: Zygote) -> None:
         """Its pid namespace is dead with it, and so are its sandboxes."""
         self._selector.unregister(zygote.born.control)
         self.nursery.forget(zygote)
+        self._end_orphans()
         for number in sorted(zygote.cells):
             cell = self._cells.living.get(number)
             if cell is not None:
@@ -275,7 +289,8 @@ class Sandboxd:
         """Free what a dead sandbox held and tell the client why it died."""
         if cell.group is not None and cell.group.oom_kills():
             cell.cause = "memory"
-        self._cells.remove(cell)
+        with self._steps("remove cell"):
+            self._cells.remove(cell)
         if (cause, status) != _KILLED and cell.cause == "killed":
             cell.cause = ""  # it had ended by itself already
         zygote = self._zygote_of.pop(cell.number, None)
@@ -300,5 +315,6 @@ class Sandboxd:
         for cell in living:
             cell.check()
         self._cells.tidy()
+        self._end_orphans()
         with contextlib.suppress(OSError):
             self.nursery.tick(now)

@@ -31,6 +31,7 @@ _FIELDS: dict[str, dict[str, type]] = {
     "kill": {"id": int},
     # sandboxd to client
     "hello": {"level": int, "uid": int, "cgroup": str, "reasons": str},
+    "refused": {"note": str},
     "ended": {"id": int, "cause": str, "status": int, "peak_mb": int, "note": str},
     # sandboxd to a zygote
     "spawn": {

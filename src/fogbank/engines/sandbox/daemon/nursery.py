@@ -17,7 +17,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from fogbank.engines.sandbox.daemon import zygotes
-from fogbank.engines.sandbox.daemon.config import Config
+from fogbank.engines.sandbox.daemon.config import LANDLOCK, Config
+from fogbank.engines.sandbox.daemon.steps import Steps
 
 WARM_UP_SECONDS_MAX = 120
 _SPARE_DELAY_S = 1.0
@@ -48,7 +49,8 @@ class Nursery:
     config: Config
     identity: zygotes.Identity
     interpreters: dict[str, zygotes.Interpreter]
-    bare: bool
+    level: int
+    steps: Steps
     adopt: Callable[[Zygote], None]
     """Told of every new zygote, so that its socket is listened to."""
     all: list[Zygote] = field(default_factory=list[Zygote])
@@ -99,10 +101,11 @@ class Nursery:
         if block < 0 or not self._has_room():
             raise OSError("too many zygotes")
         interpreter = self.interpreters[runtime]
-        if self.bare:
-            born = zygotes.start_bare(interpreter, self.config.port)
+        port = self.config.port
+        if self.level >= LANDLOCK:
+            born = zygotes.start_bare(interpreter, port, self.level, self.steps)
         else:
-            born = zygotes.start(interpreter, self.identity, block, self.config.port)
+            born = zygotes.start(interpreter, self.identity, block, port, self.steps)
         zygote = Zygote(runtime, "", born, block, time.monotonic())
         self.all.append(zygote)
         self.adopt(zygote)
@@ -142,7 +145,8 @@ class Nursery:
 
     def warmed(self, zygote: Zygote) -> None:
         """Note that a zygote is ready."""
-        zygote.ready = True
+        with self.steps("warm zygote"):
+            zygote.ready = True
         self._failures = 0
 
     def due(self) -> float:

@@ -19,6 +19,8 @@ TASK = "/var/task"
 INSIDE = "/var/fogbank"
 RUNTIME = "/var/runtime"
 AUTHORITY = "/etc/fogbank/authority.pem"
+BARE_AUTHORITY = "authority.pem"
+"""Name in the work directory of what functions trust where they see the machine's files."""
 USER = "sbx_user1051"
 UID = 993
 GID = 990
@@ -61,6 +63,9 @@ _INSIDE_FILES = (
     "engines/sandbox/__init__.py",
     "engines/sandbox/daemon/__init__.py",
     "engines/sandbox/daemon/syscalls.py",
+    "engines/sandbox/daemon/landlock.py",
+    "engines/sandbox/daemon/watch.py",
+    "engines/sandbox/daemon/config.py",
     "engines/sandbox/daemon/messages.py",
 )
 _STAGE_BYTES = "16m"
@@ -76,6 +81,21 @@ class Plan(NamedTuple):
     links: dict[str, str]
     texts: dict[str, bytes]
     folders: tuple[str, ...]
+
+
+_HOST_ETC = ("/etc/passwd", "/etc/group", "/etc/hosts", "/etc/host.conf", "/etc/nsswitch.conf")
+_HOST_PROC = ("/proc/cpuinfo", "/proc/meminfo", "/proc/stat")
+
+
+def readable(root: Plan, files: Iterable[str]) -> tuple[str, ...]:
+    """Return what of the host may be read where a root cannot be built: the plan's sources.
+
+    Args:
+        root: What a root would hold.
+        files: Further files and trees, of ours.
+    """
+    found = (*root.binds.values(), *_HOST_ETC, *_HOST_PROC, "/etc/resolv.conf", *files)
+    return tuple(dict.fromkeys(os.path.realpath(path) for path in found))
 
 
 def _inside_texts() -> dict[str, bytes]:

@@ -29,6 +29,9 @@ _NR_OPEN_TREE = 428
 _NR_MOVE_MOUNT = 429
 _NR_CLOSE_RANGE = 436
 _NR_MOUNT_SETATTR = 442
+_NR_LANDLOCK_CREATE_RULESET = 444
+_NR_LANDLOCK_ADD_RULE = 445
+_NR_LANDLOCK_RESTRICT_SELF = 446
 
 CLONE_NEWNS = 0x0002_0000
 CLONE_NEWUTS = 0x0400_0000
@@ -226,9 +229,15 @@ def no_new_privileges() -> None:
     _prctl("no_new_privs", _PR_SET_NO_NEW_PRIVS, 1)
 
 
+def drop_held_capabilities() -> None:
+    """Empty the ambient, inheritable, permitted and effective sets: all that needs no right."""
+    _prctl("ambient", _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
+    header = struct.pack("=Ii", _CAPABILITY_VERSION_3, 0)
+    _checked("capset", _libc.capset(header, bytes(24)))
+
+
 def drop_capabilities() -> None:
     """Empty the bounding, ambient, inheritable, permitted and effective sets for good."""
-    _prctl("ambient", _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
     for capability in range(_CAPABILITIES_MAX):
         try:
             _prctl("bounding set", _PR_CAPBSET_DROP, capability)
@@ -237,8 +246,7 @@ def drop_capabilities() -> None:
                 break  # past the last one that this kernel knows
             raise
     _prctl("securebits", _PR_SET_SECUREBITS, _SECUREBITS_LOCKED)
-    header = struct.pack("=Ii", _CAPABILITY_VERSION_3, 0)
-    _checked("capset", _libc.capset(header, bytes(24)))
+    drop_held_capabilities()
 
 
 def load_seccomp(program: bytes) -> None:
@@ -252,6 +260,23 @@ def load_seccomp(program: bytes) -> None:
         ctypes.byref(fprog),
     )
     _checked("seccomp", result)
+
+
+def landlock_create_ruleset(attributes: bytes, flags: int) -> int:
+    """Return a descriptor of an empty rule set, or the ABI where flags ask for it."""
+    name = "landlock_create_ruleset"
+    given = attributes or None
+    return _call(name, _NR_LANDLOCK_CREATE_RULESET, given, len(attributes), flags)
+
+
+def landlock_add_rule(ruleset: int, kind: int, attributes: bytes) -> None:
+    """Add a rule about a path or a port to a rule set."""
+    _call("landlock_add_rule", _NR_LANDLOCK_ADD_RULE, ruleset, kind, attributes, 0)
+
+
+def landlock_restrict_self(ruleset: int) -> None:
+    """Put this process and its children behind a rule set for good."""
+    _call("landlock_restrict_self", _NR_LANDLOCK_RESTRICT_SELF, ruleset, 0)
 
 
 def bring_loopback_up() -> None:

@@ -10,9 +10,10 @@ over its limit, and the caller spaces looks by what they cost.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -121,13 +122,46 @@ def disk_usage(path: str) -> Generator[Usage | None]:
 
 
 def kill_tree(pid: int) -> None:
-    """Kill a process and its descendants where no pid namespace does it for us."""
+    """Kill a process and its descendants where no pid namespace does it for us.
+
+    They are stopped first, pass by pass until no new one is found, so that none can fork away.
+    """
+    stopped: set[int] = set()
+    for _ in range(_PASSES_MAX):
+        fresh = [member for member in tree_of(pid) if member not in stopped]
+        if not fresh:
+            break
+        _signal(fresh, signal.SIGSTOP)
+        stopped.update(fresh)
     for _ in range(_PASSES_MAX):
         tree = tree_of(pid)
-        for member in reversed(tree):
-            try:
-                os.kill(member, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
+        _signal([*reversed(tree), *stopped], signal.SIGKILL)
+        stopped.clear()  # once dead their numbers may be given to others
         if len(tree) == 1:
             return
+
+
+def _signal(pids: list[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+def end_orphans(ours: Collection[int]) -> bool:
+    """Kill and collect what ended sandboxes left to this process, which adopts orphans.
+
+    Args:
+        ours: Children that are none.
+
+    Returns:
+        Whether none is left; call again otherwise.
+    """
+    for _ in range(_PASSES_MAX):
+        orphans = [pid for pid in _children(os.getpid()) if pid not in ours]
+        if not orphans:
+            return True
+        for pid in orphans:
+            kill_tree(pid)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+    return False

@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from fogbank.engines.sandbox.daemon import root, syscalls
+from fogbank.engines.sandbox.daemon.config import ROOTLESS
+from fogbank.engines.sandbox.daemon.steps import Steps
 
 _NAMESPACES = (
     syscalls.CLONE_NEWUSER
@@ -80,8 +82,10 @@ class Interpreter(NamedTuple):
 
     executable: str
     plan: root.Plan
-    bare_path: str
-    """Without namespaces: where this package and the preinstalled libraries are on the host."""
+    runtime: str = ""
+    """Without namespaces: the directory that leads to the preinstalled libraries."""
+    readable: tuple[str, ...] = ()
+    """Behind walls: what of the host may be read."""
 
 
 class Born(NamedTuple):
@@ -92,17 +96,22 @@ class Born(NamedTuple):
     control: socket.socket
 
 
-def start(interpreter: Interpreter, identity: Identity, block: int, port: int) -> Born:
+def start(
+    interpreter: Interpreter, identity: Identity, block: int, port: int, steps: Steps
+) -> Born:
     """Start a zygote in namespaces of its own; it reports ``ready`` when it is warm."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     gate_read, gate_write = os.pipe()
-    pid = syscalls.clone(_NAMESPACES)
-    if pid == 0:
-        os.close(gate_write)
-        _become_zygote(interpreter, theirs, gate_read, groups=identity.privileged, port=port)
+    with steps("clone zygote"):
+        pid = syscalls.clone(_NAMESPACES)
+        if pid == 0:
+            os.close(gate_write)
+            _become_zygote(interpreter, theirs, gate_read, groups=identity.privileged, port=port)
     try:
-        identity.write_maps(pid, block)
-        os.write(gate_write, b"g")
+        with steps("map zygote"):
+            identity.write_maps(pid, block)
+        with steps("open zygote's gate"):
+            os.write(gate_write, b"g")
     except OSError:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
@@ -126,7 +135,7 @@ def _become_zygote(
             os._exit(1)  # sandboxd died between the fork and the maps
         os.umask(0o022)
         root.enter(interpreter.plan, groups=groups)
-        _execute(interpreter, control, {"port": port, "bare": False}, root.INSIDE)
+        _execute(interpreter, control, {"port": port, "level": ROOTLESS}, root.INSIDE)
     except BaseException:  # noqa: BLE001 (nothing may unwind into the daemon's frames)
         sys.stderr.write(f"sandboxd: a zygote was not born: {traceback.format_exc()}")
         os._exit(1)
@@ -148,25 +157,34 @@ def _execute(
     os.execve(interpreter.executable, arguments, {})  # noqa: S606 (no shell is wanted)
 
 
-def start_bare(interpreter: Interpreter, port: int) -> Born:
+def start_bare(interpreter: Interpreter, port: int, level: int, steps: Steps) -> Born:
     """Start a zygote without namespaces: what is left on a machine that forbids them."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    pid = os.fork()
-    if pid == 0:
-        try:
-            syscalls.die_with_parent(signal.SIGKILL)
-            config: dict[str, object] = {
-                "port": port,
-                "bare": True,
-                "runtime": interpreter.bare_path,
-            }
-            _execute(interpreter, theirs, config, str(Path(__file__).parents[4]))
-        except BaseException:  # noqa: BLE001 (nothing may unwind into the daemon's frames)
-            sys.stderr.write(f"sandboxd: a zygote was not born: {traceback.format_exc()}")
-            os._exit(1)
+    config: dict[str, object] = {
+        "port": port,
+        "level": level,
+        "runtime": interpreter.runtime,
+        "readable": interpreter.readable,
+    }
+    with steps("clone zygote"):
+        pid = os.fork()
+        if pid == 0:
+            _become_bare_zygote(interpreter, theirs, config)
     theirs.close()
     ours.settimeout(0)
     return Born(pid, os.pidfd_open(pid), ours)
+
+
+def _become_bare_zygote(
+    interpreter: Interpreter, control: socket.socket, config: dict[str, object]
+) -> NoReturn:
+    """Become a fresh interpreter; runs in the child."""
+    try:
+        syscalls.die_with_parent(signal.SIGKILL)
+        _execute(interpreter, control, config, str(Path(__file__).parents[4]))
+    except BaseException:  # noqa: BLE001 (nothing may unwind into the daemon's frames)
+        sys.stderr.write(f"sandboxd: a zygote was not born: {traceback.format_exc()}")
+        os._exit(1)
 
 
 def probe(interpreter: Interpreter, identity: Identity) -> str:

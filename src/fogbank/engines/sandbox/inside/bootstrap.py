@@ -126,9 +126,10 @@ def find_handler(name: str) -> Any:
 class Bootstrap:
     """Reads frames and answers them until the other end closes."""
 
-    def __init__(self, task: str, runtime: str) -> None:
+    def __init__(self, task: str, runtime: str, tmp: str) -> None:
         self._in: BinaryIO = os.fdopen(_FRAMES_FD, "rb", closefd=False)
         self._task = task
+        self._tmp = tmp
         self._runtime = runtime or "/var/runtime"
         self._handler: Any = None
         self._encoder = _Encoder()
@@ -155,6 +156,8 @@ class Bootstrap:
         """Take on the function's environment, paths and logging."""
         os.environ.clear()
         os.environ.update(head["environment"])
+        if self._tmp:
+            os.environ["TMPDIR"] = self._tmp  # no mount can put it where AWS has it
         time.tzset()
         os.umask(0o022)
         os.chdir(self._task)
@@ -264,7 +267,7 @@ def _forget_ours(task: str) -> None:
         _KEPT.extend(sys.modules.pop(name) for name in names)
 
 
-def run(*, task: str, runtime: str) -> NoReturn:
+def run(*, task: str, runtime: str, tmp: str) -> NoReturn:
     """Run a function in this process, for as long as the client wants it.
 
     A ``SystemExit`` of the user's code, or any other error past ``Exception``, ends the process
@@ -277,4 +280,4 @@ def run(*, task: str, runtime: str) -> NoReturn:
         2, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1
     )
     sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr  # type: ignore[misc]
-    Bootstrap(task, runtime).run()
+    Bootstrap(task, runtime, tmp).run()

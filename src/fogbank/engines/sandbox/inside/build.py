@@ -8,14 +8,14 @@ socket, once: the listener of the endpoint, or why it failed; then that socket i
 from __future__ import annotations
 
 import os
-import platform
 import resource
 import signal
 import socket
 import traceback
-from pathlib import Path
+from typing import NamedTuple
 
-from fogbank.engines.sandbox.daemon import messages, syscalls
+from fogbank.engines.sandbox.daemon import landlock, messages, syscalls
+from fogbank.engines.sandbox.daemon.config import LANDLOCK
 
 TASK = "/var/task"
 RUNTIME = "/var/runtime"
@@ -30,25 +30,39 @@ _BYTES_PER_MB = 1024 * 1024
 _READ_ONLY = syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
 
 
-def seccomp_program() -> bytes:
-    """Return the committed filter for this architecture, or nothing where there is none."""
-    path = Path(__file__).with_name(f"seccomp_{platform.machine()}.bpf")
-    return path.read_bytes() if path.exists() else b""
+_DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
+
+
+class Place(NamedTuple):
+    """What is the same for all sandboxes of a zygote."""
+
+    level: int
+    port: int
+    """Of the cloud's endpoint."""
+    readable: tuple[str, ...]
+    """Behind walls (level 3): what of the host may be read."""
+    filters: dict[bool, list[bytes]]
+    """System-call filters, by whether the uid is also that of others."""
+
+    @property
+    def bare(self) -> bool:
+        """Return whether there are no namespaces."""
+        return self.level >= LANDLOCK
 
 
 class Birth:
     """Makes the current process, a fork of the zygote, the first process of a sandbox."""
 
-    def __init__(self, message: messages.Message, *, port: int, bare: bool, seccomp: bytes) -> None:
+    def __init__(self, message: messages.Message, place: Place) -> None:
         self._message = message
-        self._port = port
-        self._bare = bare
-        self._seccomp = seccomp
+        self._place = place
+        self._slot = message.number("uid")
         self._frames, report, self._output, *rest = message.fds
         self._report = socket.socket(fileno=report)
-        trees = 0 if bare else 2
+        trees = 0 if place.bare else 2
         self._trees, self._groups = rest[:trees], rest[trees:]
         self.task = message.text("code") or TASK
+        self.tmp = message.text("tmp")
 
     def enter(self) -> None:
         """Build everything; ends the process where a step fails."""
@@ -58,7 +72,7 @@ class Birth:
                 os.write(group, b"0")
             os.setsid()
             syscalls.set_name(self._message.text("name"))
-            if self._bare:
+            if self._place.bare:
                 syscalls.become_subreaper()
                 socket.send_fds(self._report, [b"bare"], [])
             else:
@@ -100,7 +114,7 @@ class Birth:
         syscalls.bring_loopback_up()
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(("127.0.0.1", self._port))
+            listener.bind(("127.0.0.1", self._place.port))
             listener.listen(_LISTEN_BACKLOG)
             socket.send_fds(self._report, [b"born"], [listener.fileno()])
 
@@ -136,12 +150,12 @@ class Birth:
 
     def _change_identity(self) -> None:
         """Become this sandbox's own uid, in a user namespace that owns nothing."""
-        slot = self._message.number("uid")
+        slot = self._slot
         if slot:
             os.setgroups([])
             os.setresgid(slot, slot, slot)
             os.setresuid(slot, slot, slot)
-        if self._bare:
+        if self._place.bare:
             return
         syscalls.unshare(syscalls.CLONE_NEWUSER)
         syscalls.set_dumpable(dumpable=True)  # or /proc/self would not be ours to write
@@ -155,11 +169,21 @@ class Birth:
             os.close(fd)
 
     def _give_up_rights(self) -> None:
-        if not self._bare:
+        if self._place.bare:
+            syscalls.drop_held_capabilities()
+        else:
             syscalls.drop_capabilities()
         syscalls.set_dumpable(dumpable=False)
         syscalls.die_with_parent(signal.SIGKILL)  # a change of identity had cleared it
         syscalls.no_new_privileges()
+        if self._place.level == LANDLOCK:
+            self._raise_walls()
         self._report.close()
-        if self._seccomp:
-            syscalls.load_seccomp(self._seccomp)
+        for program in self._place.filters[not self._slot]:
+            syscalls.load_seccomp(program)
+
+    def _raise_walls(self) -> None:
+        """Give up the host's files, its TCP ports but the endpoint's, and its processes."""
+        readable = (self.task, *self._place.readable, f"/proc/{os.getpid()}")
+        own, ports = (self.tmp,), (self._place.port,)
+        landlock.restrict(landlock.Walls(readable, _DEVICES, own, ports))

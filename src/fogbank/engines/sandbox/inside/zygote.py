@@ -24,12 +24,15 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
-from fogbank.engines.sandbox.daemon import messages, syscalls
+from fogbank.engines.sandbox.daemon import landlock, messages, syscalls, watch
+from fogbank.engines.sandbox.daemon.config import LANDLOCK
 from fogbank.engines.sandbox.inside import bootstrap, build
 
 CONTROL_FD = 3
 _EXIT_MASK = 0xFFFF
 _SHORT = 64
+_ORPHANS_MS = 20
+_PASSES_MAX = 100
 _STANDARD = [
     "base64",
     "collections",
@@ -176,19 +179,23 @@ class Zygote:
 
     def __init__(self, config: dict[str, Any]) -> None:
         self._control = socket.socket(fileno=CONTROL_FD)
-        self._port: int = config["port"]
-        self._bare: bool = config["bare"]
+        level: int = config["level"]
+        walled = level == LANDLOCK
+        filters = {s: landlock.programs(walled=walled, shared=s) for s in (False, True)}
+        readable = tuple(config.get("readable", ()))
+        self._place = build.Place(level, config["port"], readable, filters)
+        self._bare = self._place.bare
         self._runtime: str = config.get("runtime", "")
-        self._seccomp = build.seccomp_program()
         self._children: dict[int, tuple[int, int]] = {}  # pidfd -> (sandbox, pid)
         self._poll = select.poll()
         self._poll.register(self._control, select.POLLIN)
+        self._orphans = False
         self._own_pids = -1 if self._bare else os.open("/proc/self/ns/pid", os.O_RDONLY)
 
     def run(self) -> None:
         """Serve until sandboxd is gone."""
         while True:
-            for fd, _ in self._poll.poll():
+            for fd, _ in self._poll.poll(_ORPHANS_MS if self._orphans else None):
                 if fd != self._control.fileno():
                     self._reap(fd)
                     continue
@@ -196,6 +203,20 @@ class Zygote:
                 if message is None:
                     return
                 self._spawn(message)
+            if self._orphans:
+                self._end_orphans()
+
+    def end_all(self) -> None:
+        """End every process that came from here, where no pid namespace does it."""
+        self._children.clear()
+        for _ in range(_PASSES_MAX):
+            if not self._bare or watch.end_orphans([]):
+                return
+            time.sleep(_ORPHANS_MS / 1000)
+
+    def _end_orphans(self) -> None:
+        """End what sandboxes that are gone left behind: it has come to us, who adopt orphans."""
+        self._orphans = not watch.end_orphans([pid for _, pid in self._children.values()])
 
     def report_ready(self, elapsed_ms: int) -> None:
         """Tell sandboxd that this zygote is warm."""
@@ -206,6 +227,8 @@ class Zygote:
         self._poll.unregister(pidfd)
         _, status = os.waitpid(pid, 0)
         os.close(pidfd)
+        if self._bare:
+            self._end_orphans()
         packet = messages.encode("exited", id=sandbox, status=status & _EXIT_MASK)
         messages.send(self._control, packet)
 
@@ -242,9 +265,9 @@ class Zygote:
     def _child(self, message: messages.Message) -> None:
         """Build the sandbox around this process and run the user's function in it."""
         self._control.detach()
-        birth = build.Birth(message, port=self._port, bare=self._bare, seccomp=self._seccomp)
+        birth = build.Birth(message, self._place)
         birth.enter()
-        bootstrap.run(task=birth.task, runtime=self._runtime)
+        bootstrap.run(task=birth.task, runtime=self._runtime, tmp=birth.tmp)
         os._exit(0)
 
 
@@ -255,7 +278,7 @@ def main(config: str) -> None:
     syscalls.set_name("fogbank-zygote")
     signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in sandboxd, not here
     values = json.loads(config)
-    if values["bare"]:
+    if values["level"] >= LANDLOCK:
         sys.path.append(values["runtime"])
     else:
         sys.path.append(build.RUNTIME)
@@ -264,6 +287,10 @@ def main(config: str) -> None:
     syscalls.set_dumpable(dumpable=False)
     gc.collect()
     gc.freeze()
+    if values["level"] >= LANDLOCK:
+        syscalls.become_subreaper()
+        syscalls.die_with_parent(0)  # from here on the closed socket tells, and we end our orphans
     zygote.report_ready(int((time.monotonic() - started) * 1000))
     zygote.run()
+    zygote.end_all()
     os._exit(0)
