@@ -15,6 +15,8 @@ import uvloop
 from cryptography.hazmat.primitives import serialization
 
 from fogbank.base.clock import SystemClock
+from fogbank.gateway.guests import Busy
+from fogbank.gateway.intake import busy_plainly
 from fogbank.gateway.listener import Listener
 from fogbank.gateway.settings import ListenerSettings
 from fogbank.gateway.tls import server_context
@@ -125,10 +127,11 @@ async def listening(
     handler: Callable[[HttpRequest], Awaitable[HttpReply]],
     settings: ListenerSettings = SMALL,
     tls: Tls | None = None,
+    busy: Busy = busy_plainly,
 ) -> AsyncIterator[House]:
     sock = socket.create_server(("127.0.0.1", 0))
     clock = VirtualClock()
-    listener = Listener(handler, settings, clock)
+    listener = Listener(handler, settings, clock, busy)
     if tls is not None:
         listener.tls = tls.server
     serving = asyncio.create_task(listener.serve([sock]))

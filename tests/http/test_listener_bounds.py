@@ -331,7 +331,9 @@ def test_one_address_takes_no_more_than_its_share() -> None:
         async with listening(wait, settings) as house:
             one, two = await house.connect(), await house.connect()
             await until_true(lambda: house.listener.connections == 2)
-            assert (await (await house.connect()).answer()).status == 503
+            third = await house.connect()
+            third.send("GET / HTTP/1.1", "Host: a")
+            assert (await third.answer()).status == 503
             one.send("GET / HTTP/1.1", "Host: a")
             await until_true(lambda: house.listener.in_flight == 1)
             two.send("GET / HTTP/1.1", "Host: a")
@@ -365,6 +367,7 @@ def test_connections_beyond_the_cap_are_told_to_slow_down() -> None:
             kept = [await house.connect() for _ in range(2)]
             await until_true(lambda: house.listener.connections == 2)
             third = await house.connect()
+            third.send("GET / HTTP/1.1", "Host: a")
             answer = await third.answer()
             assert answer.status == 503
             assert b"SlowDown" in answer.body

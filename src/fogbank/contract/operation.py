@@ -10,15 +10,26 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
+from fogbank.base.errors import ServiceError
 from fogbank.base.types import Wire
 from fogbank.contract.action import AccessOf, DomainOf
 from fogbank.contract.call import Call
+from fogbank.contract.quota import Quota
 
 Function = Callable[[Call, Any], Awaitable[Wire]]
 F = TypeVar("F", bound=Function)
 
 ANY = object()
 """In ``unhonoured``: every value is neutral (the member asks for nothing that we could refuse)."""
+
+
+class BodyLimit(NamedTuple):
+    """How long the body of a request may be that its operation takes as one value."""
+
+    quota: Quota
+    """Bytes as they come off the wire."""
+    refusal: Callable[[int, int], ServiceError] | None = None
+    """From the size and the limit to the error; what the service's front says unless given."""
 
 
 class Operation(NamedTuple):
@@ -28,6 +39,7 @@ class Operation(NamedTuple):
     access: AccessOf | None
     domain: DomainOf | None
     unhonoured: Mapping[str, Any]
+    body: BodyLimit | None
 
 
 def operation(
@@ -35,6 +47,7 @@ def operation(
     access: AccessOf | None = None,
     domain: DomainOf | None = None,
     unhonoured: Mapping[str, Any] | None = None,
+    body: BodyLimit | None = None,
 ) -> Callable[[F], F]:
     """Make a function an operation.
 
@@ -48,10 +61,12 @@ def operation(
         unhonoured: Modelled input members that are not acted on yet, each with its neutral value:
             a value, a frozenset of values, or ``ANY``. The gateway refuses a request that carries
             another value, with NotImplemented.
+        body: How long its requests may be, where that is not the service's usual limit. Streamed
+            bodies are the operation's own to bound.
     """
 
     def declare(function: F) -> F:
-        declared = Operation(function, access, domain, unhonoured or {})
+        declared = Operation(function, access, domain, unhonoured or {}, body)
         function.__operation__ = declared  # pyright: ignore[reportFunctionMemberAccess]
         return function
 

@@ -13,7 +13,7 @@ from fogbank.contract.event import Receiver
 from fogbank.contract.facet import ResourcePolicies, ResourceTags
 from fogbank.contract.job import Job
 from fogbank.contract.metric import Metric
-from fogbank.contract.operation import Operation, declared_of
+from fogbank.contract.operation import BodyLimit, Operation, declared_of
 from fogbank.platform.store.engine import Domain
 from fogbank.platform.store.records import Table
 
@@ -34,6 +34,7 @@ class Service:
         tags: Set where its resources carry tags.
         access_denied: The wire code of its access-denied error.
         domain: The default domain of an operation; (service, account, region) unless given.
+        body: How long requests may be whose operation says nothing else.
     """
 
     def __init__(  # noqa: PLR0913 (a manifest)
@@ -51,6 +52,7 @@ class Service:
         tags: ResourceTags | None = None,
         access_denied: str = "AccessDeniedException",
         domain: Callable[[Scope], Domain] | None = None,
+        body: BodyLimit | None = None,
     ) -> None:
         self.model = model
         self.prefix = prefix or model
@@ -64,6 +66,7 @@ class Service:
         self.tags = tags
         self.access_denied = access_denied
         self.domain = domain or self._regional_domain
+        self.body = body
 
     def _regional_domain(self, scope: Scope) -> Domain:
         """Return the domain of most services: account and region."""

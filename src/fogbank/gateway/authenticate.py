@@ -24,6 +24,7 @@ from fogbank.base.clock import Clock
 from fogbank.base.errors import NotBuilt, ServiceError
 from fogbank.gateway.body import BytesBody, DecodedBody, HashedBody, WholeBodies, content_mismatch
 from fogbank.gateway.claim import Claim
+from fogbank.gateway.limits import BodyLimits
 from fogbank.gateway.proofs import FailedProofs
 from fogbank.gateway.render import No, error_of
 from fogbank.gateway.resolve import Target
@@ -77,15 +78,22 @@ class Authenticator:
         identity: Where the secrets are.
         clock: What signatures age by.
         bodies: Where bodies that must be whole are read.
-        settings: How far clocks may differ.
+        limits: How long they may be.
+        settings: How far clocks may differ, and how often proofs may fail.
     """
 
     def __init__(
-        self, identity: Credentials, clock: Clock, bodies: WholeBodies, settings: GatewaySettings
+        self,
+        identity: Credentials,
+        clock: Clock,
+        bodies: WholeBodies,
+        limits: BodyLimits,
+        settings: GatewaySettings,
     ) -> None:
         self._identity = identity
         self._clock = clock
         self._bodies = bodies
+        self._limits = limits
         self._skew_ms = settings.skew_ms
         self.proofs = FailedProofs(settings, clock)
         self._keys: Lru[tuple[str, str, str, str], _SigningKey] = Lru(SIGNING_KEYS_MAX)
@@ -104,7 +112,7 @@ class Authenticator:
             raise words.error(No.THROTTLED)
         proof = await self.proof(request, claim, target)
         if target.host.account not in ("", proof.credential.principal.account):
-            raise error_of("AccessDeniedException", 400, _OTHER_ACCOUNT)
+            raise error_of("AccessDeniedException", words.denied_status, _OTHER_ACCOUNT)
         key = self._signing_key(proof.credential, signed)
         if words.is_s3:
             self._check_s3(request, target, claim, key)
@@ -209,7 +217,8 @@ class Authenticator:
         if request.stream is None:
             digest = sha256(request.body).hexdigest()
         else:
-            digest = await self._bodies.take(request)
+            allowed = self._limits.before(target, request, claim.signed.service)
+            digest = await self._bodies.take(request, allowed)
         if claim.presigned is None:
             holds = sigv4.check(request, claim.signed, key, digest)
         else:

@@ -32,7 +32,6 @@ from fogbank.platform.identity.grants import Sourced
 from fogbank.platform.identity.identity import Identity
 from fogbank.platform.identity.principal import Principal, PrincipalKind
 from fogbank.platform.store.engine import Placement, Transaction
-from fogbank.wire.model import ServiceModel
 
 _NO_TAGS: Final[Mapping[str, ContextValue]] = {}
 
@@ -139,25 +138,21 @@ class Authorization:
 
     def __init__(
         self,
-        services: Sequence[tuple[Service, ServiceModel]],
+        services: Sequence[Service],
         identity: Identity,
         placement: Placement,
     ) -> None:
         self._identity = identity
         self._placement = placement
         self._facets: Mapping[str, ResourcePolicies] = {
-            service.prefix: service.policies
-            for service, _ in services
-            if service.policies is not None
+            service.prefix: service.policies for service in services if service.policies is not None
         }
         self._tags: Mapping[str, ResourceTags] = {
-            service.prefix: service.tags for service, _ in services if service.tags is not None
+            service.prefix: service.tags for service in services if service.tags is not None
         }
         self._decisions = Decisions()
-        self._denials: Mapping[str, tuple[str, int]] = {
-            # AWS: the JSON protocols say no with 400, all others with 403.
-            service.model: (service.access_denied, 400 if model.protocol == "json" else 403)
-            for service, model in services
+        self._denials: Mapping[str, str] = {
+            service.model: service.access_denied for service in services
         }
 
     async def require(self, call: Call, accesses: list[Access]) -> None:
@@ -228,8 +223,8 @@ class Authorization:
         return None if text is None else (text, PolicySource("resource", "", request.resource))
 
     def denial(self, service: str, request: AccessRequest, decision: Decision) -> ServiceError:
-        """Return the access-denied error of a service."""
-        code, status = self._denials[service]
+        """Return the access-denied error of a service; its status is that of the client's protocol."""
+        code = self._denials[service]
         principal = request.principal
         # AWS: S3 gives its reasons to callers of the owner's account only ("Access Denied
         # (403 Forbidden) errors in Amazon S3").
@@ -237,5 +232,5 @@ class Authorization:
             principal.kind == PrincipalKind.ANONYMOUS
             or principal.account != request.resource_account
         ):
-            return error_of(code, status, "Access Denied")
-        return error_of(code, status, decision.message(request))
+            return error_of(code, None, "Access Denied")
+        return error_of(code, None, decision.message(request))

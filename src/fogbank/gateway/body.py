@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import hmac
 from hashlib import sha256
-from typing import Final
+from typing import Final, Protocol
 
 from fogbank.base.errors import ServiceError, Throttled
-from fogbank.gateway.framing import EntityTooLarge
 from fogbank.wire.chunked import ChunkedDecoder
 from fogbank.wire.http import BodyStream, HttpRequest
 from fogbank.wire.integrity import CHECKSUM_PREFIX
@@ -156,28 +155,39 @@ class _Gathered:
         return self.size
 
 
+class Allowed(Protocol):
+    """How long one body may be."""
+
+    @property
+    def bytes_max(self) -> int:
+        """Return the longest."""
+        ...
+
+    def refusal(self, size: int) -> ServiceError:
+        """Return the error for a body of this size."""
+        ...
+
+
 class WholeBodies:
     """Reads streams that must be one value, within one bound for all of them.
 
     Args:
-        each_bytes_max: The longest body.
         all_bytes_max: Memory of all of them together.
     """
 
-    __slots__ = ("_all_bytes_max", "_each_bytes_max", "bytes_held")
+    __slots__ = ("_all_bytes_max", "bytes_held")
 
-    def __init__(self, each_bytes_max: int, all_bytes_max: int) -> None:
-        self._each_bytes_max = each_bytes_max
+    def __init__(self, all_bytes_max: int) -> None:
         self._all_bytes_max = all_bytes_max
         self.bytes_held = 0
 
-    async def take(self, request: HttpRequest) -> str:
+    async def take(self, request: HttpRequest, allowed: Allowed) -> str:
         """Make a request's stream its body; return the SHA-256 of it in hexadecimal.
 
         Whoever calls this calls ``release`` with the length of the body when the request is done.
 
         Raises:
-            EntityTooLarge: It is longer than any operation takes.
+            ServiceError: It is longer than is allowed.
             Throttled: There is no room for it now.
         """
         stream = request.stream
@@ -185,9 +195,9 @@ class WholeBodies:
         promised = stream.length
         gathered = _Gathered()
         try:
-            self._hold(gathered, promised or 0)
+            self._hold(gathered, promised or 0, allowed)
             while piece := await stream.read(READ_BYTES):
-                self._hold(gathered, gathered.add(piece))
+                self._hold(gathered, gathered.add(piece), allowed)
         except BaseException:
             self.bytes_held -= gathered.held
             raise
@@ -199,16 +209,16 @@ class WholeBodies:
             request.headers |= stream.checksums
         return gathered.digest.hexdigest()
 
-    def _hold(self, gathered: _Gathered, size: int) -> None:
+    def _hold(self, gathered: _Gathered, size: int, allowed: Allowed) -> None:
         """Make room for a body of this size.
 
         Raises:
-            EntityTooLarge: It is longer than any operation takes.
+            ServiceError: It is longer than is allowed.
             Throttled: There is no room for it now.
         """
         more = max(0, size - gathered.held)
-        if size > self._each_bytes_max:
-            raise EntityTooLarge("Your proposed upload exceeds the maximum allowed size.")
+        if size > allowed.bytes_max:
+            raise allowed.refusal(size)
         if self.bytes_held + more > self._all_bytes_max:
             raise Throttled("bodies that are read whole take too much memory")
         gathered.held += more

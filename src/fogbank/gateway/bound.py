@@ -31,6 +31,7 @@ class Bound:
         "_domains",
         "access",
         "audited",
+        "body",
         "declared",
         "default_access",
         "domain",
@@ -55,6 +56,8 @@ class Bound:
         self.audited = Audited(
             model, is_read=is_read(service.model, name), is_data=is_data(service.model, name)
         )
+        self.body = (declared and declared.body) or service.body
+        """How long its requests may be; None: as long as those of any operation."""
         self.paged = Paged.find(model)
         self.streams = bool(model.streaming_input or model.event_stream_input)
 

@@ -13,13 +13,13 @@ import asyncio
 import logging
 from typing import Final, cast
 
-from fogbank.gateway.frames import PREFACE
+from fogbank.gateway.frames import BUSY_GOAWAY, PREFACE
 from fogbank.gateway.framing import RequestTimeout, SocketBody
 from fogbank.gateway.guests import HTTP_2, Roll, Share, address_of, origin_of
 from fogbank.gateway.head import Refused
 from fogbank.gateway.intake import TIMEOUT_MESSAGE, Intake, Mode, slow_down
 from fogbank.gateway.pace import Pace
-from fogbank.gateway.reply import Exchange, Truncated, refusal_reply, send_reply
+from fogbank.gateway.reply import Exchange, Truncated, send_reply
 from fogbank.wire.errors import IncompleteBody
 from fogbank.wire.http import HttpRequest
 
@@ -48,12 +48,15 @@ class Connection(Intake, asyncio.Protocol):
         self._secure = transport.get_extra_info("sslcontext") is not None
         self._transport.set_write_buffer_limits(high=self._house.settings.write_buffer_bytes_max)
         share = self._roll.joined(self, origin_of(self._peer, self.sandbox))
-        if share is None:
-            self._write_refusal(slow_down())
-            self._transport.close()
-        else:
+        if share is not None:
             self._share = share
             self._task = self._roll.start(self.run())
+        elif self._roll.refusing(self):
+            self.turned_away = True
+            self.mode = Mode.HEAD  # it has no longer than that
+        else:
+            self._write_refusal(slow_down())
+            self._transport.close()
 
     def eof_received(self) -> bool:
         """Close: a client that stops sending has broken off, as most servers read it."""
@@ -91,6 +94,11 @@ class Connection(Intake, asyncio.Protocol):
         )
         if not begins:
             super()._refuse(refused)
+            return
+        if self.turned_away:
+            self._transport.write(BUSY_GOAWAY)
+            self._buffer = b"\0"  # More of the preface may lie in the socket.
+            self._linger()
             return
         # RFC 9113, 3.3: prior knowledge; over TLS the protocol is agreed in the handshake.
         self.mode = Mode.MOVED
@@ -134,7 +142,7 @@ class Connection(Intake, asyncio.Protocol):
                 or share.requests > house.settings.requests_per_address_max
             ):
                 self.close_after = True
-                reply = refusal_reply(slow_down())
+                reply = house.busy(request)
             else:
                 reply = await house.handler(request)
             body = self._body

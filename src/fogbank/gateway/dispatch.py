@@ -22,6 +22,7 @@ from fogbank.base.errors import NotBuilt, ServiceError, Throttled, Weather
 from fogbank.base.ids import Ids
 from fogbank.base.types import Wire
 from fogbank.contract.call import Facilities, HttpFacts
+from fogbank.contract.quota import Quotas
 from fogbank.contract.service import Service
 from fogbank.gateway.audit import Audit, AuditEntry, RecentCalls, Sink
 from fogbank.gateway.authenticate import Authenticator, Credentials, anonymous
@@ -29,6 +30,8 @@ from fogbank.gateway.body import WholeBodies
 from fogbank.gateway.bound import Bound
 from fogbank.gateway.claim import Claim, claim_of
 from fogbank.gateway.forward import Arrivals, EpochOf, Forwarder, OwnerOf
+from fogbank.gateway.guests import Busy
+from fogbank.gateway.limits import BodyLimits
 from fogbank.gateway.perform import Catalogue, Perform, Performer, StaleProof
 from fogbank.gateway.render import No, error_of
 from fogbank.gateway.resolve import Resolver, Target, is_form
@@ -58,6 +61,7 @@ class Edge(NamedTuple):
     identity: Credentials
     clock: Clock
     ids: Ids
+    quotas: Quotas
 
 
 def _perform_of(local: Perform | None, owner_of: OwnerOf | None) -> Perform:
@@ -96,10 +100,19 @@ class Dispatcher:
         self._ids = facilities.ids
         self.catalogue = Catalogue(services)
         self._endpoints = [endpoint for each in services for endpoint in each.endpoints]
-        self._bodies = WholeBodies(settings.body_bytes_max, settings.whole_bodies_bytes_max)
+        self._bodies = WholeBodies(settings.whole_bodies_bytes_max)
         self._resolver = Resolver(list(self.catalogue.doors.values()), settings)
+        self.busy: Busy = _Busy(self._resolver, self._ids)
+        """Answers requests there is no room for."""
+        self._limits = BodyLimits(
+            self.catalogue, self._resolver, facilities.quotas, settings.body_bytes_max
+        )
         self._authenticator = Authenticator(
-            facilities.identity, self._clock, self._bodies, settings
+            facilities.identity,
+            self._clock,
+            self._bodies,
+            self._limits,
+            settings,
         )
         local: Perform | None = None
         if isinstance(facilities, Facilities):
@@ -118,23 +131,14 @@ class Dispatcher:
 
     async def handle(self, request: HttpRequest) -> HttpReply:
         """Answer one HTTP request; raises nothing but cancellation."""
-        if request.path == "/health" and self._is_probe(request):
+        if request.path == "/health" and _is_probe(request, self._resolver):
             return HttpReply(200, [("content-type", "application/json")], _HEALTHY)
         if self._endpoints:
             host = request.headers.get("host", "")
             for endpoint in self._endpoints:
                 if endpoint.matches(host, request.path):
-                    return await self._serve_endpoint(endpoint.serve, request)
+                    return await _serve_endpoint(self._facilities, endpoint.serve, request)
         return await self._handle(request)
-
-    def _is_probe(self, request: HttpRequest) -> bool:
-        """Return whether this asks for our health, and not for an object of that name."""
-        return (
-            request.method in ("GET", "HEAD")
-            and not request.query
-            and "authorization" not in request.headers
-            and not self._resolver.host_of(request).bucket
-        )
 
     async def _handle(self, request: HttpRequest) -> HttpReply:
         """Answer a request to the API of a service."""
@@ -167,7 +171,7 @@ class Dispatcher:
         return reply
 
     def _visit(self, target: Target, request: HttpRequest) -> Visit:
-        headers, ids = request.headers, self._ids
+        headers = request.headers
         http = HttpFacts(
             request.peer,
             headers.get("user-agent", ""),
@@ -177,9 +181,7 @@ class Dispatcher:
             target.host.urls[request.secure],
             bool(target.host.bucket),
         )
-        s3_style = target.door.words.is_s3
-        request_id = ids.base32(_S3_REQUEST_ID_CHARACTERS) if s3_style else ids.uuid()
-        visit = Visit(target.service, "", target.region, request_id, http)
+        visit = Visit(target.service, "", target.region, _request_id(self._ids, target), http)
         visit.began = self._clock.monotonic()
         return visit
 
@@ -195,8 +197,12 @@ class Dispatcher:
         account = principal.account
         self.throttle.enter(account)
         try:
-            if request.stream is not None and not bound.streams:
-                await self._bodies.take(request)
+            if not bound.streams:
+                words = target.door.words
+                if request.stream is not None:
+                    await self._bodies.take(request, self._limits.of(bound, words))
+                else:
+                    self._limits.check(bound, len(request.body), words)
             codec = target.door.codec
             wire = codec.decode(bound.name, request, target.params)
             visit.admit(account, self._clock.now_ms(), target.context, target.region_set)
@@ -246,7 +252,8 @@ class Dispatcher:
             raise target.door.words.unread(claim)
         if claim is None:
             if request.stream is not None and is_form(request):
-                await self._bodies.take(request)
+                allowed = self._limits.before(target, request, None)
+                await self._bodies.take(request, allowed)
             self._resolver.route(target, request, None)
             visit.service, visit.operation = target.service, target.operation
             return anonymous(request, target)
@@ -274,19 +281,6 @@ class Dispatcher:
         if target.error is not None:
             raise target.error
         raise NotBuilt.operation(target.service, target.operation)
-
-    async def _serve_endpoint(
-        self, serve: Callable[[Facilities, Any], Awaitable[Any]], request: HttpRequest
-    ) -> HttpReply:
-        """Let a front door answer; what it does not catch is a bug of it."""
-        assert isinstance(self._facilities, Facilities), "front doors open where operations run"
-        try:
-            return await serve(self._facilities, request)
-        except Exception:  # noqa: BLE001 (the house's one net)
-            request_id = self._ids.uuid()
-            _log.exception("request %s: a front door failed", request_id)
-            headers = [("content-type", "text/plain"), ("x-amzn-RequestId", request_id)]
-            return HttpReply(500, headers, b"Internal Server Error")
 
     def arrivals(self, epoch_of: EpochOf) -> Arrivals:
         """Return what performs the calls that other processes send."""
@@ -339,6 +333,8 @@ class Dispatcher:
         """Render an error in the protocol of the service that was asked."""
         self._count(error)
         self._note(visit, error)
+        if error.status is None and error.code == self.catalogue.denied_code(target.service):
+            error = target.door.words.denied(error)
         reply = target.door.codec.encode_error(
             target.operation or None, error, visit.request_id, request.path
         )
@@ -368,6 +364,55 @@ class Dispatcher:
                 "" if error is None else error.message,
             )
         )
+
+
+def _is_probe(request: HttpRequest, resolver: Resolver) -> bool:
+    """Return whether this asks for our health, and not for an object of that name."""
+    return (
+        request.method in ("GET", "HEAD")
+        and not request.query
+        and "authorization" not in request.headers
+        and not resolver.host_of(request).bucket
+    )
+
+
+async def _serve_endpoint(
+    facilities: Facilities | Edge,
+    serve: Callable[[Facilities, Any], Awaitable[Any]],
+    request: HttpRequest,
+) -> HttpReply:
+    """Let a front door answer; what it does not catch is a bug of it."""
+    assert isinstance(facilities, Facilities), "front doors open where operations run"
+    try:
+        return await serve(facilities, request)
+    except Exception:  # noqa: BLE001 (the house's one net)
+        request_id = facilities.ids.uuid()
+        _log.exception("request %s: a front door failed", request_id)
+        headers = [("content-type", "text/plain"), ("x-amzn-RequestId", request_id)]
+        return HttpReply(500, headers, b"Internal Server Error")
+
+
+class _Busy:
+    """Refuses requests there is no room for, as their services say it.
+
+    Nothing is proved and nothing but the head is looked at: it costs less than an answer.
+    """
+
+    def __init__(self, resolver: Resolver, ids: Ids) -> None:
+        self._resolver = resolver
+        self._ids = ids
+
+    def __call__(self, request: HttpRequest) -> HttpReply:
+        claim = _claim_of(request)
+        target = self._resolver.begin(request, claim.signed if isinstance(claim, Claim) else None)
+        error = target.door.words.error(No.THROTTLED)
+        request_id = _request_id(self._ids, target)
+        return target.door.codec.encode_error(None, error, request_id, request.path)
+
+
+def _request_id(ids: Ids, target: Target) -> str:
+    """Return a new id in the form that the service gives them."""
+    return ids.base32(_S3_REQUEST_ID_CHARACTERS) if target.door.words.is_s3 else ids.uuid()
 
 
 def _claim_of(request: HttpRequest) -> Claim | ServiceError | None:

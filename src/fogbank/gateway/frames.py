@@ -12,7 +12,15 @@ from __future__ import annotations
 
 from typing import Final
 
+from h2.errors import ErrorCodes
+from hyperframe.frame import GoAwayFrame, SettingsFrame
+
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+BUSY_GOAWAY: Final = (
+    SettingsFrame(0).serialize()
+    + GoAwayFrame(0, last_stream_id=0, error_code=ErrorCodes.ENHANCE_YOUR_CALM).serialize()
+)
+"""What a client hears that there is no room for: none of its requests was taken up."""
 FRAME_HEAD_BYTES: Final = 9
 UPDATES_MAX: Final = 65_536
 """Window updates that can be saved up."""

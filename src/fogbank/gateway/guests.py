@@ -18,6 +18,8 @@ HTTP_2: Final = "h2"
 """The name of HTTP/2 over TLS (RFC 9113, section 3.2)."""
 
 Handler = Callable[[HttpRequest], Awaitable[HttpReply]]
+Busy = Callable[[HttpRequest], HttpReply]
+"""Answers a request there is no room for, of which no more than the head is known."""
 
 
 class House(Protocol):
@@ -25,6 +27,7 @@ class House(Protocol):
 
     settings: ListenerSettings
     handler: Handler
+    busy: Busy
     now_ms: int
     """The time of the last sweep, exact enough for time-outs."""
     date: str
@@ -85,6 +88,10 @@ class Roll(House, Protocol):
 
     def joined(self, guest: Guest, origin: str) -> Share | None:
         """Take up a connection and return its share; None if there is no room for it."""
+        ...
+
+    def refusing(self, guest: Guest) -> bool:
+        """Take up a connection to refuse its first request; False if there are too many of them."""
         ...
 
     def succeeded(self, guest: Guest, successor: Guest) -> None:

@@ -17,6 +17,8 @@ from typing import Final, NamedTuple
 
 import httptools
 
+from fogbank.wire.http import HttpReply
+
 HEAD_END: Final = b"\r\n\r\n"
 _LENGTH_DIGITS_MAX: Final = 18
 
@@ -62,11 +64,15 @@ class HeadLimits(NamedTuple):
 class Refused(Exception):
     """A request that is not answered by any service: malformed, too large or not understood."""
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    def __init__(
+        self, status: int, code: str, message: str, reply: HttpReply | None = None
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.message = message
+        self.reply = reply
+        """What is answered, if the service that was asked has words of its own."""
 
 
 class Head:

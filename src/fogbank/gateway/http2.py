@@ -27,8 +27,8 @@ from fogbank.gateway.framing import RequestTimeout
 from fogbank.gateway.guests import Roll, Share, address_of, origin_of
 from fogbank.gateway.head import Head, Refused, head_of_fields
 from fogbank.gateway.http2_replies import Http2Replies
-from fogbank.gateway.intake import TIMEOUT_MESSAGE, slow_down
-from fogbank.gateway.reply import Truncated, refusal_reply
+from fogbank.gateway.intake import TIMEOUT_MESSAGE, no_room
+from fogbank.gateway.reply import Truncated
 from fogbank.gateway.streams import Stream
 from fogbank.wire.errors import IncompleteBody
 from fogbank.wire.http import BODY_WHOLE_BYTES_MAX, HttpRequest
@@ -146,7 +146,7 @@ class Http2Connection(Http2Replies, asyncio.Protocol):
         """Count a body that is gathered against the memory all of them may take."""
         roll, size = self._roll, stream.head.length
         if roll.whole_bytes + size > roll.settings.whole_bodies_bytes_max:
-            raise slow_down()
+            raise no_room(stream.head, roll.busy)
         roll.whole_bytes += size
         stream.reserved = size
 
@@ -225,7 +225,7 @@ class Http2Connection(Http2Replies, asyncio.Protocol):
                 roll.in_flight > roll.settings.requests_max
                 or share.requests > roll.settings.requests_per_address_max
             ):
-                reply = refusal_reply(slow_down())
+                reply = roll.busy(request)
             else:
                 reply = await roll.handler(request)
             await self._send_reply(stream, reply, request.method)

@@ -20,11 +20,11 @@ from fogbank.gateway.framing import (
     LengthFraming,
     SocketBody,
 )
-from fogbank.gateway.guests import House
+from fogbank.gateway.guests import Busy, House
 from fogbank.gateway.head import HEAD_END, Head, Refused, read_head
 from fogbank.gateway.reply import CONTINUE, Exchange, head_of, refusal_reply
 from fogbank.wire.errors import IncompleteBody
-from fogbank.wire.http import BODY_WHOLE_BYTES_MAX, HttpRequest
+from fogbank.wire.http import BODY_WHOLE_BYTES_MAX, HttpReply, HttpRequest
 
 TIMEOUT_MESSAGE: Final = (
     "Your socket connection to the server was not read from or written to within the timeout "
@@ -34,9 +34,19 @@ _STATUS_TOO_LARGE: Final = 413
 _TLS_HANDSHAKE: Final = 0x16
 
 
-def slow_down() -> Refused:
-    """Return the refusal of a request there is no room for."""
-    return Refused(503, "SlowDown", "Please reduce your request rate.")
+def slow_down(reply: HttpReply | None = None) -> Refused:
+    """Return the refusal of what there is no room for; as S3 says it where nothing is known."""
+    return Refused(503, "SlowDown", "Please reduce your request rate.", reply)
+
+
+def busy_plainly(_request: HttpRequest) -> HttpReply:
+    """Return the reply to a request there is no room for, whoever's it is."""
+    return refusal_reply(slow_down())
+
+
+def no_room(head: Head, busy: Busy) -> Refused:
+    """Return the refusal of a request of which the head has come."""
+    return slow_down(busy(HttpRequest(head.method, head.path, head.query, head.headers)))
 
 
 class Mode(enum.Enum):
@@ -83,6 +93,7 @@ class Intake:
         "mode",
         "sandbox",
         "since_ms",
+        "turned_away",
     )
 
     def __init__(self, house: House, sandbox: str = "") -> None:
@@ -107,6 +118,8 @@ class Intake:
         self.close_after = False
         self.fresh = True
         """Whether no request has come yet."""
+        self.turned_away = False
+        """Whether it is read only to be refused in the protocol that it speaks."""
 
     def data_received(self, data: bytes) -> None:
         """Send incoming bytes where the mode says."""
@@ -207,6 +220,8 @@ class Intake:
                 return None
             head = read_head(buffer[: end + 4], settings.head)
             self._buffer = buffer[end + 4 :] if len(buffer) > end + 4 else b""
+            if self.turned_away:
+                raise no_room(head, self._house.busy)
             if head.chunked or head.expects_continue or head.length > BODY_WHOLE_BYTES_MAX:
                 return self._open_stream(head)
             if not head.length:
@@ -231,7 +246,7 @@ class Intake:
         """Count a body that is read whole against the memory all of them may take."""
         house = self._house
         if house.whole_bytes + head.length > house.settings.whole_bodies_bytes_max:
-            raise slow_down()
+            raise no_room(head, house.busy)
         self._head = head
         self._reserved = head.length
         house.whole_bytes += head.length

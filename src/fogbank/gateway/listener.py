@@ -17,8 +17,9 @@ from typing import Any
 
 from fogbank.base.clock import Clock
 from fogbank.gateway.connection import Connection
-from fogbank.gateway.guests import HTTP_2, Guest, Handler, Share
+from fogbank.gateway.guests import HTTP_2, Busy, Guest, Handler, Share
 from fogbank.gateway.http2 import Http2Connection
+from fogbank.gateway.intake import busy_plainly
 from fogbank.gateway.settings import ListenerSettings
 from fogbank.gateway.tls import TlsLayer
 
@@ -32,10 +33,18 @@ class Listener:
         handler: Answers one request; it raises nothing but cancellation.
         settings: The bounds.
         clock: The time, for time-outs and the ``Date`` header.
+        busy: Answers a request there is no room for; in the words of S3 unless given.
     """
 
-    def __init__(self, handler: Handler, settings: ListenerSettings, clock: Clock) -> None:
+    def __init__(
+        self,
+        handler: Handler,
+        settings: ListenerSettings,
+        clock: Clock,
+        busy: Busy = busy_plainly,
+    ) -> None:
         self.handler = handler
+        self.busy = busy
         self.settings = settings
         self.now_ms = 0
         self.date = ""
@@ -51,6 +60,7 @@ class Listener:
         """With what connections to come are encrypted, inside sandboxes too; None: not at all."""
         self._clock = clock
         self._connections: dict[Guest, Share] = {}
+        self._refusing: set[Guest] = set()
         self._shares: dict[str, Share] = {}
         self._servers: set[asyncio.Server] = set()
         # A server that nobody refers to is collected, and its socket with it.
@@ -79,7 +89,7 @@ class Listener:
         finally:
             self.draining = True
             self._close_servers()
-            for connection in list(self._connections):
+            for connection in [*self._connections, *self._refusing]:
                 connection.abort()
 
     async def adopt(self, listening_fd: int, sandbox: str) -> None:
@@ -109,7 +119,7 @@ class Listener:
         """
         self.draining = True
         self._close_servers()
-        for connection in list(self._connections):
+        for connection in [*self._connections, *self._refusing]:
             connection.retire()
         if self._group is not None and self._connections:
             self._empty.clear()
@@ -150,7 +160,7 @@ class Listener:
         while True:
             await self._clock.sleep_until(self.now_ms + self.settings.sweep_ms)
             self._tick()
-            for connection in list(self._connections):
+            for connection in [*self._connections, *self._refusing]:
                 connection.sweep(self.now_ms)
 
     def _tick(self) -> None:
@@ -178,12 +188,20 @@ class Listener:
         self._connections[guest] = share
         return share
 
+    def refusing(self, guest: Guest) -> bool:
+        """Take up a connection to refuse its first request; False if there are too many of them."""
+        if self.draining or len(self._refusing) >= self.settings.refusals_max:
+            return False
+        self._refusing.add(guest)
+        return True
+
     def succeeded(self, guest: Guest, successor: Guest) -> None:
         """Put a connection's next protocol in its place."""
         self._connections[successor] = self._connections.pop(guest)
 
     def left(self, guest: Guest) -> None:
         """Forget a connection."""
+        self._refusing.discard(guest)
         share = self._connections.pop(guest, None)
         if share is not None:
             share.connections -= 1

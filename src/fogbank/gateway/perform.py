@@ -67,6 +67,11 @@ class Catalogue:
             self._bound[service, operation] = bound
         return bound
 
+    def denied_code(self, service: str) -> str:
+        """Return the code of a service's access-denied error; '' if we do not have it."""
+        found = self.services.get(service)
+        return found.access_denied if found is not None else ""
+
     def require(self, service: str, operation: str) -> Bound:
         """Return an operation that is built.
 
@@ -95,10 +100,7 @@ class Performer:
         self._audit = audit
         self._pages = Pages(facilities.identity)
         self.authorization = Authorization(
-            [
-                (service, catalogue.doors[name].codec.model)
-                for name, service in catalogue.services.items()
-            ],
+            list(catalogue.services.values()),
             facilities.identity,
             facilities.placement,
         )

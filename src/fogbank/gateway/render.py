@@ -40,6 +40,8 @@ class No(enum.Enum):
     CONFLICT = enum.auto()
     TOO_LARGE = enum.auto()
     """What was asked does not fit into one transaction."""
+    BODY_TOO_LARGE = enum.auto()
+    """The request itself is longer than its operation takes."""
     UNAVAILABLE = enum.auto()
     INTERNAL = enum.auto()
 
@@ -78,6 +80,7 @@ _JSON: Final[Book] = {
     No.THROTTLED: Said("ThrottlingException", 400, "Rate exceeded"),
     No.CONFLICT: Said("ThrottlingException", 400, "Rate exceeded"),
     No.TOO_LARGE: Said("ValidationException", 400, _TOO_LARGE),
+    No.BODY_TOO_LARGE: Said("RequestEntityTooLargeException", 413, ""),
     No.UNAVAILABLE: Said("ServiceUnavailableException", 503, _UNAVAILABLE),
     No.INTERNAL: Said("InternalFailure", 500, _FAILURE),
 }
@@ -99,6 +102,7 @@ _QUERY: Final[Book] = {
     No.THROTTLED: Said("Throttling", 400, "Rate exceeded"),
     No.CONFLICT: Said("Throttling", 400, "Rate exceeded"),
     No.TOO_LARGE: Said("ValidationError", 400, _TOO_LARGE),
+    No.BODY_TOO_LARGE: Said("RequestEntityTooLarge", 413, ""),
     No.UNAVAILABLE: Said("ServiceUnavailable", 503, _UNAVAILABLE),
     No.INTERNAL: Said("InternalFailure", 500, _FAILURE),
 }
@@ -128,6 +132,7 @@ _S3: Final[Book] = {
         "Please try again.",
     ),
     No.TOO_LARGE: Said("InvalidRequest", 400, _TOO_LARGE),
+    No.BODY_TOO_LARGE: Said("MaxMessageLengthExceeded", 400, "Your request was too big."),
     No.UNAVAILABLE: Said("ServiceUnavailable", 503, "Please reduce your request rate."),
     No.INTERNAL: Said("InternalError", 500, "We encountered an internal error. Please try again."),
 }
@@ -165,12 +170,12 @@ _SERVICES: Final[Mapping[str, Book]] = {
 
 
 @cache
-def _class_of(code: str, status: int) -> type[ServiceError]:
+def _class_of(code: str, status: int | None) -> type[ServiceError]:
     """Return an error class; there are as many as entries in the books above and in manifests."""
     return type(code, (ServiceError,), {"code": code, "status": status})
 
 
-def error_of(code: str, status: int, message: str, **members: Any) -> ServiceError:
+def error_of(code: str, status: int | None, message: str, **members: Any) -> ServiceError:
     """Return an error with a code that only the gateway knows."""
     return _class_of(code, status)(message, **members)
 
@@ -178,18 +183,36 @@ def error_of(code: str, status: int, message: str, **members: Any) -> ServiceErr
 class Words:
     """The refusals of one service."""
 
-    __slots__ = ("_book", "is_s3")
+    __slots__ = ("_book", "denied_status", "is_s3")
 
     def __init__(self, model: ServiceModel, protocol: str = "") -> None:
         self.is_s3 = model.settings.s3_style
         protocol = protocol or model.protocol
         book = _S3 if self.is_s3 else _PROTOCOLS[protocol]
+        # AWS: the JSON protocols say no with 400, all others with 403.
+        self.denied_status = 400 if book is _JSON else 403
         self._book: Book = {**book, **_SERVICES.get(model.name, {})}
 
     def error(self, what: No, message: str = "", **members: Any) -> ServiceError:
         """Return the error for a refusal, with the service's message unless given another."""
         said = self._book[what]
         return _class_of(said.code, said.status)(message or said.message, **members)
+
+    def denied(self, error: ServiceError) -> ServiceError:
+        """Return an access-denied error as the protocol says it."""
+        return error_of(error.code, self.denied_status, error.message, **error.members)
+
+    def too_large(self, bytes_max: int, operation: str) -> ServiceError:
+        """Return the error for a request that is longer than its operation takes.
+
+        AWS: "Request must be smaller than 69905067 bytes for the CreateFunction operation".
+        """
+        if self.is_s3:
+            return self.error(No.BODY_TOO_LARGE, MaxMessageLengthBytes=bytes_max)
+        named = f" for the {operation} operation" if operation else ""
+        return self.error(
+            No.BODY_TOO_LARGE, f"Request must be smaller than {bytes_max} bytes{named}"
+        )
 
     def unread(self, error: ServiceError) -> ServiceError:
         """Return the error for a signature that cannot be read, in the service's words."""

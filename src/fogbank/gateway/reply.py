@@ -208,6 +208,8 @@ async def close_body(body: AsyncIterator[bytes]) -> None:
 
 def refusal_reply(refused: Refused) -> HttpReply:
     """Return the reply to a request that no service answers."""
+    if refused.reply is not None:
+        return refused.reply
     text = (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
         f"<Error><Code>{refused.code}</Code><Message>{escape(refused.message)}</Message></Error>"

@@ -17,6 +17,9 @@ class ListenerSettings(NamedTuple):
         body_bytes_max=(5 << 30) + (64 << 20),  # AWS: one PutObject takes 5 GB; and its framing.
     )
     connections_max: int = 4_096
+    refusals_max: int = 256
+    """Connections beyond those that are read as far as their first head, to be refused in the
+    protocol of their client; others are refused unread."""
     requests_max: int = 1_024
     """Requests in work at once, over all connections."""
     connections_per_address_max: int = 2_048
@@ -74,8 +77,8 @@ class GatewaySettings(NamedTuple):
     burst_requests: int = 0
     """How far above the rate an account may go; 0: one second's worth."""
     body_bytes_max: int = 70_167_211
-    """The longest body of an operation that takes it as one value (AWS: CreateFunction; code is 50 MB, its
-    JSON form a third more)."""
+    """The longest body of an operation that takes it as one value, where its service declares no
+    limit."""
     whole_bodies_bytes_max: int = 256 << 20
     """Memory of all bodies that such operations read from streams."""
     skew_ms: int = 15 * 60 * 1000

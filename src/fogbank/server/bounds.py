@@ -2,40 +2,33 @@
 
 from __future__ import annotations
 
+import msgspec
+
+from fogbank.gateway.head import HeadLimits
 from fogbank.gateway.settings import GatewaySettings, ListenerSettings
 from fogbank.server.config import Config
 
 
 def listener_settings(config: Config) -> ListenerSettings:
     """Return what the settings say to a listener."""
-    limits = config.limits
-    whole = ListenerSettings().whole_bodies_bytes_max // _listening(config)
-    return ListenerSettings(
-        connections_max=limits.connections_max,
-        requests_max=limits.requests_max,
-        connections_per_address_max=limits.connections_per_address_max,
-        requests_per_address_max=limits.requests_per_address_max,
-        streams_max=limits.streams_max,
-        body_rate_bytes_min=limits.body_rate_bytes_min,
-        body_rate_grace_ms=limits.body_rate_grace_ms,
-        whole_bodies_bytes_max=whole,
-        head_timeout_ms=limits.head_timeout_ms,
-        body_timeout_ms=limits.body_timeout_ms,
-        idle_timeout_ms=limits.idle_timeout_ms,
-    )
+    limits = msgspec.structs.asdict(config.limits)
+    del limits["drain_ms"]
+    limits["whole_bodies_bytes_max"] = _whole_bodies_bytes_max(config)
+    head = HeadLimits(**{name: limits.pop(name) for name in HeadLimits._fields})
+    return ListenerSettings(head=head, **limits)
 
 
 def gateway_settings(config: Config) -> GatewaySettings:
     """Return what the settings say to a dispatcher."""
-    whole = GatewaySettings().whole_bodies_bytes_max // _listening(config)
     return GatewaySettings(
         public_hosts=config.public_hosts,
         public_url=config.public_url,
         region=config.region,
-        whole_bodies_bytes_max=whole,
+        whole_bodies_bytes_max=_whole_bodies_bytes_max(config),
     )
 
 
-def _listening(config: Config) -> int:
-    """Return how many processes listen."""
-    return config.processes.fronts or config.processes.stores
+def _whole_bodies_bytes_max(config: Config) -> int:
+    """Return the share of one of the processes that listen."""
+    listening = config.processes.fronts or config.processes.stores
+    return config.limits.whole_bodies_bytes_max // listening

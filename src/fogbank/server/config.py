@@ -42,16 +42,45 @@ class LimitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     connections_max: int = 4_096
     """Connections at once; further ones are told to slow down and closed."""
+    refusals_max: int = 256
+    """Further connections that are read as far as their first head, to be refused in the protocol
+    of their client; beyond, and always over TLS, they are refused unread."""
     requests_max: int = 1_024
     """Requests in work at once, over all connections."""
     connections_per_address_max: int = 2_048
     """Connections of one address, one IPv6 network of 64 bits, or one sandbox."""
     requests_per_address_max: int = 768
     """Requests in work at once of one such origin."""
+    target_bytes_max: int = 16 << 10
+    """The longest path and query of a request."""
+    head_bytes_max: int = 64 << 10
+    """The longest head of a request: its first line and its headers."""
+    header_count_max: int = 200
+    """Headers of a request."""
+    body_bytes_max: int = (5 << 30) + (64 << 20)
+    """The longest body of any request, with its framing; services have limits of their own."""
+    whole_bodies_bytes_max: int = 256 << 20
+    """Memory of all bodies together that are read whole."""
+    stream_buffer_bytes_max: int = 256 << 10
+    """What a streamed body holds in memory before its client must wait; over HTTP/2 its window."""
+    pipelined_bytes_max: int = 64 << 10
+    """What a client may send behind a running request before its socket is left alone."""
+    write_buffer_bytes_max: int = 256 << 10
+    """What a reply may have unsent before it waits for its client."""
+    discard_bytes_max: int = 8 << 20
+    """How much of a body that nobody reads is thrown away to keep or to end a connection well."""
     streams_max: int = 100
     """Requests in work at once on one connection of HTTP/2."""
+    connection_window_bytes: int = 1 << 20
+    """What the bodies on one connection of HTTP/2 may have unread together; at least 65,535."""
+    control_frames_max: int = 1_000
+    """Frames of HTTP/2 that move nothing on (resets, pings, settings) that may come at once."""
+    control_frames_per_second: int = 100
+    """How fast that allowance refills."""
     head_timeout_ms: int = 20_000
     """How long a client may take to send the head of a request."""
+    whole_body_timeout_ms: int = 60_000
+    """How long a body of up to 256 KiB may take in all."""
     body_timeout_ms: int = 60_000
     """How long a client may send nothing in the middle of a body, or take nothing of a reply."""
     body_rate_bytes_min: int = 240
@@ -60,6 +89,12 @@ class LimitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How far a client may fall behind that pace."""
     idle_timeout_ms: int = 75_000
     """How long a connection without a request is kept."""
+    linger_timeout_ms: int = 5_000
+    """How long a connection that ends may take to say so."""
+    sweep_ms: int = 1_000
+    """How often late clients are looked for; the times above are exact to this."""
+    backlog: int = 1_024
+    """Connections that the system holds for us until they are accepted."""
     drain_ms: int = 10_000
     """How long running requests may take to finish when the server is told to end."""
 
@@ -222,6 +257,17 @@ _NOT_SETTINGS: Final = {
     "FOGBANK_NEW_PASSPHRASE",
 }
 """Variables that say where settings and data are, or are secrets that no setting may hold."""
+_LIMITS_MIN: Final = {
+    "refusals_max": 0,
+    "pipelined_bytes_max": 0,
+    "discard_bytes_max": 0,
+    "body_rate_bytes_min": 0,
+    "body_rate_grace_ms": 0,
+    "drain_ms": 0,
+    # RFC 9113, 6.9.2: where every connection's window begins, and it only opens further.
+    "connection_window_bytes": 65_535,
+}
+"""The least that a limit can be, where that is not 1."""
 DEFAULT: Final = "default"
 COMMAND_LINE: Final = "command line"
 
@@ -414,6 +460,7 @@ def _check(config: Config) -> None:
     if not 0 <= config.port <= 65_535:  # noqa: PLR2004 (the highest port)
         raise ConfigError("port must lie between 0 and 65535")
     _check_tls(config.tls)
+    _check_limits(config.limits)
     if config.public_url and not _PUBLIC_URL.fullmatch(config.public_url):
         raise ConfigError("public_url must be http:// or https:// with a host, and no path")
     if not -1 <= config.metrics.port <= 65_535:  # noqa: PLR2004 (the highest port)
@@ -423,6 +470,14 @@ def _check(config: Config) -> None:
         raise ConfigError("scrub.mb_per_s is at least 0 and scrub.period_hours at least 1")
     if config.log_level.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
         raise ConfigError("log_level must be debug, info, warning or error")
+
+
+def _check_limits(limits: LimitSettings) -> None:
+    """Refuse limits under which nothing would be served."""
+    for name in LimitSettings.__struct_fields__:
+        least = _LIMITS_MIN.get(name, 1)
+        if getattr(limits, name) < least:
+            raise ConfigError(f"limits.{name} must be at least {least}")
 
 
 def _check_tls(tls: TlsSettings) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from fogbank.base.clock import SystemClock
 from fogbank.base.ids import Ids
+from fogbank.contract.quota import Quotas
 from fogbank.gateway.credentials import RemoteProofs
 from fogbank.gateway.dispatch import Dispatcher, Edge
 from fogbank.gateway.forward import Notes
@@ -49,10 +50,10 @@ async def _serve(boot: Boot) -> None:
         return lines[shard_of(domain, len(lines))]
 
     notes = Notes(lines[0])
-    edge = Edge(RemoteProofs(owner_of, epochs, clock), clock, Ids())
+    edge = Edge(RemoteProofs(owner_of, epochs, clock), clock, Ids(), Quotas(boot.config.quotas))
     settings = gateway_settings(boot.config)
     dispatcher = Dispatcher(built, edge, settings, sink=notes, owner_of=owner_of)
-    listener = Listener(dispatcher.handle, listener_settings(boot.config), clock)
+    listener = Listener(dispatcher.handle, listener_settings(boot.config), clock, dispatcher.busy)
     booting.hear_supervisor(boot, listener)
     async with asyncio.TaskGroup() as group:
         work = [

@@ -70,7 +70,12 @@ async def _serve(boot: Boot) -> None:
             cloud = _wire(boot, engine, functions, clock, group)
             app, listener = (
                 cloud.app,
-                Listener(cloud.app.dispatcher.handle, listener_settings(boot.config), clock),
+                Listener(
+                    cloud.app.dispatcher.handle,
+                    listener_settings(boot.config),
+                    clock,
+                    cloud.app.dispatcher.busy,
+                ),
             )
             door.listener = listener
             if cloud.meeting is not None:

@@ -30,6 +30,7 @@ from fogbank.gateway.dispatch import Dispatcher
 from fogbank.gateway.settings import GatewaySettings
 from fogbank.platform.identity.credentials import Credential
 from fogbank.platform.identity.identity import Identity
+from fogbank.platform.identity.principal import PrincipalKind
 from fogbank.platform.store.engine import Domain, Transaction
 from fogbank.testing.clock import VirtualClock
 from fogbank.wire.http import BODY_WHOLE_BYTES_MAX, HttpReply, HttpRequest
@@ -263,6 +264,23 @@ class Gate:
         """Return status, code and message of an error."""
         reply, body = self.handle(request)
         return reply.status, *error_in(reply, body)
+
+
+def session_of(gate: Gate, unique_id: str, name: str) -> dict[str, str]:
+    """Return the options of a client that has a session of a user."""
+
+    async def made() -> Credential:
+        asked = gate.identity.new_session(
+            account=ACCOUNT, kind=PrincipalKind.USER, unique_id=unique_id, name=name, duration_s=900
+        )
+        return await gate.identity.session(asked)
+
+    found = asyncio.run(made())
+    return {
+        "key_id": found.access_key_id,
+        "secret": found.secret_access_key,
+        "token": found.session_token,
+    }
 
 
 class _Caught(Exception):

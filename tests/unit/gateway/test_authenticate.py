@@ -634,7 +634,7 @@ def test_a_body_beyond_every_operation_is_refused(promised: bool) -> None:
     if not promised:
         stream.length = None
     request.body, request.stream = b"", stream
-    assert gate.refusal(request)[1] == "EntityTooLarge"
+    assert gate.refusal(request)[1] == "RequestEntityTooLargeException"
     assert stream.at <= 11_000
     assert gate.dispatcher._bodies.bytes_held == 0
 

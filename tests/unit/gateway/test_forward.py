@@ -15,6 +15,7 @@ from tests.unit.gateway.stub import CALLS, REGION, Gate, StreamOf
 
 from fogbank.base.errors import ServiceError, Throttled, Unavailable
 from fogbank.base.ids import Ids
+from fogbank.contract.quota import Quotas
 from fogbank.gateway.audit import AuditEntry
 from fogbank.gateway.dispatch import PROOFS_MAX, Dispatcher, Edge
 from fogbank.gateway.forward import NOTES_MAX, Notes
@@ -50,7 +51,7 @@ class Split(Gate):
         self.store = self.dispatcher
         self.peer = FakePeer(self.store.arrivals(self.identity.epoch_of).handlers())
         self.refused: list[Any] = []
-        edge = Edge(self.identity, self.clock, Ids.seeded(8))
+        edge = Edge(self.identity, self.clock, Ids.seeded(8), Quotas())
         self.dispatcher = Dispatcher(
             self.stub.services(),
             edge,

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fogbank.base.errors import ServiceError
-from fogbank.gateway.intake import Intake, Mode
+from fogbank.gateway.intake import Intake, Mode, busy_plainly
 from fogbank.gateway.settings import ListenerSettings
 from fogbank.wire.http import HttpRequest
 
@@ -61,6 +61,7 @@ class House:
         self.in_flight = 0
         self.bytes_in = 0
         self.bytes_out = 0
+        self.busy = busy_plainly
 
 
 class Driven(Intake):

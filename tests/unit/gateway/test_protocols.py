@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 from contextlib import suppress
 from typing import Any
@@ -10,12 +11,14 @@ import botocore.parsers
 import botocore.serialize
 import pytest
 from botocore.awsrequest import HeadersDict
-from tests.unit.gateway.stub import Gate, _Caught, http_request, module_of
+from tests.unit.gateway.stub import ACCOUNT, Gate, _Caught, http_request, module_of, session_of
 
 from fogbank.base.errors import ServiceError
 from fogbank.contract.call import Call
 from fogbank.contract.operation import operation
 from fogbank.contract.service import Service
+from fogbank.platform.identity.records import USERS, UserRecord
+from fogbank.platform.store.engine import Transaction
 from fogbank.wire.http import HttpReply, HttpRequest
 
 PROTOCOLS = {
@@ -55,9 +58,11 @@ class MetricsGate(Gate):
         metrics = Service(model="cloudwatch", operations=(module,), access_denied="AccessDenied")
         super().__init__(services=[metrics])
 
-    def spoken(self, protocol: str, call: str, parameters: dict[str, Any]) -> HttpRequest:
+    def spoken(
+        self, protocol: str, call: str, parameters: dict[str, Any], **options: Any
+    ) -> HttpRequest:
         """Return what a client that speaks a protocol sends, signed."""
-        client = self.client("cloudwatch")
+        client = self.client("cloudwatch", **options)
         client._serializer = botocore.serialize.create_serializer(protocol)
         sent: list[Any] = []
 
@@ -117,6 +122,49 @@ def test_who_has_no_key_is_refused_in_the_protocol_of_the_request(
     assert ("content-type", PROTOCOLS[protocol]) in reply.headers
     error = gate.parsed(protocol, "ListMetrics", reply, body)["Error"]
     assert error["Code"].startswith("MissingAuthenticationToken")
+
+
+@pytest.mark.parametrize(
+    ("protocol", "status"), [("smithy-rpc-v2-cbor", 400), ("json", 400), ("query", 403)]
+)
+def test_a_denial_has_the_status_of_the_protocol_of_its_request(
+    gate: MetricsGate, protocol: str, status: int
+) -> None:
+    async def body(tr: Transaction) -> None:
+        USERS.put(tr, UserRecord(name="ann", path="/", unique_id="AIDAANN", created_ms=0), "ann")
+
+    asyncio.run(gate.identity.change(ACCOUNT, body))
+    options = session_of(gate, "AIDAANN", "ann")
+    reply, content = gate.handle(gate.spoken(protocol, "list_metrics", {}, **options))
+    assert reply.status == status
+    error = gate.parsed(protocol, "ListMetrics", reply, content)["Error"]
+    assert error["Code"] == "AccessDenied"
+    assert "is not authorized to perform: cloudwatch:ListMetrics" in error["Message"]
+
+
+@pytest.mark.parametrize(
+    ("protocol", "code"),
+    [
+        ("smithy-rpc-v2-cbor", "ThrottlingException"),
+        ("json", "ThrottlingException"),
+        ("query", "Throttling"),
+    ],
+)
+@pytest.mark.parametrize("signed", [True, False])
+def test_a_request_there_is_no_room_for_is_refused_in_its_protocol(
+    gate: MetricsGate, protocol: str, code: str, *, signed: bool
+) -> None:
+    request = gate.spoken(protocol, "list_metrics", {})
+    head = HttpRequest(request.method, request.path, request.query, request.headers)
+    if not signed:
+        del head.headers["authorization"]
+    asked = len(gate.asked)
+    reply = gate.dispatcher.busy(head)
+    assert ("content-type", PROTOCOLS[protocol]) in reply.headers
+    assert isinstance(reply.body, bytes)
+    error = gate.parsed(protocol, "ListMetrics", reply, reply.body)["Error"]
+    assert (error["Code"], error["Message"]) == (code, "Rate exceeded")
+    assert len(gate.asked) == asked
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

@@ -107,6 +107,7 @@ VALID = {
     "account.access_key_id": "ABCDEFGHIJKLMNOP",
     "account.secret_access_key": "ABCDEFGHIJKLMNOPQRST",
     "encryption.enabled": False,
+    "limits.connection_window_bytes": 70_000,
     "public_url": "https://cloud.example:8443",
 }
 """Settings of which not every value of their type makes sense."""

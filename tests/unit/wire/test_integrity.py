@@ -8,6 +8,8 @@ import pytest
 
 from fogbank.base.errors import ServiceError
 from fogbank.gateway.body import BytesBody, DecodedBody, WholeBodies
+from fogbank.gateway.limits import Allowance
+from fogbank.gateway.render import Words
 from fogbank.wire.checksums import ALGORITHMS, digest_of, header_of, text_of
 from fogbank.wire.chunked import ChunkedDecoder
 from fogbank.wire.compile import codec_of
@@ -88,6 +90,9 @@ def test_the_checksum_of_a_completed_upload_is_the_objects() -> None:
     assert found["ChecksumCRC32"] == "AAAAAA=="
 
 
+ALLOWED = Allowance(1 << 20, None, Words(codec_of("s3").model), "DeleteObjects")
+
+
 def test_a_checksum_may_come_in_the_trailer() -> None:
     def request_of(checksum: str) -> HttpRequest:
         framed = b"%x\r\n%b\r\n0\r\nx-amz-checksum-crc32:%b\r\n\r\n" % (
@@ -98,7 +103,7 @@ def test_a_checksum_may_come_in_the_trailer() -> None:
         decoder = ChunkedDecoder(None, ["x-amz-checksum-crc32"], len(DELETE))
         request = HttpRequest("POST", "/b", "", {})
         request.stream = DecodedBody(BytesBody(framed), decoder, len(DELETE))
-        asyncio.run(WholeBodies(1 << 20, 1 << 20).take(request))
+        asyncio.run(WholeBodies(1 << 20).take(request, ALLOWED))
         return request
 
     decode_delete = codec_of("s3").decode

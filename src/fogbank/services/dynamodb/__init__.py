@@ -6,8 +6,9 @@ Read ``schema`` for what is kept, ``operations/items`` for what a request does, 
 
 from __future__ import annotations
 
+from fogbank.contract.operation import BodyLimit
 from fogbank.contract.service import Service
-from fogbank.services.dynamodb import schema
+from fogbank.services.dynamodb import quotas, schema
 from fogbank.services.dynamodb.jobs import JOBS
 from fogbank.services.dynamodb.operations import batches, items, queries, tables
 
@@ -16,4 +17,5 @@ SERVICE = Service(
     operations=(batches, items, queries, tables),
     jobs=JOBS,
     tables=(schema.TABLES, schema.ITEMS, schema.MEASURES),
+    body=BodyLimit(quotas.REQUEST_BYTES),
 )

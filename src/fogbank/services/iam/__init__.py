@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from fogbank.contract.facet import ResourceTags
+from fogbank.contract.operation import BodyLimit
 from fogbank.contract.service import Service
 from fogbank.platform.identity.records import TABLES, iam_domain
-from fogbank.services.iam import state
+from fogbank.services.iam import quotas, state
 from fogbank.services.iam.operations import (
     access_keys,
     attachments,
@@ -27,4 +28,5 @@ SERVICE = Service(
     tags=ResourceTags(domain=state.tagged_domain, find=state.find_tags),
     access_denied="AccessDenied",
     domain=lambda scope: iam_domain(scope.account),
+    body=BodyLimit(quotas.REQUEST_BYTES),
 )

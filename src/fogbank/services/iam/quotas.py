@@ -14,6 +14,9 @@ ATTACHED_POLICIES: Final = Quota("iam.attached_policies_max", 10, "IAM quotas: p
 GROUPS_PER_USER: Final = Quota("iam.groups_per_user_max", 10, "IAM quotas")
 TRUST_CHARACTERS: Final = Quota("iam.trust_policy_characters_max", 2_048, "IAM quotas")
 MANAGED_CHARACTERS: Final = Quota("iam.managed_policy_characters_max", 6_144, "IAM quotas")
+REQUEST_BYTES: Final = Quota(
+    "iam.request_bytes_max", 1 << 20, "ours: a policy may hold any amount of white space"
+)
 
 INLINE_CHARACTERS_MAX: Final = {"user": 2_048, "role": 10_240, "group": 5_120}
 """All inline policies of an entity together."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from fogbank.contract.event import Receiver
 from fogbank.contract.facet import ResourcePolicies, ResourceTags
+from fogbank.contract.operation import BodyLimit
 from fogbank.contract.service import Service
-from fogbank.services.lambda_ import schema, state
+from fogbank.services.lambda_ import quotas, schema, state
 from fogbank.services.lambda_.jobs import JOBS
 from fogbank.services.lambda_.operations import functions, invocations, permissions
 from fogbank.services.lambda_.rules import names
@@ -28,4 +29,5 @@ SERVICE = Service(
     tables=schema.TABLES,
     policies=ResourcePolicies(domain=names.find_arn_domain, find=state.find_policy),
     tags=ResourceTags(domain=names.find_arn_domain, find=state.find_tags),
+    body=BodyLimit(quotas.REQUEST_BYTES),
 )

@@ -6,8 +6,9 @@ Read ``schema`` for what is kept and ``operations/events`` for how it is found a
 
 from __future__ import annotations
 
+from fogbank.contract.operation import BodyLimit
 from fogbank.contract.service import Service
-from fogbank.services.logs import schema
+from fogbank.services.logs import quotas, schema
 from fogbank.services.logs.jobs import JOBS
 from fogbank.services.logs.operations import events, groups, streams
 
@@ -16,4 +17,5 @@ SERVICE = Service(
     operations=(events, groups, streams),
     jobs=JOBS,
     tables=schema.TABLES,
+    body=BodyLimit(quotas.REQUEST_BYTES),
 )

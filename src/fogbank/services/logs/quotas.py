@@ -18,6 +18,10 @@ BATCH_BYTES: Final = Quota(
 SCAN_BYTES: Final = Quota(
     "logs.scan_bytes_max", 8 << 20, "ours: what one page of FilterLogEvents looks at"
 )
+REQUEST_BYTES: Final = Quota("logs.request_bytes_max", 1 << 20, "ours: requests without events")
+EVENTS_REQUEST_BYTES: Final = Quota(
+    "logs.events_request_bytes_max", 8 << 20, "ours: a batch, each of its bytes escaped in JSON"
+)
 
 EVENT_OVERHEAD_BYTES: Final = 26
 BATCH_SPAN_MS: Final = 24 * 3_600_000

@@ -6,7 +6,9 @@ Read ``schema`` for where things lie, ``state.bodies`` for how bytes come in and
 
 from __future__ import annotations
 
+from fogbank.contract.operation import BodyLimit
 from fogbank.contract.service import Service
+from fogbank.services.s3 import quotas
 from fogbank.services.s3.jobs import JOBS
 from fogbank.services.s3.operations import (
     buckets,
@@ -24,4 +26,5 @@ SERVICE = Service(
     jobs=JOBS,
     tables=TABLES,
     access_denied="AccessDenied",
+    body=BodyLimit(quotas.REQUEST_BYTES),
 )

@@ -13,6 +13,10 @@ from fogbank.contract.quota import Quota
 BUCKETS_MAX = Quota(
     "s3.buckets_per_account_max", 10_000, "AWS General Reference, Amazon S3 endpoints and quotas"
 )
+REQUEST_BYTES: Final = Quota("s3.request_bytes_max", 2 << 20, "ours: documents of configuration")
+LONG_REQUEST_BYTES: Final = Quota(
+    "s3.long_request_bytes_max", 8 << 20, "ours: 1,000 keys escaped; 10,000 parts with checksums"
+)
 KEY_BYTES_MAX: Final = 1_024
 METADATA_BYTES_MAX: Final = 2_048
 PUT_BYTES_MAX: Final = 5 << 30

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from fogbank.contract.quota import Quota
+
+REQUEST_BYTES: Final = Quota("sts.request_bytes_max", 1 << 20, "ours: policies and tags, escaped")
+
 SESSION_S_DEFAULT: Final = 3_600
 CHAINED_SESSION_S_MAX: Final = 3_600
 TOKEN_SESSION_S_DEFAULT: Final = 43_200

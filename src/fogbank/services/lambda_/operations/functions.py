@@ -17,7 +17,7 @@ import msgspec
 from fogbank.base.errors import Full, ServiceError, Throttled
 from fogbank.base.types import Wire
 from fogbank.contract.call import Call
-from fogbank.contract.operation import operation
+from fogbank.contract.operation import BodyLimit, operation
 from fogbank.platform.blobs.port import FRAME_BYTES, BlobRef
 from fogbank.platform.runtime.functions import (
     Package,
@@ -69,6 +69,7 @@ class _Stored(NamedTuple):
         "CodeSigningConfigArn": "",
         "TenancyConfig": None,
     },
+    body=BodyLimit(quotas.CODE_REQUEST_BYTES),
 )
 async def create_function(call: Call, request: Wire) -> Wire:
     """Create a function from a zip file in the request or in a bucket."""
@@ -216,6 +217,7 @@ async def _require(call: Call, named: FunctionName) -> FunctionRecord:
     access=access.on_function("UpdateFunctionCode"),
     domain=names.function_domain,
     unhonoured={"Publish": False, "PublishTo": None, "DryRun": False},
+    body=BodyLimit(quotas.CODE_REQUEST_BYTES),
 )
 async def update_function_code(call: Call, request: Wire) -> Wire:
     """Give a function other code."""

@@ -8,7 +8,7 @@ from typing import Final
 from fogbank.base.errors import Throttled
 from fogbank.base.types import Wire
 from fogbank.contract.call import Call
-from fogbank.contract.operation import operation
+from fogbank.contract.operation import BodyLimit, operation
 from fogbank.platform.runtime.functions import (
     Invocation,
     PackageError,
@@ -35,6 +35,7 @@ _TRACE_BYTES: Final = 20
     access=access.on_function("InvokeFunction"),
     domain=names.function_domain,
     unhonoured={"DurableExecutionName": None, "TenantId": None},
+    body=BodyLimit(quotas.SYNC_PAYLOAD_BYTES, invocations.too_large),
 )
 async def invoke(call: Call, request: Wire) -> Wire:
     """Run a function and return its answer, or queue the event and return at once."""

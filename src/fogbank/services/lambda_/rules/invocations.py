@@ -29,10 +29,14 @@ DRY_RUN: Final = "DryRun"
 def check_size(payload: bytes, kind: str, bytes_max: int) -> None:
     """Refuse a payload that is too large for its kind of invocation."""
     if len(payload) > bytes_max:
-        raise RequestTooLargeException(
-            f"{len(payload)} byte payload is too large for the {kind} invocation type "
-            f"(limit {bytes_max} bytes)"
-        )
+        raise too_large(len(payload), bytes_max, kind)
+
+
+def too_large(size: int, bytes_max: int, kind: str = REQUEST_RESPONSE) -> RequestTooLargeException:
+    """Return the error for a payload that is too large for its kind of invocation."""
+    return RequestTooLargeException(
+        f"{size} byte payload is too large for the {kind} invocation type (limit {bytes_max} bytes)"
+    )
 
 
 def check_json(payload: bytes) -> None:

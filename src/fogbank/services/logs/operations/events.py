@@ -13,7 +13,7 @@ from typing import Final
 
 from fogbank.base.types import Wire
 from fogbank.contract.call import Call
-from fogbank.contract.operation import ANY, operation
+from fogbank.contract.operation import ANY, BodyLimit, operation
 from fogbank.platform.store.engine import Store, Transaction
 from fogbank.services.logs import quotas, state
 from fogbank.services.logs.errors import InvalidParameterException
@@ -43,6 +43,7 @@ _STREAMS_PER_READ: Final = 500
 @operation(
     access=access.on_stream("PutLogEvents"),
     unhonoured={"entity": None, "sequenceToken": ANY},
+    body=BodyLimit(quotas.EVENTS_REQUEST_BYTES),
 )
 async def put_log_events(call: Call, request: Wire) -> Wire:
     """Store a batch of events; sequence tokens are ignored, as AWS does."""

@@ -7,9 +7,10 @@ from typing import Final
 from fogbank.base.errors import AccessDenied, Corrupt, ServiceError
 from fogbank.base.types import Wire
 from fogbank.contract.call import Call
-from fogbank.contract.operation import operation
+from fogbank.contract.operation import BodyLimit, operation
 from fogbank.platform.identity.principal import PrincipalKind
 from fogbank.platform.store.engine import Transaction
+from fogbank.services.s3 import quotas
 from fogbank.services.s3.arns import bucket_arn, object_arn
 from fogbank.services.s3.errors import InvalidRequest, MalformedXML, NoSuchKey, NoSuchVersion
 from fogbank.services.s3.events import Happening
@@ -289,7 +290,12 @@ async def _remove(
     await notifications.tell(tr, call, bucket, now_ms, happening)
 
 
-@operation(access=access.delete_objects, domain=access.bucket_domain, unhonoured=unhonoured.DELETE)
+@operation(
+    access=access.delete_objects,
+    domain=access.bucket_domain,
+    unhonoured=unhonoured.DELETE,
+    body=BodyLimit(quotas.LONG_REQUEST_BYTES),
+)
 async def delete_objects(call: Call, request: Wire) -> Wire:
     """Remove up to a thousand objects, each by itself, and say of each how it went."""
     entries: list[Wire] = request["Delete"].get("Objects") or []

@@ -10,8 +10,9 @@ from urllib.parse import quote
 from fogbank.base.errors import Conflict
 from fogbank.base.types import Wire
 from fogbank.contract.call import Call
-from fogbank.contract.operation import operation
+from fogbank.contract.operation import BodyLimit, operation
 from fogbank.platform.store.engine import Transaction
+from fogbank.services.s3 import quotas
 from fogbank.services.s3.errors import InvalidArgument, NoSuchUpload, PreconditionFailed
 from fogbank.services.s3.events import Happening
 from fogbank.services.s3.rules import access, conditions, multipart, replies, unhonoured
@@ -125,7 +126,12 @@ async def _read_upload(call: Call, request: Wire) -> UploadRecord:
     return await call.store.read(body)
 
 
-@operation(access=access.put_object, domain=access.bucket_domain, unhonoured=unhonoured.COMPLETE)
+@operation(
+    access=access.put_object,
+    domain=access.bucket_domain,
+    unhonoured=unhonoured.COMPLETE,
+    body=BodyLimit(quotas.LONG_REQUEST_BYTES),
+)
 async def complete_multipart_upload(call: Call, request: Wire) -> Wire:
     """Make one object of the listed parts, without touching their bytes.
 
