@@ -35,6 +35,7 @@ class Bound:
         "declared",
         "default_access",
         "domain",
+        "model",
         "name",
         "paged",
         "service",
@@ -47,6 +48,7 @@ class Bound:
         declared = service.functions.get(model.function)
         self.service = service
         self.name = name
+        self.model = model
         self.declared: Operation | None = declared
         self.access = declared.access if declared else None
         self.default_access = [Access(f"{service.prefix}:{name}", "*")]

@@ -29,6 +29,7 @@ from fogbank.gateway.authenticate import Authenticator, Credentials, anonymous
 from fogbank.gateway.body import WholeBodies
 from fogbank.gateway.bound import Bound
 from fogbank.gateway.claim import Claim, claim_of
+from fogbank.gateway.events import with_told_ends
 from fogbank.gateway.forward import Arrivals, EpochOf, Forwarder, OwnerOf
 from fogbank.gateway.guests import Busy
 from fogbank.gateway.limits import BodyLimits
@@ -211,6 +212,8 @@ class Dispatcher:
                 answer = await self._perform(visit, bound, wire)
             except StaleProof:
                 answer = await self._performed_again(visit, target, (request, claim), bound, wire)
+            if bound.model.event_stream_output is not None:
+                answer = with_told_ends(bound.model, answer, target.door.words, visit)
             return codec.encode(bound.name, answer, visit.request_id)
         finally:
             self.throttle.leave(account)

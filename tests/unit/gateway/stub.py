@@ -233,7 +233,7 @@ class Gate:
             raise _Caught
 
         client.meta.events.register("before-send", catch)
-        name, defaults = CALLS[service]
+        name, defaults = CALLS.get(service, ("", {}))
         with self._time(), suppress(_Caught):
             getattr(client, call or name)(**(defaults if parameters is None else parameters))
         return http_request(sent[0])
