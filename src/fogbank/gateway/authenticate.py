@@ -30,6 +30,7 @@ from fogbank.gateway.render import No, error_of
 from fogbank.gateway.resolve import Target
 from fogbank.gateway.scope import check_scope, check_time, time_ms_of
 from fogbank.gateway.settings import GatewaySettings
+from fogbank.gateway.signed_events import Seal, SignedEvents
 from fogbank.platform.identity.cache import Lru
 from fogbank.platform.identity.credentials import Credential, ExpiredToken, Proof
 from fogbank.platform.identity.principal import ANONYMOUS, Principal
@@ -113,11 +114,10 @@ class Authenticator:
         proof = await self.proof(request, claim, target)
         if target.host.account not in ("", proof.credential.principal.account):
             raise error_of("AccessDeniedException", words.denied_status, _OTHER_ACCOUNT)
-        key = self._signing_key(proof.credential, signed)
         if words.is_s3:
-            self._check_s3(request, target, claim, key)
+            self._check_s3(request, target, claim, self._signing_key(proof.credential, signed))
         else:
-            await self._check_other(request, target, claim, key)
+            await self._check_other(request, target, claim, proof.credential)
         return proof
 
     def _failed(
@@ -211,10 +211,18 @@ class Authenticator:
     # Everyone else: the hash of the body is part of the signature.
 
     async def _check_other(
-        self, request: HttpRequest, target: Target, claim: Claim, key: bytes | VerifyingKey
+        self, request: HttpRequest, target: Target, claim: Claim, credential: Credential
     ) -> None:
-        """Check the signature over the whole body."""
-        if request.stream is None:
+        """Check the signature over the whole body, or over the head if each event has its own."""
+        key = self._signing_key(credential, claim.signed)
+        events = (
+            request.headers.get(_CONTENT_HASH) == sigv4.STREAMING_EVENTS
+            and claim.presigned is None
+            and isinstance(key, bytes)
+        )
+        if events:
+            digest = sigv4.STREAMING_EVENTS
+        elif request.stream is None:
             digest = sha256(request.body).hexdigest()
         else:
             allowed = self._limits.before(target, request, claim.signed.service)
@@ -234,6 +242,30 @@ class Authenticator:
         if unsigned:
             text = f"{unsigned} must be a 'SignedHeader' in the AWS Authorization."
             raise target.door.words.error(No.BAD_SIGNATURE, text)
+        if events:
+            request.stream = SignedEvents(
+                request.stream or BytesBody(request.body), self._seal(claim.signed, credential)
+            )
+            request.body = b""
+
+    def _seal(self, signed: Authorization, credential: Credential) -> Seal:
+        """Return what the events of a request are checked with; each day has a key of its own."""
+
+        def key_of(date: str) -> bytes:
+            key = self._signing_key(credential, signed._replace(date=date))
+            assert isinstance(key, bytes), "events are signed with the derived key"
+            return key
+
+        def scope_of(date: str) -> str:
+            return signed._replace(date=date).scope
+
+        return Seal(
+            signed.signature,
+            key_of,
+            scope_of,
+            self._clock.now_ms,
+            self._skew_ms,
+        )
 
 
 def _calculated(request: HttpRequest, claim: Claim, payload: str) -> dict[str, str]:

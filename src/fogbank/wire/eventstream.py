@@ -77,19 +77,28 @@ def encoded(message: Message) -> bytes:
     Raises:
         BrokenFrame: It passes a bound.
     """
-    pieces: list[bytes] = []
-    for name, value in message.headers.items():
-        data = name.encode()
-        if not 1 <= len(data) <= _NAME_BYTES_MAX:
-            raise BrokenFrame("a header's name is empty or too long")
-        pieces += (bytes((len(data),)), data, _value(value))
-    headers = b"".join(pieces)
+    headers = headers_encoded(message.headers)
     if len(headers) > HEADERS_BYTES_MAX or len(message.payload) > PAYLOAD_BYTES_MAX:
         raise BrokenFrame("a message that is too large")
     total = _FRAME_BYTES_MIN + len(headers) + len(message.payload)
     prelude = struct.pack(">II", total, len(headers))
     body = b"".join((prelude, struct.pack(">I", crc32(prelude)), headers, message.payload))
     return body + struct.pack(">I", crc32(body))
+
+
+def headers_encoded(headers: Mapping[str, Value]) -> bytes:
+    """Return headers as they stand in a frame.
+
+    Raises:
+        BrokenFrame: One passes a bound.
+    """
+    pieces: list[bytes] = []
+    for name, value in headers.items():
+        data = name.encode()
+        if not 1 <= len(data) <= _NAME_BYTES_MAX:
+            raise BrokenFrame("a header's name is empty or too long")
+        pieces += (bytes((len(data),)), data, _value(value))
+    return b"".join(pieces)
 
 
 class Frames:

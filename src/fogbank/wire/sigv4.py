@@ -32,6 +32,7 @@ ALGORITHM = "AWS4-HMAC-SHA256"
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
 STREAMING_UNSIGNED_TRAILER = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 STREAMING_SIGNED = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
+STREAMING_EVENTS = "STREAMING-AWS4-HMAC-SHA256-EVENTS"
 STREAMING_SIGNED_TRAILER = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"
 EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
@@ -491,6 +492,21 @@ def chunk_signature(key: bytes, previous: str, timestamp: str, scope: str, diges
         key,
         f"AWS4-HMAC-SHA256-PAYLOAD\n{timestamp}\n{scope}\n{previous}\n{EMPTY_SHA256}\n{digest}",
     )
+
+
+def event_signature(key: bytes, previous: str, when: tuple[str, str], *parts: bytes) -> str:
+    """Return the signature of an event of a signed stream.
+
+    Args:
+        key: The signing key of the event's day.
+        previous: The signature of the event before, or of the request (the seed).
+        when: The event's time, as ``20260102T030405Z``, and its credential scope.
+        parts: The bytes of the envelope's headers but the signature; its payload.
+
+    Source: Amazon Transcribe Developer Guide, "Event stream encoding" (signing of events).
+    """
+    digests = "\n".join(sha256(part).hexdigest() for part in parts)
+    return signature(key, f"AWS4-HMAC-SHA256-PAYLOAD\n{when[0]}\n{when[1]}\n{previous}\n{digests}")
 
 
 def trailer_signature(key: bytes, previous: str, timestamp: str, scope: str, trailer: bytes) -> str:
