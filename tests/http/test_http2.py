@@ -480,6 +480,7 @@ MALFORMED = {
     "a length without a body": [*ORDINARY, ("content-length", "5")],
     "a list of lengths": [*ORDINARY, ("content-length", "0, 0")],
     "too many headers": [*ORDINARY, *((f"x-{at}", "1") for at in range(60))],
+    "one header too often": [*ORDINARY, *[("x-one", "1")] * 60],
     "too long a target": _with(path="/" + "a" * 9_000),
     "too large a body": [*ORDINARY, ("content-length", "10000001")],
 }

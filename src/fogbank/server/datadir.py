@@ -142,6 +142,17 @@ def write_credentials(data_dir: Path, accounts: list[AccountCredentials]) -> Non
     write_durably(data_dir / CREDENTIALS_FILE, json.dumps(rows, indent=1).encode() + b"\n")
 
 
+def reached_at(host: str) -> str:
+    """Return the numeric host at which this machine reaches a server that listens on one."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 (compared only)
+
+
+def endpoint_of(scheme: str, host: str, port: int) -> str:
+    """Return the URL at which this machine reaches a server that listens on a host and port."""
+    host = reached_at(host)
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+
 def write_server(data_dir: Path, endpoint: str, authority: str) -> None:
     """Say where the server serves, and what clients must trust."""
     server = RunningServer(os.getpid(), endpoint, authority)

@@ -73,12 +73,10 @@ def endpoint_of(
     The host is the numeric address, unless a certificate is for names only.
     """
     address: tuple[str, int] = listener.getsockname()[:2]
-    host, port = address
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 (compared only)
-    scheme = "http"
+    scheme, host, port = "http", *address
     if material is not None:
-        scheme, host = "https", host_of(material, host, public_hosts)
-    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+        scheme, host = "https", host_of(material, datadir.reached_at(host), public_hosts)
+    return datadir.endpoint_of(scheme, host, port)
 
 
 def _say(text: str) -> None:

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from tests.engines.embedded.conftest import SEALED, opened
 
@@ -258,7 +259,29 @@ def test_a_damaged_backup_is_refused_and_the_file_is_named(
         with pytest.raises(Corrupt, match=rf"{path.name}|no backup"):
             restored(target, tmp_path / "new")
         path.write_bytes(raw)
+    # Lines that can be read and that nobody wrote: the hash over all of them tells.
+    manifest = target / "first" / MANIFEST
+    raw = manifest.read_bytes()
+    manifest.write_bytes(raw.replace(b'"made_ms":1', b'"made_ms":2', 1))
+    assert manifest.read_bytes() != raw
+    with pytest.raises(Corrupt, match="its lines have another SHA-256"):
+        restored(target, tmp_path / "new")
+    manifest.write_bytes(raw)
     restored(target, tmp_path / "new")
+
+
+@pytest.mark.slow
+def test_rows_that_are_not_those_of_the_manifest_become_no_store(
+    open_engine: Any, tmp_path: Path
+) -> None:
+    target = tmp_path / "backups"
+    a_backup(open_engine, target)
+    whole = read_manifest(target / "first")
+    tail = msgspec.structs.replace(whole.tail, content="0" * len(whole.tail.content))
+    with pytest.raises(Corrupt, match="are not those of the backup first"):
+        restore_store(target, msgspec.structs.replace(whole, tail=tail), tmp_path / "new")
+    with pytest.raises(Corrupt, match="cut short"):
+        reading(tmp_path / "new")
 
 
 @pytest.mark.slow

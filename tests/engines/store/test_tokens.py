@@ -20,9 +20,16 @@ WINDOW_MS = 600_000
 SUBSPACE = b"\x01" + bytes([TOKENS])
 
 
-def token(word: str = "t", request: str = "one", *, operation: str = "Transact") -> Token:
+def token(
+    word: str = "t",
+    request: str = "one",
+    *,
+    operation: str = "Transact",
+    account: str = "1" * 12,
+    service: str = "dynamodb",
+) -> Token:
     digest = tokens.digest_of({"Request": request})
-    return Token("1" * 12, "dynamodb", operation, word, digest, WINDOW_MS)
+    return Token(account, service, operation, word, digest, WINDOW_MS)
 
 
 def counting(domain: Domain = DOMAIN) -> Body[Any]:
@@ -75,12 +82,15 @@ async def test_the_same_token_with_another_request_is_refused(engine: Any) -> No
     assert await count_of(engine) == 1
 
 
-async def test_a_token_stands_for_one_operation_of_one_domain(engine: Any) -> None:
+async def test_a_token_stands_for_one_operation_of_one_caller_and_domain(engine: Any) -> None:
     store = engine.store_of(DOMAIN)
     await store.transact(counting(), token=token())
     await store.transact(counting(), token=token(operation="Other"))
     await store.transact(counting(), token=token("u"))
-    assert await count_of(engine) == 3
+    # Two accounts may act on one domain: another's bucket.
+    await store.transact(counting(), token=token(account="2" * 12))
+    await store.transact(counting(), token=token(service="s3"))
+    assert await count_of(engine) == 5
     await engine.store_of(OTHER).transact(counting(OTHER), token=token())
     assert await count_of(engine, OTHER) == 1
 

@@ -67,8 +67,11 @@ def test_a_wrong_secret_is_refused(gate: Gate, service: str) -> None:
 
 
 @pytest.mark.parametrize("service", CALLS)
-def test_an_unknown_key_is_refused(gate: Gate, service: str) -> None:
-    status, code, message = gate.refusal(gate.request(service, key_id="AKIDUNKNOWN000000000"))
+@pytest.mark.parametrize("secret", ["", "test"])
+def test_an_unknown_key_is_refused(gate: Gate, service: str, secret: str) -> None:
+    # The key and secret ``test``, which other clouds on a desk let in, is unknown like any other.
+    key = {"key_id": "test", "secret": secret} if secret else {"key_id": "AKIDUNKNOWN000000000"}
+    status, code, message = gate.refusal(gate.request(service, **key))
     assert (status, code) == words(
         service, "UnrecognizedClientException", "InvalidClientTokenId", "InvalidAccessKeyId"
     )

@@ -13,7 +13,7 @@ from fogbank.engines.memory import MemoryEngine
 from fogbank.platform.identity.identity import Identity
 from fogbank.server import accounts, datadir
 from fogbank.server.accounts import Accounts, CreateAccount
-from fogbank.server.config import Config
+from fogbank.server.config import AccountSettings, Config
 from fogbank.server.control import ControlError, NoArguments
 from fogbank.testing.clock import VirtualClock
 
@@ -159,6 +159,9 @@ def test_what_was_cut_short_is_finished_by_the_next_attempt_or_start(
     assert row.name == "half"
     assert len(directory.list()) == 1
     if by == "the next attempt":
+        for other in (("3" * 12, "", ""), ("", "LOCALKEYFORTESTS0001", "s" * 40)):
+            with pytest.raises(ControlError, match="there is an account named half"):
+                directory.create("half", *other)
         assert directory.create("half") == {"name": "half", "id": row.account_id}
     else:
         directory.ensure()
@@ -178,6 +181,22 @@ def test_two_at_once_of_one_name_make_one_account(directory: Directory) -> None:
 
 def test_secrets_are_in_no_repr() -> None:
     assert "verysecret" not in repr(CreateAccount("a", "", "LOCALKEYFORTESTS0001", "verysecret"))
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("account.id", AccountSettings(id="3" * 12)),
+        ("account.access_key_id", AccountSettings(access_key_id="LOCALKEYFORTESTS0001")),
+        ("account.secret_access_key", AccountSettings(secret_access_key="s" * 40)),
+    ],
+)
+def test_settings_of_another_account_than_the_directory_has_are_refused_and_not_ignored(
+    directory: Directory, name: str, said: AccountSettings
+) -> None:
+    config = Config(account=said)
+    with pytest.raises(accounts.AccountError, match=f"{name} differs"):
+        asyncio.run(accounts.ensure(directory.path, config, directory.identity, directory.ids))
 
 
 def test_a_file_that_contradicts_the_store_is_an_error_with_its_reason(

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from fogbank.server.cli import COMMANDS, main, parser
+from fogbank.server import datadir
+from fogbank.server.cli import COMMANDS, main, parser, serve
 from fogbank.server.cli.completion import commands_of
 from fogbank.server.config import load, tree
+from fogbank.server.datadir import AccountCredentials
 from fogbank.server.settings import quotas
 
 
@@ -49,6 +51,66 @@ def test_config_in_json_has_every_setting_with_value_origin_and_meaning(
     assert rows["limits.drain_ms"]["origin"] == "FOGBANK_LIMITS_DRAIN_MS"
     assert rows["limits.drain_ms"]["default"] == 10_000
     assert all(row["meaning"] for row in rows.values())
+
+
+def test_serving_a_region_that_there_is_not_is_refused_before_anything_is_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serve, "Supervisor", lambda *_: pytest.fail("a server was made"))
+    monkeypatch.setenv("FOGBANK_REGION", "mars-north-1")
+    assert main(["serve", "--data", str(tmp_path / "new")]) == 1
+    assert "there is no region mars-north-1" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
+
+
+SECRET = "it's a $HOME `secret` of 40 characters"
+
+
+def make_account(data_dir: Path) -> None:
+    datadir.write_credentials(data_dir, [AccountCredentials("default", "1" * 12, "A" * 20, SECRET)])
+
+
+@pytest.mark.parametrize(
+    ("settings", "endpoint"),
+    [
+        ("", "http://127.0.0.1:4566"),
+        ('host = "0.0.0.0"\nport = 80\n', "http://127.0.0.1:80"),
+        ('host = "::1"\n', "http://[::1]:4566"),
+        ("[tls]\nenabled = true\n", "https://127.0.0.1:4566"),
+    ],
+)
+def test_env_without_a_server_names_where_one_would_serve_and_says_that_none_does(
+    settings: str, endpoint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_account(tmp_path)
+    (tmp_path / "fogbank.toml").write_text(settings)
+    assert main(["env", "--format", "json"]) == 0
+    said = capsys.readouterr()
+    variables = json.loads(said.out)
+    assert variables["AWS_ENDPOINT_URL"] == endpoint
+    authority = str(tmp_path / "tls" / "authority.pem") if "tls" in settings else None
+    assert variables.get("AWS_CA_BUNDLE") == authority
+    assert "no server runs" in said.err
+
+
+def test_env_for_a_shell_holds_whatever_is_in_a_secret(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_account(tmp_path)
+    assert main(["env"]) == 0
+    script = f'{capsys.readouterr().out}\nprintf %s "$AWS_SECRET_ACCESS_KEY"'
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == SECRET
+
+
+def test_env_of_an_account_that_there_is_not_fails_and_names_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_account(tmp_path)
+    assert main(["env", "--account", "other"]) == 1
+    said = capsys.readouterr()
+    assert "there is no account named other" in said.err
+    assert said.out == ""
 
 
 def test_config_with_an_unknown_key_fails_and_names_it(

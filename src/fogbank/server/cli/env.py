@@ -52,7 +52,8 @@ def _expected(data_dir: Path, settings: config.Config) -> datadir.RunningServer:
         scheme = "https"
         local = "" if settings.tls.certificate else str(datadir.authority_file(data_dir))
         authority = settings.tls.authority or local
-    return datadir.RunningServer(0, f"{scheme}://{settings.host}:{settings.port}", authority)
+    endpoint = datadir.endpoint_of(scheme, settings.host, settings.port)
+    return datadir.RunningServer(0, endpoint, authority)
 
 
 def _fail(reason: str) -> int:

@@ -33,6 +33,20 @@ def test_a_later_one_waits_for_an_earlier_one_of_its_key_and_for_no_other() -> N
     asyncio.run(main())
 
 
+def test_every_subscription_source_and_target_has_an_order_of_its_own() -> None:
+    async def main() -> None:
+        world = World()
+        world.broken = {b"a1"}
+        of_its_own = ({"subscription": "r"}, {"source_arn": "arn:aws:s3:::c"}, {"target": "u"})
+        for number, change in enumerate(of_its_own):
+            like = {"target": "t", "subscription": "s", "order_key": "a", **change}
+            await world.put(keyed(1, "a"), delivery(**like, payload=b"%d" % number))
+        await world.rest()
+        assert sorted(each.payload for each in await world.taken()) == [b"0", b"1", b"2"]
+
+    asyncio.run(main())
+
+
 def test_a_dead_one_lets_the_next_go_on_and_nothing_is_left_of_the_order() -> None:
     async def main() -> None:
         world = World()

@@ -176,6 +176,7 @@ VARIABLES = [
     (HOME, {"aws:username": "*"}, "arn:aws:s3:::home/*/x", True),
     (HOME, {"aws:username": ["alice", "bob"]}, "arn:aws:s3:::home/alice/x", False),
     ("arn:aws:s3:::${aws:PrincipalTag/team, 'none'}/*", {}, "arn:aws:s3:::none/x", True),
+    ("arn:aws:s3:::${aws:PrincipalTag/team, 'none'}/*", {"aws:PrincipalTag/team": ["a", "b"]}, "arn:aws:s3:::none/x", True),
     ("arn:aws:s3:::${aws:PrincipalTag/team,'none'}/*", {"aws:PrincipalTag/team": "red"}, "arn:aws:s3:::red/x", True),
     ("arn:aws:s3:::b/${*}", {}, "arn:aws:s3:::b/*", True),
     ("arn:aws:s3:::b/${*}", {}, "arn:aws:s3:::b/x", False),

@@ -75,6 +75,23 @@ def test_each_occurrence_rings_once_and_sets_the_next() -> None:
     asyncio.run(main())
 
 
+def test_a_disabled_schedule_sets_no_timer_and_rings_for_none() -> None:
+    async def main() -> None:
+        world = World()
+        await world.put(1_000, expression="rate(1 minute)")
+        (timer,) = world.waiting()
+        disabled = await world.put(1_000, expression="rate(1 minute)", enabled=False)
+        assert world.waiting() == []
+        assert disabled.due_ms == timer.due_ms
+
+        async def body(tr: Transaction) -> Occurrence | None:
+            return await schedules.take_due(tr, timer, world.timers, 1_000, Ids.seeded(1))
+
+        assert await world.run(body) is None
+
+    asyncio.run(main())
+
+
 def test_a_one_time_schedule_rings_once_and_says_that_it_was_the_last() -> None:
     async def main() -> None:
         world = World()
