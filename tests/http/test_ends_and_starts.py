@@ -74,6 +74,7 @@ def test_sigterm_lets_an_upload_finish_and_its_object_is_there_after_a_restart(
     assert upload.status() == 200
     ending.join()
     assert statuses == [0]
+    assert not (tmp_path / "data" / "server.json").exists()
     with server:
         head = server.client("s3").head_object(Bucket="drained", Key="slow")
         assert head["ContentLength"] == SIZE

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from fogbank.server import datadir
-from fogbank.server.cli import COMMANDS, main, parser, serve
+from fogbank.server.cli import COMMANDS, doctor, main, parser, serve
 from fogbank.server.cli.completion import commands_of
 from fogbank.server.config import load, tree
 from fogbank.server.datadir import AccountCredentials
@@ -51,6 +51,24 @@ def test_config_in_json_has_every_setting_with_value_origin_and_meaning(
     assert rows["limits.drain_ms"]["origin"] == "FOGBANK_LIMITS_DRAIN_MS"
     assert rows["limits.drain_ms"]["default"] == 10_000
     assert all(row["meaning"] for row in rows.values())
+
+
+def test_check_prints_what_is_wrong_a_line_each_and_fails(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / datadir.CREDENTIALS_FILE).write_text("none")
+    assert main(["check"]) == 1
+    said = capsys.readouterr()
+    assert len(said.out.splitlines()) == 1
+    assert "1 findings" in said.err
+    assert main(["check", "--data", str(tmp_path / "none")]) == 1
+    assert "is no data directory" in capsys.readouterr().err
+
+
+def test_doctor_warns_of_a_file_system_that_forgets() -> None:
+    shared_memory = Path("/dev/shm/fogbank/not-yet-made")
+    assert "NOTHING IS DURABLE" in doctor._file_system(shared_memory)
+    assert "NOTHING IS DURABLE" not in doctor._file_system(Path("/dev/shm-of-another-name"))
 
 
 def test_serving_a_region_that_there_is_not_is_refused_before_anything_is_made(

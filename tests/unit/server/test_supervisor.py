@@ -8,7 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from fogbank.server import supervisor
+from fogbank.server import children, supervisor
+from fogbank.server.children import RESTARTS_MAX, RESTARTS_WINDOW_S, Child
+from fogbank.server.privilege import Drop
 
 
 def clock(monkeypatch: pytest.MonkeyPatch, on_sleep: Callable[[], None]) -> list[float]:
@@ -47,3 +49,17 @@ def test_a_port_that_stays_taken_is_an_error_after_two_seconds(
     with holder, pytest.raises(supervisor.StartError, match=f"cannot listen on .* port {port}"):
         supervisor.bind("127.0.0.1", port)
     assert sum(slept) == pytest.approx(2.0, abs=0.1)
+
+
+def test_a_process_that_keeps_dying_is_not_started_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(children, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    child = Child("fogbank.server.process", "store", Drop(None, ""), None)
+    for _ in range(RESTARTS_MAX):
+        assert child.may_start_again()
+        now[0] += 1
+    assert not child.may_start_again()
+    now[0] += RESTARTS_WINDOW_S
+    assert child.may_start_again()

@@ -118,7 +118,8 @@ def _file_system(data_dir: Path) -> str:
     best, kind = "", "unknown"
     for line in Path("/proc/self/mounts").read_text().splitlines():
         _, mounted, form, *_ = line.split()
-        if str(path).startswith(mounted) and len(mounted) > len(best):
+        # Of two on one folder the later one is seen.
+        if path.is_relative_to(mounted) and len(mounted) >= len(best):
             best, kind = mounted, form
     room = os.statvfs(path)
     free = room.f_bavail * room.f_frsize / (1 << 30)
