@@ -17,7 +17,7 @@ from fogbank.engines.embedded import archiver as archiver_module
 from fogbank.engines.embedded.archiver import Archiver
 from fogbank.engines.embedded.check import check
 from fogbank.engines.embedded.cut import BackupRequest
-from fogbank.engines.embedded.keys import read_keys
+from fogbank.engines.embedded.keys import read_keys, rotate
 from fogbank.engines.embedded.restore import (
     find_backup,
     find_before,
@@ -25,7 +25,7 @@ from fogbank.engines.embedded.restore import (
     restore_store,
 )
 from fogbank.engines.embedded.rollforward import Until, transactions
-from fogbank.engines.embedded.spool import SPOOL, ArchiveSettings, entries
+from fogbank.engines.embedded.spool import ABOUT, GROUPS, SPOOL, ArchiveSettings, entries
 from fogbank.engines.embedded.store import EmbeddedEngine
 from fogbank.engines.embedded.turnover import Settings
 from fogbank.platform.blobs import rows as blob_rows
@@ -342,3 +342,52 @@ def test_an_idle_store_archives_nothing_and_one_that_stops_archiving_says_what_i
 
     in_world(work, tmp_path)
     assert "the log is not archived any more" in caplog.text
+
+
+@pytest.mark.slow
+def test_what_was_sealed_with_a_key_that_came_after_the_backup_is_restored(tmp_path: Path) -> None:
+    async def work(world: World) -> None:
+        engine = await world.open()
+        await engine.store_of(DOMAIN).transact(put(0))
+        await engine.back_up(BackupRequest(world.backups, "base"))
+        await engine.close()
+        assert rotate(world.store, SEALED, world.clock) == 2
+        engine = await world.open()
+        await engine.store_of(DOMAIN).transact(put(1))
+        await engine.close()
+        engine = await world.open()
+        await passed(engine)
+        await engine.close()
+
+    world = in_world(work, tmp_path)
+    assert asyncio.run(world.rows(world.restored(Until()))) == [0, 1]
+
+
+@pytest.mark.slow
+def test_an_entry_gets_its_line_when_all_else_of_it_is_on_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[str] = []
+    place, sync_folders = archiver_module.place, archiver_module.sync_folders
+
+    def placed(source: Path, target: Path, *, link: bool) -> None:
+        steps.append(target.suffix)
+        place(source, target, link=link)
+
+    def synced(folders: set[Path]) -> None:
+        steps.append("sync")
+        sync_folders(folders)
+
+    monkeypatch.setattr(archiver_module, "place", placed)
+    monkeypatch.setattr(archiver_module, "sync_folders", synced)
+
+    async def work(world: World) -> None:
+        engine = await world.open(interval_ms=1)
+        for n in range(3):
+            await engine.store_of(DOMAIN).transact(put(n))
+        world.clock.advance_to(world.clock.now_ms() + 1_000)
+        await passed(engine)
+        await engine.close()
+
+    in_world(work, tmp_path)
+    assert steps[:3] == [GROUPS, "sync", ABOUT]

@@ -154,6 +154,16 @@ for path in event['paths']:
     assert lab.ask(prisoner, code, paths=[*paths, "/proc", "/proc/sys/kernel", "/tmp"]) == ["/tmp"]
 
 
+def test_the_code_is_mounted_read_only_whoever_owns_it(lab: Any, prisoner: Any) -> None:
+    code = """
+try:
+    answer = open('/var/task/x', 'w').write('x')
+except OSError as error:
+    answer = error.errno
+"""
+    assert lab.ask(prisoner, code) == errno.EROFS
+
+
 DENIED = {
     "mount": "libc.mount(b'none', b'/tmp', b'tmpfs', 0, None)",
     "umount": "libc.umount2(b'/proc', 2)",

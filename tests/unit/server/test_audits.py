@@ -383,6 +383,19 @@ class _FullPlacement:
         return (self.store,)
 
 
+def test_what_the_store_did_not_take_is_written_when_it_does(cloud: Cloud) -> None:
+    placement = _FullPlacement()
+    trail = Trail(placement, cloud.clock, TrailSettings())  # type: ignore[arg-type]
+    caller = Caller("iam", "CreateUser", "us-east-1", "root")
+    for number in range(3):
+        asyncio.run(trail.settle(Noted("1", caller, Entry(1, str(number), 0))))
+    assert (trail.waiting, trail.lost, trail.is_failing) == (3, 0, True)
+    placement.store.is_full = False
+    trail._retry_ms = 0
+    asyncio.run(trail.flush())
+    assert (trail.waiting, trail.lost, placement.store.rows) == (0, 0, 1)
+
+
 def test_while_the_store_takes_nothing_records_wait_within_a_bound(cloud: Cloud) -> None:
 
     placement = _FullPlacement()

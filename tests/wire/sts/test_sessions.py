@@ -231,8 +231,11 @@ def test_roles_are_chained_for_an_hour_at_most_and_tags_go_on(
     assert reply["SourceIdentity"] == "alice"
     worker = session(reply)("sts")
     given = {"RoleArn": second, "RoleSessionName": "two"}
-    refused = refusal(worker.assume_role, **given, DurationSeconds=3601)
-    assert refused[0] == "ValidationError"
+    # The role itself would allow two hours.
+    iam.update_role(RoleName="second", MaxSessionDuration=7_200)
+    code, message = refusal(worker.assume_role, **given, DurationSeconds=3601)
+    assert code == "ValidationError"
+    assert "1 hour session limit for roles assumed by role chaining" in message
     clash = [{"Key": "Team", "Value": "blue"}]
     assert refusal(worker.assume_role, **given, Tags=clash)[0] == "InvalidParameterValue"
     refused = refusal(worker.assume_role, **given, SourceIdentity="bob")
