@@ -87,6 +87,26 @@ def test_an_account_runs_only_so_much_at_a_time(tmp_path: Path) -> None:
     asyncio.run(story())
 
 
+def test_only_so_many_environments_start_at_the_same_time(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with World(tmp_path, starts_max=2) as world:
+            start, starting, most = world.runtime.start, 0, 0
+
+            async def slowly(*given: Any) -> FakeSandbox:
+                nonlocal starting, most
+                starting += 1
+                most = max(most, starting)
+                await world.settle()
+                starting -= 1
+                return await start(*given)
+
+            world.runtime.start = slowly  # type: ignore[method-assign]
+            await asyncio.gather(*(world.run() for _ in range(5)))
+            assert most == 2
+
+    asyncio.run(story())
+
+
 def test_a_function_larger_than_the_budget_runs_alone(tmp_path: Path) -> None:
     async def story() -> None:
         async with World(tmp_path, budget_mb=256) as world:
