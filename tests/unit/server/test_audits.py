@@ -388,7 +388,7 @@ def test_what_the_store_did_not_take_is_written_when_it_does(cloud: Cloud) -> No
     trail = Trail(placement, cloud.clock, TrailSettings())  # type: ignore[arg-type]
     caller = Caller("iam", "CreateUser", "us-east-1", "root")
     for number in range(3):
-        asyncio.run(trail.settle(Noted("1", caller, Entry(1, str(number), 0))))
+        asyncio.run(trail.settle("1", caller, Entry(1, str(number), 0)))
     assert (trail.waiting, trail.lost, trail.is_failing) == (3, 0, True)
     placement.store.is_full = False
     trail._retry_ms = 0
