@@ -187,6 +187,25 @@ def test_a_full_disk_refuses_the_blob_and_leaves_nothing(
     in_blobs(tmp_path, run)
 
 
+def test_a_removal_is_on_disk_when_it_returns(tmp_path: Path) -> None:
+    async def run(blobs: FileBlobs) -> None:
+        ref = await blobs.name()
+        await blobs.write(ref, once(b"gone soon"))
+        path = path_of(blobs._root, ref)
+        synced: list[tuple[Path, bool]] = []
+
+        class Noted:
+            def sync(self, folder: Path) -> None:
+                synced.append((folder, path.exists()))
+
+        assert path.exists()
+        blobs._syncs = Noted()  # type: ignore[assignment]
+        await blobs.delete(ref)
+        assert synced == [(path.parent, False)]
+
+    in_blobs(tmp_path, run)
+
+
 def test_a_full_disk_gives_no_names_and_later_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
