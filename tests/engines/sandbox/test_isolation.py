@@ -164,6 +164,11 @@ except OSError as error:
     assert lab.ask(prisoner, code) == errno.EROFS
 
 
+def test_a_function_has_as_many_open_files_as_on_aws(lab: Any, prisoner: Any) -> None:
+    code = "import resource; answer = resource.getrlimit(resource.RLIMIT_NOFILE)"
+    assert lab.ask(prisoner, code) == [1_024, 1_024]
+
+
 DENIED = {
     "mount": "libc.mount(b'none', b'/tmp', b'tmpfs', 0, None)",
     "umount": "libc.umount2(b'/proc', 2)",

@@ -378,6 +378,20 @@ def test_boto3_is_preloaded_but_the_users_own_copy_wins(lab: Any) -> None:
     lab.end(sandbox)
 
 
+def test_boto3_is_preloaded_with_models_that_all_sessions_share(lab: Any) -> None:
+    code = """
+import sys
+preloaded = 'boto3' in sys.modules
+import botocore.session
+def handler(event, context):
+    loaders = [botocore.session.Session().get_component('data_loader') for _ in range(2)]
+    return [preloaded, loaders[0] is loaders[1]]
+"""
+    sandbox = lab.start(code)
+    assert json.loads(lab.invoke(sandbox).payload) == [True, True]
+    lab.end(sandbox)
+
+
 def test_boto3_calls_reach_the_endpoint(lab: Any) -> None:
     code = """
 import boto3, botocore.config
