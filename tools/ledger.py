@@ -30,6 +30,8 @@ def row_of(name: str, built: Operation | None) -> str:
     """Return one line of the table."""
     if built is None:
         return f"| {name} | not built | |"
+    if built.begun:
+        return f"| {name} | begun | |"
     refused = "; ".join(
         f"{member} ({neutral_text(value)})" for member, value in sorted(built.unhonoured.items())
     )
@@ -41,7 +43,7 @@ def ledger_of(service: Service) -> str:
     model = load(service.model)
     functions = service.functions
     rows = [
-        row_of(op.name, functions.get(op.function))
+        row_of(op.name, service.declared.get(op.function))
         for op in sorted(model.operations.values(), key=lambda op: op.name)
     ]
     return "\n".join(

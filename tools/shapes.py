@@ -112,10 +112,10 @@ def stub_of(service: str, operations: Sequence[OperationModel]) -> str:
 
 
 def built_operations(package: str) -> tuple[str, list[OperationModel]]:
-    """Return a service's model name and the operations that its manifest has."""
+    """Return a service's model name and the operations that have a function, built or begun."""
     service = import_module(f"fogbank.services.{package}").SERVICE
     model = load(service.model)
-    return service.model, [model.by_function[name] for name in service.functions]
+    return service.model, [model.by_function[name] for name in service.declared]
 
 
 def wanted(options: argparse.Namespace) -> dict[str, list[OperationModel]]:

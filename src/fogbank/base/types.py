@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NewType
 
 AccountId = NewType("AccountId", str)
@@ -12,3 +13,6 @@ RegionName = NewType("RegionName", str)
 
 Wire = dict[str, Any]
 """A decoded request or a reply to encode: wire names to values, absent members absent."""
+
+Request = Mapping[str, Any]
+"""A decoded request that is only read, whether it is typed as ``Wire`` or by ``wire/shapes``."""

@@ -11,12 +11,16 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 from fogbank.base.errors import ServiceError
-from fogbank.base.types import Wire
 from fogbank.contract.action import AccessOf, DomainOf
 from fogbank.contract.call import Call
 from fogbank.contract.quota import Quota
 
-Function = Callable[[Call, Any], Awaitable[Wire]]
+Function = Callable[[Call, Any], Awaitable[Mapping[str, Any]]]
+"""Takes the call and the decoded request, a dict by wire names; answers with another.
+
+Both may be annotated with the generated types of ``wire/shapes``, so that a name which no model has
+is an error of types.
+"""
 F = TypeVar("F", bound=Function)
 
 ANY = object()
@@ -40,6 +44,7 @@ class Operation(NamedTuple):
     domain: DomainOf | None
     unhonoured: Mapping[str, Any]
     body: BodyLimit | None
+    begun: bool = False
 
 
 def operation(
@@ -48,6 +53,7 @@ def operation(
     domain: DomainOf | None = None,
     unhonoured: Mapping[str, Any] | None = None,
     body: BodyLimit | None = None,
+    begun: bool = False,
 ) -> Callable[[F], F]:
     """Make a function an operation.
 
@@ -63,10 +69,11 @@ def operation(
             another value, with NotImplemented.
         body: How long its requests may be, where that is not the service's usual limit. Streamed
             bodies are the operation's own to bound.
+        begun: The function is not written yet: clients hear NotImplemented, the ledger says begun.
     """
 
     def declare(function: F) -> F:
-        declared = Operation(function, access, domain, unhonoured or {}, body)
+        declared = Operation(function, access, domain, unhonoured or {}, body, begun)
         function.__operation__ = declared  # pyright: ignore[reportFunctionMemberAccess]
         return function
 

@@ -74,7 +74,12 @@ class Service:
 
     @cached_property
     def functions(self) -> Mapping[str, Operation]:
-        """Return the operations by the name boto3 gives them."""
+        """Return the operations that are built, by the name boto3 gives them."""
+        return {name: each for name, each in self.declared.items() if not each.begun}
+
+    @cached_property
+    def declared(self) -> Mapping[str, Operation]:
+        """Return all operations that have a function, built or begun."""
         found: dict[str, Operation] = {}
         for module in self.modules:
             for name, value in vars(module).items():

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, cast
 
 from fogbank.base.errors import NotBuilt, ServiceError, Weather
 from fogbank.base.types import Wire
@@ -167,9 +167,10 @@ class Performer:
         assert bound.declared is not None
         paged = bound.paged
         if paged is None:
-            return await bound.declared.function(call, wire)
+            return cast("Wire", await bound.declared.function(call, wire))
         opened = self._pages.open(paged, call.scope, wire)
-        answer = await bound.declared.function(call, opened)
+        # Types call a TypedDict no dict, which it is.
+        answer = cast("Wire", await bound.declared.function(call, opened))
         return self._pages.seal(paged, call.scope, wire, answer)
 
     async def _reasons(self, call: Call) -> Reasons:

@@ -13,12 +13,12 @@ import functools
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
-from typing import Final
+from typing import Any, Final
 
 from fogbank.base.errors import Throttled
 from fogbank.base.types import Wire
 from fogbank.contract.call import Call
-from fogbank.contract.operation import Operation
+from fogbank.contract.operation import Function, Operation
 from fogbank.contract.service import Service
 from fogbank.gateway.render import error_of
 from fogbank.testing.clock import VirtualClock
@@ -27,8 +27,9 @@ from fogbank.wire.model import load
 STEPS_MAX: Final = 20_000
 """How many sleepers may wake while one slow call lasts."""
 
-Run = Callable[[], Awaitable[Wire]]
-Fault = Callable[[Run], Awaitable[Wire]]
+Reply = Mapping[str, Any]
+Run = Callable[[], Awaitable[Reply]]
+Fault = Callable[[Run], Awaitable[Reply]]
 
 
 class Trip:
@@ -73,7 +74,7 @@ class Faults:
     def throttle(self, service: str, operation: str, *, times: int = 1) -> None:
         """Refuse the next calls as the service does when it is asked too much."""
 
-        async def refuse(_run: Run) -> Wire:
+        async def refuse(_run: Run) -> Reply:
             raise Throttled("a fault that a test asked for")
 
         self._plant(service, operation, refuse, times)
@@ -102,7 +103,7 @@ class Faults:
         if status is None:
             status = 400 if modelled is None else modelled.status
 
-        async def refuse(_run: Run) -> Wire:
+        async def refuse(_run: Run) -> Reply:
             raise error_of(code, status, message)
 
         self._plant(service, operation, refuse, times)
@@ -113,7 +114,7 @@ class Faults:
         A client whose read timeout is over by then sees a timeout, although the operation ran.
         """
 
-        async def wait(run: Run) -> Wire:
+        async def wait(run: Run) -> Reply:
             await self._pass(ms)
             trip = TRIP.get()
             if trip is not None:
@@ -125,7 +126,7 @@ class Faults:
     def lose_reply(self, service: str, operation: str, *, times: int = 1) -> None:
         """Run the next calls and break the connection before the client has the reply."""
 
-        async def lose(run: Run) -> Wire:
+        async def lose(run: Run) -> Reply:
             answer = await run()
             trip = TRIP.get()
             if trip is not None:
@@ -169,13 +170,11 @@ class Faults:
         }
         return double
 
-    def _watched(
-        self, key: tuple[str, str], declared: Operation
-    ) -> Callable[[Call, Wire], Awaitable[Wire]]:
+    def _watched(self, key: tuple[str, str], declared: Operation) -> Function:
         function = declared.function
 
         @functools.wraps(function)
-        async def watched(call: Call, request: Wire) -> Wire:
+        async def watched(call: Call, request: Wire) -> Reply:
             faults = self._waiting.get(key)
             if not faults:
                 return await function(call, request)

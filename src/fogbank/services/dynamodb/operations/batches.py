@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from fogbank.base.types import Wire
+from fogbank.base.types import Request, Wire
 from fogbank.contract.call import Call
 from fogbank.contract.operation import ANY, operation
 from fogbank.platform.store.engine import Transaction
@@ -14,12 +14,15 @@ from fogbank.services.dynamodb.rules.batches import BatchWrite, TableReads
 from fogbank.services.dynamodb.rules.keys import ItemKey
 from fogbank.services.dynamodb.schema import ItemRecord, TableRecord
 
+if TYPE_CHECKING:
+    from fogbank.wire.shapes import dynamodb as shapes
+
 _KEYS_PER_STEP: Final = 16
 """Items read in one transaction: 6.4 MB at most."""
 
 
 @operation(access=access.on_tables("BatchGetItem"))
-async def batch_get_item(call: Call, request: Wire) -> Wire:
+async def batch_get_item(call: Call, request: shapes.BatchGetItemInput) -> Wire:
     """Return items by their keys, as many as one reply takes."""
     reads = batches.reads_of(call.scope, request)
     tables = await _read_tables(call, [read.name for read in reads])
@@ -44,7 +47,7 @@ async def batch_get_item(call: Call, request: Wire) -> Wire:
 class _Answer:
     """What a BatchGetItem has found so far, by table as the request names it."""
 
-    def __init__(self, request: Wire) -> None:
+    def __init__(self, request: Request) -> None:
         self._parts: dict[str, Wire] = request["RequestItems"]
         self.responses: dict[str, list[Wire]] = {}
         self.unprocessed: dict[str, Wire] = {}
@@ -102,7 +105,7 @@ async def _read_step(
     # Only tables with local indexes have item collections to measure.
     unhonoured={"ReturnItemCollectionMetrics": ANY},
 )
-async def batch_write_item(call: Call, request: Wire) -> Wire:
+async def batch_write_item(call: Call, request: shapes.BatchWriteItemInput) -> Wire:
     """Write and remove items, each for itself; all of them are checked before the first."""
     writes = batches.writes_of(call.scope, request, call.limit(quotas.ITEM_BYTES))
     tables = await _read_tables(call, [write.name for write in writes])

@@ -6,7 +6,7 @@ update reads is what the write replaces.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from fogbank.base.types import Wire
 from fogbank.contract.call import Call
@@ -19,12 +19,15 @@ from fogbank.services.dynamodb.rules.requests import expressions_of
 from fogbank.services.dynamodb.rules.values import Item
 from fogbank.services.dynamodb.schema import ItemRecord, TableRecord
 
+if TYPE_CHECKING:
+    from fogbank.wire.shapes import dynamodb as shapes
+
 # Only tables with local indexes have item collections to measure.
 _UNHONOURED: Final = {"ReturnItemCollectionMetrics": ANY}
 
 
 @operation(access=access.on_table("GetItem"))
-async def get_item(call: Call, request: Wire) -> Wire:
+async def get_item(call: Call, request: shapes.GetItemInput) -> Wire:
     """Return the item with a key, or what a projection asks for of it."""
     name = names.table_name_of(call.scope, request)
     wanted = values.admit_item(request["Key"])
@@ -48,7 +51,7 @@ async def get_item(call: Call, request: Wire) -> Wire:
 
 
 @operation(access=access.on_table("PutItem"), unhonoured=_UNHONOURED)
-async def put_item(call: Call, request: Wire) -> Wire:
+async def put_item(call: Call, request: shapes.PutItemInput) -> Wire:
     """Write an item whole, in place of the one with its key."""
     name = names.table_name_of(call.scope, request)
     item = values.admit_item(request["Item"])
@@ -74,7 +77,7 @@ async def put_item(call: Call, request: Wire) -> Wire:
 
 
 @operation(access=access.on_table("UpdateItem"), unhonoured=_UNHONOURED)
-async def update_item(call: Call, request: Wire) -> Wire:
+async def update_item(call: Call, request: shapes.UpdateItemInput) -> Wire:
     """Change attributes of an item; create it if there is none."""
     name = names.table_name_of(call.scope, request)
     wanted = values.admit_item(request["Key"])
@@ -105,7 +108,7 @@ async def update_item(call: Call, request: Wire) -> Wire:
 
 
 @operation(access=access.on_table("DeleteItem"), unhonoured=_UNHONOURED)
-async def delete_item(call: Call, request: Wire) -> Wire:
+async def delete_item(call: Call, request: shapes.DeleteItemInput) -> Wire:
     """Remove the item with a key; it is no error if there is none."""
     name = names.table_name_of(call.scope, request)
     wanted = values.admit_item(request["Key"])

@@ -6,9 +6,9 @@ Items that change between two steps of a page are seen before or after the chang
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from fogbank.base.types import Wire
+from fogbank.base.types import Request, Wire
 from fogbank.contract.call import Call
 from fogbank.contract.operation import operation
 from fogbank.platform.store.engine import Transaction
@@ -18,11 +18,14 @@ from fogbank.services.dynamodb.rules.pages import KeyRange, Page, PageRules
 from fogbank.services.dynamodb.rules.requests import Expressions, expressions_of
 from fogbank.services.dynamodb.schema import ItemRecord, TableRecord
 
+if TYPE_CHECKING:
+    from fogbank.wire.shapes import dynamodb as shapes
+
 _UNHONOURED: Final = {"IndexName": None}
 
 
 @operation(access=access.on_table("Query"), unhonoured=_UNHONOURED)
-async def query(call: Call, request: Wire) -> Wire:
+async def query(call: Call, request: shapes.QueryInput) -> Wire:
     """Return the items of one partition key, in the order of their sort keys."""
     name = names.table_name_of(call.scope, request)
     start = reads.start_of(request)
@@ -39,7 +42,7 @@ async def query(call: Call, request: Wire) -> Wire:
 
 
 @operation(access=access.on_table("Scan"), unhonoured=_UNHONOURED)
-async def scan(call: Call, request: Wire) -> Wire:
+async def scan(call: Call, request: shapes.ScanInput) -> Wire:
     """Return the items of a table, or of one segment of it, in an order of the table's own."""
     name = names.table_name_of(call.scope, request)
     start = reads.start_of(request)
@@ -62,7 +65,9 @@ async def _read_table(call: Call, name: str) -> TableRecord:
     return await call.store.read(body)
 
 
-def _rules_of(call: Call, request: Wire, table: TableRecord, expressions: Expressions) -> PageRules:
+def _rules_of(
+    call: Call, request: Request, table: TableRecord, expressions: Expressions
+) -> PageRules:
     """Return what makes a page of this request."""
     return PageRules(
         table=table,
@@ -110,7 +115,7 @@ async def _read_step(
     return await call.store.read(body)
 
 
-def _reply(request: Wire, table: TableRecord, page: Page) -> Wire:
+def _reply(request: Request, table: TableRecord, page: Page) -> Wire:
     """Return the answer that a page makes."""
     units = sizes.read_units(page.size, consistent=request.get("ConsistentRead", False))
     reply: Wire = {

@@ -6,7 +6,7 @@ clients expect, and ACTIVE in every later one. A deleted table is gone at once.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from fogbank.base.types import Wire
 from fogbank.contract.action import Access
@@ -16,6 +16,9 @@ from fogbank.platform.store.engine import Transaction
 from fogbank.services.dynamodb import quotas, state
 from fogbank.services.dynamodb.rules import access, measures, names, tables
 from fogbank.services.dynamodb.schema import MeasureRecord, TableRecord
+
+if TYPE_CHECKING:
+    from fogbank.wire.shapes import dynamodb as shapes
 
 _DIGEST_KEY_BYTES: Final = 16
 _ENDPOINT_CACHE_MINUTES: Final = 1_440
@@ -38,7 +41,7 @@ _ENDPOINT_CACHE_MINUTES: Final = 1_440
         "GlobalTableSettingsReplicationMode": None,
     },
 )
-async def create_table(call: Call, request: Wire) -> Wire:
+async def create_table(call: Call, request: shapes.CreateTableInput) -> Wire:
     """Create a table, empty and ready."""
     name = names.table_name_of(call.scope, request)
     table = tables.created_table(
@@ -60,7 +63,7 @@ async def create_table(call: Call, request: Wire) -> Wire:
 
 
 @operation(access=access.on_table("DescribeTable"))
-async def describe_table(call: Call, request: Wire) -> Wire:
+async def describe_table(call: Call, request: shapes.DescribeTableInput) -> Wire:
     """Return what a table is, and what it held when it was last counted."""
     name = names.table_name_of(call.scope, request)
 
@@ -73,7 +76,7 @@ async def describe_table(call: Call, request: Wire) -> Wire:
 
 
 @operation(access=lambda _scope, _request: [Access("dynamodb:ListTables", "*")])
-async def list_tables(call: Call, request: Wire) -> Wire:
+async def list_tables(call: Call, request: shapes.ListTablesInput) -> shapes.ListTablesOutput:
     """Return names of tables in order, a page at a time."""
     limit: int = request.get("Limit", quotas.LIST_TABLES_PAGE)
     after: str | None = request.get("ExclusiveStartTableName")
@@ -82,7 +85,7 @@ async def list_tables(call: Call, request: Wire) -> Wire:
         return await state.list_table_names(tr, after, limit + 1)
 
     found = await call.store.read(body)
-    reply: Wire = {"TableNames": found[:limit]}
+    reply: shapes.ListTablesOutput = {"TableNames": found[:limit]}
     if len(found) > limit:
         reply["LastEvaluatedTableName"] = found[limit - 1]
     return reply
@@ -106,7 +109,7 @@ async def list_tables(call: Call, request: Wire) -> Wire:
         "DisassociationProtectionEnabled": False,
     },
 )
-async def update_table(call: Call, request: Wire) -> Wire:
+async def update_table(call: Call, request: shapes.UpdateTableInput) -> Wire:
     """Change how a table is paid for, or whether it can be deleted."""
     name, now_ms = names.table_name_of(call.scope, request), call.clock.now_ms()
 
@@ -121,7 +124,7 @@ async def update_table(call: Call, request: Wire) -> Wire:
 
 
 @operation(access=access.on_table("DeleteTable"))
-async def delete_table(call: Call, request: Wire) -> Wire:
+async def delete_table(call: Call, request: shapes.DeleteTableInput) -> Wire:
     """Delete a table; its items are out of reach at once and removed afterwards."""
     name, now_ms = names.table_name_of(call.scope, request), call.clock.now_ms()
 
@@ -137,7 +140,7 @@ async def delete_table(call: Call, request: Wire) -> Wire:
 
 
 @operation(access=lambda _scope, _request: [Access("dynamodb:DescribeEndpoints", "*")])
-async def describe_endpoints(call: Call, request: Wire) -> Wire:  # noqa: ARG001 (it is empty)
+async def describe_endpoints(call: Call, request: shapes.DescribeEndpointsRequest) -> Wire:  # noqa: ARG001 (it is empty)
     """Return the endpoint that the client has already found."""
     endpoint: Wire = {
         "Address": call.http.host,

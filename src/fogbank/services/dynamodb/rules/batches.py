@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from fogbank.base.types import Wire
+from fogbank.base.types import Request, Wire
 from fogbank.contract.action import Scope
 from fogbank.services.dynamodb.errors import ValidationException
 from fogbank.services.dynamodb.quotas import BATCH_GET_KEYS_MAX, BATCH_WRITE_REQUESTS_MAX
@@ -48,7 +48,7 @@ class BatchWrite(NamedTuple):
     removes: bool
 
 
-def reads_of(scope: Scope, request: Wire) -> list[TableReads]:
+def reads_of(scope: Scope, request: Request) -> list[TableReads]:
     """Return what a BatchGetItem request reads, table by table.
 
     Raises:
@@ -69,7 +69,7 @@ def reads_of(scope: Scope, request: Wire) -> list[TableReads]:
     ]
 
 
-def writes_of(scope: Scope, request: Wire, item_bytes_max: int) -> list[BatchWrite]:
+def writes_of(scope: Scope, request: Request, item_bytes_max: int) -> list[BatchWrite]:
     """Return what a BatchWriteItem request writes, in its order.
 
     Raises:
@@ -127,7 +127,7 @@ def groups_of(writes: Sequence[BatchWrite]) -> Iterator[list[BatchWrite]]:
         yield group
 
 
-def consumed_capacities(request: Wire, units: dict[str, float], named: dict[str, str]) -> Wire:
+def consumed_capacities(request: Request, units: dict[str, float], named: dict[str, str]) -> Wire:
     """Return the ``ConsumedCapacity`` of a batch, or nothing if it was not asked for.
 
     Args:

@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from fogbank.base.types import Wire
+from fogbank.base.types import Request, Wire
 from fogbank.services.dynamodb.errors import ConditionalCheckFailedException, ValidationException
 from fogbank.services.dynamodb.rules import paths, sizes
 from fogbank.services.dynamodb.rules.expressions.conditions import BoundCondition
@@ -71,7 +71,7 @@ def require_size(item: Item, limit: int, message: str) -> int:
     return size
 
 
-def require_return_values(request: Wire) -> str:
+def require_return_values(request: Request) -> str:
     """Return ``ReturnValues`` of an operation that replaces or deletes a whole item."""
     wanted: str = request.get("ReturnValues", "NONE")
     if wanted not in ("NONE", "ALL_OLD"):
@@ -79,7 +79,7 @@ def require_return_values(request: Wire) -> str:
     return wanted
 
 
-def require_condition(condition: BoundCondition | None, old: Item | None, request: Wire) -> None:
+def require_condition(condition: BoundCondition | None, old: Item | None, request: Request) -> None:
     """Refuse a write whose condition does not hold for the item as it is.
 
     Args:

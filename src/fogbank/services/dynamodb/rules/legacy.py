@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from fogbank.base.types import Wire
+from fogbank.base.types import Request, Wire
 from fogbank.services.dynamodb.errors import ValidationException
 from fogbank.services.dynamodb.rules import numbers, values
 from fogbank.services.dynamodb.rules.expressions import conditions, projections, updates
@@ -90,7 +90,7 @@ class _Writer:
         return Placeholders({}, self.values)
 
 
-def condition_of(request: Wire, parameter: str) -> BoundCondition | None:
+def condition_of(request: Request, parameter: str) -> BoundCondition | None:
     """Return the condition that ``Expected``, ``QueryFilter`` or ``ScanFilter`` sets, or None."""
     given: dict[str, Wire] = request.get(parameter, {})
     joined: str | None = request.get("ConditionalOperator")
@@ -187,7 +187,7 @@ def _above(left: Value, right: Value) -> bool:
     return bool(content > right[kind])
 
 
-def key_terms_of(request: Wire) -> KeyTerms | None:
+def key_terms_of(request: Request) -> KeyTerms | None:
     """Return what ``KeyConditions`` require, or None if they are not there."""
     given: dict[str, Wire] | None = request.get("KeyConditions")
     if given is None:
@@ -204,7 +204,7 @@ def key_terms_of(request: Wire) -> KeyTerms | None:
     return terms
 
 
-def projection_of(request: Wire) -> BoundProjection | None:
+def projection_of(request: Request) -> BoundProjection | None:
     """Return what ``AttributesToGet`` ask for, or None if they are not there."""
     names: list[str] | None = request.get("AttributesToGet")
     if names is None:
@@ -217,7 +217,7 @@ def projection_of(request: Wire) -> BoundProjection | None:
     return BoundProjection(projections.tree_of(resolved, "AttributesToGet"), resolved)
 
 
-def update_of(request: Wire) -> BoundUpdate | None:
+def update_of(request: Request) -> BoundUpdate | None:
     """Return what ``AttributeUpdates`` change, or None if they are not there."""
     given: dict[str, Wire] | None = request.get("AttributeUpdates")
     if given is None:

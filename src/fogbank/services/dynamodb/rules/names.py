@@ -9,7 +9,7 @@ import re
 from typing import Final
 
 from fogbank.base.arn import find_arn
-from fogbank.base.types import Wire
+from fogbank.base.types import Request
 from fogbank.contract.action import Scope
 from fogbank.services.dynamodb import arns
 from fogbank.services.dynamodb.errors import ResourceNotFoundException, ValidationException
@@ -20,7 +20,7 @@ _NAME: Final = re.compile(_PATTERN)
 _TABLE: Final = "table/"
 
 
-def table_name_of(scope: Scope, request: Wire) -> str:
+def table_name_of(scope: Scope, request: Request) -> str:
     """Return the name of the table that a request means.
 
     Raises:

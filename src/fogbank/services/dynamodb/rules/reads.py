@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from fogbank.base.types import Wire
+from fogbank.base.types import Request
 from fogbank.services.dynamodb.errors import ValidationException
 from fogbank.services.dynamodb.rules import keys, pages, values
 from fogbank.services.dynamodb.rules.expressions.keyconditions import KeyTerm, KeyTerms
@@ -24,7 +24,7 @@ _ADMIT_FAULTS: Final = ("Number ", "Attempting", "The parameter", "Input collect
 """AWS names the starting key in front of some faults of its values, and of these it does not."""
 
 
-def require_select(request: Wire) -> None:
+def require_select(request: Request) -> None:
     """Refuse a ``Select`` that contradicts what else the request asks for."""
     select: str | None = request.get("Select")
     asked = [name for name in ("AttributesToGet", "ProjectionExpression") if name in request]
@@ -42,7 +42,7 @@ def require_select(request: Wire) -> None:
         raise ValidationException(f"Cannot specify the {asked[0]} when choosing to get {chosen}")
 
 
-def require_segments(request: Wire) -> None:
+def require_segments(request: Request) -> None:
     """Refuse one of ``Segment`` and ``TotalSegments`` without the other, or out of range."""
     segment, total = request.get("Segment"), request.get("TotalSegments")
     if segment is not None and total is None:
@@ -62,7 +62,7 @@ def require_segments(request: Wire) -> None:
         )
 
 
-def start_of(request: Wire) -> Item | None:
+def start_of(request: Request) -> Item | None:
     """Return ``ExclusiveStartKey`` with its values admitted, or None."""
     start: Item | None = request.get("ExclusiveStartKey")
     if start is None:
@@ -188,7 +188,7 @@ def _require_start_inside(
     )
 
 
-def require_filter_off_keys(table: TableRecord, request: Wire, expressions: Expressions) -> None:
+def require_filter_off_keys(table: TableRecord, request: Request, expressions: Expressions) -> None:
     """Refuse a query whose filter looks at an attribute of the key."""
     if expressions.filter is None:
         return
@@ -202,7 +202,7 @@ def require_filter_off_keys(table: TableRecord, request: Wire, expressions: Expr
             )
 
 
-def scan_range(table: TableRecord, request: Wire, start: Item | None) -> KeyRange:
+def scan_range(table: TableRecord, request: Request, start: Item | None) -> KeyRange:
     """Return the keys that a scan reads.
 
     Raises:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from fogbank.base.types import Wire
+from fogbank.base.types import Request
 from fogbank.services.dynamodb.errors import ValidationException
 from fogbank.services.dynamodb.rules import legacy, paths
 from fogbank.services.dynamodb.rules.expressions import (
@@ -71,7 +71,7 @@ _CONDITIONS: Final = ("Expected", "QueryFilter", "ScanFilter")
 _NOTHING: Final = Expressions()
 
 
-def expressions_of(request: Wire, parameters: Parameters) -> Expressions:
+def expressions_of(request: Request, parameters: Parameters) -> Expressions:
     """Return what a request asks for, whether in expressions or in the parameters before them.
 
     Raises:
@@ -97,7 +97,7 @@ def expressions_of(request: Wire, parameters: Parameters) -> Expressions:
     return compiled
 
 
-def _legacy(request: Wire, parameters: Parameters) -> Expressions:
+def _legacy(request: Request, parameters: Parameters) -> Expressions:
     """Return what a request asks for in the parameters from before there were expressions."""
     [kind] = [name for name in _CONDITIONS if name in parameters.legacy] or [None]
     found = None if kind is None else legacy.condition_of(request, kind)
@@ -110,7 +110,7 @@ def _legacy(request: Wire, parameters: Parameters) -> Expressions:
     )
 
 
-def _require_one_style(request: Wire, given: list[str], older: list[str]) -> None:
+def _require_one_style(request: Request, given: list[str], older: list[str]) -> None:
     """Refuse expressions beside the parameters from before them.
 
     ``KeyConditions`` alone may stand beside a filter or a projection expression.
@@ -126,7 +126,7 @@ def _require_one_style(request: Wire, given: list[str], older: list[str]) -> Non
         )
 
 
-def _require_users(request: Wire, allowed: tuple[str, ...], given: list[str]) -> None:
+def _require_users(request: Request, allowed: tuple[str, ...], given: list[str]) -> None:
     """Refuse placeholders for expressions that are not there."""
     if "ExpressionAttributeNames" in request and not given:
         raise ValidationException(
@@ -140,19 +140,19 @@ def _require_users(request: Wire, allowed: tuple[str, ...], given: list[str]) ->
         )
 
 
-def _update(request: Wire, placeholders: Placeholders) -> BoundUpdate | None:
+def _update(request: Request, placeholders: Placeholders) -> BoundUpdate | None:
     text: str | None = request.get("UpdateExpression")
     return None if text is None else updates.bind(parser.parse_update(text), placeholders)
 
 
-def _condition(request: Wire, kind: str, placeholders: Placeholders) -> BoundCondition | None:
+def _condition(request: Request, kind: str, placeholders: Placeholders) -> BoundCondition | None:
     text: str | None = request.get(kind)
     if text is None:
         return None
     return conditions.bind(parser.parse_condition(text, kind), placeholders, kind)
 
 
-def _key_terms(request: Wire, placeholders: Placeholders) -> KeyTerms | None:
+def _key_terms(request: Request, placeholders: Placeholders) -> KeyTerms | None:
     text: str | None = request.get(keyconditions.KIND)
     if text is None:
         return None
@@ -160,6 +160,6 @@ def _key_terms(request: Wire, placeholders: Placeholders) -> KeyTerms | None:
     return keyconditions.bind(tree, placeholders)
 
 
-def _projection(request: Wire, placeholders: Placeholders) -> BoundProjection | None:
+def _projection(request: Request, placeholders: Placeholders) -> BoundProjection | None:
     text: str | None = request.get(_PROJECTION)
     return None if text is None else projections.bind(parser.parse_projection(text), placeholders)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from fogbank.base.types import Wire
+from fogbank.base.types import Request, Wire
 from fogbank.services.dynamodb.quotas import READ_UNIT_BYTES, WRITE_UNIT_BYTES
 from fogbank.services.dynamodb.rules import numbers
 from fogbank.services.dynamodb.rules.values import Item, Value
@@ -61,7 +61,7 @@ def write_units(*sizes: int) -> float:
     return float(max(1, -(-max(sizes) // WRITE_UNIT_BYTES)))
 
 
-def consumed_capacity(request: Wire, table: str, units: float) -> Wire:
+def consumed_capacity(request: Request, table: str, units: float) -> Wire:
     """Return the ``ConsumedCapacity`` member of a reply, or nothing if it was not asked for.
 
     Args:

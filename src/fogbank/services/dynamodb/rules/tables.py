@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from fogbank.base.types import Wire
+from fogbank.base.types import Request, Wire
 from fogbank.contract.action import Scope
 from fogbank.services.dynamodb import arns
 from fogbank.services.dynamodb.errors import ValidationException
@@ -26,7 +26,7 @@ _UNIT_MEMBERS: Final = ("ReadCapacityUnits", "WriteCapacityUnits")
 
 
 def created_table(
-    request: Wire, *, name: str, table_id: str, digest_key: bytes, now_ms: int
+    request: Request, *, name: str, table_id: str, digest_key: bytes, now_ms: int
 ) -> TableRecord:
     """Return the table that a CreateTable request asks for.
 
@@ -50,7 +50,7 @@ def created_table(
     )
 
 
-def _billing_of(request: Wire) -> tuple[str, int, int]:
+def _billing_of(request: Request) -> tuple[str, int, int]:
     """Return the billing mode and the read and write units of a new table."""
     mode: str = request.get("BillingMode", PROVISIONED)
     throughput: Wire | None = request.get("ProvisionedThroughput")
@@ -80,7 +80,7 @@ def _units_of(throughput: Wire) -> tuple[int, int]:
     return throughput["ReadCapacityUnits"], throughput["WriteCapacityUnits"]
 
 
-def _key_of(request: Wire) -> list[KeyAttribute]:
+def _key_of(request: Request) -> list[KeyAttribute]:
     """Return the attributes of a new table's key, the partition key's first."""
     schema, definitions = _listed(request, "KeySchema"), _listed(request, "AttributeDefinitions")
     if len(schema) > _KEY_ELEMENTS_MAX:
@@ -108,7 +108,7 @@ def _key_of(request: Wire) -> list[KeyAttribute]:
     return [KeyAttribute(name, types[name]) for name in keys]
 
 
-def _listed(request: Wire, member: str) -> list[Wire]:
+def _listed(request: Request, member: str) -> list[Wire]:
     """Return a list that a table cannot be without, though the model does not require it."""
     listed: list[Wire] | None = request.get(member)
     if listed is None:
@@ -144,7 +144,7 @@ def _require_definitions(keys: list[str], defined: list[str]) -> None:
         )
 
 
-def changed_table(table: TableRecord, request: Wire, now_ms: int) -> TableRecord:
+def changed_table(table: TableRecord, request: Request, now_ms: int) -> TableRecord:
     """Return a table as an UpdateTable request wants it.
 
     Raises:
@@ -163,7 +163,7 @@ def changed_table(table: TableRecord, request: Wire, now_ms: int) -> TableRecord
     return TableRecord(**{name: getattr(table, name) for name in table.__struct_fields__} | changes)
 
 
-def _changed_billing(table: TableRecord, request: Wire, now_ms: int) -> dict[str, Any]:
+def _changed_billing(table: TableRecord, request: Request, now_ms: int) -> dict[str, Any]:
     """Return the changed fields of how a table is paid for."""
     before = table.billing_mode
     mode, read_units, write_units = _billing_of({"BillingMode": before, **request})

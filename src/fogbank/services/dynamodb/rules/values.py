@@ -14,7 +14,7 @@ Source: Amazon DynamoDB API Reference, "AttributeValue".
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NoReturn
 
 from fogbank.services.dynamodb.errors import ValidationException
@@ -34,7 +34,7 @@ def type_of(value: Value) -> str:
     return next(iter(value))
 
 
-def admit_item(item: Item) -> Item:
+def admit_item(item: Mapping[str, Any]) -> Item:
     """Return a client's item in the house's spelling, or refuse it."""
     return {require_name(name): admit(value) for name, value in item.items()}
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from fogbank.base.types import Wire
+from fogbank.base.types import Request
 from fogbank.services.dynamodb.errors import ValidationException
 from fogbank.services.dynamodb.quotas import ATTRIBUTE_NAME_BYTES_MAX, PLACEHOLDER_BYTES_MAX
 from fogbank.services.dynamodb.rules import paths, values
@@ -84,12 +84,12 @@ class Placeholders:
                 )
 
 
-def placeholders_of(request: Wire) -> Placeholders:
+def placeholders_of(request: Request) -> Placeholders:
     """Return the placeholders that a request defines; their values are admitted."""
     return Placeholders(_names_of(request), _values_of(request))
 
 
-def _names_of(request: Wire) -> dict[str, str]:
+def _names_of(request: Request) -> dict[str, str]:
     """Return the names that a request defines."""
     names: dict[str, str] | None = request.get(_NAMES)
     if names is None:
@@ -106,7 +106,7 @@ def _names_of(request: Wire) -> dict[str, str]:
     return names
 
 
-def _values_of(request: Wire) -> dict[str, Value]:
+def _values_of(request: Request) -> dict[str, Value]:
     """Return the values that a request defines, as they would be stored."""
     given: dict[str, Value] | None = request.get(_VALUES)
     if given is None:
