@@ -9,6 +9,17 @@ from typing import Required, TypedDict
 class AcceleratorConfig(TypedDict, total=False):
     AcceleratorMemorySize: Required[int]
 
+class AccountLimit(TypedDict, total=False):
+    TotalCodeSize: int
+    CodeSizeUnzipped: int
+    CodeSizeZipped: int
+    ConcurrentExecutions: int
+    UnreservedConcurrentExecutions: int
+
+class AccountUsage(TypedDict, total=False):
+    TotalCodeSize: int
+    FunctionCount: int
+
 class AddPermissionRequest(TypedDict, total=False):
     FunctionName: Required[str]
     StatementId: Required[str]
@@ -167,6 +178,13 @@ class FunctionConfiguration(TypedDict, total=False):
 class FunctionRuntimeConfig(TypedDict, total=False):
     RuntimeArn: Required[str]
     RuntimeAlias: Required[str]
+
+class GetAccountSettingsRequest(TypedDict, total=False):
+    pass
+
+class GetAccountSettingsResponse(TypedDict, total=False):
+    AccountLimit: AccountLimit
+    AccountUsage: AccountUsage
 
 class GetFunctionConfigurationRequest(TypedDict, total=False):
     FunctionName: Required[str]
