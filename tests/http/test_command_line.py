@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from fogbank.server.cli import doctor
 from fogbank.testing.server import Server, StartFailed
 
 pytestmark = [pytest.mark.http, pytest.mark.slow]
@@ -141,3 +142,4 @@ def test_doctor_says_what_the_machine_allows(server: Server) -> None:
     assert done.returncode == 0
     for word in ("isolation", "cgroups", "runtimes", "file system", "service user"):
         assert word in done.stdout
+    assert any(meaning in done.stdout for meaning in doctor.MEANING.values())

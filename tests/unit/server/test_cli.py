@@ -68,7 +68,20 @@ def test_check_prints_what_is_wrong_a_line_each_and_fails(
 def test_doctor_warns_of_a_file_system_that_forgets() -> None:
     shared_memory = Path("/dev/shm/fogbank/not-yet-made")
     assert "NOTHING IS DURABLE" in doctor._file_system(shared_memory)
-    assert "NOTHING IS DURABLE" not in doctor._file_system(Path("/dev/shm-of-another-name"))
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("data", "tmpfs"), ("data/deeper", "tmpfs"), ("data2", "ext4"), ("data3", "xfs")],
+)
+def test_doctor_finds_the_file_system_that_a_folder_lies_on(
+    name: str, kind: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).mkdir(parents=True)
+    table = ("/ ext4", f"{tmp_path}/data tmpfs", f"{tmp_path}/data3 tmpfs", f"{tmp_path}/data3 xfs")
+    mounts = tmp_path / "mounts"
+    mounts.write_text("".join(f"device {line} rw 0 0\n" for line in table))
+    assert doctor._file_system(tmp_path / name, mounts).startswith(f"{kind}, ")
 
 
 def test_serving_a_region_that_there_is_not_is_refused_before_anything_is_made(

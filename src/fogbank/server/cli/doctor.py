@@ -21,6 +21,7 @@ from fogbank.platform.crypto.keyring import PASSPHRASE
 from fogbank.platform.runtime.port import Level
 from fogbank.server import config, datadir, keys, sandboxes
 
+MOUNTS = Path("/proc/self/mounts")
 MEANING = {
     "full": "functions are isolated; memory, processor and processes are limited by the kernel",
     "rootless": "functions are isolated; memory is watched, not limited by the kernel",
@@ -110,13 +111,13 @@ def _encryption(data_dir: Path, settings: config.EncryptionSettings) -> str:
     return f"AES-256-GCM; THE ROOT KEY {path} IS MISSING: nothing can be opened"
 
 
-def _file_system(data_dir: Path) -> str:
+def _file_system(data_dir: Path, mounts: Path = MOUNTS) -> str:
     """Return the type of the file system that holds the data, and the space left."""
     path = data_dir
     while not path.exists():
         path = path.parent
     best, kind = "", "unknown"
-    for line in Path("/proc/self/mounts").read_text().splitlines():
+    for line in mounts.read_text().splitlines():
         _, mounted, form, *_ = line.split()
         # Of two on one folder the later one is seen.
         if path.is_relative_to(mounted) and len(mounted) >= len(best):
