@@ -37,7 +37,7 @@ from fogbank.platform.identity.principal import ANONYMOUS, Principal
 from fogbank.wire import sigv4
 from fogbank.wire.chunked import Chain, ChunkedDecoder
 from fogbank.wire.http import HttpRequest
-from fogbank.wire.sigv4 import Authorization
+from fogbank.wire.sigv4 import Authorization, SigningKey
 from fogbank.wire.sigv4a import VerifyingKey, verifying_key
 
 SIGNING_KEYS_MAX: Final = 8_192
@@ -57,7 +57,7 @@ class _SigningKey(NamedTuple):
     """A signing key, and the secret that it was derived from."""
 
     secret: str
-    key: bytes | VerifyingKey
+    key: SigningKey | VerifyingKey
 
 
 class Credentials(Protocol):
@@ -152,7 +152,9 @@ class Authenticator:
         members = {"AWSAccessKeyId": claim.signed.access_key_id} if words.is_s3 else {}
         raise self._failed(request, claim, target, No.UNKNOWN_KEY, **members)
 
-    def _signing_key(self, credential: Credential, signed: Authorization) -> bytes | VerifyingKey:
+    def _signing_key(
+        self, credential: Credential, signed: Authorization
+    ) -> SigningKey | VerifyingKey:
         """Return the key that a signature is checked with, derived once."""
         key_id, secret = credential.access_key_id, credential.secret_access_key
         asymmetric = signed.algorithm == sigv4.ASYMMETRIC
@@ -162,7 +164,7 @@ class Authenticator:
         found = self._keys.find(name)
         if found is not None and found.secret == secret:
             return found.key
-        key: bytes | VerifyingKey
+        key: SigningKey | VerifyingKey
         if asymmetric:
             key = verifying_key(key_id, secret)
         else:
@@ -173,7 +175,7 @@ class Authenticator:
     # S3: the hash is a header, and the body may come later, in chunks or unsigned.
 
     def _check_s3(
-        self, request: HttpRequest, target: Target, claim: Claim, key: bytes | VerifyingKey
+        self, request: HttpRequest, target: Target, claim: Claim, key: SigningKey | VerifyingKey
     ) -> None:
         """Check the signature, and that the body is or will be the one that was signed."""
         headers, signed = request.headers, claim.signed
@@ -203,7 +205,7 @@ class Authenticator:
             )
         _check_all_signed(headers, signed)
         chain: Chain | None = None
-        if isinstance(key, bytes):
+        if isinstance(key, SigningKey):
             chain = Chain(key, signed.signature, claim.timestamp, signed.scope)
         take_s3_body(request, payload or sigv4.UNSIGNED_PAYLOAD, chain)
         target.context = _s3_context(claim, payload, self._clock.now_ms())
@@ -218,7 +220,7 @@ class Authenticator:
         events = (
             request.headers.get(_CONTENT_HASH) == sigv4.STREAMING_EVENTS
             and claim.presigned is None
-            and isinstance(key, bytes)
+            and isinstance(key, SigningKey)
         )
         if events:
             digest = sigv4.STREAMING_EVENTS
@@ -251,9 +253,9 @@ class Authenticator:
     def _seal(self, signed: Authorization, credential: Credential) -> Seal:
         """Return what the events of a request are checked with; each day has a key of its own."""
 
-        def key_of(date: str) -> bytes:
+        def key_of(date: str) -> SigningKey:
             key = self._signing_key(credential, signed._replace(date=date))
-            assert isinstance(key, bytes), "events are signed with the derived key"
+            assert isinstance(key, SigningKey), "events are signed with the derived key"
             return key
 
         def scope_of(date: str) -> str:

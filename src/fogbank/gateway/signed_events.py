@@ -33,7 +33,7 @@ class Seal(NamedTuple):
 
     seed: str
     """The signature of the request."""
-    key_of: Callable[[str], bytes]
+    key_of: Callable[[str], sigv4.SigningKey]
     """From a date (``20260102``) to the signing key of that day."""
     scope_of: Callable[[str], str]
     """From a date to the credential scope of that day."""

@@ -22,7 +22,7 @@ from fogbank.wire.errors import (
     MalformedTrailerError,
     SignatureDoesNotMatch,
 )
-from fogbank.wire.sigv4 import chunk_signature, trailer_signature
+from fogbank.wire.sigv4 import SigningKey, chunk_signature, trailer_signature
 
 LINE_BYTES_MAX = 1024
 TRAILERS_MAX = 16
@@ -42,7 +42,7 @@ _MISMATCH = (
 class Chain(NamedTuple):
     """What the signatures of chunks are made with."""
 
-    key: bytes
+    key: SigningKey
     """The signing key."""
     seed: str
     """The signature of the request's headers."""

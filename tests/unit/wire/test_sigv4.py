@@ -23,6 +23,7 @@ from fogbank.wire.sigv4 import (
     EMPTY_SHA256,
     UNSIGNED_PAYLOAD,
     Authorization,
+    SigningKey,
     check,
     check_presigned,
     parse_authorization,
@@ -291,7 +292,9 @@ def test_a_malformed_header_is_an_incomplete_signature(header: str) -> None:
 def test_a_request_without_a_date_is_refused() -> None:
     found = parse_authorization(_published("host", "0" * 64))
     with pytest.raises(IncompleteSignature):
-        check(HttpRequest("GET", "/", "", {"host": HOST}), found, b"key", UNSIGNED_PAYLOAD)
+        check(
+            HttpRequest("GET", "/", "", {"host": HOST}), found, SigningKey(b"key"), UNSIGNED_PAYLOAD
+        )
 
 
 @pytest.mark.parametrize("expires", ["604801", "-1", "x", "", "9" * 40])
@@ -336,4 +339,4 @@ def test_a_date_of_no_form_is_refused() -> None:
     request = HttpRequest("GET", "/", "", {"date": "yesterday"}, b"")
     signed = Authorization("K" * 16, "20260102", "us-east-1", "sts", ("host",), "0" * 64)
     with pytest.raises(IncompleteSignature, match="yesterday"):
-        check(request, signed, b"", EMPTY_SHA256)
+        check(request, signed, SigningKey(b""), EMPTY_SHA256)
