@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import ssl
 import statistics
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -59,14 +60,28 @@ class Figures(NamedTuple):
         return self.requests / self.cpu_seconds
 
 
-async def _connection(port: int, requests: list[bytes], until: float, times: list[float]) -> None:
-    """Send requests one after another on one connection until a time."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    at = 0
+class Exchange(Protocol):
+    """Sends requests on a connection, one after another, until a time."""
+
+    async def __call__(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        requests: list[bytes],
+        until: float,
+    ) -> list[float]:
+        """Return how long each request took."""
+        ...
+
+
+async def http_1(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, requests: list[bytes], until: float
+) -> list[float]:
+    """Send requests as they are, in HTTP/1.1."""
+    times: list[float] = []
     while time.perf_counter() < until:
         begin = time.perf_counter()
-        writer.write(requests[at % len(requests)])
-        at += 1
+        writer.write(requests[len(times) % len(requests)])
         head = await reader.readuntil(b"\r\n\r\n")
         status = head.split(b" ", 2)[1]
         lower = head.lower()
@@ -75,26 +90,40 @@ async def _connection(port: int, requests: list[bytes], until: float, times: lis
         if status != b"200":
             raise RuntimeError(f"{status!r} {body[:300]!r}")
         times.append(time.perf_counter() - begin)
-    writer.close()
-    await writer.wait_closed()
-
-
-async def _run(port: int, requests: list[bytes], connections: int, seconds: float) -> list[float]:
-    """Load a server over several connections; return the time of every request."""
-    times: list[float] = []
-    until = time.perf_counter() + seconds
-    async with asyncio.TaskGroup() as group:
-        for number in range(connections):
-            share = requests[number::connections] or requests
-            group.create_task(_connection(port, share, until, times))
     return times
+
+
+async def run(
+    port: int,
+    requests: list[bytes],
+    connections: int,
+    seconds: float,
+    *,
+    exchange: Exchange = http_1,
+    tls: ssl.SSLContext | None = None,
+) -> list[float]:
+    """Load a server over several connections; return the time of every request."""
+    until = time.perf_counter() + seconds
+
+    async def connection(number: int) -> list[float]:
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", port, ssl=tls, server_hostname="localhost" if tls else None
+        )
+        times = await exchange(reader, writer, requests[number::connections] or requests, until)
+        writer.close()
+        await writer.wait_closed()
+        return times
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(connection(number)) for number in range(connections)]
+    return [each for task in tasks for each in task.result()]
 
 
 def load(server: Server, requests: list[bytes], *, connections: int, seconds: float) -> Figures:
     """Cycle through prepared requests and return what they cost."""
     before = cpu_seconds(server)
     began = time.perf_counter()
-    times = asyncio.run(_run(server.port, requests, connections, seconds))
+    times = asyncio.run(run(server.port, requests, connections, seconds))
     took = time.perf_counter() - began
     cost = cpu_seconds(server) - before
     ordered = sorted(times)
