@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -50,13 +51,14 @@ class Lab:
         settings: dict[str, Any] | None = None,
         deadly_step: str = "",
         folder: Path | None = None,
+        daemons: list[int] | None = None,
     ) -> None:
-        self.name = level
+        self._keep = False
         self.level, _, user = level.partition(" ")
         self.ordinary = user == "ordinary" or os.getuid() != 0
         self.folder = folder or Path(tempfile.mkdtemp(prefix="fogbank-lab-", dir="/tmp"))
         self.folder.chmod(0o755)
-        (self.folder / "work").mkdir()
+        (self.folder / "work").mkdir(exist_ok=True)
         self.clock = SystemClock()
         self.runner = asyncio.Runner()
         self.logs: list[tuple[str, bytes]] = []
@@ -64,6 +66,7 @@ class Lab:
         self._settings = settings or {}
         self.deadly_step = deadly_step
         self._daemons: list[subprocess.Popen[bytes]] = []
+        self._daemon_pids = [] if daemons is None else daemons
         try:
             self.runtime = self.run(self._open())
         except BaseException:
@@ -104,6 +107,7 @@ class Lab:
                 **(user if self.ordinary and os.getuid() == 0 else {}),
             )
         self._daemons.append(daemon)
+        self._daemon_pids.append(daemon.pid)
         return ours.detach()
 
     async def _serve(self, fd: int, arn: str) -> None:
@@ -192,10 +196,34 @@ class Lab:
     def end(self, sandbox: Sandbox) -> None:
         self.run(sandbox.close())
 
-    def close(self) -> None:
+    @property
+    def daemon_pid(self) -> int:
+        """Return the running daemon."""
+        return self._daemon_pids[-1]
+
+    @property
+    def endings(self) -> list[int]:
+        """Return how the daemons before the running one ended."""
+        return [daemon.wait(10) for daemon in self._daemons[:-1]]
+
+    def work_again(self) -> str:
+        """Start and invoke a sandbox, as soon as there is a daemon that can."""
+        until = time.monotonic() + 30
+        while True:
+            try:
+                sandbox = self.start()
+                return self.ask(sandbox, "answer = 'works'")
+            except Unavailable:
+                assert time.monotonic() < until
+                self.run(asyncio.sleep(0.05))
+
+    def close(self, *, keep: bool = False) -> None:
+        """End everything; ``keep`` the folder for another lab."""
         self.run(self.runtime.close())
+        self._keep = keep
         self._bury()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if not self._keep:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def _bury(self) -> None:
         for daemon in self._daemons:

@@ -48,8 +48,8 @@ class Cell:
         self.cause = self.cause or cause
         if self.pidfd < 0:
             return  # not forked yet: killed as soon as it is
-        if self.bare and self.pid > 0:
-            watch.kill_tree(self.pid)
+        if self.bare and self.pid > 0 and watch.pid_behind(self.pidfd) == self.pid:
+            watch.kill_tree(self.pid)  # once it is waited for, its number may be another's
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
 

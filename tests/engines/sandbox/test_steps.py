@@ -1,0 +1,142 @@
+"""kill -9 of sandboxd before and after each of its steps: nothing is left, the next call works.
+
+The daemon kills itself at the step that its configuration names (no setting does); what happens
+inside a zygote or a sandbox meanwhile is cut off wherever it stands.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pytest
+from tests.engines.sandbox.conftest import LEVELS, WALLED, Lab, lab_at
+
+from fogbank.base.errors import Unavailable
+from fogbank.engines.sandbox.client import config_of
+from fogbank.engines.sandbox.daemon import cgroups
+from fogbank.engines.sandbox.daemon.steps import STEPS
+from fogbank.engines.sandbox.settings import SandboxSettings
+
+BEFORE_THE_GREETING = {"make directory", "find level"}
+ONLY_WITH_NAMESPACES = {"map zygote", "open zygote's gate"}
+ONLY_WITH_GROUPS = {"settle"}
+CASES = [
+    (level, f"{step}:{side}")
+    for level in (LEVELS[0], WALLED[-1])
+    for step in STEPS
+    for side in ("before", "after")
+    if level == "full" or step not in ONLY_WITH_GROUPS
+    if level in LEVELS or step not in ONLY_WITH_NAMESPACES
+]
+DAEMONISE = """
+import os, tempfile
+tempfile.mkstemp()
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        for fd in range(8):
+            try: os.close(fd)
+            except OSError: pass
+        os.execv('/bin/sleep', ['/bin/sleep', event['mark']])
+    os._exit(0)
+answer = 1
+"""
+
+
+def eventually(nothing: Callable[[], list[str]]) -> list[str]:
+    """Return what is still there after a time."""
+    until = time.monotonic() + 10
+    while (found := nothing()) and time.monotonic() < until:
+        time.sleep(0.02)
+    return found
+
+
+def processes(mark: str) -> list[str]:
+    """Return the living processes whose command line, or environment of config, has a mark."""
+    found: list[str] = []
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if not entry.name.isdigit() or mark.encode() not in (entry / "cmdline").read_bytes():
+                continue
+            if (entry / "stat").read_text().rpartition(")")[2].split()[0] != "Z":
+                found.append(f"process {entry.name}")
+    return found
+
+
+def orphaned_zygotes() -> list[str]:
+    """Return zygotes whose daemon is gone."""
+    found = processes("sandbox.inside.zygote")
+    with contextlib.suppress(OSError):
+        return [p for p in found if "\nPPid:\t1\n" in Path(f"/proc/{p[8:]}/status").read_text()]
+    return []
+
+
+def left_of(folder: Path, daemon: int) -> list[str]:
+    """Return the groups, directories and mounts that carry a dead daemon's tag."""
+    tag = f"{cgroups.PREFIX}{daemon}-"
+    found = [str(p) for p in Path("/sys/fs/cgroup").rglob(f"{tag}*") if p.is_dir()]
+    found += [str(path) for path in (folder / "work").glob(f"{tag}*")]
+    mounted = str(folder) in Path("/proc/self/mountinfo").read_text()
+    return [*found, *(["a mount"] if mounted else [])]
+
+
+def live(lab: Lab, mark: str) -> None:
+    """Start, invoke and end one sandbox that leaves a daemon of its own behind."""
+    sandbox = lab.start()
+    lab.invoke(sandbox, {"code": DAEMONISE, "mark": mark})
+    lab.end(sandbox)
+
+
+def open_and_die(level: str, point: str, folder: Path, mark: str) -> tuple[Lab | None, int]:
+    """Live until the daemon has died at its step; return the lab, if it came so far."""
+    lab: Lab | None = None
+    daemons: list[int] = []
+    with contextlib.suppress(Unavailable):
+        lab = Lab(level, deadly_step=point, folder=folder, daemons=daemons)
+        live(lab, mark)
+    if lab is not None and point.startswith("close"):
+        lab.close(keep=True)
+        lab = None
+    return lab, daemons[0]
+
+
+@cache
+def have(level: str) -> None:
+    """Skip the test where this machine cannot have a level."""
+    lab_at(level).close()
+
+
+@pytest.mark.slow
+@pytest.mark.crash
+@pytest.mark.parametrize(("level", "point"), CASES)
+def test_a_daemon_killed_at_a_step_leaves_nothing_and_the_next_call_works(
+    level: str, point: str
+) -> None:
+    have(level)
+    descriptors = len(os.listdir("/proc/self/fd"))
+    folder = Path(tempfile.mkdtemp(prefix="fogbank-lab-", dir="/tmp"))
+    mark = f"9{os.getpid()}{CASES.index((level, point)):03}"
+    lab, daemon = open_and_die(level, point, folder, mark)
+    lab = lab or Lab(level, folder=folder)
+    assert lab.work_again() == "works"
+    if lab.endings:
+        assert lab.endings[0] == -signal.SIGKILL, "the step was never passed"
+    assert eventually(lambda: left_of(folder, daemon)) == []
+    assert eventually(lambda: processes(f"/bin/sleep\0{mark}")) == []
+    assert eventually(orphaned_zygotes) == []
+    lab.close()
+    assert len(os.listdir("/proc/self/fd")) == descriptors
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_no_setting_makes_a_step_deadly(tmp_path: Path) -> None:
+    assert config_of(tmp_path, 1, SandboxSettings()).deadly_step == ""
+    assert "deadly_step" not in SandboxSettings.__struct_fields__
