@@ -78,6 +78,8 @@ def test_a_demo_that_is_kept_says_how_to_use_it_and_what_it_says_works() -> None
         [sys.executable, EXAMPLE / "demo.py", "--keep", "--port", "0"],
         stdout=subprocess.PIPE,
         text=True,
+        # Who runs the suite in the background ignores interrupts, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert demo.stdout is not None
     said: list[str] = []
