@@ -79,7 +79,7 @@ def test_a_demo_that_is_kept_says_how_to_use_it_and_what_it_says_works() -> None
         stdout=subprocess.PIPE,
         text=True,
         # Who runs the suite in the background ignores interrupts, and children inherit that.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 (no threads)
     )
     assert demo.stdout is not None
     said: list[str] = []
