@@ -80,6 +80,17 @@ def test_sigterm_lets_an_upload_finish_and_its_object_is_there_after_a_restart(
         assert head["ContentLength"] == SIZE
 
 
+def test_what_does_not_finish_within_the_time_that_is_set_is_cut_off(tmp_path: Path) -> None:
+    with Server(tmp_path / "data", variables={"FOGBANK_LIMITS_DRAIN_MS": "250"}) as server:
+        upload = Upload(server, "cut")
+        upload.send(SIZE // 2)
+        wait_until("half of the upload", lambda: blobs(server))
+        assert server.stop() == 0
+        upload.connection.close()
+    said = (tmp_path / "server.log").read_text()
+    assert "drain: 1 connections are cut off after 250 ms" in said
+
+
 def test_what_a_kill_cut_short_is_swept_at_the_next_start(tmp_path: Path) -> None:
     server = Server(tmp_path / "data")
     server.start()

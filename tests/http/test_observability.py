@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import urllib.request
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -111,43 +114,42 @@ def test_only_metrics_is_served_there(observed: Server) -> None:
 
 
 def test_status_says_how_the_server_is_and_that_none_runs(tmp_path: Path) -> None:
-    server = Server(tmp_path / "data")
-    server.start()
-    said = json.loads(fogbank(server, "status", "--format", "json"))
-    assert said["running"]
-    assert said["endpoint"] == server.endpoint
-    assert said["metrics"] == ""
-    assert said["degraded"] == []
-    assert {each["role"] for each in said["processes"]} >= {"supervisor", "store", "sandboxd"}
-    assert f"running     {server.endpoint}" in fogbank(server, "status")
-    server.stop()
+    with Server(tmp_path / "data") as server:
+        said = json.loads(fogbank(server, "status", "--format", "json"))
+        assert said["running"]
+        assert said["endpoint"] == server.endpoint
+        assert said["metrics"] == ""
+        assert said["degraded"] == []
+        assert {each["role"] for each in said["processes"]} >= {"supervisor", "store", "sandboxd"}
+        assert f"running     {server.endpoint}" in fogbank(server, "status")
     assert "not running" in fogbank(server, "status", status=3)
 
 
 def test_audit_and_why_denied_answer_while_the_server_runs_and_after(tmp_path: Path) -> None:
-    server = Server(tmp_path / "data")
-    server.start()
-    iam = client(server, "iam")
-    iam.create_user(UserName="a")
-    key = iam.create_access_key(UserName="a")["AccessKey"]
-    stranger = client(server, "dynamodb", key=key["AccessKeyId"], secret=key["SecretAccessKey"])
-    with pytest.raises(ClientError) as caught:
-        stranger.list_tables()
-    request_id = caught.value.response["ResponseMetadata"]["RequestId"]
-    outputs = []
-    for is_running in (True, False):
-        if not is_running:
-            server.stop()
-        lines = fogbank(server, "audit", "--since", "1h", "--format", "json").splitlines()
-        names = [json.loads(line)["eventName"] for line in lines]
-        assert names == ["CreateUser", "CreateAccessKey", "ListTables"]
-        assert key["SecretAccessKey"] not in "".join(lines)
-        assert "iam:CreateUser" in fogbank(server, "audit", "--event", "CreateUser")
-        outputs.append(fogbank(server, "why-denied", request_id))
-        assert "statement  none: no statement allows it" in outputs[-1]
-        assert f"request {request_id}" in outputs[-1]
-        assert fogbank(server, "why-denied", "no-such-request", status=1) == ""
-    assert outputs[0] == outputs[1]
+    with Server(tmp_path / "data") as server:
+        iam = client(server, "iam")
+        iam.create_user(UserName="a")
+        key = iam.create_access_key(UserName="a")["AccessKey"]
+        stranger = client(server, "dynamodb", key=key["AccessKeyId"], secret=key["SecretAccessKey"])
+        with pytest.raises(ClientError) as caught:
+            stranger.list_tables()
+        request_id = caught.value.response["ResponseMetadata"]["RequestId"]
+        running = told_of(server, request_id, key["SecretAccessKey"])
+    assert told_of(server, request_id, key["SecretAccessKey"]) == running
+
+
+def told_of(server: Server, request_id: str, secret: str) -> str:
+    """Return why a request was refused, once the trail has shown what happened before it."""
+    lines = fogbank(server, "audit", "--since", "1h", "--format", "json").splitlines()
+    names = [json.loads(line)["eventName"] for line in lines]
+    assert names == ["CreateUser", "CreateAccessKey", "ListTables"]
+    assert secret not in "".join(lines)
+    assert "iam:CreateUser" in fogbank(server, "audit", "--event", "CreateUser")
+    why = fogbank(server, "why-denied", request_id)
+    assert "statement  none: no statement allows it" in why
+    assert f"request {request_id}" in why
+    assert fogbank(server, "why-denied", "no-such-request", status=1) == ""
+    return why
 
 
 def test_following_prints_calls_as_they_come(observed: Server) -> None:
@@ -166,12 +168,107 @@ def test_following_prints_calls_as_they_come(observed: Server) -> None:
         following.communicate()
 
 
-def test_the_service_manager_hears_when_we_serve_and_when_we_end(tmp_path: Path) -> None:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(str(tmp_path / "notify"))
-        manager.settimeout(30)
-        server = Server(tmp_path / "data", variables={"NOTIFY_SOCKET": str(tmp_path / "notify")})
-        server.start()
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "lambda.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        }
+    ],
+}
+
+
+def test_the_memory_that_is_set_bounds_all_environments_together(tmp_path: Path) -> None:
+    with Server(
+        tmp_path / "data", variables={"FOGBANK_FUNCTIONS_MEMORY_BUDGET_MB": "128"}
+    ) as server:
+        trust = json.dumps(TRUST)
+        role = server.client("iam").create_role(RoleName="r", AssumeRolePolicyDocument=trust)
+        code = io.BytesIO()
+        with zipfile.ZipFile(code, "w") as archive:
+            archive.writestr("app.py", "def handler(event, context): return 'ran'")
+        functions = server.client("lambda")
+        for name in ("first", "second"):
+            functions.create_function(
+                FunctionName=name,
+                Runtime=f"python{sys.version_info.major}.{sys.version_info.minor}",
+                Role=role["Role"]["Arn"],
+                Handler="app.handler",
+                Code={"ZipFile": code.getvalue()},
+                MemorySize=128,
+            )
+            functions.get_waiter("function_active_v2").wait(
+                FunctionName=name, WaiterConfig={"Delay": 1}
+            )
+            assert functions.invoke(FunctionName=name)["Payload"].read() == b'"ran"'
+        # The idle environment of the first had to make room for that of the second.
+        assert json.loads(fogbank(server, "status", "--format", "json"))["environments"] == 1
+
+
+@pytest.fixture
+def manager(tmp_path: Path) -> Iterator[socket.socket]:
+    """Yield the socket of a service manager, which gives up listening after a while."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(str(tmp_path / "notify"))
+        sock.settimeout(30)
+        yield sock
+
+
+def managed(manager: socket.socket, **variables: str) -> Server:
+    path = Path(manager.getsockname())
+    return Server(path.parent / "data", variables={"NOTIFY_SOCKET": str(path), **variables})
+
+
+def test_the_service_manager_hears_when_we_serve_and_when_we_end(manager: socket.socket) -> None:
+    with managed(manager) as server:
         assert manager.recv(64) == b"READY=1"
         assert server.stop() == 0
         assert manager.recv(64) == b"STOPPING=1"
+
+
+SILENCE_S = 1.0
+"""Ten half periods: by then whoever would beat on has."""
+
+
+def is_silent(manager: socket.socket) -> bool:
+    """Return whether no heartbeat comes but those that were on their way."""
+    manager.settimeout(SILENCE_S)
+    try:
+        for _ in range(3):
+            manager.recv(64)
+    except TimeoutError:
+        return True
+    finally:
+        manager.settimeout(30)
+    return False
+
+
+def test_heartbeats_stop_while_a_process_is_stuck_and_come_again(manager: socket.socket) -> None:
+    processes = {"FOGBANK_PROCESSES_STORES": "2", "FOGBANK_PROCESSES_FRONTS": "1"}
+    with managed(manager, WATCHDOG_USEC="200000", **processes) as server:
+        assert manager.recv(64) == b"READY=1"
+        found = server.processes().items()
+        stores = [pid for pid, command in found if command.endswith("fogbank.server.process")]
+        fronts = [pid for pid, command in found if command.endswith("fogbank.server.front")]
+        assert (len(stores), len(fronts)) == (2, 1)
+        for pid in (stores[1], fronts[0]):
+            assert manager.recv(64) == b"WATCHDOG=1"
+            os.kill(pid, signal.SIGSTOP)
+            try:
+                assert is_silent(manager)
+            finally:
+                os.kill(pid, signal.SIGCONT)
+            assert manager.recv(64) == b"WATCHDOG=1"
+
+
+def test_heartbeats_go_on_after_a_process_was_started_again(manager: socket.socket) -> None:
+    with managed(manager, WATCHDOG_USEC="200000") as server:
+        assert manager.recv(64) == b"READY=1"
+        found = server.processes().items()
+        (store,) = [pid for pid, command in found if command.endswith("fogbank.server.process")]
+        os.kill(store, signal.SIGKILL)
+        for _ in range(20):
+            assert manager.recv(64) == b"WATCHDOG=1"
+        assert client(server, "dynamodb").list_tables()["TableNames"] == []

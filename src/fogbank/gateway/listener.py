@@ -123,15 +123,16 @@ class Listener:
             connection.retire()
         if self._group is not None and self._connections:
             self._empty.clear()
-            until_ms = self._clock.now_ms() + int(timeout_s * 1000)
-            cutter = self._group.create_task(self._cut_off(until_ms))
+            cutter = self._group.create_task(self._cut_off(int(timeout_s * 1000)))
             await self._empty.wait()
             cutter.cancel()
         self._stopped.set()
 
-    async def _cut_off(self, when_ms: int) -> None:
-        await self._clock.sleep_until(when_ms)
-        _log.warning("drain: cutting off %d connections", len(self._connections))
+    async def _cut_off(self, wait_ms: int) -> None:
+        await self._clock.sleep_until(self._clock.now_ms() + wait_ms)
+        _log.warning(
+            "drain: %d connections are cut off after %d ms", len(self._connections), wait_ms
+        )
         for connection in list(self._connections):
             connection.abort()
 

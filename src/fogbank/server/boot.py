@@ -43,6 +43,9 @@ PEERS_PAUSE_MS: Final = 100
 COLLECTION_MS: Final = 10_000
 PR_SET_PDEATHSIG: Final = 1
 FILES_MAX: Final = 65_536
+ASKED: Final = b"?"
+"""What the supervisor says to hear whether our loop turns."""
+ANSWERED: Final = b"!"
 NEWS_BYTES_MAX: Final = 1 << 20
 """More than a certificate, its key and its authority take."""
 
@@ -57,7 +60,8 @@ class Boot(msgspec.Struct, frozen=True):
     ready: int
     """Descriptor of the pipe that takes ``ready`` or the reason why not."""
     life: int
-    """Descriptor of the socket that ends with the supervisor, and carries new certificates."""
+    """Descriptor of the socket that ends with the supervisor; it carries new certificates and the
+    question whether our loop turns, which is answered on it."""
     endpoint: str
     tls: Material | None = None
     """The certificate to serve with; None: without TLS."""
@@ -155,20 +159,23 @@ async def collect_garbage(clock: Clock) -> None:
 
 
 def hear_supervisor(boot: Boot, listener: Listener) -> None:
-    """Serve with the certificate we were started with, take new ones, and end with the supervisor."""
+    """Serve with the certificate we were started with, hear the supervisor, and end with it."""
     if boot.tls is not None:
         listener.tls = server_context(boot.tls.certificate, boot.tls.key)
     asyncio.get_running_loop().add_reader(boot.life, _hear, boot.life, listener)
 
 
 def _hear(life: int, listener: Listener) -> None:
-    """Take a new certificate from the supervisor, or end with it."""
+    """Answer the supervisor, take a new certificate from it, or end with it."""
     try:
         said = os.read(life, NEWS_BYTES_MAX)
     except OSError:
         said = b""
     if not said:
         os._exit(1)
+    if said == ASKED:
+        os.write(life, ANSWERED)  # it asks again only when it has this
+        return
     material = msgspec.json.decode(said, type=Material)
     listener.tls = server_context(material.certificate, material.key)
 

@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from fogbank.server.boot import Boot
+from fogbank.server.boot import ANSWERED, ASKED, Boot
 from fogbank.server.config import Config
 from fogbank.server.privilege import Drop
 from fogbank.server.sandboxes import launch_sandboxd
@@ -24,6 +24,8 @@ from fogbank.server.tls import Material
 RESTARTS_MAX: Final = 20
 RESTARTS_WINDOW_S: Final = 60.0
 SAID_BYTES_MAX: Final = 64 << 10
+START_S_MAX: Final = 60.0
+"""So long a start may take before the child counts as stuck, as ``TimeoutStartSec`` of the unit."""
 
 
 class Daemons:
@@ -95,6 +97,11 @@ class Child:
         self._process: subprocess.Popen[bytes] | None = None
         self._ready = -1
         self._life = -1
+        self._began = 0.0
+        self._owes = False
+        """Whether it was asked and has not answered yet."""
+        self._is_over = False
+        """Whether it has closed its end of ``_life``: it is dying."""
         self._starts: list[float] = []
 
     def start(self, make: Callable[[int, int, int], Boot], trusted: str) -> None:
@@ -105,6 +112,7 @@ class Child:
             trusted: What functions must trust to call the endpoint.
         """
         self.is_ready, self.said = False, b""
+        self._owes, self._is_over, self._began = False, False, time.monotonic()
         self._ready, ready_write = os.pipe2(os.O_CLOEXEC)
         # Our end ends with us, whatever the end; until then it carries new certificates.
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -135,6 +143,8 @@ class Child:
         """Let a selector wake for what it says."""
         if self._ready >= 0:
             selector.register(self._ready, selectors.EVENT_READ, self._hear)
+        if self._owes and not self._is_over:
+            selector.register(self._life, selectors.EVENT_READ, self._answered)
         if self._daemons is not None:
             self._daemons.register(selector)
 
@@ -147,6 +157,32 @@ class Child:
         os.close(self._ready)
         self._ready = -1
         self.is_ready = self.said == b"ready"
+
+    def ask(self) -> None:
+        """Ask it whether its loop turns, unless an answer is still to come or it is starting."""
+        if not self.is_ready or self._owes or self._life < 0:
+            return
+        try:
+            os.write(self._life, ASKED)
+        except OSError:
+            return  # It has just died; the next run is asked.
+        self._owes = True
+
+    def _answered(self) -> None:
+        """Take its answer; a socket that has ended says that it dies, which we hear of elsewhere."""
+        try:
+            said = os.read(self._life, len(ANSWERED))
+        except OSError:
+            said = b""
+        self._owes = said != ANSWERED
+        self._is_over = not said
+
+    @property
+    def is_well(self) -> bool:
+        """Return whether it owes no answer, and no start for too long."""
+        if self.is_starting:
+            return time.monotonic() - self._began < START_S_MAX
+        return not self._owes
 
     @property
     def is_starting(self) -> bool:

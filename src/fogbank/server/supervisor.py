@@ -25,7 +25,7 @@ from fogbank.base.ids import Ids
 from fogbank.platform.crypto.keyring import Secret
 from fogbank.platform.crypto.keys import KeyRefused
 from fogbank.platform.identity.cache import page_bytes
-from fogbank.server import datadir, keys, notify, privilege
+from fogbank.server import datadir, keys, notify, privilege, watchdog
 from fogbank.server.boot import TRY_AGAIN, Boot
 from fogbank.server.children import Child, Daemons
 from fogbank.server.config import Config
@@ -110,6 +110,7 @@ class Supervisor:
             Child("fogbank.server.front", f"front {number}", self._drop, None)
             for number in range(config.processes.fronts)
         ]
+        self._watchdog = watchdog.of_environment([*self._stores, *self._fronts])
         self._epochs = self._epochs_page()
         self._keeper = (
             Keeper(data_dir, config, SystemClock(), socket.gethostname())
@@ -265,14 +266,20 @@ class Supervisor:
         while True:
             if self._keeper is not None and self._keeper.is_due():
                 self._reload()
+            self._watchdog.turn()
             with selectors.DefaultSelector() as selector:
                 selector.register(wake_read, selectors.EVENT_READ)
                 for child in (*self._stores, *self._fronts):
                     child.register(selector)
-                for key, _ in selector.select(CERTIFICATE_LOOK_S if self._keeper else None):
+                for key, _ in selector.select(self._wait_s()):
                     if key.fileobj == wake_read:
                         return os.read(wake_read, 4_096)
                     key.data()
+
+    def _wait_s(self) -> float | None:
+        """Return how long nothing has to be done unless somebody wakes us; None: for ever."""
+        waits = [self._watchdog.wait_s(), CERTIFICATE_LOOK_S if self._keeper else None]
+        return min([each for each in waits if each is not None], default=None)
 
     def _first_material(self, keeper: Keeper) -> Material:
         """Return the certificate to start with.

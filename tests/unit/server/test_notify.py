@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from fogbank.server.children import START_S_MAX
 from fogbank.server.notify import say
 
 UNIT = Path(__file__).parents[3] / "docs" / "operating" / "fogbank.service"
@@ -60,6 +61,29 @@ def test_the_unit_waits_for_our_word_and_leaves_sandboxes_their_means() -> None:
     # A StateDirectory would be handed to root at each start.
     assert service["ReadWritePaths"] == "/var/lib/fogbank"
     assert "StateDirectory" not in service
+
+
+def test_the_unit_takes_away_what_no_part_of_us_needs() -> None:
+    service = unit()["Service"]
+    assert service["LimitCORE"] == "0"
+    assert service["UMask"] == "0077"
+    for name in (
+        "ProtectHome",
+        "PrivateTmp",
+        "ProtectKernelModules",
+        "RestrictRealtime",
+        "LockPersonality",
+    ):
+        assert service[name] == "yes", name
+    families = set(service["RestrictAddressFamilies"].split())
+    assert families == {"AF_UNIX", "AF_INET", "AF_INET6", "AF_NETLINK"}
+
+
+def test_the_unit_has_a_server_that_hangs_ended_and_started_again() -> None:
+    service = unit()["Service"]
+    assert int(service["WatchdogSec"]) > int(service["TimeoutStopSec"])  # a drain is no hang
+    assert float(service["TimeoutStartSec"]) == START_S_MAX
+    assert service["Restart"] == "on-failure"
 
 
 @pytest.mark.slow
