@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
+from fogbank.contract.action import Access
 from fogbank.platform.iam.request import ContextValue
 from fogbank.platform.store.engine import Domain, Transaction
 
 FindPolicy = Callable[[Transaction, str], Awaitable[str | None]]
 FindTags = Callable[[Transaction, str], Awaitable[Mapping[str, ContextValue]]]
+FindKeys = Callable[[Transaction, Access], Awaitable[Mapping[str, ContextValue]]]
 FindOwner = Callable[[Transaction, str], Awaitable[str]]
 
 
@@ -37,3 +39,17 @@ class ResourceTags(NamedTuple):
 
     domain: Callable[[str], Domain | None]
     find: FindTags
+
+
+class StoredKeys(NamedTuple):
+    """Condition keys of the service take more than the request: what is stored of the resource.
+
+    ``names`` are the keys in lower case; ``domain`` gives the domain of a resource ARN, or None if
+    it can have none of them; ``find`` reads the keys of an access in a transaction of that domain;
+    none if the resource does not stand. The gateway asks only if a policy reads one of the names:
+    whoever has no such policy does not pay for it.
+    """
+
+    names: frozenset[str]
+    domain: Callable[[str], Domain | None]
+    find: FindKeys

@@ -20,11 +20,12 @@ from fogbank.base.arn import find_arn
 from fogbank.base.errors import ServiceError
 from fogbank.contract.action import Access, ContextValue
 from fogbank.contract.call import Call, HttpFacts
-from fogbank.contract.facet import ResourcePolicies, ResourceTags
+from fogbank.contract.facet import ResourcePolicies, ResourceTags, StoredKeys
 from fogbank.contract.service import Service
 from fogbank.gateway.render import error_of
 from fogbank.platform.iam.decision import Decision, PolicySource
 from fogbank.platform.iam.decisions import Decisions
+from fogbank.platform.iam.keys import TAGS
 from fogbank.platform.iam.policy import Policy
 from fogbank.platform.iam.request import AccessRequest, account_of
 from fogbank.platform.identity.context import context_of
@@ -33,7 +34,7 @@ from fogbank.platform.identity.identity import Identity
 from fogbank.platform.identity.principal import Principal, PrincipalKind
 from fogbank.platform.store.engine import Placement, Transaction
 
-_NO_TAGS: Final[Mapping[str, ContextValue]] = {}
+_NO_KEYS: Final[Mapping[str, ContextValue]] = {}
 
 
 class Circumstances(Mapping[str, ContextValue]):
@@ -99,15 +100,15 @@ class Circumstances(Mapping[str, ContextValue]):
 class _AccessKeys(Mapping[str, ContextValue]):
     """The condition keys of one access: the request's, the resource's, the access's own."""
 
-    __slots__ = ("_access", "_call", "_owner", "_tags")
+    __slots__ = ("_access", "_call", "_owner", "_stored")
 
     def __init__(
-        self, call: Call, access: Access, owner: str, tags: Mapping[str, ContextValue]
+        self, call: Call, access: Access, owner: str, stored: Mapping[str, ContextValue]
     ) -> None:
         self._call = call
         self._access = access
         self._owner = owner
-        self._tags = tags
+        self._stored = stored
 
     def _all(self) -> dict[str, ContextValue]:
         call, access = self._call, self._access
@@ -117,7 +118,7 @@ class _AccessKeys(Mapping[str, ContextValue]):
         # AWS: the keys of S3 have one of their own that says the same.
         if owner and access.action.startswith("s3:"):
             owned["s3:ResourceAccount"] = owner
-        return {**call.access_context, **owned, **self._tags, **access.context}
+        return {**call.access_context, **owned, **self._stored, **access.context}
 
     def __getitem__(self, key: str) -> ContextValue:
         return self._all()[key]
@@ -150,6 +151,11 @@ class Authorization:
         self._tags: Mapping[str, ResourceTags] = {
             service.prefix: service.tags for service in services if service.tags is not None
         }
+        self._stored_keys: Mapping[str, StoredKeys] = {
+            service.prefix: service.stored_keys
+            for service in services
+            if service.stored_keys is not None
+        }
         self._decisions = Decisions()
         self._denials: Mapping[str, str] = {
             service.model: service.access_denied for service in services
@@ -164,11 +170,12 @@ class Authorization:
             facet = self._facet_of(access)
             if facet is not None:
                 policy, owner = await self._resource(facet, access.resource)
-            tags = _NO_TAGS
-            if policies.reads_tags or (policy is not None and policy.reads_tags):
-                tags = await self._tags_of(access.resource)
+            stored = _NO_KEYS
+            if policies.stored_keys or (policy is not None and policy.stored_keys):
+                read = policies.with_resource(policy).stored_keys
+                stored = await self._stored(access, read)
             action, resource = access.action, access.resource
-            context = _AccessKeys(call, access, owner, tags)
+            context = _AccessKeys(call, access, owner, stored)
             decision = self._decisions.decide(
                 principal, policies, action, resource, context, owner=owner, policy=policy
             )
@@ -177,13 +184,28 @@ class Authorization:
                 call.asked = AccessRequest(principal, action, resource, context, owner)
                 raise self.denial(call.service, call.asked, decision)
 
+    async def _stored(self, access: Access, read: frozenset[str]) -> Mapping[str, ContextValue]:
+        """Return the condition keys of an access that lie in the store and that policies read.
+
+        They are as of a moment before the operation, as the policies are.
+        """
+        found = await self._tags_of(access.resource) if TAGS in read else _NO_KEYS
+        facet = self._stored_keys.get(access.action.partition(":")[0])
+        if facet is None or facet.names.isdisjoint(read):
+            return found
+        domain = facet.domain(access.resource)
+        if domain is None:
+            return found
+        keys = await self._placement.store_of(domain).read(lambda tr: facet.find(tr, access))
+        return {**found, **keys}
+
     async def _tags_of(self, arn: str) -> Mapping[str, ContextValue]:
         """Return the condition keys of a resource's tags, whichever service it is of."""
         found = find_arn(arn)
         facet = None if found is None else self._tags.get(found.service)
         domain = None if facet is None else facet.domain(arn)
         if facet is None or domain is None:
-            return _NO_TAGS
+            return _NO_KEYS
         return await self._placement.store_of(domain).read(lambda tr: facet.find(tr, arn))
 
     def _facet_of(self, access: Access) -> ResourcePolicies | None:

@@ -22,8 +22,8 @@ class Finder(Protocol):
     """Statements that can be looked up by action: a policy, or an index over several."""
 
     @property
-    def reads_tags(self) -> bool:
-        """Tell whether a statement depends on the tags of the resource."""
+    def stored_keys(self) -> frozenset[str]:
+        """Return the keys a statement reads whose values lie in the store."""
         ...
 
     def find(self, action: str) -> Found:
@@ -33,6 +33,9 @@ class Finder(Protocol):
     def source_of(self, statement: Statement) -> PolicySource:
         """Return where a statement comes from."""
         ...
+
+
+_NONE: Final = frozenset[str]()
 
 
 class PolicySet(NamedTuple):
@@ -48,15 +51,15 @@ class PolicySet(NamedTuple):
     """The resource's policy must allow inside its account too (trust policies, keys)."""
 
     @property
-    def reads_tags(self) -> bool:
-        """Tell whether a decision may depend on the tags of the resource."""
+    def stored_keys(self) -> frozenset[str]:
+        """Return the keys a decision may read whose values lie in the store; mostly none."""
         identity, session, boundary, resource, _ = self
-        return (
-            (identity is not None and identity.reads_tags)
-            or (session is not None and session.reads_tags)
-            or (boundary is not None and boundary.reads_tags)
-            or (resource is not None and resource.reads_tags)
-        )
+        found = _NONE if identity is None else identity.stored_keys
+        if session is not None:
+            found |= session.stored_keys
+        if boundary is not None:
+            found |= boundary.stored_keys
+        return found if resource is None else found | resource.stored_keys
 
     def with_resource(self, policy: Policy | None, *, required: bool = False) -> PolicySet:
         """Return the set with the policy of the request's resource."""

@@ -11,6 +11,7 @@ global condition context keys"; Service Authorization Reference, one page per se
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from fogbank.platform.iam.malformed import NotEvaluated
@@ -60,6 +61,12 @@ _STEADY: Final = frozenset(
     }
 )
 """The keys that follow from the caller (``platform/identity``) and the resource."""
+
+TAGS: Final = "resourcetag/"
+"""Among stored keys: the tags of the resource, by whichever key."""
+
+_STORED: Final = frozenset({"dynamodb:leadingkeys"})
+"""The keys whose values take what is stored of the resource beside the request."""
 
 _GLOBAL_ABSENT: Final = frozenset(
     {
@@ -135,6 +142,7 @@ _SERVICES: Final = {
     "dynamodb": frozenset(
         {
             "dynamodb:attributes",
+            "dynamodb:leadingkeys",
             "dynamodb:returnconsumedcapacity",
             "dynamodb:returnvalues",
             "dynamodb:select",
@@ -151,6 +159,11 @@ _SERVICES_ABSENT: Final = frozenset(
         "iam:awsservicename",
         # Neither transactions nor PartiQL are built.
         "dynamodb:enclosingoperation",
+        "dynamodb:fulltablescan",
+        # Keys of several attributes are those of indexes, which are not built.
+        "dynamodb:secondpartitionkeyvalues",
+        "dynamodb:thirdpartitionkeyvalues",
+        "dynamodb:fourthpartitionkeyvalues",
         # A request that carries what these speak of is refused as not built.
         "lambda:eventsourcetoken",
         "s3:x-amz-grant-full-control",
@@ -169,6 +182,13 @@ _SERVICES_ABSENT: Final = frozenset(
 def is_steady(key: str) -> bool:
     """Tell whether a key, in lower case, is the same whenever one caller asks for one resource."""
     return key in _STEADY or key in _GLOBAL_ABSENT or key.startswith("aws:principaltag/")
+
+
+def stored_among(keys: Iterable[str]) -> frozenset[str]:
+    """Return which of the keys, in lower case, are in the store; tags as ``TAGS``."""
+    return frozenset(
+        TAGS if f":{TAGS}" in key else key for key in keys if f":{TAGS}" in key or key in _STORED
+    )
 
 
 def keys_set() -> frozenset[str]:

@@ -14,7 +14,7 @@ from fogbank.platform.iam import document as documents
 from fogbank.platform.iam.conditions import Condition, conditions_of
 from fogbank.platform.iam.decision import PolicySource
 from fogbank.platform.iam.document import Kind, RawStatement
-from fogbank.platform.iam.keys import require_evaluated
+from fogbank.platform.iam.keys import require_evaluated, stored_among
 from fogbank.platform.iam.principals import Named, Principals
 from fogbank.platform.iam.request import AccessRequest, Caller
 from fogbank.platform.iam.variables import Template, keys_of, template_of
@@ -75,7 +75,7 @@ class Statement:
     """One compiled statement."""
 
     __slots__ = ("_actions", "_actions_negated", "_conditions", "_resources", "allows",
-                 "index", "prefixes", "principals", "reads_tags", "sid", "vendors")  # fmt: skip
+                 "index", "prefixes", "principals", "sid", "stored_keys", "vendors")  # fmt: skip
 
     def __init__(self, raw: RawStatement, kind: Kind, *, variables: bool, index: int = 0) -> None:
         self.index = index
@@ -110,8 +110,8 @@ class Statement:
             for key in sorted(named):
                 require_evaluated(key)
             keys |= {key.lower() for key in named}
-        self.reads_tags = any(":resourcetag/" in key for key in keys)
-        """Whether it depends on the tags of the resource."""
+        self.stored_keys = stored_among(keys)
+        """The keys it reads whose values somebody must first look up in the store."""
 
     @property
     def is_conditional(self) -> bool:
@@ -157,7 +157,7 @@ class StatementIndex:
             hangs on a principal twice goes by the first of its sources.
     """
 
-    __slots__ = ("_any", "_by_vendor", "_remembered", "_sources", "reads_tags")
+    __slots__ = ("_any", "_by_vendor", "_remembered", "_sources", "stored_keys")
 
     def __init__(self, policies: Iterable[tuple[Policy, PolicySource]]) -> None:
         self._any: list[Statement] = []
@@ -169,7 +169,7 @@ class StatementIndex:
                 if statement not in self._sources:
                     self._sources[statement] = source
                     self._add(statement)
-        self.reads_tags = any(statement.reads_tags for statement in self._sources)
+        self.stored_keys = frozenset[str]().union(*(each.stored_keys for each in self._sources))
 
     def _add(self, statement: Statement) -> None:
         """File a statement under the prefixes it speaks of."""
@@ -205,7 +205,7 @@ class StatementIndex:
 class Policy:
     """A compiled policy document."""
 
-    __slots__ = ("find", "kind", "reads_tags", "source_of", "statements", "version")
+    __slots__ = ("find", "kind", "source_of", "statements", "stored_keys", "version")
 
     def __init__(self, kind: Kind, version: str, statements: tuple[Statement, ...]) -> None:
         self.kind: Kind = kind
@@ -214,7 +214,7 @@ class Policy:
         index = StatementIndex([(self, PolicySource(kind))])
         self.find = index.find
         self.source_of = index.source_of
-        self.reads_tags = index.reads_tags
+        self.stored_keys = index.stored_keys
 
     @property
     def principal_arns(self) -> frozenset[str]:

@@ -6,16 +6,23 @@ Read ``schema`` for what is kept, ``operations/items`` for what a request does, 
 
 from __future__ import annotations
 
+from fogbank.contract.facet import StoredKeys
 from fogbank.contract.operation import BodyLimit
 from fogbank.contract.service import Service
-from fogbank.services.dynamodb import quotas, schema
+from fogbank.services.dynamodb import quotas, schema, state
 from fogbank.services.dynamodb.jobs import JOBS
 from fogbank.services.dynamodb.operations import batches, items, queries, tables
+from fogbank.services.dynamodb.rules import access
 
 SERVICE = Service(
     model="dynamodb",
     operations=(batches, items, queries, tables),
     jobs=JOBS,
     tables=(schema.TABLES, schema.ITEMS, schema.MEASURES),
+    stored_keys=StoredKeys(
+        names=frozenset({"dynamodb:leadingkeys"}),
+        domain=access.find_table_domain,
+        find=state.find_leading_keys,
+    ),
     body=BodyLimit(quotas.REQUEST_BYTES),
 )

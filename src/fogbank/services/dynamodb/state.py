@@ -6,7 +6,10 @@ length (``schema``); everything else lies at tuples.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from fogbank.base.errors import Corrupt
+from fogbank.contract.action import Access, ContextValue
 from fogbank.platform.scheduler import worklist
 from fogbank.platform.scheduler.worklist import WorkEntry
 from fogbank.platform.store.engine import Transaction
@@ -17,6 +20,7 @@ from fogbank.services.dynamodb.errors import (
     ResourceInUseException,
     ResourceNotFoundException,
 )
+from fogbank.services.dynamodb.rules.access import RequestKeys, name_of
 from fogbank.services.dynamodb.rules.keys import ItemKey
 from fogbank.services.dynamodb.rules.pages import KeyRange
 from fogbank.services.dynamodb.schema import (
@@ -48,6 +52,14 @@ async def require_named_table(tr: Transaction, name: str) -> TableRecord:
     if table is None:
         raise ResourceNotFoundException(f"Requested resource not found: Table: {name} not found")
     return table
+
+
+async def find_leading_keys(tr: Transaction, access: Access) -> Mapping[str, ContextValue]:
+    """Return the condition keys that take the key of a table beside the request."""
+    table = await TABLES.find(tr, name_of(access.resource))
+    if table is None or not isinstance(access.context, RequestKeys):
+        return {}
+    return access.context.leading(table)
 
 
 async def create_table(

@@ -75,7 +75,6 @@ def test_a_policy_may_use_every_key_that_is_set(key: str) -> None:
     [
         "s3:ExistingObjectTag/team",
         "s3:RequestObjectTag/team",
-        "dynamodb:LeadingKeys",
         "lambda:FunctionArn",
         "aws:NoSuchKey",
         "aws:PrincipalTag",

@@ -8,14 +8,24 @@ DynamoDB"; Developer Guide, "Using IAM policy conditions for fine-grained access
 
 from __future__ import annotations
 
+import re
+from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, cast
 
 from fogbank.base.types import Wire
 from fogbank.contract.action import Access, AccessOf, ContextValue, Scope
+from fogbank.platform.store.engine import Domain
 from fogbank.services.dynamodb import arns
+from fogbank.services.dynamodb.rules import values
 from fogbank.services.dynamodb.rules.expressions import parser, syntax
+from fogbank.services.dynamodb.rules.requests import QUERY, expressions_of
+from fogbank.services.dynamodb.schema import TableRecord
 
+_TABLE: Final = re.compile(
+    r"arn:aws:dynamodb:(?P<region>[a-z0-9-]{1,32}):(?P<account>[0-9]{12})"
+    r":table/(?P<name>[a-zA-Z0-9_.-]{1,255})"
+)
 _PLAIN_KEYS: Final = {
     "ReturnConsumedCapacity": "dynamodb:ReturnConsumedCapacity",
     "ReturnValues": "dynamodb:ReturnValues",
@@ -72,6 +82,19 @@ def _arn_of(scope: Scope, table: str) -> str:
     return table if table.startswith("arn:") else arns.table_arn(scope.region, scope.account, table)
 
 
+def find_table_domain(arn: str) -> Domain | None:
+    """Return the domain of a table's ARN, or None if it is none."""
+    found = _TABLE.fullmatch(arn)
+    return None if found is None else Domain("dynamodb", found["account"], found["region"])
+
+
+def name_of(arn: str) -> str:
+    """Return the name in a table's ARN that has a domain."""
+    found = _TABLE.fullmatch(arn)
+    assert found is not None, "asked only for what has a domain"
+    return found["name"]
+
+
 class RequestKeys(Mapping[str, ContextValue]):
     """The condition keys of one request on one table, put together when first read."""
 
@@ -81,6 +104,26 @@ class RequestKeys(Mapping[str, ContextValue]):
         self._operation = operation
         self._request = request
         self._keys: dict[str, ContextValue] | None = None
+
+    def leading(self, table: TableRecord) -> Mapping[str, ContextValue]:
+        """Return the values of the table's partition key that the request names; none of a scan.
+
+        AWS: the key is of several values even for operations on one item, whence ``ForAllValues``.
+
+        Raises:
+            ValidationException: An expression or a value cannot be read.
+        """
+        name, request = table.partition.name, self._request
+        if self._operation == "Query":
+            terms = expressions_of(request, QUERY).key_terms or {}
+            given = list(terms[name].values) if name in terms else []
+        else:
+            keys: list[Wire] = [*request.get("Keys", ())]
+            keys += [request[member] for member in ("Key", "Item") if member in request]
+            given = [values.admit(key[name]) for key in keys if name in key]
+        if not given:
+            return {}
+        return {"dynamodb:LeadingKeys": tuple(dict.fromkeys(map(_text_of, given)))}
 
     def _all(self) -> dict[str, ContextValue]:
         if self._keys is None:
@@ -103,6 +146,12 @@ class RequestKeys(Mapping[str, ContextValue]):
 
     def __len__(self) -> int:
         return len(self._all())
+
+
+def _text_of(value: values.Value) -> str:
+    """Return a value of a partition key as conditions compare it; bytes in base64."""
+    [content] = value.values()
+    return b64encode(content).decode() if isinstance(content, bytes) else str(content)
 
 
 def selection_of(request: Wire) -> str:
