@@ -21,7 +21,7 @@ from fogbank.wire.compile import ServiceCodec, codec_of
 from fogbank.wire.errors import UnknownOperation
 from fogbank.wire.http import HttpRequest
 from fogbank.wire.regions import global_region, reached
-from fogbank.wire.route import PREFLIGHT, Router, protocol_of
+from fogbank.wire.route import PREFLIGHT, Router, has_action, is_rpc, protocol_of
 from fogbank.wire.sigv4 import Authorization
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}")
@@ -122,7 +122,7 @@ class Resolver:
             settings.public_url,
         )
         self._region = settings.region
-        self._strangers = _Strangers(doors)
+        self._strangers = _Strangers(doors, self._router)
 
     def host_of(self, request: HttpRequest) -> HostName:
         """Return what the host of a request says."""
@@ -142,7 +142,8 @@ class Resolver:
             return target
         if signed is None:
             door = (
-                self._by_prefix.get(host.service)
+                (self._strangers.s3 if host.bucket else None)
+                or self._by_prefix.get(host.service)
                 or self._by_signing.get(_said_in(request.headers.get("authorization", "")))
                 or self._strangers.door_of(request)
             )
@@ -197,9 +198,11 @@ class Resolver:
 class _Strangers:
     """Which service's protocol a request is answered in when nobody knows its service."""
 
-    __slots__ = ("_by_protocol", "_first", "s3")
+    __slots__ = ("_by_protocol", "_doors", "_first", "_router", "s3")
 
-    def __init__(self, doors: Sequence[Door]) -> None:
+    def __init__(self, doors: Sequence[Door], router: Router) -> None:
+        self._router = router
+        self._doors = {door.name: door for door in doors}
         self._first = doors[0]
         self._by_protocol: dict[str, Door] = {}
         for door in doors:
@@ -210,14 +213,17 @@ class _Strangers:
         """Who speaks for S3's names."""
 
     def door_of(self, request: HttpRequest) -> Door:
-        """Return a service of the protocol that the request looks like."""
+        """Return the service that a request names, or one of the protocol that it looks like."""
+        told = self._router.find_told(request)
+        if told is not None:
+            return self._doors[told.name]
         content_type = request.headers.get("content-type", "")
-        if "x-amz-target" in request.headers:
-            protocol = "json"
-        elif "smithy-protocol" in request.headers:
+        if "smithy-protocol" in request.headers:
             protocol = "smithy-rpc-v2-cbor"
-        elif is_form(request):
+        elif is_form(request) or (request.path == "/" and has_action(request)):
             protocol = "query"
+        elif is_rpc(request):
+            protocol = "json"
         elif content_type.startswith("application/json"):
             protocol = "rest-json"
         else:

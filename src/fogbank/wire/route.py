@@ -10,6 +10,7 @@ of S3 is never ignored: what has no operation for it is refused, not answered as
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
@@ -37,6 +38,9 @@ _REST = frozenset({"rest-json", "rest-xml"})
 _FORMS = frozenset({"query", "ec2"})
 _CBOR = "smithy-rpc-v2-cbor"
 _FORM = "application/x-www-form-urlencoded"
+_VERSIONED = re.compile(r"/[0-9]{4}-[0-9]{2}-[0-9]{2}/")
+"""How the paths of a REST service begin that has the version of its API in them."""
+_JSON = "application/x-amz-json-"
 _MULTIPART = "multipart/form-data"
 _NONE: frozenset[str] = frozenset()
 _IGNORED = frozenset({"x-id"})
@@ -61,7 +65,7 @@ def protocol_of(service: ServiceModel, request: HttpRequest) -> str:
         meant: Iterable[str] = (_CBOR,)
     elif "x-amz-target" in headers:
         meant = ("json",)
-    elif _has_action(request):
+    elif has_action(request):
         meant = _FORMS
     else:
         meant = _REST
@@ -428,23 +432,37 @@ class Router:
 
     def _resolve_anonymous(self, request: HttpRequest) -> Route:
         """Return the operation of a request without credentials; whatever is left is S3's."""
-        target = request.headers.get("x-amz-target")
-        service = self._targets.get(target.rpartition(".")[0]) if target else None
+        service = self.find_told(request)
         if service is not None:
             return self._resolve_among(request, [service])
-        service = self._paths.get(_path_names(request)[0])
-        if service is not None and "smithy-protocol" in request.headers:
-            return self._resolve_among(request, [service])
-        if request.path == "/" and self._versions and _has_action(request):
+        if request.path == "/" and self._versions and has_action(request):
             version = dict(form_of(request)).get("Version", "")
             if version in self._versions:
                 return self._resolve_among(request, self._versions[version])
         service = self._service_of_host(request.headers.get("host", ""))
         if service is not None:
             return self._resolve_among(request, [service])
-        if self._s3 is None:
+        if self._s3 is None or is_rpc(request):
             raise UnknownOperation
         return self._s3.find(request, None)
+
+    def find_told(self, request: HttpRequest) -> ServiceModel | None:
+        """Return the service that the head of a request names by its target or path, or None.
+
+        A path names a service if it begins with the version of an API and is one of the service's:
+        paths of other beginnings are more likely to mean a bucket.
+        """
+        headers = request.headers
+        target = headers.get("x-amz-target")
+        if target:
+            return self._targets.get(target.rpartition(".")[0])
+        if "smithy-protocol" in headers:
+            return self._paths.get(_path_names(request)[0])
+        if _VERSIONED.match(request.path):
+            for router in self._rest.values():
+                if router.find(request) is not None:
+                    return router.service
+        return None
 
     def _service_of_host(self, host: str) -> ServiceModel | None:
         """Return the service whose endpoint prefix begins a host name, or None."""
@@ -482,7 +500,19 @@ def _find_path(service: ServiceModel, request: HttpRequest) -> Route | None:
     return None
 
 
-def _has_action(request: HttpRequest) -> bool:
+def is_rpc(request: HttpRequest) -> bool:
+    """Return whether this can mean no bucket or object: it is of a protocol that has one path."""
+    headers = request.headers
+    if "x-amz-target" in headers or "smithy-protocol" in headers:
+        return True
+    if request.path != "/":
+        return False
+    return has_action(request) or (
+        request.method == "POST" and headers.get("content-type", "").startswith(_JSON)
+    )
+
+
+def has_action(request: HttpRequest) -> bool:
     """Return whether this may be a query request."""
     if request.method == "GET":
         return "Action=" in request.query

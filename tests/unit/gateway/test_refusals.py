@@ -232,6 +232,53 @@ def test_what_a_service_says(gate: Gate, service: str, case: str) -> None:
 
 
 @pytest.mark.parametrize("service", FAMILIES)
+def test_what_a_service_says_of_nothing_signed_at_a_host_that_names_none(
+    gate: Gate, service: str
+) -> None:
+    request = gate.request(service)
+    bare(request)
+    request.headers["host"] = "localhost:4566"
+    assert gate.refusal(request) == FAMILIES[service].missing
+    assert not gate.stub.calls
+
+
+JSON_1_0 = {"content-type": "application/x-amz-json-1.0"}
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+STRANGERS: list[tuple[str, str, dict[str, str], bytes, tuple[int, str, str]]] = [
+    ("POST", "/", {"x-amz-target": "DynamoDB_20120810.Nope"}, b"{}", JSON.missing),
+    ("POST", "/", {"x-amz-target": "Nope_20000101.Nope"}, b"{}", JSON.missing),
+    ("POST", "/", JSON_1_0, b"{}", JSON.missing),
+    ("POST", "/", FORM, b"Action=Nope&Version=2011-06-15", QUERY.missing),
+    ("POST", "/", FORM, b"Action=Nope&Version=1999-01-01", QUERY.missing),
+    ("DELETE", "/2015-03-31/functions/f", {}, b"", REST_JSON.missing),
+    # What is none of these means a bucket, also one that is called as a version or a path is.
+    ("PUT", "/2015-03-31/nothing", JSON_1_0, b"{}", (403, "AccessDenied", "Access Denied")),
+    ("GET", "/functions/f", {}, b"", (403, "AccessDenied", "Access Denied")),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "headers", "body", "said"), STRANGERS)
+def test_what_is_not_signed_is_answered_in_the_protocol_that_it_is_asked_in(
+    gate: Gate,
+    method: str,
+    path: str,
+    headers: dict[str, str],
+    body: bytes,
+    said: tuple[int, str, str],
+) -> None:
+    request = HttpRequest(method, path, "", {"host": "localhost:4566", **headers}, body)
+    assert gate.refusal(request) == said
+    assert not gate.stub.calls
+
+
+def test_a_host_that_names_a_bucket_means_nothing_else(gate: Gate) -> None:
+    headers = {"host": "photos.localhost:4566", **FORM}
+    request = HttpRequest("GET", "/2015-03-31/functions", "", headers, b"")
+    assert gate.refusal(request) == (403, "AccessDenied", "Access Denied")
+    assert gate.dispatcher.busy(request).status == 503
+
+
+@pytest.mark.parametrize("service", FAMILIES)
 @pytest.mark.parametrize(
     ("moved", "message"),
     [
