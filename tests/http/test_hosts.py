@@ -115,6 +115,10 @@ def test_curl_follows_a_presigned_url_of_a_dotted_bucket(served: Server) -> None
     assert done.stdout == b"dots"
 
 
+def test_env_names_the_public_url_while_the_server_runs(served: Server) -> None:
+    assert served.environment()["AWS_ENDPOINT_URL"] == PUBLIC
+
+
 def test_urls_in_answers_begin_with_the_public_url(served: Server) -> None:
     for host, prefix in (
         ("127.0.0.1", f"{PUBLIC}/public"),

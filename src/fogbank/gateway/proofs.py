@@ -27,19 +27,29 @@ _KEY_ID_CHARACTERS_MAX: Final = 128
 
 
 class FailedProofs:
-    """Counts failures by access key and address."""
+    """Counts failures by access key and address.
+
+    Where several processes listen, each counts what comes to it, against its share of the bounds:
+    what all of them let through together is what the settings say, and who keeps to one connection
+    has the share of one.
+    """
 
     __slots__ = ("_addresses", "_pairs", "failed", "throttled")
 
     def __init__(self, settings: GatewaySettings, clock: Clock) -> None:
         self._pairs: Buckets[tuple[str, str]] = Buckets(
-            clock, settings.failed_proofs_per_second, settings.failed_proofs_burst, PAIRS_MAX
+            clock,
+            settings.failed_proofs_per_second,
+            settings.failed_proofs_burst,
+            PAIRS_MAX,
+            sharers=settings.listening,
         )
         self._addresses: Buckets[str] = Buckets(
             clock,
             settings.address_failed_proofs_per_second,
             settings.address_failed_proofs_burst,
             ADDRESSES_MAX,
+            sharers=settings.listening,
         )
         self.failed = 0
         """How many proofs failed so far."""

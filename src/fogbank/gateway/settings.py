@@ -90,3 +90,7 @@ class GatewaySettings(NamedTuple):
     address_failed_proofs_burst: int = 1_000
     """How often one address may fail with whatever keys before it hears no more why."""
     address_failed_proofs_per_second: int = 10
+    """How fast that is forgiven."""
+    listening: int = 1
+    """Processes that listen side by side: each has its equal share of the four bounds above, so
+    that together they let through what the bounds say, wherever a client's connections land."""

@@ -21,11 +21,11 @@ from fogbank.platform.identity.cache import Lru
 K = TypeVar("K", bound=Hashable)
 
 _BUCKETS_MAX: Final = 10_000
-_ONE: Final = 1_000
+_ONE: Final = 1_000_000
 
 
 class _Bucket:
-    """What is left of a burst, in thousandths of a token, and when that was true."""
+    """What is left of a burst, in millionths of a token, and when that was true."""
 
     __slots__ = ("at_ms", "left")
 
@@ -42,14 +42,18 @@ class Buckets(Generic[K]):
         per_second: Tokens that a bucket earns.
         burst: Tokens that a full one holds.
         buckets_max: How many are remembered.
+        sharers: How many processes have such buckets; each has its equal part of rate and burst.
     """
 
     __slots__ = ("_buckets", "_burst", "_clock", "_rate")
 
-    def __init__(self, clock: Clock, per_second: int, burst: int, buckets_max: int) -> None:
+    def __init__(
+        self, clock: Clock, per_second: int, burst: int, buckets_max: int, *, sharers: int = 1
+    ) -> None:
+        assert not burst or burst >= sharers, "a part of a burst is at least one token"
         self._clock = clock
-        self._rate = per_second
-        self._burst = burst * _ONE
+        self._rate = per_second * 1_000 // sharers
+        self._burst = burst * _ONE // sharers
         self._buckets: Lru[K, _Bucket] = Lru(buckets_max)
 
     def __len__(self) -> int:
@@ -81,7 +85,7 @@ class Buckets(Generic[K]):
         bucket = self._buckets.find(name)
         if bucket is not None:
             now_ms = self._now_ms()
-            # A rate per second is as many thousandths of a token per millisecond.
+            # A rate per second is a thousand times as many millionths of a token per millisecond.
             earned = (now_ms - bucket.at_ms) * self._rate
             bucket.left = min(self._burst, bucket.left + earned)
             bucket.at_ms = now_ms

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from fogbank.gateway.head import HeadLimits
 from fogbank.gateway.settings import GatewaySettings, ListenerSettings
-from fogbank.server.config import Config
+from fogbank.server.config import Config, listening_of
+
+PROOF_LIMITS: Final = (
+    "failed_proofs_burst",
+    "failed_proofs_per_second",
+    "address_failed_proofs_burst",
+    "address_failed_proofs_per_second",
+)
+"""Limits of dispatchers, of which each listening process has its share."""
 
 
 def listener_settings(config: Config) -> ListenerSettings:
     """Return what the settings say to a listener."""
     limits = msgspec.structs.asdict(config.limits)
-    del limits["drain_ms"]
+    for name in ("drain_ms", *PROOF_LIMITS):
+        del limits[name]
     limits["whole_bodies_bytes_max"] = _whole_bodies_bytes_max(config)
     head = HeadLimits(**{name: limits.pop(name) for name in HeadLimits._fields})
     return ListenerSettings(head=head, **limits)
@@ -25,10 +36,11 @@ def gateway_settings(config: Config) -> GatewaySettings:
         public_url=config.public_url,
         region=config.region,
         whole_bodies_bytes_max=_whole_bodies_bytes_max(config),
+        listening=listening_of(config),
+        **{name: getattr(config.limits, name) for name in PROOF_LIMITS},
     )
 
 
 def _whole_bodies_bytes_max(config: Config) -> int:
     """Return the share of one of the processes that listen."""
-    listening = config.processes.fronts or config.processes.stores
-    return config.limits.whole_bodies_bytes_max // listening
+    return config.limits.whole_bodies_bytes_max // listening_of(config)

@@ -95,6 +95,15 @@ class LimitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How often late clients are looked for; the times above are exact to this."""
     backlog: int = 1_024
     """Connections that the system holds for us until they are accepted."""
+    failed_proofs_burst: int = 100
+    """How often one address may fail to prove one access key before it must slow down."""
+    failed_proofs_per_second: int = 1
+    """How many of these failures are forgiven in a second."""
+    address_failed_proofs_burst: int = 1_000
+    """How often one address may fail, with whatever keys, before it hears no more why. This and the
+    three above are of the whole server: each process that listens has its equal share of them."""
+    address_failed_proofs_per_second: int = 10
+    """How many of these failures are forgiven in a second."""
     drain_ms: int = 10_000
     """How long running requests may take to finish when the server is told to end."""
 
@@ -214,9 +223,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Further host names under which clients reach the server: ``BUCKET.NAME``,
     ``SERVICE.REGION.NAME`` and ``BUCKET.s3.REGION.NAME`` are read as on AWS."""
     public_url: str = ""
-    """What URLs in answers begin with, such as ``https://cloud.example``, where clients reach the
-    server by another name than it listens on; its host is a public host. Empty: the host that the
-    client asked."""
+    """What URLs in answers begin with, and what ``fogbank env`` names, such as
+    ``https://cloud.example``, where clients reach the server by another name than it listens on;
+    its host is a public host. Empty: the host that the client asked."""
     service_user: str = "fogbank"
     """The user that the store process becomes when the server is started as root."""
     log_level: str = "warning"
@@ -460,7 +469,7 @@ def _check(config: Config) -> None:
     if not 0 <= config.port <= 65_535:  # noqa: PLR2004 (the highest port)
         raise ConfigError("port must lie between 0 and 65535")
     _check_tls(config.tls)
-    _check_limits(config.limits)
+    _check_limits(config)
     if config.public_url and not _PUBLIC_URL.fullmatch(config.public_url):
         raise ConfigError("public_url must be http:// or https:// with a host, and no path")
     if not -1 <= config.metrics.port <= 65_535:  # noqa: PLR2004 (the highest port)
@@ -472,12 +481,24 @@ def _check(config: Config) -> None:
         raise ConfigError("log_level must be debug, info, warning or error")
 
 
-def _check_limits(limits: LimitSettings) -> None:
+def _check_limits(config: Config) -> None:
     """Refuse limits under which nothing would be served."""
+    limits = config.limits
     for name in LimitSettings.__struct_fields__:
         least = _LIMITS_MIN.get(name, 1)
         if getattr(limits, name) < least:
             raise ConfigError(f"limits.{name} must be at least {least}")
+    listening = listening_of(config)
+    for name in ("failed_proofs_burst", "address_failed_proofs_burst"):
+        if getattr(limits, name) < listening:
+            raise ConfigError(
+                f"limits.{name} must be at least {listening}, as so many processes share it"
+            )
+
+
+def listening_of(config: Config) -> int:
+    """Return how many processes listen."""
+    return config.processes.fronts or config.processes.stores
 
 
 def _check_tls(tls: TlsSettings) -> None:

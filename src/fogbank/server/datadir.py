@@ -40,6 +40,18 @@ class RunningServer(msgspec.Struct, frozen=True):
     endpoint: str
     authority: str = ""
     """The file of what clients must trust; empty without TLS, or where they trust it anyway."""
+    public_url: str = ""
+    """What clients reach the server at, where that is not what it listens on."""
+
+    @property
+    def client_url(self) -> str:
+        """Return the URL that clients must use."""
+        return self.public_url.rstrip("/") or self.endpoint
+
+    @property
+    def client_authority(self) -> str:
+        """Return the file of what clients must trust for that URL, or '' if there is none."""
+        return self.authority if self.client_url.startswith("https:") else ""
 
 
 def authority_file(data_dir: Path) -> Path:
@@ -153,9 +165,9 @@ def endpoint_of(scheme: str, host: str, port: int) -> str:
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
-def write_server(data_dir: Path, endpoint: str, authority: str) -> None:
+def write_server(data_dir: Path, endpoint: str, authority: str, public_url: str = "") -> None:
     """Say where the server serves, and what clients must trust."""
-    server = RunningServer(os.getpid(), endpoint, authority)
+    server = RunningServer(os.getpid(), endpoint, authority, public_url)
     write_durably(data_dir / SERVER_FILE, msgspec.json.encode(server))
 
 

@@ -147,7 +147,8 @@ class Supervisor:
                     for child in children:
                         self._start(child, listener)
                     self._await_ready(children)
-                datadir.write_server(self._data_dir, self._endpoint, authority)
+                public_url = self._config.public_url
+                datadir.write_server(self._data_dir, self._endpoint, authority, public_url)
                 try:
                     notify.say("READY=1")
                     self._announce(f"ready {self._endpoint}")

@@ -14,6 +14,7 @@ import ssl
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
+from urllib.parse import urlsplit
 
 import msgspec
 from cryptography import x509
@@ -215,7 +216,8 @@ def names_of(config: Config, hostname: str) -> tuple[str, ...]:
     and ``bucket.s3.localhost`` do not.
     """
     names = ["localhost", "127.0.0.1", "::1"]
-    for suffix in ("localhost", *(name.lower().strip(".") for name in config.public_hosts)):
+    public = urlsplit(config.public_url).hostname or "localhost"
+    for suffix in ("localhost", public, *(n.lower().strip(".") for n in config.public_hosts)):
         labels = ("", "*.", "s3.", "*.s3.", f"*.{config.region}.", f"*.s3.{config.region}.")
         names += [f"{label}{suffix}" for label in labels]
     names += [config.host, *config.tls.names]

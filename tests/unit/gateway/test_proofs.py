@@ -7,6 +7,8 @@ from tests.unit.gateway.stub import KEY_ID, Gate
 
 from fogbank.gateway.proofs import ADDRESSES_MAX, PAIRS_MAX, FailedProofs
 from fogbank.gateway.settings import GatewaySettings
+from fogbank.server.bounds import gateway_settings
+from fogbank.server.config import Config, LimitSettings, ProcessSettings
 from fogbank.testing.clock import VirtualClock
 from fogbank.wire.http import HttpRequest
 
@@ -130,3 +132,31 @@ def test_what_is_remembered_is_bounded() -> None:
     assert len(proofs._pairs) == PAIRS_MAX
     assert len(proofs._addresses) == ADDRESSES_MAX
     assert max(len(key) for key, _ in proofs._pairs._buckets._entries) == 128
+
+
+def told_of(all_proofs: list[FailedProofs], requests: int) -> int:
+    """Let requests come to listening processes by turns; return how many heard what was wrong."""
+    turns = [all_proofs[number % len(all_proofs)] for number in range(requests)]
+    request = HttpRequest("GET", "/", "", {}, peer="192.0.2.1")
+    return sum(proofs.fail(request, KEY_ID) for proofs in turns)
+
+
+@pytest.mark.parametrize("fronts", [1, 2, 3, 8])
+def test_processes_that_listen_share_the_bounds_of_the_server(fronts: int) -> None:
+    config = Config(
+        limits=LimitSettings(
+            failed_proofs_burst=24,
+            failed_proofs_per_second=6,
+            address_failed_proofs_burst=100_000,
+        ),
+        processes=ProcessSettings(fronts=fronts),
+    )
+    clock = VirtualClock()
+    all_proofs = [FailedProofs(gateway_settings(config), clock) for _ in range(fronts)]
+    assert told_of(all_proofs, 100) == 24
+    # What is forgiven is forgiven once, however often somebody asks meanwhile.
+    told = 0
+    for _ in range(4_000):
+        clock.advance_to(clock.now_ms() + 1)
+        told += told_of(all_proofs, fronts)
+    assert told == 4 * 6

@@ -108,6 +108,10 @@ def make_account(data_dir: Path) -> None:
         ('host = "0.0.0.0"\nport = 80\n', "http://127.0.0.1:80"),
         ('host = "::1"\n', "http://[::1]:4566"),
         ("[tls]\nenabled = true\n", "https://127.0.0.1:4566"),
+        ('public_url = "http://cloud.example:8080/"\n', "http://cloud.example:8080"),
+        ('public_url = "https://a.b"\n[tls]\nenabled = true\n', "https://a.b"),
+        # Whoever takes TLS off in front of us has a certificate that is not ours to name.
+        ('public_url = "http://a.b"\n[tls]\nenabled = true\n', "http://a.b"),
     ],
 )
 def test_env_without_a_server_names_where_one_would_serve_and_says_that_none_does(
@@ -119,7 +123,8 @@ def test_env_without_a_server_names_where_one_would_serve_and_says_that_none_doe
     said = capsys.readouterr()
     variables = json.loads(said.out)
     assert variables["AWS_ENDPOINT_URL"] == endpoint
-    authority = str(tmp_path / "tls" / "authority.pem") if "tls" in settings else None
+    ours = endpoint.startswith("https:")
+    authority = str(tmp_path / "tls" / "authority.pem") if ours else None
     assert variables.get("AWS_CA_BUNDLE") == authority
     assert "no server runs" in said.err
 

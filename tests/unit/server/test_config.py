@@ -46,6 +46,14 @@ def test_without_anything_the_defaults_hold(tmp_path: Path) -> None:
         ("port = 70000", "port"),
         ("[account]\nid = '12'", "account.id"),
         ("public_url = 'cloud.example'", "public_url"),
+        (
+            "[limits]\nfailed_proofs_burst = 3\n[processes]\nfronts = 4",
+            "failed_proofs_burst must be at least 4",
+        ),
+        (
+            "[limits]\naddress_failed_proofs_burst = 1\n[processes]\nstores = 2",
+            "address_failed_proofs_burst must be at least 2",
+        ),
         ("public_url = 'https://cloud.example/path'", "public_url"),
         ("[account]\naccess_key_id = 'ABCDEFGHIJKLMNOP'", "account.secret_access_key"),
         ("[functions]\nsandbox_level = '5'", "sandbox_level"),

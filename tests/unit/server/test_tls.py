@@ -193,6 +193,7 @@ def test_names_are_those_by_which_clients_may_reach_the_server() -> None:
         host="0.0.0.0",
         region="eu-west-1",
         public_hosts=("Cloud.Example.",),
+        public_url="https://Api.Cloud.Example:8443",
         tls=TlsSettings(names=("10.0.0.7", "bucket.localhost")),
     )
     names = names_of(config, "Machine")
@@ -200,6 +201,7 @@ def test_names_are_those_by_which_clients_may_reach_the_server() -> None:
     assert "0.0.0.0" not in names
     assert {"localhost", "127.0.0.1", "::1", "machine", "10.0.0.7", "bucket.localhost"} <= {*names}
     assert {"cloud.example", "*.s3.cloud.example", "*.s3.eu-west-1.cloud.example"} <= {*names}
+    assert {"api.cloud.example", "*.s3.api.cloud.example"} <= {*names}
     assert {"*.eu-west-1.localhost", "*.s3.localhost"} <= {*names}
 
 

@@ -34,9 +34,8 @@ def run(given: argparse.Namespace) -> int:
     if server is None:
         print("fogbank: no server runs on this data directory", file=sys.stderr)
         server = _expected(data_dir, settings)
-    variables = dict(
-        datadir.environment_of(account, server.endpoint, settings.region, server.authority)
-    )
+    url, authority = server.client_url, server.client_authority
+    variables = dict(datadir.environment_of(account, url, settings.region, authority))
     if given.format == "json":
         text = json.dumps({**variables, "AWS_ACCOUNT_ID": account.account_id}, indent=1)
     else:
@@ -53,7 +52,7 @@ def _expected(data_dir: Path, settings: config.Config) -> datadir.RunningServer:
         local = "" if settings.tls.certificate else str(datadir.authority_file(data_dir))
         authority = settings.tls.authority or local
     endpoint = datadir.endpoint_of(scheme, settings.host, settings.port)
-    return datadir.RunningServer(0, endpoint, authority)
+    return datadir.RunningServer(0, endpoint, authority, settings.public_url)
 
 
 def _fail(reason: str) -> int:
