@@ -21,7 +21,7 @@ from hashlib import sha256
 from typing import Final, NamedTuple, Protocol
 
 from fogbank.base.clock import Clock
-from fogbank.base.errors import NotBuilt, ServiceError
+from fogbank.base.errors import ServiceError
 from fogbank.gateway.body import BytesBody, DecodedBody, HashedBody, WholeBodies, content_mismatch
 from fogbank.gateway.claim import Claim
 from fogbank.gateway.limits import BodyLimits
@@ -45,9 +45,13 @@ _CONTENT_HASH: Final = "x-amz-content-sha256"
 _HEX_DIGITS: Final = frozenset("0123456789abcdef")
 _DIGEST_CHARACTERS: Final = 64
 _STREAMING: Final = "STREAMING-"
-_SIGNED_STREAMS: Final = frozenset((sigv4.STREAMING_SIGNED, sigv4.STREAMING_SIGNED_TRAILER))
-_ASYMMETRIC_STREAMS: Final = f"{_STREAMING}{sigv4.ASYMMETRIC}-PAYLOAD"
-_STREAMS: Final = _SIGNED_STREAMS | {sigv4.STREAMING_UNSIGNED_TRAILER}
+_SIGNED_STREAMS: Final = {
+    sigv4.STREAMING_SIGNED: sigv4.ALGORITHM,
+    sigv4.STREAMING_SIGNED_TRAILER: sigv4.ALGORITHM,
+    sigv4.STREAMING_ASYMMETRIC: sigv4.ASYMMETRIC,
+    sigv4.STREAMING_ASYMMETRIC_TRAILER: sigv4.ASYMMETRIC,
+}
+"""Streams of signed chunks, and the algorithm that the request must be signed by too."""
 
 
 _OTHER_ACCOUNT: Final = "The account of the endpoint is not the account of the credentials."
@@ -204,9 +208,7 @@ class Authenticator:
                 **_calculated(request, claim, given),
             )
         _check_all_signed(headers, signed)
-        chain: Chain | None = None
-        if isinstance(key, SigningKey):
-            chain = Chain(key, signed.signature, claim.timestamp, signed.scope)
+        chain = Chain(key, signed.signature, claim.timestamp, signed.scope)
         take_s3_body(request, payload or sigv4.UNSIGNED_PAYLOAD, chain)
         target.context = _s3_context(claim, payload, self._clock.now_ms())
 
@@ -289,7 +291,7 @@ def take_s3_body(request: HttpRequest, payload: str, chain: Chain | None) -> Non
     Args:
         request: The request; framing of ``aws-chunked`` is taken off its body.
         payload: The value of the header.
-        chain: What signed chunks are checked with; None if the request is not signed by version 4.
+        chain: What signed chunks are checked with; None if the request is not signed.
 
     Raises:
         ServiceError: The header means nothing, or a whole body is not the one that was signed.
@@ -304,7 +306,8 @@ def take_s3_body(request: HttpRequest, payload: str, chain: Chain | None) -> Non
             400,
             "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, "
             "STREAMING-UNSIGNED-PAYLOAD-TRAILER, STREAMING-AWS4-HMAC-SHA256-PAYLOAD, "
-            "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER or a valid sha256 value.",
+            "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER, STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD, "
+            "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD-TRAILER or a valid sha256 value.",
             ArgumentName=_CONTENT_HASH,
             ArgumentValue=payload[:128],
         )
@@ -319,9 +322,11 @@ def take_s3_body(request: HttpRequest, payload: str, chain: Chain | None) -> Non
 def _take_chunks(request: HttpRequest, payload: str, chain: Chain | None) -> None:
     """Decode an ``aws-chunked`` body as it is read."""
     headers = request.headers
-    if payload.startswith(_ASYMMETRIC_STREAMS):
-        raise NotBuilt("fogbank has not built chunks that are signed by version 4A")
-    if payload not in _STREAMS or (payload in _SIGNED_STREAMS and chain is None):
+    algorithm = _SIGNED_STREAMS.get(payload)
+    known = payload == sigv4.STREAMING_UNSIGNED_TRAILER or (
+        algorithm is not None and chain is not None and chain.algorithm == algorithm
+    )
+    if not known:
         raise error_of(
             "InvalidRequest", 400, "The value of x-amz-content-sha256 header is invalid."
         )
@@ -335,7 +340,7 @@ def _take_chunks(request: HttpRequest, payload: str, chain: Chain | None) -> Non
     length = int(text)
     names = headers.get("x-amz-trailer", "") if payload.endswith("-TRAILER") else ""
     announced = [name.strip().lower() for name in names.split(",") if name.strip()]
-    decoder = ChunkedDecoder(chain if payload in _SIGNED_STREAMS else None, announced, length)
+    decoder = ChunkedDecoder(None if algorithm is None else chain, announced, length)
     raw = request.stream or BytesBody(request.body)
     request.stream = DecodedBody(raw, decoder, length)
     request.body = b""

@@ -10,7 +10,6 @@ payload in multiple chunks"; the same "including trailing headers".
 
 from __future__ import annotations
 
-import hmac
 import re
 from collections.abc import Iterable
 from hashlib import sha256
@@ -22,7 +21,15 @@ from fogbank.wire.errors import (
     MalformedTrailerError,
     SignatureDoesNotMatch,
 )
-from fogbank.wire.sigv4 import SigningKey, chunk_signature, trailer_signature
+from fogbank.wire.sigv4 import (
+    ALGORITHM,
+    ASYMMETRIC,
+    SigningKey,
+    chunk_text,
+    is_signed,
+    trailer_text,
+)
+from fogbank.wire.sigv4a import VerifyingKey
 
 LINE_BYTES_MAX = 1024
 TRAILERS_MAX = 16
@@ -30,8 +37,15 @@ TRAILER_BYTES_MAX = 8 << 10
 SIGNED_CHUNK_BYTES_MAX = 16 << 20
 CHUNK_BYTES_MAX = 5 << 30
 
-_HEADER = re.compile(rb"([0-9a-fA-F]{1,16})(?:\s*;\s*chunk-signature=([0-9a-f]{64}))?\s*")
+_HEADER = re.compile(
+    rb"([0-9a-fA-F]{1,16})(?:\s*;\s*chunk-signature=([0-9a-f]{16,144}\*{0,144}))?\s*"
+)
 _TRAILER = re.compile(rb"([A-Za-z0-9-]{1,128})\s*:\s*([\x20-\x7e]*)")
+_PADDING = "*"
+"""Signatures of version 4A differ in length: signers pad them, so that a body's length is known.
+
+Source: AWS Common Runtime, aws-c-auth, ``aws_trim_padded_sigv4a_signature``.
+"""
 _SIGNATURE_NAME = "x-amz-trailer-signature"
 _MISMATCH = (
     "The request signature we calculated does not match the signature you provided. "
@@ -42,12 +56,26 @@ _MISMATCH = (
 class Chain(NamedTuple):
     """What the signatures of chunks are made with."""
 
-    key: SigningKey
-    """The signing key."""
+    key: SigningKey | VerifyingKey
+    """The signing key, or the public key of version 4A."""
     seed: str
     """The signature of the request's headers."""
     timestamp: str
     scope: str
+
+    @property
+    def algorithm(self) -> str:
+        """Return the algorithm of the request and its chunks."""
+        return ALGORITHM if isinstance(self.key, SigningKey) else ASYMMETRIC
+
+    @property
+    def when(self) -> tuple[str, str]:
+        """Return what is signed of every part beside the part itself."""
+        return self.timestamp, self.scope
+
+    def trimmed(self, given: str) -> str:
+        """Return a signature as it was made."""
+        return given if isinstance(self.key, SigningKey) else given.rstrip(_PADDING)
 
 
 class ChunkedDecoder:
@@ -180,11 +208,11 @@ class ChunkedDecoder:
         chain = self._chain
         if chain is None:
             return
-        digest = sha256(data).hexdigest()
-        made = chunk_signature(chain.key, self._previous, chain.timestamp, chain.scope, digest)
-        if not hmac.compare_digest(made, self._signature):
+        digest, given = sha256(data).hexdigest(), chain.trimmed(self._signature)
+        text = chunk_text(chain.algorithm, self._previous, chain.when, digest)
+        if not is_signed(chain.key, text, given):
             raise SignatureDoesNotMatch(_MISMATCH)
-        self._previous = made
+        self._previous = given
 
     def _read_trailer(self, _out: list[bytes]) -> bool:
         line = self._take_line()
@@ -219,10 +247,8 @@ class ChunkedDecoder:
         chain = self._chain
         if chain is None:
             return
-        made = trailer_signature(
-            chain.key, self._previous, chain.timestamp, chain.scope, self._signed_trailer
-        )
-        if not hmac.compare_digest(made.encode(), given.encode()):
+        text = trailer_text(chain.algorithm, self._previous, chain.when, self._signed_trailer)
+        if not is_signed(chain.key, text, chain.trimmed(given)):
             raise SignatureDoesNotMatch(_MISMATCH)
         self._signed_trailer = b""
 

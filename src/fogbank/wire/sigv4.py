@@ -34,6 +34,8 @@ STREAMING_UNSIGNED_TRAILER = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 STREAMING_SIGNED = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
 STREAMING_EVENTS = "STREAMING-AWS4-HMAC-SHA256-EVENTS"
 STREAMING_SIGNED_TRAILER = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"
+STREAMING_ASYMMETRIC = f"STREAMING-{ASYMMETRIC}-PAYLOAD"
+STREAMING_ASYMMETRIC_TRAILER = f"{STREAMING_ASYMMETRIC}-TRAILER"
 EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 _HASH_BLOCK_BYTES = 64
@@ -455,9 +457,8 @@ def _holds(
     while path is not None:
         for canonical in _signed(request, names, path, query, payload_hash):
             scope, algorithm = authorization.scope, authorization.algorithm
-            if _is_signed(
-                key, string_to_sign(timestamp, scope, canonical, algorithm), authorization
-            ):
+            text = string_to_sign(timestamp, scope, canonical, algorithm)
+            if is_signed(key, text, authorization.signature):
                 return True
         path = _recoded_path(path, service)
     return False
@@ -480,11 +481,11 @@ def explain(
     return canonical.decode("utf-8", "replace"), text
 
 
-def _is_signed(key: SigningKey | VerifyingKey, text: str, authorization: Authorization) -> bool:
-    """Return whether a text was signed; with a key of the algorithm that the request names."""
+def is_signed(key: SigningKey | VerifyingKey, text: str, given: str) -> bool:
+    """Return whether a signature, in hexadecimal, is one of a text by the algorithm of the key."""
     if isinstance(key, SigningKey):
-        return hmac.compare_digest(signature(key, text), authorization.signature)
-    return key.verifies(text, authorization.signature)
+        return hmac.compare_digest(signature(key, text).encode(), given.encode())
+    return key.verifies(text, given)
 
 
 def check_presigned(
@@ -499,20 +500,16 @@ def check_presigned(
     return _holds(request, presigned.authorization, key, said)
 
 
-def chunk_signature(key: SigningKey, previous: str, timestamp: str, scope: str, digest: str) -> str:
-    """Return the signature of a chunk of a signed stream.
+def chunk_text(algorithm: str, previous: str, when: tuple[str, str], digest: str) -> str:
+    """Return what is signed of a chunk of a signed stream.
 
     Args:
-        key: The signing key.
+        algorithm: The request's.
         previous: The signature of the chunk before, or of the headers (the seed).
-        timestamp: The request's.
-        scope: The credential scope.
+        when: The request's timestamp and its credential scope.
         digest: The SHA-256 of the chunk's bytes, in hexadecimal.
     """
-    return signature(
-        key,
-        f"AWS4-HMAC-SHA256-PAYLOAD\n{timestamp}\n{scope}\n{previous}\n{EMPTY_SHA256}\n{digest}",
-    )
+    return f"{algorithm}-PAYLOAD\n{when[0]}\n{when[1]}\n{previous}\n{EMPTY_SHA256}\n{digest}"
 
 
 def event_signature(key: SigningKey, previous: str, when: tuple[str, str], *parts: bytes) -> str:
@@ -530,20 +527,17 @@ def event_signature(key: SigningKey, previous: str, when: tuple[str, str], *part
     return signature(key, f"AWS4-HMAC-SHA256-PAYLOAD\n{when[0]}\n{when[1]}\n{previous}\n{digests}")
 
 
-def trailer_signature(
-    key: SigningKey, previous: str, timestamp: str, scope: str, trailer: bytes
-) -> str:
-    """Return the signature of the trailing headers of a signed stream.
+def trailer_text(algorithm: str, previous: str, when: tuple[str, str], trailer: bytes) -> str:
+    """Return what is signed of the trailing headers of a signed stream.
 
     Args:
-        key: The signing key.
+        algorithm: The request's.
         previous: The signature of the last, empty chunk.
-        timestamp: The request's.
-        scope: The credential scope.
+        when: The request's timestamp and its credential scope.
         trailer: The trailing headers, each ``name:value`` and a line feed.
     """
     digest = sha256(trailer).hexdigest()
-    return signature(key, f"AWS4-HMAC-SHA256-TRAILER\n{timestamp}\n{scope}\n{previous}\n{digest}")
+    return f"{algorithm}-TRAILER\n{when[0]}\n{when[1]}\n{previous}\n{digest}"
 
 
 def sign(  # noqa: PLR0913 (a signer needs these)

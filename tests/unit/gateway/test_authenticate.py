@@ -539,9 +539,9 @@ def signed_chunks(request: HttpRequest, pieces: list[bytes], forge: int = -1) ->
     key = sigv4.signing_key(SECRET, signed.date, signed.region, signed.service)
     previous, out = signed.signature, b""
     for at, piece in enumerate([*pieces, b""]):
-        previous = sigv4.chunk_signature(
-            key, previous, "20260101T000000Z", signed.scope, hashlib.sha256(piece).hexdigest()
-        )
+        when, digest = ("20260101T000000Z", signed.scope), hashlib.sha256(piece).hexdigest()
+        text = sigv4.chunk_text(sigv4.ALGORITHM, previous, when, digest)
+        previous = sigv4.signature(key, text)
         shown = "0" * 64 if at == forge else previous
         out += b"%x;chunk-signature=%s\r\n%s" % (len(piece), shown.encode(), piece)
         out += b"\r\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any
 from unittest import mock
 
@@ -10,12 +11,15 @@ import awscrt.http
 import botocore.crt.auth
 import pytest
 from botocore.awsrequest import AWSRequest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.gateway.stub import ACCOUNT, KEY_ID, SECRET, Gate, http_request
+from tests.unit.gateway.stub import ACCOUNT, KEY_ID, SECRET, Gate, StreamOf, http_request
 
 from fogbank.gateway.authenticate import Authenticator
-from fogbank.wire import sigv4a
+from fogbank.wire import sigv4, sigv4a
+from fogbank.wire.checksums import digest_of, text_of
 from fogbank.wire.http import HttpRequest
 
 FORMS = {
@@ -185,11 +189,72 @@ def test_the_public_key_is_derived_once_and_dies_with_its_secret(
     assert derived == [KEY_ID, KEY_ID]
 
 
-@pytest.mark.parametrize("trailer", ["", "-TRAILER"])
-def test_signed_chunks_of_version_4a_say_that_they_are_not_built(gate: Gate, trailer: str) -> None:
-    request = AWSRequest("PUT", "http://localhost/bucket/key", {}, b"x")
-    payload = f"STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD{trailer}"
-    assert gate.refusal(_with_payload(gate, request, payload))[:2] == (501, "NotImplemented")
+PRIVATE = ec.derive_private_key(sigv4a._private_value(KEY_ID, SECRET), ec.SECP256R1())
+PIECES = [b"a" * 9_000, b"b" * 1_000, b""]
+CHECKSUM = b"x-amz-checksum-crc32:" + text_of(digest_of("CRC32", b"".join(PIECES))).encode()
+
+
+def sign(text: str, padding: str) -> str:
+    """Return a signature as clients send it: in hexadecimal, padded to the longest there is."""
+    made = PRIVATE.sign(text.encode(), ec.ECDSA(hashes.SHA256())).hex()
+    return made.ljust(144, padding) if padding else made
+
+
+def in_chunks(
+    gate: Gate, *, trailer: bool, padding: str = "*", forge: int = -1, payload: str = ""
+) -> HttpRequest:
+    """Return an upload whose head the runtime has signed, and its chunks we as it does.
+
+    The runtime's Python has no function for chunks; their texts are held against its own in
+    ``tests/unit/wire/test_chunked.py``.
+    """
+    headers = {"x-amz-decoded-content-length": "10000", "content-encoding": "aws-chunked"}
+    if trailer:
+        headers["x-amz-trailer"] = "x-amz-checksum-crc32"
+    name = "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD" + ("-TRAILER" if trailer else "")
+    request = _with_payload(
+        gate, AWSRequest("PUT", "http://localhost/bucket/key", headers), payload or name
+    )
+    when = (request.headers["x-amz-date"], "20260101/s3/aws4_request")
+    seed = request.headers["authorization"].rpartition("Signature=")[2]
+    previous, out = seed, b""
+    for at, piece in enumerate(PIECES):
+        digest = sha256(piece).hexdigest()
+        made = sign(sigv4.chunk_text(sigv4a.ALGORITHM, previous, when, digest), padding)
+        previous = made.rstrip("*")
+        shown = sign("another text", padding) if at == forge else made
+        out += b"%x;chunk-signature=%s\r\n%s" % (len(piece), shown.encode(), piece)
+        out += b"\r\n" if piece else b""
+    if trailer:
+        text = sigv4.trailer_text(sigv4a.ALGORITHM, previous, when, CHECKSUM + b"\n")
+        made = sign("another text" if forge == len(PIECES) else text, padding)
+        out += CHECKSUM + b"\r\nx-amz-trailer-signature:" + made.encode() + b"\r\n"
+    request.stream = StreamOf(out + b"\r\n", 999)
+    request.body = b""
+    return request
+
+
+@pytest.mark.parametrize("trailer", [False, True])
+@pytest.mark.parametrize("padding", ["*", ""])
+def test_signed_chunks_of_version_4a_are_taken(gate: Gate, trailer: bool, padding: str) -> None:
+    reply, text = gate.handle(in_chunks(gate, trailer=trailer, padding=padding))
+    assert reply.status == 200, text
+    asked = gate.stub.calls[-1][1]
+    assert asked["Body"] == b"".join(PIECES)
+    assert bool(asked["Trailers"]) is trailer
+
+
+@pytest.mark.parametrize("forge", range(4))
+def test_every_chunk_and_the_trailer_of_version_4a_must_be_signed(gate: Gate, forge: int) -> None:
+    request = in_chunks(gate, trailer=True, forge=forge)
+    assert gate.refusal(request)[:2] == (403, "SignatureDoesNotMatch")
+    assert not gate.stub.calls
+
+
+def test_chunks_are_signed_by_the_version_of_their_request(gate: Gate) -> None:
+    for payload in (sigv4.STREAMING_SIGNED, sigv4.STREAMING_SIGNED_TRAILER):
+        request = in_chunks(gate, trailer=False, payload=payload)
+        assert gate.refusal(request)[:2] == (400, "InvalidRequest")
     assert not gate.stub.calls
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,7 +17,7 @@ from fogbank.wire.errors import (
     MalformedTrailerError,
     SignatureDoesNotMatch,
 )
-from fogbank.wire.sigv4 import signing_key
+from fogbank.wire.sigv4 import ASYMMETRIC, chunk_text, signing_key, trailer_text
 
 KEY = signing_key("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "20130524", "us-east-1", "s3")
 SCOPE = "20130524/us-east-1/s3/aws4_request"
@@ -70,6 +72,30 @@ def test_the_published_signed_trailer_holds() -> None:
     assert decoder.feed(_signed(TRAILER_SIGNATURES, TRAILER)) == PAYLOAD
     decoder.finish()
     assert decoder.trailers == {"x-amz-checksum-crc32c": text_of(digest_of("CRC32C", PAYLOAD))}
+
+
+ASYMMETRIC_WHEN = ("20130524T000000Z", "20130524/s3/aws4_request")
+DIGESTS = [
+    "bf718b6f653bebc184e1479f1935b8da974d701b893afcf49e701f3e2f9f9c5a",
+    "2edc986847e209b4016e141a6dc8716d3207350f416969382d431539bf292e4a",
+    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+]
+
+
+def test_what_is_signed_of_chunks_by_version_4a_is_what_the_common_runtime_signs() -> None:
+    """The texts of aws-c-auth, ``tests/test_chunked_signing.c``, around a signature that varies."""
+    assert [sha256(data).hexdigest() for data in CHUNKS] == DIGESTS
+    for digest in DIGESTS:
+        assert chunk_text(ASYMMETRIC, "<previous>", ASYMMETRIC_WHEN, digest) == (
+            "AWS4-ECDSA-P256-SHA256-PAYLOAD\n20130524T000000Z\n20130524/s3/aws4_request\n"
+            "<previous>\ne3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\n"
+            + digest
+        )
+    trailer = b"first:1st\nsecond:2nd\nthird:3rd\n"
+    assert trailer_text(ASYMMETRIC, "<previous>", ASYMMETRIC_WHEN, trailer) == (
+        "AWS4-ECDSA-P256-SHA256-TRAILER\n20130524T000000Z\n20130524/s3/aws4_request\n<previous>\n"
+        "83d8f190334fb741bc8daf73c891689d320bd8017756bc730c540021ed48001f"
+    )
 
 
 def test_a_changed_trailer_or_a_missing_trailer_signature_is_refused() -> None:
