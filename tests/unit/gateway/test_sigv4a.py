@@ -8,6 +8,7 @@ from unittest import mock
 
 import awscrt.auth
 import awscrt.http
+import botocore.auth
 import botocore.crt.auth
 import pytest
 from botocore.awsrequest import AWSRequest
