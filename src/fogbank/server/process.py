@@ -231,9 +231,12 @@ async def _open_functions(
             boot.config,
             boot.tls.authority if boot.tls is not None else "",
             sandboxes.asking(boot.daemons) if boot.daemons >= 0 else None,
+            (boot.data_dir,),
         ),
     )
     stack.push_async_callback(runtime.close)
+    if runtime.barred:
+        log.warning("FUNCTIONS CANNOT RUN: %s", runtime.barred)
     functions = FunctionPlacement(
         runtime,
         Packages(work_dir, runtime.runtimes().get),

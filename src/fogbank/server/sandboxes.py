@@ -24,7 +24,11 @@ def level_of(config: Config) -> Level | None:
 
 
 def settings_of(
-    endpoint: str, config: Config, authority: str, daemon: Callable[[], int] | None = None
+    endpoint: str,
+    config: Config,
+    authority: str,
+    daemon: Callable[[], int] | None = None,
+    folders: tuple[str, ...] = (),
 ) -> SandboxSettings:
     """Return the sandbox engine's settings.
 
@@ -33,6 +37,7 @@ def settings_of(
         config: The settings of the server.
         authority: What functions must trust to call it, as PEM text; or nothing.
         daemon: Asks the supervisor for a sandboxd.
+        folders: Those of ours above the work directory.
     """
     host = urlsplit(endpoint).hostname or ""
     named = (host,) if host.strip("0123456789.") and ":" not in host else ()
@@ -40,6 +45,7 @@ def settings_of(
         endpoint_url=endpoint,
         hosts=tuple(dict.fromkeys((*named, *config.public_hosts))),
         authority=authority,
+        folders=folders,
         level_forced=level_of(config),
         daemon=daemon,
     )

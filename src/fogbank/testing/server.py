@@ -40,8 +40,13 @@ class Server:
         port: int = 0,
         variables: Mapping[str, str] | None = None,
         settings: str = "",
+        user: int | None = None,
     ) -> None:
         self.data_dir = data_dir
+        # The user of all its processes, who must own what is above the data directory; None: ours.
+        self._user: dict[str, Any] = {}
+        if user is not None:
+            self._user = {"user": user, "group": user, "extra_groups": []}
         self._settings = data_dir.parent / "fogbank.toml"
         self._settings.write_text(settings)
         self.port = port
@@ -64,6 +69,7 @@ class Server:
                 stderr=log,
                 text=True,
                 env={**os.environ, **self._variables},
+                **self._user,
             )
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
@@ -122,6 +128,7 @@ class Server:
             capture_output=True,
             text=True,
             env={**os.environ, **self._variables},
+            **self._user,
         )
 
     def environment(self) -> dict[str, str]:

@@ -52,8 +52,21 @@ class Lab:
         deadly_step: str = "",
         folder: Path | None = None,
         daemons: list[int] | None = None,
+        *,
+        slim: bool = False,
     ) -> None:
+        """Open a runtime.
+
+        Args:
+            level: Its name, and "ordinary" where root is to have an ordinary user's daemon.
+            settings: Others than the defaults.
+            deadly_step: Where the first daemon dies.
+            folder: Where its files go; a fresh one if none is given.
+            daemons: Told the process id of each daemon.
+            slim: Without boto3 and a spare zygote, whose warming costs most of a short test.
+        """
         self._keep = False
+        self._slim = slim
         self.level, _, user = level.partition(" ")
         self.ordinary = user == "ordinary" or os.getuid() != 0
         self.folder = folder or Path(tempfile.mkdtemp(prefix="fogbank-lab-", dir="/tmp"))
@@ -95,6 +108,8 @@ class Lab:
         """Start a daemon, as the user of this lab; only the first one meets its deadly step."""
         step, self.deadly_step = self.deadly_step, ""
         config = config_of(work, PORT, settings)._replace(deadly_step=step)
+        if self._slim:
+            config = config._replace(packages={}, zygotes_max=1)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         user: dict[str, Any] = {"user": ORDINARY_UID, "group": ORDINARY_UID, "extra_groups": []}
         with theirs:
@@ -241,6 +256,16 @@ def namespaces_work() -> bool:
     return done.returncode == 0
 
 
+def groups_left(tag: str) -> list[str]:
+    """Return control groups that carry a daemon's tag; others come and go while we look."""
+    return [
+        os.path.join(folder, name)
+        for folder, names, _ in os.walk("/sys/fs/cgroup")
+        for name in names
+        if name.startswith(tag)
+    ]
+
+
 LEVELS = ["full", "rootless ordinary"] if os.getuid() == 0 else ["rootless"]
 """The levels that build a root of their own, by name and user."""
 WALLED = ["landlock", "landlock ordinary"] if os.getuid() == 0 else ["landlock"]
@@ -248,12 +273,12 @@ BARE = ["bare", "bare ordinary"] if os.getuid() == 0 else ["bare"]
 ALL = [*LEVELS, *(["rootless"] if os.getuid() == 0 else []), *WALLED, *BARE]
 
 
-def lab_at(level: str, settings: dict[str, Any] | None = None) -> Lab:
+def lab_at(level: str, settings: dict[str, Any] | None = None, *, slim: bool = False) -> Lab:
     """Return a runtime at a level, or skip the test where this machine cannot have it."""
     if level.startswith(("full", "rootless")) and not namespaces_work():
         pytest.skip("this machine forbids user namespaces")
     try:
-        return Lab(level, settings)
+        return Lab(level, settings, slim=slim)
     except Unavailable as error:
         if level == "full" and "cannot be had here" in str(error):
             pytest.skip("the full level needs root and a control group")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.engines.sandbox.conftest import ALL, LEVELS, Lab, lab_at
+from tests.engines.sandbox.conftest import ALL, LEVELS, Lab, groups_left, lab_at
 
 from fogbank.base.errors import Unavailable
 from fogbank.engines.sandbox.daemon import cgroups
@@ -43,8 +44,9 @@ def descendants(pid: int) -> set[int]:
     todo = [pid]
     while todo:
         at = todo.pop()
-        for task in Path(f"/proc/{at}/task").glob("*/children"):
-            todo += [int(child) for child in task.read_text().split()]
+        with contextlib.suppress(OSError):  # it ended while we looked
+            for task in Path(f"/proc/{at}/task").iterdir():
+                todo += [int(child) for child in (task / "children").read_text().split()]
         found.add(at)
     return found - {pid}
 
@@ -62,11 +64,6 @@ def living(pids: set[int]) -> set[int]:
     return found
 
 
-def groups_left(tag: str) -> list[Path]:
-    """Return control groups that carry a daemon's tag."""
-    return [path for path in Path("/sys/fs/cgroup").rglob(f"{tag}*") if path.is_dir()]
-
-
 def eventually(happens: Callable[[], bool], seconds: float = 5.0) -> bool:
     """Return whether something happens within a time."""
     until = time.monotonic() + seconds
@@ -80,7 +77,7 @@ def eventually(happens: Callable[[], bool], seconds: float = 5.0) -> bool:
 @pytest.fixture(params=ALL)
 def fresh(request: pytest.FixtureRequest) -> Iterator[Lab]:
     """A runtime of this test's own."""
-    made = lab_at(request.param)
+    made = lab_at(request.param, slim=True)
     yield made
     made.close()
 
@@ -168,7 +165,7 @@ def test_many_sandboxes_start_at_once(fresh: Lab) -> None:
 
 def test_no_more_sandboxes_than_allowed(request: pytest.FixtureRequest) -> None:
     del request
-    lab = Lab(LEVELS[-1], {"sandboxes_max": 2})
+    lab = Lab(LEVELS[-1], {"sandboxes_max": 2}, slim=True)
     two = [lab.start(), lab.start()]
     with pytest.raises(Unavailable, match="2 sandboxes are living already"):
         lab.start()
@@ -232,7 +229,7 @@ def test_the_status_says_level_limits_and_reasons(fresh: Lab) -> None:
 
 @pytest.mark.parametrize("level", ALL)
 def test_a_killed_daemon_takes_every_sandbox_with_it_and_is_started_again(level: str) -> None:
-    lab = lab_at(level)
+    lab = lab_at(level, slim=True)
     sandbox = lab.start()
     busy = lab.start()
     pid = daemon_of(lab)
@@ -253,7 +250,7 @@ def test_a_killed_daemon_takes_every_sandbox_with_it_and_is_started_again(level:
     lab.run(crash())
     assert sandbox.closed
     assert busy.closed
-    assert eventually(lambda: not living(below), 1.0)
+    assert eventually(lambda: not living(below), 10)
 
     async def back() -> None:
         until = lab.clock.now_ms() + 10_000
@@ -265,8 +262,9 @@ def test_a_killed_daemon_takes_every_sandbox_with_it_and_is_started_again(level:
     again = lab.start()
     assert lab.ask(again, "answer = 'back'") == "back"
     assert lab.runtime.status()["restarts"] == 1
-    assert groups_left(f"{cgroups.PREFIX}{pid}-") == []  # swept by the new daemon
-    assert len(list((lab.folder / "work").iterdir())) == 1
+    # Swept by the new daemon: at once, or later what was dying still.
+    assert eventually(lambda: not groups_left(f"{cgroups.PREFIX}{pid}-"), 30)
+    assert eventually(lambda: len(list((lab.folder / "work").iterdir())) == 1, 30)
     lab.close()
 
 
@@ -288,7 +286,7 @@ SERVER = """
 import asyncio, sys
 sys.path.insert(0, sys.argv[1])
 from tests.engines.sandbox.conftest import Lab
-lab = Lab(sys.argv[2])
+lab = Lab(sys.argv[2], slim=True)
 sandbox = lab.start()
 lab.invoke(sandbox, {"code": "import subprocess; subprocess.Popen(['/bin/sleep', '300'])"})
 print(lab.folder, flush=True)
@@ -308,7 +306,7 @@ def test_a_killed_server_leaves_nothing_behind(level: str) -> None:
         below = descendants(int(pid))
         assert len(below) >= 3
         server.send_signal(signal.SIGKILL)
-    assert eventually(lambda: not living({int(pid), *below}), 1.0)
+    assert eventually(lambda: not living({int(pid), *below}), 10)
     assert list((folder / "work").iterdir()) == []
     assert groups_left(f"{cgroups.PREFIX}{pid}-") == []
     subprocess.run(["rm", "-rf", str(folder)], check=True)
@@ -317,7 +315,7 @@ def test_a_killed_server_leaves_nothing_behind(level: str) -> None:
 def test_without_namespaces_functions_run_with_a_loud_line(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    lab = Lab("bare")
+    lab = Lab("bare", slim=True)
     assert lab.runtime.level == Level.BARE
     assert "FUNCTIONS ARE NOT ISOLATED ON THIS MACHINE" in capfd.readouterr().err
     sandbox = lab.start(timeout_ms=300)
@@ -354,7 +352,7 @@ def test_a_level_that_cannot_be_had_is_refused_and_leaves_nothing() -> None:
 
 
 def test_strict_cpu_gives_a_function_the_share_that_its_memory_buys() -> None:
-    lab = Lab(LEVELS[0], {"strict_cpu": True})
+    lab = Lab(LEVELS[0], {"strict_cpu": True}, slim=True)
     sandbox = lab.start(memory_mb=177)
     code = """
 import time

@@ -17,7 +17,7 @@ from pathlib import Path
 from fogbank.base.clock import Clock
 from fogbank.base.errors import Unavailable
 from fogbank.base.ids import Ids
-from fogbank.engines.sandbox import interpreters, variables
+from fogbank.engines.sandbox import interpreters, passage, variables
 from fogbank.engines.sandbox.daemon import messages, root
 from fogbank.engines.sandbox.daemon.config import Config
 from fogbank.engines.sandbox.daemon.messages import Message
@@ -80,6 +80,8 @@ class SandboxRuntime:
         self._restarts: deque[float] = deque(maxlen=RESTARTS_MAX)
         self._restarts_total = 0
         self._bare_account = ""
+        self._barred = ""
+        """Why no sandbox can be started, where its user may not pass to what it needs."""
         self._restarting: asyncio.Task[None] | None = None
         self._closing = False
         self._tasks = asyncio.TaskGroup()
@@ -116,9 +118,8 @@ class SandboxRuntime:
         await runtime._tasks.__aenter__()
         try:
             await runtime._connect()
-            if settings.authority and runtime.level >= Level.LANDLOCK:
-                path = Path(config.work_dir) / root.BARE_AUTHORITY
-                await asyncio.to_thread(path.write_text, settings.authority)
+            if runtime.level >= Level.LANDLOCK:
+                await asyncio.to_thread(runtime._prepare_host)
         except BaseException:
             runtime._closing = True
             if runtime._link is not None:
@@ -126,6 +127,32 @@ class SandboxRuntime:
             await runtime._tasks.__aexit__(None, None, None)
             raise
         return runtime
+
+    def _prepare_host(self) -> None:
+        """Make the machine's own tree fit for sandboxes that see it (no namespaces).
+
+        Raises:
+            Unavailable: The level was asked for, and its users may not pass to what they need.
+        """
+        assert self._said is not None
+        work_dir = self._config.work_dir
+        if self._settings.authority:
+            path = Path(work_dir) / root.BARE_AUTHORITY
+            path.write_text(self._settings.authority)
+            path.chmod(0o644)  # whatever the umask: it is no secret, and sandboxes read it
+        if self._said.number("uid") != 0:
+            return  # sandboxes are the user that we are
+        ours = (*self._settings.folders, work_dir)
+        passage.open_way(ours)
+        needed = [*ours, *self._config.packages.values()]
+        needed += [runtime.executable for runtime in self._config.runtimes.values()]
+        self._barred = passage.barred(needed)
+        if self._barred and self._settings.level_forced is not None:
+            level = self._settings.level_forced
+            raise Unavailable(
+                f"sandbox level {level.value} ({level.name.lower()}) is asked for and cannot be "
+                f"had here: {self._barred}"
+            )
 
     async def _connect(self) -> None:
         """Start a daemon and wait for its greeting."""
@@ -151,6 +178,11 @@ class SandboxRuntime:
         assert self._said is not None
         return Level(self._said.number("level"))
 
+    @property
+    def barred(self) -> str:
+        """Return why no sandbox can be started on this machine as it is; empty where they can."""
+        return self._barred
+
     def status(self) -> dict[str, object]:
         """Return what an operator wants to know: for ``fogbank doctor``."""
         assert self._said is not None
@@ -160,7 +192,7 @@ class SandboxRuntime:
             "daemon": "running" if link is not None and not link.closed else "gone",
             "restarts": self._restarts_total,
             "cgroup": self._said.text("cgroup"),
-            "reasons": self._said.text("reasons").splitlines(),
+            "reasons": [*self._said.text("reasons").splitlines(), *filter(None, [self._barred])],
             "sandboxes": len(self._environments),
             "sandboxes_max": self._config.sandboxes_max,
             "runtimes": dict(self.runtimes()),
@@ -198,6 +230,8 @@ class SandboxRuntime:
             raise Unavailable("the sandbox daemon is gone")
         if spec.runtime not in self._config.runtimes:
             raise Unavailable(self.missing(spec.runtime))
+        if self._barred:
+            raise Unavailable(self._barred)
         if self.level == Level.BARE and self._bare_account not in {"", spec.account}:
             raise Unavailable("this machine cannot keep accounts apart (level 4): one account only")
         self._bare_account = spec.account

@@ -29,6 +29,8 @@ class SandboxSettings(msgspec.Struct, frozen=True, kw_only=True):
     strict_cpu: bool = False
     """A quota of memory / 1769 of one vCPU as on AWS, instead of a weight that counts under load."""
     init_timeout_ms: int = 10_000
+    folders: tuple[str, ...] = ()
+    """Folders of ours above the work directory; opened for passing where sandboxes see them."""
     level_forced: Level | None = None
     """The level that must be had; None: the strongest that this machine allows."""
     daemon: Callable[[], int] | None = None

@@ -217,7 +217,8 @@ def _append(
 def _survey(root: Path) -> list[tuple[str, int]]:
     """Return names and sizes of the trees that stand, after removing what does not count."""
     root.mkdir(parents=True, exist_ok=True)
-    root.chmod(0o755)  # whatever the umask: sandboxes of another user read below it
+    # Whatever the umask, sandboxes of another user read below it; but only what they can name.
+    root.chmod(0o711)
     found: list[tuple[str, int]] = []
     for path in sorted(root.iterdir()):
         if path.name.startswith(_TEMPORARY):

@@ -15,6 +15,7 @@ from fogbank.base.clock import SystemClock
 from fogbank.base.errors import Corrupt, Unavailable
 from fogbank.base.ids import Ids
 from fogbank.engines.embedded.keys import find_kind
+from fogbank.engines.sandbox import passage
 from fogbank.engines.sandbox.client import SandboxRuntime
 from fogbank.engines.sandbox.settings import SandboxSettings
 from fogbank.platform.crypto.keyring import PASSPHRASE
@@ -42,7 +43,7 @@ def run(given: argparse.Namespace) -> int:
     except config.ConfigError as error:
         print(f"settings        {error}")
         return 1
-    ok = _functions(settings)
+    ok = _functions(settings, data_dir)
     _line("file system", _file_system(data_dir))
     _line("service user", _service_user(settings.service_user, data_dir))
     _line("encryption", _encryption(data_dir, settings.encryption))
@@ -56,7 +57,7 @@ def _line(name: str, text: str) -> None:
     print(f"{name:<15} {text}")
 
 
-def _functions(settings: config.Config) -> bool:
+def _functions(settings: config.Config, data_dir: Path) -> bool:
     """Print what a sandbox daemon says that is started for the question."""
     try:
         with tempfile.TemporaryDirectory(prefix="fogbank-doctor-") as folder:
@@ -71,10 +72,20 @@ def _functions(settings: config.Config) -> bool:
     _line("isolation", f"level {number}, {level} ({how}): {MEANING[level]}")
     for reason in said["reasons"]:
         _line("", str(reason))
+    barred = _barred(number, data_dir)
+    if barred:
+        _line("", f"FUNCTIONS CANNOT RUN: {barred}")
     _line("cgroups", str(said["cgroup"]) or "none delegated")
     for name, interpreter in said["runtimes"].items():
         _line("runtimes", f"{name} by {interpreter}")
-    return True
+    return not barred
+
+
+def _barred(level: int, data_dir: Path) -> str:
+    """Return what keeps users of their own from the code of functions, where they see our tree."""
+    if os.getuid() != 0 or level < Level.LANDLOCK:
+        return ""
+    return passage.barred([str(data_dir)], ours=[str(data_dir)])
 
 
 async def _status(folder: Path, level: Level | None) -> dict[str, Any]:

@@ -170,6 +170,14 @@ class Cells:
             rm = next(name for name in _RM if Path(name).exists())
             self._removers.append(os.posix_spawn(rm, [rm, "-rf", "--", path], {}))
 
+    def sweep(self) -> None:
+        """Remove what dead daemons left beside ours, and what their dying sandboxes made since."""
+        if not (self._trash or self._removers):
+            self._trash += left_over(self.directory.parent)
+            self.tidy()
+        if self.groups is not None:
+            self.groups.sweep()
+
     def close(self) -> None:
         """Remove everything, for good; the processes are gone."""
         for cell in list(self.living.values()):
@@ -182,12 +190,16 @@ class Cells:
             self.groups.remove()
 
 
+def left_over(parent: Path) -> list[Path]:
+    """Return the directories of daemons that are gone."""
+    return [path for path in parent.iterdir() if cgroups.is_left_over(path.name)]
+
+
 def open_directory(work_dir: str) -> Path:
     """Return a fresh directory for this daemon's sandboxes; sweep those of dead daemons."""
     parent = Path(work_dir)
-    for path in parent.iterdir():
-        if cgroups.is_left_over(path.name):
-            shutil.rmtree(path, ignore_errors=True)
+    for path in left_over(parent):
+        shutil.rmtree(path, ignore_errors=True)
     own = parent / cgroups.own_tag()
     own.mkdir(mode=0o711)
     return own

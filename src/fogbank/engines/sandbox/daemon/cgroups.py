@@ -146,6 +146,11 @@ class Cgroups(NamedTuple):
             raise
         return group
 
+    def sweep(self) -> None:
+        """Kill and remove what dead daemons left beside ours, as far as that is possible now."""
+        for parent in dict.fromkeys(base.parent for base in self.bases.values()):
+            sweep(parent)
+
     def remove(self) -> None:
         """Remove our directories; what is still occupied is left to the next start's sweep."""
         for base in dict.fromkeys(self.bases.values()):
@@ -255,7 +260,11 @@ def find(root: Path = Path("/")) -> tuple[Cgroups | None, str]:
 
 
 def sweep(directory: Path) -> list[str]:
-    """Kill and remove what daemons that are gone left in a directory; return what it was."""
+    """Kill and remove what daemons that are gone left in a directory; return what it was.
+
+    A killed process is in its group until it has ended, and a daemon's sandboxes outlive it by
+    some milliseconds: on a busy machine a group can still be occupied. So sweep again later.
+    """
     swept: list[str] = []
     for path in directory.iterdir():
         if path.is_dir() and is_left_over(path.name):

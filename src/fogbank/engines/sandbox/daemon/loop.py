@@ -25,7 +25,8 @@ from fogbank.engines.sandbox.daemon.nursery import Nursery, Zygote
 WATCH_SECONDS = 0.05
 """How often memory is looked at where no control group limits it."""
 TICK_SECONDS = 0.2
-IDLE_SECONDS = 5.0
+SWEEP_SECONDS = 2.0
+"""How often left-overs of dead daemons are looked for: one may have been dying when we started."""
 CHECKS_PER_TICK_MAX = 64
 BACKLOG_PACKETS_MAX = 4096
 _PASSED_FDS = 4
@@ -61,7 +62,7 @@ class Sandboxd:
         self._zygote_of: dict[int, Zygote] = {}
         self._next_check = 0
         self._serving = True
-        self._tick_at = 0.0
+        self._tick_at = self._sweep_at = 0.0
         self.nursery: Nursery
 
     def serve(self, nursery: Nursery) -> None:
@@ -99,7 +100,7 @@ class Sandboxd:
     def _pause(self, now: float) -> float:
         """Return how long until limits and zygotes want a look."""
         if not self._cells.living:
-            return min(IDLE_SECONDS, max(TICK_SECONDS, self.nursery.due() - now))
+            return min(SWEEP_SECONDS, max(TICK_SECONDS, self.nursery.due() - now))
         return TICK_SECONDS if self._cells.groups is not None else WATCH_SECONDS
 
     def _on_event(self, key: selectors.SelectorKey, events: int) -> None:
@@ -317,4 +318,7 @@ class Sandboxd:
         self._cells.tidy()
         self._end_orphans()
         with contextlib.suppress(OSError):
+            if now >= self._sweep_at:
+                self._sweep_at = now + SWEEP_SECONDS
+                self._cells.sweep()
             self.nursery.tick(now)

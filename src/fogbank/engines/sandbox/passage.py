@@ -1,0 +1,52 @@
+"""The way to what sandboxes use, where they see the machine's own tree (levels 3 and 4).
+
+Rule: started as root, an environment has a uid of its own, which owns nothing and passes a folder
+only by the right that everybody has. Folders of ours are opened for passing (``x``, never ``r``:
+what lies in them is not listed, and has rights of its own); one that is not ours is named, with
+what to do, and nothing is changed about it.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+
+PASS = stat.S_IXGRP | stat.S_IXOTH
+
+
+def open_way(folders: Iterable[str]) -> None:
+    """Let everybody pass folders of ours."""
+    for folder in folders:
+        mode = stat.S_IMODE(os.stat(folder).st_mode)  # noqa: PTH116 (beside os.chmod)
+        os.chmod(folder, mode | PASS)  # noqa: PTH101 (beside os.stat)
+
+
+def barred(paths: Iterable[str], ours: Iterable[str] = ()) -> str:
+    """Return what keeps everybody from paths, as a sentence; empty where nothing does.
+
+    Args:
+        paths: Files that must be readable, folders that must be passable, as far as they exist.
+        ours: Folders that are, or will be, opened for passing.
+    """
+    opened = {os.path.realpath(folder) for folder in ours}
+    for path in paths:
+        real = Path(os.path.realpath(path))
+        for step in (*reversed(real.parents), real):
+            if str(step) not in opened and not _is_open(step):
+                return (
+                    f"environments have users of their own, which may not pass {step}: "
+                    f"let others pass it (chmod o+x {step}), use another place than {real}, or "
+                    "start as an ordinary user"
+                )
+    return ""
+
+
+def _is_open(path: Path) -> bool:
+    """Return whether everybody may pass a folder or read a file; what is not there bars nobody."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return True
+    return bool(mode & (stat.S_IXOTH if stat.S_ISDIR(mode) else stat.S_IROTH))
