@@ -86,7 +86,7 @@ def list_rows(numbers: random.Random) -> Body[int]:
 
 def child_cpu(engine: EmbeddedEngine) -> float:
     """Return the CPU seconds of the checkpointer so far."""
-    pid = engine._core.turnover.checkpointer_pid  # noqa: SLF001
+    pid = engine._core.turnover.checkpointer_pid  # noqa: SLF001 (no one else asks)
     if pid is None:
         return 0.0
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

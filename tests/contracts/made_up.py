@@ -96,16 +96,16 @@ USUAL: dict[tuple[str, str], dict[str, Any]] = {
 }
 
 
-def _value_of(shape: Shape, name: str, depth: int) -> Any:
+def value_of(shape: Shape, name: str, depth: int) -> Any:
     """Return a value of a shape; of structures what is required."""
     if isinstance(shape, StructureShape):
         if shape.name in SHAPES:
             return SHAPES[shape.name]
-        return {key: _value_of(shape.members[key], key, depth) for key in shape.required_members}
+        return {key: value_of(shape.members[key], key, depth) for key in shape.required_members}
     if isinstance(shape, ListShape):
-        return [_value_of(shape.member, name, depth)] * max(1, shape.metadata.get("min", 1))
+        return [value_of(shape.member, name, depth)] * max(1, shape.metadata.get("min", 1))
     if isinstance(shape, MapShape):
-        return {NAME: _value_of(shape.value, "", depth + 1)} if depth < MAPS_DEEP_MAX else {}
+        return {NAME: value_of(shape.value, "", depth + 1)} if depth < MAPS_DEEP_MAX else {}
     if name in NAMES and shape.type_name == "string":
         return NAMES[name]
     if shape.metadata.get("enum"):
@@ -137,7 +137,7 @@ def placed(value: Any, account: str) -> Any:
 def smallest(service: str, operation: str, account: str = ACCOUNT) -> dict[str, Any]:
     """Return the smallest request of an operation."""
     shape = botocore_model(service).operation_model(operation).input_shape
-    least = {} if shape is None else _value_of(shape, "", 0)
+    least = {} if shape is None else value_of(shape, "", 0)
     return placed({**least, **USUAL.get((service, operation), {})}, account)
 
 
@@ -149,7 +149,7 @@ def requests_of(service: str, operation: str, account: str) -> Iterator[dict[str
     if shape is None:
         return
     optional = {
-        name: placed(_value_of(member, name, 0), account)
+        name: placed(value_of(member, name, 0), account)
         for name, member in shape.members.items()
         if name not in least
     }

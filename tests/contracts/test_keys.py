@@ -60,6 +60,7 @@ def bucket(own_clients: Any) -> str:
     return name
 
 
+@pytest.mark.slow
 @few
 @given(key=longest(ANY_TEXT, 1_024))
 def test_the_longest_object_keys_fit(key: str, bucket: str, own: Cloud, own_clients: Any) -> None:

@@ -12,6 +12,9 @@ from h2.connection import H2Connection
 from hyperframe.frame import Frame
 from tests.http.listening import WAIT_S, House
 
+ORDINARY = [(":method", "GET"), (":scheme", "http"), (":authority", "a"), (":path", "/")]
+"""The fields of an ordinary request."""
+
 
 class Reply:
     def __init__(self) -> None:

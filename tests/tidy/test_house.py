@@ -10,14 +10,12 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from tests.tidy.trees import FILES, PYTHON, ROOT, SOURCE, defined, lines_of, tree_of, where
 
 from fogbank.server import settings
 from fogbank.server.config import SHORT_NAMES, Config
 from fogbank.server.roster import ROSTER
 
-ROOT = Path(__file__).parents[2]
-SOURCE = ROOT / "src" / "fogbank"
-FILES = sorted(SOURCE.rglob("*.py"))
 FUNCTION_LINES_MAX = 70
 FILE_LINES_MAX = 600
 CLASS_LINES_MAX = 300
@@ -29,47 +27,26 @@ FORBIDDEN_NAME = re.compile(r"(Manager|Helper|Util|Utils)$|^Base[A-Z]|^_?(do|han
 MUTABLE_CALLS = {"dict", "list", "set", "defaultdict", "deque", "OrderedDict", "Counter"}
 
 
-def tree_of(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(), str(path))
-
-
-def where(path: Path, node: ast.AST) -> str:
-    return f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}"
-
-
-def lines_of(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> int:
-    assert node.end_lineno is not None
-    return node.end_lineno - node.lineno + 1
-
-
-def nodes(*kinds: type[ast.AST]) -> list[tuple[Path, ast.AST]]:
-    return [
-        (path, node)
-        for path in FILES
-        for node in ast.walk(tree_of(path))
-        if isinstance(node, kinds)
-    ]
-
-
 def test_no_file_is_longer_than_600_lines() -> None:
-    assert [
-        f"{path.relative_to(ROOT)}"
-        for path in FILES
-        if path.read_text().count("\n") > FILE_LINES_MAX
-    ] == []
+    long = [path for path in PYTHON if path.read_text().count("\n") > FILE_LINES_MAX]
+    assert [str(path.relative_to(ROOT)) for path in long] == []
+
+
+def longer_than(lines_max: int, *kinds: type[ast.AST]) -> list[str]:
+    return [
+        where(path, node)
+        for path in PYTHON
+        for node in defined(path)
+        if isinstance(node, kinds) and lines_of(node) > lines_max
+    ]
 
 
 def test_no_function_is_longer_than_70_lines() -> None:
-    long = [
-        where(p, n)
-        for p, n in nodes(ast.FunctionDef, ast.AsyncFunctionDef)
-        if lines_of(n) > FUNCTION_LINES_MAX
-    ]
-    assert long == []
+    assert longer_than(FUNCTION_LINES_MAX, ast.FunctionDef, ast.AsyncFunctionDef) == []
 
 
 def test_no_class_is_longer_than_300_lines() -> None:
-    assert [where(p, n) for p, n in nodes(ast.ClassDef) if lines_of(n) > CLASS_LINES_MAX] == []
+    assert longer_than(CLASS_LINES_MAX, ast.ClassDef) == []
 
 
 def test_sandboxd_can_be_read_in_an_hour() -> None:
@@ -82,7 +59,7 @@ def test_sandboxd_can_be_read_in_an_hour() -> None:
 
 
 def test_names_say_what_they_are() -> None:
-    named = nodes(ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    named = [(path, node) for path in FILES for node in defined(path)]
     assert [f"{where(p, n)} {n.name}" for p, n in named if FORBIDDEN_NAME.search(n.name)] == []
 
 

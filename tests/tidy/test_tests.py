@@ -6,15 +6,12 @@ import ast
 import re
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
+from tests.tidy.trees import PYTHON, ROOT, TESTS, Function, defined, tree_of, where
 
-ROOT = Path(__file__).parents[2]
-TESTS = sorted((ROOT / "tests").rglob("*.py"))
-PYTHON = [
-    path for folder in ("src", "tests", "tools") for path in sorted((ROOT / folder).rglob("*.py"))
-]
 WORDS_MIN = 3
 """Fewer words are a label, not a sentence."""
 WAITING_MARKS = {"http", "crash", "slow"}
@@ -45,24 +42,13 @@ LINES_MAX = {
     "contracts/unpaged.txt": 0,
     "skips.txt": 3,
 }
-Function = ast.FunctionDef | ast.AsyncFunctionDef
-
-
-def sentences_of(tree: ast.Module) -> Iterator[Function]:
-    for node in ast.walk(tree):
-        if isinstance(node, Function) and node.name.startswith("test_"):
-            yield node
 
 
 def all_tests() -> Iterator[tuple[Path, ast.Module, Function]]:
     for path in TESTS:
-        tree = ast.parse(path.read_text(), str(path))
-        for test in sentences_of(tree):
-            yield path, tree, test
-
-
-def where(path: Path, node: ast.stmt | ast.expr) -> str:
-    return f"{path.relative_to(ROOT)}:{node.lineno}"
+        for node in defined(path):
+            if isinstance(node, Function) and node.name.startswith("test_"):
+                yield path, tree_of(path), node
 
 
 def marks_of(tree: ast.Module, test: Function) -> set[str]:
@@ -97,8 +83,9 @@ def proves(node: ast.AST) -> bool:
     )
 
 
-def functions_of(tree: ast.Module) -> dict[str, Function]:
-    return {node.name: node for node in ast.walk(tree) if isinstance(node, Function)}
+@cache
+def functions_of(path: Path) -> dict[str, Function]:
+    return {node.name: node for node in defined(path) if isinstance(node, Function)}
 
 
 def asserts(test: Function, functions: dict[str, Function], seen: frozenset[str]) -> bool:
@@ -116,8 +103,8 @@ def asserts(test: Function, functions: dict[str, Function], seen: frozenset[str]
 def test_every_test_asserts_something() -> None:
     idle = [
         test.name
-        for _, tree, test in all_tests()
-        if not asserts(test, functions_of(tree), frozenset({test.name}))
+        for path, _, test in all_tests()
+        if not asserts(test, functions_of(path), frozenset({test.name}))
     ]
     assert sorted(idle) == sorted(PROVEN_BY_THEIR_END)
 

@@ -70,6 +70,7 @@ async def test_what_is_written_after_the_cut_is_not_in_it(engine: Any) -> None:
     await again.release()
 
 
+@pytest.mark.slow
 async def test_a_transaction_is_in_a_cut_wholly_or_not_at_all(engine: Any) -> None:
     store = engine.store_of(DOMAIN)
     stop = asyncio.Event()

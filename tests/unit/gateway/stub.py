@@ -14,7 +14,6 @@ from unittest import mock
 
 import botocore.auth
 import botocore.crt.auth
-import botocore.session
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 
@@ -33,12 +32,14 @@ from fogbank.platform.identity.identity import Identity
 from fogbank.platform.identity.principal import PrincipalKind
 from fogbank.platform.store.engine import Domain, Transaction
 from fogbank.testing.clock import VirtualClock
+from fogbank.testing.sessions import new_session
 from fogbank.wire.http import BODY_WHOLE_BYTES_MAX, HttpReply, HttpRequest
 
 REGION = "us-east-1"
 ACCOUNT = "123456789012"
 KEY_ID = "AKIDEXAMPLEROOT00001"
 SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
+UNSIGNED_HEADERS = "There were headers present in the request which were not signed"
 
 
 def module_of(name: str, **functions: Any) -> ModuleType:
@@ -210,8 +211,7 @@ class Gate:
             yield
 
     def client(self, service: str, **options: Any) -> Any:
-        session = botocore.session.Session()
-        return session.create_client(
+        return new_session().client(
             service,
             region_name=options.pop("region", REGION),
             endpoint_url=options.pop("endpoint", "http://localhost:4566"),
@@ -324,3 +324,19 @@ def error_in(reply: HttpReply, body: bytes) -> tuple[str, str]:
     root = ET.fromstring(body)
     found = {each.tag.rpartition("}")[2]: each.text or "" for each in root.iter()}
     return found.get("Code", ""), found.get("Message", "")
+
+
+def root_session_of(gate: Gate, seconds: int = 3_600) -> Any:
+    """Return a session of the account's root."""
+    return asyncio.run(_root_session(gate, seconds))
+
+
+async def _root_session(gate: Gate, seconds: int) -> Any:
+    made = gate.identity.new_session(
+        account=ACCOUNT,
+        kind=PrincipalKind.ROOT,
+        unique_id=ACCOUNT,
+        name="",
+        duration_s=seconds,
+    )
+    return await gate.identity.session(made)

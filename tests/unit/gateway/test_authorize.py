@@ -218,7 +218,7 @@ def test_a_service_needs_a_grant_of_the_resource() -> None:
         ({"DateGreaterThan": {"aws:CurrentTime": "2026-01-01T00:00:00Z"}}, False),
         ({"DateGreaterThanEquals": {"aws:CurrentTime": "2026-01-01T00:00:00Z"}}, True),
         ({"NumericEquals": {"aws:EpochTime": "1767225600"}}, True),
-        ({"StringLike": {"aws:UserAgent": "Botocore*"}}, True),
+        ({"StringLike": {"aws:UserAgent": "Boto3*"}}, True),
         ({"StringEquals": {"s3:authType": "REST-HEADER"}}, True),
         ({"StringEquals": {"s3:signatureversion": "AWS4-HMAC-SHA256"}}, True),
         ({"StringLike": {"s3:x-amz-content-sha256": "*"}}, True),

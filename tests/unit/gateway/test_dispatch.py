@@ -330,7 +330,7 @@ def test_every_call_leaves_one_entry_without_secrets(gate: Gate) -> None:
     assert first.operation == "PutObject"
     assert first.resources == ("arn:aws:s3:::bucket/key",)
     assert first.source_ip == "10.1.2.3"
-    assert first.user_agent.startswith("Botocore")
+    assert first.user_agent.startswith("Boto3")
     assert first.error_code == ""
     assert second.error_code == "InvalidSignatureException"
     assert second.principal is ANONYMOUS

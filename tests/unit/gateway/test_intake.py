@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, cast
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -169,6 +170,7 @@ def test_requests_do_not_depend_on_how_their_bytes_are_cut(
     st.sampled_from([b"", b"\n", b"\r", b"\x00", b" ", b":", b"0", b"\r\n\r\n", b"\xff", b";"]),
     st.lists(st.integers(0, 2_500), max_size=5),
 )
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 def test_a_damaged_stream_is_read_the_same_however_it_is_cut(
     asked: list[tuple[int, bytes]], at: int, damage: bytes, cuts: list[int]

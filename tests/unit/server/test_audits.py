@@ -175,6 +175,7 @@ def test_which_events_of_data_are_kept_is_a_setting(kept: Any, expected: list[st
         assert [record["eventName"] for record in ask(cloud, "audit")] == expected
 
 
+@pytest.mark.slow
 def test_old_records_go_by_age_and_the_oldest_by_size() -> None:
     config = Config(audit=AuditSettings(retention_days=1, account_mb_max=1))
     with Cloud(config=config) as cloud:

@@ -45,6 +45,7 @@ def without_nulls(value: Any) -> Any:
 
 
 class TestItems:
+    @pytest.mark.slow
     @given(ITEMS)
     def test_what_is_written_is_read_again(self, value: Any) -> None:
         assert cbor.loads(cbor.dumps(value)) == value
@@ -167,7 +168,7 @@ class TestBombs:
             b"\xa1\x61a" * 100_000 + b"\x00",
             b"\xc1" * 100_000,
             b"\x5f" * 100_000,
-            b"\x9a\x00\x20\x00\x00" + b"\x80" * (2 << 20),
+            pytest.param(b"\x9a\x00\x20\x00\x00" + b"\x80" * (2 << 20), marks=pytest.mark.slow),
         ],
     )
     def test_bombs_are_refused(self, data: bytes) -> None:

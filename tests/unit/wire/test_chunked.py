@@ -169,6 +169,7 @@ def test_an_announced_trailer_that_does_not_come_is_refused() -> None:
         ChunkedDecoder(None, ["x-amz-checksum-crc32"]).feed(_unsigned(b"hello"))
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=300), st.lists(st.integers(1, 50), max_size=20))
 def test_any_payload_in_any_pieces_comes_out_as_it_went_in(data: bytes, cuts: list[int]) -> None:

@@ -272,6 +272,7 @@ def test_a_page_holds_a_megabyte_and_at_least_one_event(
     assert [m[0] for page in pages for m in messages_of(page)] == ["0", "1", "2"]
 
 
+@pytest.mark.slow
 def test_ten_thousand_events_over_a_day_are_one_batch(
     logs: Any, stream: Any, put: Any, now_ms: int
 ) -> None:

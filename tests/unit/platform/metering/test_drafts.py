@@ -24,7 +24,9 @@ def entry(number: int, caller: int = 0) -> Entry:
     return Entry(number, f"id-{number}", caller, ("arn:aws:s3:::b",), b"\x80", error_code="No")
 
 
-@pytest.mark.parametrize("count", [1, 15, 16, ROW_ENTRIES_MAX])
+@pytest.mark.parametrize(
+    "count", [1, 15, 16, pytest.param(ROW_ENTRIES_MAX, marks=pytest.mark.slow)]
+)
 def test_a_draft_is_the_record_of_its_entries(count: int) -> None:
     draft = Draft("1")
     fulls = [draft.add(CALLERS[number % 3], entry(number)) for number in range(count)]

@@ -120,7 +120,11 @@ def test_a_huge_listing_is_refused_before_it_is_read(tmp_path: Path) -> None:
         unzip.checked(infos, LIMIT)
 
 
-@pytest.mark.parametrize("raw", [b"", b"not a zip", zipped({"a": "b" * 999})[:-30]])
+@pytest.mark.parametrize(
+    "raw",
+    [b"", b"not a zip", zipped({"a": "b" * 999})[:-30]],
+    ids=["nothing", "a text", "one without its end"],
+)
 def test_what_is_no_zip_file_is_refused(tmp_path: Path, raw: bytes) -> None:
     with pytest.raises(PackageError):
         unpack(raw, tmp_path)

@@ -74,11 +74,13 @@ update = st.lists(action, min_size=1, max_size=5).map(
 )
 
 
+@pytest.mark.slow
 @given(condition)
 def test_a_condition_reads_back_as_it_was_written(tree: syntax.Condition) -> None:
     assert parser.parse_condition(syntax.condition_text(tree), KIND) == tree
 
 
+@pytest.mark.slow
 @given(update)
 def test_an_update_reads_back_as_it_was_written(tree: syntax.Update) -> None:
     assert parser.parse_update(syntax.update_text(tree)) == tree

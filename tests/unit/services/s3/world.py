@@ -22,6 +22,7 @@ from fogbank.platform.store.engine import DIRECTORY, SYSTEM, Domain
 from fogbank.platform.store.keyspace import OUTBOX, PARTITIONS, TIMERS, system_prefix
 from fogbank.services.s3 import SERVICE
 from fogbank.services.s3.jobs import run_task
+from fogbank.services.s3.quotas import PART_BYTES_MIN
 from fogbank.services.s3.rules.access import domain_of
 from fogbank.services.s3.state.tasks import TASKS
 from fogbank.testing.clock import VirtualClock
@@ -29,6 +30,8 @@ from fogbank.wire.model import load
 
 OWNER = "111111111111"
 OTHER = "222222222222"
+LARGE = bytes(range(256)) * 1024  # 256 KiB: a blob
+BIG = b"p" * PART_BYTES_MIN
 REQUEST_IDS = "REQUEST"
 
 
@@ -239,3 +242,37 @@ async def body_of(reply: Wire) -> bytes:
 
 def run(work: Any) -> Any:
     return asyncio.run(work)
+
+
+async def made(world: World, name: str = "bucket", **more: Any) -> World:
+    await world.call("create_bucket", Bucket=name, **more)
+    return world
+
+
+async def upload(world: World, *parts: bytes, key: str = "k", **more: Any) -> tuple[str, list[Any]]:
+    begun = await world.call("create_multipart_upload", Bucket="bucket", Key=key, **more)
+    listed = []
+    for number, part in enumerate(parts, start=1):
+        reply = await world.call(
+            "upload_part",
+            Bucket="bucket",
+            Key=key,
+            UploadId=begun["UploadId"],
+            PartNumber=number,
+            Body=part,
+        )
+        listed.append({"PartNumber": number, "ETag": reply["ETag"]})
+    return begun["UploadId"], listed
+
+
+async def complete(
+    world: World, upload_id: str, parts: list[Any], key: str = "k", **more: Any
+) -> Any:
+    return await world.call(
+        "complete_multipart_upload",
+        Bucket="bucket",
+        Key=key,
+        UploadId=upload_id,
+        MultipartUpload={"Parts": parts},
+        **more,
+    )
