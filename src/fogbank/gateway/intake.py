@@ -31,7 +31,7 @@ TIMEOUT_MESSAGE: Final = (
     "period. Idle connections will be closed."
 )
 _STATUS_TOO_LARGE: Final = 413
-_TLS_HANDSHAKE: Final = 0x16
+_TLS_HANDSHAKE: Final = b"\x16"
 
 
 def slow_down(reply: HttpReply | None = None) -> Refused:
@@ -207,13 +207,9 @@ class Intake:
         settings = self._house.settings
         head = self._head
         if head is None:
-            buffer = self._buffer
             if self.mode is Mode.IDLE:
-                self.mode = Mode.HEAD
-                self.since_ms = self._house.now_ms
-                # RFC 9112, 2.2: an empty line before the request line is ignored, once.
-                if buffer[:2] == b"\r\n":
-                    buffer = self._buffer = buffer[2:]
+                self._begin_head()
+            buffer = self._buffer
             end = buffer.find(HEAD_END)
             if end < 0 or end > settings.head.head_bytes_max:
                 self._check_open_head(buffer)
@@ -233,11 +229,22 @@ class Intake:
         self._head = None
         return self._request(head, body)
 
+    def _begin_head(self) -> None:
+        """Count the time of a head from its first byte on, and skip an empty line before it."""
+        if self._buffer == b"\r":
+            # Perhaps half of that line: the connection is idle until the rest has come.
+            return
+        self.mode = Mode.HEAD
+        self.since_ms = self._house.now_ms
+        # RFC 9112, 2.2: an empty line before the request line is ignored, once.
+        if self._buffer[:2] == b"\r\n":
+            self._buffer = self._buffer[2:]
+
     def _check_open_head(self, buffer: bytes) -> None:
         """Refuse a head that is too long, or that is no HTTP at its first line."""
         if len(buffer) > self._house.settings.head.head_bytes_max:
             raise Refused(431, "RequestHeaderSectionTooLarge", "The head is too large.")
-        if buffer[0] == _TLS_HANDSHAKE:
+        if buffer[:1] == _TLS_HANDSHAKE:
             raise Refused(400, "BadRequest", "This port speaks HTTP without TLS.")
         if b"\n\n" in buffer or b"\n\r\n" in buffer.replace(b"\r\n", b""):
             raise Refused(400, "BadRequest", "Lines end in carriage return and line feed.")

@@ -164,6 +164,14 @@ def test_requests_do_not_depend_on_how_their_bytes_are_cut(
     assert intake.transport.written.replace(b"HTTP/1.1 100 Continue\r\n\r\n", b"") == b""
 
 
+@pytest.mark.parametrize("cuts", [[], [1], [2], [1, 2], [1, 2, 3], list(range(1, 30))])
+def test_an_empty_line_before_a_request_is_passed_over_however_it_is_cut(cuts: list[int]) -> None:
+    raw = raw_of(0, 7, b"")
+    intake = Driven()
+    asyncio.run(intake.play(cut(b"\r\n" + raw, cuts)))
+    assert intake.seen == [("GET", "/7", b"")]
+
+
 @given(
     requests,
     st.integers(0, 3_000),
