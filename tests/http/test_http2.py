@@ -355,3 +355,47 @@ def test_chunks_of_any_size_make_the_same_requests() -> None:
                     assert reply.body == f"PUT /{at}  ".encode() + b"x" * at * 50
 
     run(work())
+
+
+def test_the_listener_counts_who_speaks_what_and_the_streams_that_were_reset(
+    tmp_path: Path,
+) -> None:
+    gate = asyncio.Event()
+
+    async def wait(request: HttpRequest) -> HttpReply:
+        del request
+        await gate.wait()
+        return HttpReply(200, [], b"ok")
+
+    async def work() -> None:
+        limits = SMALL._replace(streams_max=2)
+        async with listening(wait, limits, make_tls(tmp_path)) as house:
+            listener = house.listener
+            await house.connect()
+            client = await H2Client.connect(house)
+            numbers = [client.send("GET", "/wait") for _ in range(2)]
+            await until_true(lambda: listener.streams == 2)
+            assert listener.spoken() == {"http/1.1": 1, "h2": 1}
+            refused = await client.reply(client.send("GET", "/wait"))
+            assert refused.reset == ErrorCodes.REFUSED_STREAM
+            assert (listener.resets_by_clients, listener.resets_by_us) == (0, 1)
+            client.h2.reset_stream(numbers[0])
+            client.flush()
+            await until_true(lambda: listener.streams == 1)
+            assert (listener.resets_by_clients, listener.resets_by_us) == (1, 1)
+            gate.set()
+            assert (await client.reply(numbers[1])).body == b"ok"
+            assert listener.streams == 0
+
+    run(work())
+
+
+def test_a_connection_that_shakes_hands_is_counted_as_one_that_does(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with listening(echo, SMALL, make_tls(tmp_path)) as house:
+            _, writer = await asyncio.open_connection("127.0.0.1", house.port)
+            await until_true(lambda: house.listener.connections == 1)
+            assert house.listener.spoken() == {"tls": 1}
+            writer.close()
+
+    run(work())

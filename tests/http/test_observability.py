@@ -18,7 +18,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from prometheus_client.parser import text_string_to_metric_families
+from tests.http.observing import fogbank, scrape
 
 from fogbank.testing.server import Server
 
@@ -38,19 +38,6 @@ def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
-def fogbank(server: Server, *arguments: str, status: int = 0) -> str:
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("FOGBANK_")}
-    done = subprocess.run(
-        [sys.executable, "-m", "fogbank", *arguments, "--data", str(server.data_dir)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=clean,
-    )
-    assert done.returncode == status, done.stderr
-    return done.stdout
-
-
 def client(server: Server, service: str, **keys: str) -> Any:
     said = server.environment()
     return boto3.client(
@@ -62,18 +49,8 @@ def client(server: Server, service: str, **keys: str) -> Any:
     )
 
 
-def metrics(server: Server) -> dict[str, Any]:
-    """Return every sample by name and labels."""
-    address = json.loads(fogbank(server, "status", "--format", "json"))["metrics"]
-    assert address.startswith("http://127.0.0.1:")
-    with urllib.request.urlopen(address) as reply:
-        assert reply.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
-        text = reply.read().decode()
-    return {
-        (sample.name, *sorted(sample.labels.items())): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-    }
+def metrics(server: Server) -> dict[Any, float]:
+    return scrape(json.loads(fogbank(server, "status", "--format", "json"))["metrics"])
 
 
 def test_metrics_count_requests_and_tell_of_store_and_processes(observed: Server) -> None:
@@ -84,7 +61,8 @@ def test_metrics_count_requests_and_tell_of_store_and_processes(observed: Server
     with pytest.raises(ClientError):
         client(observed, "dynamodb", secret="wrong" * 8).list_tables()
     found = metrics(observed)
-    put = (("operation", "PutItem"), ("service", "dynamodb"))
+    process = ("process", "store")
+    put = (("operation", "PutItem"), process, ("service", "dynamodb"))
     assert found["fogbank_requests_total", ("code", "ok"), *put] == 3
     assert found["fogbank_request_duration_seconds_count", *put] == 3
     refused = [key for key in found if ("code", "InvalidSignatureException") in key]
@@ -98,11 +76,13 @@ def test_metrics_count_requests_and_tell_of_store_and_processes(observed: Server
         "fogbank_uptime_seconds",
         "fogbank_audit_entries_total",
     ):
-        assert found[name,] > 0, name
-    assert found["fogbank_audit_lost_total",] == 0
-    for process in ("supervisor", "store", "sandboxd"):
-        assert found["fogbank_process_resident_bytes", ("process", process)] > 1 << 20
-    assert found["fogbank_backlog_entries", ("backlog", "dead_letters")] == 0
+        assert found[name, process] > 0, name
+    assert found["fogbank_audit_lost_total", process] == 0
+    for each in ("supervisor", "store", "sandboxd"):
+        assert found["fogbank_process_resident_bytes", ("process", each)] > 1 << 20
+    assert found["fogbank_backlog_entries", ("backlog", "dead_letters"), process] == 0
+    for backlog in ("outbox", "work", "timers"):
+        assert ("fogbank_backlog_age_seconds", ("backlog", backlog), process) in found
 
 
 def test_only_metrics_is_served_there(observed: Server) -> None:
@@ -111,18 +91,6 @@ def test_only_metrics_is_served_there(observed: Server) -> None:
         urllib.request.urlopen(address.replace("/metrics", "/other"))
     with caught.value as error:
         assert error.code == 404
-
-
-def test_status_says_how_the_server_is_and_that_none_runs(tmp_path: Path) -> None:
-    with Server(tmp_path / "data") as server:
-        said = json.loads(fogbank(server, "status", "--format", "json"))
-        assert said["running"]
-        assert said["endpoint"] == server.endpoint
-        assert said["metrics"] == ""
-        assert said["degraded"] == []
-        assert {each["role"] for each in said["processes"]} >= {"supervisor", "store", "sandboxd"}
-        assert f"running     {server.endpoint}" in fogbank(server, "status")
-    assert "not running" in fogbank(server, "status", status=3)
 
 
 def test_audit_and_why_denied_answer_while_the_server_runs_and_after(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Final, cast
 
 from fogbank.gateway.frames import BUSY_GOAWAY, PREFACE
 from fogbank.gateway.framing import RequestTimeout, SocketBody
-from fogbank.gateway.guests import HTTP_2, Roll, Share, address_of, origin_of
+from fogbank.gateway.guests import HTTP_1, HTTP_2, Roll, Share, address_of, origin_of
 from fogbank.gateway.head import Refused
 from fogbank.gateway.intake import TIMEOUT_MESSAGE, Intake, Mode, slow_down
 from fogbank.gateway.pace import Pace
@@ -32,6 +32,8 @@ class Connection(Intake, asyncio.Protocol):
     """The protocol of a transport, and the task that runs its requests."""
 
     __slots__ = ("_pace", "_roll", "_share", "_task", "_writable")
+    spoken = HTTP_1
+    streams = 0
 
     def __init__(self, roll: Roll, sandbox: str = "") -> None:
         super().__init__(roll, sandbox)

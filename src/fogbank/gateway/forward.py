@@ -202,12 +202,15 @@ class Notes:
         self._peer = peer
         self._waiting: list[AuditEntry] = []
         self._due = asyncio.Event()
-        self.dropped = 0
+        self.lost = 0
+        """How many entries were not kept so far."""
 
     def __call__(self, entry: AuditEntry) -> None:
         """Take an entry."""
         if len(self._waiting) >= NOTES_MAX:
-            self.dropped += 1
+            if not self.lost:
+                _log.error("refusals come faster than they can be recorded; some are only counted")
+            self.lost += 1
             return
         self._waiting.append(entry)
         self._due.set()
@@ -221,4 +224,5 @@ class Notes:
             try:
                 await self._peer.call(NOTE, _encode(waiting))
             except Weather as weather:
+                self.lost += len(waiting)
                 _log.warning("%d refusals are not in the audit trail: %s", len(waiting), weather)

@@ -16,6 +16,9 @@ from fogbank.wire.http import HttpReply, HttpRequest
 
 HTTP_2: Final = "h2"
 """The name of HTTP/2 over TLS (RFC 9113, section 3.2)."""
+HTTP_1: Final = "http/1.1"
+HANDSHAKE: Final = "tls"
+"""What a connection speaks until a protocol is agreed."""
 
 Handler = Callable[[HttpRequest], Awaitable[HttpReply]]
 Busy = Callable[[HttpRequest], HttpReply]
@@ -70,6 +73,16 @@ def origin_of(address: str, sandbox: str) -> str:
 class Guest(Protocol):
     """A connection as its listener sees it."""
 
+    @property
+    def spoken(self) -> str:
+        """Return the protocol that is spoken, as TLS names it (RFC 7301)."""
+        ...
+
+    @property
+    def streams(self) -> int:
+        """Return how many streams of HTTP/2 are open."""
+        ...
+
     def sweep(self, now_ms: int) -> None:
         """End the connection if its client is late with what it waits for."""
         ...
@@ -85,6 +98,9 @@ class Guest(Protocol):
 
 class Roll(House, Protocol):
     """The listener as its connections see it."""
+
+    resets_by_clients: int
+    resets_by_us: int
 
     def joined(self, guest: Guest, origin: str) -> Share | None:
         """Take up a connection and return its share; None if there is no room for it."""

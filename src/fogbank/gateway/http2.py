@@ -24,7 +24,7 @@ from hyperframe.frame import GoAwayFrame
 
 from fogbank.gateway.frames import Flood
 from fogbank.gateway.framing import RequestTimeout
-from fogbank.gateway.guests import Roll, Share, address_of, origin_of
+from fogbank.gateway.guests import HTTP_2, Roll, Share, address_of, origin_of
 from fogbank.gateway.head import Head, Refused, head_of_fields
 from fogbank.gateway.http2_replies import Http2Replies
 from fogbank.gateway.intake import TIMEOUT_MESSAGE, no_room
@@ -38,6 +38,8 @@ _log = logging.getLogger(__name__)
 
 class Http2Connection(Http2Replies, asyncio.Protocol):
     """The protocol of a transport on which HTTP/2 is spoken."""
+
+    spoken = HTTP_2
 
     def __init__(self, roll: Roll, sandbox: str = "") -> None:
         super().__init__(roll)
@@ -114,11 +116,11 @@ class Http2Connection(Http2Replies, asyncio.Protocol):
     def _request_received(self, event: events.RequestReceived) -> None:
         number = event.stream_id
         if self._going and number > self._last_number:
-            self._h2.reset_stream(number, ErrorCodes.REFUSED_STREAM)
+            self._refuse_stream(number)
             return
         if len(self._streams) >= self._roll.settings.streams_max:
             self._meter.charge()
-            self._h2.reset_stream(number, ErrorCodes.REFUSED_STREAM)
+            self._refuse_stream(number)
             return
         fields = cast("list[tuple[bytes, bytes]]", event.headers)
         ended = event.stream_ended is not None
@@ -126,6 +128,11 @@ class Http2Connection(Http2Replies, asyncio.Protocol):
             self._open(number, head_of_fields(fields, self._roll.settings.head), ended=ended)
         except Refused as refused:
             self._refuse(number, refused, ended=ended, bare=(b":method", b"HEAD") in fields)
+
+    def _refuse_stream(self, number: int) -> None:
+        """Take up no request; it may come again (RFC 9113, section 8.7)."""
+        self._roll.resets_by_us += 1
+        self._h2.reset_stream(number, ErrorCodes.REFUSED_STREAM)
 
     def _open(self, number: int, head: Head, *, ended: bool) -> None:
         """Take up a request; it runs at once unless its body is gathered first."""
@@ -191,6 +198,7 @@ class Http2Connection(Http2Replies, asyncio.Protocol):
             self._run(stream, stream.gathered())
 
     def _stream_reset(self, event: events.StreamReset) -> None:
+        self._roll.resets_by_clients += 1
         stream = self._streams.get(event.stream_id)
         if stream is not None:
             self._break(stream)

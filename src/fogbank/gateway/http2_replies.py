@@ -102,6 +102,11 @@ class Http2Replies:
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
 
+    @property
+    def streams(self) -> int:
+        """Return how many streams are open."""
+        return len(self._streams)
+
     def _refuse(self, number: int, refused: Refused, *, ended: bool, bare: bool = False) -> None:
         """Answer what is no request; what comes of its body is thrown away."""
         reply = refusal_reply(refused)
@@ -200,6 +205,7 @@ class Http2Replies:
             self._h2.reset_stream(stream.number, code)
         except ProtocolError:
             return  # The client was first.
+        self._roll.resets_by_us += 1
         self._flush()
 
     def _acknowledge(self, number: int, size: int) -> None:

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import socket
 import ssl
+from collections import Counter
 from collections.abc import Coroutine
 from email.utils import formatdate
 from typing import Any
@@ -56,6 +57,10 @@ class Listener:
         """Bytes of plain HTTP, from and to all clients so far."""
         self.in_flight = 0
         """Requests in work."""
+        self.resets_by_clients = 0
+        """Streams of HTTP/2 that clients broke off."""
+        self.resets_by_us = 0
+        """Streams of HTTP/2 that were refused or broken off, but for the ends of whole replies."""
         self.tls: ssl.SSLContext | None = None
         """With what connections to come are encrypted, inside sandboxes too; None: not at all."""
         self._clock = clock
@@ -74,6 +79,15 @@ class Listener:
     def connections(self) -> int:
         """Return how many connections there are."""
         return len(self._connections)
+
+    def spoken(self) -> Counter[str]:
+        """Return how many connections speak which protocol."""
+        return Counter(guest.spoken for guest in self._connections)
+
+    @property
+    def streams(self) -> int:
+        """Return how many streams of HTTP/2 are open."""
+        return sum(guest.streams for guest in self._connections)
 
     async def serve(self, sockets: list[socket.socket]) -> None:
         """Serve the sockets, which are bound, until ``drain`` is through or the task cancelled."""

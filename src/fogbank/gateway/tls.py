@@ -17,7 +17,7 @@ import os
 import ssl
 from typing import Any, Final, Protocol, cast
 
-from fogbank.gateway.guests import HTTP_2, Guest, Roll, address_of, origin_of
+from fogbank.gateway.guests import HANDSHAKE, HTTP_2, Guest, Roll, address_of, origin_of
 
 CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL"
 """Of TLS 1.2; those of TLS 1.3 are all sound."""
@@ -91,6 +91,9 @@ class Upper(Guest, Protocol):
 
 class TlsLayer(asyncio.Protocol, asyncio.Transport):
     """The protocol of a raw transport; the transport of the protocol above."""
+
+    spoken = HANDSHAKE
+    streams = 0
 
     def __init__(self, roll: Roll, context: ssl.SSLContext, sandbox: str = "") -> None:
         super().__init__()

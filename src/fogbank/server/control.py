@@ -253,6 +253,7 @@ def ask(
     request: str,
     arguments: Mapping[str, Any] | None = None,
     on_row: Callable[[dict[str, Any]], None] | None = None,
+    wait_s: float | None = None,
 ) -> dict[str, Any]:
     """Ask the server of a data directory and return its result; blocks until it answers.
 
@@ -261,12 +262,14 @@ def ask(
         request: The name of a request.
         arguments: Its arguments, as plain values.
         on_row: What is done with each row of the answer.
+        wait_s: How long each line of the answer may take; None: for ever.
 
     Raises:
         NotRunning: No server answers.
-        ControlError: The server refuses, or ended in the middle.
+        ControlError: The server refuses, ended in the middle, or is not heard of in time.
     """
     with _connected(data_dir) as connection:
+        connection.settimeout(wait_s)
         line = {"request": request, "arguments": arguments or {}}
         with suppress(BrokenPipeError):  # what was refused at the door is told below
             connection.sendall(_encoded(line))
@@ -283,11 +286,17 @@ def ask(
 
 
 def _next(readline: Callable[[int], bytes]) -> bytes:
-    """Return the next line of an answer, or nothing if the server went away."""
+    """Return the next line of an answer, or nothing if the server went away.
+
+    Raises:
+        ControlError: It did not come in time.
+    """
     try:
         line = readline(LINE_BYTES_MAX + 1)
     except ConnectionError:
         return b""
+    except TimeoutError as error:
+        raise ControlError("Timeout", "the server runs and does not answer") from error
     return line if line.endswith(b"\n") else b""
 
 
@@ -308,5 +317,4 @@ def _connected(data_dir: Path) -> Generator[socket.socket]:
             raise ControlError("AccessDenied", f"{data_dir} is another user's") from error
         except OSError as error:
             raise NotRunning(f"no server runs on {data_dir}") from error
-        connection.settimeout(None)
         yield connection

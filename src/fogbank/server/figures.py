@@ -1,195 +1,115 @@
-"""What operators see of a running store process: ``/metrics`` and ``fogbank status``.
+"""What one process says of its work, to whoever asks for ``/metrics`` and ``fogbank status``.
 
-Rule: figures are read when somebody asks, from plain integers that the parts count anyway; what
-needs a look into the store looks at a bounded number of rows.
+Rule: figures are read when somebody asks, from plain integers that the parts count anyway.
+
+Every process of a cloud has a ``Reporter``: a front reports what it does with sockets and requests,
+a store process its store, jobs and functions besides (``storefigures``). One of them asks all
+(``observer``).
 """
 
 from __future__ import annotations
 
 import os
-import socket
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterator
+from typing import Any, Final, Protocol
 
-from fogbank import __version__
-from fogbank.engines.embedded.store import EmbeddedEngine
+import msgspec
+
+from fogbank.base.clock import Clock
+from fogbank.gateway.dispatch import Dispatcher
+from fogbank.gateway.forward import Notes
+from fogbank.gateway.guests import HTTP_1, HTTP_2
 from fogbank.gateway.listener import Listener
-from fogbank.gateway.settings import ListenerSettings
-from fogbank.platform.metering.exposition import CONTENT_TYPE, Family, counter, gauge, text_of
+from fogbank.platform.link.port import Answer, Asked, Handlers
+from fogbank.platform.metering.exposition import Family, counter, gauge, packed
 from fogbank.platform.metering.meters import Histogram
-from fogbank.platform.runtime.placement import FunctionPlacement
-from fogbank.platform.runtime.port import Level
-from fogbank.platform.store import tuples
-from fogbank.platform.store.engine import SYSTEM_PREFIX, Store, Transaction
-from fogbank.platform.store.keyspace import (
-    BLOB_DELETIONS,
-    DEAD_LETTERS,
-    OUTBOX,
-    OUTBOX_LATER,
-    TIMERS,
-    WORK,
-)
-from fogbank.server.app import App
-from fogbank.server.config import MetricsSettings
-from fogbank.server.control import Control, NoArguments, Send
-from fogbank.wire.http import HttpReply, HttpRequest
+from fogbank.server.kernel import ProcessFigures, figures_of
 
-BACKLOGS: Final = {
-    "outbox": OUTBOX,
-    "outbox_later": OUTBOX_LATER,
-    "work": WORK,
-    "timers": TIMERS,
-    "dead_letters": DEAD_LETTERS,
-    "blob_deletions": BLOB_DELETIONS,
-}
-DEPTH_MAX: Final = 10_000
-"""Entries of a backlog that are counted; it may be deeper."""
+REPORT: Final = "figures.report"
+"""() -> what a process says of itself: a ``Report``"""
 LATENESS_PERIOD_MS: Final = 1_000
-METRICS_BOUNDS: Final = ListenerSettings(
-    connections_max=16, requests_max=16, whole_bodies_bytes_max=64 << 10
-)
-SANDBOXD: Final = b"fogbank.engines.sandbox.daemon"
-_PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
 
-class ProcessFigures(NamedTuple):
-    """What the kernel says of a process."""
+class Report(msgspec.Struct, frozen=True):
+    """What one process says of itself."""
 
-    role: str
-    pid: int
-    memory_bytes: int
-    descriptors: int
-
-
-def figures_of(role: str, pid: int) -> ProcessFigures | None:
-    """Return what the kernel says of a process, or None if it is gone; -1 where it does not say."""
-    try:
-        resident = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
-    except OSError:
-        return None
-    try:
-        descriptors = len(list(Path(f"/proc/{pid}/fd").iterdir()))
-    except OSError:
-        descriptors = -1  # another user's
-    return ProcessFigures(role, pid, resident, descriptors)
+    name: str
+    """What operators call it: ``store``, ``store 1``, ``front 0``."""
+    families: bytes
+    """Its figures, packed."""
+    state: dict[str, Any]
+    """What ``fogbank status`` shows of it."""
+    processes: list[ProcessFigures]
+    """Itself, and its own children."""
+    degraded: list[str]
+    """What is not as it should be, in words."""
 
 
-def children(pid: int) -> list[int]:
-    """Return the children of a process, as far as the kernel tells."""
-    try:
-        return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:
-        return []
+class Reporter(Protocol):
+    """Says how a process is."""
+
+    async def report(self) -> Report:
+        """Return what the process says of itself, now."""
+        ...
 
 
-def is_sandboxd(pid: int) -> bool:
-    """Return whether a process is a sandbox daemon."""
-    try:
-        return SANDBOXD in Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return False
+def handlers_of(reporter: Reporter) -> Handlers:
+    """Return what other processes can ask of a reporter."""
+
+    async def report(_: Asked) -> Answer:
+        return Answer(msgspec.msgpack.encode(await reporter.report()))
+
+    return {REPORT: report}
 
 
-async def depth_of(store: Store, subspace: int) -> int:
-    """Return how many entries a backlog has, up to ``DEPTH_MAX``."""
-    prefix = SYSTEM_PREFIX + bytes((subspace,))
-
-    async def body(tr: Transaction) -> int:
-        rows = await tr.range(prefix, tuples.after_prefix(prefix), limit=DEPTH_MAX)
-        return len(rows)
-
-    return await store.read(body)
-
-
-class Figures:
-    """Gathers the figures of one store process.
+class EdgeFigures:
+    """The figures of sockets, requests and the loop, which every process has.
 
     Args:
-        app: The cloud.
-        engine: Its store.
-        functions: Its placement of functions.
+        dispatcher: Answers its requests.
         listener: Its sockets.
-        endpoint: Where clients reach it.
+        clock: The time.
     """
 
-    def __init__(
-        self,
-        app: App,
-        engine: EmbeddedEngine,
-        functions: FunctionPlacement,
-        listener: Listener,
-        endpoint: str,
-    ) -> None:
-        self._app = app
-        self._engine = engine
+    def __init__(self, dispatcher: Dispatcher, listener: Listener, clock: Clock) -> None:
+        self._dispatcher = dispatcher
         self._listener = listener
-        self._endpoint = endpoint
-        self._functions = functions
-        self._clock = app.parts.clock
-        self._began = self._clock.monotonic()
-        self.lateness = Histogram()
+        self._clock = clock
+        self._began = clock.monotonic()
+        self._lateness = Histogram()
         """How late the loop was when it should have run."""
-        self.metrics_address = ""
-        """Where ``/metrics`` is served; '' if it is not."""
 
     async def watch_loop(self) -> None:
         """Measure how late the loop runs, until cancelled."""
         while True:
             due_ms = self._clock.now_ms() + LATENESS_PERIOD_MS
             await self._clock.sleep_until(due_ms)
-            self.lateness.add(max(0, self._clock.now_ms() - due_ms) * 1_000)
+            self._lateness.add(max(0, self._clock.now_ms() - due_ms) * 1_000)
 
-    async def answer(self, request: HttpRequest) -> HttpReply:
-        """Answer a request for ``/metrics``."""
-        if request.path != "/metrics" or request.method not in ("GET", "HEAD"):
-            return HttpReply(404, [("content-type", "text/plain")], b"only /metrics is here\n")
-        text = text_of([*self._families(), await self._backlogs()])
-        return HttpReply(200, [("content-type", CONTENT_TYPE)], text.encode())
-
-    async def serve(self, metrics: MetricsSettings) -> None:
-        """Serve ``/metrics`` until cancelled, if the settings want it.
-
-        Raises:
-            OSError: The address cannot be used.
-        """
-        if metrics.port < 0:
-            return
-        family = socket.AF_INET6 if ":" in metrics.host else socket.AF_INET
-        sock = socket.create_server((metrics.host, metrics.port), family=family)
-        port: int = sock.getsockname()[1]
-        host = f"[{metrics.host}]" if family is socket.AF_INET6 else metrics.host
-        self.metrics_address = f"http://{host}:{port}/metrics"
-        await Listener(self.answer, METRICS_BOUNDS, self._clock).serve([sock])
-
-    async def _depths(self) -> dict[str, int]:
-        """Return how many entries each backlog has, over all stores of this process."""
-        depths = dict.fromkeys(BACKLOGS, 0)
-        for store in self._app.parts.placement.system_stores():
-            for name, subspace in BACKLOGS.items():
-                depths[name] += await depth_of(store, subspace)
-        return depths
-
-    async def _backlogs(self) -> Family:
-        depths = await self._depths()
-        meaning = f"Entries that wait, counted up to {DEPTH_MAX}."
-        samples = [({"backlog": name}, depth) for name, depth in depths.items()]
-        return Family("fogbank_backlog_entries", "gauge", meaning, samples)
-
-    def _families(self) -> Iterator[Family]:
-        yield gauge("fogbank_uptime_seconds", "Since the store process began.", self._uptime_s())
-        yield from self._gateway()
-        yield from self._store()
-        yield from self._invocations()
-        yield from self._processes()
-        meaning = "How late the event loop ran what was due."
-        yield Family("fogbank_loop_lateness_seconds", "histogram", meaning, [({}, self.lateness)])
+    def state(self) -> dict[str, Any]:
+        """Return what ``fogbank status`` shows."""
+        listener = self._listener
+        return {
+            "uptime_s": self._uptime_s(),
+            "requests_in_flight": listener.in_flight,
+            "connections": listener.connections,
+            "protocols": dict(listener.spoken()),
+            "http2_streams": listener.streams,
+        }
 
     def _uptime_s(self) -> float:
         return round(self._clock.monotonic() - self._began, 3)
 
-    def _gateway(self) -> Iterator[Family]:
-        dispatcher, listener = self._app.dispatcher, self._listener
+    def families(self) -> Iterator[Family]:
+        """Yield the figures."""
+        yield gauge("fogbank_uptime_seconds", "Since the process began.", self._uptime_s())
+        yield from self._requests()
+        yield from self._connections()
+        meaning = "How late the event loop ran what was due."
+        yield Family("fogbank_loop_lateness_seconds", "histogram", meaning, [({}, self._lateness)])
+
+    def _requests(self) -> Iterator[Family]:
+        dispatcher = self._dispatcher
         ended = [
             ({"service": service, "operation": operation or "unknown", "code": code or "ok"}, found)
             for (service, operation, code), found in dispatcher.meter
@@ -214,10 +134,6 @@ class Figures:
                 for (service, operation), whole in together.items()
             ],
         )
-        yield gauge("fogbank_connections", "Open connections.", listener.connections)
-        yield gauge("fogbank_requests_in_flight", "Requests in work.", listener.in_flight)
-        yield counter("fogbank_received_bytes_total", "Bytes from clients.", listener.bytes_in)
-        yield counter("fogbank_sent_bytes_total", "Bytes to clients.", listener.bytes_out)
         yield counter(
             "fogbank_throttled_total", "Requests that were told to slow down.",
             dispatcher.throttle.throttled,
@@ -226,114 +142,72 @@ class Figures:
             "fogbank_not_built_total", "Requests for what is not built.",
             sum(dispatcher.not_built.values()),
         )  # fmt: skip
-        trail = self._app.trail
-        yield counter("fogbank_audit_entries_total", "Calls that were recorded.", trail.entries)
-        yield counter(
-            "fogbank_audit_lost_total", "Records that the store did not take.", trail.lost
-        )
-        yield gauge("fogbank_audit_waiting", "Records on their way to the store.", trail.waiting)
 
-    def _store(self) -> Iterator[Family]:
-        found = self._engine.figures()
-        yield gauge("fogbank_store_version", "The newest commit.", found.version)
-        yield gauge("fogbank_store_durable_version", "The newest durable commit.", found.durable)
-        yield counter("fogbank_store_groups_total", "Groups made durable.", found.groups)
-        yield counter("fogbank_store_commits_total", "Commits made durable.", found.commits)
-        yield counter("fogbank_store_group_bytes_total", "Bytes of groups.", found.group_bytes)
-        meaning = "Writing and syncing a group."
-        yield Family("fogbank_store_sync_seconds", "histogram", meaning, [({}, found.syncs)])
-        yield gauge("fogbank_store_overlay_rows", "Rows not yet settled.", found.overlay_rows)
-        yield gauge("fogbank_store_log_fill_ratio", "Of the active segment.", found.log_fill)
-        yield gauge(
-            "fogbank_store_checkpoint_seconds", "What a checkpoint is expected to take.",
-            found.checkpoint_s,
-        )  # fmt: skip
-        yield gauge("fogbank_store_segments_sealed", "Segments not yet applied.", found.sealed)
-        yield gauge("fogbank_store_file_bytes", "The size of the settled rows.", found.file_bytes)
-        yield gauge(
-            "fogbank_store_full", "1: there is no space to write to.", float(bool(found.full))
-        )
-
-    def _invocations(self) -> Iterator[Family]:
-        found = self._functions
-        yield gauge("fogbank_function_environments", "Environments that stand.", found.environments)
-        yield counter(
-            "fogbank_function_cold_starts_total", "Environments that were started.",
-            found.cold_starts,
-        )  # fmt: skip
-        outcomes = sorted(found.outcomes.items())
+    def _connections(self) -> Iterator[Family]:
+        listener = self._listener
+        spoken = {HTTP_1: 0, HTTP_2: 0, **listener.spoken()}
         yield Family(
-            "fogbank_function_invocations_total",
+            "fogbank_connections",
+            "gauge",
+            "Open connections, by protocol; tls: the handshake is under way.",
+            [({"protocol": protocol}, count) for protocol, count in spoken.items()],
+        )
+        yield gauge("fogbank_requests_in_flight", "Requests in work.", listener.in_flight)
+        yield counter("fogbank_received_bytes_total", "Bytes from clients.", listener.bytes_in)
+        yield counter("fogbank_sent_bytes_total", "Bytes to clients.", listener.bytes_out)
+        yield gauge("fogbank_http2_streams", "Open streams of HTTP/2.", listener.streams)
+        resets = {"client": listener.resets_by_clients, "server": listener.resets_by_us}
+        yield Family(
+            "fogbank_http2_resets_total",
             "counter",
-            "Invocations that ended, by outcome.",
-            [({"outcome": outcome}, count) for outcome, count in outcomes],
+            "Streams of HTTP/2 that were broken off or refused, by whom.",
+            [({"by": who}, count) for who, count in resets.items()],
         )
 
-    def _processes(self) -> Iterator[Family]:
-        found = self.processes()
-        yield Family(
-            "fogbank_process_resident_bytes",
-            "gauge",
-            "Memory of each process.",
-            [({"process": each.role}, each.memory_bytes) for each in found],
+
+class FrontReporter:
+    """Says how a front is.
+
+    Args:
+        name: What operators call it.
+        edge: Its sockets and requests.
+        notes: Its refusals on their way to the audit trail.
+    """
+
+    def __init__(self, name: str, edge: EdgeFigures, notes: Notes) -> None:
+        self._name = name
+        self._edge = edge
+        self._notes = notes
+
+    async def report(self) -> Report:
+        """Return what the front says of itself, now."""
+        itself = figures_of(self._name, os.getpid())
+        return Report(
+            self._name,
+            packed([*self._edge.families(), *self._audit()]),
+            self._edge.state(),
+            [] if itself is None else [itself],
+            list(self._degraded()),
         )
-        yield Family(
-            "fogbank_process_descriptors",
-            "gauge",
-            "Open descriptors of each process.",
-            [({"process": each.role}, each.descriptors) for each in found if each.descriptors >= 0],
-        )
 
-    def processes(self) -> list[ProcessFigures]:
-        """Return what the kernel says of the server's processes."""
-        supervisor, store = os.getppid(), os.getpid()
-        pids = [("supervisor", supervisor), ("store", store)]
-        if checkpointer := self._engine.figures().checkpointer_pid:
-            pids.append(("checkpointer", checkpointer))
-        pids += [
-            ("sandboxd", pid)
-            for pid in (*children(store), *children(supervisor))
-            if is_sandboxd(pid)
-        ]
-        found = [figures_of(role, pid) for role, pid in pids]
-        return [each for each in found if each is not None]
+    def _audit(self) -> Iterator[Family]:
+        yield from lost(self._notes.lost)
 
-    def controls(self) -> list[Control]:
-        """Return the requests, for the control socket."""
-        return [Control("status", NoArguments, self._status)]
+    def _degraded(self) -> Iterator[str]:
+        if self._notes.lost:
+            yield f"{self._notes.lost} audit records were lost"
 
-    async def _status(self, _: NoArguments, _send: Send) -> Mapping[str, Any]:
-        """Return how the server is."""
-        store = self._engine.figures()
-        depths = await self._depths()
-        return {
-            "version": __version__,
-            "endpoint": self._endpoint,
-            "metrics": self.metrics_address,
-            "uptime_s": self._uptime_s(),
-            "processes": [each._asdict() for each in self.processes()],
-            "store": {
-                "version": store.version,
-                "durable": store.durable,
-                "file_bytes": store.file_bytes,
-                "overlay_rows": store.overlay_rows,
-            },
-            "requests_in_flight": self._listener.in_flight,
-            "connections": self._listener.connections,
-            "environments": self._functions.environments,
-            "backlogs": depths,
-            "degraded": list(self._degraded(depths)),
-        }
 
-    def _degraded(self, depths: Mapping[str, int]) -> Iterator[str]:
-        """Yield what is not as it should be, in words."""
-        if full := self._engine.figures().full:
-            yield f"the store takes nothing: {full}"
-        if self._app.trail.is_failing:
-            yield f"{self._app.trail.waiting} audit records wait for the store"
-        if self._app.trail.lost:
-            yield f"{self._app.trail.lost} audit records were lost"
-        if depths["dead_letters"]:
-            yield f"{depths['dead_letters']} events could not be delivered"
-        if self._functions.level is Level.BARE:
-            yield "functions are not isolated"
+def lost(count: int) -> Iterator[Family]:
+    """Yield how many records of the audit trail a process has lost."""
+    yield counter("fogbank_audit_lost_total", "Records that the store did not take.", count)
+
+
+def front_name(number: int) -> str:
+    """Return what operators call a front."""
+    return f"front {number}"
+
+
+def of_store(role: str, number: int, stores: int) -> str:
+    """Return what operators call a store process or a child of it."""
+    return role if stores == 1 else f"{role} {number}"

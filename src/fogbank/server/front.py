@@ -26,7 +26,8 @@ from fogbank.server import boot as booting
 from fogbank.server import datadir
 from fogbank.server.boot import Boot, StartRefusedError
 from fogbank.server.bounds import gateway_settings, listener_settings
-from fogbank.server.links import dial_of
+from fogbank.server.figures import EdgeFigures, FrontReporter, front_name, handlers_of
+from fogbank.server.links import Meeting, dial_of, front_socket, store_socket
 from fogbank.server.roster import services
 
 
@@ -42,7 +43,7 @@ async def _serve(boot: Boot) -> None:
     if any(service.endpoints for service in built):
         raise StartRefusedError("fronts do not serve front doors beside the AWS API: set 0 fronts")
     dirs = datadir.store_dirs(Path(boot.data_dir), boot.stores)
-    lines = [Line(dial_of(each), clock) for each in dirs]
+    lines = [Line(dial_of(store_socket(each)), clock) for each in dirs]
     epochs = booting.epochs_of(boot, None)
     assert epochs is not None, "fronts stand beside store processes"
 
@@ -54,11 +55,17 @@ async def _serve(boot: Boot) -> None:
     settings = gateway_settings(boot.config)
     dispatcher = Dispatcher(built, edge, settings, sink=notes, owner_of=owner_of)
     listener = Listener(dispatcher.handle, listener_settings(boot.config), clock, dispatcher.busy)
+    figures = EdgeFigures(dispatcher, listener, clock)
+    reporter = FrontReporter(front_name(boot.number), figures, notes)
     booting.hear_supervisor(boot, listener)
     async with asyncio.TaskGroup() as group:
+        socket_path = front_socket(Path(boot.data_dir), boot.number)
+        meeting = Meeting(socket_path, handlers_of(reporter), group)
+        await meeting.open()
         work = [
             group.create_task(booting.collect_garbage(clock), name="garbage"),
             group.create_task(notes.run(), name="notes"),
+            group.create_task(figures.watch_loop(), name="lateness"),
         ]
         group.create_task(listener.serve([socket.socket(fileno=boot.listener)]), name="http")
         booting.say_ready(boot)
@@ -66,6 +73,7 @@ async def _serve(boot: Boot) -> None:
         await listener.drain(boot.config.limits.drain_ms / 1000)
         for task in work:
             task.cancel()
+        meeting.close()
     for line in lines:
         line.close()
 

@@ -1,6 +1,6 @@
-"""Where the processes of one cloud meet: a socket in the directory of each store.
+"""Where the processes of one cloud meet: a socket in the directory of each store, one of each front.
 
-Rule: who has the store's lock has the socket; the directory's mode keeps everybody else out, and
+Rule: who has the store's lock has the store's socket; the directory's mode keeps everybody else out, and
 the kernel says who connects.
 """
 
@@ -19,25 +19,36 @@ from fogbank.platform.link.caller import Dial, Link
 from fogbank.platform.link.port import Handlers
 
 SOCKET: Final = "link.sock"
+"""Of a store process, in the directory of its store."""
 BACKLOG: Final = 64
 
 
 @contextmanager
-def _address(store_dir: Path) -> Generator[str]:
-    """Yield a short name of the socket: a path in ``sockaddr_un`` has 107 bytes at most."""
-    folder = os.open(store_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def _address(path: Path) -> Generator[str]:
+    """Yield a short name of a socket: a path in ``sockaddr_un`` has 107 bytes at most."""
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        yield f"/proc/self/fd/{folder}/{SOCKET}"
+        yield f"/proc/self/fd/{folder}/{path.name}"
     finally:
         os.close(folder)
 
 
-def dial_of(store_dir: Path) -> Dial:
-    """Return what connects to the store process of a directory, once that is there."""
+def store_socket(store_dir: Path) -> Path:
+    """Return where the store process of a directory is met."""
+    return store_dir / SOCKET
+
+
+def front_socket(data_dir: Path, number: int) -> Path:
+    """Return where a front is met: it holds no state, and so has no directory of its own."""
+    return data_dir / f"front-{number}.sock"
+
+
+def dial_of(path: Path) -> Dial:
+    """Return what connects to the process behind a socket, once that is there."""
 
     async def dial(make: Callable[[], Link]) -> Link:
         loop = asyncio.get_running_loop()
-        with _address(store_dir) as address:
+        with _address(path) as address:
             _, link = await loop.create_unix_connection(make, address)
         return link
 
@@ -48,14 +59,15 @@ class Meeting:
     """Serves the calls of other processes.
 
     Args:
-        store_dir: The directory of our store, which is locked.
+        path: The socket. A store process has its directory locked; of fronts the supervisor starts
+            one of each number.
         handlers: What can be asked.
         group: Where the calls run.
     """
 
-    def __init__(self, store_dir: Path, handlers: Handlers, group: asyncio.TaskGroup) -> None:
-        self._path = store_dir / SOCKET
-        self._handlers = handlers
+    def __init__(self, path: Path, handlers: Handlers, group: asyncio.TaskGroup) -> None:
+        self._path = path
+        self._handlers = dict(handlers)
         self._group = group
         self._answerers: set[Answerer] = set()
         self._server: asyncio.Server | None = None
@@ -65,11 +77,15 @@ class Meeting:
         self._answerers = {each for each in self._answerers if not each.lost} | {answerer}
         return answerer
 
+    def offer(self, handlers: Handlers) -> None:
+        """Let more be asked; before ``open``."""
+        self._handlers.update(handlers)
+
     async def open(self) -> None:
         """Listen; a dead process's socket is replaced."""
         self._path.unlink(missing_ok=True)
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        with _address(self._path.parent) as address:
+        with _address(self._path) as address:
             listening.bind(address)
         listening.listen(BACKLOG)
         listening.setblocking(False)  # noqa: FBT003 (the standard library's signature)

@@ -38,10 +38,12 @@ from fogbank.server.bounds import listener_settings
 from fogbank.server.config import Config
 from fogbank.server.control import ControlServer, listening
 from fogbank.server.controls import controls
-from fogbank.server.figures import Figures
-from fogbank.server.links import Meeting, dial_of
+from fogbank.server.figures import EdgeFigures, front_name, handlers_of, of_store
+from fogbank.server.links import Meeting, dial_of, front_socket, store_socket
+from fogbank.server.observer import Observer
 from fogbank.server.roster import services
 from fogbank.server.shards import Shards
+from fogbank.server.storefigures import Seat, StoreReporter
 
 log = logging.getLogger("fogbank")
 
@@ -78,7 +80,11 @@ async def _serve(boot: Boot) -> None:
                 ),
             )
             door.listener = listener
+            figures = EdgeFigures(app.dispatcher, listener, clock)
+            seat = Seat(boot.number, boot.stores, place.functions_dir)
+            reporter = StoreReporter(seat, app, engine, functions, figures)
             if cloud.meeting is not None:
+                cloud.meeting.offer(handlers_of(reporter))
                 await cloud.meeting.open()
             await booting.with_peers(clock, lambda: _settle(boot, app))
             booting.hear_supervisor(boot, listener)
@@ -86,16 +92,16 @@ async def _serve(boot: Boot) -> None:
                 group.create_task(app.driver.run(), name="driver"),
                 group.create_task(app.trail.run(), name="audit"),
                 group.create_task(booting.collect_garbage(clock), name="garbage"),
+                group.create_task(figures.watch_loop(), name="lateness"),
             ]
             if boot.number == 0:
                 operators = stack.enter_context(listening(Path(boot.data_dir)))
-                figures = Figures(app, engine, functions, listener, boot.endpoint)
-                asked = [*controls(app, Path(boot.data_dir), engine), *figures.controls()]
+                observer = _observer(boot, cloud, reporter, clock)
+                asked = [*controls(app, Path(boot.data_dir), engine), *observer.controls()]
                 control = ControlServer(asked, clock)
                 work += [
                     group.create_task(control.serve(operators), name="control"),
-                    group.create_task(figures.watch_loop(), name="lateness"),
-                    group.create_task(figures.serve(boot.config.metrics), name="metrics"),
+                    group.create_task(observer.serve(boot.config.metrics), name="metrics"),
                 ]
             group.create_task(_sweep_orphans(engine), name="sweep")
             sockets = [socket.socket(fileno=boot.listener)] if boot.listener >= 0 else []
@@ -137,13 +143,15 @@ class Cloud(NamedTuple):
     meeting: Meeting | None
     """Where the others come; None if there are none."""
     remotes: list[Remote]
-    lines: list[Line]
+    lines: dict[int, Line]
+    """The ways to the other store processes, by number."""
+    fronts: list[Line]
 
     def close(self) -> None:
         """Break the links."""
         for remote in self.remotes:
             remote.close()
-        for line in self.lines:
+        for line in (*self.lines.values(), *self.fronts):
             line.close()
         if self.meeting is not None:
             self.meeting.close()
@@ -162,9 +170,10 @@ def _wire(
         parts = Parts(
             placement=engine, blobs=engine.blobs, functions=functions, clock=clock, ids=ids
         )
-        return Cloud(App(boot.config, parts, services()), None, [], [])
+        return Cloud(App(boot.config, parts, services()), None, [], {}, [])
     dirs = datadir.store_dirs(Path(boot.data_dir), boot.stores)
-    lines = {n: Line(dial_of(each), clock) for n, each in enumerate(dirs) if n != boot.number}
+    sockets = enumerate(store_socket(each) for each in dirs)
+    lines = {n: Line(dial_of(each), clock) for n, each in sockets if n != boot.number}
     remotes = {n: Remote(line, clock, group) for n, line in lines.items()}
     shards = Shards(
         [remotes.get(n, engine) for n in range(boot.stores)],
@@ -191,8 +200,17 @@ def _wire(
         **BlobOwner(engine.blobs).handlers(),
         **app.handlers(epochs.of),
     }
-    meeting = Meeting(dirs[boot.number], handlers, group)
-    return Cloud(app, meeting, list(remotes.values()), list(lines.values()))
+    meeting = Meeting(store_socket(dirs[boot.number]), handlers, group)
+    fronts = [front_socket(Path(boot.data_dir), number) for number in range(boot.fronts)]
+    doors = [Line(dial_of(each), clock) for each in fronts] if boot.number == 0 else []
+    return Cloud(app, meeting, list(remotes.values()), lines, doors)
+
+
+def _observer(boot: Boot, cloud: Cloud, own: StoreReporter, clock: SystemClock) -> Observer:
+    """Return what looks at every process of the cloud."""
+    stores = {of_store("store", n, boot.stores): line for n, line in cloud.lines.items()}
+    fronts = {front_name(n): line for n, line in enumerate(cloud.fronts)}
+    return Observer(own, {**stores, **fronts}, boot.endpoint, clock)
 
 
 async def _settle(boot: Boot, app: App) -> None:

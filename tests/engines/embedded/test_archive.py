@@ -257,6 +257,49 @@ def test_an_archive_that_fails_holds_the_log_to_a_bound_and_then_says_what_is_lo
 
 
 @pytest.mark.slow
+def test_the_age_of_what_waits_for_the_archive_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: Any, **__: Any) -> None:
+        raise OSError(5, "the archive is on fire")
+
+    async def work(world: World) -> None:
+        clock = world.clock
+        engine = await world.open(interval_ms=60_000, backlog_bytes_max=200_000)
+        state = engine.archive_state
+        assert state is not None
+        assert state.oldest_ms == 0
+        began = clock.now_ms()
+        for n in range(5):
+            await engine.store_of(DOMAIN).transact(put(n))
+        await passed(engine)
+        clock.advance_to(began + 30_000)
+        await passed(engine)
+        assert state.oldest_ms == began
+        clock.advance_to(began + 70_000)
+        await passed(engine)
+        assert state.oldest_ms == 0
+        with monkeypatch.context() as patch:
+            patch.setattr(archiver_module, "place", failing)
+            began = clock.now_ms()
+            for n in range(60):
+                await engine.store_of(DOMAIN).transact(put(n))
+            await passed(engine)
+            clock.advance_to(began + 1_000)
+            await passed(engine)
+            assert state.oldest_ms == began
+            for n in range(60, 200):
+                await engine.store_of(DOMAIN).transact(put(n))
+            await passed(engine)
+            assert state.dropped > 0
+            # What was given up does not wait any more.
+            assert state.oldest_ms == clock.now_ms()
+        await engine.close()
+
+    in_world(work, tmp_path)
+
+
+@pytest.mark.slow
 def test_what_a_killed_store_had_not_archived_is_archived_by_the_next_start(
     tmp_path: Path,
 ) -> None:

@@ -122,6 +122,7 @@ def test_a_round_reads_every_row_and_every_frame_and_reports_nothing_where_all_i
         assert report.place is not None
         assert report.place.ended_ms == report.place.began_ms == clock.now_ms()
         assert report.place.read_bytes > 700 * 100 + 3 * FRAME_BYTES
+        assert report.place.frames == 4
 
     run(open_engine, fill)
     run(open_engine, scrub)
@@ -268,6 +269,7 @@ def test_the_next_round_begins_after_the_period(open_engine: Any) -> None:
     async def work(engine: Any, _root: Path) -> None:
         clock = Clock()
         one = scrubber(engine, clock)
+        await kept(engine, 100)
         await round_of(one)
         first = (await report_of(engine)).place
         clock.go_on(HOUR_MS - 1)
@@ -281,6 +283,8 @@ def test_the_next_round_begins_after_the_period(open_engine: Any) -> None:
         assert first is not None
         assert second is not None
         assert second.began_ms == first.began_ms + HOUR_MS
+        assert second.last_ended_ms == first.ended_ms
+        assert second.last_frames == first.frames == 1
 
     run(open_engine, work)
 

@@ -42,6 +42,7 @@ from fogbank.engines.embedded.spool import (
     About,
     ArchiveSettings,
     entries,
+    first_time,
     forget_times,
     note_time,
 )
@@ -60,6 +61,8 @@ class ArchiveState(msgspec.Struct):
     upto: int
     """The last version that it has, or has given up."""
     backlog_bytes: int = 0
+    oldest_ms: int = 0
+    """When the first version was durable that it has not got; 0: it has everything."""
     error: str = ""
     """Why the last try failed; empty if it did not."""
     dropped: int = 0
@@ -183,7 +186,15 @@ class Archiver:
                 self.step()
             except (OSError, Corrupt) as error:
                 self._say(error)
+            self._look_at_age()
             self._is_busy = False
+
+    def _look_at_age(self) -> None:
+        """Note how old the oldest part of the log is that the archive has not got."""
+        try:
+            self.state.oldest_ms = first_time(self._store / SPOOL / TIMES, self.state.upto)
+        except OSError as error:
+            self._say(error)
 
     def step(self) -> None:
         """Carry everything that is spooled; on failure make room if there is too much.
@@ -212,7 +223,7 @@ class Archiver:
 
     def _make_room(self, waiting: list[About]) -> None:
         """Drop the oldest entries of a backlog that is too large, each with an error."""
-        size = sum(about.size for about in waiting)
+        size, upto = sum(about.size for about in waiting), self.state.upto
         for about in waiting:
             if size <= self._settings.backlog_bytes_max:
                 break
@@ -227,6 +238,8 @@ class Archiver:
                 about.last,
             )
         self.state.backlog_bytes = size
+        if self.state.upto != upto:
+            forget_times(self._store / SPOOL / TIMES, self.state.upto)
 
     def _say(self, error: Exception) -> None:
         """Say that the archive fails: at once, and again while it does."""

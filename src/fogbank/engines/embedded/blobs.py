@@ -29,6 +29,7 @@ from fogbank.engines.embedded.frames import (
     ref_of,
     size_of_file,
 )
+from fogbank.engines.embedded.holdings import Held, Holdings
 from fogbank.platform.blobs.port import FRAME_BYTES, BlobRef
 from fogbank.platform.crypto.keys import BLOBS, DataKeys
 
@@ -100,6 +101,7 @@ class FileBlobs:
         self._writes = asyncio.Semaphore(WRITES_MAX)
         self._concats = asyncio.Semaphore(CONCATS_MAX)
         self._syncs = FolderSyncs()
+        self._holdings = Holdings(root, BlobRef(incarnation, self._first))
         self.damaged_reads = 0
         """How often damage was met instead of bytes."""
         self._pool = ThreadPoolExecutor(THREADS_MAX, "fogbank-blobs")
@@ -203,6 +205,7 @@ class FileBlobs:
         writer.feed(rest)
         size = writer.finish()
         self._syncs.sync(writer.path.parent)
+        self._holdings.added(writer.path)
         return size
 
     async def _give_up(self, writer: Writer, error: BaseException) -> None:
@@ -300,7 +303,7 @@ class FileBlobs:
 
         def delete() -> None:
             path = path_of(self._root, ref)
-            path.unlink(missing_ok=True)
+            self._holdings.remove(path, ref)
             if path.parent.is_dir():
                 self._syncs.sync(path.parent)
 
@@ -323,8 +326,17 @@ class FileBlobs:
 
         return await self._in_thread(some)
 
+    def begin_counting(self) -> None:
+        """Begin to count what was there at the start; ``held`` tells when that is known."""
+        self._holdings.begin()
+
+    def held(self) -> Held | None:
+        """Return how many blobs there are and what they take; None while that is being counted."""
+        return self._holdings.held()
+
     async def close(self) -> None:
         """Wait for what is being written or read and end the threads."""
+        await asyncio.to_thread(self._holdings.end)
         await asyncio.to_thread(self._pool.shutdown)
 
 

@@ -41,6 +41,8 @@ _BLOCK_BYTES: Final = {_PLAIN: 0, _SEALED: sealing.BLOCK_BYTES}
 _CANNOT_COPY: Final = frozenset({errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
 _SUFFIX: Final = ".blob"
 _FOLDER_BITS: Final = 12
+_LOW_DIGITS: Final = 3
+_DIGITS: Final = frozenset("0123456789abcdef")
 _TOP_BITS: Final = 24
 
 
@@ -67,6 +69,23 @@ def ref_of(root: Path, path: Path) -> BlobRef | None:
     except ValueError:
         return None
     return ref if path_of(root, ref) == path else None
+
+
+def folder_of(ref: BlobRef) -> tuple[int, int]:
+    """Return what names the folder of a blob, in the order of folders."""
+    return ref.incarnation, ref.number >> _FOLDER_BITS
+
+
+def first_in(root: Path, folder: Path) -> BlobRef | None:
+    """Return the lowest name whose blob can lie in a folder, or None if it is no such folder."""
+    return ref_of(root, folder / f"000{_SUFFIX}")
+
+
+def place_of(name: str) -> int:
+    """Return which of its folder's names a file has; -1 if it is no blob's."""
+    stem = name.removesuffix(_SUFFIX)
+    is_blob = len(stem) == _LOW_DIGITS and stem != name and _DIGITS.issuperset(stem)
+    return int(stem, 16) if is_blob else -1
 
 
 def frames_of(size: int) -> int:

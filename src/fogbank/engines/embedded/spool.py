@@ -163,6 +163,22 @@ def read_times(path: Path) -> list[tuple[int, int]]:
     return [(mark[0], mark[1]) for mark in _MARK.iter_unpack(raw[:whole])]
 
 
+def first_time(path: Path, upto: int) -> int:
+    """Return when the first version that waits to be carried away was durable; 0: none waits.
+
+    The first one behind ``upto`` may be the empty transaction that moved the log on; no other mark
+    is of a version up to there, so two of them are enough.
+    """
+    try:
+        with path.open("rb") as file:
+            raw = file.read(2 * _MARK.size)
+    except FileNotFoundError:
+        return 0
+    whole = len(raw) - len(raw) % _MARK.size
+    marks = _MARK.iter_unpack(raw[:whole])
+    return next((time_ms for version, time_ms in marks if version > upto + 1), 0)
+
+
 def forget_times(path: Path, upto: int) -> None:
     """Forget the marks up to a version."""
     left = [mark for mark in read_times(path) if mark[0] > upto]

@@ -211,6 +211,7 @@ class EmbeddedEngine:
         taker = CutTaker(opened, core, settings, clock.now_ms)
         engine = cls(opened, core, blobs, taker)
         core.start()
+        blobs.begin_counting()
         if settings.archive is not None or not settings.keeps_spool:
             await asyncio.to_thread(set_up, data_dir, settings.archive)
         if settings.archive is not None:

@@ -75,6 +75,12 @@ class ScrubPlace(Record, frozen=True, array_like=True, tag="platform.scrub_place
     """What the round has read."""
     damaged: int = 0
     """What the round found damaged."""
+    frames: int = 0
+    """Frames of blobs that the round has read."""
+    last_ended_ms: int = 0
+    """When the round before this one ended; 0: there was none."""
+    last_frames: int = 0
+    """What that one had read."""
 
 
 class Damage(Record, frozen=True, array_like=True, tag="platform.damage/1"):
@@ -195,7 +201,8 @@ class Scrubber:
             place = (await scrub_report(self._store)).place
         now_ms = self._clock.now_ms()
         if place is None or (place.ended_ms and now_ms >= place.began_ms + self._pace.period_ms):
-            place = ScrubPlace(now_ms)
+            before = place or ScrubPlace(0)
+            place = ScrubPlace(now_ms, last_ended_ms=before.ended_ms, last_frames=before.frames)
         self._place = place
         return None if place.ended_ms else place
 
@@ -275,7 +282,10 @@ class Scrubber:
             end = entry.size
             await self._report(BLOB, f"{entry.ref.incarnation}-{entry.ref.number}", wrong)
         place = msgspec.structs.replace(
-            place, read_bytes=place.read_bytes + read, damaged=place.damaged + bool(wrong)
+            place,
+            read_bytes=place.read_bytes + read,
+            damaged=place.damaged + bool(wrong),
+            frames=place.frames - (-read // FRAME_BYTES),
         )
         if end >= entry.size:
             return msgspec.structs.replace(place, after=entry.key, frame=0)

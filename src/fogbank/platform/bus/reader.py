@@ -69,6 +69,22 @@ class OutboxWriter:
         _note(tr, delivery, delivery.created_ms, "accepted", detail)
 
 
+async def oldest_ms(store: Store) -> int | None:
+    """Return when the oldest fact of a store's outbox was told, or None if nothing waits.
+
+    The head of each partition is looked at, and of those that wait for another attempt the next.
+    """
+    prefixes = [system_prefix(OUTBOX, partition) for partition in range(PARTITIONS)]
+
+    async def body(tr: Transaction) -> list[tuple[bytes, bytes]]:
+        heads: list[tuple[bytes, bytes]] = []
+        for prefix in (*prefixes, system_prefix(OUTBOX_LATER, 0)):
+            heads += await tr.range(prefix, tuples.after_prefix(prefix), limit=1)
+        return heads
+
+    return min([decode_delivery(raw).created_ms for _, raw in await store.read(body)], default=None)
+
+
 class BusReader:
     """Delivers the outbox of one store.
 

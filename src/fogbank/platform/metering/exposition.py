@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
+import msgspec
+
 from fogbank.platform.metering.meters import BUCKETS, Histogram
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -35,6 +37,57 @@ def counter(name: str, meaning: str, value: float) -> Family:
 def gauge(name: str, meaning: str, value: float) -> Family:
     """Return a figure that comes and goes."""
     return Family(name, "gauge", meaning, [({}, value)])
+
+
+def labelled(families: Iterable[Family], labels: Labels) -> Iterator[Family]:
+    """Yield figures with further labels in front of their own."""
+    for name, kind, meaning, samples in families:
+        yield Family(name, kind, meaning, [({**labels, **own}, value) for own, value in samples])
+
+
+def merged(families: Iterable[Family]) -> list[Family]:
+    """Return figures with the samples of each name together, as the format wants them."""
+    found: dict[str, Family] = {}
+    for family in families:
+        known = found.get(family.name)
+        samples = [*known.samples, *family.samples] if known is not None else family.samples
+        found[family.name] = (known or family)._replace(samples=samples)
+    return list(found.values())
+
+
+def packed(families: Iterable[Family]) -> bytes:
+    """Return figures as they travel from process to process."""
+    return msgspec.msgpack.encode(
+        [
+            (name, kind, meaning, [(labels, _plain(value)) for labels, value in samples])
+            for name, kind, meaning, samples in families
+        ]
+    )
+
+
+def _plain(value: float | Histogram) -> float | list[int]:
+    return [value.sum_us, *value.buckets] if isinstance(value, Histogram) else value
+
+
+_decode: Final = msgspec.msgpack.Decoder(
+    list[tuple[str, str, str, list[tuple[dict[str, str], float | list[int]]]]]
+).decode
+
+
+def unpacked(raw: bytes) -> list[Family]:
+    """Return figures that came from another process."""
+    return [
+        Family(name, kind, meaning, [(labels, _figure(value)) for labels, value in samples])
+        for name, kind, meaning, samples in _decode(raw)
+    ]
+
+
+def _figure(value: float | list[int]) -> float | Histogram:
+    if not isinstance(value, list):
+        return value
+    found = Histogram()
+    found.sum_us, found.buckets = value[0], value[1:]
+    return found
 
 
 def text_of(families: Iterable[Family]) -> str:

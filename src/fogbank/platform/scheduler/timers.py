@@ -7,8 +7,8 @@ one reader per partition sees the next one first. The scheduler (``driver.py``) 
 from __future__ import annotations
 
 from fogbank.platform.store import tuples
-from fogbank.platform.store.engine import Domain, Transaction
-from fogbank.platform.store.keyspace import TIMERS, partition_of, system_prefix
+from fogbank.platform.store.engine import Domain, Store, Transaction
+from fogbank.platform.store.keyspace import PARTITIONS, TIMERS, partition_of, system_prefix
 from fogbank.platform.store.records import Record, RecordDecoder, encode
 
 
@@ -37,6 +37,19 @@ _decode = RecordDecoder(Timer).decode
 def decode_timer(raw: bytes) -> Timer:
     """Return the timer whose stored bytes these are."""
     return _decode(raw)
+
+
+async def earliest_ms(store: Store) -> int | None:
+    """Return when the first timer of a store is due, or None if there is none."""
+
+    async def body(tr: Transaction) -> list[tuple[bytes, bytes]]:
+        heads: list[tuple[bytes, bytes]] = []
+        for partition in range(PARTITIONS):
+            prefix = system_prefix(TIMERS, partition)
+            heads += await tr.range(prefix, tuples.after_prefix(prefix), limit=1)
+        return heads
+
+    return min([decode_timer(raw).due_ms for _, raw in await store.read(body)], default=None)
 
 
 class Timers:

@@ -36,6 +36,8 @@ class WorkEntry(Record, frozen=True, array_like=True, tag="platform.work/1"):
 
 _decode = RecordDecoder(WorkEntry).decode
 RELEASE_BATCH = 200
+LISTS_MAX = 64
+"""So many lists of a partition are looked at for the oldest entry."""
 
 
 def _prefix(name: str, partition: int) -> bytes:
@@ -98,6 +100,34 @@ async def first_visible(store: Store, name: str) -> list[tuple[int, int]]:
         return sorted(found)
 
     return await store.read(body)
+
+
+async def oldest_ms(store: Store) -> int | None:
+    """Return when the oldest of the next entries of all lists was put there; None: nothing waits.
+
+    Of each list and partition the entry that is due first is looked at, of at most ``LISTS_MAX``
+    lists a partition. An entry keeps its age from attempt to attempt, as a message of SQS does
+    (``ApproximateAgeOfOldestMessage``).
+    """
+
+    async def body(tr: Transaction) -> list[WorkEntry]:
+        heads: list[WorkEntry] = []
+        for partition in range(PARTITIONS):
+            heads += await _heads(tr, partition)
+        return heads
+
+    return min([entry.created_ms for entry in await store.read(body)], default=None)
+
+
+async def _heads(tr: Transaction, partition: int) -> list[WorkEntry]:
+    """Return the first entry of each list of a partition."""
+    begin = system_prefix(WORK, partition)
+    end = tuples.after_prefix(begin)
+    heads: list[WorkEntry] = []
+    while len(heads) < LISTS_MAX and (rows := await tr.range(begin, end, limit=1)):
+        heads.append(_decode(rows[0][1]))
+        begin = tuples.after_prefix(_prefix(heads[-1].list, partition))
+    return heads
 
 
 async def release(store: Store, name: str, partition: int, *, holder: str, now_ms: int) -> int:

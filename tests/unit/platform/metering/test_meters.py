@@ -1,7 +1,16 @@
 from __future__ import annotations
 
 from fogbank.platform.metering import meters
-from fogbank.platform.metering.exposition import Family, counter, gauge, text_of
+from fogbank.platform.metering.exposition import (
+    Family,
+    counter,
+    gauge,
+    labelled,
+    merged,
+    packed,
+    text_of,
+    unpacked,
+)
 from fogbank.platform.metering.meters import BUCKETS, Histogram, RequestMeter
 
 
@@ -48,3 +57,24 @@ def test_figures_have_the_text_form_of_prometheus() -> None:
     assert 'c_seconds_bucket{x="q\\"",le="+Inf"} 2' in lines
     assert 'c_seconds_count{x="q\\""} 2' in lines
     assert 'c_seconds_sum{x="q\\""} 200.0001' in lines
+
+
+def test_figures_of_several_processes_are_one_text_with_a_label_for_each() -> None:
+    found = Histogram()
+    found.add(100)
+    families = [
+        gauge("a", "As.", 2),
+        Family("c_seconds", "histogram", "Cs.", [({"x": "y"}, found)]),
+    ]
+    travelled = unpacked(packed(families))
+    assert text_of(travelled) == text_of(families)
+    both = merged([*labelled(families, {"process": "0"}), *labelled(travelled, {"process": "1"})])
+    lines = text_of(both).splitlines()
+    assert lines[:4] == [
+        "# HELP a As.",
+        "# TYPE a gauge",
+        'a{process="0"} 2',
+        'a{process="1"} 2',
+    ]
+    assert sum(line.startswith("# TYPE c_seconds") for line in lines) == 1
+    assert 'c_seconds_count{process="1",x="y"} 1' in lines
