@@ -108,7 +108,7 @@ def test_the_entries_of_refused_calls_reach_a_store_process_and_are_bounded(spli
         entry = AuditEntry(5, "id", "s3", "GetObject", split.root.principal, REGION)
         for _ in range(NOTES_MAX + 3):
             notes(entry)
-        assert notes.dropped == 3
+        assert notes.lost == 3
         for _ in range(20):
             await asyncio.sleep(0)
         assert split.store.recent.total == NOTES_MAX
