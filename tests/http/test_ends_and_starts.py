@@ -129,7 +129,7 @@ def test_a_start_waits_for_the_port_and_the_lock_of_a_server_that_is_ending(tmp_
     assert second.stop() == 0
 
 
-def test_a_server_that_cannot_isolate_says_so_loudly(tmp_path: Path) -> None:
-    with Server(tmp_path / "data", variables={"FOGBANK_SANDBOX_LEVEL": "4"}):
-        said = (tmp_path / "server.log").read_text()
+def test_a_server_that_cannot_isolate_says_so_loudly(reachable: Path) -> None:
+    with Server(reachable / "data", variables={"FOGBANK_SANDBOX_LEVEL": "4"}):
+        said = (reachable / "server.log").read_text()
     assert "FUNCTIONS ARE NOT ISOLATED" in said

@@ -52,8 +52,8 @@ def test_status_is_0_while_all_is_well_and_3_when_no_server_runs(tmp_path: Path)
     assert status_of(server, status=3)["running"] is False
 
 
-def test_status_is_1_while_something_is_degraded(tmp_path: Path) -> None:
-    with Server(tmp_path / "data", variables={"FOGBANK_SANDBOX_LEVEL": "4"}) as server:
+def test_status_is_1_while_something_is_degraded(reachable: Path) -> None:
+    with Server(reachable / "data", variables={"FOGBANK_SANDBOX_LEVEL": "4"}) as server:
         assert status_of(server, status=1)["degraded"] == ["functions are not isolated"]
         assert "DEGRADED    functions are not isolated" in fogbank(server, "status", status=1)
 
