@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
+from tests.contracts.samples import sample
 
 from fogbank.platform.blobs.chunks import ChunkBody, ChunkCount
 from fogbank.platform.bus.subscriptions import Subscription
@@ -34,39 +34,6 @@ RECORDS = sorted(durable(Record), key=tag_of)
 
 def golden_path(record: type[Record]) -> Path:
     return GOLDEN / (tag_of(record).replace("/", ".") + ".msgpack")
-
-
-def sample(kind: Any) -> Any:
-    """Return a small value of a type, for the golden bytes of a record."""
-    if isinstance(kind, msgspec.inspect.StructType):
-        return kind.cls(**{field.name: sample(field.type) for field in kind.fields})
-    if isinstance(kind, msgspec.inspect.NamedTupleType):
-        return kind.cls(*[sample(field.type) for field in kind.fields])
-    if isinstance(kind, msgspec.inspect.UnionType):
-        return sample(kind.types[0])
-    if isinstance(kind, msgspec.inspect.VarTupleType):
-        return (sample(kind.item_type),)
-    if isinstance(kind, msgspec.inspect.TupleType):
-        return tuple(sample(item) for item in kind.item_types)
-    if isinstance(kind, msgspec.inspect.ListType):
-        return [sample(kind.item_type)]
-    if isinstance(kind, msgspec.inspect.DictType):
-        return {sample(kind.key_type): sample(kind.value_type)}
-    simple = {
-        msgspec.inspect.StrType: "text",
-        msgspec.inspect.BytesType: b"bytes",
-        msgspec.inspect.IntType: 7,
-        msgspec.inspect.FloatType: 1.5,
-        msgspec.inspect.BoolType: True,
-        msgspec.inspect.NoneType: None,
-        msgspec.inspect.AnyType: {"any": [1, "x"]},
-        msgspec.inspect.RawType: msgspec.Raw(msgspec.msgpack.encode({"a": {"any": [1, "x"]}})),
-    }
-    if isinstance(kind, msgspec.inspect.LiteralType):
-        return kind.values[0]
-    if isinstance(kind, msgspec.inspect.EnumType):
-        return next(iter(kind.cls))
-    return simple[type(kind)]
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: tag_of(record))

@@ -10,7 +10,7 @@ enqueued exactly once. What the receiver enqueues is executed at least once.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 import msgspec
 
@@ -55,5 +55,17 @@ class Receiver(NamedTuple):
     receive: Receive
 
 
-class Fact(msgspec.Struct, frozen=True, kw_only=True):
-    """Base of the facts a service declares in ``events.py``; the golden schema is its fields."""
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of the facts that a service declares in ``events.py`` and names in its manifest.
+
+    An event is what strangers read, and it may wait in the outbox across an upgrade: what is told
+    under a name stays as it is, byte for byte, and a change takes another version. The golden files
+    in ``tests/golden/events`` hold them to it.
+    """
+
+    NAME: ClassVar[str]
+    """``<service>.<noun>/<version>``; the version is AWS's where AWS has one."""
+
+    def payload(self) -> bytes:
+        """Return the event as its receivers see it."""
+        raise NotImplementedError

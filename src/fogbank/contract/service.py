@@ -9,7 +9,7 @@ from typing import Any
 
 from fogbank.contract.action import Scope
 from fogbank.contract.endpoint import Endpoint
-from fogbank.contract.event import Receiver
+from fogbank.contract.event import Event, Receiver
 from fogbank.contract.facet import ResourcePolicies, ResourceTags, StoredKeys
 from fogbank.contract.job import Job
 from fogbank.contract.metric import Metric
@@ -26,6 +26,7 @@ class Service:
         prefix: The IAM action prefix; the model's name unless AWS differs.
         operations: Modules whose ``@operation`` functions are the service's operations.
         jobs: Reconcilers, timer and schedule kinds, and work lists.
+        events: The facts it tells.
         receivers: How deliveries reach the service's resources.
         endpoints: Front doors besides the AWS API.
         metrics: What it vends to customers.
@@ -45,6 +46,7 @@ class Service:
         operations: Sequence[ModuleType],
         prefix: str = "",
         jobs: Sequence[Job] = (),
+        events: Sequence[type[Event]] = (),
         receivers: Sequence[Receiver] = (),
         endpoints: Sequence[Endpoint] = (),
         metrics: Sequence[Metric] = (),
@@ -60,6 +62,7 @@ class Service:
         self.prefix = prefix or model
         self.modules = tuple(operations)
         self.jobs = tuple(jobs)
+        self.events = tuple(events)
         self.receivers = tuple(receivers)
         self.endpoints = tuple(endpoints)
         self.metrics = tuple(metrics)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from fogbank.contract.operation import BodyLimit
 from fogbank.contract.service import Service
 from fogbank.services.s3 import quotas
+from fogbank.services.s3.events import EVENTS
 from fogbank.services.s3.jobs import JOBS
 from fogbank.services.s3.operations import (
     buckets,
@@ -24,6 +25,7 @@ SERVICE = Service(
     model="s3",
     operations=(buckets, objects, copies, uploads, listings, notifications),
     jobs=JOBS,
+    events=EVENTS,
     tables=TABLES,
     access_denied="AccessDenied",
     body=BodyLimit(quotas.REQUEST_BYTES),

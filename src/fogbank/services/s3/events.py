@@ -5,10 +5,12 @@ Source: Amazon S3 User Guide, "Event message structure" (version 2.1).
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 from urllib.parse import quote_plus
 
 import msgspec
+
+from fogbank.contract.event import Event
 
 EVENT_VERSION = "2.1"
 SCHEMA_VERSION = "1.0"
@@ -42,36 +44,49 @@ class Happening(NamedTuple):
     version_id: str = ""
 
 
-def payload_of(occasion: Occasion, happening: Happening, configuration_id: str) -> bytes:
-    """Return the notification as the target sees it (JSON)."""
-    subject: dict[str, Any] = {"key": quote_plus(happening.key, safe="/")}
-    if happening.size is not None:
-        subject["size"] = happening.size
-        subject["eTag"] = happening.etag
-    if happening.version_id:
-        subject["versionId"] = happening.version_id
-    subject["sequencer"] = f"{happening.sequencer:018X}"
-    record = {
-        "eventVersion": EVENT_VERSION,
-        "eventSource": "aws:s3",
-        "awsRegion": occasion.region,
-        "eventTime": occasion.time,
-        "eventName": happening.event.removeprefix("s3:"),
-        "userIdentity": {"principalId": occasion.principal_id},
-        "requestParameters": {"sourceIPAddress": occasion.source_ip},
-        "responseElements": {
-            "x-amz-request-id": occasion.request_id,
-            "x-amz-id-2": occasion.host_id,
-        },
-        "s3": {
-            "s3SchemaVersion": SCHEMA_VERSION,
-            "configurationId": configuration_id,
-            "bucket": {
-                "name": occasion.bucket,
-                "ownerIdentity": {"principalId": occasion.owner_id},
-                "arn": occasion.bucket_arn,
+class ObjectNotification(Event, frozen=True, kw_only=True):
+    """What one configured function hears of one object."""
+
+    NAME: ClassVar[str] = f"s3.notification/{EVENT_VERSION}"
+
+    occasion: Occasion
+    happening: Happening
+    configuration_id: str
+
+    def payload(self) -> bytes:
+        """Return the notification as the target sees it (JSON)."""
+        occasion, happening = self.occasion, self.happening
+        subject: dict[str, Any] = {"key": quote_plus(happening.key, safe="/")}
+        if happening.size is not None:
+            subject["size"] = happening.size
+            subject["eTag"] = happening.etag
+        if happening.version_id:
+            subject["versionId"] = happening.version_id
+        subject["sequencer"] = f"{happening.sequencer:018X}"
+        record = {
+            "eventVersion": EVENT_VERSION,
+            "eventSource": "aws:s3",
+            "awsRegion": occasion.region,
+            "eventTime": occasion.time,
+            "eventName": happening.event.removeprefix("s3:"),
+            "userIdentity": {"principalId": occasion.principal_id},
+            "requestParameters": {"sourceIPAddress": occasion.source_ip},
+            "responseElements": {
+                "x-amz-request-id": occasion.request_id,
+                "x-amz-id-2": occasion.host_id,
             },
-            "object": subject,
-        },
-    }
-    return msgspec.json.encode({"Records": [record]})
+            "s3": {
+                "s3SchemaVersion": SCHEMA_VERSION,
+                "configurationId": self.configuration_id,
+                "bucket": {
+                    "name": occasion.bucket,
+                    "ownerIdentity": {"principalId": occasion.owner_id},
+                    "arn": occasion.bucket_arn,
+                },
+                "object": subject,
+            },
+        }
+        return msgspec.json.encode({"Records": [record]})
+
+
+EVENTS = (ObjectNotification,)

@@ -11,7 +11,7 @@ from fogbank.platform.bus import trace
 from fogbank.platform.bus.entry import Delivery
 from fogbank.platform.store.engine import Transaction
 from fogbank.services.s3.arns import bucket_arn
-from fogbank.services.s3.events import Happening, Occasion, payload_of
+from fogbank.services.s3.events import Happening, ObjectNotification, Occasion
 from fogbank.services.s3.rules.names import customer_id
 from fogbank.services.s3.rules.notifications import matching
 from fogbank.services.s3.schema import (
@@ -68,6 +68,9 @@ async def tell(
         owner_id=customer_id(bucket.account),
     )
     for function in functions:
+        told = ObjectNotification(
+            occasion=occasion, happening=happening, configuration_id=function.id
+        )
         event_id = f"{call.request_id}-{happening.sequencer:X}-{function.id}"
         caused = f"{happening.event} of {arn}/{happening.key}"
         trace.connect(tr, call.request_id, event_id, now_ms, "caused", caused)
@@ -75,7 +78,7 @@ async def tell(
             tr,
             Delivery(
                 target=function.function_arn,
-                payload=payload_of(occasion, happening, function.id),
+                payload=told.payload(),
                 source=SOURCE,
                 source_arn=arn,
                 source_account=bucket.account,
