@@ -185,7 +185,11 @@ def main() -> None:
         "uncached_unseen_action_us": _microseconds(unseen, len(actions)),
         "statements": STATEMENTS,
     }
-    promises = {"cached_us": "<= 3", "uncached_us": "<= 30"}
+    promises = {
+        "cached_us": "<= 3",
+        "uncached_us": "<= 30",
+        "uncached_unseen_action_us": "<= 30",
+    }
     failures = [
         f"{name} is {figures[name]}, promised {promise}"
         for name, promise in promises.items()

@@ -7,6 +7,7 @@ an action are remembered, a bounded number of actions at a time.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
@@ -24,6 +25,7 @@ ACTIONS_REMEMBERED_MAX: Final = 256
 """Actions per index whose statements are remembered."""
 
 
+_WILD: Final = re.compile(r"[*?]")
 _ANY_PREFIX: Final = ("",)
 
 
@@ -74,8 +76,8 @@ class _Resources:
 class Statement:
     """One compiled statement."""
 
-    __slots__ = ("_actions", "_actions_negated", "_conditions", "_resources", "allows",
-                 "index", "prefixes", "principals", "sid", "stored_keys", "vendors")  # fmt: skip
+    __slots__ = ("_conditions", "_resources", "actions", "actions_negated", "allows", "index",
+                 "prefixes", "principals", "sid", "stored_keys", "vendors")  # fmt: skip
 
     def __init__(self, raw: RawStatement, kind: Kind, *, variables: bool, index: int = 0) -> None:
         self.index = index
@@ -93,8 +95,9 @@ class Statement:
                 allows=self.allows,
             )
         )
-        self._actions = [pattern_matcher(action.lower()) for action in raw.actions]
-        self._actions_negated = raw.actions_negated
+        self.actions = tuple(action.lower() for action in raw.actions)
+        """Its patterns of actions, in lower case: ``_Vendor`` looks them up."""
+        self.actions_negated = raw.actions_negated
         self._resources = (
             None
             if kind == "trust"
@@ -117,10 +120,6 @@ class Statement:
     def is_conditional(self) -> bool:
         """Tell whether the statement has conditions."""
         return bool(self._conditions)
-
-    def speaks_of(self, action: str) -> bool:
-        """Tell whether the statement speaks of an action, given in lower case."""
-        return any(matches(action) for matches in self._actions) != self._actions_negated
 
     def named(self, caller: Caller) -> Named:
         """Return how directly a statement of a resource's policy names a caller."""
@@ -149,6 +148,55 @@ Found = tuple[tuple[Statement, ...], tuple[Statement, ...]]
 """The denying and the allowing statements that speak of an action."""
 
 
+class _Vendor:
+    """The statements that may speak of the actions of one service, by the patterns of actions.
+
+    Policies say the same few patterns again and again. Each is held against an action once, and
+    stands for a number that has a bit for every statement which has the pattern: what all patterns
+    of an action make together says which statements speak of it. Actions of which the same speak
+    share what was found.
+    """
+
+    __slots__ = ("_exact", "_found", "_negated", "_patterns", "_statements")
+
+    def __init__(self, statements: Sequence[Statement]) -> None:
+        self._statements = statements
+        self._exact: dict[str, int] = {}
+        self._negated = 0
+        wild: dict[str, int] = {}
+        for at, statement in enumerate(statements):
+            if statement.actions_negated:
+                self._negated |= 1 << at
+            for pattern in statement.actions:
+                kind = wild if _WILD.search(pattern) else self._exact
+                kind[pattern] = kind.get(pattern, 0) | 1 << at
+        self._patterns = [(pattern_matcher(pattern), bits) for pattern, bits in wild.items()]
+        self._found: dict[int, Found] = {}
+
+    def find(self, action: str) -> Found:
+        """Return the statements that speak of an action, given in lower case."""
+        said = self._exact.get(action, 0)
+        for matches, bits in self._patterns:
+            if matches(action):
+                said |= bits
+        speaking = said ^ self._negated
+        found = self._found.get(speaking)
+        if found is None:
+            found = self._of(speaking)
+            if len(self._found) >= ACTIONS_REMEMBERED_MAX:
+                self._found.clear()
+            self._found[speaking] = found
+        return found
+
+    def _of(self, bits: int) -> Found:
+        """Return the statements that the bits stand for."""
+        speaking = [each for at, each in enumerate(self._statements) if bits >> at & 1]
+        return (
+            tuple(statement for statement in speaking if not statement.allows),
+            tuple(statement for statement in speaking if statement.allows),
+        )
+
+
 class StatementIndex:
     """Statements by the prefix of the actions that they speak of.
 
@@ -157,11 +205,12 @@ class StatementIndex:
             hangs on a principal twice goes by the first of its sources.
     """
 
-    __slots__ = ("_any", "_by_vendor", "_remembered", "_sources", "stored_keys")
+    __slots__ = ("_any", "_by_vendor", "_remembered", "_sources", "_vendors", "stored_keys")
 
     def __init__(self, policies: Iterable[tuple[Policy, PolicySource]]) -> None:
         self._any: list[Statement] = []
         self._by_vendor: dict[str, list[Statement]] = {}
+        self._vendors: dict[str, _Vendor] = {}
         self._remembered: dict[str, Found] = {}
         self._sources: dict[Statement, PolicySource] = {}
         for policy, source in policies:
@@ -193,13 +242,15 @@ class StatementIndex:
         return found
 
     def _find(self, action: str) -> Found:
-        """Look the statements up."""
-        near = [*self._any, *self._by_vendor.get(action.partition(":")[0], ())]
-        speaking = [statement for statement in near if statement.speaks_of(action)]
-        return (
-            tuple(statement for statement in speaking if not statement.allows),
-            tuple(statement for statement in speaking if statement.allows),
-        )
+        """Look the statements up; those of a service are put in order when first asked for."""
+        name = action.partition(":")[0]
+        if name not in self._by_vendor:
+            name = ""
+        vendor = self._vendors.get(name)
+        if vendor is None:
+            statements = [*self._any, *self._by_vendor.get(name, ())]
+            vendor = self._vendors[name] = _Vendor(statements)
+        return vendor.find(action)
 
 
 class Policy:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import pytest
@@ -224,6 +224,41 @@ def test_not_action_and_not_resource_turn_the_match_around() -> None:
     assert decide(ALICE, policies).allowed
     assert not decide(ALICE, policies, "iam:GetUser").allowed
     assert not decide(ALICE, policies, arn="arn:aws:s3:::secret/x").allowed
+
+
+def test_a_pattern_is_held_against_an_action_once_however_many_statements_say_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def noted(pattern: str) -> Callable[[str], bool]:
+        def matches(action: str) -> bool:
+            asked.append((pattern, action))
+            return action.startswith(pattern.rstrip("*"))
+
+        return matches
+
+    monkeypatch.setattr("fogbank.platform.iam.policy.pattern_matcher", noted)
+    said: list[dict[str, Any]] = [
+        {"Effect": "Allow", "Action": ["s3:Get*", "s3:PutObject"]},
+        {"Effect": "Deny", "Action": "s3:get*"},
+        {"Effect": "Allow", "Action": "lambda:*"},
+        {"Effect": "Allow", "NotAction": "s3:Get*"},
+    ]
+    document = {"Version": "2012-10-17", "Statement": [{**one, "Resource": "*"} for one in said]}
+    index = index_of(compile_policy(document, kind="identity") for _ in range(20))
+    found = index.find("s3:GetObject")
+    assert ([each.index for each in found[0]], [each.index for each in found[1]]) == (
+        [1] * 20,
+        [0] * 20,
+    )
+    assert asked == [("s3:get*", "s3:getobject")]
+    # Actions of which the same statements speak share what was found.
+    assert index.find("s3:GetObjectAcl") is found
+    put = index.find("s3:PutObject")
+    assert (put[0], {each.index for each in put[1]}) == ((), {0, 3})
+    none = index.find("sqs:SendMessage")
+    assert (none[0], {each.index for each in none[1]}) == ((), {3})
 
 
 # "Troubleshoot access denied error messages", and messages that callers of AWS have published.
