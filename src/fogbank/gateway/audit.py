@@ -10,7 +10,7 @@ Source: CloudTrail User Guide, "CloudTrail record contents" and "userIdentity el
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -23,9 +23,8 @@ from fogbank.contract.action import Access
 from fogbank.contract.call import HttpFacts
 from fogbank.gateway.bound import Bound
 from fogbank.gateway.kinds import is_data, is_read
-from fogbank.gateway.redact import renamed
+from fogbank.gateway.redact import Audited, renamed
 from fogbank.gateway.visit import Visit
-from fogbank.gateway.why import Reasons
 from fogbank.platform.identity.principal import Principal, PrincipalKind
 from fogbank.platform.metering.reading import Read
 from fogbank.platform.metering.records import STRANGERS, Caller, DenialRecord, Entry
@@ -38,6 +37,8 @@ RECENT_MAX: Final = 1_000
 CALLERS_MAX: Final = 4_096
 """Callers that are remembered, so that many entries share one."""
 _TEXT_MAX: Final = 1_024
+_SEEN: Final = HttpFacts._fields.index("headers")
+"""What an entry tells of a request's transport stands before its headers."""
 _TYPES: Final = {
     PrincipalKind.ROOT: "Root",
     PrincipalKind.USER: "IAMUser",
@@ -112,7 +113,7 @@ class Audit:
         self.now_ms = clock.now_ms
         self._keeps_reads = data_events == "all"
         self._keeps_writes = data_events != "none"
-        self._found: dict[tuple[int, str, str, str, str], tuple[Principal, Caller]] = {}
+        self._found: dict[tuple[int, str], tuple[Principal, Caller, object, str]] = {}
         self._callers: dict[tuple[str | int | bool, ...], Caller] = {}
 
     def __call__(self, entry: AuditEntry) -> None:
@@ -133,23 +134,46 @@ class Audit:
         )
         self.trail.note(principal.account or STRANGERS, caller, kept)
 
+    def asked(self, audited: Audited, wire: Wire) -> bytes | None:
+        """Return what is kept of a request that an operation is about to see; None: nothing is."""
+        if audited.is_data and not (self._keeps_reads if audited.is_read else self._keeps_writes):
+            return None
+        return packed(audited.parameters(wire))
+
     def begin(self, visit: Visit, bound: Bound, wire: Wire) -> Recording:
         """Return what records a call that an operation is about to see."""
-        audited = bound.audited
-        is_kept = not audited.is_data or (
-            self._keeps_reads if audited.is_read else self._keeps_writes
+        return Recording(self, visit, bound, self.asked(bound.audited, wire))
+
+    def noted(self, visit: Visit, asked: bytes) -> None:
+        """Record that a read of data succeeded: most calls, in as few steps as there are.
+
+        Args:
+            visit: The call.
+            asked: What ``asked`` returned before the operation saw the request.
+        """
+        accesses = visit.accesses
+        entry = Entry(
+            self.now_ms(),
+            visit.request_id,
+            0,
+            (accesses[0].resource,) if len(accesses) == 1 else _resources_of(accesses),
+            asked,
+            additional=_additional(visit.context) if visit.context else None,
         )
-        parameters = packed(audited.parameters(wire)) if is_kept else b""
-        return Recording(self, visit, bound, parameters, is_kept=is_kept)
+        account = visit.scope.account or visit.principal.account or STRANGERS
+        self.trail.note(account, self.caller_of(visit), entry)
 
     def caller_of(self, visit: Visit) -> Caller:
         """Return who makes a call, from where."""
         http, principal = visit.http, visit.principal
-        # A principal is one object while it is cached, and cheaper to tell than by its words.
-        key = (id(principal), visit.operation, http.user_agent, http.source_ip, visit.region)
+        # A principal is one object while it is cached, and cheaper to tell than by its words: who
+        # asked last for the operation asks mostly again, by the same client.
+        key = (id(principal), visit.operation)
         found = self._found.get(key)
-        if found is not None and found[0] is principal and _is_from(found[1], http):
-            return found[1]
+        if found is not None:
+            known, caller, seen, region = found
+            if known is principal and region == visit.region and seen == http[:_SEEN]:
+                return caller
         caller = self._caller_of(
             (visit.service, visit.operation, visit.region),
             visit.principal,
@@ -157,7 +181,7 @@ class Audit:
         )
         if len(self._found) >= CALLERS_MAX:
             self._found.clear()
-        self._found[key] = (principal, caller)
+        self._found[key] = (principal, caller, http[:_SEEN], visit.region)
         return caller
 
     def _caller_of(
@@ -204,19 +228,17 @@ class Audit:
 class Recording(Ride):
     """One call that an operation sees, until its end is recorded."""
 
-    __slots__ = ("_audit", "_bound", "_is_kept", "_parameters", "_visit", "reasons")
+    __slots__ = ("_audit", "_bound", "_is_kept", "_parameters", "_visit")
 
-    def __init__(
-        self, audit: Audit, visit: Visit, bound: Bound, parameters: bytes, *, is_kept: bool
-    ) -> None:
-        super().__init__()
+    def __init__(self, audit: Audit, visit: Visit, bound: Bound, parameters: bytes | None) -> None:
+        # As Ride.__init__ does; a call less in every request.
+        self.rode = False
+        self.passage = None
         self._audit = audit
         self._visit = visit
         self._bound = bound
-        self._parameters = parameters
-        self._is_kept = is_kept
-        self.reasons: Reasons | None = None
-        """What a refusal was decided on."""
+        self._parameters = parameters or b""
+        self._is_kept = parameters is not None
 
     @property
     def caller(self) -> Caller:
@@ -253,16 +275,17 @@ class Recording(Ride):
         account = visit.scope.account or visit.principal.account or STRANGERS
         return account, audit.caller_of(visit), entry
 
-    async def ended(self, answer: Wire) -> None:
-        """Record that the call succeeded; return when its reply may leave."""
+    def ended(self, answer: Wire) -> Awaitable[object] | None:
+        """Record that the call succeeded; return what its reply waits for, or None: nothing."""
         audited = self._bound.audited
         if not audited.is_data:
             response = packed(audited.response(answer)) if audited.answers else b""
-            await self._audit.trail.settle(*self.entry(response=response))
-        elif self.rode:
-            await self.arrived()
-        elif self._is_kept:
+            return self._audit.trail.settle(*self.entry(response=response))
+        if self.rode:
+            return self.arriving()
+        if self._is_kept:
             self._audit.trail.note(*self.entry())
+        return None
 
     async def failed(self, error: ServiceError, denial: DenialRecord | None) -> None:
         """Record that the call was refused; return when its reply may leave.
@@ -284,11 +307,6 @@ class Recording(Ride):
         """Record that the call ended without an answer of its operation."""
         if self._is_kept:
             self._audit.trail.note(*self.entry(code))
-
-
-def _is_from(caller: Caller, http: HttpFacts) -> bool:
-    """Return whether a caller came by the same host and the same kind of transport."""
-    return caller.secure == http.secure and caller.host == http.host[:_TEXT_MAX]
 
 
 def _resources_of(accesses: Sequence[Access]) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ from fogbank.contract.service import Service
 from fogbank.gateway.render import error_of
 from fogbank.platform.iam.decision import Decision, PolicySource
 from fogbank.platform.iam.decisions import Decisions
+from fogbank.platform.iam.evaluate import PolicySet
 from fogbank.platform.iam.keys import TAGS
 from fogbank.platform.iam.policy import Policy
 from fogbank.platform.iam.request import AccessRequest, account_of
@@ -170,19 +171,31 @@ class Authorization:
             facet = self._facet_of(access)
             if facet is not None:
                 policy, owner = await self._resource(facet, access.resource)
-            stored = _NO_KEYS
-            if policies.stored_keys or (policy is not None and policy.stored_keys):
-                read = policies.with_resource(policy).stored_keys
-                stored = await self._stored(access, read)
             action, resource = access.action, access.resource
-            context = _AccessKeys(call, access, owner, stored)
-            decision = self._decisions.decide(
-                principal, policies, action, resource, context, owner=owner, policy=policy
-            )
+            decision = self._decisions.find(principal, policies, policy, action, resource, owner)
+            if decision is None or not decision.allowed:
+                decision = await self._decided(call, access, policies, policy, owner)
             call.decisions.append((action, resource, decision))
             if not decision.allowed:
-                call.asked = AccessRequest(principal, action, resource, context, owner)
+                assert call.asked is not None, "who is refused has asked"
                 raise self.denial(call.service, call.asked, decision)
+
+    async def _decided(
+        self, call: Call, access: Access, policies: PolicySet, policy: Policy | None, owner: str
+    ) -> Decision:
+        """Decide an access with all of its condition keys; note what was asked if it is refused."""
+        stored = _NO_KEYS
+        if policies.stored_keys or (policy is not None and policy.stored_keys):
+            read = policies.with_resource(policy).stored_keys
+            stored = await self._stored(access, read)
+        action, resource, principal = access.action, access.resource, call.principal
+        context = _AccessKeys(call, access, owner, stored)
+        decision = self._decisions.decide(
+            principal, policies, action, resource, context, owner=owner, policy=policy
+        )
+        if not decision.allowed:
+            call.asked = AccessRequest(principal, action, resource, context, owner)
+        return decision
 
     async def _stored(self, access: Access, read: frozenset[str]) -> Mapping[str, ContextValue]:
         """Return the condition keys of an access that lie in the store and that policies read.

@@ -306,6 +306,7 @@ class Dispatcher:
         visit.began = self._clock.monotonic()
         visit.principal = principal
         account = principal.account or account
+        was = IN_WORK.set(visit)
         try:
             bound = self.catalogue.require(service, operation)
             visit.admit(account, self._clock.now_ms())
@@ -321,6 +322,8 @@ class Dispatcher:
         except BaseException:
             self._note(visit, _BROKEN_OFF)
             raise
+        finally:
+            IN_WORK.reset(was)
         self._note(visit, None)
         return answer
 

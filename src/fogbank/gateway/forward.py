@@ -26,8 +26,10 @@ from fogbank.gateway.audit import AuditEntry, Sink
 from fogbank.gateway.bound import Bound
 from fogbank.gateway.perform import Catalogue, Perform, StaleProof
 from fogbank.gateway.visit import Visit
+from fogbank.platform.identity.cache import Lru
 from fogbank.platform.identity.principal import Principal
 from fogbank.platform.link.port import Answer, Asked, ByteSource, Handlers, Peer
+from fogbank.platform.metering.current import IN_WORK
 from fogbank.platform.store.engine import Domain
 
 PERFORM: Final = "gateway.perform"
@@ -36,6 +38,8 @@ PERFORM: Final = "gateway.perform"
 OwnerOf = Callable[[Domain], Peer | None]
 NOTE: Final = "gateway.note"
 """(entries) -> nothing: calls that a front has refused"""
+PRINCIPALS_MAX: Final = 4_096
+"""Callers that are remembered."""
 NOTES_MAX: Final = 10_000
 """Entries that wait to be sent."""
 _log: Final = logging.getLogger(__name__)
@@ -51,7 +55,7 @@ class _Parcel(msgspec.Struct, array_like=True):
     region: str
     request_id: str
     scope: Scope
-    principal: Principal
+    principal: msgspec.Raw
     http: HttpFacts
     now_ms: int
     context: dict[str, str]
@@ -64,6 +68,7 @@ class _Parcel(msgspec.Struct, array_like=True):
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(_Parcel).decode
+_decode_principal: Final = msgspec.msgpack.Decoder(Principal).decode
 _decode_entries: Final = msgspec.msgpack.Decoder(list[AuditEntry]).decode
 
 
@@ -83,7 +88,7 @@ def _packed(visit: Visit, bound: Bound, wire: Wire) -> tuple[bytes, ByteSource |
         visit.region,
         visit.request_id,
         visit.scope,
-        visit.principal,
+        msgspec.Raw(_encode(visit.principal)),
         http._replace(headers=dict(http.headers)),
         visit.now_ms,
         dict(visit.context),
@@ -94,16 +99,15 @@ def _packed(visit: Visit, bound: Bound, wire: Wire) -> tuple[bytes, ByteSource |
     return _encode(parcel), stream
 
 
-def _unpacked(raw: bytes) -> tuple[Visit, _Parcel]:
-    """Return the visit of a call that came, and the rest of it."""
-    parcel = _decode(raw)
+def _visit_of(parcel: _Parcel, principal: Principal) -> Visit:
+    """Return the visit of a call that came."""
     visit = Visit(parcel.service, parcel.operation, parcel.region, parcel.request_id, parcel.http)
-    visit.principal = parcel.principal
+    visit.principal = principal
     visit.scope = parcel.scope
     visit.now_ms = parcel.now_ms
     visit.context = parcel.context
     visit.epoch = parcel.epoch
-    return visit, parcel
+    return visit
 
 
 class Forwarder:
@@ -155,6 +159,7 @@ class Arrivals:
         self._perform = perform
         self._epoch_of = epoch_of
         self._sink = sink
+        self._principals: Lru[bytes, Principal] = Lru(PRINCIPALS_MAX)
 
     def handlers(self) -> Handlers:
         """Return what can be asked."""
@@ -162,7 +167,8 @@ class Arrivals:
 
     async def perform(self, asked: Asked) -> Answer:
         """Perform one call and answer its reply; None if the proof of its caller is stale."""
-        visit, parcel = _unpacked(asked.value)
+        parcel = _decode(asked.value)
+        visit = _visit_of(parcel, self._principal_of(parcel.principal))
         if visit.epoch >= 0 and self._epoch_of(visit.principal.account) != visit.epoch:
             return Answer(None)
         bound = self._catalogue.require(visit.service, visit.operation)
@@ -170,7 +176,23 @@ class Arrivals:
         if parcel.streamed:
             wire[parcel.streamed] = asked.stream
         visit.performed = True
-        return _answer_of(await self._perform(visit, bound, wire))
+        was = IN_WORK.set(visit)
+        try:
+            return _answer_of(await self._perform(visit, bound, wire))
+        finally:
+            IN_WORK.reset(was)
+
+    def _principal_of(self, raw: msgspec.Raw) -> Principal:
+        """Return a caller, one object for the same caller: what is remembered goes by it.
+
+        Bytes say everything of a principal: of a change in its account, others come.
+        """
+        key = bytes(raw)
+        found = self._principals.find(key)
+        if found is None:
+            found = _decode_principal(raw)
+            self._principals.put(key, found)
+        return found
 
     async def note(self, asked: Asked) -> Answer:
         """Take the entries of calls that a front has refused."""

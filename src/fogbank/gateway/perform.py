@@ -18,12 +18,11 @@ from fogbank.contract.service import Service
 from fogbank.gateway.audit import Audit, Recording
 from fogbank.gateway.authorize import Authorization, Circumstances
 from fogbank.gateway.bound import Bound
-from fogbank.gateway.pages import Pages
+from fogbank.gateway.pages import Paged, Pages
 from fogbank.gateway.resolve import Door
-from fogbank.gateway.visit import Visit
-from fogbank.gateway.why import Reasons, denial_of, reasons_of, trust_of
+from fogbank.gateway.visit import Reasons, Visit
+from fogbank.gateway.why import denial_of, reasons_of, trust_of
 from fogbank.platform.iam.request import AccessRequest
-from fogbank.platform.metering.current import IN_WORK
 
 
 class StaleProof(Weather):
@@ -107,27 +106,28 @@ class Performer:
 
     async def perform(self, visit: Visit, bound: Bound, wire: Wire) -> Wire:
         """Authorize the call, run the operation and record it; see ``Perform``."""
-        was = IN_WORK.set(visit)
-        try:
-            return await self._recorded(visit, bound, wire)
-        finally:
-            IN_WORK.reset(was)
-
-    async def _recorded(self, visit: Visit, bound: Bound, wire: Wire) -> Wire:
-        """Run the call and record how it ends."""
         if self._audit is None:
             return await self._run(visit, bound, wire, None)
-        recording = self._audit.begin(visit, bound, wire)
+        audit, audited = self._audit, bound.audited
+        if audited.is_data and audited.is_read:
+            asked = audit.asked(audited, wire)
+            try:
+                answer = await self._run(visit, bound, wire, None)
+            except BaseException as error:
+                await _recorded(Recording(audit, visit, bound, asked), visit, error)
+                raise
+            if asked is not None:
+                audit.noted(visit, asked)
+            return answer
+        recording = audit.begin(visit, bound, wire)
         try:
             answer = await self._run(visit, bound, wire, recording)
-        except ServiceError as error:
-            denial = denial_of(visit, recording.caller, recording.reasons)
-            await recording.failed(error, denial)
-            raise
         except BaseException as error:
-            recording.broke(_ending_of(error))
+            await _recorded(recording, visit, error)
             raise
-        await recording.ended(answer)
+        waiting = recording.ended(answer)
+        if waiting is not None:
+            await waiting
         return answer
 
     async def _run(
@@ -156,18 +156,18 @@ class Performer:
             if accesses:
                 await self.authorization.require(call, accesses)
             bound.check_honoured(wire)
-            return await self._answer(call, bound, wire)
+            assert bound.declared is not None, "who runs is built"
+            if bound.paged is not None:
+                return await self._page(call, bound, bound.paged, wire)
+            return cast("Wire", await bound.declared.function(call, wire))
         except ServiceError:
-            if recording is not None and visit.decisions and not visit.decisions[-1][2].allowed:
-                recording.reasons = await self._reasons(call)
+            if self._audit is not None and visit.decisions and not visit.decisions[-1][2].allowed:
+                visit.reasons = await self._reasons(call)
             raise
 
-    async def _answer(self, call: Call, bound: Bound, wire: Wire) -> Wire:
-        """Run the operation, with places for the tokens of its pages."""
-        assert bound.declared is not None
-        paged = bound.paged
-        if paged is None:
-            return cast("Wire", await bound.declared.function(call, wire))
+    async def _page(self, call: Call, bound: Bound, paged: Paged, wire: Wire) -> Wire:
+        """Run the operation with places for the tokens of its pages."""
+        assert bound.declared is not None, "who runs is built"
         opened = self._pages.open(paged, call.scope, wire)
         # Types call a TypedDict no dict, which it is.
         answer = cast("Wire", await bound.declared.function(call, opened))
@@ -183,6 +183,14 @@ class Performer:
         policy = await self.authorization.resource_policy(asked)
         policy = policy or await trust_of(facilities.identity, asked)
         return await reasons_of(facilities.placement, call.principal, asked, decision, policy)
+
+
+async def _recorded(recording: Recording, visit: Visit, error: BaseException) -> None:
+    """Record how a call ended that has no answer; return when its reply may leave."""
+    if isinstance(error, ServiceError):
+        await recording.failed(error, denial_of(visit, recording.caller, visit.reasons))
+    else:
+        recording.broke(_ending_of(error))
 
 
 def _ending_of(error: BaseException) -> str:

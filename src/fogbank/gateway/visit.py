@@ -7,15 +7,24 @@ sent to the process whose store has the operation's domain.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 from fogbank.contract.action import Access, Scope
 from fogbank.contract.call import HttpFacts
 from fogbank.platform.iam.decision import Decision
 from fogbank.platform.identity.cache import NO_EPOCH
 from fogbank.platform.identity.principal import ANONYMOUS
+from fogbank.platform.metering.records import LookedAt
 
 _NO_CONTEXT: Final[Mapping[str, str]] = {}
+
+
+class Reasons(NamedTuple):
+    """What a refusal was decided on, beside the decision itself."""
+
+    keys: dict[str, Any]
+    looked_at: tuple[LookedAt, ...] = ()
+    text: str = ""
 
 
 class Visit:
@@ -32,6 +41,7 @@ class Visit:
         "operation",
         "performed",
         "principal",
+        "reasons",
         "region",
         "request_id",
         "scope",
@@ -50,6 +60,8 @@ class Visit:
         self.accesses: Sequence[Access] = ()
         self.decisions: list[tuple[str, str, Decision]] = []
         """Why the call was let in or not: see ``platform/iam/decision``."""
+        self.reasons: Reasons | None = None
+        """What the last of them was decided on, if it was a refusal that is recorded."""
         self.scope = Scope("", region, request_id)
         """The account whose resources are meant; known once the caller is."""
         self.now_ms = 0

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, cast
 
 from fogbank.base.arn import find_arn
 from fogbank.contract.action import ContextValue
-from fogbank.gateway.visit import Visit
+from fogbank.gateway.visit import Reasons, Visit
 from fogbank.platform.iam.decision import Decided, Decision, PolicySource
 from fogbank.platform.iam.request import AccessRequest
 from fogbank.platform.identity.grants import Sourced, documents_of
@@ -26,14 +26,6 @@ from fogbank.platform.store.engine import Placement
 LOOKED_AT_MAX: Final = 64
 KEYS_MAX: Final = 128
 TEXT_MAX: Final = 8_192
-
-
-class Reasons(NamedTuple):
-    """What a refusal was decided on, beside the decision itself."""
-
-    keys: dict[str, Any]
-    looked_at: tuple[LookedAt, ...] = ()
-    text: str = ""
 
 
 async def _documents_of(placement: Placement, principal: Principal) -> list[Sourced]:

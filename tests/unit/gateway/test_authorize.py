@@ -269,6 +269,24 @@ def test_a_call_from_service_to_service_does_not_travel_in_the_clear() -> None:
     assert reply.status == 403
 
 
+def test_a_remembered_decision_takes_no_condition_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = gate_with(policy("Allow", "dynamodb:ListTables"))
+    run(gate)
+
+    def refused(*_: object) -> None:
+        raise AssertionError("nobody asks for keys")
+
+    monkeypatch.setattr("fogbank.gateway.authorize._AccessKeys.__init__", refused)
+    run(gate)
+    monkeypatch.undo()
+    # A refusal is decided with all of its keys each time, so that its reasons can be told.
+    for _ in range(2):
+        assert (
+            "lambda:ListFunctions"
+            in refusal(gate, service="lambda", operation="ListFunctions").message
+        )
+
+
 def test_circumstances_are_put_together_when_read() -> None:
     http = HttpFacts("10.0.0.1", "agent", secure=True, headers={"referer": "http://r"})
     keys = Circumstances(USER, REGION, http, 1_767_225_600_000, {"s3:authType": "POST"})

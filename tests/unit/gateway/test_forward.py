@@ -83,6 +83,19 @@ def test_a_front_answers_with_what_the_store_process_says(split: Split, service:
     assert call.operation == alone_call.operation
 
 
+def test_a_caller_that_comes_again_is_one_object_by_which_decisions_are_remembered(
+    split: Split,
+) -> None:
+    first, again = (split.handle(split.request("dynamodb"))[0].status for _ in range(2))
+    assert first == again == 200
+    one, same = (call.principal for call, _ in split.stub.calls)
+    assert one is same
+    other = asyncio.run(split.identity.create_account("other"))
+    keys = {"key_id": other.access_key_id, "secret": other.secret_access_key}
+    assert split.handle(split.request("dynamodb", **keys))[0].status == 200
+    assert split.stub.calls[-1][0].principal == other.principal != one
+
+
 def test_a_bad_signature_never_leaves_the_front(split: Split) -> None:
     status, code, _ = split.refusal(split.request("dynamodb", secret="wrong" * 8))
     assert (status, code) == (400, "InvalidSignatureException")

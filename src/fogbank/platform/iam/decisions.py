@@ -43,7 +43,30 @@ class Decisions:
     def __len__(self) -> int:
         return len(self._young) + len(self._old)
 
-    def decide(  # noqa: PLR0913 (the request and what bears on it; a call in the hottest path)
+    def find(
+        self,
+        caller: Caller,
+        policies: PolicySet,
+        policy: Policy | None,
+        action: str,
+        resource: str,
+        owner: str,
+    ) -> Decision | None:
+        """Return what was decided of a request, if it is remembered; see ``decide``.
+
+        Nobody needs the condition keys of a request for it.
+        """
+        key = (id(caller), id(policies), id(policy), action, resource, owner)
+        entry = self._young.get(key)
+        if entry is not None:
+            return entry[0]
+        entry = self._old.get(key)
+        if entry is None:
+            return None
+        self._file(key, entry)
+        return entry[0]
+
+    def decide(  # noqa: PLR0913 (as ``find``)
         self,
         caller: Caller,
         policies: PolicySet,
@@ -66,19 +89,15 @@ class Decisions:
             owner: The account that owns the resource, where its ARN does not say.
             policy: The resource's own policy.
         """
-        key = (id(caller), id(policies), id(policy), action, resource, owner)
-        entry = self._young.get(key)
-        if entry is not None:
-            return entry[0]
-        entry = self._old.get(key)
-        if entry is None:
-            request = AccessRequest(caller, action, resource, context, owner)
-            decision = evaluate(request, policies.with_resource(policy))
-            if request.varies or len(resource) > RESOURCE_CHARACTERS_MAX:
-                return decision
-            entry = (decision, caller, policies, policy)
-        self._file(key, entry)
-        return entry[0]
+        found = self.find(caller, policies, policy, action, resource, owner)
+        if found is not None:
+            return found
+        request = AccessRequest(caller, action, resource, context, owner)
+        decision = evaluate(request, policies.with_resource(policy))
+        if not request.varies and len(resource) <= RESOURCE_CHARACTERS_MAX:
+            key = (id(caller), id(policies), id(policy), action, resource, owner)
+            self._file(key, (decision, caller, policies, policy))
+        return decision
 
     def _file(self, key: _Key, entry: _Entry) -> None:
         """File an entry in the young generation; a full one becomes the old one."""

@@ -18,6 +18,8 @@ ROW_BYTES_MAX: Final = 256 << 10
 """A row is full with so many bytes of entries."""
 ROW_CALLERS_MAX: Final = 32
 """Callers of a row, each of up to three kilobytes."""
+ROWS_WAITING_MAX: Final = 8
+"""Full rows that wait for more: one transaction for all of them costs little more than for one."""
 _TAG: Final = BatchRecord.__struct_config__.tag
 _encoder: Final = msgspec.msgpack.Encoder()
 _LIST_16: Final = b"\xdc"
@@ -71,15 +73,15 @@ class Drafts:
         self._open: dict[str, Draft] = {}
 
     def add(self, account: str, caller: Caller, entry: Entry) -> bool:
-        """Take an entry; return whether a row is full now."""
+        """Take an entry; return whether there are as many full rows now as shall wait."""
         self.count += 1
         draft = self._open.get(account)
         if draft is None:
             draft = self._open[account] = Draft(account)
-        is_full = draft.add(caller, entry)
-        if is_full:
-            self._full.append(self._open.pop(account))
-        return is_full
+        if not draft.add(caller, entry):
+            return False
+        self._full.append(self._open.pop(account))
+        return len(self._full) >= ROWS_WAITING_MAX
 
     def take(self) -> list[Draft]:
         """Return all rows and hold none."""

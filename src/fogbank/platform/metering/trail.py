@@ -7,7 +7,7 @@ Three ways in, and what is durable when:
   all calls of a group), else appended by the transaction itself;
 - ``settle``: an entry is durable when this returns (management calls, refusals of access): the
   reply waits for it;
-- ``note``: an entry joins a bounded buffer that is written every ``flush_ms`` or when a row is full
+- ``note``: an entry joins a bounded buffer that is written every ``flush_ms`` or when it is full
   (reads of data, calls that proved nobody): a crash loses at most that much of them.
 
 While the store takes nothing (no space, a failing disk), entries wait in the buffer, at most
@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
@@ -128,8 +128,13 @@ class Trail:
         self, account: str, caller: Caller, entry: Entry, denial: DenialRecord | None = None
     ) -> None:
         """Take an entry that may be lost with the last ``flush_ms`` before a crash."""
-        is_first = not self._waiting.count
-        is_full = self._take(account, caller, entry, denial)
+        waiting = self._waiting
+        is_first = not waiting.count
+        if denial is None and waiting.count < WAITING_MAX:
+            self.entries += 1
+            is_full = waiting.add(account, caller, entry)
+        else:
+            is_full = self._take(account, caller, entry, denial)
         if is_first:
             self._some.set()
         if is_full and self._group is not None and not self._is_failing:
@@ -138,7 +143,7 @@ class Trail:
     def _take(
         self, account: str, caller: Caller, entry: Entry, denial: DenialRecord | None
     ) -> bool:
-        """Let an entry wait; return whether a row is full."""
+        """Let an entry wait; return whether enough wait to be written."""
         self.entries += 1
         if denial is not None:
             self._denials.append((account, denial))
@@ -274,13 +279,18 @@ class Ride:
         raise NotImplementedError
 
     async def arrived(self) -> None:
-        """Return when an entry that rode is durable.
+        """Return when an entry that rode is durable."""
+        arriving = self.arriving()
+        if arriving is not None:
+            await arriving
+
+    def arriving(self) -> Awaitable[object] | None:
+        """Return what ends when an entry that rode is durable; None if it is.
 
         It is at once, unless more was committed together than one group holds.
         """
         waiter = None if self.passage is None else self.passage.waiter
-        if waiter is not None and not waiter.done():
-            await asyncio.shield(waiter)
+        return None if waiter is None or waiter.done() else asyncio.shield(waiter)
 
 
 class _RidingStore:

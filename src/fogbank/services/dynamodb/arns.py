@@ -5,9 +5,7 @@ Source: Service Authorization Reference, "Resource types defined by Amazon Dynam
 
 from __future__ import annotations
 
-from fogbank.base.arn import arn_of
-
 
 def table_arn(region: str, account: str, name: str) -> str:
     """Return the ARN of a table."""
-    return arn_of("dynamodb", region, account, f"table/{name}")
+    return f"arn:aws:dynamodb:{region}:{account}:table/{name}"

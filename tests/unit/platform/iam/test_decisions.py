@@ -56,6 +56,17 @@ def test_the_same_request_is_evaluated_once(decisions: Counted) -> None:
     assert decisions.evaluated == 1
 
 
+def test_what_is_remembered_is_found_without_condition_keys(decisions: Counted) -> None:
+    caller, own = Caller(), policies(Resource=OBJECT)
+    asked = (caller, own, None, "s3:GetObject", OBJECT, "")
+    assert decisions.find(*asked) is None
+    decided = decisions.decide(caller, own, "s3:GetObject", OBJECT, {})
+    assert decisions.find(*asked) is decided
+    assert decisions.find(Caller(), *asked[1:]) is None
+    assert decisions.find(*asked[:-1], "444455556666") is None
+    assert decisions.evaluated == 1
+
+
 def test_nothing_else_is_taken_for_the_same_request(decisions: Counted) -> None:
     caller, own = Caller(), policies(Resource=OBJECT)
     other_policy = compile_policy(

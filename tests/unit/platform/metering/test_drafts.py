@@ -9,6 +9,7 @@ from fogbank.platform.metering.drafts import (
     ROW_BYTES_MAX,
     ROW_CALLERS_MAX,
     ROW_ENTRIES_MAX,
+    ROWS_WAITING_MAX,
     Draft,
     Drafts,
 )
@@ -51,6 +52,15 @@ def test_a_row_is_full_before_the_store_refuses_it() -> None:
     while not many.add(Caller("s3", str(many.count), "r", "root"), entry(1)):
         pass
     assert many.count == ROW_CALLERS_MAX
+
+
+def test_full_rows_wait_for_each_other_so_that_one_transaction_takes_them() -> None:
+    drafts = Drafts()
+    full = ROWS_WAITING_MAX * ROW_ENTRIES_MAX
+    told = [drafts.add("1", CALLERS[0], entry(number)) for number in range(full)]
+    assert told == [False] * (full - 1) + [True]
+    assert drafts.add("1", CALLERS[0], entry(0)) is False
+    assert len(drafts.take()) == ROWS_WAITING_MAX + 1
 
 
 def test_rows_keep_their_order_and_the_oldest_is_pushed_out() -> None:

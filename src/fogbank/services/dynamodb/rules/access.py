@@ -79,7 +79,9 @@ def _part(part: Any) -> Wire:
 
 def _arn_of(scope: Scope, table: str) -> str:
     """Return the ARN of a table that a request names plainly or by its ARN."""
-    return table if table.startswith("arn:") else arns.table_arn(scope.region, scope.account, table)
+    if table.startswith("arn:"):
+        return table
+    return arns.table_arn(scope.region, scope.account, table)
 
 
 def find_table_domain(arn: str) -> Domain | None:
