@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
+import botocore.httpsession
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
@@ -134,6 +135,42 @@ def test_policies_see_that_the_transport_is_secure(
     else:
         with pytest.raises(ClientError, match="AccessDenied"):
             tables.list_tables()
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_policies_see_the_version_of_tls(
+    secure: Server, version: ssl.TLSVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The example of "Bucket policy examples using condition keys": old versions are denied."""
+    s3, iam, name = secure.client("s3"), secure.client("iam"), version.name.lower().replace("_", "")
+    s3.create_bucket(Bucket=name)
+    iam.create_user(UserName=name)
+    allowed = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
+    old = {"NumericLessThan": {"s3:TlsVersion": "1.3"}}
+    denied = {**allowed, "Effect": "Deny", "Condition": old}
+    iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=document(allowed, denied))
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    real = botocore.httpsession.create_urllib3_context
+
+    def limited(*given: Any, **more: Any) -> ssl.SSLContext:
+        context = real(*given, **more)
+        context.minimum_version = context.maximum_version = version
+        return context
+
+    monkeypatch.setattr(botocore.httpsession, "create_urllib3_context", limited)
+    client = boto3.client(
+        "s3",
+        region_name="us-east-1",
+        endpoint_url=secure.endpoint,
+        aws_access_key_id=key["AccessKeyId"],
+        aws_secret_access_key=key["SecretAccessKey"],
+        verify=secure.environment()["AWS_CA_BUNDLE"],
+    )
+    if version is ssl.TLSVersion.TLSv1_3:
+        client.put_object(Bucket=name, Key="k", Body=b"x")
+    else:
+        with pytest.raises(ClientError, match="AccessDenied"):
+            client.put_object(Bucket=name, Key="k", Body=b"x")
 
 
 def build_function(server: Server) -> Any:

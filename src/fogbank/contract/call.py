@@ -80,6 +80,8 @@ class HttpFacts(NamedTuple):
     """Whether the client asked for a bucket by the name of the host."""
     in_process: bool = False
     """The call came from another service of this process: nothing of it went over a wire."""
+    tls: str = ""
+    """The version of TLS that it came over, such as ``1.3``; empty: of none."""
 
 
 class Authorizer(Protocol):

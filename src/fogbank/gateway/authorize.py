@@ -117,8 +117,11 @@ class _AccessKeys(Mapping[str, ContextValue]):
         owner = self._owner or account_of(access.resource) or call.principal.account
         owned = {"aws:ResourceAccount": owner} if owner else {}
         # AWS: the keys of S3 have one of their own that says the same.
-        if owner and access.action.startswith("s3:"):
-            owned["s3:ResourceAccount"] = owner
+        if access.action.startswith("s3:"):
+            if owner:
+                owned["s3:ResourceAccount"] = owner
+            if call.http.tls:
+                owned["s3:TlsVersion"] = call.http.tls
         return {**call.access_context, **owned, **self._stored, **access.context}
 
     def __getitem__(self, key: str) -> ContextValue:

@@ -15,7 +15,7 @@ from typing import Final, cast
 
 from fogbank.gateway.frames import BUSY_GOAWAY, PREFACE
 from fogbank.gateway.framing import RequestTimeout, SocketBody
-from fogbank.gateway.guests import HTTP_1, HTTP_2, Roll, Share, address_of, origin_of
+from fogbank.gateway.guests import HTTP_1, HTTP_2, Roll, Share, address_of, origin_of, tls_of
 from fogbank.gateway.head import Refused
 from fogbank.gateway.intake import TIMEOUT_MESSAGE, Intake, Mode, slow_down
 from fogbank.gateway.pace import Pace
@@ -48,6 +48,7 @@ class Connection(Intake, asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         self._peer = address_of(transport)
         self._secure = transport.get_extra_info("sslcontext") is not None
+        self._tls = tls_of(transport)
         self._transport.set_write_buffer_limits(high=self._house.settings.write_buffer_bytes_max)
         share = self._roll.joined(self, origin_of(self._peer, self.sandbox))
         if share is not None:

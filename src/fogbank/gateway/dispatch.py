@@ -181,6 +181,7 @@ class Dispatcher:
             headers,
             target.host.urls[request.secure],
             bool(target.host.bucket),
+            tls=request.tls,
         )
         visit = Visit(target.service, "", target.region, _request_id(self._ids, target), http)
         visit.began = self._clock.monotonic()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final, Protocol, cast
 
@@ -57,6 +58,13 @@ def address_of(transport: asyncio.BaseTransport) -> str:
     peer = transport.get_extra_info("peername")
     # A Unix socket has a path here, or nothing.
     return str(cast("tuple[str, int]", peer)[0]) if isinstance(peer, tuple) else ""
+
+
+def tls_of(transport: asyncio.BaseTransport) -> str:
+    """Return the version of TLS that a connection has agreed on, such as ``1.3``; '' without."""
+    agreed: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
+    version = None if agreed is None else agreed.version()
+    return "" if version is None else version.removeprefix("TLSv")
 
 
 def origin_of(address: str, sandbox: str) -> str:

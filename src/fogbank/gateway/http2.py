@@ -24,7 +24,7 @@ from hyperframe.frame import GoAwayFrame
 
 from fogbank.gateway.frames import Flood
 from fogbank.gateway.framing import RequestTimeout
-from fogbank.gateway.guests import HTTP_2, Roll, Share, address_of, origin_of
+from fogbank.gateway.guests import HTTP_2, Roll, Share, address_of, origin_of, tls_of
 from fogbank.gateway.head import Head, Refused, head_of_fields
 from fogbank.gateway.http2_replies import Http2Replies
 from fogbank.gateway.intake import TIMEOUT_MESSAGE, no_room
@@ -47,6 +47,7 @@ class Http2Connection(Http2Replies, asyncio.Protocol):
         self._share = Share("")
         self._peer = ""
         self._secure = False
+        self._tls = ""
         self._going = False
         self._last_number = 0
         self._dispatch: Mapping[type[events.Event], Callable[[Any], None]] = {
@@ -67,6 +68,7 @@ class Http2Connection(Http2Replies, asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         self._peer = address_of(transport)
         self._secure = transport.get_extra_info("sslcontext") is not None
+        self._tls = tls_of(transport)
         self._transport.set_write_buffer_limits(high=settings.write_buffer_bytes_max)
         share = self._roll.joined(self, origin_of(self._peer, self._sandbox))
         if share is None:
@@ -168,6 +170,7 @@ class Http2Connection(Http2Replies, asyncio.Protocol):
             None if stream.ended else stream,
             peer=self._peer,
             secure=self._secure,
+            tls=self._tls,
             sandbox=self._sandbox,
         )
         stream.task = self._roll.start(self._serve(stream, stream.request))

@@ -87,6 +87,7 @@ class Intake:
         "_reading",
         "_reserved",
         "_secure",
+        "_tls",
         "_transport",
         "close_after",
         "fresh",
@@ -110,6 +111,7 @@ class Intake:
         self._continue_due = False
         self._reading = True
         self._secure = False
+        self._tls = ""
         self._peer = ""
         self.sandbox = sandbox
         self.mode = Mode.IDLE
@@ -295,6 +297,7 @@ class Intake:
             body,
             peer=self._peer,
             secure=self._secure,
+            tls=self._tls,
             sandbox=self.sandbox,
         )
 

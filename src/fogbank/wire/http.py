@@ -44,6 +44,7 @@ class HttpRequest:
         "sandbox",
         "secure",
         "stream",
+        "tls",
     )
 
     def __init__(  # noqa: PLR0913 (a request has this many parts)
@@ -58,6 +59,7 @@ class HttpRequest:
         peer: str = "",
         secure: bool = False,
         sandbox: str = "",
+        tls: str = "",
     ) -> None:
         self.method = method
         self.path = path
@@ -72,6 +74,8 @@ class HttpRequest:
         """The address of the client."""
         self.secure = secure
         """Whether it came over TLS."""
+        self.tls = tls
+        """The version of TLS that it came over, such as ``1.3``; empty: of none."""
         self.sandbox = sandbox
         """The ARN of the function whose sandbox sent it, from its own listener; or empty."""
 

@@ -226,3 +226,27 @@ def test_a_delivery_runs_the_function_if_its_policy_lets_the_source_in(
     reasons = deliver(cloud, f"{arn}x", photos, account)
     assert reasons[-1] == f"there is no function {arn}x"
     assert lines().count("event {'Records': [1]}\n") == 1
+
+
+@pytest.mark.parametrize(
+    "principal", ["s3.amazonaws.com", "111122223333", "arn:aws:iam::111122223333:user/u", "*"]
+)
+def test_who_may_be_let_in_and_shut_out_is_a_condition(
+    create: Any, functions: Any, user: Any, refusal: Any, principal: str
+) -> None:
+    create()
+    some = {"StringEquals": {"lambda:Principal": principal}}
+    actions = ["lambda:AddPermission", "lambda:RemovePermission"]
+    statement = {"Effect": "Allow", "Action": actions, "Resource": "*", "Condition": some}
+    alice = user("alice", statement)
+    named = {"FunctionName": "f", "Action": ACTION}
+    alice.add_permission(**named, StatementId="own", Principal=principal)
+    other = {"StatementId": "other", "Principal": "events.amazonaws.com"}
+    assert refusal(alice.add_permission, **named, **other)[0] == "AccessDeniedException"
+    functions.add_permission(**named, **other)
+    for sid in ("other", "none"):
+        refused = refusal(alice.remove_permission, FunctionName="f", StatementId=sid)
+        assert refused[0] == "AccessDeniedException"
+    alice.remove_permission(FunctionName="f", StatementId="own")
+    policy = json.loads(functions.get_policy(FunctionName="f")["Policy"])
+    assert [each["Sid"] for each in policy["Statement"]] == ["other"]

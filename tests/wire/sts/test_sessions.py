@@ -6,6 +6,8 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from fogbank.platform.identity.principal import service_principal
+
 
 @pytest.fixture
 def role(iam: Any, trust: Any, document: Any, account: str) -> Any:
@@ -340,3 +342,32 @@ def test_mfa_is_refused_and_not_ignored(role: Any, caller: Any, refusal: Any) ->
     )
     assert code == "NotImplemented"
     assert "SerialNumber" in message
+
+
+def test_a_session_of_a_function_says_which(
+    cloud: Any, iam: Any, role: Any, session: Any, document: Any, refusal: Any, account: str
+) -> None:
+    """The example of Lambda Developer Guide, "Using source function ARN to control ... access"."""
+    arn = role(principal={"Service": "lambda.amazonaws.com"})
+    functions = f"arn:aws:lambda:us-east-1:{account}:function"
+    policy = document(
+        "iam:ListUsers", Condition={"ArnEquals": {"lambda:SourceFunctionArn": f"{functions}:one"}}
+    )
+    iam.put_role_policy(RoleName="worker", PolicyName="p", PolicyDocument=policy)
+
+    def made_for(service: str, source: str) -> Any:
+        reply = cloud.run(
+            cloud.app.dispatcher.call(
+                "sts",
+                "AssumeRole",
+                {"RoleArn": arn, "RoleSessionName": "one"},
+                principal=service_principal(service, source_arn=source, source_account=account),
+                region="us-east-1",
+                account=account,
+            )
+        )
+        return session(reply)("iam")
+
+    made_for("lambda.amazonaws.com", f"{functions}:one").list_users()
+    other = made_for("lambda.amazonaws.com", f"{functions}:two")
+    assert refusal(other.list_users)[0] == "AccessDenied"

@@ -11,8 +11,9 @@ global condition context keys"; Service Authorization Reference, one page per se
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
+import enum
+from collections.abc import Iterable, Mapping
+from typing import Final, NamedTuple
 
 from fogbank.platform.iam.malformed import NotEvaluated
 
@@ -57,7 +58,7 @@ _STEADY: Final = frozenset(
         *("aws:principalaccount", "aws:principalarn", "aws:principalisawsservice"),
         *("aws:principalservicename", "aws:principalservicenameslist", "aws:principaltype"),
         *("aws:federatedprovider", "aws:multifactorauthpresent", "aws:sourceidentity"),
-        *("aws:tokenissuetime", "aws:userid", "aws:username"),
+        *("aws:tokenissuetime", "aws:userid", "aws:username", "lambda:sourcefunctionarn"),
     }
 )
 """The keys that follow from the caller (``platform/identity``) and the resource."""
@@ -65,8 +66,8 @@ _STEADY: Final = frozenset(
 TAGS: Final = "resourcetag/"
 """Among stored keys: the tags of the resource, by whichever key."""
 
-_STORED: Final = frozenset({"dynamodb:leadingkeys"})
-"""The keys whose values take what is stored of the resource beside the request."""
+_STORED: Final = frozenset({"dynamodb:leadingkeys", "lambda:principal"})
+"""The keys whose values take what is stored of the resource, of all requests or of some."""
 
 _GLOBAL_ABSENT: Final = frozenset(
     {
@@ -125,12 +126,16 @@ _SERVICES: Final = {
             "s3:if-none-match",
             "s3:locationconstraint",
             "s3:max-keys",
+            "s3:object-lock-legal-hold",
+            "s3:objectcreationoperation",
             "s3:prefix",
             "s3:resourceaccount",
             "s3:signatureage",
             "s3:signatureversion",
+            "s3:tlsversion",
             "s3:versionid",
             "s3:x-amz-acl",
+            "s3:x-amz-bucket-namespace",
             "s3:x-amz-content-sha256",
             "s3:x-amz-copy-source",
             "s3:x-amz-metadata-directive",
@@ -148,35 +153,121 @@ _SERVICES: Final = {
             "dynamodb:select",
         }
     ),
-    "lambda": frozenset({"lambda:principal"}),
+    "lambda": frozenset({"lambda:principal", "lambda:sourcefunctionarn"}),
     "logs": frozenset[str](),
 }
 """The keys of built services that their operations, or the gateway for them, set."""
 
-_SERVICES_ABSENT: Final = frozenset(
-    {
-        # No service-linked role can be made here.
-        "iam:awsservicename",
-        # Neither transactions nor PartiQL are built.
-        "dynamodb:enclosingoperation",
-        "dynamodb:fulltablescan",
-        # Keys of several attributes are those of indexes, which are not built.
-        "dynamodb:secondpartitionkeyvalues",
-        "dynamodb:thirdpartitionkeyvalues",
-        "dynamodb:fourthpartitionkeyvalues",
-        # A request that carries what these speak of is refused as not built.
-        "lambda:eventsourcetoken",
-        "s3:x-amz-grant-full-control",
-        "s3:x-amz-grant-read",
-        "s3:x-amz-grant-read-acp",
-        "s3:x-amz-grant-write",
-        "s3:x-amz-grant-write-acp",
-        "s3:x-amz-server-side-encryption-aws-kms-key-id",
-        "s3:x-amz-server-side-encryption-customer-algorithm",
-        "s3:x-amz-website-redirect-location",
-    }
-)
-"""Keys of built services that no request which is answered can have: absent is the truth."""
+_SERVICES_ABSENT: Final[Mapping[str, frozenset[str]]] = {
+    "transactions are not built": frozenset({"dynamodb:enclosingoperation"}),
+    "PartiQL is not built": frozenset({"dynamodb:fulltablescan"}),
+    "indexes with keys of several attributes are not built": frozenset(
+        {
+            "dynamodb:secondpartitionkeyvalues",
+            "dynamodb:thirdpartitionkeyvalues",
+            "dynamodb:fourthpartitionkeyvalues",
+        }
+    ),
+    "there is no fault injection service": frozenset(
+        {"dynamodb:fisactionid", "dynamodb:fistargetarns"}
+    ),
+    "no service-linked role can be made": frozenset({"iam:awsservicename"}),
+    "delegation requests are not built": frozenset(
+        {
+            "iam:delegationduration",
+            "iam:delegationrequestowner",
+            "iam:notificationchannel",
+            "iam:templatearn",
+        }
+    ),
+    "MFA is not built": frozenset(
+        {
+            "iam:fido-certification",
+            "iam:fido-fips-140-2-certification",
+            "iam:fido-fips-140-3-certification",
+            "iam:registersecuritykey",
+        }
+    ),
+    "there are no organizations": frozenset({"iam:organizationspolicyid"}),
+    "service-specific credentials are not built": frozenset(
+        {"iam:servicespecificcredentialagedays", "iam:servicespecificcredentialservicename"}
+    ),
+    "code signing is not built": frozenset({"lambda:codesigningconfigarn"}),
+    "a permission with it is refused as not built": frozenset({"lambda:eventsourcetoken"}),
+    "event source mappings and function URLs are not built": frozenset(
+        {"lambda:functionarn", "lambda:functionurlauthtype"}
+    ),
+    "layers are not built": frozenset({"lambda:layer"}),
+    "functions in a VPC are not built": frozenset(
+        {"lambda:securitygroupids", "lambda:subnetids", "lambda:vpcids"}
+    ),
+    "vended logs are not built": frozenset(
+        {"logs:deliverydestinationresourcearn", "logs:loggeneratingresourcearns"}
+    ),
+    "its operations of STS are not built": frozenset(
+        {
+            "sts:awsservicename",
+            "sts:durationseconds",
+            "sts:identitytokenaudience",
+            "sts:requestcontext/",
+            "sts:requestcontextproviders",
+            "sts:signingalgorithm",
+            "sts:taskpolicyarn",
+        }
+    ),
+    "S3 Access Grants are not built": frozenset(
+        {
+            "s3:accessgrantscope",
+            "s3:accessgrantsinstancearn",
+            "s3:accessgrantslocationscope",
+        }
+    ),
+    "access points are not built": frozenset(
+        {
+            "s3:accesspointnetworkorigin",
+            "s3:accesspointtag/",
+            "s3:dataaccesspointaccount",
+            "s3:dataaccesspointarn",
+        }
+    ),
+    "S3 Batch Operations are not built": frozenset(
+        {
+            "s3:existingjoboperation",
+            "s3:existingjobpriority",
+            "s3:jobsuspendedcause",
+            "s3:requestjoboperation",
+            "s3:requestjobpriority",
+        }
+    ),
+    "inventories are not built": frozenset({"s3:inventoryaccessibleoptionalfields"}),
+    "replication is not built": frozenset({"s3:destinationregion", "s3:isreplicationpauserequest"}),
+    "neither buckets nor objects have tags": frozenset(
+        {
+            "s3:buckettag/",
+            "s3:existingobjecttag/",
+            "s3:requestobjecttag/",
+            "s3:requestobjecttagkeys",
+        }
+    ),
+    "a request with what it speaks of is refused as not built": frozenset(
+        {
+            "s3:object-lock-mode",
+            "s3:object-lock-remaining-retention-days",
+            "s3:object-lock-retain-until-date",
+            "s3:x-amz-grant-full-control",
+            "s3:x-amz-grant-read",
+            "s3:x-amz-grant-read-acp",
+            "s3:x-amz-grant-write",
+            "s3:x-amz-grant-write-acp",
+            "s3:x-amz-server-side-encryption-aws-kms-key-id",
+            "s3:x-amz-server-side-encryption-customer-algorithm",
+            "s3:x-amz-website-redirect-location",
+        }
+    ),
+}
+"""Keys of built services that no request which is answered can have, by the reason: absent is the
+truth. Whoever builds what a reason speaks of sets the keys, and moves them."""
+_ABSENT: Final = {key: reason for reason, keys in _SERVICES_ABSENT.items() for key in keys}
 
 
 def is_steady(key: str) -> bool:
@@ -196,6 +287,41 @@ def keys_set() -> frozenset[str]:
     return _GLOBAL.union(*_SERVICES.values())
 
 
+class Standing(enum.Enum):
+    """What becomes of a condition key."""
+
+    EVALUATED = "evaluated"
+    """Its value in a request is the truth."""
+    ABSENT = "absent"
+    """No request has it, which is the truth."""
+    REFUSED = "refused"
+    """A policy that uses it is refused when it is put."""
+
+
+class Stands(NamedTuple):
+    """What becomes of a condition key, and why, where that needs words."""
+
+    standing: Standing
+    reason: str = ""
+
+
+def standing_of(key: str) -> Stands:
+    """Return what becomes of a condition key, written in any case."""
+    lowered = key.lower()
+    vendor, _, rest = lowered.partition(":")
+    family = f"{vendor}:{rest.partition('/')[0]}/" if "/" in rest else lowered
+    names = {lowered, family}
+    if vendor != "aws" and vendor not in _SERVICES:
+        return Stands(Standing.ABSENT, "no service here has it")
+    if names & (_GLOBAL if vendor == "aws" else _SERVICES[vendor]):
+        return Stands(Standing.EVALUATED)
+    if names & _GLOBAL_ABSENT:
+        return Stands(Standing.ABSENT, "only AWS can set it")
+    for name in names & _ABSENT.keys():
+        return Stands(Standing.ABSENT, _ABSENT[name])
+    return Stands(Standing.REFUSED, "nothing sets it yet")
+
+
 def require_evaluated(key: str) -> None:
     """Refuse a condition key whose value in a request would not be the truth.
 
@@ -205,14 +331,5 @@ def require_evaluated(key: str) -> None:
     Raises:
         NotEvaluated: The key is not evaluated yet.
     """
-    lowered = key.lower()
-    vendor, _, rest = lowered.partition(":")
-    family = f"{vendor}:{rest.partition('/')[0]}/" if "/" in rest else lowered
-    if vendor == "aws":
-        known = {lowered, family} & (_GLOBAL | _GLOBAL_ABSENT)
-    elif vendor in _SERVICES:
-        known = {lowered, family} & (_SERVICES[vendor] | _SERVICES_ABSENT)
-    else:
-        return
-    if not known:
+    if standing_of(key).standing is Standing.REFUSED:
         raise NotEvaluated(f"the condition key {key}")

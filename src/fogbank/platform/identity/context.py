@@ -54,6 +54,10 @@ def context_of(principal: Principal) -> dict[str, ContextValue]:
         keys["aws:MultiFactorAuthPresent"] = "false"
     if principal.provider:
         keys["aws:FederatedProvider"] = principal.provider
+    if principal.source_function_arn:
+        # AWS: it is in every request that a function's environment signs (Lambda Developer Guide,
+        # "Using source function ARN to control function access behavior").
+        keys["lambda:SourceFunctionArn"] = principal.source_function_arn
     if principal.source_identity:
         keys["aws:SourceIdentity"] = principal.source_identity
     for name, value in principal.tags:

@@ -101,4 +101,5 @@ def session_principal(account: str, role: RoleRecord, session: Session) -> Princ
         access_key_id=session.key_id,
         issued_ms=session.issued_ms,
         source_identity=session.source_identity,
+        source_function_arn=session.source_function_arn,
     )

@@ -46,6 +46,8 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     """When a temporary credential was issued: ``aws:TokenIssueTime``; 0 for others."""
     source_identity: str = ""
     """Who first assumed a role of the chain: ``aws:SourceIdentity``."""
+    source_function_arn: str = ""
+    """The function whose environment has a session: ``lambda:SourceFunctionArn``."""
     provider: str = ""
     """The identity provider a session came from: ``aws:FederatedProvider``."""
     source_arn: str = ""

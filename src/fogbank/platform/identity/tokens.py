@@ -41,6 +41,8 @@ class Session(msgspec.Struct, frozen=True, array_like=True, tag="session/1"):
     transitive: tuple[str, ...] = ()
     """Keys of tags that go on to sessions of further roles."""
     source_identity: str = ""
+    source_function_arn: str = ""
+    """The function that the session was made for, of one of an execution role."""
 
 
 class Sealer:

@@ -7,7 +7,7 @@ function; ``platform/runtime`` runs them. ``docs/services/lambda.md`` has what d
 from __future__ import annotations
 
 from fogbank.contract.event import Receiver
-from fogbank.contract.facet import ResourcePolicies, ResourceTags
+from fogbank.contract.facet import ResourcePolicies, ResourceTags, StoredKeys
 from fogbank.contract.operation import BodyLimit
 from fogbank.contract.service import Service
 from fogbank.services.lambda_ import quotas, schema, state
@@ -29,5 +29,10 @@ SERVICE = Service(
     tables=schema.TABLES,
     policies=ResourcePolicies(domain=names.find_arn_domain, find=state.find_policy),
     tags=ResourceTags(domain=names.find_arn_domain, find=state.find_tags),
+    stored_keys=StoredKeys(
+        names=frozenset({"lambda:principal"}),
+        domain=names.find_arn_domain,
+        find=state.find_stored_keys,
+    ),
     body=BodyLimit(quotas.REQUEST_BYTES),
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from fogbank.contract.action import ContextValue
+from fogbank.contract.action import Access, ContextValue
 from fogbank.contract.event import Arrival, Refusal
 from fogbank.platform.blobs import rows
 from fogbank.platform.bus import trace
@@ -22,6 +22,7 @@ from fogbank.platform.store.records import encode
 from fogbank.services.lambda_ import arns, quotas
 from fogbank.services.lambda_.errors import ResourceConflictException
 from fogbank.services.lambda_.rules import policies
+from fogbank.services.lambda_.rules.access import StatementKeys
 from fogbank.services.lambda_.rules.names import FunctionName
 from fogbank.services.lambda_.schema import (
     FUNCTIONS,
@@ -102,6 +103,16 @@ async def find_tags(tr: Transaction, arn: str) -> Mapping[str, ContextValue]:
     if function is None:
         return {}
     return {f"aws:ResourceTag/{key}": value for key, value in function.tags.items()}
+
+
+async def find_stored_keys(tr: Transaction, access: Access) -> Mapping[str, ContextValue]:
+    """Return the condition keys of the statement that a request is about."""
+    if not isinstance(access.context, StatementKeys):
+        return {}
+    for statement in policies.statements_of(await find_policy(tr, access.resource)):
+        if statement["Sid"] == access.context.sid:
+            return {"lambda:Principal": policies.named_principal(statement)}
+    return {}
 
 
 async def find_policy(tr: Transaction, arn: str) -> str | None:

@@ -30,6 +30,7 @@ from fogbank.services.sts.quotas import (
     TOKEN_SESSION_S_DEFAULT,
 )
 
+_LAMBDA: Final = "lambda.amazonaws.com"
 _TAGS_CLASH: Final = "Duplicate tag keys found. Please note that Tag keys are case insensitive."
 
 
@@ -122,6 +123,12 @@ def tags_of(request: Wire, principal: Principal) -> SessionTags:
             "The specified transitive tag key must be included in the requested tags."
         )
     return SessionTags((*inherited, *given), (*principal.transitive_tags, *transitive))
+
+
+def function_of(principal: Principal) -> str:
+    """Return the function that Lambda assumes a role for, or '' for every other caller."""
+    by_lambda = principal.kind is PrincipalKind.SERVICE and principal.arn == _LAMBDA
+    return principal.source_arn if by_lambda else ""
 
 
 def source_identity_of(request: Wire, principal: Principal) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import fogbank
-from fogbank.platform.iam.keys import keys_set, require_evaluated
+from fogbank.platform.iam.keys import _ABSENT, Standing, keys_set, require_evaluated, standing_of
 from fogbank.platform.iam.malformed import NotEvaluated
 from fogbank.platform.identity.context import context_of
 from fogbank.platform.identity.principal import (
@@ -73,9 +73,9 @@ def test_a_policy_may_use_every_key_that_is_set(key: str) -> None:
 @pytest.mark.parametrize(
     "key",
     [
-        "s3:ExistingObjectTag/team",
-        "s3:RequestObjectTag/team",
-        "lambda:FunctionArn",
+        "dynamodb:FirstPartitionKeyValues",
+        "lambda:InvokedViaFunctionUrl",
+        "s3:NoSuchKey",
         "aws:NoSuchKey",
         "aws:PrincipalTag",
     ],
@@ -85,9 +85,29 @@ def test_a_key_that_nobody_sets_is_refused(key: str) -> None:
         require_evaluated(key)
 
 
-def test_what_cannot_be_in_a_request_may_be_named() -> None:
-    require_evaluated("s3:x-amz-grant-read")
-    require_evaluated("ec2:InstanceType")
+def test_what_cannot_be_in_a_request_may_be_named_and_says_why() -> None:
+    for key in ("s3:x-amz-grant-read", "s3:ExistingObjectTag/team", "ec2:InstanceType"):
+        require_evaluated(key)
+        assert standing_of(key).standing is Standing.ABSENT
+        assert standing_of(key).reason
+
+
+def test_every_key_here_is_one_that_aws_publishes() -> None:
+    lines = (SOURCES.parents[1] / "tools" / "condition_keys.txt").read_text().splitlines()
+    published = {
+        f"{prefix}:{name}".lower()
+        for prefix, _, names in (line.partition(":") for line in lines if line[0] != "#")
+        for name in names.split()
+    }
+    assert keys_set() - published == set()
+    assert set(_ABSENT) - published == set()
+
+
+def test_no_key_is_both_set_and_absent() -> None:
+    # Whoever builds what an absent key speaks of sets it, and takes it from the list.
+    for key in keys_in_sources():
+        assert standing_of(f"{key}x" if key.endswith("/") else key).standing is Standing.EVALUATED
+    assert keys_set().isdisjoint(_ABSENT)
 
 
 # "AWS global condition context keys": every key of the page, in its order.
@@ -164,6 +184,7 @@ ROLE = Principal(
     issued_ms=1_767_225_600_000,
     tags=(("team", "red"),),
     source_identity="me",
+    source_function_arn="arn:aws:lambda:us-east-1:111122223333:function:f",
     provider="accounts.google.com",
 )
 USER = Principal(
@@ -187,6 +208,7 @@ CALLERS: list[tuple[Principal, dict[str, object]]] = [
             "aws:MultiFactorAuthPresent": "false",
             "aws:FederatedProvider": "accounts.google.com",
             "aws:SourceIdentity": "me",
+            "lambda:SourceFunctionArn": "arn:aws:lambda:us-east-1:111122223333:function:f",
             "aws:PrincipalTag/team": "red",
         },
     ),

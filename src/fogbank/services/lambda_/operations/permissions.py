@@ -57,7 +57,7 @@ async def add_permission(call: Call, request: Wire) -> Wire:
     return {"Statement": policies.text_of(statement)}
 
 
-@operation(access=access.on_function("RemovePermission"), domain=names.function_domain)
+@operation(access=access.remove_permission, domain=names.function_domain)
 async def remove_permission(call: Call, request: Wire) -> Wire:
     """Remove a statement from a function's policy."""
     named = _unversioned(call, request)

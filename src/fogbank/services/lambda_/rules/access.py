@@ -6,6 +6,8 @@ Source: Service Authorization Reference, "Actions defined by AWS Lambda"; Develo
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 from fogbank.base.types import Wire
 from fogbank.contract.action import Access, AccessOf, ContextValue, Scope
 from fogbank.services.lambda_.rules import names
@@ -52,6 +54,30 @@ def add_permission(scope: Scope, request: Wire) -> list[Access]:
     """Return what AddPermission needs."""
     arn = names.name_of(scope, request).qualified_arn
     return [Access("lambda:AddPermission", arn, {"lambda:Principal": request["Principal"]})]
+
+
+class StatementKeys(Mapping[str, ContextValue]):
+    """The condition keys of a request on a statement: those alone that the statement has."""
+
+    __slots__ = ("sid",)
+
+    def __init__(self, sid: str) -> None:
+        self.sid = sid
+
+    def __getitem__(self, key: str) -> ContextValue:
+        raise KeyError(key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+def remove_permission(scope: Scope, request: Wire) -> list[Access]:
+    """Return what RemovePermission needs: on the principal that the statement lets in."""
+    arn = names.name_of(scope, request).qualified_arn
+    return [Access("lambda:RemovePermission", arn, StatementKeys(request["StatementId"]))]
 
 
 def list_functions(_scope: Scope, _request: Wire) -> list[Access]:

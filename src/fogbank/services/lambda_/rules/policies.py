@@ -27,6 +27,7 @@ from fogbank.services.lambda_.errors import (
 INVOKE: Final = "lambda:InvokeFunction"
 _ACCOUNT: Final = re.compile(r"\d{12}", re.ASCII)
 _SERVICE: Final = re.compile(r"[a-z0-9][a-z0-9.-]*\.(amazonaws\.com(\.cn)?|amazon\.com)")
+_ROOT: Final = re.compile(r"arn:aws:iam::(\d{12}):root", re.ASCII)
 _ENTITY: Final = re.compile(
     r"arn:aws[a-z-]*:(iam::\d{12}:(root|user/.+|role/.+)|sts::\d{12}:assumed-role/.+)", re.ASCII
 )
@@ -47,6 +48,14 @@ def principal_of(text: str) -> str | dict[str, str]:
     raise InvalidParameterValueException(
         "The provided principal was invalid. Please check the principal and try again."
     )
+
+
+def named_principal(statement: Statement) -> str:
+    """Return what a request has named to get the Principal element of a statement."""
+    element: str | dict[str, str] = statement["Principal"]
+    [text] = [element] if isinstance(element, str) else element.values()
+    account = _ROOT.fullmatch(text)
+    return text if account is None else account[1]
 
 
 def statement_of(request: Wire, function_arn: str) -> Statement:

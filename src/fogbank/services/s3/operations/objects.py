@@ -11,7 +11,7 @@ from fogbank.contract.operation import BodyLimit, operation
 from fogbank.platform.identity.principal import PrincipalKind
 from fogbank.platform.store.engine import Transaction
 from fogbank.services.s3 import quotas
-from fogbank.services.s3.arns import bucket_arn, object_arn
+from fogbank.services.s3.arns import bucket_arn
 from fogbank.services.s3.errors import InvalidRequest, MalformedXML, NoSuchKey, NoSuchVersion
 from fogbank.services.s3.events import Happening
 from fogbank.services.s3.quotas import DELETE_KEYS_MAX, LIST_KEYS_MAX
@@ -315,9 +315,12 @@ async def delete_objects(call: Call, request: Wire) -> Wire:
 async def _refusal(call: Call, request: Wire, entry: Wire) -> ServiceError | None:
     """Return why the caller may not remove an object, or None if it may."""
     version = entry.get("VersionId")
-    action = "s3:DeleteObject" if version is None else "s3:DeleteObjectVersion"
+    alone = {"Bucket": request["Bucket"], **entry}
+    if "ETag" in entry:
+        alone["IfMatch"] = entry["ETag"]
+    [needed] = access.delete_object(call.scope, alone)
     try:
-        await call.require(action, object_arn(request["Bucket"], entry["Key"]))
+        await call.require(*needed)
     except ServiceError as error:
         if error.code != AccessDenied.code:
             raise

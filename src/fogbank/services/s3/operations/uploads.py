@@ -59,7 +59,7 @@ class _Begun(NamedTuple):
     completed: CompletedRecord | None
 
 
-@operation(access=access.put_object, domain=access.bucket_domain, unhonoured=unhonoured.WRITE)
+@operation(access=access.put_part, domain=access.bucket_domain, unhonoured=unhonoured.WRITE)
 async def create_multipart_upload(call: Call, request: Wire) -> Wire:
     """Begin an upload in parts."""
     key: str = request["Key"]
@@ -87,7 +87,7 @@ async def create_multipart_upload(call: Call, request: Wire) -> Wire:
     return reply | replies.upload_checksum(record)
 
 
-@operation(access=access.put_object, domain=access.bucket_domain, unhonoured=unhonoured.UPLOAD_PART)
+@operation(access=access.put_part, domain=access.bucket_domain, unhonoured=unhonoured.UPLOAD_PART)
 async def upload_part(call: Call, request: Wire) -> Wire:
     """Store a part of an upload, in place of an earlier one of its number."""
     number: int = request["PartNumber"]

@@ -52,6 +52,7 @@ _WRITE_KEYS = {
     "s3:x-amz-server-side-encryption": "ServerSideEncryption",
     "s3:if-match": "IfMatch",
     "s3:if-none-match": "IfNoneMatch",
+    "s3:object-lock-legal-hold": "ObjectLockLegalHoldStatus",
 }
 _LIST_KEYS = {
     "s3:prefix": "Prefix",
@@ -64,9 +65,12 @@ def create_bucket(scope: Scope, request: Wire) -> list[Access]:
     """Return what CreateBucket needs."""
     configuration: Wire = request.get("CreateBucketConfiguration") or {}
     location: str | None = configuration.get("LocationConstraint")
-    context = _context(
-        request, {"s3:x-amz-acl": "ACL", "s3:x-amz-object-ownership": "ObjectOwnership"}
-    )
+    keys = {
+        "s3:x-amz-acl": "ACL",
+        "s3:x-amz-object-ownership": "ObjectOwnership",
+        "s3:x-amz-bucket-namespace": "BucketNamespace",
+    }
+    context = _context(request, keys)
     context["s3:locationconstraint"] = location or scope.region
     return [Access("s3:CreateBucket", bucket_arn(request["Bucket"]), context)]
 
@@ -124,14 +128,30 @@ def get_object_attributes(scope: Scope, request: Wire) -> list[Access]:
 
 
 def put_object(_scope: Scope, request: Wire) -> list[Access]:
-    """Return what PutObject and every step of a multipart upload need."""
-    return [_on_object("s3:PutObject", request, _WRITE_KEYS)]
+    """Return what PutObject and CompleteMultipartUpload need."""
+    return [_creating(_on_object("s3:PutObject", request, _WRITE_KEYS), creates=True)]
+
+
+def put_part(_scope: Scope, request: Wire) -> list[Access]:
+    """Return what the steps of a multipart upload need that create no object yet."""
+    return [_creating(_on_object("s3:PutObject", request, _WRITE_KEYS), creates=False)]
+
+
+def _creating(access: Access, *, creates: bool) -> Access:
+    """Return an access to write an object that says whether it creates it.
+
+    AWS: policies that want conditional writes spare the steps of uploads by this key (Amazon S3
+    User Guide, "Enforce conditional writes on Amazon S3 buckets").
+    """
+    key = {"s3:ObjectCreationOperation": "true" if creates else "false"}
+    return access._replace(context={**access.context, **key})
 
 
 def delete_object(_scope: Scope, request: Wire) -> list[Access]:
     """Return what DeleteObject needs."""
     action = "s3:DeleteObjectVersion" if "VersionId" in request else "s3:DeleteObject"
-    return [_on_object(action, request, {"s3:versionid": "VersionId"})]
+    keys = {"s3:versionid": "VersionId", "s3:if-match": "IfMatch"}
+    return [_on_object(action, request, keys)]
 
 
 def delete_objects(_scope: Scope, _request: Wire) -> list[Access]:
@@ -153,7 +173,7 @@ def copy_object(_scope: Scope, request: Wire) -> list[Access]:
     """Return what CopyObject and UploadPartCopy need: reading the source, writing the target."""
     source = copy_source_of(request["CopySource"])
     keys = _WRITE_KEYS | {"s3:x-amz-metadata-directive": "MetadataDirective"}
-    write = _on_object("s3:PutObject", request, keys)
+    write = _creating(_on_object("s3:PutObject", request, keys), creates="UploadId" not in request)
     # AWS: policies name the source with and without a leading slash ("Bucket policy examples using
     # condition keys" has both): either spelling is compared.
     path = f"{source.bucket}/{source.key}"

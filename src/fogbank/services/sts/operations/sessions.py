@@ -127,6 +127,7 @@ async def assume_role(call: Call, request: Wire) -> Wire:
         tags=tags.tags,
         transitive=tags.transitive,
         source_identity=source_identity,
+        source_function_arn=rules.function_of(principal),
     )
     return _assumed_view(await call.identity.session(session), session, tags)
 
