@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -164,6 +165,32 @@ def test_a_front_that_was_started_again_is_seen_again(several: Server) -> None:
         return not said["silent"] and victim not in [each["pid"] for each in said["processes"]]
 
     assert until("the front again", is_back)
+
+
+# Refusals.
+
+
+def test_a_front_has_its_refusals_recorded_under_the_key_that_was_named(several: Server) -> None:
+    client = several.client("dynamodb", aws_secret_access_key="wrong" * 8)
+    with pytest.raises(ClientError) as caught:
+        client.list_tables()
+    wanted = caught.value.response["ResponseMetadata"]["RequestId"]
+
+    def found() -> str:
+        return fogbank(several, "audit", "--request", wanted, "--format", "json")
+
+    record = json.loads(until("the record", found))
+    assert (record["eventName"], record["errorCode"]) == (
+        "ListTables",
+        "InvalidSignatureException",
+    )
+    key_id = several.environment()["AWS_ACCESS_KEY_ID"]
+    assert record["userIdentity"]["type"] == "Unknown"
+    assert record["userIdentity"]["accessKeyId"] == key_id
+    assert key_id in fogbank(several, "audit", "--request", wanted)
+    samples = scrape(status_of_any(several)["metrics"])
+    for name in NAMES:
+        assert samples["fogbank_audit_grouped_total", ("process", name)] == 0
 
 
 # HTTP/2.

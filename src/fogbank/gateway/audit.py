@@ -33,6 +33,8 @@ from fogbank.platform.store.engine import Store
 from fogbank.wire.model import OperationModel, UnknownService, load
 
 EVENT_VERSION: Final = "1.11"
+UNKNOWN: Final = "Unknown"
+"""The ``eventName`` of a request that names no operation."""
 RECENT_MAX: Final = 1_000
 CALLERS_MAX: Final = 4_096
 """Callers that are remembered, so that many entries share one."""
@@ -68,6 +70,11 @@ class AuditEntry(NamedTuple):
     resources: tuple[str, ...] = ()
     error_code: str = ""
     error_message: str = ""
+    key_id: str = ""
+    """The access key that a request names which proved nothing."""
+    key_account: str = ""
+    """Whose key that is, if there is one."""
+    additional: dict[str, str] | None = None
 
 
 class Sink(Protocol):
@@ -119,9 +126,14 @@ class Audit:
     def __call__(self, entry: AuditEntry) -> None:
         """Take the entry of a call that was refused before any operation saw it."""
         principal = entry.principal
+        claimed = principal
+        if entry.key_id:
+            claimed = msgspec.structs.replace(
+                principal, access_key_id=entry.key_id, account=entry.key_account
+            )
         caller = self._caller_of(
             (entry.service, entry.operation, entry.region),
-            principal,
+            claimed,
             (entry.source_ip, entry.user_agent, "", False),
         )
         kept = Entry(
@@ -131,6 +143,7 @@ class Audit:
             entry.resources,
             error_code=entry.error_code,
             error_message=entry.error_message[:_TEXT_MAX],
+            additional=entry.additional,
         )
         self.trail.note(principal.account or STRANGERS, caller, kept)
 
@@ -338,7 +351,7 @@ def record_of(read: Read) -> dict[str, Any]:
         "userIdentity": _identity_of(caller),
         "eventTime": _time(entry.time_ms),
         "eventSource": f"{_source_of(caller.service)}.amazonaws.com",
-        "eventName": caller.operation,
+        "eventName": caller.operation or UNKNOWN,
         "awsRegion": caller.region,
         "sourceIPAddress": caller.source_ip or caller.arn,
         "userAgent": caller.user_agent or caller.arn,
@@ -410,6 +423,14 @@ def _identity_of(caller: Caller) -> dict[str, Any]:
     kind = PrincipalKind(caller.kind)
     if kind is PrincipalKind.SERVICE:
         return {"type": "AWSService", "invokedBy": caller.arn}
+    if kind is PrincipalKind.ANONYMOUS and caller.access_key_id:
+        # Nobody proved to hold the key: CloudTrail's word for that is Unknown.
+        return {
+            "type": "Unknown",
+            "principalId": "",
+            "accountId": caller.account,
+            "accessKeyId": caller.access_key_id,
+        }
     if kind is PrincipalKind.ANONYMOUS:
         return {"type": "AWSAccount", "principalId": "", "accountId": "anonymous"}
     is_session = kind is PrincipalKind.SESSION

@@ -116,6 +116,7 @@ class Authenticator:
         if self.proofs.is_spent(request, signed.access_key_id):
             raise words.error(No.THROTTLED)
         proof = await self.proof(request, claim, target)
+        target.key_account = proof.credential.principal.account
         if target.host.account not in ("", proof.credential.principal.account):
             raise error_of("AccessDeniedException", words.denied_status, _OTHER_ACCOUNT)
         if words.is_s3:

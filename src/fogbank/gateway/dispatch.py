@@ -24,7 +24,7 @@ from fogbank.base.types import Wire
 from fogbank.contract.call import Facilities, HttpFacts
 from fogbank.contract.quota import Quotas
 from fogbank.contract.service import Service
-from fogbank.gateway.audit import Audit, AuditEntry, RecentCalls, Sink
+from fogbank.gateway.audit import Audit, RecentCalls, Sink
 from fogbank.gateway.authenticate import Authenticator, Credentials, anonymous
 from fogbank.gateway.body import WholeBodies
 from fogbank.gateway.bound import Bound
@@ -34,6 +34,7 @@ from fogbank.gateway.forward import Arrivals, EpochOf, Forwarder, OwnerOf
 from fogbank.gateway.guests import Busy
 from fogbank.gateway.limits import BodyLimits
 from fogbank.gateway.perform import Catalogue, Perform, Performer, StaleProof
+from fogbank.gateway.refusals import Refusals, entry_of
 from fogbank.gateway.render import No, error_of
 from fogbank.gateway.resolve import Resolver, Target, is_form
 from fogbank.gateway.settings import GatewaySettings
@@ -124,6 +125,7 @@ class Dispatcher:
         self.meter = RequestMeter()
         self.recent = RecentCalls()
         self._sink: Sink = sink or audit or self.recent
+        self.refusals = Refusals(self._sink, self._clock)
         self._notes_all = sink is None and audit is None
         self.not_built: Counter[str] = Counter()
         """How often clients asked for what is not built, by the words of the refusal."""
@@ -339,7 +341,7 @@ class Dispatcher:
     ) -> HttpReply:
         """Render an error in the protocol of the service that was asked."""
         self._count(error)
-        self._note(visit, error)
+        self._note(visit, error, (target, request))
         if error.status is None and error.code == self.catalogue.denied_code(target.service):
             error = target.door.words.denied(error)
         reply = target.door.codec.encode_error(
@@ -348,29 +350,26 @@ class Dispatcher:
         reply.headers.extend(error.headers.items())
         return reply
 
-    def _note(self, visit: Visit, error: ServiceError | None) -> None:
+    def _note(
+        self,
+        visit: Visit,
+        error: ServiceError | None,
+        asked: tuple[Target, HttpRequest] | None = None,
+    ) -> None:
         """Count a call that has ended; record it, unless its operation has."""
         micros = int((self._clock.monotonic() - visit.began) * 1_000_000)
-        code = "" if error is None else error.code
-        self.meter.ended(visit.service, visit.operation, code, micros)
+        self.meter.ended(
+            visit.service, visit.operation, "" if error is None else error.code, micros
+        )
         if visit.performed and not self._notes_all:
             return
-        http = visit.http
-        self._sink(
-            AuditEntry(
-                self._clock.now_ms(),
-                visit.request_id,
-                visit.service,
-                visit.operation,
-                visit.principal,
-                visit.region,
-                http.source_ip,
-                http.user_agent,
-                tuple([access.resource for access in visit.accesses]),
-                "" if error is None else error.code,
-                "" if error is None else error.message,
-            )
-        )
+        entry = entry_of(visit, error, self._clock.now_ms())
+        if error is None:
+            self._sink(entry)
+        elif asked is None:
+            self.refusals(entry)
+        else:
+            self.refusals.claimed(entry, asked[0], lambda: self._resolver.guess(*asked))
 
 
 def _is_probe(request: HttpRequest, resolver: Resolver) -> bool:

@@ -241,10 +241,16 @@ class Notes:
         """Send entries, for ever."""
         while True:
             await self._due.wait()
-            self._due.clear()
-            waiting, self._waiting = self._waiting, []
-            try:
-                await self._peer.call(NOTE, _encode(waiting))
-            except Weather as weather:
-                self.lost += len(waiting)
-                _log.warning("%d refusals are not in the audit trail: %s", len(waiting), weather)
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Send the entries that wait; those that cannot be sent are counted."""
+        self._due.clear()
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return
+        try:
+            await self._peer.call(NOTE, _encode(waiting))
+        except Weather as weather:
+            self.lost += len(waiting)
+            _log.warning("%d refusals are not in the audit trail: %s", len(waiting), weather)

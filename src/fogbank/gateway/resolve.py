@@ -78,11 +78,13 @@ class Target:
         "door",
         "error",
         "host",
+        "key_account",
         "operation",
         "params",
         "region",
         "region_set",
         "service",
+        "signed",
     )
 
     def __init__(self, door: Door, host: HostName, region: str) -> None:
@@ -101,6 +103,10 @@ class Target:
         """Why there is no operation."""
         self.context: Mapping[str, str] = _NO_PARAMS
         """Condition keys that say how the request was signed."""
+        self.signed: Authorization | None = None
+        """The parts of its signature, whether it holds or not."""
+        self.key_account = ""
+        """Whose access key it names, if there is such a key; that its holder asks is not said."""
 
 
 class Resolver:
@@ -156,8 +162,10 @@ class Resolver:
         if door is not None:
             target = Target(door.speaking(request), host, region)
             target.region_set = signed.region_set
+            target.signed = signed
             return target
         target = Target(self._strangers.door_of(request), BARE, region)
+        target.signed = signed
         target.service = signed.service if _NAME.fullmatch(signed.service) else "unknown"
         target.error = NotBuilt.operation(target.service, _asked_of(request))
         return target
@@ -193,6 +201,16 @@ class Resolver:
         target.params = route.path_params
         if route.operation == PREFLIGHT:
             target.error = preflight_refusal(request, route)
+
+    def guess(self, target: Target, request: HttpRequest) -> str:
+        """Return what a request that was refused seems to ask for: for its record, and no more."""
+        signed = target.signed
+        if target.error is None and (request.stream is None or not is_form(request)):
+            seeming = Target(target.door, target.host, target.region)
+            self.route(seeming, request, None if signed is None else signed.service)
+            if seeming.operation:
+                return seeming.operation
+        return _named_in(request)
 
 
 class _Strangers:
@@ -247,7 +265,12 @@ def is_form(request: HttpRequest) -> bool:
 
 def _asked_of(request: HttpRequest) -> str:
     """Return what a request to a service that we do not have asks for, for the refusal's text."""
+    return _named_in(request) or f"{request.method} {request.path[:64]}"
+
+
+def _named_in(request: HttpRequest) -> str:
+    """Return the operation that a request names in a header or at the begin of a form; '' if none."""
     asked = request.headers.get("x-amz-target", "").rpartition(".")[2]
     if not asked and request.body.startswith(b"Action="):
         asked = request.body[7:72].decode("latin-1").partition("&")[0]
-    return asked if _NAME.fullmatch(asked) else f"{request.method} {request.path[:64]}"
+    return asked if _NAME.fullmatch(asked) else ""

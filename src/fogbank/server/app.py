@@ -166,11 +166,16 @@ class App:
 
     async def _flush(self, _asked: Asked) -> Answer:
         """Write the entries of the audit trail that wait."""
-        await self.trail.flush()
+        await self.flush_trail()
         return Answer(None)
+
+    async def flush_trail(self) -> None:
+        """Write the entries of the audit trail that wait here."""
+        self.dispatcher.refusals.tell()
+        await self.trail.flush()
 
     async def flush_trails(self) -> None:
         """Write the entries of the audit trail that wait, in all stores."""
-        await self.trail.flush()
+        await self.flush_trail()
         for peer in self._peers:
             await peer.call(FLUSH, None)

@@ -143,6 +143,12 @@ class EdgeFigures:
             sum(dispatcher.not_built.values()),
         )  # fmt: skip
 
+        yield counter(
+            "fogbank_audit_grouped_total",
+            "Refusals that came too fast for records of their own, and are told of together.",
+            dispatcher.refusals.grouped,
+        )
+
     def _connections(self) -> Iterator[Family]:
         listener = self._listener
         spoken = {HTTP_1: 0, HTTP_2: 0, **listener.spoken()}

@@ -65,12 +65,15 @@ async def _serve(boot: Boot) -> None:
         work = [
             group.create_task(booting.collect_garbage(clock), name="garbage"),
             group.create_task(notes.run(), name="notes"),
+            group.create_task(dispatcher.refusals.run(), name="refusals"),
             group.create_task(figures.watch_loop(), name="lateness"),
         ]
         group.create_task(listener.serve([socket.socket(fileno=boot.listener)]), name="http")
         booting.say_ready(boot)
         await stop.wait()
         await listener.drain(boot.config.limits.drain_ms / 1000)
+        dispatcher.refusals.tell()
+        await notes.flush()
         for task in work:
             task.cancel()
         meeting.close()

@@ -91,6 +91,7 @@ async def _serve(boot: Boot) -> None:
             work = [
                 group.create_task(app.driver.run(), name="driver"),
                 group.create_task(app.trail.run(), name="audit"),
+                group.create_task(app.dispatcher.refusals.run(), name="refusals"),
                 group.create_task(booting.collect_garbage(clock), name="garbage"),
                 group.create_task(figures.watch_loop(), name="lateness"),
             ]
@@ -109,7 +110,7 @@ async def _serve(boot: Boot) -> None:
             booting.say_ready(boot)
             await stop.wait()
             await listener.drain(boot.config.limits.drain_ms / 1000)
-            await app.trail.flush()
+            await app.flush_trail()
             for task in work:
                 task.cancel()
             cloud.close()

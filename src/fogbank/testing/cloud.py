@@ -127,6 +127,7 @@ class Cloud:
         self._jobs = [
             asyncio.create_task(self.app.driver.run()),
             asyncio.create_task(self.app.trail.run()),
+            asyncio.create_task(self.app.dispatcher.refusals.run()),
         ]
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:

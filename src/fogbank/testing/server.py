@@ -145,11 +145,13 @@ class Server:
             service,
             region_name=variables["AWS_REGION"],
             endpoint_url=self.endpoint,
-            aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
             verify=variables.get("AWS_CA_BUNDLE"),
             config=config.merge(options.pop("config", ClientConfig())),
-            **options,
+            **{
+                "aws_access_key_id": variables["AWS_ACCESS_KEY_ID"],
+                "aws_secret_access_key": variables["AWS_SECRET_ACCESS_KEY"],
+                **options,
+            },
         )
 
     def __enter__(self) -> Self:

@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 
 from fogbank.base.errors import Full
 from fogbank.engines.watch import Watchers
+from fogbank.gateway.refusals import RECORDS_MAX
 from fogbank.platform.metering import reading
 from fogbank.platform.metering.records import (
     STRANGERS,
@@ -146,13 +147,116 @@ def test_a_change_that_failed_after_it_rode_says_how_it_failed(cloud: Cloud) -> 
     assert record["requestParameters"]["item"] == "HIDDEN_DUE_TO_SECURITY_REASONS"
 
 
-def test_calls_by_nobody_are_recorded_and_push_out_nothing_of_an_account(cloud: Cloud) -> None:
+# Requests that are refused before there is an operation.
+
+
+def refused(client: Any, operation: str = "list_tables") -> str:
+    """Return the id of a request that is refused."""
     with pytest.raises(ClientError) as caught:
-        cloud.client("dynamodb", secret_key="wrong" * 8).list_tables()
-    (record,) = ask(cloud, "audit", account=STRANGERS)
-    assert record["requestID"] == request_id_of(caught.value)
+        getattr(client, operation)()
+    return request_id_of(caught.value)
+
+
+def stranger(cloud: Cloud, request_id: str) -> dict[str, Any]:
+    """Return the one record of a request by nobody that we know."""
+    (record,) = ask(cloud, "audit", account=STRANGERS, request=request_id)
+    assert record["recipientAccountId"] == STRANGERS
+    return record
+
+
+def test_a_bad_signature_is_recorded_with_the_key_and_its_account_and_pushes_out_nothing(
+    cloud: Cloud,
+) -> None:
+    record = stranger(cloud, refused(cloud.client("dynamodb", secret_key="wrong" * 8)))
     assert record["errorCode"] == "InvalidSignatureException"
-    assert record["userIdentity"]["accountId"] == "anonymous"
+    assert record["userIdentity"] == {
+        "type": "Unknown",
+        "principalId": "",
+        "accountId": account_of(cloud),
+        "accessKeyId": cloud.account.access_key_id,
+    }
+    assert (record["eventSource"], record["eventName"]) == ("dynamodb.amazonaws.com", "ListTables")
+    assert ask(cloud, "audit", account=account_of(cloud)) == []
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "code"),
+    [
+        ("dynamodb", "list_tables", "UnrecognizedClientException"),
+        ("iam", "list_users", "InvalidClientTokenId"),
+        ("s3", "list_buckets", "InvalidAccessKeyId"),
+        ("lambda", "list_functions", "UnrecognizedClientException"),
+    ],
+)
+def test_an_unknown_key_is_recorded_as_it_was_given(
+    cloud: Cloud, service: str, operation: str, code: str
+) -> None:
+    key_id = "AKIAIOSFODNN7EXAMPLE"
+    client = cloud.client(service, access_key=key_id, secret_key="wrong" * 8)
+    record = stranger(cloud, refused(client, operation))
+    assert record["errorCode"] == code
+    assert record["userIdentity"]["type"] == "Unknown"
+    assert record["userIdentity"]["accessKeyId"] == key_id
+    assert record["userIdentity"]["accountId"] == ""
+    expected = "".join(word.capitalize() for word in operation.split("_"))
+    assert record["eventName"] == expected
+
+
+def test_what_does_not_look_like_a_key_may_be_a_secret_and_is_not_recorded(cloud: Cloud) -> None:
+    swapped = "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEYab"
+    record = stranger(cloud, refused(cloud.client("dynamodb", access_key=swapped, secret_key="s")))
+    assert record["userIdentity"]["accessKeyId"] == "HIDDEN_DUE_TO_SECURITY_REASONS"
+    assert swapped not in json.dumps(record)
+
+
+def changed(cloud: Cloud, change: Any) -> Any:
+    """Return a client whose requests are changed before they are signed."""
+    client = cloud.client("dynamodb")
+    client.meta.events.register("before-sign.dynamodb.*", lambda request, **_: change(request))
+    return client
+
+
+def test_an_unknown_operation_is_recorded_by_the_name_that_was_asked_for(cloud: Cloud) -> None:
+    def rename(request: Any) -> None:
+        request.headers.replace_header("X-Amz-Target", "DynamoDB_20120810.MakeCoffee")
+
+    request_id = refused(changed(cloud, rename))
+    (record,) = ask(cloud, "audit", request=request_id)
+    assert record["eventName"] == "MakeCoffee"
+    assert record["errorCode"] == "UnknownOperationException"
+    assert record["userIdentity"]["type"] == "Root"
+    assert record["recipientAccountId"] == account_of(cloud)
+
+
+def test_a_malformed_request_is_recorded_under_its_caller(cloud: Cloud) -> None:
+    def break_body(request: Any) -> None:
+        request.data = b'{"Limit": '
+
+    request_id = refused(changed(cloud, break_body))
+    (record,) = ask(cloud, "audit", request=request_id)
+    assert (record["eventName"], record["errorCode"]) == ("ListTables", "SerializationException")
+    assert record["recipientAccountId"] == account_of(cloud)
+
+
+def test_a_request_that_names_nothing_is_recorded_as_unknown(cloud: Cloud) -> None:
+    def rename(request: Any) -> None:
+        request.headers.replace_header("X-Amz-Target", "not a name at all")
+
+    (record,) = ask(cloud, "audit", request=refused(changed(cloud, rename)))
+    assert record["eventName"] == "Unknown"
+
+
+def test_a_flood_of_refusals_leaves_a_bounded_number_of_records(cloud: Cloud) -> None:
+    client = cloud.client("dynamodb", secret_key="wrong" * 8)
+    count = RECORDS_MAX + 40
+    for _ in range(count):
+        refused(client)
+    records = ask(cloud, "audit", account=STRANGERS)
+    told = [int(each["additionalEventData"]["refusals"]) for each in records[RECORDS_MAX:]]
+    assert 1 <= len(told) <= 2  # wrong signatures, and then those that were told to slow down
+    assert sum(told) == 40
+    assert cloud.app.dispatcher.refusals.grouped == 40
+    assert all("additionalEventData" not in each for each in records[:RECORDS_MAX])
 
 
 # Settings.

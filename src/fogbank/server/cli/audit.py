@@ -82,7 +82,8 @@ def _print_json(record: dict[str, Any]) -> None:
 def _print_text(record: dict[str, Any]) -> None:
     """Print what matters of a record on one line."""
     identity = record["userIdentity"]
-    who = identity.get("arn") or identity.get("invokedBy") or identity["accountId"]
+    names = ("arn", "invokedBy", "accessKeyId", "accountId")
+    who = next(name for each in names if (name := identity.get(each)))
     service = record["eventSource"].partition(".")[0]
     about = " ".join(each["ARN"] for each in record.get("resources", []))
     end = record.get("errorCode", "ok")
