@@ -8,6 +8,7 @@ of the levels that need them are skipped.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
@@ -32,7 +33,8 @@ from fogbank.platform.runtime.port import Credentials, Level, Outcome, Sandbox, 
 
 ACCOUNT = "123456789012"
 ORDINARY_UID = 65534
-PORT = 4599
+PORT = 10_000 + os.getpid() % 20_000
+"""Of the endpoint inside, which marks the zygotes of this run among all of the machine."""
 EXEC = """
 def handler(event, context):
     names = {"context": context, "event": event}
@@ -136,9 +138,10 @@ class Lab:
             await writer.drain()
             writer.close()
 
-        server = await asyncio.start_server(on_connection, sock=socket.socket(fileno=fd))
-        async with server:
-            await server.serve_forever()
+        with socket.socket(fileno=fd) as sock:  # closed also where we are cancelled at once
+            server = await asyncio.start_server(on_connection, sock=sock)
+            async with server:
+                await server.serve_forever()
 
     def code(self, files: dict[str, str] | str) -> str:
         """Unpack code and return its directory."""
@@ -254,6 +257,19 @@ def namespaces_work() -> bool:
         **({"user": ORDINARY_UID} if os.getuid() == 0 else {}),
     )
     return done.returncode == 0
+
+
+def descendants(pid: int) -> set[int]:
+    """Return a process's descendants."""
+    found: set[int] = set()
+    todo = [pid]
+    while todo:
+        at = todo.pop()
+        with contextlib.suppress(OSError):  # it ended while we looked
+            for task in Path(f"/proc/{at}/task").iterdir():
+                todo += [int(child) for child in (task / "children").read_text().split()]
+        found.add(at)
+    return found - {pid}
 
 
 def groups_left(tag: str) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
 import subprocess
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.engines.sandbox.conftest import ALL, LEVELS, Lab, groups_left, lab_at
+from tests.engines.sandbox.conftest import ALL, LEVELS, Lab, descendants, groups_left, lab_at
 
 from fogbank.base.errors import Unavailable
 from fogbank.engines.sandbox.daemon import cgroups
@@ -36,19 +35,6 @@ def processes_of(folder: Path) -> list[str]:
             if str(folder).encode() in line and b"sandbox.daemon" in line:
                 found.append(entry.name)
     return found
-
-
-def descendants(pid: int) -> set[int]:
-    """Return a process's descendants."""
-    found: set[int] = set()
-    todo = [pid]
-    while todo:
-        at = todo.pop()
-        with contextlib.suppress(OSError):  # it ended while we looked
-            for task in Path(f"/proc/{at}/task").iterdir():
-                todo += [int(child) for child in (task / "children").read_text().split()]
-        found.add(at)
-    return found - {pid}
 
 
 def living(pids: set[int]) -> set[int]:

@@ -8,6 +8,7 @@ import re
 from typing import Any
 
 import pytest
+from tests.engines.sandbox.conftest import PORT
 
 from fogbank.platform.runtime.port import Ending
 
@@ -405,8 +406,8 @@ def handler(event, context):
     assert sandbox.init.error is None
     body, url, endpoint = json.loads(lab.invoke(sandbox).payload)
     assert body == "arn:aws:lambda:eu-west-1:123456789012:function:reader"
-    assert endpoint == "http://127.0.0.1:4599"
-    assert url == "http://127.0.0.1:4599/b/k"
+    assert endpoint == f"http://127.0.0.1:{PORT}"
+    assert url == f"http://127.0.0.1:{PORT}/b/k"
     lab.end(sandbox)
 
 

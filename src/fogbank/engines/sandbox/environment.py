@@ -20,6 +20,7 @@ from fogbank.engines.sandbox import outcomes, variables
 from fogbank.engines.sandbox.daemon import messages
 from fogbank.engines.sandbox.inside import frames
 from fogbank.engines.sandbox.link import Link
+from fogbank.engines.sandbox.rest import Rest
 from fogbank.platform.runtime.port import (
     Credentials,
     Ending,
@@ -72,6 +73,7 @@ class Environment(asyncio.Protocol):
         self._failure = ""
         self._output = -1
         self._birth: socket.socket | None = None
+        self.rest = Rest(link, number, lambda: self.closed or self._reply is not None)
         self.requested = False
         """Whether the daemon was asked for it; then the daemon will tell its end."""
 
@@ -138,6 +140,7 @@ class Environment(asyncio.Protocol):
         finally:
             handle.cancel()
         self._expired = False
+        self.rest.begin()
         self.init = InitReport((self._clock.monotonic() - started) * 1000, error)
 
     def _init_error(self, end: End, limit_ms: int) -> dict[str, object]:
@@ -165,6 +168,7 @@ class Environment(asyncio.Protocol):
         head["request_id"], head["deadline_ms"] = request_id, deadline_ms
         self._read_output()  # what background threads printed belongs to the invocation before
         self._request_id = request_id
+        self.rest.end()
         started = self._clock.monotonic()
         left_s = max(0.0, (deadline_ms - self._clock.now_ms()) / 1000)
         handle = self._loop.call_later(left_s, self._expire)
@@ -174,6 +178,7 @@ class Environment(asyncio.Protocol):
             return self._outcome_of_end(end, request_id, started)
         finally:
             handle.cancel()
+            self.rest.begin()
         ending = Ending.RETURNED if frame.kind == frames.RESULT else Ending.RAISED
         return Outcome(ending, frame.body, self._elapsed_ms(started), self._memory_mb(0))
 

@@ -132,6 +132,7 @@ def main(config_text: str, client_fd: str) -> None:
     os.umask(0o022)
     config = Config.from_json(config_text)
     steps = Steps(config.deadly_step)
+    steps.arm()
     client = socket.socket(fileno=int(client_fd))
     os.set_inheritable(client.fileno(), False)  # noqa: FBT003 (positional in os)
     Path(config.work_dir).mkdir(parents=True, exist_ok=True)
@@ -163,7 +164,3 @@ def main(config_text: str, client_fd: str) -> None:
     finally:
         with steps("close"):
             cells.close()
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])

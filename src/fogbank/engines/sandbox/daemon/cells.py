@@ -17,11 +17,12 @@ from pathlib import Path
 
 from fogbank.engines.sandbox.daemon import cgroups, syscalls, watch
 from fogbank.engines.sandbox.daemon.messages import Message
-from fogbank.engines.sandbox.daemon.steps import NO_STEPS, Steps
+from fogbank.engines.sandbox.daemon.steps import Steps
 
 _RM = ("/bin/rm", "/usr/bin/rm")
 _REMOVERS_MAX = 4
 _LOOK_SHARE = 10
+_STOPS_MAX = 50
 
 
 @dataclass(slots=True)
@@ -40,6 +41,8 @@ class Cell:
     """Why we killed it: ``memory``, ``tmp``, ``killed``; empty while it lives or ends itself."""
     peak_mb: int = 0
     bare: bool = False
+    _stops: int = 0
+    """How often it was told to stand still; 0 when it may run, negative when it is known to."""
     _look: Generator[watch.Usage | None] | None = None
     _memory_look_at: float = 0.0
 
@@ -53,9 +56,34 @@ class Cell:
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
 
+    def freeze(self) -> None:
+        """Have every process stand still until ``thaw``; ``check`` sees to it."""
+        # By signals: what control groups of version 1 froze survives kill -9 of all around it.
+        if self.pid > 0 and not self.cause and watch.pid_behind(self.pidfd) == self.pid:
+            self._stops += 1
+            watch.stop_tree(self.pid)
+
+    def thaw(self) -> None:
+        """Let the processes run again."""
+        if self._stops and watch.pid_behind(self.pidfd) == self.pid:
+            watch.resume_tree(self.pid)
+        self._stops = 0
+
+    def _check_stillness(self) -> None:
+        """End a sandbox whose processes wake each other up again and again."""
+        if self._stops > 0 and watch.is_stopped(self.pid):
+            self._stops = -1
+        elif self._stops > _STOPS_MAX:
+            self.kill("killed")
+        elif self._stops > 0:
+            self.freeze()
+
     def check(self) -> None:
         """Kill the sandbox if it is over a limit that nothing else enforces."""
         if self.pid < 0 or self.cause:
+            return
+        if self._stops:
+            self._check_stillness()
             return
         if self.group is not None:
             if self.group.oom_kills():
@@ -91,7 +119,7 @@ class Cells:
     groups: cgroups.Cgroups | None
     bare: bool
     processes_max: int
-    steps: Steps = NO_STEPS
+    steps: Steps
     living: dict[int, Cell] = field(default_factory=dict[int, Cell])
     _trash: list[Path] = field(default_factory=list[Path])
     _emptied: list[cgroups.Group] = field(default_factory=list[cgroups.Group])

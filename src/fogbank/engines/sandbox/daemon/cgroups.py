@@ -260,11 +260,8 @@ def find(root: Path = Path("/")) -> tuple[Cgroups | None, str]:
 
 
 def sweep(directory: Path) -> list[str]:
-    """Kill and remove what daemons that are gone left in a directory; return what it was.
-
-    A killed process is in its group until it has ended, and a daemon's sandboxes outlive it by
-    some milliseconds: on a busy machine a group can still be occupied. So sweep again later.
-    """
+    """Kill and remove what daemons that are gone left in a directory; return what it was."""
+    # On a busy machine the killed are still ending, and their group occupied: then sweep again.
     swept: list[str] = []
     for path in directory.iterdir():
         if path.is_dir() and is_left_over(path.name):

@@ -30,6 +30,7 @@ SWEEP_SECONDS = 2.0
 CHECKS_PER_TICK_MAX = 64
 BACKLOG_PACKETS_MAX = 4096
 _PASSED_FDS = 4
+_ORDERS = {"settle", "freeze", "thaw", "kill"}
 _KILLED = ("signalled", 9)
 _MEMORY_MB = range(16, 65_537)
 _TMP_MB = range(1, 65_537)
@@ -68,14 +69,8 @@ class Sandboxd:
     def serve(self, nursery: Nursery) -> None:
         """Serve until the client is gone."""
         self.nursery = nursery
-        machine = self._machine
-        self._tell(
-            "hello",
-            level=machine.level,
-            uid=machine.identity.uid,
-            cgroup=machine.cgroup,
-            reasons=machine.reasons,
-        )
+        identity, level, cgroup, reasons = self._machine
+        self._tell("hello", level=level, uid=identity.uid, cgroup=cgroup, reasons=reasons)
         while self._serving:
             now = time.monotonic()
             if now >= self._tick_at:
@@ -126,10 +121,8 @@ class Sandboxd:
         try:
             if message.op == "start":
                 self._start(message)
-            elif message.op == "kill":
-                self._kill(message.number("id"))
-            elif message.op == "settle":
-                self._settle(message.number("id"))
+            elif message.op in _ORDERS and message.number("id") in self._cells.living:
+                self._obey(message.op, self._cells.living[message.number("id")])
         finally:
             messages.close_all(message.fds)
 
@@ -225,17 +218,16 @@ class Sandboxd:
         zygote.cells.add(cell.number)
         self._zygote_of[cell.number] = zygote
 
-    def _kill(self, number: int) -> None:
-        cell = self._cells.living.get(number)
-        if cell is not None:
-            with self._steps("kill"):
+    def _obey(self, order: str, cell: Cell) -> None:
+        """Do what the client wants done with a living sandbox."""
+        with contextlib.suppress(OSError), self._steps(order):
+            if order == "kill":
                 cell.kill("killed")
-
-    def _settle(self, number: int) -> None:
-        """Initialisation is over: from now on the processor share is what the memory buys."""
-        cell = self._cells.living.get(number)
-        if cell is not None and cell.group is not None:
-            with contextlib.suppress(OSError), self._steps("settle"):
+            elif order == "freeze":
+                cell.freeze()
+            elif order == "thaw":
+                cell.thaw()
+            elif cell.group is not None:  # from now on the share that the memory buys
                 cell.group.settle(cell.memory_mb, strict=self._config.strict_cpu)
 
     def _on_zygote(self, zygote: Zygote) -> None:
@@ -297,14 +289,8 @@ class Sandboxd:
         zygote = self._zygote_of.pop(cell.number, None)
         if zygote is not None:
             zygote.cells.discard(cell.number)
-        self._tell(
-            "ended",
-            id=cell.number,
-            cause=cell.cause or cause,
-            status=status,
-            peak_mb=cell.peak_mb,
-            note=note,
-        )
+        number, cause, peak_mb = cell.number, cell.cause or cause, cell.peak_mb
+        self._tell("ended", id=number, cause=cause, status=status, peak_mb=peak_mb, note=note)
 
     def _tick(self, now: float) -> None:
         """Look after limits (some sandboxes at a time), removals and zygotes."""

@@ -29,6 +29,8 @@ _FIELDS: dict[str, dict[str, type]] = {
     },
     "settle": {"id": int},
     "kill": {"id": int},
+    "freeze": {"id": int},
+    "thaw": {"id": int},
     # sandboxd to client
     "hello": {"level": int, "uid": int, "cgroup": str, "reasons": str},
     "refused": {"note": str},

@@ -67,6 +67,7 @@ _INSIDE_FILES = (
     "engines/sandbox/daemon/watch.py",
     "engines/sandbox/daemon/config.py",
     "engines/sandbox/daemon/messages.py",
+    "engines/sandbox/daemon/steps.py",
 )
 _STAGE_BYTES = "16m"
 _STAGES = ("/tmp", "/usr")  # noqa: S108 (mount points that exist everywhere, no files)

@@ -193,9 +193,11 @@ def set_hostname(name: str) -> None:
     _checked("sethostname", _libc.sethostname(raw, ctypes.c_size_t(len(raw))))
 
 
-def close_from(first: int) -> None:
-    """Close every descriptor from a number on."""
-    _call("close_range", _NR_CLOSE_RANGE, first, 0xFFFF_FFFF, 0)
+def close_from(first: int, kept: int = -1) -> None:
+    """Close every descriptor from a number on, but one."""
+    if kept >= first:
+        _call("close_range", _NR_CLOSE_RANGE, first, kept - 1, 0)
+    _call("close_range", _NR_CLOSE_RANGE, max(first, kept + 1), 0xFFFF_FFFF, 0)
 
 
 def _prctl(name: str, option: int, *arguments: int | bytes) -> int:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Collection, Generator
+from collections.abc import Collection, Generator, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -121,11 +121,8 @@ def disk_usage(path: str) -> Generator[Usage | None]:
     yield Usage(blocks * 512 // _BYTES_PER_MB, files)
 
 
-def kill_tree(pid: int) -> None:
-    """Kill a process and its descendants where no pid namespace does it for us.
-
-    They are stopped first, pass by pass until no new one is found, so that none can fork away.
-    """
+def stop_tree(pid: int) -> set[int]:
+    """Stop a process and its descendants, pass by pass until no new one is found."""
     stopped: set[int] = set()
     for _ in range(_PASSES_MAX):
         fresh = [member for member in tree_of(pid) if member not in stopped]
@@ -133,6 +130,32 @@ def kill_tree(pid: int) -> None:
             break
         _signal(fresh, signal.SIGSTOP)
         stopped.update(fresh)
+    return stopped
+
+
+def resume_tree(pid: int) -> None:
+    """Let a stopped process and its descendants go on; the first of them last."""
+    _signal(reversed(tree_of(pid)), signal.SIGCONT)
+
+
+def is_stopped(pid: int) -> bool:
+    """Return whether a process and its descendants stand still."""
+    return all(_state(member) in "TtZX" for member in tree_of(pid))
+
+
+def _state(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0]
+    except OSError:
+        return "X"  # it ended while we looked
+
+
+def kill_tree(pid: int) -> None:
+    """Kill a process and its descendants where no pid namespace does it for us.
+
+    They are stopped first, so that none can fork away.
+    """
+    stopped = stop_tree(pid)
     for _ in range(_PASSES_MAX):
         tree = tree_of(pid)
         _signal([*reversed(tree), *stopped], signal.SIGKILL)
@@ -141,7 +164,7 @@ def kill_tree(pid: int) -> None:
             return
 
 
-def _signal(pids: list[int], number: signal.Signals) -> None:
+def _signal(pids: Iterable[int], number: signal.Signals) -> None:
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)

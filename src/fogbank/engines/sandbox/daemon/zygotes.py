@@ -106,7 +106,10 @@ def start(
         pid = syscalls.clone(_NAMESPACES)
         if pid == 0:
             os.close(gate_write)
-            _become_zygote(interpreter, theirs, gate_read, groups=identity.privileged, port=port)
+            steps.leave()
+            config: dict[str, object] = {"port": port, "level": ROOTLESS}
+            groups = identity.privileged
+            _become_zygote(interpreter, theirs, gate_read, config, steps, groups=groups)
     try:
         with steps("map zygote"):
             identity.write_maps(pid, block)
@@ -126,7 +129,13 @@ def start(
 
 
 def _become_zygote(
-    interpreter: Interpreter, control: socket.socket, gate: int, *, groups: bool, port: int
+    interpreter: Interpreter,
+    control: socket.socket,
+    gate: int,
+    config: dict[str, object],
+    steps: Steps,
+    *,
+    groups: bool,
 ) -> NoReturn:
     """Build the root and become a fresh interpreter in it; runs in the child."""
     try:
@@ -134,15 +143,20 @@ def _become_zygote(
         if os.read(gate, 1) != b"g":
             os._exit(1)  # sandboxd died between the fork and the maps
         os.umask(0o022)
-        root.enter(interpreter.plan, groups=groups)
-        _execute(interpreter, control, {"port": port, "level": ROOTLESS}, root.INSIDE)
+        with steps("build root"):
+            root.enter(interpreter.plan, groups=groups)
+        _execute(interpreter, control, config, root.INSIDE, steps)
     except BaseException:  # noqa: BLE001 (nothing may unwind into the daemon's frames)
         sys.stderr.write(f"sandboxd: a zygote was not born: {traceback.format_exc()}")
         os._exit(1)
 
 
 def _execute(
-    interpreter: Interpreter, control: socket.socket, config: dict[str, object], path: str
+    interpreter: Interpreter,
+    control: socket.socket,
+    config: dict[str, object],
+    path: str,
+    steps: Steps,
 ) -> NoReturn:
     """Replace this process by a zygote with an empty environment and no other descriptors."""
     null = os.open(os.devnull, os.O_RDWR)
@@ -151,10 +165,12 @@ def _execute(
     if control.fileno() != CONTROL_FD:
         os.dup2(control.fileno(), CONTROL_FD)
     os.set_inheritable(CONTROL_FD, True)  # noqa: FBT003 (positional in os)
-    syscalls.close_from(CONTROL_FD + 1)
+    syscalls.close_from(CONTROL_FD + 1, steps.wire)
     flags = ["-I", "-S", "-B", "-X", "utf8"]
-    arguments = [interpreter.executable, *flags, "-c", _START, path, json.dumps(config)]
-    os.execve(interpreter.executable, arguments, {})  # noqa: S606 (no shell is wanted)
+    with steps("execute zygote"):
+        config |= {"deadly_step": steps.deadly, "wire": steps.wire}
+        arguments = [interpreter.executable, *flags, "-c", _START, path, json.dumps(config)]
+        os.execve(interpreter.executable, arguments, {})  # noqa: S606 (no shell is wanted)
 
 
 def start_bare(interpreter: Interpreter, port: int, level: int, steps: Steps) -> Born:
@@ -169,19 +185,20 @@ def start_bare(interpreter: Interpreter, port: int, level: int, steps: Steps) ->
     with steps("clone zygote"):
         pid = os.fork()
         if pid == 0:
-            _become_bare_zygote(interpreter, theirs, config)
+            steps.leave()
+            _become_bare_zygote(interpreter, theirs, config, steps)
     theirs.close()
     ours.settimeout(0)
     return Born(pid, os.pidfd_open(pid), ours)
 
 
 def _become_bare_zygote(
-    interpreter: Interpreter, control: socket.socket, config: dict[str, object]
+    interpreter: Interpreter, control: socket.socket, config: dict[str, object], steps: Steps
 ) -> NoReturn:
     """Become a fresh interpreter; runs in the child."""
     try:
         syscalls.die_with_parent(signal.SIGKILL)
-        _execute(interpreter, control, config, str(Path(__file__).parents[4]))
+        _execute(interpreter, control, config, str(Path(__file__).parents[4]), steps)
     except BaseException:  # noqa: BLE001 (nothing may unwind into the daemon's frames)
         sys.stderr.write(f"sandboxd: a zygote was not born: {traceback.format_exc()}")
         os._exit(1)

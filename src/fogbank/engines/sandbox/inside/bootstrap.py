@@ -21,6 +21,7 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any, BinaryIO, NoReturn
 
+from fogbank.engines.sandbox.daemon.steps import Steps
 from fogbank.engines.sandbox.inside import frames, logs
 from fogbank.engines.sandbox.inside.context import LambdaContext, Malformed, context_of
 
@@ -126,7 +127,8 @@ def find_handler(name: str) -> Any:
 class Bootstrap:
     """Reads frames and answers them until the other end closes."""
 
-    def __init__(self, task: str, runtime: str, tmp: str) -> None:
+    def __init__(self, task: str, runtime: str, tmp: str, steps: Steps) -> None:
+        self._steps = steps
         self._in: BinaryIO = os.fdopen(_FRAMES_FD, "rb", closefd=False)
         self._task = task
         self._tmp = tmp
@@ -138,13 +140,15 @@ class Bootstrap:
         """Take the assignment, import the handler, then serve invocations."""
         assignment = self._read()
         assert assignment.kind == frames.ASSIGN
-        self._assign(assignment.head)
-        try:
-            self._handler = find_handler(os.environ["_HANDLER"])
-        except Exception as error:  # noqa: BLE001 (user code may raise anything)
-            self._fail_init(error)
+        with self._steps("import handler"):
+            self._assign(assignment.head)
+            try:
+                self._handler = find_handler(os.environ["_HANDLER"])
+            except Exception as error:  # noqa: BLE001 (user code may raise anything)
+                self._fail_init(error)
         self._flush()
-        self._write(frames.INIT, {"maxrss_kb": maxrss_kb()})
+        with self._steps("first frame"):
+            self._write(frames.INIT, {"maxrss_kb": maxrss_kb()})
         while True:
             frame = self._read()
             if frame.kind == frames.INVOKE:
@@ -267,7 +271,7 @@ def _forget_ours(task: str) -> None:
         _KEPT.extend(sys.modules.pop(name) for name in names)
 
 
-def run(*, task: str, runtime: str, tmp: str) -> NoReturn:
+def run(task: str, runtime: str, tmp: str, steps: Steps) -> NoReturn:
     """Run a function in this process, for as long as the client wants it.
 
     A ``SystemExit`` of the user's code, or any other error past ``Exception``, ends the process
@@ -280,4 +284,4 @@ def run(*, task: str, runtime: str, tmp: str) -> NoReturn:
         2, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1
     )
     sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr  # type: ignore[misc]
-    Bootstrap(task, runtime, tmp).run()
+    Bootstrap(task, runtime, tmp, steps).run()

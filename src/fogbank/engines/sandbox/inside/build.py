@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from fogbank.engines.sandbox.daemon import landlock, messages, syscalls
 from fogbank.engines.sandbox.daemon.config import LANDLOCK
+from fogbank.engines.sandbox.daemon.steps import Steps
 
 TASK = "/var/task"
 RUNTIME = "/var/runtime"
@@ -43,6 +44,7 @@ class Place(NamedTuple):
     """Behind walls (level 3): what of the host may be read."""
     filters: dict[bool, list[bytes]]
     """System-call filters, by whether the uid is also that of others."""
+    steps: Steps
 
     @property
     def bare(self) -> bool:
@@ -67,21 +69,29 @@ class Birth:
     def enter(self) -> None:
         """Build everything; ends the process where a step fails."""
         try:
+            steps = self._place.steps
             syscalls.die_with_parent(signal.SIGKILL)
-            for group in self._groups:
-                os.write(group, b"0")
+            with steps("join groups"):
+                for group in self._groups:
+                    os.write(group, b"0")
             os.setsid()
             syscalls.set_name(self._message.text("name"))
             if self._place.bare:
                 syscalls.become_subreaper()
                 socket.send_fds(self._report, [b"bare"], [])
             else:
-                self._enter_namespaces()
-                self._mount()
-                self._open_network()
-            self._arrange_descriptors()
-            self._limit()
-            self._change_identity()
+                with steps("enter namespaces"):
+                    self._enter_namespaces()
+                with steps("mount"):
+                    self._mount()
+                with steps("open endpoint"):
+                    self._open_network()
+            with steps("arrange descriptors"):
+                self._arrange_descriptors()
+            with steps("limit"):
+                self._limit()
+            with steps("change identity"):
+                self._change_identity()
             self._give_up_rights()
         except BaseException:  # noqa: BLE001 (reported to the client; the process ends here)
             self._report_failure(traceback.format_exc())
@@ -130,7 +140,7 @@ class Birth:
         for number, fd in ((0, null), (1, output), (2, output), (FRAMES_FD, frames)):
             os.dup2(fd, number)
         os.dup2(report, FRAMES_FD + 1, inheritable=False)
-        syscalls.close_from(FRAMES_FD + 2)
+        syscalls.close_from(FRAMES_FD + 2, self._place.steps.wire)
         self._report = socket.socket(fileno=FRAMES_FD + 1)
         os.set_inheritable(FRAMES_FD, False)  # noqa: FBT003 (positional in os)
 
@@ -176,11 +186,14 @@ class Birth:
         syscalls.set_dumpable(dumpable=False)
         syscalls.die_with_parent(signal.SIGKILL)  # a change of identity had cleared it
         syscalls.no_new_privileges()
+        steps = self._place.steps
         if self._place.level == LANDLOCK:
-            self._raise_walls()
+            with steps("raise walls"):
+                self._raise_walls()
         self._report.close()
-        for program in self._place.filters[not self._slot]:
-            syscalls.load_seccomp(program)
+        with steps("load filters"):
+            for program in self._place.filters[not self._slot]:
+                syscalls.load_seccomp(program)
 
     def _raise_walls(self) -> None:
         """Give up the host's files, its TCP ports but the endpoint's, and its processes."""

@@ -22,10 +22,11 @@ import sys
 import time
 from collections.abc import Generator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from fogbank.engines.sandbox.daemon import landlock, messages, syscalls, watch
 from fogbank.engines.sandbox.daemon.config import LANDLOCK
+from fogbank.engines.sandbox.daemon.steps import Steps
 from fogbank.engines.sandbox.inside import bootstrap, build
 
 CONTROL_FD = 3
@@ -177,13 +178,14 @@ def _slim_value(key: str, value: Any) -> Any:
 class Zygote:
     """The loop: spawn what sandboxd asks for, tell it who ended and how."""
 
-    def __init__(self, config: dict[str, Any]) -> None:
+    def __init__(self, config: dict[str, Any], steps: Steps) -> None:
         self._control = socket.socket(fileno=CONTROL_FD)
         level: int = config["level"]
         walled = level == LANDLOCK
         filters = {s: landlock.programs(walled=walled, shared=s) for s in (False, True)}
         readable = tuple(config.get("readable", ()))
-        self._place = build.Place(level, config["port"], readable, filters)
+        self._place = build.Place(level, config["port"], readable, filters, steps)
+        self._steps = steps
         self._bare = self._place.bare
         self._runtime: str = config.get("runtime", "")
         self._children: dict[int, tuple[int, int]] = {}  # pidfd -> (sandbox, pid)
@@ -230,20 +232,22 @@ class Zygote:
         if self._bare:
             self._end_orphans()
         packet = messages.encode("exited", id=sandbox, status=status & _EXIT_MASK)
-        messages.send(self._control, packet)
+        with self._steps("tell end"):
+            messages.send(self._control, packet)
 
     def _spawn(self, message: messages.Message) -> None:
         """Fork one sandbox; the child never returns."""
         sandbox = message.number("id")
         try:
-            pid = self._fork()
+            with self._steps("fork"):
+                pid = self._fork()
+                if pid == 0:
+                    self._child(message)
         except OSError as error:
             messages.close_all(message.fds)
             packet = messages.encode("spawned", id=sandbox, note=f"fork: {error}")
             messages.send(self._control, packet)
             return
-        if pid == 0:
-            self._child(message)
         messages.close_all(message.fds)
         pidfd = os.pidfd_open(pid)
         self._children[pidfd] = (sandbox, pid)
@@ -262,13 +266,12 @@ class Zygote:
                 syscalls.setns(self._own_pids, syscalls.CLONE_NEWPID)
         return pid
 
-    def _child(self, message: messages.Message) -> None:
+    def _child(self, message: messages.Message) -> NoReturn:
         """Build the sandbox around this process and run the user's function in it."""
         self._control.detach()
         birth = build.Birth(message, self._place)
         birth.enter()
-        bootstrap.run(task=birth.task, runtime=self._runtime, tmp=birth.tmp)
-        os._exit(0)
+        bootstrap.run(birth.task, self._runtime, birth.tmp, self._steps)
 
 
 def main(config: str) -> None:
@@ -282,15 +285,21 @@ def main(config: str) -> None:
         sys.path.append(values["runtime"])
     else:
         sys.path.append(build.RUNTIME)
-    preload()
-    zygote = Zygote(values)
+    steps = Steps(values["deadly_step"], values["wire"])
+    with steps("preload"):
+        preload()
+    zygote = Zygote(values, steps)
     syscalls.set_dumpable(dumpable=False)
     gc.collect()
     gc.freeze()
     if values["level"] >= LANDLOCK:
         syscalls.become_subreaper()
         syscalls.die_with_parent(0)  # from here on the closed socket tells, and we end our orphans
-    zygote.report_ready(int((time.monotonic() - started) * 1000))
-    zygote.run()
-    zygote.end_all()
+    try:
+        zygote.report_ready(int((time.monotonic() - started) * 1000))
+        zygote.run()
+    except ConnectionError:
+        pass  # sandboxd died while we told it something
+    finally:
+        zygote.end_all()
     os._exit(0)
