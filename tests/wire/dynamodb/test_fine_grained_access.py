@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from fogbank.services.dynamodb.rules.access import RequestKeys
+from fogbank.services.dynamodb.schema import TableRecord
 from fogbank.testing.cloud import Cloud
 
 ITEM_ACTIONS = [
@@ -146,6 +148,26 @@ def test_the_leading_key_is_the_one_that_the_table_has(
     other = {"p": {"N": "11"}, "q": {"N": "10"}}
     assert refusal(alice.put_item, TableName="numbers", Item=other)[1] == DENIED
     assert refusal(alice.get_item, TableName="bytes", Key={"p": {"B": b"\x00"}})[1] == DENIED
+
+
+@pytest.mark.usefixtures("games")
+def test_the_table_is_read_for_those_alone_whose_policies_ask(
+    as_user: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    real = RequestKeys.leading
+
+    def noted(keys: RequestKeys, table: TableRecord) -> Any:
+        asked.append(table.name)
+        return real(keys, table)
+
+    monkeypatch.setattr(RequestKeys, "leading", noted)
+    plain = as_user({"Action": "dynamodb:*"}, name="plain")
+    plain.get_item(TableName="games", Key=key(ALICE))
+    assert asked == []
+    alice = as_user({"Action": "dynamodb:*", "Condition": OWN_ROWS})
+    alice.get_item(TableName="games", Key=key(ALICE))
+    assert set(asked) == {"games"}  # bodies run twice here
 
 
 @pytest.mark.usefixtures("games")

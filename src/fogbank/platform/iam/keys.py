@@ -66,7 +66,7 @@ _STEADY: Final = frozenset(
 TAGS: Final = "resourcetag/"
 """Among stored keys: the tags of the resource, by whichever key."""
 
-_STORED: Final = frozenset({"dynamodb:leadingkeys", "lambda:principal"})
+STORED: Final = frozenset({"dynamodb:leadingkeys", "lambda:principal"})
 """The keys whose values take what is stored of the resource, of all requests or of some."""
 
 _GLOBAL_ABSENT: Final = frozenset(
@@ -278,7 +278,7 @@ def is_steady(key: str) -> bool:
 def stored_among(keys: Iterable[str]) -> frozenset[str]:
     """Return which of the keys, in lower case, are in the store; tags as ``TAGS``."""
     return frozenset(
-        TAGS if f":{TAGS}" in key else key for key in keys if f":{TAGS}" in key or key in _STORED
+        TAGS if f":{TAGS}" in key else key for key in keys if f":{TAGS}" in key or key in STORED
     )
 
 
