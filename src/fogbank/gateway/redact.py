@@ -117,14 +117,21 @@ def _drop(_value: Any) -> Any:
 
 
 def _structure(filters: Mapping[str, Filter | None]) -> Filter:
+    known = frozenset(filters)
+    tainted = {name: member for name, member in filters.items() if member is not None}
+
     def filtered(value: Any) -> Any:
-        kept: dict[str, Any] = {}
-        for name, inner in value.items():
-            # A member that no model has is nothing that we may keep.
-            member = filters.get(name, _drop)
-            left = inner if member is None else member(inner)
-            if left is not _DROP:
-                kept[name] = left
+        # A member that no model has is nothing that we may keep.
+        if not known.issuperset(value):
+            value = {name: inner for name, inner in value.items() if name in known}
+        if tainted.keys().isdisjoint(value):
+            return value
+        kept: dict[str, Any] = dict(value)
+        for name, member in tainted.items():
+            if name in kept:
+                left = kept[name] = member(kept[name])
+                if left is _DROP:
+                    del kept[name]
         return kept
 
     return filtered
