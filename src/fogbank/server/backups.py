@@ -1,7 +1,8 @@
 """Backup and restore of a data directory, as an operator asks for them.
 
-A backup is taken by whoever holds the store: the server, asked over the control socket, or this
-process where none runs. A restore makes a new data directory and wants no server.
+A backup is taken by whoever holds the stores: the server, asked over the control socket, or this
+process where none runs. Several stores are held for a moment and cut where they stand, so that the
+backup is of one moment of them all. ``restores.py`` makes a new data directory of it.
 
 Rule: the backup holds what the directory needs (the store with its blobs and its sealed keyring,
 credentials, settings, certificates) and never the root key that opens the keyring, so the backup
@@ -10,26 +11,31 @@ alone opens nothing. ``docs/operating/backup.md`` says what must be kept beside 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import asyncio
+import functools
+import hashlib
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from fogbank.base.clock import Clock
-from fogbank.base.errors import Corrupt
-from fogbank.engines.embedded import restore
+from fogbank.base.errors import Corrupt, CutRevoked, Weather
+from fogbank.engines.embedded.backup import Done
 from fogbank.engines.embedded.cut import BackupRequest, ReaderFailed
+from fogbank.engines.embedded.files import sync_folder
+from fogbank.engines.embedded.joint import set_of, write_joint
 from fogbank.engines.embedded.manifest import require_name
-from fogbank.engines.embedded.restore import Restored
-from fogbank.engines.embedded.rollforward import Until
 from fogbank.engines.embedded.spool import ArchiveSettings
-from fogbank.engines.embedded.store import EmbeddedEngine
 from fogbank.engines.embedded.turnover import Settings
 from fogbank.server import datadir
 from fogbank.server.config import Config
 from fogbank.server.control import Control, ControlError, Send
+from fogbank.server.members import Member
+
+T = TypeVar("T")
 
 REQUEST: Final = "backup"
 _FILES: Final = (datadir.CREDENTIALS_FILE, "fogbank.toml")
@@ -47,10 +53,6 @@ class BackupArguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Copy every blob, even where a second name of the same file would do."""
 
 
-class RestoreRefused(Exception):
-    """A backup cannot be restored as it was asked for; the message says why."""
-
-
 def files_beside(data_dir: Path) -> Iterator[tuple[str, str]]:
     """Yield the small files of a data directory that a backup holds, and their places in it."""
     found = [data_dir / name for name in _FILES]
@@ -62,17 +64,17 @@ def files_beside(data_dir: Path) -> Iterator[tuple[str, str]]:
 
 
 class Backups:
-    """Takes backups of an open store.
+    """Takes backups of an open data directory.
 
     Args:
         data_dir: The data directory.
-        engine: Its store.
+        members: Its stores, by number.
         clock: What names backups.
     """
 
-    def __init__(self, data_dir: Path, engine: EmbeddedEngine, clock: Clock) -> None:
+    def __init__(self, data_dir: Path, members: Sequence[Member], clock: Clock) -> None:
         self._data_dir = data_dir
-        self._engine = engine
+        self._members = members
         self._clock = clock
 
     def controls(self) -> list[Control]:
@@ -80,15 +82,11 @@ class Backups:
         return [Control(REQUEST, BackupArguments, self.create)]
 
     async def create(self, arguments: BackupArguments, _send: Send) -> Mapping[str, Any]:
-        """Write a backup and return what it holds.
+        """Write a backup of all stores at one moment and return what it holds.
 
         Raises:
             ControlError: It cannot be written.
         """
-        if (datadir.stores_of(self._data_dir) or 1) > 1:
-            raise ControlError(
-                "NotImplemented", "fogbank has not built backups of several stores at one cut"
-            )
         target = Path(arguments.target)
         made = datetime.fromtimestamp(self._clock.now_ms() / 1_000, UTC)
         if not target.is_absolute():
@@ -97,22 +95,82 @@ class Backups:
             raise ControlError("BadTarget", f"{target} would be lost with {self._data_dir}")
         try:
             name = require_name(arguments.name or f"{made:%Y%m%dT%H%M%SZ}")
-            beside = tuple(files_beside(self._data_dir))
-            request = BackupRequest(target, name, beside, link=not arguments.copy)
-            done = await self._engine.back_up(request)
+            request = BackupRequest(target, name, link=not arguments.copy)
+            done = await self._written(request)
         except ValueError as error:
             raise ControlError("BadName", str(error)) from error
-        except ReaderFailed as error:
+        except (ReaderFailed, CutRevoked, Corrupt, OSError) as error:
             raise ControlError("BackupFailed", str(error)) from error
         return {"name": name, **msgspec.to_builtins(done)}
 
+    async def _written(self, request: BackupRequest) -> Done:
+        """Hold every store, cut every one where it stands, write, and say that it is whole."""
+        stores = len(self._members)
+        beside = tuple(files_beside(self._data_dir))
+        if stores > 1:
+            await asyncio.to_thread(_make_folders, request.target, request.name)
+        requests = [
+            request._replace(
+                target=set_of(request.target, number, stores), beside=() if number else beside
+            )
+            for number in range(stores)
+        ]
+        made_ms = self._clock.now_ms()
+        try:
+            # One that cannot be held is why the others are let go.
+            await together([member.hold() for member in self._members])
+            written = [
+                member.back_up(each) for member, each in zip(self._members, requests, strict=True)
+            ]
+            done = await together(written)
+        finally:
+            await together([member.let_go() for member in self._members])
+        if stores == 1:
+            return done[0]
+        write = functools.partial(write_joint, request.target, request.name, made_ms, stores)
+        joint = await asyncio.to_thread(write)
+        contents = ",".join(member.content for member in joint.stores)
+        return Done(
+            rows=sum(each.rows for each in done),
+            content=hashlib.sha256(contents.encode()).hexdigest(),
+            blobs=sum(each.blobs for each in done),
+            blobs_new=sum(each.blobs_new for each in done),
+            bytes=sum(each.bytes for each in done),
+        )
 
-def store_settings(config: Config, data_dir: Path, *, keeps_spool: bool = False) -> Settings:
-    """Return what the settings say to the store.
+
+def _make_folders(root: Path, name: str) -> None:
+    """Make the folder of a joint backup, durably.
+
+    Raises:
+        FileExistsError: There is one of that name.
+    """
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (root / name).mkdir(mode=0o700)
+    sync_folder(root)
+
+
+async def together(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    """Do things side by side; when one fails the others are cancelled, and its error is raised."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(each) for each in work]
+    except* (Weather, Corrupt, ReaderFailed, OSError) as errors:
+        first = errors.exceptions[0]
+    else:
+        return [task.result() for task in tasks]
+    raise first
+
+
+def store_settings(
+    config: Config, data_dir: Path, number: int = 0, *, keeps_spool: bool = False
+) -> Settings:
+    """Return what the settings say to one of the stores.
 
     Args:
         config: The settings in force.
         data_dir: Where a relative folder begins.
+        number: Of the store.
         keeps_spool: Only the server gives up an archive that the settings do not name.
     """
     archive = config.archive
@@ -120,58 +178,8 @@ def store_settings(config: Config, data_dir: Path, *, keeps_spool: bool = False)
         return Settings(keeps_spool=keeps_spool)
     return Settings(
         archive=ArchiveSettings(
-            data_dir / archive.folder,
+            set_of(data_dir / archive.folder, number, config.processes.stores),
             backlog_bytes_max=archive.backlog_mb_max << 20,
             interval_ms=archive.interval_ms,
         )
     )
-
-
-def until_of(words: str) -> Until | None:
-    """Return how far to roll forward: a version, a time in ISO 8601, ``latest``, or not at all.
-
-    Raises:
-        RestoreRefused: The words say none of these.
-    """
-    if not words:
-        return None
-    if words == "latest":
-        return Until()
-    if words.isdecimal():
-        return Until(version=int(words))
-    try:
-        when = datetime.fromisoformat(words)
-    except ValueError:
-        raise RestoreRefused(
-            f"{words} is no version, no time such as 2026-01-31T12:00:00Z, and not latest"
-        ) from None
-    if when.tzinfo is None:
-        raise RestoreRefused(f"{words} names no time zone: write 2026-01-31T12:00:00Z")
-    return Until(time_ms=int(when.timestamp() * 1_000))
-
-
-def restore_into(backups: Path, name: str, data_dir: Path, until: Until | None = None) -> Restored:
-    """Make a data directory of a backup.
-
-    Args:
-        backups: The folder of the backup set.
-        name: Of the backup; empty: the newest, or the newest before ``until``.
-        data_dir: An empty directory, or none.
-        until: How far to roll it forward over the archived log; None: not at all.
-
-    Raises:
-        RestoreRefused: The directory is not empty, or the backup is not whole.
-    """
-    try:
-        if name or until is None:
-            manifest = restore.find_backup(backups, name)
-        else:
-            manifest = restore.find_before(backups, until)
-        if any(data_dir.iterdir()):
-            raise RestoreRefused(f"{data_dir} is not empty")
-        restore.require_whole(backups, manifest)
-        restored = restore.restore_store(backups, manifest, data_dir / datadir.STORE, until)
-        restore.copy_data_files(backups, manifest, data_dir)
-    except Corrupt as error:
-        raise RestoreRefused(str(error)) from error
-    return restored

@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 from fogbank.base.clock import Clock
 from fogbank.base.ids import Ids
-from fogbank.engines.embedded.store import EmbeddedEngine
 from fogbank.platform.identity.identity import Identity
 from fogbank.platform.store.engine import Store
 from fogbank.server.accounts import Accounts
@@ -20,13 +19,14 @@ from fogbank.server.audits import Audits
 from fogbank.server.backups import Backups
 from fogbank.server.control import Control
 from fogbank.server.events import Events
+from fogbank.server.members import Member
 
 
 class OpenDirectory(NamedTuple):
     """An open data directory, in a server or in a command's process."""
 
-    engine: EmbeddedEngine
-    """The first store."""
+    members: Sequence[Member]
+    """Its stores, as backups are taken of them, by number."""
     stores: Sequence[Store]
     """The system subspaces of every store, by number."""
     identity: Identity
@@ -36,21 +36,21 @@ class OpenDirectory(NamedTuple):
     """Writes what waits for the audit trail; None where no server runs."""
 
 
-def controls(app: App, data_dir: Path, engine: EmbeddedEngine) -> list[Control]:
+def controls(app: App, data_dir: Path, members: Sequence[Member]) -> list[Control]:
     """Return every request of operators that a store process answers."""
     parts = app.parts
     opened = OpenDirectory(
-        engine, app.trail_stores, app.identity, parts.clock, parts.ids, app.flush_trails
+        members, app.trail_stores, app.identity, parts.clock, parts.ids, app.flush_trails
     )
     return stored(data_dir, opened)
 
 
 def stored(data_dir: Path, opened: OpenDirectory) -> list[Control]:
     """Return the requests that need nothing but an open data directory."""
-    engine, stores, identity, clock, ids, flush = opened
+    members, stores, identity, clock, ids, flush = opened
     return [
         *Accounts(data_dir, identity, ids).controls(),
         *Audits(stores, identity, clock, flush).controls(),
-        *Backups(data_dir, engine, clock).controls(),
+        *Backups(data_dir, members, clock).controls(),
         *Events(stores, clock).controls(),
     ]

@@ -30,6 +30,7 @@ from fogbank.server.backups import store_settings
 from fogbank.server.config import Config
 from fogbank.server.control import ControlError
 from fogbank.server.controls import OpenDirectory, stored
+from fogbank.server.members import OwnMember
 from fogbank.server.shards import Shards
 
 IN_USE: Final = "DirectoryInUse"
@@ -83,7 +84,8 @@ async def _ask(
         identity = Identity(placement, clock, ids)
         await identity.open()
         await accounts.ensure(data_dir, config, identity, ids)
-        opened = OpenDirectory(engines[0], placement.system_stores(), identity, clock, ids)
+        members = [OwnMember(engine) for engine in engines]
+        opened = OpenDirectory(members, placement.system_stores(), identity, clock, ids)
         controls = stored(data_dir, opened)
         control = next(each for each in controls if each.name == asked.request)
 
@@ -104,8 +106,8 @@ async def _opened(
     """
     datadir.settle_stores(data_dir, config.processes.stores)
     engines: list[EmbeddedEngine] = []
-    for store_dir in datadir.store_dirs(data_dir, config.processes.stores):
-        settings = store_settings(config, data_dir, keeps_spool=True)
+    for number, store_dir in enumerate(datadir.store_dirs(data_dir, config.processes.stores)):
+        settings = store_settings(config, data_dir, number, keeps_spool=True)
         engine = await EmbeddedEngine.open(
             store_dir, clock=SystemClock(), settings=settings, encryption=encryption
         )

@@ -40,6 +40,7 @@ from fogbank.server.control import ControlServer, listening
 from fogbank.server.controls import controls
 from fogbank.server.figures import EdgeFigures, front_name, handlers_of, of_store
 from fogbank.server.links import Meeting, dial_of, front_socket, store_socket
+from fogbank.server.members import MemberOwner, OwnMember, PeerMember
 from fogbank.server.observer import Observer
 from fogbank.server.roster import services
 from fogbank.server.shards import Shards
@@ -61,7 +62,7 @@ async def _serve(boot: Boot) -> None:
         engine = await EmbeddedEngine.open(
             place.store_dir,
             clock=clock,
-            settings=store_settings(boot.config, Path(boot.data_dir)),
+            settings=store_settings(boot.config, Path(boot.data_dir), boot.number),
             encryption=Encryption(
                 boot.secret, Ids().random_bytes, enabled=boot.config.encryption.enabled
             ),
@@ -98,7 +99,11 @@ async def _serve(boot: Boot) -> None:
             if boot.number == 0:
                 operators = stack.enter_context(listening(Path(boot.data_dir)))
                 observer = _observer(boot, cloud, reporter, clock)
-                asked = [*controls(app, Path(boot.data_dir), engine), *observer.controls()]
+                members = [
+                    OwnMember(engine),
+                    *(PeerMember(cloud.lines[n]) for n in sorted(cloud.lines)),
+                ]
+                asked = [*controls(app, Path(boot.data_dir), members), *observer.controls()]
                 control = ControlServer(asked, clock)
                 work += [
                     group.create_task(control.serve(operators), name="control"),
@@ -199,6 +204,7 @@ def _wire(
     handlers = {
         **StoreOwner(engine, shards.is_ours).handlers(),
         **BlobOwner(engine.blobs).handlers(),
+        **MemberOwner(OwnMember(engine), clock, group).handlers(),
         **app.handlers(epochs.of),
     }
     meeting = Meeting(store_socket(dirs[boot.number]), handlers, group)

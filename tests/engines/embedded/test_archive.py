@@ -19,6 +19,7 @@ from fogbank.engines.embedded.check import check
 from fogbank.engines.embedded.cut import BackupRequest
 from fogbank.engines.embedded.keys import read_keys, rotate
 from fogbank.engines.embedded.restore import (
+    begin_store,
     find_backup,
     find_before,
     require_whole,
@@ -93,6 +94,7 @@ class World:
         shutil.rmtree(into, ignore_errors=True)
         manifest = find_backup(self.backups, name)
         require_whole(self.backups, manifest)
+        begin_store(into)
         restore_store(self.backups, manifest, into, until)
         return into
 

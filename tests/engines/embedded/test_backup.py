@@ -22,7 +22,7 @@ from fogbank.engines.embedded.cut import BackupRequest, ReaderFailed
 from fogbank.engines.embedded.frames import path_of
 from fogbank.engines.embedded.manifest import MANIFEST, backups_in, read_manifest
 from fogbank.engines.embedded.place import place
-from fogbank.engines.embedded.restore import find_backup, require_whole, restore_store
+from fogbank.engines.embedded.restore import begin_store, find_backup, require_whole, restore_store
 from fogbank.engines.embedded.store import EmbeddedEngine
 from fogbank.engines.embedded.turnover import Settings
 from fogbank.platform.blobs import rows as blob_rows
@@ -74,6 +74,7 @@ async def content(engine: EmbeddedEngine) -> dict[bytes, bytes]:
 def restored(root: Path, into: Path, name: str = "") -> Path:
     manifest = find_backup(root, name)
     require_whole(root, manifest)
+    begin_store(into)
     restore_store(root, manifest, into)
     return into
 
@@ -278,6 +279,7 @@ def test_rows_that_are_not_those_of_the_manifest_become_no_store(
     a_backup(open_engine, target)
     whole = read_manifest(target / "first")
     tail = msgspec.structs.replace(whole.tail, content="0" * len(whole.tail.content))
+    begin_store(tmp_path / "new")
     with pytest.raises(Corrupt, match="are not those of the backup first"):
         restore_store(target, msgspec.structs.replace(whole, tail=tail), tmp_path / "new")
     with pytest.raises(Corrupt, match="cut short"):

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from fogbank.engines.embedded.rollforward import Until
-from fogbank.server.backups import RestoreRefused, files_beside, store_settings, until_of
+from fogbank.server.backups import files_beside, store_settings
 from fogbank.server.config import ArchiveSettings, Config
+from fogbank.server.restores import RestoreRefused, until_of
 
 
 def test_until_is_a_version_a_time_or_latest() -> None:

@@ -19,6 +19,7 @@ from fogbank.engines.bodies import LIMITS
 from fogbank.engines.embedded.checkpoint import LOG
 from fogbank.engines.embedded.figures import StoreFigures
 from fogbank.engines.embedded.gate import Gate
+from fogbank.engines.embedded.hold import Hold
 from fogbank.engines.embedded.layers import Layers
 from fogbank.engines.embedded.log import RedoLog
 from fogbank.engines.embedded.recover import Opened
@@ -99,6 +100,7 @@ class Core:
         self._gate = Gate(loop, self._fill, lambda: self._is_stalled or self._is_crowded())
         parts = Parts(loop, self._log, self.layers, self._gate)
         self.turnover = Turnover(opened, parts, settings, self._go_on, self._log_failed)
+        self.hold = Hold(loop, self._go_on)
 
     def start(self) -> None:
         """Start the log, and make the segments that wait if they are not there."""
@@ -244,7 +246,9 @@ class Core:
     def _begin_group(self) -> None:
         """Give the log what is queued, or as much as a group takes."""
         self._is_flush_due = False
-        if not self._pending or self._inflight is not None or self.refuses == _LOG_FAILED:
+        if self._inflight is not None or self.refuses == _LOG_FAILED:
+            return
+        if self.hold.stops(can_cut=self.turnover.can_cut) or not self._pending:
             return
         if self.passengers is not None and not self.turnover.full:
             self._board(self.passengers)

@@ -51,6 +51,8 @@ T = TypeVar("T")
 
 WATCH_S: Final = 1.0
 """How often age and growth are looked at while there is a cut."""
+BACKUP: Final = "backup"
+"""The name of the cuts that backups are written of."""
 BACKUP_AGE_MS_MAX: Final = 86_400_000
 _END_S: Final = 10.0
 log = logging.getLogger("fogbank.store")
@@ -232,7 +234,10 @@ class CutTaker:
             CutRevoked: It took too long, or the file of the rows grew too much meanwhile.
             ReaderFailed: It cannot be written, or the store is damaged; the message says what.
         """
-        cut = await self.take("backup", SYSTEM, BACKUP_AGE_MS_MAX)
+        return await self.write(await self.take(BACKUP, SYSTEM, BACKUP_AGE_MS_MAX), request)
+
+    async def write(self, cut: OpenCut, request: BackupRequest) -> Done:
+        """Write a backup of a cut of everything, and release the cut; see ``back_up``."""
         try:
             reader = cut.rows()
             assert isinstance(reader, CutReader)
@@ -268,34 +273,92 @@ class CutTaker:
             Throttled: There are too many.
             Unavailable: The store is closed.
         """
+        entry, reader = self._announced(name, age_ms_max)
+        try:
+            await reader.start()
+            async with self._turn:
+                version = await self._begin(reader)
+        except BaseException:
+            await self._abandon(entry, reader)
+            raise
+        return self._opened_cut(entry, reader, version, domain)
+
+    async def hold(self) -> HeldCut:
+        """Hold the store where a cut for a backup can be taken; see ``hold.py``.
+
+        Raises:
+            Conflict: A backup is being written.
+            Throttled: There are too many cuts.
+            Unavailable: The store is closed, or cannot be held in time.
+        """
+        entry, reader = self._announced(BACKUP, BACKUP_AGE_MS_MAX)
+        try:
+            await reader.start()
+            await self._turn.acquire()
+            try:
+                await self._core.hold.begin(needs_cut=True)
+            except BaseException:
+                self._core.hold.end()
+                self._turn.release()
+                raise
+        except BaseException:
+            await self._abandon(entry, reader)
+            raise
+        return HeldCut(self, entry, reader)
+
+    async def take_held(self, entry: Entry, reader: CutReader) -> OpenCut:
+        """Take the cut at which the store is held, and let the store go on.
+
+        Raises:
+            Unavailable: It is held no more.
+        """
+        try:
+            self._core.hold.require()
+            version = await self._begin(reader)
+        except BaseException:
+            await self._abandon(entry, reader)
+            raise
+        finally:
+            self._turn.release()
+        return self._opened_cut(entry, reader, version, SYSTEM)
+
+    async def let_go(self, entry: Entry, reader: CutReader) -> None:
+        """Take no cut where the store is held."""
+        self._core.hold.end()
+        self._turn.release()
+        await self._abandon(entry, reader)
+
+    def _announced(self, name: str, age_ms_max: int | None) -> tuple[Entry, CutReader]:
+        """Note that a cut is about to be taken."""
         core = self._core
         core.require_open()
         floor = Stamp(core.incarnation, core.durable + 1, 0)
         entry = self.cuts.begin(name, floor, age_ms_max)
-        reader = CutReader(self._root, self._opened.keys)
-        try:
-            await reader.start()
-            version = await self._begin(reader)
-        except BaseException:
-            self.cuts.end(entry)
-            await reader.close()
-            raise
-        entry.taken(Stamp(core.incarnation, version + 1, 0), reader)
+        return entry, CutReader(self._root, self._opened.keys)
+
+    async def _abandon(self, entry: Entry, reader: CutReader) -> None:
+        """Take no cut after all."""
+        self.cuts.end(entry)
+        await reader.close()
+
+    def _opened_cut(self, entry: Entry, reader: CutReader, version: int, domain: Domain) -> OpenCut:
+        """Note a cut that was taken."""
+        entry.taken(Stamp(self._core.incarnation, version + 1, 0), reader)
         self._watch()
         return OpenCut(self.cuts, entry, domain)
 
     async def _begin(self, reader: CutReader) -> int:
         """Have the reader begin while the rows stand still; return the version that they hold."""
-        async with self._turn:
-            standing = self._core.stand_still()
-            try:
-                version = await standing
-                begun = await reader.begin()
-            except asyncio.CancelledError:
-                self._core.require_open()
-                raise
-            finally:
-                self._core.let_go()
+        standing = self._core.stand_still()
+        self._core.hold.end()
+        try:
+            version = await standing
+            begun = await reader.begin()
+        except asyncio.CancelledError:
+            self._core.require_open()
+            raise
+        finally:
+            self._core.let_go()
         if begun != version:
             raise Corrupt(f"the rows hold version {begun}, and version {version} was to be cut")
         return version
@@ -322,9 +385,39 @@ class CutTaker:
 
     async def close(self) -> None:
         """End every reader."""
+        self._core.hold.end()
         if self._watching is not None:
             self._watching.cancel()
         for entry in self.cuts.entries():
             self.cuts.revoke(entry, "the store is closed")
             if entry.rows is not None:
                 await entry.rows.close()
+
+
+class HeldCut:
+    """A cut that can be taken where a store is held; it ends in ``back_up`` or ``let_go``."""
+
+    def __init__(self, taker: CutTaker, entry: Entry, reader: CutReader) -> None:
+        self._taker = taker
+        self._entry = entry
+        self._reader = reader
+        self._is_used = False
+
+    async def back_up(self, request: BackupRequest) -> Done:
+        """Take the cut, let the store go on, and write a backup of it.
+
+        Raises:
+            Unavailable: The store was held for too long.
+            CutRevoked: It took too long, or the file of the rows grew too much meanwhile.
+            ReaderFailed: It cannot be written, or the store is damaged; the message says what.
+        """
+        assert not self._is_used, "a cut is taken once"
+        self._is_used = True
+        taker = self._taker
+        return await taker.write(await taker.take_held(self._entry, self._reader), request)
+
+    async def let_go(self) -> None:
+        """Take no cut, and let the store go on; harmless behind ``back_up``."""
+        if not self._is_used:
+            self._is_used = True
+            await self._taker.let_go(self._entry, self._reader)

@@ -34,6 +34,8 @@ ARCHIVED_LOG: Final = "log"
 LAYOUT: Final = 1
 """The number of this layout; a restore refuses a larger one."""
 _NAME: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,127}")
+_STORE: Final = re.compile(r"store-[0-9]+")
+"""The sets of several stores (``joint.py``)."""
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,7 +93,7 @@ _decode_seal = msgspec.json.Decoder(Seal).decode
 
 def require_name(name: str) -> str:
     """Return a name of a backup; raise ``ValueError`` if it may be none."""
-    if not _NAME.fullmatch(name) or name in {BLOBS, ARCHIVED_LOG}:
+    if not _NAME.fullmatch(name) or name in {BLOBS, ARCHIVED_LOG} or _STORE.fullmatch(name):
         raise ValueError(f"a backup cannot be named {name!r}")
     return name
 

@@ -107,10 +107,21 @@ def require_whole(root: Path, manifest: Manifest) -> None:
         raise Corrupt("; ".join(damage))
 
 
+def begin_store(store: Path) -> None:
+    """Say durably that a store is being made in a directory that is not there.
+
+    Raises:
+        FileExistsError: There is such a directory.
+    """
+    store.mkdir(mode=0o700)
+    mark_restoring(store)
+    sync_folder(store.parent)
+
+
 def restore_store(
     root: Path, manifest: Manifest, store: Path, until: Until | None = None
 ) -> Restored:
-    """Make a store of a backup that is whole, in a directory that is not there.
+    """Make a store of a backup that is whole, where ``begin_store`` has begun one.
 
     Args:
         root: The backup set.
@@ -120,11 +131,8 @@ def restore_store(
 
     Raises:
         Corrupt: What was made is not what the manifest says.
-        FileExistsError: There is such a directory.
     """
     head = manifest.head
-    store.mkdir(mode=0o700)
-    mark_restoring(store)
     for name in (ROWS, LOG, BLOBS):
         make_folder(store / name)
     loaded = load_rows(store / ROWS, read_dump(root / head.name / ROWS_DUMP))

@@ -20,7 +20,7 @@ from fogbank.engines.embedded.backup import Done
 from fogbank.engines.embedded.blobs import FileBlobs
 from fogbank.engines.embedded.checkpoint import ROWS
 from fogbank.engines.embedded.core import Core
-from fogbank.engines.embedded.cut import BackupRequest, CutTaker
+from fogbank.engines.embedded.cut import BackupRequest, CutTaker, HeldCut
 from fogbank.engines.embedded.figures import StoreFigures
 from fogbank.engines.embedded.keys import PLAIN, Encryption
 from fogbank.engines.embedded.recover import BLOBS, Opened, close_directory, open_directory
@@ -261,6 +261,16 @@ class EmbeddedEngine:
             ReaderFailed: It cannot be written, or the store is damaged; the message says what.
         """
         return await self._taker.back_up(request)
+
+    async def hold(self) -> HeldCut:
+        """Make nothing durable for a moment, so that several stores can be cut at once.
+
+        Raises:
+            Conflict: A backup is being written.
+            Throttled: There are too many cuts.
+            Unavailable: The store is closed, or cannot be held in time.
+        """
+        return await self._taker.hold()
 
     def store_of(self, domain: Domain) -> Store:
         """Return the store of a domain."""

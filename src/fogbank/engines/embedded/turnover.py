@@ -158,6 +158,11 @@ class Turnover:
         wanted = self._wanted if self._stop is None else max(self._wanted, self._stop.number)
         if wanted != self._log.number or self._log.is_empty:
             return False
+        return self.can_cut
+
+    @property
+    def can_cut(self) -> bool:
+        """Return whether the next group could begin a segment, with nothing unapplied before it."""
         return self._next_ready() == SPARE
 
     def seal(self) -> None:

@@ -24,25 +24,29 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Verify the backup and make the directory; status 1 with the reason if refused."""
-    from fogbank.server import backups, offline  # noqa: PLC0415 (they bring the store)
+    from fogbank.server import offline, restores  # noqa: PLC0415 (they bring the store)
 
     data_dir = config.data_dir_of(given.data)
     source = Path(given.backups).absolute()
     os.umask(0o077)
     try:
         datadir.make_data_dir(data_dir)
-        settings = config.load(data_dir)
+        settings = config.resolve(data_dir)
         if not any(data_dir.iterdir()):
-            privilege.decide(settings.service_user, data_dir)
+            privilege.decide(settings.config.service_user, data_dir)
             offline.become_owner(data_dir)
-        until = backups.until_of(given.until)
-        restored = backups.restore_into(source, given.name, data_dir, until)
-    except (config.ConfigError, backups.RestoreRefused, OSError) as error:
+        until = restores.until_of(given.until)
+        stores = restores.stores_asked_for(settings)
+        made = restores.restore_into(source, given.name, data_dir, until, stores)
+    except (config.ConfigError, restores.RestoreRefused, OSError) as error:
         print(f"fogbank: {error}", file=sys.stderr)
         return 1
-    print(
-        f"fogbank: restored version {restored.version} as incarnation {restored.incarnation} in "
-        f"{data_dir}: {restored.rows} rows, {restored.blobs} blobs, content {restored.content}",
-        file=sys.stderr,
-    )
+    for number, restored in enumerate(made):
+        which = f" of store {number}" if len(made) > 1 else ""
+        print(
+            f"fogbank: restored version {restored.version}{which} as incarnation "
+            f"{restored.incarnation} in {data_dir}: {restored.rows} rows, {restored.blobs} blobs, "
+            f"content {restored.content}",
+            file=sys.stderr,
+        )
     return 0
