@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import http.client
 import io
 import os
 import signal
@@ -11,10 +12,12 @@ import time
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from fogbank.platform.store.engine import Domain
@@ -274,3 +277,52 @@ def test_a_data_directory_keeps_its_number_of_stores_and_is_checked_whole(tmp_pa
     done = server.run("check")
     assert done.returncode == 1
     assert "store-1: " in done.stdout
+
+
+def holder_of(server: Server, client_port: int) -> int:
+    """Return the number of the store process that has accepted a connection of ours."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    inodes = [row[9] for row in rows if int(row[2].rpartition(":")[2], 16) == client_port]
+    held = f"socket:[{next(inode for inode in inodes if inode != '0')}]"
+    for pid in processes(server, "process"):
+        links = (os.readlink(fd) for fd in Path(f"/proc/{pid}/fd").iterdir() if fd.is_symlink())
+        if held in links:
+            opened = [os.readlink(fd) for fd in Path(f"/proc/{pid}/fd").iterdir()]
+            return int(any(name.endswith("store-1/store.lock") for name in opened))
+    raise AssertionError("nobody has the connection")
+
+
+def connected(server: Server, stack: ExitStack) -> tuple[http.client.HTTPConnection, int]:
+    """Return a connection that is kept alive, and the number of the store process that has it."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    stack.callback(connection.close)
+    connection.request("GET", "/health")
+    connection.getresponse().read()
+    return connection, holder_of(server, connection.sock.getsockname()[1])
+
+
+def test_a_forwarded_request_that_was_accepted_is_finished_in_the_drain(tmp_path: Path) -> None:
+    server = Server(tmp_path / "data", settings=settings(2, 0))
+    body = os.urandom(2_000_000)
+    with server, ExitStack() as stack:
+        s3 = server.client("s3", config=Config(signature_version="s3v4"))
+        for bucket in BUCKETS:
+            s3.create_bucket(Bucket=bucket)
+        connection, here = connected(server, stack)
+        idle, other = connected(server, stack)
+        while other == here:
+            idle, other = connected(server, stack)
+        there = next(bucket for bucket in BUCKETS if store_of(bucket) == other)
+        url = s3.generate_presigned_url("put_object", Params={"Bucket": there, "Key": "late"})
+        connection.putrequest("PUT", url.removeprefix(server.endpoint))
+        connection.putheader("Content-Length", str(len(body)))
+        connection.endheaders()
+        connection.send(body[:1_000_000])
+        os.kill(server.pid, signal.SIGTERM)
+        assert idle.sock.recv(1) == b""  # the owner of the bucket has drained
+        connection.send(body[1_000_000:])
+        answer = connection.getresponse()
+        assert (answer.read(), answer.status) == (b"", 200)
+    with server:
+        got = server.client("s3").get_object(Bucket=there, Key="late")
+        assert got["Body"].read() == body

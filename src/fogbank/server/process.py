@@ -42,6 +42,7 @@ from fogbank.server.figures import EdgeFigures, front_name, handlers_of, of_stor
 from fogbank.server.links import Meeting, dial_of, front_socket, store_socket
 from fogbank.server.members import MemberOwner, OwnMember, PeerMember
 from fogbank.server.observer import Observer
+from fogbank.server.parting import SIGNAL_MS, Parting
 from fogbank.server.roster import services
 from fogbank.server.shards import Shards
 from fogbank.server.storefigures import Seat, StoreReporter
@@ -114,11 +115,20 @@ async def _serve(boot: Boot) -> None:
             group.create_task(listener.serve(sockets), name="http")
             booting.say_ready(boot)
             await stop.wait()
-            await listener.drain(boot.config.limits.drain_ms / 1000)
+            await _leave(boot, listener, cloud, clock)
             await app.flush_trail()
             for task in work:
                 task.cancel()
             cloud.close()
+
+
+async def _leave(boot: Boot, listener: Listener, cloud: Cloud, clock: SystemClock) -> None:
+    """Drain, and answer the other store processes until they have drained too."""
+    cloud.parting.is_stopping = True
+    drain_ms = boot.config.limits.drain_ms
+    until_ms = clock.now_ms() + drain_ms + SIGNAL_MS
+    await listener.drain(drain_ms / 1000)
+    await cloud.parting.leave(until_ms)
 
 
 class Place:
@@ -152,6 +162,7 @@ class Cloud(NamedTuple):
     lines: dict[int, Line]
     """The ways to the other store processes, by number."""
     fronts: list[Line]
+    parting: Parting
 
     def close(self) -> None:
         """Break the links."""
@@ -176,7 +187,8 @@ def _wire(
         parts = Parts(
             placement=engine, blobs=engine.blobs, functions=functions, clock=clock, ids=ids
         )
-        return Cloud(App(boot.config, parts, services()), None, [], {}, [])
+        app = App(boot.config, parts, services())
+        return Cloud(app, None, [], {}, [], Parting(boot.number, {}, clock))
     dirs = datadir.store_dirs(Path(boot.data_dir), boot.stores)
     sockets = enumerate(store_socket(each) for each in dirs)
     lines = {n: Line(dial_of(each), clock) for n, each in sockets if n != boot.number}
@@ -201,7 +213,9 @@ def _wire(
         peers=list(lines.values()),
     )
     app = App(boot.config, parts, services(), neighbours)
+    parting = Parting(boot.number, lines, clock)
     handlers = {
+        **parting.handlers(),
         **StoreOwner(engine, shards.is_ours).handlers(),
         **BlobOwner(engine.blobs).handlers(),
         **MemberOwner(OwnMember(engine), clock, group).handlers(),
@@ -210,7 +224,7 @@ def _wire(
     meeting = Meeting(store_socket(dirs[boot.number]), handlers, group)
     fronts = [front_socket(Path(boot.data_dir), number) for number in range(boot.fronts)]
     doors = [Line(dial_of(each), clock) for each in fronts] if boot.number == 0 else []
-    return Cloud(app, meeting, list(remotes.values()), lines, doors)
+    return Cloud(app, meeting, list(remotes.values()), lines, doors, parting)
 
 
 def _observer(boot: Boot, cloud: Cloud, own: StoreReporter, clock: SystemClock) -> Observer:

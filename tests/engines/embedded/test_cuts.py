@@ -168,7 +168,7 @@ def test_the_rows_stand_still_until_they_are_let_go(open_engine: Any) -> None:
             assert not core.turnover.is_busy
             with engine._opened.env.begin() as txn:
                 assert read_state(txn, engine._opened.seals).version == version
-            core.let_go()
+            core.turnover.let_go()
             await writing
             with engine._opened.env.begin() as txn:
                 assert read_state(txn, engine._opened.seals).version > version

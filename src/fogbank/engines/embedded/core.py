@@ -177,7 +177,7 @@ class Core:
     def stand_still(self) -> Future[int]:
         """Return what brings the version of the rows once they hold all that is durable now.
 
-        They stand still until ``let_go``; a transaction without writes moves the log on.
+        They stand still until ``turnover.let_go``; a transaction without writes moves the log on.
         """
         version = self.turnover.stand_still()
         self._move_on()
@@ -187,10 +187,6 @@ class Core:
         """Have what is durable moved out of the active segment soon."""
         self.turnover.seal()
         self._move_on()
-
-    def let_go(self) -> None:
-        """Let the rows change again."""
-        self.turnover.let_go()
 
     def _move_on(self) -> None:
         """Have a group written, if one is waited for and none is under way."""

@@ -358,7 +358,7 @@ class CutTaker:
             self._core.require_open()
             raise
         finally:
-            self._core.let_go()
+            self._core.turnover.let_go()
         if begun != version:
             raise Corrupt(f"the rows hold version {begun}, and version {version} was to be cut")
         return version
