@@ -86,6 +86,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         server.stop()
 
 
+def back_up_cold(copy: Server, backups: Path) -> None:
+    """Back up twice and keep one."""
+    for name in ("warm", "cold"):
+        done = copy.run("backup", str(backups), "--name", name, "--keep", "1")
+        assert done.returncode == 0, done.stderr
+    assert "removed warm" in done.stderr
+    assert copy.run("backup", str(backups), "--keep", "0").returncode == 1
+
+
 def test_a_backup_of_two_stores_is_of_one_moment_and_restores_to_what_was_acknowledged(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -96,7 +105,7 @@ def test_a_backup_of_two_stores_is_of_one_moment_and_restores_to_what_was_acknow
         done = server.run("backup", str(backups), "--name", "one")
         assert done.returncode == 0, done.stderr
         chain.reach(3)
-        second = server.run("backup", str(backups), "--name", "two")
+        second = server.run("backup", str(backups), "--name", "two", "--keep", "2")
         assert second.returncode == 0, second.stderr
     assert done.stdout == "one\n"
     refused = server.run("backup", str(backups), "--name", "one")
@@ -129,8 +138,7 @@ def test_a_backup_of_two_stores_is_of_one_moment_and_restores_to_what_was_acknow
     assert copy.run("check").returncode == 0
     monkeypatch.setenv("FOGBANK_PROCESSES_STORES", "2")
     # Without a server the command opens the stores itself.
-    done = copy.run("backup", str(tmp_path / "more"), "--name", "cold")
-    assert done.returncode == 0, done.stderr
+    back_up_cold(copy, tmp_path / "more")
     assert restored(tmp_path / "more", tmp_path / "third").returncode == 0
 
 

@@ -28,6 +28,7 @@ from fogbank.engines.embedded.cut import BackupRequest, ReaderFailed
 from fogbank.engines.embedded.files import sync_folder
 from fogbank.engines.embedded.joint import set_of, write_joint
 from fogbank.engines.embedded.manifest import require_name
+from fogbank.engines.embedded.retention import keep_newest
 from fogbank.engines.embedded.spool import ArchiveSettings
 from fogbank.engines.embedded.turnover import Settings
 from fogbank.server import datadir
@@ -51,6 +52,8 @@ class BackupArguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Of the backup; empty: the time of its making."""
     copy: bool = False
     """Copy every blob, even where a second name of the same file would do."""
+    keep: int = 0
+    """Then remove all but so many of the newest backups, once the new one is verified; 0: none."""
 
 
 def files_beside(data_dir: Path) -> Iterator[tuple[str, str]]:
@@ -91,17 +94,25 @@ class Backups:
         made = datetime.fromtimestamp(self._clock.now_ms() / 1_000, UTC)
         if not target.is_absolute():
             raise ControlError("BadTarget", f"{target} is no absolute path")
+        if arguments.keep < 0:
+            raise ControlError("BadKeep", "at least one backup is kept")
         if target.is_relative_to(self._data_dir):
             raise ControlError("BadTarget", f"{target} would be lost with {self._data_dir}")
         try:
             name = require_name(arguments.name or f"{made:%Y%m%dT%H%M%SZ}")
             request = BackupRequest(target, name, link=not arguments.copy)
             done = await self._written(request)
+            removed = await self._removed(target, arguments.keep) if arguments.keep else []
         except ValueError as error:
             raise ControlError("BadName", str(error)) from error
         except (ReaderFailed, CutRevoked, Corrupt, OSError) as error:
             raise ControlError("BackupFailed", str(error)) from error
-        return {"name": name, **msgspec.to_builtins(done)}
+        return {"name": name, "removed": removed, **msgspec.to_builtins(done)}
+
+    async def _removed(self, target: Path, keep: int) -> list[str]:
+        """Remove all but the newest backups; return the names of those that went."""
+        stores = len(self._members)
+        return await asyncio.to_thread(keep_newest, target, stores, keep)
 
     async def _written(self, request: BackupRequest) -> Done:
         """Hold every store, cut every one where it stands, write, and say that it is whole."""

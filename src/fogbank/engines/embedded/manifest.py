@@ -132,13 +132,13 @@ class Writing:
         return tail
 
 
-def read_manifest(folder: Path) -> Manifest:
-    """Return the manifest of the backup in a folder.
+def read_manifest(folder: Path, name: str = MANIFEST) -> Manifest:
+    """Return the manifest of the backup in a folder, in its file of this name.
 
     Raises:
         Corrupt: There is none, it is not what was written, or it is of a newer layout.
     """
-    path = folder / MANIFEST
+    path = folder / name
     try:
         lines = path.read_bytes().splitlines(keepends=True)
     except (FileNotFoundError, NotADirectoryError):

@@ -19,6 +19,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--copy", action="store_true", help="copy blobs even where a hard link would do"
     )
+    parser.add_argument(
+        "--keep",
+        metavar="N",
+        type=int,
+        help="verify this one, then remove all but the N newest (default: remove none)",
+    )
 
 
 def run(given: argparse.Namespace) -> int:
@@ -26,7 +32,14 @@ def run(given: argparse.Namespace) -> int:
     data_dir = config.data_dir_of(given.data)
     if datadir.stores_of(data_dir) is None:
         return _fail(f"{data_dir} is no data directory")
-    asked = {"target": str(Path(given.target).absolute()), "name": given.name, "copy": given.copy}
+    if given.keep is not None and given.keep < 1:
+        return _fail("--keep must be at least 1: the newest backup always stays")
+    asked = {
+        "target": str(Path(given.target).absolute()),
+        "name": given.name,
+        "copy": given.copy,
+        "keep": given.keep or 0,
+    }
     try:
         done = asking.ask(data_dir, "backup", asked, print)
     except (control.ControlError, config.ConfigError, Corrupt, OSError) as error:
@@ -37,6 +50,8 @@ def run(given: argparse.Namespace) -> int:
         f"{done['bytes']} bytes, content {done['content']}",
         file=sys.stderr,
     )
+    if done["removed"]:
+        print(f"fogbank: removed {', '.join(done['removed'])}", file=sys.stderr)
     return 0
 
 
