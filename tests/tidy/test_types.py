@@ -1,4 +1,4 @@
-"""A name that no model has is an error of types, in the services that use the generated shapes."""
+"""A name that no model has is an error of types: operations are typed by the generated shapes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.contracts.registry import OPERATIONS as BUILT
+from tests.contracts.registry import Built
 
 ROOT = Path(__file__).parents[2]
 OPERATIONS = ROOT / "src/fogbank/services/dynamodb/operations"
@@ -42,3 +44,25 @@ def test_a_misspelt_member_is_an_error_of_types(tmp_path: Path) -> None:
         copy.write_text(text.replace(right, wrong))
     said = " ".join(errors_of(*{tmp_path / module for module, *_ in TYPOS}))
     assert [name for *_, name in TYPOS if f'"{name}"' not in said] == []
+
+
+UNTYPED_REPLIES = {
+    # Their items are dicts of attribute values as the rules have checked them, not of shapes.
+    "dynamodb:BatchGetItem",
+    "dynamodb:BatchWriteItem",
+    "dynamodb:DeleteItem",
+    "dynamodb:GetItem",
+    "dynamodb:PutItem",
+    "dynamodb:Query",
+    "dynamodb:Scan",
+    "dynamodb:UpdateItem",
+}
+
+
+@pytest.mark.parametrize("built", BUILT, ids=str)
+def test_an_operation_is_typed_by_the_shapes_of_its_model(built: Built) -> None:
+    model, annotations = built.model, built.declared.function.__annotations__
+    if model.input is not None:
+        assert annotations["request"] == f"shapes.{model.input.name}"
+    if model.output is not None and str(built) not in UNTYPED_REPLIES:
+        assert annotations["return"] == f"shapes.{model.output.name}"

@@ -18,7 +18,7 @@ from fogbank.contract.quota import Quota
 Function = Callable[[Call, Any], Awaitable[Mapping[str, Any]]]
 """Takes the call and the decoded request, a dict by wire names; answers with another.
 
-Both may be annotated with the generated types of ``wire/shapes``, so that a name which no model has
+Both are annotated with the generated types of ``wire/shapes``, so that a name which no model has
 is an error of types.
 """
 F = TypeVar("F", bound=Function)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, NamedTuple, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple, TypedDict, TypeVar
 from urllib.parse import quote
 
 from fogbank.base.errors import AccessDenied, NotBuilt
-from fogbank.base.types import Wire
+from fogbank.base.types import Request
 from fogbank.contract.action import Access, AccessOf, ContextValue, Scope
 from fogbank.platform.iam.document import Kind as PolicyKind
 from fogbank.platform.iam.malformed import MalformedPolicy, NotEvaluated
@@ -30,8 +30,33 @@ from fogbank.services.iam.errors import (
 )
 from fogbank.services.iam.quotas import INLINE_CHARACTERS_MAX, PAGE_ITEMS, TAGS_MAX
 
+if TYPE_CHECKING:
+    from fogbank.wire.shapes import iam as shapes
+
 T = TypeVar("T")
 Entity = UserRecord | RoleRecord | GroupRecord
+
+
+class Paging(TypedDict, total=False):
+    """The members of an answer that say whether more follows, and behind which key."""
+
+    IsTruncated: bool
+    Marker: str
+
+
+class _Details(TypedDict, total=False):
+    """What is told of one user or role and not in lists."""
+
+    PermissionsBoundary: shapes.AttachedPermissionsBoundary
+    Tags: list[shapes.Tag]
+
+
+class _PolicyDetails(TypedDict, total=False):
+    """What is told of one policy and not in lists."""
+
+    Description: str
+    Tags: list[shapes.Tag]
+
 
 LAST_OWN: Final = "arn:"
 """The marker between the account's policies and AWS's: below every ARN, above no name."""
@@ -93,7 +118,7 @@ def with_inline(entity: Entity, kind: Kind, name: str, document: str) -> Pairs:
 # Tags.
 
 
-def with_tags(before: Pairs, given: Iterable[Mapping[str, str]]) -> Pairs:
+def with_tags(before: Pairs, given: Iterable[shapes.Tag]) -> Pairs:
     """Return tags with others put over them; keys are the same without regard to case.
 
     Raises:
@@ -123,7 +148,7 @@ def without_tags(before: Pairs, keys: Iterable[str]) -> Pairs:
     return tuple((key, value) for key, value in before if key.lower() not in gone)
 
 
-def tags_view(tags: Pairs) -> list[Wire]:
+def tags_view(tags: Pairs) -> list[shapes.Tag]:
     """Return tags as the wire has them."""
     return [{"Key": key, "Value": value} for key, value in tags]
 
@@ -137,7 +162,7 @@ def resource_tag_context(tags: Pairs) -> dict[str, ContextValue]:
     return context
 
 
-def request_tag_context(request: Wire) -> dict[str, ContextValue]:
+def request_tag_context(request: Request) -> dict[str, ContextValue]:
     """Return the condition keys of the tags that a request names."""
     tags = request.get("Tags", [])
     keys = [tag["Key"] for tag in tags] + request.get("TagKeys", [])
@@ -150,7 +175,7 @@ def request_tag_context(request: Wire) -> dict[str, ContextValue]:
     return context
 
 
-def created_tag_context(request: Wire) -> dict[str, ContextValue]:
+def created_tag_context(request: Request) -> dict[str, ContextValue]:
     """Return the condition keys of the tags that a request gives to what it creates.
 
     AWS: they are the tags of the request and of the resource ("aws:ResourceTag/tag-key":
@@ -173,7 +198,7 @@ def boundary_context(operation: str, boundary: str) -> dict[str, ContextValue]:
 def creates(kind: str, member: str) -> AccessOf:
     """Return the access of an operation that creates an entity named in a member."""
 
-    def access(scope: Scope, request: Wire) -> list[Access]:
+    def access(scope: Scope, request: Request) -> list[Access]:
         arn = entity_arn(scope.account, kind, request.get("Path", "/"), request[member])
         operation = f"Create{kind.capitalize()}"
         context = boundary_context(operation, request.get("PermissionsBoundary", ""))
@@ -187,14 +212,14 @@ def lists(action: str, kind: str) -> AccessOf:
     """Return the access of an operation that lists entities under a path prefix."""
 
     # AWS: listings are decided on `arn:aws:iam::1:user/` and the prefix, as their denials say.
-    def access(scope: Scope, request: Wire) -> list[Access]:
+    def access(scope: Scope, request: Request) -> list[Access]:
         prefix = request.get("PathPrefix", "/")
         return [Access(f"iam:{action}", f"arn:aws:iam::{scope.account}:{kind}{prefix}")]
 
     return access
 
 
-def in_operation(scope: Scope, request: Wire) -> list[Access]:
+def in_operation(scope: Scope, request: Request) -> list[Access]:
     """Declare no access: the operation requires it on the record, whose path is in the ARN."""
     del scope, request
     return []
@@ -208,18 +233,18 @@ def marker_of(key: str) -> str:
     return key
 
 
-def after_of(request: Wire) -> str | None:
+def after_of(request: Request) -> str | None:
     """Return the key behind which a page begins, or None for the first."""
     marker: str | None = request.get("Marker")
     return marker
 
 
-def limit_of(request: Wire) -> int:
+def limit_of(request: Request) -> int:
     """Return how many items a page may hold."""
     return int(request.get("MaxItems", PAGE_ITEMS))
 
 
-def page(request: Wire, items: Sequence[tuple[str, T]]) -> tuple[list[T], Wire]:
+def page(request: Request, items: Sequence[tuple[str, T]]) -> tuple[list[T], Paging]:
     """Return the asked-for page of keyed items in order of key, and the members that say so."""
     after, limit = after_of(request), limit_of(request)
     rest = [item for item in items if after is None or item[0] > after]
@@ -246,7 +271,7 @@ def kind_of(kind: str) -> Kind:
     return kind
 
 
-def paging(last: str | None) -> Wire:
+def paging(last: str | None) -> Paging:
     """Return the members that say whether more follows, behind which key."""
     if last is None:
         return {"IsTruncated": False}
@@ -261,9 +286,9 @@ def seconds(created_ms: int) -> int:
     return created_ms // 1000 * 1000
 
 
-def user_view(account: str, user: UserRecord, *, details: bool = True) -> Wire:
+def user_view(account: str, user: UserRecord, *, details: bool = True) -> shapes.User:
     """Return a user as the wire has it."""
-    view: Wire = {
+    view: shapes.User = {
         "Path": user.path,
         "UserName": user.name,
         "UserId": user.unique_id,
@@ -273,9 +298,9 @@ def user_view(account: str, user: UserRecord, *, details: bool = True) -> Wire:
     return {**view, **_details(user)} if details else view
 
 
-def _details(entity: UserRecord | RoleRecord) -> Wire:
+def _details(entity: UserRecord | RoleRecord) -> _Details:
     """Return what is told of one user or role and not in lists: tags and boundary."""
-    details: Wire = {}
+    details: _Details = {}
     if entity.boundary:
         details["PermissionsBoundary"] = {
             # AWS: the wire says "Policy", although the model lists another word only.
@@ -287,9 +312,9 @@ def _details(entity: UserRecord | RoleRecord) -> Wire:
     return details
 
 
-def role_view(account: str, role: RoleRecord, *, details: bool = True) -> Wire:
+def role_view(account: str, role: RoleRecord, *, details: bool = True) -> shapes.Role:
     """Return a role as the wire has it."""
-    view: Wire = {
+    view: shapes.Role = {
         "Path": role.path,
         "RoleName": role.name,
         "RoleId": role.unique_id,
@@ -303,7 +328,7 @@ def role_view(account: str, role: RoleRecord, *, details: bool = True) -> Wire:
     return {**view, **_details(role)} if details else view
 
 
-def group_view(account: str, group: GroupRecord) -> Wire:
+def group_view(account: str, group: GroupRecord) -> shapes.Group:
     """Return a group as the wire has it."""
     return {
         "Path": group.path,
@@ -314,17 +339,15 @@ def group_view(account: str, group: GroupRecord) -> Wire:
     }
 
 
-def key_view(key: AccessKeyRecord, *, secret: bool = False) -> Wire:
-    """Return an access key as the wire has it; its secret only when it is made."""
-    view: Wire = {
+def key_view(key: AccessKeyRecord) -> shapes.AccessKeyMetadata:
+    """Return an access key as the wire has it, without its secret."""
+    view: shapes.AccessKeyMetadata = {
         "AccessKeyId": key.key_id,
         "Status": "Active" if key.active else "Inactive",
         "CreateDate": seconds(key.created_ms),
     }
     if key.user:
         view["UserName"] = key.user
-    if secret:
-        view["SecretAccessKey"] = key.secret
     return view
 
 
@@ -340,9 +363,11 @@ class Uses(NamedTuple):
 UNUSED: Final = Uses(0, 0)
 
 
-def policy_view(account: str, policy: PolicyRecord | ManagedPolicy, uses: Uses = UNUSED) -> Wire:
+def policy_view(
+    account: str, policy: PolicyRecord | ManagedPolicy, uses: Uses = UNUSED
+) -> shapes.Policy:
     """Return a managed policy as the wire has it."""
-    view: Wire = {
+    view: shapes.Policy = {
         "PolicyName": policy.name,
         "PolicyId": policy.unique_id,
         "Path": policy.path,
@@ -364,9 +389,11 @@ def policy_view(account: str, policy: PolicyRecord | ManagedPolicy, uses: Uses =
     return view
 
 
-def version_view(version: PolicyVersion, default: str, *, document: bool = False) -> Wire:
+def version_view(
+    version: PolicyVersion, default: str, *, document: bool = False
+) -> shapes.PolicyVersion:
     """Return one version of a managed policy as the wire has it."""
-    view: Wire = {
+    view: shapes.PolicyVersion = {
         "VersionId": version.version_id,
         "IsDefaultVersion": version.version_id == default,
         "CreateDate": seconds(version.created_ms),
@@ -383,15 +410,17 @@ def arn_of(account: str, policy: PolicyRecord | ManagedPolicy) -> str:
     return policy_arn(account, policy.path, policy.name)
 
 
-def policy_details(policy: PolicyRecord | ManagedPolicy) -> Wire:
+def policy_details(policy: PolicyRecord | ManagedPolicy) -> _PolicyDetails:
     """Return what is told of one policy and not in lists: description and tags."""
     if isinstance(policy, ManagedPolicy):
         return {}
-    description = {"Description": policy.description} if policy.description else {}
-    return {**description, **policy_tags(policy)}
+    details = policy_tags(policy)
+    if policy.description:
+        details["Description"] = policy.description
+    return details
 
 
-def policy_tags(policy: PolicyRecord) -> Wire:
+def policy_tags(policy: PolicyRecord) -> _PolicyDetails:
     """Return the tags of a policy as a member, if it has any."""
     return {"Tags": tags_view(policy.tags)} if policy.tags else {}
 
@@ -423,9 +452,9 @@ def encoded(document: str) -> str:
     return quote(document, safe="")
 
 
-def attached_view(arns: Iterable[str], path_prefix: str) -> list[tuple[str, Any]]:
+def attached_view(arns: Iterable[str], path_prefix: str) -> list[tuple[str, shapes.AttachedPolicy]]:
     """Return attached policies under a path, keyed by name, in order."""
-    found: list[tuple[str, Any]] = []
+    found: list[tuple[str, shapes.AttachedPolicy]] = []
     for arn in arns:
         path, _, name = arn.partition(":policy")[2].rpartition("/")
         if f"{path}/".startswith(path_prefix):

@@ -9,7 +9,7 @@ import msgspec
 
 from fogbank.base.arn import find_arn
 from fogbank.base.errors import NotBuilt
-from fogbank.base.types import Wire
+from fogbank.base.types import Request
 from fogbank.contract.action import Access, ContextValue, Scope
 from fogbank.platform.iam.malformed import MalformedPolicy, NotEvaluated
 from fogbank.platform.iam.policy import compile_policy
@@ -42,7 +42,7 @@ class RoleName(NamedTuple):
     name: str
 
 
-def no_access(scope: Scope, request: Wire) -> list[Access]:
+def no_access(scope: Scope, request: Request) -> list[Access]:
     """Declare no access: the operation needs none, or decides with the role's trust policy."""
     del scope, request
     return []
@@ -61,7 +61,7 @@ def role_name_of(arn: str) -> RoleName:
     return RoleName(parsed.account, f"{path}/", name)
 
 
-def session_policies_of(request: Wire) -> tuple[str, ...]:
+def session_policies_of(request: Request) -> tuple[str, ...]:
     """Return the session policies of a request: the document, and ARNs of managed ones.
 
     Raises:
@@ -100,7 +100,7 @@ class SessionTags(NamedTuple):
     transitive: tuple[str, ...]
 
 
-def tags_of(request: Wire, principal: Principal) -> SessionTags:
+def tags_of(request: Request, principal: Principal) -> SessionTags:
     """Return the tags of the session that a request asks for.
 
     Raises:
@@ -131,7 +131,7 @@ def function_of(principal: Principal) -> str:
     return principal.source_arn if by_lambda else ""
 
 
-def source_identity_of(request: Wire, principal: Principal) -> str:
+def source_identity_of(request: Request, principal: Principal) -> str:
     """Return the source identity of the session that a request asks for.
 
     Raises:
@@ -143,7 +143,7 @@ def source_identity_of(request: Wire, principal: Principal) -> str:
     return principal.source_identity or given
 
 
-def duration_s_of(request: Wire, role: RoleRecord, principal: Principal) -> int:
+def duration_s_of(request: Request, role: RoleRecord, principal: Principal) -> int:
     """Return how long a session of a role lasts.
 
     Raises:
@@ -162,7 +162,7 @@ def duration_s_of(request: Wire, role: RoleRecord, principal: Principal) -> int:
     return duration_s
 
 
-def token_duration_s_of(request: Wire, principal: Principal) -> int:
+def token_duration_s_of(request: Request, principal: Principal) -> int:
     """Return how long a session of GetSessionToken lasts; the root user's is cut to an hour."""
     duration_s = int(request.get("DurationSeconds", TOKEN_SESSION_S_DEFAULT))
     if principal.kind is PrincipalKind.ROOT:
@@ -170,7 +170,7 @@ def token_duration_s_of(request: Wire, principal: Principal) -> int:
     return duration_s
 
 
-def actions_of(request: Wire, tags: SessionTags, source_identity: str) -> list[str]:
+def actions_of(request: Request, tags: SessionTags, source_identity: str) -> list[str]:
     """Return the actions that a trust policy must allow for a request."""
     actions = ["sts:AssumeRole"]
     if tags.tags or request.get("TransitiveTagKeys"):
@@ -180,7 +180,9 @@ def actions_of(request: Wire, tags: SessionTags, source_identity: str) -> list[s
     return actions
 
 
-def context_of(request: Wire, role: RoleRecord, source_identity: str) -> Mapping[str, ContextValue]:
+def context_of(
+    request: Request, role: RoleRecord, source_identity: str
+) -> Mapping[str, ContextValue]:
     """Return the condition keys of assuming a role, beside the global ones."""
     tags = request.get("Tags", [])
     keys: dict[str, ContextValue] = {"sts:RoleSessionName": request["RoleSessionName"]}

@@ -13,6 +13,7 @@ from fogbank.services.s3.rules.checksums import (
     Digests,
     Expected,
     checksum_members,
+    checksum_value,
     combined_of,
     composite_of,
     expected_of,
@@ -118,7 +119,9 @@ def test_a_composite_checksum_says_of_how_many_parts_it_is() -> None:
         "ChecksumSHA256": f"{text}-1",
         "ChecksumType": "COMPOSITE",
     }
-    assert checksum_members(checksum, count=False)["ChecksumSHA256"] == text
+    assert checksum_value(checksum) == {"ChecksumSHA256": f"{text}-1"}
+    bare = Checksum(checksum.algorithm, checksum.value)
+    assert checksum_value(bare) == {"ChecksumSHA256": text}
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from fogbank.base.types import Wire
 from fogbank.contract.action import Access
 from fogbank.contract.call import Call
 from fogbank.contract.operation import operation
@@ -41,7 +40,7 @@ _ENDPOINT_CACHE_MINUTES: Final = 1_440
         "GlobalTableSettingsReplicationMode": None,
     },
 )
-async def create_table(call: Call, request: shapes.CreateTableInput) -> Wire:
+async def create_table(call: Call, request: shapes.CreateTableInput) -> shapes.CreateTableOutput:
     """Create a table, empty and ready."""
     name = names.table_name_of(call.scope, request)
     table = tables.created_table(
@@ -63,7 +62,9 @@ async def create_table(call: Call, request: shapes.CreateTableInput) -> Wire:
 
 
 @operation(access=access.on_table("DescribeTable"))
-async def describe_table(call: Call, request: shapes.DescribeTableInput) -> Wire:
+async def describe_table(
+    call: Call, request: shapes.DescribeTableInput
+) -> shapes.DescribeTableOutput:
     """Return what a table is, and what it held when it was last counted."""
     name = names.table_name_of(call.scope, request)
 
@@ -109,7 +110,7 @@ async def list_tables(call: Call, request: shapes.ListTablesInput) -> shapes.Lis
         "DisassociationProtectionEnabled": False,
     },
 )
-async def update_table(call: Call, request: shapes.UpdateTableInput) -> Wire:
+async def update_table(call: Call, request: shapes.UpdateTableInput) -> shapes.UpdateTableOutput:
     """Change how a table is paid for, or whether it can be deleted."""
     name, now_ms = names.table_name_of(call.scope, request), call.clock.now_ms()
 
@@ -124,7 +125,7 @@ async def update_table(call: Call, request: shapes.UpdateTableInput) -> Wire:
 
 
 @operation(access=access.on_table("DeleteTable"))
-async def delete_table(call: Call, request: shapes.DeleteTableInput) -> Wire:
+async def delete_table(call: Call, request: shapes.DeleteTableInput) -> shapes.DeleteTableOutput:
     """Delete a table; its items are out of reach at once and removed afterwards."""
     name, now_ms = names.table_name_of(call.scope, request), call.clock.now_ms()
 
@@ -140,9 +141,12 @@ async def delete_table(call: Call, request: shapes.DeleteTableInput) -> Wire:
 
 
 @operation(access=lambda _scope, _request: [Access("dynamodb:DescribeEndpoints", "*")])
-async def describe_endpoints(call: Call, request: shapes.DescribeEndpointsRequest) -> Wire:  # noqa: ARG001 (it is empty)
+async def describe_endpoints(
+    call: Call,
+    request: shapes.DescribeEndpointsRequest,  # noqa: ARG001 (it is empty)
+) -> shapes.DescribeEndpointsResponse:
     """Return the endpoint that the client has already found."""
-    endpoint: Wire = {
+    endpoint: shapes.Endpoint = {
         "Address": call.http.host,
         "CachePeriodInMinutes": _ENDPOINT_CACHE_MINUTES,
     }

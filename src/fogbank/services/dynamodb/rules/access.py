@@ -13,7 +13,7 @@ from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, cast
 
-from fogbank.base.types import Wire
+from fogbank.base.types import Request, Wire
 from fogbank.contract.action import Access, AccessOf, ContextValue, Scope
 from fogbank.platform.store.engine import Domain
 from fogbank.services.dynamodb import arns
@@ -47,7 +47,7 @@ def on_table(operation: str) -> AccessOf:
     """Return the access of an operation on the one table that its request names."""
     action = f"dynamodb:{operation}"
 
-    def access(scope: Scope, request: Wire) -> list[Access]:
+    def access(scope: Scope, request: Request) -> list[Access]:
         context = RequestKeys(operation, request)
         return [Access(action, _arn_of(scope, request["TableName"]), context)]
 
@@ -58,9 +58,11 @@ def on_tables(operation: str) -> AccessOf:
     """Return the access of an operation on every table that its ``RequestItems`` name."""
     action = f"dynamodb:{operation}"
 
-    def access(scope: Scope, request: Wire) -> list[Access]:
+    def access(scope: Scope, request: Request) -> list[Access]:
         return [
-            Access(action, _arn_of(scope, table), RequestKeys(operation, request | _part(part)))
+            Access(
+                action, _arn_of(scope, table), RequestKeys(operation, {**request, **_part(part)})
+            )
             for table, part in request["RequestItems"].items()
         ]
 
@@ -102,7 +104,7 @@ class RequestKeys(Mapping[str, ContextValue]):
 
     __slots__ = ("_keys", "_operation", "_request")
 
-    def __init__(self, operation: str, request: Wire) -> None:
+    def __init__(self, operation: str, request: Request) -> None:
         self._operation = operation
         self._request = request
         self._keys: dict[str, ContextValue] | None = None
@@ -156,7 +158,7 @@ def _text_of(value: values.Value) -> str:
     return b64encode(content).decode() if isinstance(content, bytes) else str(content)
 
 
-def selection_of(request: Wire) -> str:
+def selection_of(request: Request) -> str:
     """Return which attributes a read asks for.
 
     AWS: the key says so even where the operation has no such member; its sample policies count on
@@ -167,7 +169,7 @@ def selection_of(request: Wire) -> str:
     return request.get("Select", "SPECIFIC_ATTRIBUTES" if projected else "ALL_ATTRIBUTES")
 
 
-def attributes_named(request: Wire) -> set[str]:
+def attributes_named(request: Request) -> set[str]:
     """Return the top-level attributes that a request names anywhere.
 
     Raises:
@@ -185,7 +187,7 @@ def attributes_named(request: Wire) -> set[str]:
     return named
 
 
-def _paths_of(request: Wire) -> Iterable[syntax.Path]:
+def _paths_of(request: Request) -> Iterable[syntax.Path]:
     """Yield the paths of a request's expressions."""
     for kind in _CONDITIONS:
         if kind in request:

@@ -5,7 +5,7 @@ Source: Amazon DynamoDB API Reference, CreateTable, UpdateTable and TableDescrip
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from fogbank.base.types import Request, Wire
 from fogbank.contract.action import Scope
@@ -19,6 +19,9 @@ from fogbank.services.dynamodb.schema import (
     MeasureRecord,
     TableRecord,
 )
+
+if TYPE_CHECKING:
+    from fogbank.wire.shapes import dynamodb as shapes
 
 _INVALID: Final = "One or more parameter values were invalid: "
 _KEY_ELEMENTS_MAX: Final = 2
@@ -201,7 +204,9 @@ def require_unprotected(table: TableRecord) -> None:
         )
 
 
-def description_of(scope: Scope, table: TableRecord, status: str, measure: MeasureRecord) -> Wire:
+def description_of(
+    scope: Scope, table: TableRecord, status: str, measure: MeasureRecord
+) -> shapes.TableDescription:
     """Return a table's ``TableDescription`` in a status."""
     attributes = sorted(table.key_attributes, key=lambda attribute: attribute.name)
     roles = zip(table.key_attributes, ("HASH", "RANGE"), strict=False)
@@ -219,20 +224,22 @@ def description_of(scope: Scope, table: TableRecord, status: str, measure: Measu
     }
 
 
-def deletion_of(scope: Scope, table: TableRecord, measure: MeasureRecord) -> Wire:
+def deletion_of(
+    scope: Scope, table: TableRecord, measure: MeasureRecord
+) -> shapes.TableDescription:
     """Return what DeleteTable says of a table: less than a description.
 
     AWS: neither the schema nor the time of creation (scylladb test/alternator,
     test_delete_table_description).
     """
-    throughput: Wire = {
+    throughput: shapes.ProvisionedThroughputDescription = {
         "NumberOfDecreasesToday": 0,
         "ReadCapacityUnits": table.read_units,
         "WriteCapacityUnits": table.write_units,
     }
     if table.units_changed_ms:
         throughput["LastIncreaseDateTime"] = table.units_changed_ms
-    description: Wire = {
+    description: shapes.TableDescription = {
         "TableName": table.name,
         "TableId": table.id,
         "TableArn": arns.table_arn(scope.region, scope.account, table.name),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 
-from fogbank.base.types import Wire
+from fogbank.base.types import Request, Wire
 from fogbank.contract.call import Call
 from fogbank.contract.operation import operation
 from fogbank.platform.identity.credentials import SECRET_CHARACTERS
@@ -23,8 +23,11 @@ from fogbank.services.iam import rules, state
 from fogbank.services.iam.errors import LimitExceeded, NoSuchEntity, ValidationError
 from fogbank.services.iam.quotas import ACCESS_KEYS_PER_USER
 
+if TYPE_CHECKING:
+    from fogbank.wire.shapes import iam as shapes
 
-async def _owner(call: Call, request: Wire) -> UserRecord | None:
+
+async def _owner(call: Call, request: Request) -> UserRecord | None:
     """Return the user whose keys are meant, or None for the root user itself.
 
     Without a name it is the caller.
@@ -74,7 +77,9 @@ async def _require_key(
 
 
 @operation(access=rules.in_operation)
-async def create_access_key(call: Call, request: Wire) -> Wire:
+async def create_access_key(
+    call: Call, request: shapes.CreateAccessKeyRequest
+) -> shapes.CreateAccessKeyResponse:
     """Create an access key; its secret is told this once."""
     seen = await _owner(call, request)
     key = AccessKeyRecord(
@@ -96,16 +101,18 @@ async def create_access_key(call: Call, request: Wire) -> Wire:
         ACCESS_KEYS.put(tr, key, key.key_id)
 
     await call.identity.change(call.account, body)
-    return {"AccessKey": rules.key_view(key, secret=True)}
+    return {"AccessKey": {**rules.key_view(key), "SecretAccessKey": key.secret}}
 
 
 @operation(access=rules.in_operation)
-async def list_access_keys(call: Call, request: Wire) -> Wire:
+async def list_access_keys(
+    call: Call, request: shapes.ListAccessKeysRequest
+) -> shapes.ListAccessKeysResponse:
     """List the access keys of a user, without their secrets."""
     seen = await _owner(call, request)
 
-    async def body(tr: Transaction) -> list[tuple[str, Wire]]:
-        views: list[tuple[str, Wire]] = []
+    async def body(tr: Transaction) -> list[tuple[str, shapes.AccessKeyMetadata]]:
+        views: list[tuple[str, shapes.AccessKeyMetadata]] = []
         for key_id in sorted(_keys_of(await _holder(tr, seen))):
             key = await ACCESS_KEYS.find(tr, key_id)
             assert key is not None, "a key that is listed stands"
@@ -117,7 +124,7 @@ async def list_access_keys(call: Call, request: Wire) -> Wire:
 
 
 @operation(access=rules.in_operation)
-async def update_access_key(call: Call, request: Wire) -> Wire:
+async def update_access_key(call: Call, request: shapes.UpdateAccessKeyRequest) -> Wire:
     """Make an access key active or inactive; in force when this returns."""
     seen = await _owner(call, request)
     if request["Status"] not in ("Active", "Inactive"):
@@ -133,7 +140,7 @@ async def update_access_key(call: Call, request: Wire) -> Wire:
 
 
 @operation(access=rules.in_operation)
-async def delete_access_key(call: Call, request: Wire) -> Wire:
+async def delete_access_key(call: Call, request: shapes.DeleteAccessKeyRequest) -> Wire:
     """Delete an access key; in force when this returns."""
     seen = await _owner(call, request)
 

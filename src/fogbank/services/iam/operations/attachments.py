@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fogbank.base.types import Wire
+from typing import TYPE_CHECKING, TypedDict
+
+from fogbank.base.types import Request, Wire
 from fogbank.contract.action import Access, Scope
 from fogbank.contract.call import Call
 from fogbank.contract.operation import operation
@@ -12,6 +14,9 @@ from fogbank.services.iam import rules, state
 from fogbank.services.iam.arns import Kind
 from fogbank.services.iam.errors import LimitExceeded, NoSuchEntity
 from fogbank.services.iam.quotas import ATTACHED_POLICIES, SCAN_ROWS_MAX
+
+if TYPE_CHECKING:
+    from fogbank.wire.shapes import iam as shapes
 
 _PLURALS = {"user": "User", "role": "Role", "group": "Group"}
 
@@ -50,69 +55,79 @@ async def _detach(call: Call, kind: Kind, name: str, arn: str) -> Wire:
     return {}
 
 
-async def _list(call: Call, kind: Kind, name: str, request: Wire) -> Wire:
+async def _list(
+    call: Call, kind: Kind, name: str, request: Request
+) -> tuple[list[shapes.AttachedPolicy], rules.Paging]:
     """List the policies attached to an entity."""
     entity = await state.permitted(call, kind, name)
     views = rules.attached_view(entity.attached, request.get("PathPrefix", "/"))
-    shown, paging = rules.page(request, views)
-    return {"AttachedPolicies": shown, **paging}
+    return rules.page(request, views)
 
 
 @operation(access=rules.in_operation)
-async def attach_user_policy(call: Call, request: Wire) -> Wire:
+async def attach_user_policy(call: Call, request: shapes.AttachUserPolicyRequest) -> Wire:
     """Attach a managed policy to a user."""
     return await _attach(call, "user", request["UserName"], request["PolicyArn"])
 
 
 @operation(access=rules.in_operation)
-async def detach_user_policy(call: Call, request: Wire) -> Wire:
+async def detach_user_policy(call: Call, request: shapes.DetachUserPolicyRequest) -> Wire:
     """Detach a managed policy from a user."""
     return await _detach(call, "user", request["UserName"], request["PolicyArn"])
 
 
 @operation(access=rules.in_operation)
-async def list_attached_user_policies(call: Call, request: Wire) -> Wire:
+async def list_attached_user_policies(
+    call: Call, request: shapes.ListAttachedUserPoliciesRequest
+) -> shapes.ListAttachedUserPoliciesResponse:
     """List the managed policies of a user."""
-    return await _list(call, "user", request["UserName"], request)
+    shown, paging = await _list(call, "user", request["UserName"], request)
+    return {"AttachedPolicies": shown, **paging}
 
 
 @operation(access=rules.in_operation)
-async def attach_role_policy(call: Call, request: Wire) -> Wire:
+async def attach_role_policy(call: Call, request: shapes.AttachRolePolicyRequest) -> Wire:
     """Attach a managed policy to a role."""
     return await _attach(call, "role", request["RoleName"], request["PolicyArn"])
 
 
 @operation(access=rules.in_operation)
-async def detach_role_policy(call: Call, request: Wire) -> Wire:
+async def detach_role_policy(call: Call, request: shapes.DetachRolePolicyRequest) -> Wire:
     """Detach a managed policy from a role."""
     return await _detach(call, "role", request["RoleName"], request["PolicyArn"])
 
 
 @operation(access=rules.in_operation)
-async def list_attached_role_policies(call: Call, request: Wire) -> Wire:
+async def list_attached_role_policies(
+    call: Call, request: shapes.ListAttachedRolePoliciesRequest
+) -> shapes.ListAttachedRolePoliciesResponse:
     """List the managed policies of a role."""
-    return await _list(call, "role", request["RoleName"], request)
+    shown, paging = await _list(call, "role", request["RoleName"], request)
+    return {"AttachedPolicies": shown, **paging}
 
 
 @operation(access=rules.in_operation)
-async def attach_group_policy(call: Call, request: Wire) -> Wire:
+async def attach_group_policy(call: Call, request: shapes.AttachGroupPolicyRequest) -> Wire:
     """Attach a managed policy to a group."""
     return await _attach(call, "group", request["GroupName"], request["PolicyArn"])
 
 
 @operation(access=rules.in_operation)
-async def detach_group_policy(call: Call, request: Wire) -> Wire:
+async def detach_group_policy(call: Call, request: shapes.DetachGroupPolicyRequest) -> Wire:
     """Detach a managed policy from a group."""
     return await _detach(call, "group", request["GroupName"], request["PolicyArn"])
 
 
 @operation(access=rules.in_operation)
-async def list_attached_group_policies(call: Call, request: Wire) -> Wire:
+async def list_attached_group_policies(
+    call: Call, request: shapes.ListAttachedGroupPoliciesRequest
+) -> shapes.ListAttachedGroupPoliciesResponse:
     """List the managed policies of a group."""
-    return await _list(call, "group", request["GroupName"], request)
+    shown, paging = await _list(call, "group", request["GroupName"], request)
+    return {"AttachedPolicies": shown, **paging}
 
 
-def _entities_access(scope: Scope, request: Wire) -> list[Access]:
+def _entities_access(scope: Scope, request: Request) -> list[Access]:
     """Return the access of listing a policy's entities."""
     del scope
     return [Access("iam:ListEntitiesForPolicy", request["PolicyArn"])]
@@ -125,8 +140,28 @@ def _is_listed(row: AttachmentRecord, entity: rules.Entity, arn: str, usage: str
     return usage == "PermissionsBoundary" or (not usage and arn not in entity.attached)
 
 
+class _Entities(TypedDict):
+    """Who a policy is attached to, by kind."""
+
+    PolicyGroups: list[shapes.PolicyGroup]
+    PolicyUsers: list[shapes.PolicyUser]
+    PolicyRoles: list[shapes.PolicyRole]
+
+
+def _add(found: _Entities, kind: Kind, row: AttachmentRecord) -> None:
+    """Add an entity to those of its kind."""
+    if kind == "user":
+        found["PolicyUsers"].append({"UserName": row.name, "UserId": row.unique_id})
+    elif kind == "role":
+        found["PolicyRoles"].append({"RoleName": row.name, "RoleId": row.unique_id})
+    else:
+        found["PolicyGroups"].append({"GroupName": row.name, "GroupId": row.unique_id})
+
+
 @operation(access=_entities_access)
-async def list_entities_for_policy(call: Call, request: Wire) -> Wire:
+async def list_entities_for_policy(
+    call: Call, request: shapes.ListEntitiesForPolicyRequest
+) -> shapes.ListEntitiesForPolicyResponse:
     """List the users, roles and groups that a managed policy is attached to or bounds."""
     arn = request["PolicyArn"]
     after = rules.after_of(request)
@@ -134,10 +169,10 @@ async def list_entities_for_policy(call: Call, request: Wire) -> Wire:
     limit, wanted = rules.limit_of(request), request.get("EntityFilter", "")
     prefix, usage = request.get("PathPrefix", "/"), request.get("PolicyUsageFilter", "")
 
-    async def body(tr: Transaction) -> tuple[Wire, str | None]:
+    async def body(tr: Transaction) -> tuple[_Entities, str | None]:
         await state.require_policy(tr, call.account, arn)
         rows = await state.attached_entities(tr, arn, start, SCAN_ROWS_MAX + 1)
-        found: Wire = {f"Policy{plural}s": [] for plural in _PLURALS.values()}
+        found: _Entities = {"PolicyGroups": [], "PolicyUsers": [], "PolicyRoles": []}
         last: str | None = None
         for number, row in enumerate(rows):
             if number in (limit, SCAN_ROWS_MAX):
@@ -148,8 +183,7 @@ async def list_entities_for_policy(call: Call, request: Wire) -> Wire:
             if not _is_listed(row, entity, arn, usage):
                 continue
             if wanted in ("", plural) and entity.path.startswith(prefix):
-                view = {f"{plural}Name": row.name, f"{plural}Id": row.unique_id}
-                found[f"Policy{plural}s"].append(view)
+                _add(found, kind, row)
         return found, None
 
     found, last = await call.store.read(body)

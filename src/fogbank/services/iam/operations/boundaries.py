@@ -5,7 +5,7 @@ Source: IAM User Guide, "Permissions boundaries for IAM entities".
 
 from __future__ import annotations
 
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from fogbank.base.types import Wire
 from fogbank.contract.call import Call
@@ -14,6 +14,9 @@ from fogbank.platform.identity.records import UserRecord
 from fogbank.platform.store.engine import Transaction
 from fogbank.services.iam import rules, state
 from fogbank.services.iam.arns import Kind
+
+if TYPE_CHECKING:
+    from fogbank.wire.shapes import iam as shapes
 
 
 async def _rebind(call: Call, kind: Kind, name: str, arn: str) -> Wire:
@@ -32,24 +35,32 @@ async def _rebind(call: Call, kind: Kind, name: str, arn: str) -> Wire:
 
 
 @operation(access=rules.in_operation)
-async def put_user_permissions_boundary(call: Call, request: Wire) -> Wire:
+async def put_user_permissions_boundary(
+    call: Call, request: shapes.PutUserPermissionsBoundaryRequest
+) -> Wire:
     """Bound the permissions of a user by a managed policy."""
     return await _rebind(call, "user", request["UserName"], request["PermissionsBoundary"])
 
 
 @operation(access=rules.in_operation)
-async def delete_user_permissions_boundary(call: Call, request: Wire) -> Wire:
+async def delete_user_permissions_boundary(
+    call: Call, request: shapes.DeleteUserPermissionsBoundaryRequest
+) -> Wire:
     """Remove the bound of a user; nothing changes if there is none."""
     return await _rebind(call, "user", request["UserName"], "")
 
 
 @operation(access=rules.in_operation)
-async def put_role_permissions_boundary(call: Call, request: Wire) -> Wire:
+async def put_role_permissions_boundary(
+    call: Call, request: shapes.PutRolePermissionsBoundaryRequest
+) -> Wire:
     """Bound the permissions of a role by a managed policy."""
     return await _rebind(call, "role", request["RoleName"], request["PermissionsBoundary"])
 
 
 @operation(access=rules.in_operation)
-async def delete_role_permissions_boundary(call: Call, request: Wire) -> Wire:
+async def delete_role_permissions_boundary(
+    call: Call, request: shapes.DeleteRolePermissionsBoundaryRequest
+) -> Wire:
     """Remove the bound of a role; nothing changes if there is none."""
     return await _rebind(call, "role", request["RoleName"], "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from fogbank.base.types import Wire
 from fogbank.contract.call import Call
@@ -13,9 +13,14 @@ from fogbank.services.iam import rules, state
 from fogbank.services.iam.errors import DeleteConflict, LimitExceeded
 from fogbank.services.iam.quotas import GROUPS_PER_USER, UNIQUE_ID_CHARACTERS
 
+if TYPE_CHECKING:
+    from fogbank.wire.shapes import iam as shapes
+
 
 @operation(access=rules.creates("group", "GroupName"))
-async def create_group(call: Call, request: Wire) -> Wire:
+async def create_group(
+    call: Call, request: shapes.CreateGroupRequest
+) -> shapes.CreateGroupResponse:
     """Create a group without users or policies."""
     group = GroupRecord(
         name=request["GroupName"],
@@ -33,7 +38,7 @@ async def create_group(call: Call, request: Wire) -> Wire:
 
 
 @operation(access=rules.in_operation)
-async def get_group(call: Call, request: Wire) -> Wire:
+async def get_group(call: Call, request: shapes.GetGroupRequest) -> shapes.GetGroupResponse:
     """Describe a group and list its users."""
     group = cast("GroupRecord", await state.permitted(call, "group", request["GroupName"]))
     after, limit = rules.after_of(request), rules.limit_of(request)
@@ -46,7 +51,7 @@ async def get_group(call: Call, request: Wire) -> Wire:
 
 
 @operation(access=rules.lists("ListGroups", "group"))
-async def list_groups(call: Call, request: Wire) -> Wire:
+async def list_groups(call: Call, request: shapes.ListGroupsRequest) -> shapes.ListGroupsResponse:
     """List groups under a path prefix, in order of name."""
     prefix, after = request.get("PathPrefix", "/"), rules.after_of(request)
     limit = rules.limit_of(request)
@@ -58,12 +63,14 @@ async def list_groups(call: Call, request: Wire) -> Wire:
 
 
 @operation(access=rules.in_operation)
-async def list_groups_for_user(call: Call, request: Wire) -> Wire:
+async def list_groups_for_user(
+    call: Call, request: shapes.ListGroupsForUserRequest
+) -> shapes.ListGroupsForUserResponse:
     """List the groups of a user, in order of name."""
     user = cast("UserRecord", await state.permitted(call, "user", request["UserName"]))
 
-    async def body(tr: Transaction) -> list[tuple[str, Wire]]:
-        views: list[tuple[str, Wire]] = []
+    async def body(tr: Transaction) -> list[tuple[str, shapes.Group]]:
+        views: list[tuple[str, shapes.Group]] = []
         for name in user.groups:
             group = await state.find(tr, "group", name)
             if group is not None:
@@ -76,7 +83,7 @@ async def list_groups_for_user(call: Call, request: Wire) -> Wire:
 
 
 @operation(access=rules.in_operation)
-async def delete_group(call: Call, request: Wire) -> Wire:
+async def delete_group(call: Call, request: shapes.DeleteGroupRequest) -> Wire:
     """Delete a group that has no users or policies left."""
     seen = cast("GroupRecord", await state.permitted(call, "group", request["GroupName"]))
 
@@ -96,7 +103,7 @@ async def delete_group(call: Call, request: Wire) -> Wire:
 
 
 @operation(access=rules.in_operation)
-async def add_user_to_group(call: Call, request: Wire) -> Wire:
+async def add_user_to_group(call: Call, request: shapes.AddUserToGroupRequest) -> Wire:
     """Put a user into a group; nothing changes if it is in it."""
     seen = cast("GroupRecord", await state.permitted(call, "group", request["GroupName"]))
     groups_max = call.limit(GROUPS_PER_USER)
@@ -113,7 +120,7 @@ async def add_user_to_group(call: Call, request: Wire) -> Wire:
 
 
 @operation(access=rules.in_operation)
-async def remove_user_from_group(call: Call, request: Wire) -> Wire:
+async def remove_user_from_group(call: Call, request: shapes.RemoveUserFromGroupRequest) -> Wire:
     """Take a user out of a group; nothing changes if it is not in it."""
     seen = cast("GroupRecord", await state.permitted(call, "group", request["GroupName"]))
 

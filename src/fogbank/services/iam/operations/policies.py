@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from fogbank.base.types import Wire
+from fogbank.base.types import Request, Wire
 from fogbank.contract.action import Access, AccessOf, Scope
 from fogbank.contract.call import Call
 from fogbank.contract.operation import operation
@@ -22,18 +23,21 @@ from fogbank.services.iam.quotas import (
     UNIQUE_ID_CHARACTERS,
 )
 
+if TYPE_CHECKING:
+    from fogbank.wire.shapes import iam as shapes
+
 
 def _on_policy(action: str) -> AccessOf:
     """Return the access of an operation on the policy that a request names."""
 
-    def access(scope: Scope, request: Wire) -> list[Access]:
+    def access(scope: Scope, request: Request) -> list[Access]:
         del scope
         return [Access(f"iam:{action}", request["PolicyArn"])]
 
     return access
 
 
-def _create_access(scope: Scope, request: Wire) -> list[Access]:
+def _create_access(scope: Scope, request: Request) -> list[Access]:
     """Return the access of creating a policy."""
     arn = policy_arn(scope.account, request.get("Path", "/"), request["PolicyName"])
     return [Access("iam:CreatePolicy", arn, rules.created_tag_context(request))]
@@ -66,7 +70,9 @@ def _version(policy: PolicyRecord, arn: str, version_id: str) -> PolicyVersion:
 
 
 @operation(access=_create_access)
-async def create_policy(call: Call, request: Wire) -> Wire:
+async def create_policy(
+    call: Call, request: shapes.CreatePolicyRequest
+) -> shapes.CreatePolicyResponse:
     """Create a managed policy with its first version."""
     _check(call, request["PolicyDocument"])
     now_ms = call.clock.now_ms()
@@ -93,11 +99,11 @@ async def create_policy(call: Call, request: Wire) -> Wire:
 
 
 @operation(access=_on_policy("GetPolicy"))
-async def get_policy(call: Call, request: Wire) -> Wire:
+async def get_policy(call: Call, request: shapes.GetPolicyRequest) -> shapes.GetPolicyResponse:
     """Describe a managed policy."""
     arn = request["PolicyArn"]
 
-    async def body(tr: Transaction) -> Wire:
+    async def body(tr: Transaction) -> shapes.Policy:
         policy = await state.require_policy(tr, call.account, arn)
         view = rules.policy_view(call.account, policy, await state.uses(tr, arn))
         return {**view, **rules.policy_details(policy)}
@@ -105,7 +111,7 @@ async def get_policy(call: Call, request: Wire) -> Wire:
     return {"Policy": await call.store.read(body)}
 
 
-def _wanted(request: Wire) -> Callable[[rules.Uses], bool]:
+def _wanted(request: Request) -> Callable[[rules.Uses], bool]:
     """Return which policies a request lists, by how they are used."""
     bounding = request.get("PolicyUsageFilter") == "PermissionsBoundary"
     attached = request.get("OnlyAttached", False)
@@ -119,14 +125,16 @@ def _wanted(request: Wire) -> Callable[[rules.Uses], bool]:
 
 
 @operation(access=rules.lists("ListPolicies", "policy"))
-async def list_policies(call: Call, request: Wire) -> Wire:
+async def list_policies(
+    call: Call, request: shapes.ListPoliciesRequest
+) -> shapes.ListPoliciesResponse:
     """List managed policies: the account's in order of name, then AWS's."""
     scope, after = request.get("Scope", "All"), rules.after_of(request) or ""
     limit, prefix = rules.limit_of(request), request.get("PathPrefix", "/")
     wanted = _wanted(request)
 
-    async def body(tr: Transaction) -> tuple[list[Wire], str | None]:
-        views: list[Wire] = []
+    async def body(tr: Transaction) -> tuple[list[shapes.Policy], str | None]:
+        views: list[shapes.Policy] = []
         # A marker is the name of an own policy, or the ARN of one of AWS's.
         if scope != "AWS" and not after.startswith("arn:"):
             own, last = await state.policies(tr, prefix, after or None, limit)
@@ -155,14 +163,14 @@ async def _listed(
     call: Call,
     policy: PolicyRecord | ManagedPolicy,
     wanted: Callable[[rules.Uses], bool],
-) -> list[Wire]:
+) -> list[shapes.Policy]:
     """Return the view of a policy, or nothing if it should not be listed."""
     uses = await state.uses(tr, rules.arn_of(call.account, policy))
     return [rules.policy_view(call.account, policy, uses)] if wanted(uses) else []
 
 
 @operation(access=_on_policy("DeletePolicy"))
-async def delete_policy(call: Call, request: Wire) -> Wire:
+async def delete_policy(call: Call, request: shapes.DeletePolicyRequest) -> Wire:
     """Delete a managed policy that has one version and is attached to nobody."""
     arn = request["PolicyArn"]
 
@@ -182,12 +190,14 @@ async def delete_policy(call: Call, request: Wire) -> Wire:
 
 
 @operation(access=_on_policy("CreatePolicyVersion"))
-async def create_policy_version(call: Call, request: Wire) -> Wire:
+async def create_policy_version(
+    call: Call, request: shapes.CreatePolicyVersionRequest
+) -> shapes.CreatePolicyVersionResponse:
     """Add a version to a managed policy, in force at once if asked."""
     _check(call, request["PolicyDocument"])
     now_ms = call.clock.now_ms()
 
-    async def body(tr: Transaction) -> Wire:
+    async def body(tr: Transaction) -> shapes.PolicyVersion:
         policy = await _own(tr, call, request["PolicyArn"])
         if len(policy.versions) >= POLICY_VERSIONS_MAX:
             raise LimitExceeded(
@@ -213,11 +223,13 @@ async def create_policy_version(call: Call, request: Wire) -> Wire:
 
 
 @operation(access=_on_policy("GetPolicyVersion"))
-async def get_policy_version(call: Call, request: Wire) -> Wire:
+async def get_policy_version(
+    call: Call, request: shapes.GetPolicyVersionRequest
+) -> shapes.GetPolicyVersionResponse:
     """Return a version of a managed policy with its document."""
     arn = request["PolicyArn"]
 
-    async def body(tr: Transaction) -> Wire:
+    async def body(tr: Transaction) -> shapes.PolicyVersion:
         policy = rules.as_record(await state.require_policy(tr, call.account, arn))
         version = _version(policy, arn, request["VersionId"])
         return rules.version_view(version, policy.default, document=True)
@@ -226,11 +238,13 @@ async def get_policy_version(call: Call, request: Wire) -> Wire:
 
 
 @operation(access=_on_policy("ListPolicyVersions"))
-async def list_policy_versions(call: Call, request: Wire) -> Wire:
+async def list_policy_versions(
+    call: Call, request: shapes.ListPolicyVersionsRequest
+) -> shapes.ListPolicyVersionsResponse:
     """List the versions of a managed policy, the newest first."""
     arn = request["PolicyArn"]
 
-    async def body(tr: Transaction) -> list[tuple[str, Wire]]:
+    async def body(tr: Transaction) -> list[tuple[str, shapes.PolicyVersion]]:
         policy = rules.as_record(await state.require_policy(tr, call.account, arn))
         newest_first = policy.versions[::-1]
         return [
@@ -243,7 +257,7 @@ async def list_policy_versions(call: Call, request: Wire) -> Wire:
 
 
 @operation(access=_on_policy("DeletePolicyVersion"))
-async def delete_policy_version(call: Call, request: Wire) -> Wire:
+async def delete_policy_version(call: Call, request: shapes.DeletePolicyVersionRequest) -> Wire:
     """Delete a version of a managed policy that is not in force."""
     arn = request["PolicyArn"]
 
@@ -260,7 +274,9 @@ async def delete_policy_version(call: Call, request: Wire) -> Wire:
 
 
 @operation(access=_on_policy("SetDefaultPolicyVersion"))
-async def set_default_policy_version(call: Call, request: Wire) -> Wire:
+async def set_default_policy_version(
+    call: Call, request: shapes.SetDefaultPolicyVersionRequest
+) -> Wire:
     """Put a version of a managed policy in force."""
     arn, now_ms = request["PolicyArn"], call.clock.now_ms()
 
@@ -290,7 +306,7 @@ async def _change_tags(call: Call, arn: str, tags: Callable[[Pairs], Pairs]) -> 
 def _tag_access(action: str) -> AccessOf:
     """Return the access of an operation that changes a policy's tags."""
 
-    def access(scope: Scope, request: Wire) -> list[Access]:
+    def access(scope: Scope, request: Request) -> list[Access]:
         del scope
         return [Access(f"iam:{action}", request["PolicyArn"], rules.request_tag_context(request))]
 
@@ -298,14 +314,14 @@ def _tag_access(action: str) -> AccessOf:
 
 
 @operation(access=_tag_access("TagPolicy"))
-async def tag_policy(call: Call, request: Wire) -> Wire:
+async def tag_policy(call: Call, request: shapes.TagPolicyRequest) -> Wire:
     """Put tags on a managed policy."""
     given = request["Tags"]
     return await _change_tags(call, request["PolicyArn"], lambda tags: rules.with_tags(tags, given))
 
 
 @operation(access=_tag_access("UntagPolicy"))
-async def untag_policy(call: Call, request: Wire) -> Wire:
+async def untag_policy(call: Call, request: shapes.UntagPolicyRequest) -> Wire:
     """Remove tags from a managed policy."""
     keys = request["TagKeys"]
     return await _change_tags(
@@ -314,7 +330,9 @@ async def untag_policy(call: Call, request: Wire) -> Wire:
 
 
 @operation(access=_on_policy("ListPolicyTags"))
-async def list_policy_tags(call: Call, request: Wire) -> Wire:
+async def list_policy_tags(
+    call: Call, request: shapes.ListPolicyTagsRequest
+) -> shapes.ListPolicyTagsResponse:
     """List the tags of a managed policy."""
     arn = request["PolicyArn"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from fogbank.base.arn import find_arn
 from fogbank.base.types import Wire
@@ -17,6 +17,9 @@ from fogbank.services.iam.quotas import (
     TRUST_CHARACTERS,
     UNIQUE_ID_CHARACTERS,
 )
+
+if TYPE_CHECKING:
+    from fogbank.wire.shapes import iam as shapes
 
 
 async def _bound(call: Call, document: str) -> Pairs:
@@ -65,7 +68,7 @@ async def _unique_id(call: Call, account: str, kind: str, name: str, arn: str) -
     access=rules.creates("role", "RoleName"),
     unhonoured={"MaxSigninSessionDuration": frozenset()},
 )
-async def create_role(call: Call, request: Wire) -> Wire:
+async def create_role(call: Call, request: shapes.CreateRoleRequest) -> shapes.CreateRoleResponse:
     """Create a role without permissions."""
     trust = request["AssumeRolePolicyDocument"]
     role = RoleRecord(
@@ -93,14 +96,14 @@ async def create_role(call: Call, request: Wire) -> Wire:
 
 
 @operation(access=rules.in_operation)
-async def get_role(call: Call, request: Wire) -> Wire:
+async def get_role(call: Call, request: shapes.GetRoleRequest) -> shapes.GetRoleResponse:
     """Describe a role."""
     role = cast("RoleRecord", await state.permitted(call, "role", request["RoleName"]))
     return {"Role": rules.role_view(call.account, role)}
 
 
 @operation(access=rules.lists("ListRoles", "role"))
-async def list_roles(call: Call, request: Wire) -> Wire:
+async def list_roles(call: Call, request: shapes.ListRolesRequest) -> shapes.ListRolesResponse:
     """List roles under a path prefix, in order of name."""
     prefix, after = request.get("PathPrefix", "/"), rules.after_of(request)
     limit = rules.limit_of(request)
@@ -110,7 +113,7 @@ async def list_roles(call: Call, request: Wire) -> Wire:
 
 
 @operation(access=rules.in_operation)
-async def delete_role(call: Call, request: Wire) -> Wire:
+async def delete_role(call: Call, request: shapes.DeleteRoleRequest) -> Wire:
     """Delete a role that has no policies left; its sessions end with it."""
     seen = cast("RoleRecord", await state.permitted(call, "role", request["RoleName"]))
 
@@ -136,7 +139,9 @@ async def _change(call: Call, seen: RoleRecord, **fields: Any) -> RoleRecord:
 
 
 @operation(access=rules.in_operation)
-async def update_assume_role_policy(call: Call, request: Wire) -> Wire:
+async def update_assume_role_policy(
+    call: Call, request: shapes.UpdateAssumeRolePolicyRequest
+) -> Wire:
     """Replace the trust policy of a role."""
     seen = cast("RoleRecord", await state.permitted(call, "role", request["RoleName"]))
     document = request["PolicyDocument"]
@@ -151,7 +156,7 @@ async def update_assume_role_policy(call: Call, request: Wire) -> Wire:
         "ResetMaxSigninSessionDuration": False,
     },
 )
-async def update_role(call: Call, request: Wire) -> Wire:
+async def update_role(call: Call, request: shapes.UpdateRoleRequest) -> shapes.UpdateRoleResponse:
     """Change the description or the longest session of a role."""
     seen = cast("RoleRecord", await state.permitted(call, "role", request["RoleName"]))
     fields: dict[str, Any] = {}
@@ -164,7 +169,9 @@ async def update_role(call: Call, request: Wire) -> Wire:
 
 
 @operation(access=rules.in_operation)
-async def update_role_description(call: Call, request: Wire) -> Wire:
+async def update_role_description(
+    call: Call, request: shapes.UpdateRoleDescriptionRequest
+) -> shapes.UpdateRoleDescriptionResponse:
     """Change the description of a role."""
     seen = cast("RoleRecord", await state.permitted(call, "role", request["RoleName"]))
     role = await _change(call, seen, description=request["Description"])
@@ -172,8 +179,10 @@ async def update_role_description(call: Call, request: Wire) -> Wire:
 
 
 @operation(access=rules.in_operation)
-async def list_instance_profiles_for_role(call: Call, request: Wire) -> Wire:
+async def list_instance_profiles_for_role(
+    call: Call, request: shapes.ListInstanceProfilesForRoleRequest
+) -> shapes.ListInstanceProfilesForRoleResponse:
     """List the instance profiles of a role: none, because none can be made here."""
     await state.permitted(call, "role", request["RoleName"])
-    shown, paging = rules.page(request, cast("list[tuple[str, Wire]]", []))
+    shown, paging = rules.page(request, cast("list[tuple[str, shapes.InstanceProfile]]", []))
     return {"InstanceProfiles": shown, **paging}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-from fogbank.base.types import Wire
+from fogbank.base.types import Request, Wire
 from fogbank.contract.call import Call
 from fogbank.contract.operation import operation
 from fogbank.platform.identity.records import Pairs, UserRecord
@@ -13,9 +13,12 @@ from fogbank.platform.store.engine import Transaction
 from fogbank.services.iam import rules, state
 from fogbank.services.iam.arns import Kind
 
+if TYPE_CHECKING:
+    from fogbank.wire.shapes import iam as shapes
+
 
 async def _change(
-    call: Call, kind: Kind, name: str, request: Wire, tags: Callable[[Pairs], Pairs]
+    call: Call, kind: Kind, name: str, request: Request, tags: Callable[[Pairs], Pairs]
 ) -> Wire:
     """Write the tags of an entity, as a function of what they were."""
     context = rules.request_tag_context(request)
@@ -29,15 +32,16 @@ async def _change(
     return {}
 
 
-async def _list(call: Call, kind: Kind, name: str, request: Wire) -> Wire:
+async def _list(
+    call: Call, kind: Kind, name: str, request: Request
+) -> tuple[list[shapes.Tag], rules.Paging]:
     """List the tags of an entity."""
     entity = cast("UserRecord", await state.permitted(call, kind, name))
-    shown, paging = rules.page(request, rules.numbered(rules.tags_view(entity.tags)))
-    return {"Tags": shown, **paging}
+    return rules.page(request, rules.numbered(rules.tags_view(entity.tags)))
 
 
 @operation(access=rules.in_operation)
-async def tag_user(call: Call, request: Wire) -> Wire:
+async def tag_user(call: Call, request: shapes.TagUserRequest) -> Wire:
     """Put tags on a user."""
     given = request["Tags"]
     return await _change(
@@ -46,7 +50,7 @@ async def tag_user(call: Call, request: Wire) -> Wire:
 
 
 @operation(access=rules.in_operation)
-async def untag_user(call: Call, request: Wire) -> Wire:
+async def untag_user(call: Call, request: shapes.UntagUserRequest) -> Wire:
     """Remove tags from a user."""
     keys = request["TagKeys"]
     return await _change(
@@ -55,13 +59,16 @@ async def untag_user(call: Call, request: Wire) -> Wire:
 
 
 @operation(access=rules.in_operation)
-async def list_user_tags(call: Call, request: Wire) -> Wire:
+async def list_user_tags(
+    call: Call, request: shapes.ListUserTagsRequest
+) -> shapes.ListUserTagsResponse:
     """List the tags of a user."""
-    return await _list(call, "user", request["UserName"], request)
+    shown, paging = await _list(call, "user", request["UserName"], request)
+    return {"Tags": shown, **paging}
 
 
 @operation(access=rules.in_operation)
-async def tag_role(call: Call, request: Wire) -> Wire:
+async def tag_role(call: Call, request: shapes.TagRoleRequest) -> Wire:
     """Put tags on a role."""
     given = request["Tags"]
     return await _change(
@@ -70,7 +77,7 @@ async def tag_role(call: Call, request: Wire) -> Wire:
 
 
 @operation(access=rules.in_operation)
-async def untag_role(call: Call, request: Wire) -> Wire:
+async def untag_role(call: Call, request: shapes.UntagRoleRequest) -> Wire:
     """Remove tags from a role."""
     keys = request["TagKeys"]
     return await _change(
@@ -79,6 +86,9 @@ async def untag_role(call: Call, request: Wire) -> Wire:
 
 
 @operation(access=rules.in_operation)
-async def list_role_tags(call: Call, request: Wire) -> Wire:
+async def list_role_tags(
+    call: Call, request: shapes.ListRoleTagsRequest
+) -> shapes.ListRoleTagsResponse:
     """List the tags of a role."""
-    return await _list(call, "role", request["RoleName"], request)
+    shown, paging = await _list(call, "role", request["RoleName"], request)
+    return {"Tags": shown, **paging}

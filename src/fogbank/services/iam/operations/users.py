@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 
@@ -25,9 +25,12 @@ from fogbank.services.iam.arns import entity_arn
 from fogbank.services.iam.errors import DeleteConflict, ValidationError
 from fogbank.services.iam.quotas import UNIQUE_ID_CHARACTERS
 
+if TYPE_CHECKING:
+    from fogbank.wire.shapes import iam as shapes
+
 
 @operation(access=rules.creates("user", "UserName"))
-async def create_user(call: Call, request: Wire) -> Wire:
+async def create_user(call: Call, request: shapes.CreateUserRequest) -> shapes.CreateUserResponse:
     """Create a user without keys or permissions."""
     user = UserRecord(
         name=request["UserName"],
@@ -50,7 +53,7 @@ async def create_user(call: Call, request: Wire) -> Wire:
 
 
 @operation(access=rules.in_operation)
-async def get_user(call: Call, request: Wire) -> Wire:
+async def get_user(call: Call, request: shapes.GetUserRequest) -> shapes.GetUserResponse:
     """Describe a user; the caller itself if none is named."""
     name = request.get("UserName")
     principal = call.principal
@@ -64,7 +67,7 @@ async def get_user(call: Call, request: Wire) -> Wire:
     return {"User": rules.user_view(call.account, user)}
 
 
-async def _root_view(call: Call) -> Wire:
+async def _root_view(call: Call) -> shapes.User:
     """Return the root user as the wire has it: without name and path."""
     account = await call.store.read(lambda tr: ACCOUNTS.find(tr))
     assert account is not None, "the caller's account stands"
@@ -76,7 +79,7 @@ async def _root_view(call: Call) -> Wire:
 
 
 @operation(access=rules.lists("ListUsers", "user"))
-async def list_users(call: Call, request: Wire) -> Wire:
+async def list_users(call: Call, request: shapes.ListUsersRequest) -> shapes.ListUsersResponse:
     """List users under a path prefix, in order of name."""
     prefix, after = request.get("PathPrefix", "/"), rules.after_of(request)
     limit = rules.limit_of(request)
@@ -86,7 +89,7 @@ async def list_users(call: Call, request: Wire) -> Wire:
 
 
 @operation(access=rules.in_operation)
-async def update_user(call: Call, request: Wire) -> Wire:
+async def update_user(call: Call, request: shapes.UpdateUserRequest) -> Wire:
     """Give a user another name or path; its id, keys and policies stay."""
     seen = cast("UserRecord", await state.permitted(call, "user", request["UserName"]))
     name = request.get("NewUserName", seen.name)
@@ -125,7 +128,7 @@ async def _rename(tr: Transaction, user: UserRecord, name: str) -> None:
 
 
 @operation(access=rules.in_operation)
-async def delete_user(call: Call, request: Wire) -> Wire:
+async def delete_user(call: Call, request: shapes.DeleteUserRequest) -> Wire:
     """Delete a user that has no keys, policies or groups left."""
     seen = cast("UserRecord", await state.permitted(call, "user", request["UserName"]))
 

@@ -10,12 +10,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
 from fogbank.base.errors import Full, ServiceError, Throttled
-from fogbank.base.types import Wire
 from fogbank.contract.call import Call
 from fogbank.contract.operation import BodyLimit, operation
 from fogbank.platform.blobs.port import FRAME_BYTES, BlobRef
@@ -33,6 +32,9 @@ from fogbank.services.lambda_.rules import access, code, configuration, names, v
 from fogbank.services.lambda_.rules.code import CodeSource
 from fogbank.services.lambda_.rules.names import FunctionName
 from fogbank.services.lambda_.schema import FunctionRecord
+
+if TYPE_CHECKING:
+    from fogbank.wire.shapes import lambda_ as shapes
 
 _UNHONOURED: Final[dict[str, Any]] = {
     "VpcConfig": {"SubnetIds": [], "SecurityGroupIds": []},
@@ -71,7 +73,9 @@ class _Stored(NamedTuple):
     },
     body=BodyLimit(quotas.CODE_REQUEST_BYTES),
 )
-async def create_function(call: Call, request: Wire) -> Wire:
+async def create_function(
+    call: Call, request: shapes.CreateFunctionRequest
+) -> shapes.FunctionConfiguration:
     """Create a function from a zip file in the request or in a bucket."""
     named = names.new_name_of(call.scope, request)
     configuration.check_runtime(request, call.functions, call.functions.architecture)
@@ -81,8 +85,8 @@ async def create_function(call: Call, request: Wire) -> Wire:
         name=named.name,
         revision=call.ids.uuid(),
         deployment=call.ids.uuid(),
-        runtime=request["Runtime"],
-        handler=request["Handler"],
+        runtime=request.get("Runtime", ""),
+        handler=request.get("Handler", ""),
         role=request["Role"],
         code_sha256="",
         code_size=0,
@@ -181,14 +185,16 @@ async def _pieces_of(content: bytes) -> AsyncIterator[bytes]:
 
 
 @operation(access=access.on_function("GetFunction"), domain=names.function_domain)
-async def get_function(call: Call, request: Wire) -> Wire:
+async def get_function(
+    call: Call, request: shapes.GetFunctionRequest
+) -> shapes.GetFunctionResponse:
     """Return a function's configuration and tags.
 
     Differs from AWS: there is no ``Code.Location`` from which to download the package yet.
     """
     named = names.function_name_of(call.scope, request)
     function = await _require(call, named)
-    reply: Wire = {
+    reply: shapes.GetFunctionResponse = {
         "Configuration": views.configuration_view(named, function, views.ACTIVE),
         "Code": {"RepositoryType": "S3"},
     }
@@ -198,7 +204,9 @@ async def get_function(call: Call, request: Wire) -> Wire:
 
 
 @operation(access=access.on_function("GetFunctionConfiguration"), domain=names.function_domain)
-async def get_function_configuration(call: Call, request: Wire) -> Wire:
+async def get_function_configuration(
+    call: Call, request: shapes.GetFunctionConfigurationRequest
+) -> shapes.FunctionConfiguration:
     """Return a function's configuration."""
     named = names.function_name_of(call.scope, request)
     return views.configuration_view(named, await _require(call, named), views.ACTIVE)
@@ -219,7 +227,9 @@ async def _require(call: Call, named: FunctionName) -> FunctionRecord:
     unhonoured={"Publish": False, "PublishTo": None, "DryRun": False},
     body=BodyLimit(quotas.CODE_REQUEST_BYTES),
 )
-async def update_function_code(call: Call, request: Wire) -> Wire:
+async def update_function_code(
+    call: Call, request: shapes.UpdateFunctionCodeRequest
+) -> shapes.FunctionConfiguration:
     """Give a function other code."""
     named = names.function_name_of(call.scope, request)._replace(qualifier="")
     configuration.check_architecture(request, call.functions.architecture)
@@ -256,7 +266,9 @@ async def update_function_code(call: Call, request: Wire) -> Wire:
     domain=names.function_domain,
     unhonoured=_UNHONOURED,
 )
-async def update_function_configuration(call: Call, request: Wire) -> Wire:
+async def update_function_configuration(
+    call: Call, request: shapes.UpdateFunctionConfigurationRequest
+) -> shapes.FunctionConfiguration:
     """Change how a function runs."""
     named = names.function_name_of(call.scope, request)._replace(qualifier="")
     configuration.check_sizes(request)
@@ -287,7 +299,9 @@ async def update_function_configuration(call: Call, request: Wire) -> Wire:
 
 
 @operation(access=access.on_function("DeleteFunction"), domain=names.function_domain)
-async def delete_function(call: Call, request: Wire) -> Wire:
+async def delete_function(
+    call: Call, request: shapes.DeleteFunctionRequest
+) -> shapes.DeleteFunctionResponse:
     """Delete a function with its policy and code; its log stays."""
     named = names.function_name_of(call.scope, request)
     if named.qualifier == LATEST:
@@ -304,7 +318,9 @@ async def delete_function(call: Call, request: Wire) -> Wire:
 
 
 @operation(access=access.list_functions, unhonoured={"MasterRegion": None})
-async def list_functions(call: Call, request: Wire) -> Wire:
+async def list_functions(
+    call: Call, request: shapes.ListFunctionsRequest
+) -> shapes.ListFunctionsResponse:
     """List functions in order of name, a page at a time."""
     limit: int = min(request.get("MaxItems", quotas.LIST_PAGE), quotas.LIST_PAGE)
     after: str | None = request.get("Marker") or None
@@ -314,7 +330,7 @@ async def list_functions(call: Call, request: Wire) -> Wire:
 
     found = await call.store.read(body)
     qualifier = LATEST if request.get("FunctionVersion") else ""
-    reply: Wire = {
+    reply: shapes.ListFunctionsResponse = {
         "Functions": [views.listed_view(call.scope, each, qualifier) for each in found[:limit]]
     }
     if len(found) > limit:

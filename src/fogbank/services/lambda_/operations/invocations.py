@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from fogbank.base.errors import Throttled
-from fogbank.base.types import Wire
 from fogbank.contract.call import Call
 from fogbank.contract.operation import BodyLimit, operation
 from fogbank.platform.runtime.functions import (
@@ -27,6 +26,9 @@ from fogbank.services.lambda_.rules import access, code, invocations, names, vie
 from fogbank.services.lambda_.rules.names import FunctionName
 from fogbank.services.lambda_.schema import EventRecord, FunctionRecord
 
+if TYPE_CHECKING:
+    from fogbank.wire.shapes import lambda_ as shapes
+
 _CHECK_ON_LOOP_BYTES_MAX: Final = 256 << 10
 _TRACE_BYTES: Final = 20
 
@@ -37,7 +39,7 @@ _TRACE_BYTES: Final = 20
     unhonoured={"DurableExecutionName": None, "TenantId": None},
     body=BodyLimit(quotas.SYNC_PAYLOAD_BYTES, invocations.too_large),
 )
-async def invoke(call: Call, request: Wire) -> Wire:
+async def invoke(call: Call, request: shapes.InvocationRequest) -> shapes.InvocationResponse:
     """Run a function and return its answer, or queue the event and return at once."""
     named = names.function_name_of(call.scope, request)
     kind: str = request.get("InvocationType", invocations.REQUEST_RESPONSE)

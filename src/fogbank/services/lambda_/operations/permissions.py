@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 
-from fogbank.base.types import Wire
+from fogbank.base.types import Request, Wire
 from fogbank.contract.call import Call
 from fogbank.contract.operation import operation
 from fogbank.platform.iam.malformed import MalformedPolicy
@@ -18,6 +20,9 @@ from fogbank.services.lambda_.errors import (
 from fogbank.services.lambda_.rules import access, configuration, names, policies
 from fogbank.services.lambda_.rules.names import FunctionName
 
+if TYPE_CHECKING:
+    from fogbank.wire.shapes import lambda_ as shapes
+
 _UNHONOURED = {
     "FunctionUrlAuthType": None,
     "InvokedViaFunctionUrl": None,
@@ -26,7 +31,7 @@ _UNHONOURED = {
 }
 
 
-def _unversioned(call: Call, request: Wire) -> FunctionName:
+def _unversioned(call: Call, request: Request) -> FunctionName:
     """Return the function whose policy is meant; versions have none of their own yet."""
     named = names.function_name_of(call.scope, request)
     if named.qualifier == LATEST:
@@ -37,7 +42,9 @@ def _unversioned(call: Call, request: Wire) -> FunctionName:
 
 
 @operation(access=access.add_permission, domain=names.function_domain, unhonoured=_UNHONOURED)
-async def add_permission(call: Call, request: Wire) -> Wire:
+async def add_permission(
+    call: Call, request: shapes.AddPermissionRequest
+) -> shapes.AddPermissionResponse:
     """Let someone else invoke a function."""
     named = _unversioned(call, request)
     statement = policies.statement_of(request, named.arn)
@@ -58,7 +65,7 @@ async def add_permission(call: Call, request: Wire) -> Wire:
 
 
 @operation(access=access.remove_permission, domain=names.function_domain)
-async def remove_permission(call: Call, request: Wire) -> Wire:
+async def remove_permission(call: Call, request: shapes.RemovePermissionRequest) -> Wire:
     """Remove a statement from a function's policy."""
     named = _unversioned(call, request)
     revision = call.ids.uuid()
@@ -78,7 +85,7 @@ async def remove_permission(call: Call, request: Wire) -> Wire:
 
 
 @operation(access=access.on_function("GetPolicy"), domain=names.function_domain)
-async def get_policy(call: Call, request: Wire) -> Wire:
+async def get_policy(call: Call, request: shapes.GetPolicyRequest) -> shapes.GetPolicyResponse:
     """Return a function's policy."""
     named = names.function_name_of(call.scope, request)
 

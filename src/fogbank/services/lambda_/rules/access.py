@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from fogbank.base.types import Wire
+from fogbank.base.types import Request
 from fogbank.contract.action import Access, AccessOf, ContextValue, Scope
 from fogbank.services.lambda_.rules import names
 
@@ -18,13 +18,13 @@ PRINCIPAL = "lambda.amazonaws.com"
 def on_function(action: str) -> AccessOf:
     """Return the access of an operation on one function."""
 
-    def access(scope: Scope, request: Wire) -> list[Access]:
+    def access(scope: Scope, request: Request) -> list[Access]:
         return [Access(f"lambda:{action}", names.name_of(scope, request).qualified_arn)]
 
     return access
 
 
-def create_function(scope: Scope, request: Wire) -> list[Access]:
+def create_function(scope: Scope, request: Request) -> list[Access]:
     """Return what CreateFunction needs: the function, its tags, and to pass its role."""
     arn = names.name_of(scope, request).arn
     tags: dict[str, str] = request.get("Tags") or {}
@@ -41,7 +41,7 @@ def create_function(scope: Scope, request: Wire) -> list[Access]:
     return [*accesses, _pass_role(request["Role"], arn)]
 
 
-def update_configuration(scope: Scope, request: Wire) -> list[Access]:
+def update_configuration(scope: Scope, request: Request) -> list[Access]:
     """Return what UpdateFunctionConfiguration needs; a new role must be passed too."""
     named = names.name_of(scope, request)
     accesses = [Access("lambda:UpdateFunctionConfiguration", named.qualified_arn)]
@@ -50,7 +50,7 @@ def update_configuration(scope: Scope, request: Wire) -> list[Access]:
     return accesses
 
 
-def add_permission(scope: Scope, request: Wire) -> list[Access]:
+def add_permission(scope: Scope, request: Request) -> list[Access]:
     """Return what AddPermission needs."""
     arn = names.name_of(scope, request).qualified_arn
     return [Access("lambda:AddPermission", arn, {"lambda:Principal": request["Principal"]})]
@@ -74,13 +74,13 @@ class StatementKeys(Mapping[str, ContextValue]):
         return 0
 
 
-def remove_permission(scope: Scope, request: Wire) -> list[Access]:
+def remove_permission(scope: Scope, request: Request) -> list[Access]:
     """Return what RemovePermission needs: on the principal that the statement lets in."""
     arn = names.name_of(scope, request).qualified_arn
     return [Access("lambda:RemovePermission", arn, StatementKeys(request["StatementId"]))]
 
 
-def list_functions(_scope: Scope, _request: Wire) -> list[Access]:
+def list_functions(_scope: Scope, _request: Request) -> list[Access]:
     """Return what ListFunctions needs."""
     return [Access("lambda:ListFunctions", "*")]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from fogbank.base.errors import NotBuilt, ServiceError
 from fogbank.base.types import Wire
@@ -17,6 +17,9 @@ from fogbank.services.lambda_.errors import (
     RequestEntityTooLargeException,
 )
 
+if TYPE_CHECKING:
+    from fogbank.wire.shapes import lambda_ as shapes
+
 UNASSUMABLE = "The role defined for the function cannot be assumed by Lambda."
 
 
@@ -27,7 +30,11 @@ class CodeSource(NamedTuple):
     get_object: Wire
 
 
-def source_of(code: Wire, operation: str, zipped_bytes_max: int) -> CodeSource:
+def source_of(
+    code: shapes.FunctionCode | shapes.UpdateFunctionCodeRequest,
+    operation: str,
+    zipped_bytes_max: int,
+) -> CodeSource:
     """Return where the code of a request lies.
 
     Raises:
@@ -50,9 +57,10 @@ def source_of(code: Wire, operation: str, zipped_bytes_max: int) -> CodeSource:
             "Please do not provide other FunctionCode parameters when providing a ZipFile."
         )
     if content is None:
-        if not code.get("S3Bucket") or not code.get("S3Key"):
+        bucket, key = code.get("S3Bucket"), code.get("S3Key")
+        if not bucket or not key:
             raise InvalidParameterValueException("Both S3Bucket and S3Key must be provided.")
-        request = {"Bucket": code["S3Bucket"], "Key": code["S3Key"]}
+        request = {"Bucket": bucket, "Key": key}
         if "S3ObjectVersion" in code:
             request["VersionId"] = code["S3ObjectVersion"]
         return CodeSource(None, request)

@@ -13,7 +13,7 @@ import msgspec
 
 from fogbank.base.arn import find_arn
 from fogbank.base.errors import NotBuilt
-from fogbank.base.types import Wire
+from fogbank.base.types import Request, Wire
 from fogbank.services.lambda_ import quotas
 from fogbank.services.lambda_.errors import (
     AccessDeniedException,
@@ -51,7 +51,7 @@ _UNABLE: Final = (
 )
 
 
-def check_runtime(request: Wire, runtimes: Any, architecture: str) -> None:
+def check_runtime(request: Request, runtimes: Any, architecture: str) -> None:
     """Refuse a function that has no handler or that this machine cannot run.
 
     Args:
@@ -74,7 +74,7 @@ def check_available(runtime: str, functions: Any) -> None:
         raise InvalidParameterValueException(functions.missing(runtime))
 
 
-def check_architecture(request: Wire, architecture: str) -> None:
+def check_architecture(request: Request, architecture: str) -> None:
     """Refuse an instruction set that is not the machine's."""
     wanted: list[str] = request.get("Architectures") or [architecture]
     if wanted != [architecture]:
@@ -83,7 +83,7 @@ def check_architecture(request: Wire, architecture: str) -> None:
         )
 
 
-def check_sizes(request: Wire) -> None:
+def check_sizes(request: Request) -> None:
     """Refuse a timeout, memory or storage beyond what Lambda offers.
 
     AWS: the model allows more, for managed instances.
@@ -97,7 +97,7 @@ def check_sizes(request: Wire) -> None:
             )
 
 
-def tags_of(request: Wire) -> dict[str, str]:
+def tags_of(request: Request) -> dict[str, str]:
     """Return the tags of a request."""
     tags: dict[str, str] = request.get("Tags") or {}
     if len(tags) > quotas.TAGS_MAX:
@@ -112,7 +112,7 @@ def check_role(role: str, account: str) -> None:
         raise AccessDeniedException("Cross-account pass role is not allowed.")
 
 
-def check_revision(function: FunctionRecord, request: Wire) -> None:
+def check_revision(function: FunctionRecord, request: Request) -> None:
     """Refuse a change of a revision that is no longer the latest."""
     revision: str | None = request.get("RevisionId")
     if revision is not None and revision != function.revision:
@@ -122,7 +122,7 @@ def check_revision(function: FunctionRecord, request: Wire) -> None:
         )
 
 
-def variables_of(request: Wire) -> dict[str, str] | None:
+def variables_of(request: Request) -> dict[str, str] | None:
     """Return the environment variables of a request, or None if it has none.
 
     Raises:
@@ -145,7 +145,7 @@ def variables_of(request: Wire) -> dict[str, str] | None:
     return variables
 
 
-def log_group_of(request: Wire, operation: str, before: str) -> str:
+def log_group_of(request: Request, operation: str, before: str) -> str:
     """Return the log group that a request asks for; empty means the function's own."""
     logging: Wire = request.get("LoggingConfig") or {}
     if logging.get("LogFormat", "Text") != "Text":
@@ -159,7 +159,7 @@ def log_group_of(request: Wire, operation: str, before: str) -> str:
     return group
 
 
-def configured(function: FunctionRecord, request: Wire, operation: str) -> FunctionRecord:
+def configured(function: FunctionRecord, request: Request, operation: str) -> FunctionRecord:
     """Return a function with what a request says of its configuration."""
     changes: dict[str, Any] = {}
     for member, field in (

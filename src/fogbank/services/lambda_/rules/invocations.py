@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import orjson
 
-from fogbank.base.types import Wire
+from fogbank.base.types import Request
 from fogbank.platform.runtime.functions import Run
 from fogbank.services.lambda_ import quotas
 from fogbank.services.lambda_.arns import LATEST
@@ -20,6 +20,9 @@ from fogbank.services.lambda_.errors import (
     InvalidRequestContentException,
     RequestTooLargeException,
 )
+
+if TYPE_CHECKING:
+    from fogbank.wire.shapes import lambda_ as shapes
 
 EVENT: Final = "Event"
 REQUEST_RESPONSE: Final = "RequestResponse"
@@ -51,7 +54,7 @@ def check_json(payload: bytes) -> None:
         ) from error
 
 
-def client_context_of(request: Wire) -> str:
+def client_context_of(request: Request) -> str:
     """Return the client context of a request as JSON, or ''."""
     encoded: str = request.get("ClientContext", "")
     if not encoded:
@@ -66,7 +69,7 @@ def client_context_of(request: Wire) -> str:
     return raw.decode()
 
 
-def reply_of(run: Run, response_bytes_max: int, *, tail: bool) -> Wire:
+def reply_of(run: Run, response_bytes_max: int, *, tail: bool) -> shapes.InvocationResponse:
     """Return the reply of a synchronous invocation."""
     payload, failed = run.payload, run.failed
     if len(payload) > response_bytes_max:
@@ -78,7 +81,11 @@ def reply_of(run: Run, response_bytes_max: int, *, tail: bool) -> Wire:
                 "errorType": "Function.ResponseSizeTooLarge",
             }
         )
-    reply: Wire = {"StatusCode": 200, "ExecutedVersion": LATEST, "Payload": payload}
+    reply: shapes.InvocationResponse = {
+        "StatusCode": 200,
+        "ExecutedVersion": LATEST,
+        "Payload": payload,
+    }
     if failed:
         reply["FunctionError"] = "Unhandled"
     if tail:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-from fogbank.base.types import Wire
+from fogbank.base.types import Request
 from fogbank.contract.action import Scope
 from fogbank.platform.store.engine import Domain
 from fogbank.services.lambda_ import arns, quotas
@@ -53,7 +53,7 @@ class FunctionName(NamedTuple):
         return ResourceNotFoundException(f"Function not found: {self.qualified_arn}")
 
 
-def name_of(scope: Scope, request: Wire) -> FunctionName:
+def name_of(scope: Scope, request: Request) -> FunctionName:
     """Return the function that a request means, wherever it claims to be.
 
     The model's pattern was checked before; what is none is taken as a plain name.
@@ -69,7 +69,7 @@ def name_of(scope: Scope, request: Wire) -> FunctionName:
     )
 
 
-def function_name_of(scope: Scope, request: Wire) -> FunctionName:
+def function_name_of(scope: Scope, request: Request) -> FunctionName:
     """Return the function that a request means, which must be one of this region.
 
     Raises:
@@ -92,7 +92,7 @@ def function_name_of(scope: Scope, request: Wire) -> FunctionName:
     return named
 
 
-def new_name_of(scope: Scope, request: Wire) -> FunctionName:
+def new_name_of(scope: Scope, request: Request) -> FunctionName:
     """Return the name of a function to create."""
     named = function_name_of(scope, request)
     if len(named.name) > quotas.NAME_LENGTH_MAX:
@@ -104,7 +104,7 @@ def new_name_of(scope: Scope, request: Wire) -> FunctionName:
     return named._replace(qualifier="")
 
 
-def function_domain(scope: Scope, request: Wire) -> Domain:
+def function_domain(scope: Scope, request: Request) -> Domain:
     """Return the domain of the function that a request means."""
     return domain_of(name_of(scope, request).account, scope.region)
 

@@ -10,7 +10,7 @@ import json
 import re
 from typing import Any, Final
 
-from fogbank.base.types import Wire
+from fogbank.base.types import Request
 from fogbank.platform.iam.evaluate import NO_POLICIES, evaluate
 from fogbank.platform.iam.policy import compile_policy
 from fogbank.platform.iam.request import AccessRequest
@@ -58,7 +58,7 @@ def named_principal(statement: Statement) -> str:
     return text if account is None else account[1]
 
 
-def statement_of(request: Wire, function_arn: str) -> Statement:
+def statement_of(request: Request, function_arn: str) -> Statement:
     """Return the statement that AddPermission asks for."""
     statement: Statement = {
         "Sid": request["StatementId"],

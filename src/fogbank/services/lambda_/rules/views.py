@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import base64
 from datetime import UTC, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from fogbank.base.types import Wire
 from fogbank.contract.action import Scope
 from fogbank.platform.runtime.functions import Package, Target
 from fogbank.services.lambda_ import arns
@@ -18,13 +17,16 @@ from fogbank.services.lambda_.arns import LATEST
 from fogbank.services.lambda_.rules.names import FunctionName
 from fogbank.services.lambda_.schema import FunctionRecord
 
-ACTIVE: Final = {"State": "Active", "LastUpdateStatus": "Successful"}
-CREATED: Final = {
+if TYPE_CHECKING:
+    from fogbank.wire.shapes import lambda_ as shapes
+
+ACTIVE: Final[shapes.FunctionConfiguration] = {"State": "Active", "LastUpdateStatus": "Successful"}
+CREATED: Final[shapes.FunctionConfiguration] = {
     "State": "Pending",
     "StateReason": "The function is being created.",
     "StateReasonCode": "Creating",
 }
-UPDATED: Final = {
+UPDATED: Final[shapes.FunctionConfiguration] = {
     "State": "Active",
     "LastUpdateStatus": "InProgress",
     "LastUpdateStatusReason": "The function is being created.",
@@ -37,9 +39,11 @@ def log_group_of(function: FunctionRecord) -> str:
     return function.log_group or f"/aws/lambda/{function.name}"
 
 
-def listed_view(scope: Scope, function: FunctionRecord, qualifier: str = "") -> Wire:
+def listed_view(
+    scope: Scope, function: FunctionRecord, qualifier: str = ""
+) -> shapes.FunctionConfiguration:
     """Return a function as ListFunctions tells it, without its state."""
-    view: Wire = {
+    view: shapes.FunctionConfiguration = {
         "FunctionName": function.name,
         "FunctionArn": arns.function_arn(scope.region, scope.account, function.name, qualifier),
         "Runtime": function.runtime,
@@ -65,7 +69,9 @@ def listed_view(scope: Scope, function: FunctionRecord, qualifier: str = "") -> 
     return view
 
 
-def configuration_view(named: FunctionName, function: FunctionRecord, state: Wire) -> Wire:
+def configuration_view(
+    named: FunctionName, function: FunctionRecord, state: shapes.FunctionConfiguration
+) -> shapes.FunctionConfiguration:
     """Return a function's configuration under the ARN that the request named."""
     scope = Scope(named.account, named.region)
     return {**listed_view(scope, function, named.qualifier), **state}

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from fogbank.base.types import Wire
+from fogbank.base.types import Request
 from fogbank.contract.call import Call
 from fogbank.contract.operation import ANY, BodyLimit, operation
 from fogbank.platform.store.engine import Store, Transaction
@@ -33,6 +33,9 @@ from fogbank.services.logs.rules.sorting import Found, Rank, Row, Sorter, Span
 from fogbank.services.logs.schema import EVENTS, GroupRecord
 from fogbank.services.logs.state import ActiveStream, RawRow, RowRange
 
+if TYPE_CHECKING:
+    from fogbank.wire.shapes import logs as shapes
+
 _PART_NAME_BYTES: Final = 8
 _ROWS_PER_WRITE: Final = 256
 _ROWS_PER_READ: Final = 16
@@ -45,10 +48,12 @@ _STREAMS_PER_READ: Final = 500
     unhonoured={"entity": None, "sequenceToken": ANY},
     body=BodyLimit(quotas.EVENTS_REQUEST_BYTES),
 )
-async def put_log_events(call: Call, request: Wire) -> Wire:
+async def put_log_events(
+    call: Call, request: shapes.PutLogEventsRequest
+) -> shapes.PutLogEventsResponse:
     """Store a batch of events; sequence tokens are ignored, as AWS does."""
     now_ms = call.clock.now_ms()
-    events: Sequence[Wire] = request["logEvents"]
+    events = request["logEvents"]
     limits = batches.Limits(call.limit(quotas.EVENT_BYTES), call.limit(quotas.BATCH_BYTES))
     sizes = batches.checked_sizes(events, limits)
 
@@ -65,7 +70,7 @@ async def put_log_events(call: Call, request: Wire) -> Wire:
     )
     for at in range(0, len(rows), _ROWS_PER_WRITE):
         await _append(call, group, request["logStreamName"], rows[at : at + _ROWS_PER_WRITE])
-    reply: Wire = {"nextSequenceToken": views.sequence_token(now_ms)}
+    reply: shapes.PutLogEventsResponse = {"nextSequenceToken": views.sequence_token(now_ms)}
     if accepted.rejected:
         reply["rejectedLogEventsInfo"] = accepted.rejected
     return reply
@@ -81,7 +86,9 @@ async def _append(call: Call, group: GroupRecord, stream: str, rows: Sequence[Ro
 
 
 @operation(access=access.on_stream("GetLogEvents"), unhonoured={"unmask": False})
-async def get_log_events(call: Call, request: Wire) -> Wire:
+async def get_log_events(
+    call: Call, request: shapes.GetLogEventsRequest
+) -> shapes.GetLogEventsResponse:
     """Return a page of one stream's events, the newest page unless told otherwise."""
     name = names.group_name_of(call.scope, request)
     edge = sorting.start_of(descending=not request.get("startFromHead", False))
@@ -97,7 +104,7 @@ async def get_log_events(call: Call, request: Wire) -> Wire:
     begin_ms = _begin_ms(call, group, request)
     span = Span(begin_ms, request.get("endTime", sorting.LAST.time_ms), edge)
     reader = _Reader(call.store, group, stream, span, _ROWS_PER_READ)
-    found: list[tuple[Position, Wire]] = []
+    found: list[tuple[Position, shapes.OutputLogEvent]] = []
     room = quotas.PAGE_BYTES
     while len(found) < request.get("limit", quotas.PAGE_EVENTS):
         event = await reader.next()
@@ -118,7 +125,7 @@ async def get_log_events(call: Call, request: Wire) -> Wire:
     }
 
 
-def _begin_ms(call: Call, group: GroupRecord, request: Wire) -> int:
+def _begin_ms(call: Call, group: GroupRecord, request: Request) -> int:
     """Return the time before which no event is told."""
     kept_since_ms = retention.kept_since_ms(group, call.clock.now_ms())
     return max(kept_since_ms, request.get("startTime", 0))
@@ -177,7 +184,9 @@ class _Reader:
     access=access.on_group("FilterLogEvents"),
     unhonoured={"unmask": False, "interleaved": ANY},
 )
-async def filter_log_events(call: Call, request: Wire) -> Wire:
+async def filter_log_events(
+    call: Call, request: shapes.FilterLogEventsRequest
+) -> shapes.FilterLogEventsResponse:
     """Search the streams of a group; a page may be short or empty and still not be the last."""
     name = names.group_name_of(call.scope, request)
     pattern = patterns.pattern_of(request.get("filterPattern", ""))
@@ -194,7 +203,7 @@ async def filter_log_events(call: Call, request: Wire) -> Wire:
     limit: int = request.get("limit", quotas.PAGE_EVENTS)
     scan_max = call.limit(quotas.SCAN_BYTES)
     search = _Search(call.store, group, request, span)
-    events: list[Wire] = []
+    events: list[shapes.FilteredLogEvent] = []
     room, last, scanned = quotas.PAGE_BYTES, edge.position, 0
     while (pair := await search.next()) is not None:
         reader, found = pair
@@ -204,9 +213,7 @@ async def filter_log_events(call: Call, request: Wire) -> Wire:
             room -= len(message.encode())
             if len(events) == limit or (events and room < 0):
                 break
-            view = views.event_view(found, message)
-            view |= {"logStreamName": reader.stream.name, "eventId": found.position.digits}
-            events.append(view)
+            events.append(views.filtered_view(found, message, reader.stream.name))
         last = found.position
         if scanned > scan_max:
             break
@@ -225,7 +232,7 @@ class _Search:
     search looks at a limited number of hours; ``stopped_at`` says where the next one goes on.
     """
 
-    def __init__(self, store: Store, group: GroupRecord, request: Wire, span: Span) -> None:
+    def __init__(self, store: Store, group: GroupRecord, request: Request, span: Span) -> None:
         self._store = store
         self._group = group
         self._span = span

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from fogbank.base.types import Wire
 from fogbank.contract.call import Call
 from fogbank.contract.operation import operation
@@ -10,6 +12,9 @@ from fogbank.services.logs import quotas, state
 from fogbank.services.logs.errors import InvalidParameterException
 from fogbank.services.logs.rules import access, positions, retention, views
 from fogbank.services.logs.schema import GroupRecord
+
+if TYPE_CHECKING:
+    from fogbank.wire.shapes import logs as shapes
 
 _ID_BYTES = 16
 
@@ -23,7 +28,7 @@ _ID_BYTES = 16
         "deletionProtectionEnabled": False,
     },
 )
-async def create_log_group(call: Call, request: Wire) -> Wire:
+async def create_log_group(call: Call, request: shapes.CreateLogGroupRequest) -> Wire:
     """Create a group that keeps its events for ever."""
     group = GroupRecord(
         name=request["logGroupName"],
@@ -39,7 +44,7 @@ async def create_log_group(call: Call, request: Wire) -> Wire:
 
 
 @operation(access=access.on_group("DeleteLogGroup"))
-async def delete_log_group(call: Call, request: Wire) -> Wire:
+async def delete_log_group(call: Call, request: shapes.DeleteLogGroupRequest) -> Wire:
     """Delete a group; its streams and events are out of reach at once and removed in time."""
     work_id, now_ms = call.ids.uuid(), call.clock.now_ms()
 
@@ -58,7 +63,9 @@ async def delete_log_group(call: Call, request: Wire) -> Wire:
         "logGroupIdentifiers": None,
     },
 )
-async def describe_log_groups(call: Call, request: Wire) -> Wire:
+async def describe_log_groups(
+    call: Call, request: shapes.DescribeLogGroupsRequest
+) -> shapes.DescribeLogGroupsResponse:
     """List groups in order of name, a page at a time."""
     prefix: str = request.get("logGroupNamePrefix", "")
     pattern: str = request.get("logGroupNamePattern", "")
@@ -83,14 +90,14 @@ async def describe_log_groups(call: Call, request: Wire) -> Wire:
         for group, size in zip(found, sizes, strict=False)
         if pattern in group.name
     ]
-    reply: Wire = {"logGroups": page}
+    reply: shapes.DescribeLogGroupsResponse = {"logGroups": page}
     if len(found) > limit:
         reply["nextToken"] = positions.name_token(found[limit - 1].name)
     return reply
 
 
 @operation(access=access.on_group("PutRetentionPolicy"))
-async def put_retention_policy(call: Call, request: Wire) -> Wire:
+async def put_retention_policy(call: Call, request: shapes.PutRetentionPolicyRequest) -> Wire:
     """Set how many days a group keeps its events; older ones are gone at once for readers."""
     retention.check_days(request["retentionInDays"])
     await _change_retention(call, request["logGroupName"], request["retentionInDays"])
@@ -98,7 +105,7 @@ async def put_retention_policy(call: Call, request: Wire) -> Wire:
 
 
 @operation(access=access.on_group("DeleteRetentionPolicy"))
-async def delete_retention_policy(call: Call, request: Wire) -> Wire:
+async def delete_retention_policy(call: Call, request: shapes.DeleteRetentionPolicyRequest) -> Wire:
     """Keep a group's events for ever."""
     await _change_retention(call, request["logGroupName"], 0)
     return {}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
-from fogbank.base.types import Wire
+from fogbank.base.types import Request, Wire
 from fogbank.contract.call import Call
 from fogbank.contract.operation import operation
 from fogbank.platform.store.engine import Transaction
@@ -13,12 +14,15 @@ from fogbank.services.logs.errors import InvalidParameterException
 from fogbank.services.logs.rules import access, names, positions, views
 from fogbank.services.logs.schema import GroupRecord, StreamRecord
 
+if TYPE_CHECKING:
+    from fogbank.wire.shapes import logs as shapes
+
 _ID_BYTES = 16
 _BY_TIME = "LastEventTime"
 
 
 @operation(access=access.on_group("CreateLogStream"))
-async def create_log_stream(call: Call, request: Wire) -> Wire:
+async def create_log_stream(call: Call, request: shapes.CreateLogStreamRequest) -> Wire:
     """Create an empty stream in a group."""
     names.check_stream_name(request["logStreamName"])
     stream = StreamRecord(
@@ -36,7 +40,7 @@ async def create_log_stream(call: Call, request: Wire) -> Wire:
 
 
 @operation(access=access.on_stream("DeleteLogStream"))
-async def delete_log_stream(call: Call, request: Wire) -> Wire:
+async def delete_log_stream(call: Call, request: shapes.DeleteLogStreamRequest) -> Wire:
     """Delete a stream; its events are out of reach at once and removed in time."""
     work_id, now_ms = call.ids.uuid(), call.clock.now_ms()
 
@@ -49,7 +53,9 @@ async def delete_log_stream(call: Call, request: Wire) -> Wire:
 
 
 @operation(access=access.on_group("DescribeLogStreams"))
-async def describe_log_streams(call: Call, request: Wire) -> Wire:
+async def describe_log_streams(
+    call: Call, request: shapes.DescribeLogStreamsRequest
+) -> shapes.DescribeLogStreamsResponse:
     """List the streams of a group in order of name or of their last events."""
     name = names.group_name_of(call.scope, request)
     limit: int = request.get("limit", quotas.DESCRIBE_PAGE)
@@ -63,7 +69,7 @@ async def describe_log_streams(call: Call, request: Wire) -> Wire:
         return group, await find(tr, group, request, limit + 1)
 
     group, found = await call.store.read(body)
-    reply: Wire = {
+    reply: shapes.DescribeLogStreamsResponse = {
         "logStreams": [views.stream_view(call.scope, group, stream) for stream in found[:limit]]
     }
     if len(found) > limit:
@@ -74,7 +80,7 @@ async def describe_log_streams(call: Call, request: Wire) -> Wire:
 
 
 async def _by_name(
-    tr: Transaction, group: GroupRecord, request: Wire, limit: int
+    tr: Transaction, group: GroupRecord, request: Request, limit: int
 ) -> list[StreamRecord]:
     """Return streams in order of name."""
     token: str | None = request.get("nextToken")
@@ -85,7 +91,7 @@ async def _by_name(
 
 
 async def _by_time(
-    tr: Transaction, group: GroupRecord, request: Wire, limit: int
+    tr: Transaction, group: GroupRecord, request: Request, limit: int
 ) -> list[StreamRecord]:
     """Return streams in order of their last events."""
     after = None

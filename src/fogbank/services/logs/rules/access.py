@@ -6,7 +6,7 @@ reading from one stream is allowed on the stream, everything else on the group.
 
 from __future__ import annotations
 
-from fogbank.base.types import Wire
+from fogbank.base.types import Request
 from fogbank.contract.action import Access, AccessOf, Scope
 from fogbank.services.logs import arns
 
@@ -15,7 +15,7 @@ def on_group(operation: str) -> AccessOf:
     """Return the access of an operation on a group, named plainly or by its ARN."""
     action = f"logs:{operation}"
 
-    def access(scope: Scope, request: Wire) -> list[Access]:
+    def access(scope: Scope, request: Request) -> list[Access]:
         return [Access(action, _stream_arn(scope, request, ""))]
 
     return access
@@ -25,7 +25,7 @@ def on_stream(operation: str) -> AccessOf:
     """Return the access of an operation on one stream."""
     action = f"logs:{operation}"
 
-    def access(scope: Scope, request: Wire) -> list[Access]:
+    def access(scope: Scope, request: Request) -> list[Access]:
         return [Access(action, _stream_arn(scope, request, request["logStreamName"]))]
 
     return access
@@ -35,13 +35,13 @@ def on_groups(operation: str) -> AccessOf:
     """Return the access of an operation that lists groups."""
     action = f"logs:{operation}"
 
-    def access(scope: Scope, _request: Wire) -> list[Access]:
+    def access(scope: Scope, _request: Request) -> list[Access]:
         return [Access(action, arns.stream_arn(scope.region, scope.account, "", ""))]
 
     return access
 
 
-def _stream_arn(scope: Scope, request: Wire, stream: str) -> str:
+def _stream_arn(scope: Scope, request: Request, stream: str) -> str:
     """Return the ARN of a stream; what the request names as ARN is taken as it stands."""
     named: str = request.get("logGroupName") or request.get("logGroupIdentifier") or ""
     if named.startswith("arn:"):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from fogbank.base.types import Wire
 from fogbank.services.logs import quotas
 from fogbank.services.logs.errors import InvalidParameterException
 from fogbank.services.logs.schema import Event, EventsRecord, PartRecord
+
+if TYPE_CHECKING:
+    from fogbank.wire.shapes import logs as shapes
 
 
 class Limits(NamedTuple):
@@ -24,7 +26,7 @@ class Accepted(NamedTuple):
 
     begin: int
     end: int
-    rejected: Wire
+    rejected: shapes.RejectedLogEventsInfo
     """``rejectedLogEventsInfo``; empty if nothing was rejected."""
 
 
@@ -38,13 +40,13 @@ class RowDraft(NamedTuple):
     """(name, number, content)."""
 
 
-def size_of(event: Wire) -> int:
+def size_of(event: shapes.InputLogEvent) -> int:
     """Return what an event counts for."""
     message: str = event["message"]
     return len(message.encode()) + quotas.EVENT_OVERHEAD_BYTES
 
 
-def checked_sizes(events: Sequence[Wire], limits: Limits) -> list[int]:
+def checked_sizes(events: Sequence[shapes.InputLogEvent], limits: Limits) -> list[int]:
     """Return what each event of a batch counts for; refuse one out of order or too large."""
     times = [event["timestamp"] for event in events]
     if times != sorted(times):
@@ -64,13 +66,15 @@ def checked_sizes(events: Sequence[Wire], limits: Limits) -> list[int]:
     return sizes
 
 
-def accepted_of(events: Sequence[Wire], now_ms: int, kept_since_ms: int) -> Accepted:
+def accepted_of(
+    events: Sequence[shapes.InputLogEvent], now_ms: int, kept_since_ms: int
+) -> Accepted:
     """Return which events are neither too old nor too new; the batch is in order."""
     times = [event["timestamp"] for event in events]
     too_old = bisect_left(times, now_ms - quotas.EVENT_AGE_MS_MAX)
     expired = bisect_left(times, kept_since_ms)
     in_time = bisect_right(times, now_ms + quotas.EVENT_AHEAD_MS_MAX)
-    rejected: Wire = {}
+    rejected: shapes.RejectedLogEventsInfo = {}
     if too_old:
         rejected["tooOldLogEventEndIndex"] = too_old
     if expired > too_old:
@@ -87,7 +91,10 @@ def accepted_of(events: Sequence[Wire], now_ms: int, kept_since_ms: int) -> Acce
 
 
 def rows_of(
-    events: Sequence[Wire], sizes: Sequence[int], ingested_ms: int, part_name: Callable[[], bytes]
+    events: Sequence[shapes.InputLogEvent],
+    sizes: Sequence[int],
+    ingested_ms: int,
+    part_name: Callable[[], bytes],
 ) -> list[RowDraft]:
     """Return the rows of a batch: of some seconds each, never across a full hour, not too large."""
     rows: list[RowDraft] = []
@@ -109,7 +116,10 @@ def rows_of(
 
 
 def _row_of(
-    events: Sequence[Wire], size: int, ingested_ms: int, part_name: Callable[[], bytes]
+    events: Sequence[shapes.InputLogEvent],
+    size: int,
+    ingested_ms: int,
+    part_name: Callable[[], bytes],
 ) -> RowDraft:
     """Return one row; large messages go into parts."""
     first_ms: int = events[0]["timestamp"]

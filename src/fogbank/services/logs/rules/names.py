@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fogbank.base.types import Wire
+from fogbank.base.types import Request
 from fogbank.contract.action import Scope
 from fogbank.services.logs import arns, quotas
 from fogbank.services.logs.errors import InvalidParameterException, ResourceNotFoundException
@@ -11,7 +11,7 @@ NO_GROUP = "The specified log group does not exist."
 NO_STREAM = "The specified log stream does not exist."
 
 
-def group_name_of(scope: Scope, request: Wire) -> str:
+def group_name_of(scope: Scope, request: Request) -> str:
     """Return the name of the group that a request means, by its name or its identifier."""
     name: str | None = request.get("logGroupName")
     identifier: str | None = request.get("logGroupIdentifier")

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from fogbank.base.types import Wire
+from typing import TYPE_CHECKING
+
 from fogbank.contract.action import Scope
 from fogbank.services.logs import arns
 from fogbank.services.logs.rules.sorting import Found
 from fogbank.services.logs.schema import GroupRecord, StreamRecord
 
+if TYPE_CHECKING:
+    from fogbank.wire.shapes import logs as shapes
+
 STANDARD = "STANDARD"
 
 
-def group_view(scope: Scope, group: GroupRecord, stored_bytes: int) -> Wire:
+def group_view(scope: Scope, group: GroupRecord, stored_bytes: int) -> shapes.LogGroup:
     """Return a group as DescribeLogGroups tells it."""
     arn = arns.group_arn(scope.region, scope.account, group.name)
-    view: Wire = {
+    view: shapes.LogGroup = {
         "logGroupName": group.name,
         "creationTime": group.created_ms,
         "metricFilterCount": 0,
@@ -29,9 +33,9 @@ def group_view(scope: Scope, group: GroupRecord, stored_bytes: int) -> Wire:
     return view
 
 
-def stream_view(scope: Scope, group: GroupRecord, stream: StreamRecord) -> Wire:
+def stream_view(scope: Scope, group: GroupRecord, stream: StreamRecord) -> shapes.LogStream:
     """Return a stream as DescribeLogStreams tells it."""
-    view: Wire = {
+    view: shapes.LogStream = {
         "logStreamName": stream.name,
         "creationTime": stream.created_ms,
         "arn": arns.stream_arn(scope.region, scope.account, group.name, stream.name),
@@ -51,10 +55,19 @@ def sequence_token(ingested_ms: int) -> str:
     return f"{ingested_ms:056d}"
 
 
-def event_view(found: Found, message: str) -> Wire:
+def event_view(found: Found, message: str) -> shapes.OutputLogEvent:
     """Return an event as GetLogEvents tells it."""
     return {
         "timestamp": found.position.time_ms,
         "message": message,
         "ingestionTime": found.ingested_ms,
+    }
+
+
+def filtered_view(found: Found, message: str, stream: str) -> shapes.FilteredLogEvent:
+    """Return an event as FilterLogEvents tells it."""
+    return {
+        **event_view(found, message),
+        "logStreamName": stream,
+        "eventId": found.position.digits,
     }

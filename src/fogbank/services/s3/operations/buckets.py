@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from fogbank.base.errors import NotBuilt
-from fogbank.base.types import Wire
+from fogbank.base.types import Request, Wire
 from fogbank.contract.call import Call
 from fogbank.contract.operation import operation
 from fogbank.platform.store.engine import Transaction
@@ -28,6 +30,9 @@ from fogbank.services.s3.schema import (
 from fogbank.services.s3.state import buckets
 from fogbank.wire.regions import US_EAST_1
 
+if TYPE_CHECKING:
+    from fogbank.wire.shapes import s3 as shapes
+
 BUCKET_ID_BYTES = 8
 NAMES_PER_READ = 250
 _CONFIGURATION_UNBUILT = ("Location", "Bucket", "Tags")
@@ -38,7 +43,9 @@ _CONFIGURATION_UNBUILT = ("Location", "Bucket", "Tags")
     domain=access.directory_domain,
     unhonoured=unhonoured.CREATE_BUCKET,
 )
-async def create_bucket(call: Call, request: Wire) -> Wire:
+async def create_bucket(
+    call: Call, request: shapes.CreateBucketRequest
+) -> shapes.CreateBucketOutput:
     """Create a bucket, or find that the caller has it already."""
     name: str = request["Bucket"]
     check_bucket_name(name)
@@ -59,7 +66,7 @@ async def create_bucket(call: Call, request: Wire) -> Wire:
     return {"Location": location, "BucketArn": bucket_arn(name)}
 
 
-def _wanted(call: Call, request: Wire) -> NameRecord:
+def _wanted(call: Call, request: Request) -> NameRecord:
     """Return the directory's record of the bucket that the request asks for."""
     configuration: Wire = request.get("CreateBucketConfiguration") or {}
     for member in _CONFIGURATION_UNBUILT:
@@ -93,7 +100,7 @@ async def _check_again(call: Call, reserved: buckets.Reserved, region: str) -> N
 
 
 @operation(access=access.head_bucket, domain=access.bucket_domain)
-async def head_bucket(call: Call, request: Wire) -> Wire:
+async def head_bucket(call: Call, request: shapes.HeadBucketRequest) -> shapes.HeadBucketOutput:
     """Say that a bucket is there, whose it may be, and where."""
     bucket = await _read_bucket(call, request)
     return {
@@ -104,7 +111,9 @@ async def head_bucket(call: Call, request: Wire) -> Wire:
 
 
 @operation(access=access.get_bucket_location, domain=access.bucket_domain)
-async def get_bucket_location(call: Call, request: Wire) -> Wire:
+async def get_bucket_location(
+    call: Call, request: shapes.GetBucketLocationRequest
+) -> shapes.GetBucketLocationOutput:
     """Return the location constraint of a bucket, to every region; us-east-1 has none."""
 
     async def body(tr: Transaction) -> BucketRecord:
@@ -116,7 +125,7 @@ async def get_bucket_location(call: Call, request: Wire) -> Wire:
     return {"LocationConstraint": bucket.location} if bucket.location else {}
 
 
-async def _read_bucket(call: Call, request: Wire) -> BucketRecord:
+async def _read_bucket(call: Call, request: Request) -> BucketRecord:
     """Return the request's bucket."""
 
     async def body(tr: Transaction) -> BucketRecord:
@@ -126,7 +135,7 @@ async def _read_bucket(call: Call, request: Wire) -> BucketRecord:
 
 
 @operation(access=access.list_buckets, domain=access.directory_domain)
-async def list_buckets(call: Call, request: Wire) -> Wire:
+async def list_buckets(call: Call, request: shapes.ListBucketsRequest) -> shapes.ListBucketsOutput:
     """List the caller's buckets in order of name, a page at a time if asked to."""
     limit = _limit_of(request)
     region: str | None = request.get("BucketRegion")
@@ -143,7 +152,9 @@ async def list_buckets(call: Call, request: Wire) -> Wire:
             after = name
             if record.active and name.startswith(prefix) and region in (None, record.region):
                 found.append((name, record))
-    reply: Wire = {"Buckets": [_listed_bucket(*entry) for entry in found[:limit]]}
+    reply: shapes.ListBucketsOutput = {
+        "Buckets": [_listed_bucket(*entry) for entry in found[:limit]]
+    }
     reply["Owner"] = owner_of(call.account)
     if "Prefix" in request:
         reply["Prefix"] = prefix
@@ -152,7 +163,7 @@ async def list_buckets(call: Call, request: Wire) -> Wire:
     return reply
 
 
-def _limit_of(request: Wire) -> int:
+def _limit_of(request: Request) -> int:
     """Return how many buckets a page holds."""
     limit: int = request.get("MaxBuckets", LIST_BUCKETS_MAX)
     if not 1 <= limit <= LIST_BUCKETS_MAX:
@@ -173,7 +184,7 @@ async def _names_page(call: Call, after: str) -> list[tuple[str, AccountBucketRe
     return await call.store.read(body)
 
 
-def _listed_bucket(name: str, record: AccountBucketRecord) -> Wire:
+def _listed_bucket(name: str, record: AccountBucketRecord) -> shapes.Bucket:
     """Return one entry of ListBuckets."""
     return {
         "Name": name,
@@ -184,7 +195,7 @@ def _listed_bucket(name: str, record: AccountBucketRecord) -> Wire:
 
 
 @operation(access=access.delete_bucket, domain=access.bucket_domain)
-async def delete_bucket(call: Call, request: Wire) -> Wire:
+async def delete_bucket(call: Call, request: shapes.DeleteBucketRequest) -> Wire:
     """Delete a bucket that holds no object."""
     now_ms = call.clock.now_ms()
 

@@ -8,10 +8,10 @@ multipart object is an ordinary object with an MD5 entity tag, so its bytes are 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from fogbank.base.errors import Conflict
-from fogbank.base.types import Wire
+from fogbank.base.types import Request
 from fogbank.contract.call import Call
 from fogbank.contract.operation import operation
 from fogbank.platform.blobs.port import BlobReader
@@ -20,7 +20,7 @@ from fogbank.services.s3.arns import bucket_arn
 from fogbank.services.s3.errors import NoSuchKey
 from fogbank.services.s3.events import Happening
 from fogbank.services.s3.rules import access, conditions, unhonoured
-from fogbank.services.s3.rules.checksums import DEFAULT, Expected, checksum_members
+from fogbank.services.s3.rules.checksums import DEFAULT, Expected, checksum_members, checksum_value
 from fogbank.services.s3.rules.copying import (
     CopySource,
     check_copy,
@@ -37,6 +37,9 @@ from fogbank.services.s3.rules.sequencing import sequencer_of
 from fogbank.services.s3.schema import Checksum, ObjectRecord, PartRecord, UploadRecord
 from fogbank.services.s3.state import bodies, buckets, notifications, objects, uploads
 from fogbank.services.s3.state.bodies import Body
+
+if TYPE_CHECKING:
+    from fogbank.wire.shapes import s3 as shapes
 
 COPY_TRIES: Final = 3
 """How often a copy inside a bucket starts anew because its source was replaced meanwhile."""
@@ -60,7 +63,7 @@ class _Copied(NamedTuple):
 
 
 @operation(access=access.copy_object, domain=access.bucket_domain, unhonoured=unhonoured.COPY)
-async def copy_object(call: Call, request: Wire) -> Wire:
+async def copy_object(call: Call, request: shapes.CopyObjectRequest) -> shapes.CopyObjectOutput:
     """Copy an object, with its metadata or with new metadata."""
     check_key(request["Key"])
     named = copy_source_of(request["CopySource"])
@@ -70,13 +73,18 @@ async def copy_object(call: Call, request: Wire) -> Wire:
         check_copy_size(source.opened.record.size)
         record = await _copy(call, request, named, source)
         if record is not None:
-            result = {"ETag": quoted(record.etag), "LastModified": record.modified_ms}
-            return {"CopyObjectResult": result | checksum_members(record.checksum)}
+            return {
+                "CopyObjectResult": {
+                    "ETag": quoted(record.etag),
+                    "LastModified": record.modified_ms,
+                    **checksum_members(record.checksum),
+                }
+            }
     raise Conflict("the source of the copy changes all the time")
 
 
 async def _copy(
-    call: Call, request: Wire, named: CopySource, source: _Source
+    call: Call, request: Request, named: CopySource, source: _Source
 ) -> ObjectRecord | None:
     """Copy from an opened source; return the new record, or None if the source has changed."""
     within = named.bucket == request["Bucket"]
@@ -112,7 +120,7 @@ async def _copy(
         raise
 
 
-async def _copied(call: Call, request: Wire, source: _Source, *, within: bool) -> _Copied:
+async def _copied(call: Call, request: Request, source: _Source, *, within: bool) -> _Copied:
     """Return what the copy's bytes come to, taking them in anew where they cannot be shared."""
     record = source.opened.record
     assert record.checksum is not None
@@ -135,7 +143,7 @@ def _pieces(source: _Source, begin: int, end: int) -> AsyncIterator[bytes]:
 
 
 def _record_of(
-    request: Wire, opened: objects.Opened, copied: _Copied, sequencer: int, now_ms: int
+    request: Request, opened: objects.Opened, copied: _Copied, sequencer: int, now_ms: int
 ) -> ObjectRecord:
     """Return the record of the copy."""
     origin, body = opened.record, copied.body
@@ -154,7 +162,7 @@ def _record_of(
     )
 
 
-async def _open_source(call: Call, request: Wire, named: CopySource) -> _Source:
+async def _open_source(call: Call, request: Request, named: CopySource) -> _Source:
     """Return the source of a copy; its conditions hold.
 
     Raises:
@@ -185,7 +193,9 @@ async def _open_source(call: Call, request: Wire, named: CopySource) -> _Source:
     domain=access.bucket_domain,
     unhonoured={**unhonoured.PAYER, **unhonoured.CUSTOMER_KEY, **unhonoured.SOURCE_KEY},
 )
-async def upload_part_copy(call: Call, request: Wire) -> Wire:
+async def upload_part_copy(
+    call: Call, request: shapes.UploadPartCopyRequest
+) -> shapes.UploadPartCopyOutput:
     """Copy an object, or a range of one, into a part of an upload."""
     number: int = request["PartNumber"]
     check_part_number(number)
@@ -213,13 +223,13 @@ async def upload_part_copy(call: Call, request: Wire) -> Wire:
     except bodies.REFUSALS:
         await bodies.discard(call.blobs, body)
         raise
-    result: Wire = {"ETag": quoted(part.etag), "LastModified": part.modified_ms}
+    result: shapes.CopyPartResult = {"ETag": quoted(part.etag), "LastModified": part.modified_ms}
     if upload.algorithm:
-        result |= checksum_members(part.checksum, kind=False)
+        result = {**result, **checksum_value(part.checksum)}
     return {"CopyPartResult": result}
 
 
-async def _read_upload(call: Call, request: Wire) -> UploadRecord:
+async def _read_upload(call: Call, request: Request) -> UploadRecord:
     """Return the upload that the part belongs to."""
 
     async def body(tr: Transaction) -> UploadRecord:

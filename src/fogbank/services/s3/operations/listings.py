@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
-from fogbank.base.types import Wire
+from fogbank.base.types import Request
 from fogbank.contract.call import Call
 from fogbank.contract.operation import operation
 from fogbank.platform.store.engine import Transaction
@@ -23,6 +23,9 @@ from fogbank.services.s3.rules.replies import common_prefixes, listed_object
 from fogbank.services.s3.schema import BucketRecord
 from fogbank.services.s3.state import buckets, objects
 
+if TYPE_CHECKING:
+    from fogbank.wire.shapes import s3 as shapes
+
 
 class _Page(NamedTuple):
     """One page of a listing."""
@@ -32,22 +35,39 @@ class _Page(NamedTuple):
     limit: int
 
 
+class _Reply(TypedDict, total=False):
+    """What both versions answer."""
+
+    Name: str
+    Prefix: str
+    Delimiter: str
+    EncodingType: str
+    MaxKeys: int
+    IsTruncated: bool
+    Contents: list[shapes.Object]
+    CommonPrefixes: list[shapes.CommonPrefix]
+
+
 @operation(access=access.list_objects, domain=access.bucket_domain, unhonoured=unhonoured.LIST)
-async def list_objects_v2(call: Call, request: Wire) -> Wire:
+async def list_objects_v2(
+    call: Call, request: shapes.ListObjectsV2Request
+) -> shapes.ListObjectsV2Output:
     """List keys in UTF-8 order, with continuation tokens."""
     page = await _page(call, request, _walk_of(request))
-    reply = _reply(request, page, owner=bool(request.get("FetchOwner")))
+    reply: shapes.ListObjectsV2Output = {
+        **_reply(request, page, owner=bool(request.get("FetchOwner")))
+    }
     reply["KeyCount"] = len(page.walk.rows) + len(page.walk.prefixes)
     if "ContinuationToken" in request:
         reply["ContinuationToken"] = request["ContinuationToken"]
-    if request.get("StartAfter"):
-        reply["StartAfter"] = encoded(request, request["StartAfter"])
+    if start_after := request.get("StartAfter"):
+        reply["StartAfter"] = encoded(request, start_after)
     if page.walk.truncated:
         reply["NextContinuationToken"] = token_of(page.walk.place)
     return reply
 
 
-def _walk_of(request: Wire) -> Walk:
+def _walk_of(request: Request) -> Walk:
     """Return the walk that a request of the second version asks for."""
     prefix, delimiter = request.get("Prefix") or "", request.get("Delimiter") or ""
     limit = limit_of(request, "MaxKeys", "maxKeys")
@@ -59,13 +79,13 @@ def _walk_of(request: Wire) -> Walk:
 
 
 @operation(access=access.list_objects, domain=access.bucket_domain, unhonoured=unhonoured.LIST)
-async def list_objects(call: Call, request: Wire) -> Wire:
+async def list_objects(call: Call, request: shapes.ListObjectsRequest) -> shapes.ListObjectsOutput:
     """List keys in UTF-8 order, with markers: the first version."""
     marker: str = request.get("Marker") or ""
     prefix, delimiter = request.get("Prefix") or "", request.get("Delimiter") or ""
     limit = limit_of(request, "MaxKeys", "maxKeys")
     page = await _page(call, request, walk_from_marker(prefix, delimiter, limit, marker))
-    reply = _reply(request, page, owner=True)
+    reply: shapes.ListObjectsOutput = {**_reply(request, page, owner=True)}
     reply["Marker"] = encoded(request, marker)
     # AWS: botocore decodes every encoded name of this version but the prefix, and ceph/s3-tests
     # (test_bucket_list_prefix_unreadable) finds it as it was sent.
@@ -76,7 +96,7 @@ async def list_objects(call: Call, request: Wire) -> Wire:
     return reply
 
 
-async def _page(call: Call, request: Wire, walk: Walk) -> _Page:
+async def _page(call: Call, request: Request, walk: Walk) -> _Page:
     """Return a page of the request's bucket."""
     check_encoding(request)
 
@@ -87,9 +107,9 @@ async def _page(call: Call, request: Wire, walk: Walk) -> _Page:
     return _Page(bucket, await objects.walk_objects(call.store, bucket, walk), walk.limit)
 
 
-def _reply(request: Wire, page: _Page, *, owner: bool) -> Wire:
+def _reply(request: Request, page: _Page, *, owner: bool) -> _Reply:
     """Return what both versions answer."""
-    reply: Wire = {
+    reply: _Reply = {
         "Name": request["Bucket"],
         "Prefix": encoded(request, page.walk.prefix),
         "MaxKeys": page.limit,

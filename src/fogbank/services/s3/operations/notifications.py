@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from fogbank.base.errors import ServiceError
-from fogbank.base.types import Wire
+from fogbank.base.types import Request, Wire
 from fogbank.contract.call import Call
 from fogbank.contract.operation import operation
 from fogbank.platform.identity.principal import service_principal
@@ -17,16 +18,21 @@ from fogbank.services.s3.rules.notifications import configuration_of, functions_
 from fogbank.services.s3.schema import BucketRecord, FunctionNotification
 from fogbank.services.s3.state import buckets, notifications
 
+if TYPE_CHECKING:
+    from fogbank.wire.shapes import s3 as shapes
+
 
 @operation(access=access.put_notification, domain=access.bucket_domain)
-async def put_bucket_notification_configuration(call: Call, request: Wire) -> Wire:
+async def put_bucket_notification_configuration(
+    call: Call, request: shapes.PutBucketNotificationConfigurationRequest
+) -> Wire:
     """Replace the notification configuration of a bucket, once its destinations answer."""
 
     async def find(tr: Transaction) -> BucketRecord:
         return await buckets.require_bucket(tr, call, request)
 
     bucket = await call.store.read(find)
-    given: Wire = request["NotificationConfiguration"]
+    given = request["NotificationConfiguration"]
     ids = [call.ids.uuid() for _ in range(NOTIFICATION_CONFIGURATIONS_MAX)]
     functions = functions_of(given, bucket.region, ids)
     if not request.get("SkipDestinationValidation"):
@@ -51,7 +57,7 @@ async def _validate(
         notifications.SOURCE, source_arn=bucket_arn(bucket.name), source_account=bucket.account
     )
     for arn in dict.fromkeys(function.function_arn for function in functions):
-        request: Wire = {"FunctionName": arn, "InvocationType": "DryRun"}
+        request: Request = {"FunctionName": arn, "InvocationType": "DryRun"}
         try:
             await call.calls.call(
                 "lambda",
@@ -66,7 +72,9 @@ async def _validate(
 
 
 @operation(access=access.get_notification, domain=access.bucket_domain)
-async def get_bucket_notification_configuration(call: Call, request: Wire) -> Wire:
+async def get_bucket_notification_configuration(
+    call: Call, request: shapes.GetBucketNotificationConfigurationRequest
+) -> shapes.NotificationConfiguration:
     """Return the notification configuration of a bucket; empty if it has none."""
 
     async def body(tr: Transaction) -> tuple[FunctionNotification, ...]:

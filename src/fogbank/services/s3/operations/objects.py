@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final, TypedDict, cast
 
 from fogbank.base.errors import AccessDenied, Corrupt, ServiceError
-from fogbank.base.types import Wire
+from fogbank.base.types import Request
 from fogbank.contract.call import Call
 from fogbank.contract.operation import BodyLimit, operation
 from fogbank.platform.identity.principal import PrincipalKind
@@ -16,7 +16,12 @@ from fogbank.services.s3.errors import InvalidRequest, MalformedXML, NoSuchKey, 
 from fogbank.services.s3.events import Happening
 from fogbank.services.s3.quotas import DELETE_KEYS_MAX, LIST_KEYS_MAX
 from fogbank.services.s3.rules import access, conditions, multipart, unhonoured
-from fogbank.services.s3.rules.checksums import checksum_members, expected_of
+from fogbank.services.s3.rules.checksums import (
+    checksum_members,
+    checksum_value,
+    expected_of,
+    kind_of,
+)
 from fogbank.services.s3.rules.metadata import (
     check_read_headers,
     headers_of,
@@ -32,15 +37,18 @@ from fogbank.services.s3.schema import BucketRecord, Checksum, ManifestPart, Obj
 from fogbank.services.s3.state import bodies, buckets, notifications, objects
 from fogbank.wire.http import BodyStream
 
+if TYPE_CHECKING:
+    from fogbank.wire.shapes import s3 as shapes
+
 READ_TRIES: Final = 3
 """How often a read looks at the record again because the blob was gone."""
 DELETES_PER_TRANSACTION: Final = 50
-Outcome = tuple[Wire, ServiceError | None]
+Outcome = tuple["shapes.ObjectIdentifier", ServiceError | None]
 """An entry of DeleteObjects, and why it was not removed."""
 
 
 @operation(access=access.put_object, domain=access.bucket_domain, unhonoured=unhonoured.PUT_OBJECT)
-async def put_object(call: Call, request: Wire) -> Wire:
+async def put_object(call: Call, request: shapes.PutObjectRequest) -> shapes.PutObjectOutput:
     """Store an object: nothing of it is visible until all of it is durable and verified."""
     key: str = request["Key"]
     check_key(key)
@@ -81,7 +89,7 @@ async def put_object(call: Call, request: Wire) -> Wire:
     return {"ETag": quoted(record.etag), **checksum_members(record.checksum)}
 
 
-async def _check_before_body(call: Call, request: Wire) -> None:
+async def _check_before_body(call: Call, request: Request) -> None:
     """Refuse before the body is taken what would be refused after it, as things stand."""
 
     async def body(tr: Transaction) -> None:
@@ -94,7 +102,7 @@ async def _check_before_body(call: Call, request: Wire) -> None:
 
 
 @operation(access=access.get_object, domain=access.bucket_domain, unhonoured=unhonoured.READ)
-async def get_object(call: Call, request: Wire) -> Wire:
+async def get_object(call: Call, request: shapes.GetObjectRequest) -> shapes.GetObjectOutput:
     """Return an object, a range of it, or one of its parts."""
     anonymous = call.principal.kind is PrincipalKind.ANONYMOUS
     overrides = overrides_of(request, anonymous=anonymous)
@@ -109,28 +117,32 @@ async def get_object(call: Call, request: Wire) -> Wire:
             if attempt == READ_TRIES or await _is_current(call, request, opened.record):
                 raise
             continue
-        reply = object_reply(request, opened.record, span, part) | overrides
         inline = opened.content
-        reply["Body"] = body if inline is None else inline[span.begin : span.end]
-        return reply
+        return {
+            **object_reply(request, opened.record, span, part),
+            **overrides,
+            "Body": body if inline is None else inline[span.begin : span.end],
+        }
     raise AssertionError("the last attempt returns or raises")
 
 
-async def _is_current(call: Call, request: Wire, record: ObjectRecord) -> bool:
+async def _is_current(call: Call, request: Request, record: ObjectRecord) -> bool:
     """Return whether a record is still what lies at the key."""
     return (await _open(call, request)).record == record
 
 
 @operation(access=access.get_object, domain=access.bucket_domain, unhonoured=unhonoured.READ)
-async def head_object(call: Call, request: Wire) -> Wire:
+async def head_object(call: Call, request: shapes.HeadObjectRequest) -> shapes.HeadObjectOutput:
     """Return what GetObject would say, without the bytes."""
     overrides = overrides_of(request, anonymous=call.principal.kind is PrincipalKind.ANONYMOUS)
     opened = await _open(call, request)
     span, part = await _span(call, request, opened)
-    return object_reply(request, opened.record, span, part) | overrides
+    reply = {**object_reply(request, opened.record, span, part), **overrides}
+    # GetObject's answer without its body is HeadObject's, which the types cannot know.
+    return cast("shapes.HeadObjectOutput", reply)
 
 
-async def _open(call: Call, request: Wire) -> objects.Opened:
+async def _open(call: Call, request: Request) -> objects.Opened:
     """Return the object to read; its conditions hold.
 
     Raises:
@@ -157,7 +169,7 @@ async def _open(call: Call, request: Wire) -> objects.Opened:
 
 
 async def _span(
-    call: Call, request: Wire, opened: objects.Opened
+    call: Call, request: Request, opened: objects.Opened
 ) -> tuple[Span, tuple[int, Checksum] | None]:
     """Return the bytes that are asked for; with a part number, the count and its checksum too."""
     number: int | None = request.get("PartNumber")
@@ -199,11 +211,13 @@ async def _find_part(call: Call, opened: objects.Opened, number: int) -> tuple[i
     domain=access.bucket_domain,
     unhonoured=unhonoured.READ,
 )
-async def get_object_attributes(call: Call, request: Wire) -> Wire:
+async def get_object_attributes(
+    call: Call, request: shapes.GetObjectAttributesRequest
+) -> shapes.GetObjectAttributesOutput:
     """Return the attributes of an object that the caller names."""
     opened = await _open(call, request)
     record, wanted = opened.record, frozenset(request["ObjectAttributes"])
-    reply: Wire = {"LastModified": record.modified_ms}
+    reply: shapes.GetObjectAttributesOutput = {"LastModified": record.modified_ms}
     if "ETag" in wanted:
         reply["ETag"] = record.etag
     if "StorageClass" in wanted:
@@ -212,13 +226,16 @@ async def get_object_attributes(call: Call, request: Wire) -> Wire:
         reply["ObjectSize"] = record.size
     if "Checksum" in wanted and record.checksum is not None:
         # AWS: without the "-<parts>" that the headers have (LocalStack's recorded answers).
-        reply["Checksum"] = checksum_members(record.checksum, count=False)
+        bare = Checksum(record.checksum.algorithm, record.checksum.value)
+        reply["Checksum"] = {**checksum_value(bare), "ChecksumType": kind_of(record.checksum)}
     if "ObjectParts" in wanted and record.parts_count:
         reply["ObjectParts"] = await _object_parts(call, request, opened)
     return reply
 
 
-async def _object_parts(call: Call, request: Wire, opened: objects.Opened) -> Wire:
+async def _object_parts(
+    call: Call, request: Request, opened: objects.Opened
+) -> shapes.GetObjectAttributesParts:
     """Return a page of an object's parts."""
     record, manifest = opened.record, opened.manifest
     assert manifest is not None
@@ -232,13 +249,12 @@ async def _object_parts(call: Call, request: Wire, opened: objects.Opened) -> Wi
         if len(found) > limit:
             break
     page = found[:limit]
-    entries: list[Wire] = []
+    entries: list[shapes.ObjectPart] = []
     for part in page:
-        entry: Wire = {"PartNumber": part.number, "Size": part.size}
+        entry: shapes.ObjectPart = {"PartNumber": part.number, "Size": part.size}
         if record.checksum.parts:
-            entry |= checksum_members(
-                Checksum(record.checksum.algorithm, part.checksum), kind=False
-            )
+            checksum = Checksum(record.checksum.algorithm, part.checksum)
+            entry = {**entry, **checksum_value(checksum)}
         entries.append(entry)
     return {
         "TotalPartsCount": record.parts_count,
@@ -255,7 +271,9 @@ async def _object_parts(call: Call, request: Wire, opened: objects.Opened) -> Wi
     domain=access.bucket_domain,
     unhonoured={**unhonoured.DELETE, **unhonoured.NULL_VERSION},
 )
-async def delete_object(call: Call, request: Wire) -> Wire:
+async def delete_object(
+    call: Call, request: shapes.DeleteObjectRequest
+) -> shapes.DeleteObjectOutput:
     """Remove an object; that there is none is no error."""
     now_ms = call.clock.now_ms()
 
@@ -296,9 +314,11 @@ async def _remove(
     unhonoured=unhonoured.DELETE,
     body=BodyLimit(quotas.LONG_REQUEST_BYTES),
 )
-async def delete_objects(call: Call, request: Wire) -> Wire:
+async def delete_objects(
+    call: Call, request: shapes.DeleteObjectsRequest
+) -> shapes.DeleteObjectsOutput:
     """Remove up to a thousand objects, each by itself, and say of each how it went."""
-    entries: list[Wire] = request["Delete"].get("Objects") or []
+    entries = request["Delete"].get("Objects") or []
     if not 1 <= len(entries) <= DELETE_KEYS_MAX or any("Key" not in entry for entry in entries):
         raise MalformedXML
 
@@ -312,7 +332,9 @@ async def delete_objects(call: Call, request: Wire) -> Wire:
     return _delete_reply(outcomes, quiet=bool(request["Delete"].get("Quiet")))
 
 
-async def _refusal(call: Call, request: Wire, entry: Wire) -> ServiceError | None:
+async def _refusal(
+    call: Call, request: Request, entry: shapes.ObjectIdentifier
+) -> ServiceError | None:
     """Return why the caller may not remove an object, or None if it may."""
     version = entry.get("VersionId")
     alone = {"Bucket": request["Bucket"], **entry}
@@ -328,7 +350,7 @@ async def _refusal(call: Call, request: Wire, entry: Wire) -> ServiceError | Non
     return None if version in (None, "null") else NoSuchVersion()
 
 
-async def _check_bucket(call: Call, request: Wire, refusals: list[ServiceError | None]) -> None:
+async def _check_bucket(call: Call, request: Request, refusals: list[ServiceError | None]) -> None:
     """Refuse a bucket that is not there or another's; who may remove nothing hears only that."""
 
     async def check(tr: Transaction) -> None:
@@ -342,7 +364,7 @@ async def _check_bucket(call: Call, request: Wire, refusals: list[ServiceError |
         raise
 
 
-async def _delete_some(call: Call, request: Wire, piece: list[Outcome]) -> list[Outcome]:
+async def _delete_some(call: Call, request: Request, piece: list[Outcome]) -> list[Outcome]:
     """Remove some objects in one transaction; what is refused leaves the others alone."""
     now_ms = call.clock.now_ms()
 
@@ -357,7 +379,7 @@ async def _delete_some(call: Call, request: Wire, piece: list[Outcome]) -> list[
 
 
 async def _delete_one(
-    tr: Transaction, call: Call, bucket: BucketRecord, entry: Wire, now_ms: int
+    tr: Transaction, call: Call, bucket: BucketRecord, entry: shapes.ObjectIdentifier, now_ms: int
 ) -> ServiceError | None:
     """Remove one object; return why not, if not."""
     current = await objects.find_object(tr, bucket, entry["Key"])
@@ -372,17 +394,26 @@ async def _delete_one(
     return None
 
 
-def _delete_reply(outcomes: list[Outcome], *, quiet: bool) -> Wire:
+class _Named(TypedDict, total=False):
+    """What DeleteObjects says of every object."""
+
+    Key: str
+    VersionId: str
+
+
+def _delete_reply(outcomes: list[Outcome], *, quiet: bool) -> shapes.DeleteObjectsOutput:
     """Return the reply of DeleteObjects: what was removed, unless quiet, and what was not."""
-    deleted: list[Wire] = []
-    errors: list[Wire] = []
+    deleted: list[shapes.DeletedObject] = []
+    errors: list[shapes.Error] = []
     for entry, error in outcomes:
-        named = {name: entry[name] for name in ("Key", "VersionId") if name in entry}
+        named: _Named = {"Key": entry["Key"]}
+        if "VersionId" in entry:
+            named["VersionId"] = entry["VersionId"]
         if error is not None:
             errors.append({**named, "Code": error.code, "Message": error.message})
         elif not quiet:
-            deleted.append(named)
-    reply: Wire = {}
+            deleted.append({**named})
+    reply: shapes.DeleteObjectsOutput = {}
     if deleted:
         reply["Deleted"] = deleted
     if errors:

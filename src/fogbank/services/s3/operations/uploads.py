@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import quote
 
 from fogbank.base.errors import Conflict
-from fogbank.base.types import Wire
+from fogbank.base.types import Request
 from fogbank.contract.call import Call
 from fogbank.contract.operation import BodyLimit, operation
 from fogbank.platform.store.engine import Transaction
@@ -19,6 +19,7 @@ from fogbank.services.s3.rules import access, conditions, multipart, replies, un
 from fogbank.services.s3.rules.checksums import (
     DEFAULT,
     checksum_members,
+    checksum_value,
     expected_of,
     upload_kind,
 )
@@ -44,6 +45,9 @@ from fogbank.services.s3.schema import (
 )
 from fogbank.services.s3.state import bodies, buckets, notifications, objects, uploads
 
+if TYPE_CHECKING:
+    from fogbank.wire.shapes import s3 as shapes
+
 UPLOAD_ID_CHARACTERS: Final = 52
 COMPLETE_TRIES: Final = 5
 """How often completing starts anew because parts were uploaded meanwhile."""
@@ -60,7 +64,9 @@ class _Begun(NamedTuple):
 
 
 @operation(access=access.put_part, domain=access.bucket_domain, unhonoured=unhonoured.WRITE)
-async def create_multipart_upload(call: Call, request: Wire) -> Wire:
+async def create_multipart_upload(
+    call: Call, request: shapes.CreateMultipartUploadRequest
+) -> shapes.CreateMultipartUploadOutput:
     """Begin an upload in parts."""
     key: str = request["Key"]
     check_key(key)
@@ -83,12 +89,16 @@ async def create_multipart_upload(call: Call, request: Wire) -> Wire:
         uploads.put_upload(tr, bucket, key, upload_id, record)
 
     await call.store.transact(body)
-    reply: Wire = {"Bucket": request["Bucket"], "Key": key, "UploadId": upload_id}
-    return reply | replies.upload_checksum(record)
+    return {
+        "Bucket": request["Bucket"],
+        "Key": key,
+        "UploadId": upload_id,
+        **replies.upload_checksum(record),
+    }
 
 
 @operation(access=access.put_part, domain=access.bucket_domain, unhonoured=unhonoured.UPLOAD_PART)
-async def upload_part(call: Call, request: Wire) -> Wire:
+async def upload_part(call: Call, request: shapes.UploadPartRequest) -> shapes.UploadPartOutput:
     """Store a part of an upload, in place of an earlier one of its number."""
     number: int = request["PartNumber"]
     upload = await _read_upload(call, request)
@@ -113,10 +123,10 @@ async def upload_part(call: Call, request: Wire) -> Wire:
     except bodies.REFUSALS:
         await bodies.discard(call.blobs, body)
         raise
-    return {"ETag": replies.quoted(part.etag), **checksum_members(body.given, kind=False)}
+    return {"ETag": replies.quoted(part.etag), **checksum_value(body.given)}
 
 
-async def _read_upload(call: Call, request: Wire) -> UploadRecord:
+async def _read_upload(call: Call, request: Request) -> UploadRecord:
     """Return the request's upload."""
 
     async def body(tr: Transaction) -> UploadRecord:
@@ -132,7 +142,9 @@ async def _read_upload(call: Call, request: Wire) -> UploadRecord:
     unhonoured=unhonoured.COMPLETE,
     body=BodyLimit(quotas.LONG_REQUEST_BYTES),
 )
-async def complete_multipart_upload(call: Call, request: Wire) -> Wire:
+async def complete_multipart_upload(
+    call: Call, request: shapes.CompleteMultipartUploadRequest
+) -> shapes.CompleteMultipartUploadOutput:
     """Make one object of the listed parts, without touching their bytes.
 
     Parts are read and put together outside of a transaction; the last transaction commits only if
@@ -150,11 +162,11 @@ async def complete_multipart_upload(call: Call, request: Wire) -> Wire:
         record = await _commit(call, request, token, listed, assembled)
         if record is not None:
             reply = _completed_reply(call, begun.bucket, request["Key"], record.etag)
-            return reply | checksum_members(record.checksum)
+            return {**reply, **checksum_members(record.checksum)}
     raise Conflict("parts are uploaded while the upload is being completed")
 
 
-async def _begin(call: Call, request: Wire, token: str) -> _Begun:
+async def _begin(call: Call, request: Request, token: str) -> _Begun:
     """Mark an upload as being completed by this request."""
     key, upload_id = request["Key"], request["UploadId"]
 
@@ -170,7 +182,9 @@ async def _begin(call: Call, request: Wire, token: str) -> _Begun:
     return await call.store.transact(body)
 
 
-def _repeated(call: Call, request: Wire, begun: _Begun, listed: Sequence[Listed]) -> Wire:
+def _repeated(
+    call: Call, request: Request, begun: _Begun, listed: Sequence[Listed]
+) -> shapes.CompleteMultipartUploadOutput:
     """Answer a repeated request as the first was.
 
     Raises:
@@ -184,10 +198,12 @@ def _repeated(call: Call, request: Wire, begun: _Begun, listed: Sequence[Listed]
     ):
         raise NoSuchUpload(UploadId=request["UploadId"])
     reply = _completed_reply(call, begun.bucket, completed.key, completed.etag)
-    return reply | checksum_members(completed.checksum)
+    return {**reply, **checksum_members(completed.checksum)}
 
 
-def _completed_reply(call: Call, bucket: BucketRecord, key: str, etag: str) -> Wire:
+def _completed_reply(
+    call: Call, bucket: BucketRecord, key: str, etag: str
+) -> shapes.CompleteMultipartUploadOutput:
     """Return what completing an upload answers, but for the checksum."""
     return {
         "Location": f"{bucket_url(call.http, bucket.name, bucket.region)}/{quote(key)}",
@@ -198,7 +214,7 @@ def _completed_reply(call: Call, bucket: BucketRecord, key: str, etag: str) -> W
 
 
 async def _assemble(
-    request: Wire,
+    request: Request,
     upload: UploadRecord,
     listed: Sequence[Listed],
     parts: Mapping[int, PartRecord],
@@ -210,7 +226,7 @@ async def _assemble(
 
 
 async def _commit(
-    call: Call, request: Wire, token: str, listed: Sequence[Listed], assembled: Assembled
+    call: Call, request: Request, token: str, listed: Sequence[Listed], assembled: Assembled
 ) -> ObjectRecord | None:
     """Make the object; return None if a part has come since the upload was marked."""
     key, upload_id = request["Key"], request["UploadId"]
@@ -257,7 +273,9 @@ async def _commit(
     domain=access.bucket_domain,
     unhonoured=unhonoured.PAYER,
 )
-async def abort_multipart_upload(call: Call, request: Wire) -> Wire:
+async def abort_multipart_upload(
+    call: Call, request: shapes.AbortMultipartUploadRequest
+) -> shapes.AbortMultipartUploadOutput:
     """Give an upload up; its parts are removed in the background."""
     key, upload_id = request["Key"], request["UploadId"]
     initiated_ms: int | None = request.get("IfMatchInitiatedTime")
@@ -279,7 +297,7 @@ async def abort_multipart_upload(call: Call, request: Wire) -> Wire:
     domain=access.bucket_domain,
     unhonoured={**unhonoured.PAYER, **unhonoured.CUSTOMER_KEY},
 )
-async def list_parts(call: Call, request: Wire) -> Wire:
+async def list_parts(call: Call, request: shapes.ListPartsRequest) -> shapes.ListPartsOutput:
     """List the parts of an upload by number."""
     key, upload_id = request["Key"], request["UploadId"]
     limit = limit_of(request, "MaxParts", "max-parts")
@@ -314,13 +332,15 @@ async def list_parts(call: Call, request: Wire) -> Wire:
     domain=access.bucket_domain,
     unhonoured=unhonoured.PAYER,
 )
-async def list_multipart_uploads(call: Call, request: Wire) -> Wire:
+async def list_multipart_uploads(
+    call: Call, request: shapes.ListMultipartUploadsRequest
+) -> shapes.ListMultipartUploadsOutput:
     """List the uploads under way by key, those of one key in the order they began."""
     check_encoding(request)
     limit = limit_of(request, "MaxUploads", "max-uploads")
     bucket = await _read_bucket(call, request)
     walk = await uploads.walk_uploads(call.store, bucket, _uploads_walk(request, limit))
-    reply: Wire = {
+    reply: shapes.ListMultipartUploadsOutput = {
         "Bucket": request["Bucket"],
         "KeyMarker": encoded(request, request.get("KeyMarker") or ""),
         "UploadIdMarker": request.get("UploadIdMarker") or "",
@@ -330,9 +350,10 @@ async def list_multipart_uploads(call: Call, request: Wire) -> Wire:
         "Uploads": [replies.listed_upload(request, bucket, row) for row in walk.rows],
         "CommonPrefixes": replies.common_prefixes(request, walk.prefixes),
     }
-    for name in ("Delimiter", "EncodingType"):
-        if request.get(name):
-            reply[name] = encoded(request, request[name])
+    if delimiter := request.get("Delimiter"):
+        reply["Delimiter"] = encoded(request, delimiter)
+    if encoding := request.get("EncodingType"):
+        reply["EncodingType"] = encoding
     if walk.truncated:
         after = walk.place.after
         reply["NextKeyMarker"] = encoded(request, after[0])
@@ -340,7 +361,7 @@ async def list_multipart_uploads(call: Call, request: Wire) -> Wire:
     return reply
 
 
-async def _read_bucket(call: Call, request: Wire) -> BucketRecord:
+async def _read_bucket(call: Call, request: Request) -> BucketRecord:
     """Return the request's bucket."""
 
     async def body(tr: Transaction) -> BucketRecord:
@@ -349,7 +370,7 @@ async def _read_bucket(call: Call, request: Wire) -> BucketRecord:
     return await call.store.read(body)
 
 
-def _uploads_walk(request: Wire, limit: int) -> Walk:
+def _uploads_walk(request: Request, limit: int) -> Walk:
     """Return the walk that the request asks for.
 
     Raises:

@@ -7,7 +7,7 @@ caller's own is checked on its record (``state.buckets``): the name alone does n
 
 from __future__ import annotations
 
-from fogbank.base.types import Wire
+from fogbank.base.types import Request, Wire
 from fogbank.contract.action import Access, ContextValue, Scope
 from fogbank.platform.store.engine import DIRECTORY, Domain
 from fogbank.services.s3.arns import BUCKETS_ARN, bucket_arn, object_arn
@@ -19,28 +19,30 @@ def domain_of(bucket: str) -> Domain:
     return Domain("s3", bucket)
 
 
-def bucket_domain(_scope: Scope, request: Wire) -> Domain:
+def bucket_domain(_scope: Scope, request: Request) -> Domain:
     """Return the domain of the request's bucket."""
     return domain_of(request["Bucket"])
 
 
-def directory_domain(_scope: Scope, _request: Wire) -> Domain:
+def directory_domain(_scope: Scope, _request: Request) -> Domain:
     """Return the directory of global names."""
     return DIRECTORY
 
 
-def _context(request: Wire, members: dict[str, str]) -> dict[str, ContextValue]:
+def _context(request: Request, members: dict[str, str]) -> dict[str, ContextValue]:
     """Return condition keys for the members that the request carries."""
     return {key: str(request[member]) for key, member in members.items() if member in request}
 
 
-def _on_bucket(action: str, request: Wire, members: dict[str, str] | None = None) -> list[Access]:
+def _on_bucket(
+    action: str, request: Request, members: dict[str, str] | None = None
+) -> list[Access]:
     """Return one access to the request's bucket."""
     context = _context(request, members or {})
     return [Access(action, bucket_arn(request["Bucket"]), context)]
 
 
-def _on_object(action: str, request: Wire, members: dict[str, str] | None = None) -> Access:
+def _on_object(action: str, request: Request, members: dict[str, str] | None = None) -> Access:
     """Return one access to the request's object."""
     context = _context(request, members or {})
     return Access(action, object_arn(request["Bucket"], request["Key"]), context)
@@ -61,7 +63,7 @@ _LIST_KEYS = {
 }
 
 
-def create_bucket(scope: Scope, request: Wire) -> list[Access]:
+def create_bucket(scope: Scope, request: Request) -> list[Access]:
     """Return what CreateBucket needs."""
     configuration: Wire = request.get("CreateBucketConfiguration") or {}
     location: str | None = configuration.get("LocationConstraint")
@@ -75,64 +77,64 @@ def create_bucket(scope: Scope, request: Wire) -> list[Access]:
     return [Access("s3:CreateBucket", bucket_arn(request["Bucket"]), context)]
 
 
-def list_buckets(_scope: Scope, _request: Wire) -> list[Access]:
+def list_buckets(_scope: Scope, _request: Request) -> list[Access]:
     """Return what ListBuckets needs."""
     return [Access("s3:ListAllMyBuckets", BUCKETS_ARN)]
 
 
-def head_bucket(_scope: Scope, request: Wire) -> list[Access]:
+def head_bucket(_scope: Scope, request: Request) -> list[Access]:
     """Return what HeadBucket needs."""
     return _on_bucket("s3:ListBucket", request)
 
 
-def delete_bucket(_scope: Scope, request: Wire) -> list[Access]:
+def delete_bucket(_scope: Scope, request: Request) -> list[Access]:
     """Return what DeleteBucket needs."""
     return _on_bucket("s3:DeleteBucket", request)
 
 
-def get_bucket_location(_scope: Scope, request: Wire) -> list[Access]:
+def get_bucket_location(_scope: Scope, request: Request) -> list[Access]:
     """Return what GetBucketLocation needs."""
     return _on_bucket("s3:GetBucketLocation", request)
 
 
-def list_objects(_scope: Scope, request: Wire) -> list[Access]:
+def list_objects(_scope: Scope, request: Request) -> list[Access]:
     """Return what both listings of objects need."""
     return _on_bucket("s3:ListBucket", request, _LIST_KEYS)
 
 
-def list_multipart_uploads(_scope: Scope, request: Wire) -> list[Access]:
+def list_multipart_uploads(_scope: Scope, request: Request) -> list[Access]:
     """Return what ListMultipartUploads needs."""
     return _on_bucket("s3:ListBucketMultipartUploads", request)
 
 
-def put_notification(_scope: Scope, request: Wire) -> list[Access]:
+def put_notification(_scope: Scope, request: Request) -> list[Access]:
     """Return what PutBucketNotificationConfiguration needs."""
     return _on_bucket("s3:PutBucketNotification", request)
 
 
-def get_notification(_scope: Scope, request: Wire) -> list[Access]:
+def get_notification(_scope: Scope, request: Request) -> list[Access]:
     """Return what GetBucketNotificationConfiguration needs."""
     return _on_bucket("s3:GetBucketNotification", request)
 
 
-def get_object(_scope: Scope, request: Wire) -> list[Access]:
+def get_object(_scope: Scope, request: Request) -> list[Access]:
     """Return what GetObject and HeadObject need."""
     action = "s3:GetObjectVersion" if "VersionId" in request else "s3:GetObject"
     return [_on_object(action, request, {"s3:versionid": "VersionId"})]
 
 
-def get_object_attributes(scope: Scope, request: Wire) -> list[Access]:
+def get_object_attributes(scope: Scope, request: Request) -> list[Access]:
     """Return what GetObjectAttributes needs: reading, and asking for attributes."""
     suffix = "VersionAttributes" if "VersionId" in request else "Attributes"
     return [*get_object(scope, request), _on_object(f"s3:GetObject{suffix}", request)]
 
 
-def put_object(_scope: Scope, request: Wire) -> list[Access]:
+def put_object(_scope: Scope, request: Request) -> list[Access]:
     """Return what PutObject and CompleteMultipartUpload need."""
     return [_creating(_on_object("s3:PutObject", request, _WRITE_KEYS), creates=True)]
 
 
-def put_part(_scope: Scope, request: Wire) -> list[Access]:
+def put_part(_scope: Scope, request: Request) -> list[Access]:
     """Return what the steps of a multipart upload need that create no object yet."""
     return [_creating(_on_object("s3:PutObject", request, _WRITE_KEYS), creates=False)]
 
@@ -147,29 +149,29 @@ def _creating(access: Access, *, creates: bool) -> Access:
     return access._replace(context={**access.context, **key})
 
 
-def delete_object(_scope: Scope, request: Wire) -> list[Access]:
+def delete_object(_scope: Scope, request: Request) -> list[Access]:
     """Return what DeleteObject needs."""
     action = "s3:DeleteObjectVersion" if "VersionId" in request else "s3:DeleteObject"
     keys = {"s3:versionid": "VersionId", "s3:if-match": "IfMatch"}
     return [_on_object(action, request, keys)]
 
 
-def delete_objects(_scope: Scope, _request: Wire) -> list[Access]:
+def delete_objects(_scope: Scope, _request: Request) -> list[Access]:
     """Return nothing: each key is decided by itself, in the operation."""
     return []
 
 
-def abort_multipart_upload(_scope: Scope, request: Wire) -> list[Access]:
+def abort_multipart_upload(_scope: Scope, request: Request) -> list[Access]:
     """Return what AbortMultipartUpload needs."""
     return [_on_object("s3:AbortMultipartUpload", request)]
 
 
-def list_parts(_scope: Scope, request: Wire) -> list[Access]:
+def list_parts(_scope: Scope, request: Request) -> list[Access]:
     """Return what ListParts needs."""
     return [_on_object("s3:ListMultipartUploadParts", request)]
 
 
-def copy_object(_scope: Scope, request: Wire) -> list[Access]:
+def copy_object(_scope: Scope, request: Request) -> list[Access]:
     """Return what CopyObject and UploadPartCopy need: reading the source, writing the target."""
     source = copy_source_of(request["CopySource"])
     keys = _WRITE_KEYS | {"s3:x-amz-metadata-directive": "MetadataDirective"}

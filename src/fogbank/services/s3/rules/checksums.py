@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypedDict, cast
 
-from fogbank.base.types import Wire
+from fogbank.base.types import Request
 from fogbank.services.s3.errors import BadDigest, InvalidDigest, InvalidRequest
 from fogbank.services.s3.schema import Checksum
 from fogbank.wire.checksums import (
@@ -68,7 +68,7 @@ class Expected(NamedTuple):
         return header_of(self.given) if waits else ""
 
 
-def expected_of(request: Wire, http_headers: Mapping[str, str], stored: str = "") -> Expected:
+def expected_of(request: Request, http_headers: Mapping[str, str], stored: str = "") -> Expected:
     """Return what the body of a request must come to.
 
     Args:
@@ -96,7 +96,7 @@ def expected_of(request: Wire, http_headers: Mapping[str, str], stored: str = ""
     return Expected(stored or given or DEFAULT, given, value, _md5_of(request.get("ContentMD5")))
 
 
-def _given_value(request: Wire) -> tuple[str, bytes | None]:
+def _given_value(request: Request) -> tuple[str, bytes | None]:
     """Return the algorithm and value of the checksum header, if there is one."""
     given = [(name, member) for name, member in MEMBERS.items() if member in request]
     if len(given) > 1:
@@ -198,7 +198,7 @@ class Digests:
             )
 
 
-def upload_kind(request: Wire) -> tuple[str, bool]:
+def upload_kind(request: Request) -> tuple[str, bool]:
     """Return the algorithm ('' if none) of a new upload, and whether its checksum is COMPOSITE.
 
     Raises:
@@ -239,23 +239,37 @@ def combined_of(algorithm: str, parts: Iterable[tuple[bytes, int]]) -> Checksum:
     return Checksum(algorithm, full_object(algorithm, parts))
 
 
-def checksum_members(checksum: Checksum | None, *, kind: bool = True, count: bool = True) -> Wire:
-    """Return the members of a reply that give a checksum.
+class ChecksumValue(TypedDict, total=False):
+    """The members of a reply that give the value of a checksum: one of them, or none."""
 
-    Args:
-        checksum: The checksum, or None.
-        kind: Whether to say ``ChecksumType``.
-        count: Whether a composite one ends in ``-<parts>``.
-    """
+    ChecksumCRC32: str
+    ChecksumCRC32C: str
+    ChecksumCRC64NVME: str
+    ChecksumSHA1: str
+    ChecksumSHA256: str
+
+
+class ChecksumMembers(ChecksumValue, total=False):
+    """The members of a reply that give a checksum and how it was put together."""
+
+    ChecksumType: str
+
+
+def checksum_value(checksum: Checksum | None) -> ChecksumValue:
+    """Return the member of a reply that gives a checksum, if there is one."""
     if checksum is None:
         return {}
     text = text_of(checksum.value)
-    if count and checksum.parts:
+    if checksum.parts:
         text = f"{text}-{checksum.parts}"
-    reply: Wire = {MEMBERS[checksum.algorithm]: text}
-    if kind:
-        reply["ChecksumType"] = kind_of(checksum)
-    return reply
+    return cast("ChecksumValue", {MEMBERS[checksum.algorithm]: text})
+
+
+def checksum_members(checksum: Checksum | None) -> ChecksumMembers:
+    """Return the members of a reply that give a checksum and its kind, if there is one."""
+    if checksum is None:
+        return {}
+    return {**checksum_value(checksum), "ChecksumType": kind_of(checksum)}
 
 
 def kind_of(checksum: Checksum) -> str:

@@ -6,7 +6,7 @@ DeleteObject ("If-Match" and its kin); Amazon S3 User Guide, "Conditional reques
 
 from __future__ import annotations
 
-from fogbank.base.types import Wire
+from fogbank.base.types import Request
 from fogbank.services.s3.errors import NoSuchKey, NotModified, PreconditionFailed
 from fogbank.services.s3.schema import ObjectRecord
 
@@ -32,7 +32,7 @@ def _unmodified_since(record: ObjectRecord, when_ms: int | None, now_ms: int) ->
     return not _modified_since(record, when_ms)
 
 
-def check_read(request: Wire, record: ObjectRecord, now_ms: int) -> None:
+def check_read(request: Request, record: ObjectRecord, now_ms: int) -> None:
     """Refuse a read whose conditions do not hold.
 
     Raises:
@@ -57,7 +57,7 @@ def _not_modified(record: ObjectRecord) -> NotModified:
     return NotModified(ETag=f'"{record.etag}"', LastModified=record.modified_ms)
 
 
-def check_copy_source(request: Wire, record: ObjectRecord, now_ms: int) -> None:
+def check_copy_source(request: Request, record: ObjectRecord, now_ms: int) -> None:
     """Refuse a copy whose conditions on the source do not hold.
 
     Raises:
@@ -76,7 +76,7 @@ def check_copy_source(request: Wire, record: ObjectRecord, now_ms: int) -> None:
         raise PreconditionFailed(Condition=f"{prefix}Modified-Since")
 
 
-def check_write(request: Wire, current: ObjectRecord | None) -> None:
+def check_write(request: Request, current: ObjectRecord | None) -> None:
     """Refuse a write whose conditions on what it replaces do not hold.
 
     AWS takes an entity tag in If-Match and ``*`` in If-None-Match only; here both take both.

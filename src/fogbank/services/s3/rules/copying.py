@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from urllib.parse import unquote
 
 from fogbank.base.errors import NotBuilt
-from fogbank.base.types import Wire
+from fogbank.base.types import Request
 from fogbank.services.s3.errors import InvalidArgument, InvalidRequest
 from fogbank.services.s3.quotas import PUT_BYTES_MAX
 
@@ -75,7 +75,7 @@ def copy_range_of(header: str | None, size: int) -> tuple[int, int]:
     return first, last + 1
 
 
-def check_copy(request: Wire, source: CopySource) -> None:
+def check_copy(request: Request, source: CopySource) -> None:
     """Refuse a copy of an object onto itself that would change nothing."""
     onto_itself = (source.bucket, source.key) == (request["Bucket"], request["Key"])
     if (

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple, Self
 from urllib.parse import quote
 
-from fogbank.base.types import Wire
+from fogbank.base.types import Request
 from fogbank.services.s3.errors import InvalidArgument
 from fogbank.services.s3.quotas import LIST_KEYS_MAX
 
@@ -120,7 +120,7 @@ def walk_from_marker(prefix: str, delimiter: str, limit: int, marker: str) -> Wa
     return walk
 
 
-def limit_of(request: Wire, member: str, name: str) -> int:
+def limit_of(request: Request, member: str, name: str) -> int:
     """Return how many entries a page holds.
 
     Raises:
@@ -157,7 +157,7 @@ def place_of(token: str) -> Place:
     return Place((token[1:],), past=token[0] == "p")
 
 
-def check_encoding(request: Wire) -> None:
+def check_encoding(request: Request) -> None:
     """Refuse encodings other than ``url``."""
     encoding = request.get("EncodingType")
     if encoding not in (None, "url"):
@@ -168,6 +168,6 @@ def check_encoding(request: Wire) -> None:
         )
 
 
-def encoded(request: Wire, text: str) -> str:
+def encoded(request: Request, text: str) -> str:
     """Return a key or prefix as the request wants it: URL-encoded or as it is."""
     return quote(text, safe="/") if request.get("EncodingType") == "url" else text

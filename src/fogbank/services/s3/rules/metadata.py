@@ -10,9 +10,9 @@ import base64
 from collections.abc import Mapping
 from email.errors import HeaderParseError
 from email.header import decode_header, make_header
-from typing import Final
+from typing import Any, Final, TypedDict, cast
 
-from fogbank.base.types import Wire
+from fogbank.base.types import Request
 from fogbank.services.s3.errors import InvalidArgument, InvalidRequest, MetadataTooLarge
 from fogbank.services.s3.quotas import METADATA_BYTES_MAX
 from fogbank.services.s3.schema import Headers
@@ -44,7 +44,7 @@ _OVERRIDE_NAMES: Final = {
 }
 
 
-def headers_of(request: Wire) -> Headers:
+def headers_of(request: Request) -> Headers:
     """Return the system headers that the request gives an object."""
     values = {field: request.get(member) or "" for field, member in _MEMBERS.items()}
     values["content_type"] = values["content_type"] or CONTENT_TYPE_DEFAULT
@@ -60,7 +60,7 @@ def _without_chunked(encoding: str) -> str:
     return ", ".join(kept)
 
 
-def metadata_of(request: Wire) -> dict[str, str]:
+def metadata_of(request: Request) -> dict[str, str]:
     """Return the user metadata of the request: names in lower case, values decoded.
 
     Raises:
@@ -91,15 +91,26 @@ def _encoded(value: str) -> str:
     return f"=?UTF-8?B?{base64.b64encode(value.encode()).decode()}?="
 
 
-def header_members(headers: Headers) -> Wire:
+class HeaderMembers(TypedDict, total=False):
+    """The members of a reply that are system headers."""
+
+    CacheControl: str
+    ContentDisposition: str
+    ContentEncoding: str
+    ContentLanguage: str
+    ContentType: str
+    Expires: int
+
+
+def header_members(headers: Headers) -> HeaderMembers:
     """Return the members of a reply that give the system headers back."""
-    reply: Wire = {}
+    reply: dict[str, Any] = {}
     for field, member in _MEMBERS.items():
         if value := getattr(headers, field):
             reply[member] = value
     if headers.expires_ms is not None:
         reply["Expires"] = headers.expires_ms
-    return reply
+    return cast("HeaderMembers", reply)
 
 
 def metadata_member(metadata: dict[str, str]) -> dict[str, str]:
@@ -121,7 +132,7 @@ def check_read_headers(http_headers: Mapping[str, str]) -> None:
         )
 
 
-def overrides_of(request: Wire, *, anonymous: bool) -> Wire:
+def overrides_of(request: Request, *, anonymous: bool) -> HeaderMembers:
     """Return the members that the request's ``response-*`` parameters put into the reply.
 
     Raises:
@@ -145,4 +156,4 @@ def overrides_of(request: Wire, *, anonymous: bool) -> Wire:
                 ArgumentName=name,
                 ArgumentValue=value,
             )
-    return reply
+    return cast("HeaderMembers", reply)

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from fogbank.base.types import Wire
+from fogbank.base.types import Request
 from fogbank.services.s3.errors import (
     BadDigest,
     EntityTooLarge,
@@ -86,7 +86,7 @@ def check_part_checksum(upload: UploadRecord, given: str) -> None:
         )
 
 
-def listed_parts(request: Wire) -> tuple[Listed, ...]:
+def listed_parts(request: Request) -> tuple[Listed, ...]:
     """Return the parts that the request lists.
 
     Raises:
@@ -97,7 +97,7 @@ def listed_parts(request: Wire) -> tuple[Listed, ...]:
     document = request.get("MultipartUpload")
     if document is None:
         raise MalformedXML
-    entries: list[Wire] = document.get("Parts") or []
+    entries: list[Request] = document.get("Parts") or []
     if not entries:
         raise InvalidRequest("You must specify at least one part")
     if len(entries) > PARTS_MAX:
@@ -195,7 +195,7 @@ def _checksum_of(upload: UploadRecord, parts: Sequence[PartRecord]) -> Checksum:
     return combined_of(algorithm, ((part.checksum.value, part.size) for part in parts))
 
 
-def check_completion(request: Wire, upload: UploadRecord, assembled: Assembled) -> None:
+def check_completion(request: Request, upload: UploadRecord, assembled: Assembled) -> None:
     """Refuse an object that is not the one the client expects.
 
     Raises:

@@ -10,13 +10,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from itertools import combinations
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from fogbank.base.errors import NotBuilt
-from fogbank.base.types import Wire
 from fogbank.services.s3.errors import InvalidArgument, MalformedXML
 from fogbank.services.s3.quotas import KEY_BYTES_MAX, NOTIFICATION_CONFIGURATIONS_MAX
 from fogbank.services.s3.schema import FilterRule, FunctionNotification
+
+if TYPE_CHECKING:
+    from fogbank.wire.shapes import s3 as shapes
 
 CREATED_PUT: Final = "s3:ObjectCreated:Put"
 CREATED_COPY: Final = "s3:ObjectCreated:Copy"
@@ -48,7 +50,7 @@ _UNVALIDATED: Final = "Unable to validate the following destination configuratio
 
 
 def functions_of(
-    configuration: Wire, region: str, ids: Iterable[str]
+    configuration: shapes.NotificationConfiguration, region: str, ids: Iterable[str]
 ) -> tuple[FunctionNotification, ...]:
     """Return the functions that a configuration names, checked.
 
@@ -62,7 +64,7 @@ def functions_of(
         NotBuilt: The configuration asks for what is not built.
     """
     _check_destinations(configuration)
-    given: list[Wire] = configuration.get("LambdaFunctionConfigurations") or []
+    given = configuration.get("LambdaFunctionConfigurations") or []
     if len(given) > NOTIFICATION_CONFIGURATIONS_MAX:
         raise InvalidArgument(
             f"A bucket has at most {NOTIFICATION_CONFIGURATIONS_MAX} notification configurations"
@@ -73,7 +75,7 @@ def functions_of(
     return functions
 
 
-def _check_destinations(configuration: Wire) -> None:
+def _check_destinations(configuration: shapes.NotificationConfiguration) -> None:
     """Refuse destinations that cannot be reached yet, as AWS refuses what it cannot validate."""
     for kind, member in (("QueueConfigurations", "QueueArn"), ("TopicConfigurations", "TopicArn")):
         for entry in configuration.get(kind) or ():
@@ -88,7 +90,9 @@ def _check_destinations(configuration: Wire) -> None:
         )
 
 
-def _function_of(entry: Wire, region: str, ids: Iterable[str]) -> FunctionNotification:
+def _function_of(
+    entry: shapes.LambdaFunctionConfiguration, region: str, ids: Iterable[str]
+) -> FunctionNotification:
     """Return one entry, checked by itself."""
     arn: str = entry.get("LambdaFunctionArn") or ""
     found = _FUNCTION_ARN.fullmatch(arn)
@@ -113,7 +117,7 @@ def _function_of(entry: Wire, region: str, ids: Iterable[str]) -> FunctionNotifi
     )
 
 
-def _events_of(entry: Wire) -> tuple[str, ...]:
+def _events_of(entry: shapes.LambdaFunctionConfiguration) -> tuple[str, ...]:
     """Return the events of an entry."""
     events: list[str] = entry.get("Events") or []
     if not events:
@@ -131,11 +135,11 @@ def _events_of(entry: Wire) -> tuple[str, ...]:
     return tuple(dict.fromkeys(events))
 
 
-def _filter_of(entry: Wire) -> tuple[FilterRule, tuple[str, ...]]:
+def _filter_of(entry: shapes.LambdaFunctionConfiguration) -> tuple[FilterRule, tuple[str, ...]]:
     """Return which keys an entry is about, and the names of its rules in order."""
-    filters: Wire = entry.get("Filter") or {}
-    keys: Wire = filters.get("Key") or {}
-    rules: list[Wire] = keys.get("FilterRules") or []
+    filters: shapes.NotificationConfigurationFilter = entry.get("Filter") or {}
+    keys: shapes.S3KeyFilter = filters.get("Key") or {}
+    rules = keys.get("FilterRules") or []
     values: dict[str, str] = {}
     for rule in rules:
         if "Name" not in rule or "Value" not in rule:
@@ -211,22 +215,22 @@ def matching(
     ]
 
 
-def configuration_of(functions: Sequence[FunctionNotification]) -> Wire:
+def configuration_of(functions: Sequence[FunctionNotification]) -> shapes.NotificationConfiguration:
     """Return the configuration as GetBucketNotificationConfiguration answers it."""
     if not functions:
         return {}
     return {"LambdaFunctionConfigurations": [_entry_of(function) for function in functions]}
 
 
-def _entry_of(function: FunctionNotification) -> Wire:
+def _entry_of(function: FunctionNotification) -> shapes.LambdaFunctionConfiguration:
     """Return one entry as it is answered."""
-    entry: Wire = {
+    entry: shapes.LambdaFunctionConfiguration = {
         "Id": function.id,
         "LambdaFunctionArn": function.function_arn,
         "Events": list(function.events),
     }
     if function.rule_names:
-        rules = [
+        rules: list[shapes.FilterRule] = [
             {"Name": name.capitalize(), "Value": getattr(function.rule, name)}
             for name in function.rule_names
         ]

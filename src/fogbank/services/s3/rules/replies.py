@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, TypedDict
+
 from fogbank.base.arn import canonical_user_id
-from fogbank.base.types import Wire
-from fogbank.services.s3.rules.checksums import checksum_members, kind_of
+from fogbank.base.types import Request
+from fogbank.services.s3.rules.checksums import checksum_members, checksum_value, kind_of
 from fogbank.services.s3.rules.listings import Row, encoded
 from fogbank.services.s3.rules.metadata import header_members, metadata_member
 from fogbank.services.s3.rules.ranges import Span
@@ -18,6 +20,9 @@ from fogbank.services.s3.schema import (
     UploadRecord,
 )
 
+if TYPE_CHECKING:
+    from fogbank.wire.shapes import s3 as shapes
+
 STORAGE_CLASS = "STANDARD"
 
 
@@ -27,8 +32,8 @@ def quoted(etag: str) -> str:
 
 
 def object_reply(
-    request: Wire, record: ObjectRecord, span: Span, part: tuple[int, Checksum] | None
-) -> Wire:
+    request: Request, record: ObjectRecord, span: Span, part: tuple[int, Checksum] | None
+) -> shapes.GetObjectOutput:
     """Return what GetObject and HeadObject say of an object, but for the bytes.
 
     Args:
@@ -37,7 +42,7 @@ def object_reply(
         span: The bytes that are meant.
         part: The number of parts and the checksum of the one asked for, of a multipart object.
     """
-    reply: Wire = {
+    reply: shapes.GetObjectOutput = {
         "AcceptRanges": "bytes",
         "LastModified": record.modified_ms,
         "ContentLength": span.length,
@@ -53,22 +58,24 @@ def object_reply(
     if request.get("ChecksumMode") == "ENABLED":
         if part is not None:
             # The type is the object's, though the value is that of one part.
-            reply |= checksum_members(part[1], kind=False)
-            reply["ChecksumType"] = kind_of(record.checksum or part[1])
-        elif span.length == record.size:
-            reply |= checksum_members(record.checksum)
+            kind = kind_of(record.checksum or part[1])
+            return {**reply, **checksum_value(part[1]), "ChecksumType": kind}
+        if span.length == record.size:
+            return {**reply, **checksum_members(record.checksum)}
     return reply
 
 
-def owner_of(account: str) -> Wire:
+def owner_of(account: str) -> shapes.Owner:
     """Return the owner of a bucket or object; AWS gives no DisplayName any more (2025)."""
     return {"ID": canonical_user_id(account)}
 
 
-def listed_object(request: Wire, bucket: BucketRecord, row: Row, *, owner: bool) -> Wire:
+def listed_object(
+    request: Request, bucket: BucketRecord, row: Row, *, owner: bool
+) -> shapes.Object:
     """Return one entry of a listing of objects."""
     record = OBJECTS.decode(row.value)
-    entry: Wire = {
+    entry: shapes.Object = {
         "Key": encoded(request, row.key),
         "LastModified": record.modified_ms,
         "ETag": quoted(record.etag),
@@ -83,7 +90,7 @@ def listed_object(request: Wire, bucket: BucketRecord, row: Row, *, owner: bool)
     return entry
 
 
-def listed_upload(request: Wire, bucket: BucketRecord, row: Row) -> Wire:
+def listed_upload(request: Request, bucket: BucketRecord, row: Row) -> shapes.MultipartUpload:
     """Return one entry of a listing of uploads."""
     record = UPLOADS.decode(row.value)
     return {
@@ -95,7 +102,22 @@ def listed_upload(request: Wire, bucket: BucketRecord, row: Row) -> Wire:
     }
 
 
-def upload_people(bucket: BucketRecord, record: UploadRecord) -> Wire:
+class UploadPeople(TypedDict):
+    """Who owns and who began an upload, and its storage class."""
+
+    Owner: shapes.Owner
+    Initiator: shapes.Initiator
+    StorageClass: str
+
+
+class UploadChecksum(TypedDict, total=False):
+    """The checksum that an upload was created with."""
+
+    ChecksumAlgorithm: str
+    ChecksumType: str
+
+
+def upload_people(bucket: BucketRecord, record: UploadRecord) -> UploadPeople:
     """Return who owns and who began an upload, and its storage class."""
     return {
         "Owner": owner_of(bucket.account),
@@ -104,7 +126,7 @@ def upload_people(bucket: BucketRecord, record: UploadRecord) -> Wire:
     }
 
 
-def upload_checksum(record: UploadRecord) -> Wire:
+def upload_checksum(record: UploadRecord) -> UploadChecksum:
     """Return the checksum algorithm and type that an upload was created with."""
     if not record.algorithm:
         return {}
@@ -112,19 +134,17 @@ def upload_checksum(record: UploadRecord) -> Wire:
     return {"ChecksumAlgorithm": record.algorithm, "ChecksumType": kind}
 
 
-def listed_part(upload: UploadRecord, number: int, record: PartRecord) -> Wire:
+def listed_part(upload: UploadRecord, number: int, record: PartRecord) -> shapes.Part:
     """Return one entry of a listing of parts."""
-    entry: Wire = {
+    entry: shapes.Part = {
         "PartNumber": number,
         "LastModified": record.modified_ms,
         "ETag": quoted(record.etag),
         "Size": record.size,
     }
-    if upload.algorithm:
-        entry |= checksum_members(record.checksum, kind=False)
-    return entry
+    return {**entry, **checksum_value(record.checksum)} if upload.algorithm else entry
 
 
-def common_prefixes(request: Wire, prefixes: list[str]) -> list[Wire]:
+def common_prefixes(request: Request, prefixes: list[str]) -> list[shapes.CommonPrefix]:
     """Return the common prefixes of a listing."""
     return [{"Prefix": encoded(request, prefix)} for prefix in prefixes]

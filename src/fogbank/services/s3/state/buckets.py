@@ -14,7 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from fogbank.base.errors import AccessDenied
-from fogbank.base.types import Wire
+from fogbank.base.types import Request
 from fogbank.contract.call import Call
 from fogbank.platform.store.engine import DIRECTORY, Placement, Transaction
 from fogbank.services.s3.errors import (
@@ -58,7 +58,7 @@ async def find_bucket(tr: Transaction) -> BucketRecord | None:
     return None if record is None or record.deleting else record
 
 
-async def require_bucket(tr: Transaction, call: Call, request: Wire) -> BucketRecord:
+async def require_bucket(tr: Transaction, call: Call, request: Request) -> BucketRecord:
     """Return the request's bucket.
 
     Raises:

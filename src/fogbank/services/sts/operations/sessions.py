@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from fogbank.base.errors import AccessDenied
-from fogbank.base.types import Wire
+from fogbank.base.types import Request
 from fogbank.contract.call import Call
 from fogbank.contract.operation import operation
 from fogbank.platform.iam.decision import Decision, Reason
@@ -23,14 +23,17 @@ from fogbank.services.sts import rules
 from fogbank.services.sts.errors import ValidationError
 from fogbank.services.sts.rules import RoleName, SessionTags
 
+if TYPE_CHECKING:
+    from fogbank.wire.shapes import sts as shapes
 
-def _credentials_view(credential: Credential) -> Wire:
+
+def _credentials_view(credential: Credential) -> shapes.Credentials:
     """Return a temporary credential as the wire has it."""
     return {
         "AccessKeyId": credential.access_key_id,
         "SecretAccessKey": credential.secret_access_key,
         "SessionToken": credential.session_token,
-        "Expiration": datetime.fromtimestamp(credential.expires_ms // 1000, UTC),
+        "Expiration": credential.expires_ms // 1000 * 1000,
     }
 
 
@@ -51,7 +54,7 @@ async def _require_role(call: Call, arn: str, named: RoleName) -> RoleRecord:
 
 
 async def _decide(
-    call: Call, request: Wire, role: RoleRecord, actions: list[str], source_identity: str
+    call: Call, request: Request, role: RoleRecord, actions: list[str], source_identity: str
 ) -> None:
     """Raise access denied unless the trust policy, and the caller's where it must, allow."""
     arn, account = request["RoleArn"], rules.role_name_of(request["RoleArn"]).account
@@ -100,7 +103,7 @@ async def _require_policies(call: Call, account: str, policies: tuple[str, ...])
         "MinimumSessionTokenSize": frozenset(),
     },
 )
-async def assume_role(call: Call, request: Wire) -> Wire:
+async def assume_role(call: Call, request: shapes.AssumeRoleRequest) -> shapes.AssumeRoleResponse:
     """Return credentials for a session of a role that trusts the caller."""
     principal, arn = call.principal, request["RoleArn"]
     if principal.kind is PrincipalKind.ROOT:
@@ -132,9 +135,11 @@ async def assume_role(call: Call, request: Wire) -> Wire:
     return _assumed_view(await call.identity.session(session), session, tags)
 
 
-def _assumed_view(credential: Credential, session: Session, tags: SessionTags) -> Wire:
+def _assumed_view(
+    credential: Credential, session: Session, tags: SessionTags
+) -> shapes.AssumeRoleResponse:
     """Return the answer to AssumeRole."""
-    view: Wire = {
+    view: shapes.AssumeRoleResponse = {
         "Credentials": _credentials_view(credential),
         "AssumedRoleUser": {
             "AssumedRoleId": credential.principal.user_id,
@@ -156,7 +161,9 @@ def _assumed_view(credential: Credential, session: Session, tags: SessionTags) -
         "MinimumSessionTokenSize": frozenset(),
     },
 )
-async def get_session_token(call: Call, request: Wire) -> Wire:
+async def get_session_token(
+    call: Call, request: shapes.GetSessionTokenRequest
+) -> shapes.GetSessionTokenResponse:
     """Return temporary credentials for the calling user itself."""
     principal = call.principal
     if principal.is_temporary or principal.kind not in (PrincipalKind.USER, PrincipalKind.ROOT):
