@@ -22,7 +22,7 @@ INTEGERS = {"integer", "long"}
 SIZED_MAX = 300_000
 """Texts and blobs that would be longer are left out: the bound of the body comes first."""
 LISTED_MAX = 1_001
-STRANGE = ("\t", "\N{SNOWMAN}")
+STRANGE = ("\t", "\x01", "\N{SNOWMAN}")
 """Characters that hardly any pattern allows."""
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+from typing import cast
+from xml.etree import ElementTree as ET
 
 import pytest
 from hypothesis import given, settings
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 
 from fogbank.wire.checksums import digest_of, text_of
 from fogbank.wire.compile import codec_of
-from fogbank.wire.errors import MalformedXML
+from fogbank.wire.errors import InvalidArgument, MalformedXML
 from fogbank.wire.http import HttpRequest
 from fogbank.wire.xml import BYTES_MAX, ELEMENTS_MAX, local, parse
 
@@ -69,3 +71,12 @@ def test_no_bytes_break_the_reader(data: bytes) -> None:
     for body in (data, b"<a>" + data + b"</a>"):
         with contextlib.suppress(MalformedXML):
             parse(body)
+
+
+@pytest.mark.parametrize("service", ["iam", "ec2", "s3", "cloudfront"])
+def test_a_message_is_legible_whatever_it_repeats(service: str) -> None:
+    error = InvalidArgument("Value '\x01<&\x1f\ufffe' is none")
+    reply = codec_of(service).encode_error(None, error, "request")
+    root = ET.fromstring(cast("bytes", reply.body))
+    told = [each.text for each in root.iter() if each.tag.rpartition("}")[2] == "Message"]
+    assert told == ["Value '\ufffd<&\ufffd\ufffd' is none"]

@@ -21,12 +21,11 @@ from fogbank.wire.codec.plan import (
     Decode,
     Encode,
     Headers,
-    find_error,
-    query_error_of,
-    status_of,
+    query_compatible,
+    told_of,
     without_nones,
 )
-from fogbank.wire.errors import SerializationException, UnknownOperation, UnsupportedMediaType
+from fogbank.wire.errors import SerializationException, UnsupportedMediaType
 from fogbank.wire.http import HttpReply, HttpRequest
 from fogbank.wire.model import OperationModel, ServiceModel, Shape
 from fogbank.wire.timestamps import ms_of_datetime, ms_of_seconds
@@ -314,14 +313,11 @@ class CborCodec:
     ) -> HttpReply:
         """Return the HTTP reply that tells an error: ``__type``, message, modelled members."""
         del resource
-        code = error.code
-        if isinstance(error, UnknownOperation):
-            code = self._settings.unknown_operation or code
-        found = find_error(self._service, operation, code)
-        name = found.shape.name if found else code
+        told = told_of(self._service, operation, error)
+        name, found = told.name, told.found
         namespace = self._settings.error_namespace
         members: dict[bytes, bytes] = {}
-        key = self._settings.message_keys.get(code, "message")
+        key = self._settings.message_keys.get(told.code, "message")
         for member, ref in found.shape.members.items() if found else ():
             if member.lower() == "message":
                 key = member
@@ -331,10 +327,8 @@ class CborCodec:
         members[cbor.text("__type")] = cbor.text(f"{namespace}#{name}" if namespace else name)
         members[cbor.text(key)] = cbor.text(error.message)
         body = cbor.map_head(len(members)) + b"".join(k + members[k] for k in sorted(members))
-        reply = _reply(status_of(self._service, error, code, found), body, request_id)
-        if self._service.query_compatible:
-            told = query_error_of(self._service, name, reply.status)
-            reply.headers.append(("x-amzn-query-error", told))
+        reply = _reply(told.status, body, request_id)
+        reply.headers += query_compatible(self._service, told)
         return reply
 
 

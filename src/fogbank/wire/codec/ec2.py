@@ -14,10 +14,10 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from fogbank.base.errors import ServiceError
-from fogbank.wire.codec.plan import Decode, Encode, find_error, status_of
+from fogbank.wire.codec.plan import Decode, Encode, told_of
 from fogbank.wire.codec.query import Forms, Tree, form_of, numbered, subtree, tree_of, xml_reply
-from fogbank.wire.codec.xml import XmlDocuments, escape
-from fogbank.wire.errors import UnknownOperation, WireError, error_class
+from fogbank.wire.codec.xml import XmlDocuments, error_content, escape
+from fogbank.wire.errors import WireError, error_class
 from fogbank.wire.http import HttpReply, HttpRequest
 from fogbank.wire.model import OperationModel, Ref, ServiceModel
 from fogbank.wire.settings import Settings
@@ -112,20 +112,11 @@ class Ec2Codec:
     ) -> HttpReply:
         """Return the HTTP reply that tells an error: a list of one, and the request's id."""
         del resource
-        code = error.code
-        if isinstance(error, UnknownOperation):
-            code = self._settings.unknown_operation or "InvalidAction"
-        found = find_error(self._service, operation, code)
-        status = status_of(self._service, error, code, found)
-        members = ""
-        if found:
-            code = found.shape.raw.get("error", {}).get("code", code)
-            known = {n: v for n, v in error.members.items() if n.lower() != "message"}
-            members = self._documents.encoder(found.shape)(known)
+        told = told_of(self._service, operation, error, "InvalidAction")
+        content = error_content(told, error, self._documents, told.declared)
         body = (
             '<?xml version="1.0" encoding="UTF-8"?>\n'
-            f"<Response><Errors><Error><Code>{escape(code)}</Code>"
-            f"<Message>{escape(error.message)}</Message>{members}</Error></Errors>"
+            f"<Response><Errors><Error>{content}</Error></Errors>"
             f"<RequestID>{escape(request_id)}</RequestID></Response>"
         )
-        return xml_reply(status, body, request_id)
+        return xml_reply(told.status, body, request_id)

@@ -25,15 +25,15 @@ from fogbank.wire.codec.plan import (
     Decode,
     Encode,
     Headers,
-    find_error,
-    query_error_of,
-    status_of,
+    Told,
+    query_compatible,
+    told_of,
     without_nones,
 )
 from fogbank.wire.coerce import DEPTH_MAX, RUNTIME, Law, Malformed
-from fogbank.wire.errors import SerializationException, UnknownOperation
+from fogbank.wire.errors import SerializationException
 from fogbank.wire.http import HttpReply, HttpRequest
-from fogbank.wire.model import ErrorModel, OperationModel, Ref, ServiceModel, Shape
+from fogbank.wire.model import OperationModel, Ref, ServiceModel, Shape
 from fogbank.wire.source import Functions, Source
 from fogbank.wire.timestamps import epoch_seconds, http_date, iso_seconds
 from fogbank.wire.validate import Validator
@@ -377,39 +377,30 @@ class JsonCodec:
     ) -> HttpReply:
         """Return the HTTP reply that tells an error: ``__type``, message, modelled members."""
         del resource
-        code = error.code
-        if isinstance(error, UnknownOperation):
-            code = self._settings.unknown_operation or code
-        found = find_error(self._service, operation, code)
-        name = found.shape.name if found else code
-        body = error_body(self._service, self._documents, error, code, found)
-        namespace = self._settings.error_namespaces.get(name)
-        if namespace is None and found:
+        told = told_of(self._service, operation, error)
+        namespace = self._settings.error_namespaces.get(told.name)
+        if namespace is None and told.found:
             namespace = self._settings.error_namespace
-        body = {"__type": f"{namespace}#{name}" if namespace else name, **body}
-        reply = self._reply(status_of(self._service, error, code, found), dumps(body), request_id)
-        if self._service.query_compatible:
-            told = query_error_of(self._service, name, reply.status)
-            reply.headers.append(("x-amzn-query-error", told))
+        kind = f"{namespace}#{told.name}" if namespace else told.name
+        body = {"__type": kind, **error_body(self._service, self._documents, error, told)}
+        reply = self._reply(told.status, dumps(body), request_id)
+        reply.headers += query_compatible(self._service, told)
         return reply
 
 
 def error_body(
-    service: ServiceModel,
-    documents: Documents,
-    error: ServiceError,
-    code: str,
-    found: ErrorModel | None,
+    service: ServiceModel, documents: Documents, error: ServiceError, told: Told
 ) -> dict[str, Any]:
     """Return the message and the members of an error as orjson writes them."""
     settings = service.settings
     members = dict(error.members)
-    key = settings.message_keys.get(code, "message")
-    if found:
+    key = settings.message_keys.get(told.code, "message")
+    if told.found:
+        found = told.found
         key = next((name for name in found.shape.members if name.lower() == "message"), key)
         rewrite = documents.encoder(found.shape)
         if rewrite:
             members = rewrite(members)
-    if error.message or code not in settings.bare_errors:
+    if error.message or told.code not in settings.bare_errors:
         members = {key: error.message, **members}
     return members

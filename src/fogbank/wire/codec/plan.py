@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from fogbank.base.errors import ServiceError
+from fogbank.wire.errors import UnknownOperation
 from fogbank.wire.http import HttpReply, HttpRequest
 from fogbank.wire.model import ErrorModel, OperationModel, ServiceModel
 
@@ -38,32 +39,65 @@ class Codec(Protocol):
         ...
 
 
-def find_error(
-    service: ServiceModel, operation: OperationModel | None, code: str
-) -> ErrorModel | None:
-    """Return the model of an error: the operation's, or else the service's, or None."""
+class Told(NamedTuple):
+    """An error as its protocol tells it."""
+
+    code: str
+    """The code on the wire, before any the model says otherwise."""
+    found: ErrorModel | None
+    """Its model: the operation's, or else the service's."""
+    status: int
+    """The error's own, the model's, the patch's, or 400."""
+
+    @property
+    def name(self) -> str:
+        """Return the name of its shape, which JSON and CBOR tell."""
+        return self.found.shape.name if self.found else self.code
+
+    @property
+    def declared(self) -> str:
+        """Return the code that its shape declares, which forms are answered with."""
+        shape = self.found.shape if self.found else None
+        return shape.raw.get("error", {}).get("code", self.code) if shape else self.code
+
+    @property
+    def fault(self) -> str:
+        """Return whose fault it is, in the words of XML."""
+        return "Receiver" if self.status >= _SERVER_FAULT else "Sender"
+
+
+def told_of(
+    service: ServiceModel, operation: OperationModel | None, error: ServiceError, unknown: str = ""
+) -> Told:
+    """Return how an error is told.
+
+    Args:
+        service: The service that is asked.
+        operation: The operation, if it is known.
+        error: What went wrong.
+        unknown: The protocol's code of an unknown operation, where it has one of its own.
+    """
+    code = error.code
+    if isinstance(error, UnknownOperation):
+        code = service.settings.unknown_operation or unknown or code
     found = operation.errors.get(code) if operation else None
-    return found or service.errors.get(code)
+    found = found or service.errors.get(code)
+    status = error.status
+    if status is None:
+        status = found.status if found else service.settings.statuses.get(code, 400)
+    return Told(code, found, status)
 
 
-def status_of(
-    service: ServiceModel, error: ServiceError, code: str, found: ErrorModel | None
-) -> int:
-    """Return the HTTP status of an error: its own, the model's, the patch's, or 400."""
-    if error.status is not None:
-        return error.status
-    return found.status if found else service.settings.statuses.get(code, 400)
-
-
-def query_error_of(service: ServiceModel, name: str, status: int) -> str:
-    """Return an error's code and fault as a service's former query interface told them.
+def query_compatible(service: ServiceModel, told: Told) -> Headers:
+    """Return the header that tells an error as a service's former query interface told it.
 
     Source: Smithy, "AWS query compatible": ``x-amzn-query-error: CODE;FAULT``.
     """
-    found = service.errors.get(name)
-    declared = found.shape.raw.get("error", {}).get("code", name) if found else name
-    fault = "Receiver" if status >= _SERVER_FAULT else "Sender"
-    return f"{service.settings.query_codes.get(name, declared)};{fault}"
+    if not service.query_compatible:
+        return []
+    declared = told._replace(found=service.errors.get(told.name)).declared
+    code = service.settings.query_codes.get(told.name, declared)
+    return [("x-amzn-query-error", f"{code};{told.fault}")]
 
 
 def without_nones(reply: Mapping[str, Any]) -> Mapping[str, Any]:

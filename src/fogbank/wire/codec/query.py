@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from fogbank.base.errors import ServiceError
-from fogbank.wire.codec.plan import Decode, Encode, Headers, find_error, status_of
+from fogbank.wire.codec.plan import Decode, Encode, Headers, told_of
 from fogbank.wire.codec.rest import scalar_of
-from fogbank.wire.codec.xml import XmlDocuments, escape
+from fogbank.wire.codec.xml import XmlDocuments, error_content, escape
 from fogbank.wire.compression import inflate
-from fogbank.wire.errors import MalformedInput, UnknownOperation
+from fogbank.wire.errors import MalformedInput
 from fogbank.wire.http import HttpReply, HttpRequest
 from fogbank.wire.model import OperationModel, Ref, ServiceModel, Shape
 from fogbank.wire.query_string import fields_of
@@ -214,24 +214,13 @@ class QueryCodec:
     ) -> HttpReply:
         """Return the HTTP reply that tells an error, with its fault as Sender or Receiver."""
         del resource
-        code = error.code
-        if isinstance(error, UnknownOperation):
-            code = self._settings.unknown_operation or "InvalidAction"
-        found = find_error(self._service, operation, code)
-        if found:
-            code = found.shape.raw.get("error", {}).get("code", code)
-        status = status_of(self._service, error, code, found)
-        fault = "Receiver" if status >= _SERVER_FAULT else "Sender"
-        members = ""
-        if found:
-            known = {n: v for n, v in error.members.items() if n.lower() != "message"}
-            members = self._documents.encoder(found.shape)(known)
+        told = told_of(self._service, operation, error, "InvalidAction")
+        content = error_content(told, error, self._documents, told.declared)
         body = (
-            f"<ErrorResponse{self._namespace}><Error><Type>{fault}</Type>"
-            f"<Code>{escape(code)}</Code><Message>{escape(error.message)}</Message>{members}"
-            f"</Error><RequestId>{escape(request_id)}</RequestId></ErrorResponse>"
+            f"<ErrorResponse{self._namespace}><Error><Type>{told.fault}</Type>{content}</Error>"
+            f"<RequestId>{escape(request_id)}</RequestId></ErrorResponse>"
         )
-        return xml_reply(status, body, request_id)
+        return xml_reply(told.status, body, request_id)
 
 
 def xml_reply(status: int, body: str, request_id: str) -> HttpReply:

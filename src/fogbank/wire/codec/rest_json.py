@@ -14,7 +14,7 @@ from typing import Any, cast
 from fogbank.base.errors import ServiceError
 from fogbank.wire.codec.eventstream import events_reader, events_writer
 from fogbank.wire.codec.json import Documents, JsonBodies, dumps, error_body, parsed
-from fogbank.wire.codec.plan import Decode, Encode, Headers, find_error, status_of
+from fogbank.wire.codec.plan import Decode, Encode, Headers, told_of
 from fogbank.wire.codec.rest import ReplyBindings, RequestBindings, answered_in_body, asked_in_body
 from fogbank.wire.coerce import Malformed, document
 from fogbank.wire.errors import SerializationException, UnknownOperation, WireError
@@ -186,20 +186,17 @@ class RestJsonCodec:
     ) -> HttpReply:
         """Return the HTTP reply that tells an error: its name in a header, members in JSON."""
         del resource
-        code = error.code
-        if isinstance(error, UnknownOperation):
-            code = self._settings.unknown_operation or code
-        found = find_error(self._service, operation, code)
-        status = status_of(self._service, error, code, found)
+        told = told_of(self._service, operation, error)
+        found, status = told.found, told.status
         if isinstance(error, UnknownOperation):
             # AWS: a path that means nothing is not found (Lambda's UnknownOperationException).
             status = _NOT_FOUND
         headers: Headers = [
             ("x-amzn-RequestId", request_id),
-            ("x-amzn-errortype", found.shape.name if found else code),
+            ("x-amzn-errortype", told.name),
             _JSON,
         ]
-        body = error_body(self._service, self._documents, error, code, found)
+        body = error_body(self._service, self._documents, error, told)
         if found:
             ReplyBindings(found.shape).write(error.members, headers)
             for ref in found.shape.members.values():

@@ -19,18 +19,22 @@ from fogbank.wire.codec.plan import (
     Decode,
     Encode,
     Headers,
-    find_error,
-    status_of,
+    told_of,
 )
 from fogbank.wire.codec.rest import ReplyBindings, RequestBindings, answered_in_body, asked_in_body
-from fogbank.wire.codec.xml import Unreadable, XmlDocuments, escape, namespace_attribute
+from fogbank.wire.codec.xml import (
+    Unreadable,
+    XmlDocuments,
+    error_content,
+    escape,
+    namespace_attribute,
+)
 from fogbank.wire.errors import (
     InvalidArgument,
     InvalidRequest,
     MalformedXML,
     MissingContentLength,
     MissingRequestBodyError,
-    UnknownOperation,
     WireError,
     error_class,
 )
@@ -315,25 +319,18 @@ class RestXmlCodec:
         resource: str = "",
     ) -> HttpReply:
         """Return the HTTP reply that tells an error; HEAD and 304 have no body."""
-        code = error.code
-        if isinstance(error, UnknownOperation):
-            code = self._settings.unknown_operation or code
-        found = find_error(self._service, operation, code)
-        status = status_of(self._service, error, code, found)
+        told = told_of(self._service, operation, error)
+        found, status = told.found, told.status
         headers = self._standard_headers(request_id)
-        told = found.shape if found else None
-        if status == _NOT_MODIFIED and told is None and operation:
+        bound = found.shape if found else None
+        if status == _NOT_MODIFIED and bound is None and operation:
             # RFC 9110, 15.4.5: a 304 has the headers by which the client knows its copy again.
-            told = operation.output
-        ReplyBindings(told).write(error.members, headers)
+            bound = operation.output
+        ReplyBindings(bound).write(error.members, headers)
         if status in _BODILESS or (operation and operation.http_method == "HEAD"):
             return HttpReply(status, headers)
         known: Mapping[str, Ref] = found.shape.members if found else {}
-        inside = f"<Code>{escape(code)}</Code><Message>{escape(error.message)}</Message>"
-        if found:
-            modelled = {n: v for n, v in error.members.items() if n in known}
-            modelled = {n: v for n, v in modelled.items() if n.lower() != "message"}
-            inside += self._documents.encoder(found.shape)(modelled)
+        inside = error_content(told, error, self._documents, told.code)
         inside += "".join(
             _plain_element(name, value)
             for name, value in error.members.items()
@@ -342,9 +339,8 @@ class RestXmlCodec:
         if self._settings.s3_style:
             body = s3_error(inside, request_id, resource)
         else:
-            fault = "Receiver" if status >= _SERVER_FAULT else "Sender"
             body = (
-                f"{DECLARATION}<ErrorResponse{self._namespace}><Error><Type>{fault}</Type>"
+                f"{DECLARATION}<ErrorResponse{self._namespace}><Error><Type>{told.fault}</Type>"
                 f"{inside}</Error><RequestId>{escape(request_id)}</RequestId></ErrorResponse>"
             )
         headers.append(("content-type", "application/xml"))

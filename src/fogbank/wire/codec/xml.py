@@ -15,6 +15,8 @@ from collections.abc import Callable
 from typing import Any, cast
 from xml.etree.ElementTree import Element
 
+from fogbank.base.errors import ServiceError
+from fogbank.wire.codec.plan import Told
 from fogbank.wire.codec.rest import real_text, scalar_of
 from fogbank.wire.model import Raw, Ref, ServiceModel, Shape
 from fogbank.wire.source import Functions, Source
@@ -33,6 +35,7 @@ _ANSWERED_OUTSIDE = frozenset({"header", "headers", "statusCode"})
 _SAFE_NAME = re.compile(r"[A-Za-z_][\w.:-]*", re.ASCII)
 
 _ESCAPED = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}
+_UNHELD = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _ODD = re.compile("[&<>\x00-\x08\x0b-\x1f\x7f\ufffe\uffff]")
 
 
@@ -55,6 +58,28 @@ def _escape_one(match: re.Match[str]) -> str:
 def escape(text: str) -> str:
     """Return text for the inside of an element."""
     return _ODD.sub(_escape_one, text)
+
+
+def legible(text: str) -> str:
+    """Return a message for the inside of an element: what XML cannot hold is replaced in it.
+
+    Of keys and names such a character is told all the same; a message that no parser takes is none.
+    """
+    return escape(_UNHELD.sub("\N{REPLACEMENT CHARACTER}", text))
+
+
+def error_content(told: Told, error: ServiceError, documents: XmlDocuments, code: str) -> str:
+    """Return what stands inside an error's element: its code, its message, modelled members."""
+    content = f"<Code>{escape(code)}</Code><Message>{legible(error.message)}</Message>"
+    if told.found is None:
+        return content
+    shape = told.found.shape
+    members = {
+        name: value
+        for name, value in error.members.items()
+        if name in shape.members and name.lower() != "message"
+    }
+    return content + documents.encoder(shape)(members)
 
 
 def attribute(text: str) -> str:
