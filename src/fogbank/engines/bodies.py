@@ -7,6 +7,7 @@ that suspends awaited something else: a bug that is raised, and the body leaves 
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from types import CoroutineType
 from typing import Final, TypeVar, cast
@@ -18,6 +19,7 @@ from fogbank.platform.store.engine import (
     Body,
     Stamp,
     StoreLimits,
+    Token,
     Transaction,
 )
 
@@ -118,6 +120,37 @@ def tailing(prefix: bytes, after: Stamp | None, limit: int) -> Body[list[tuple[S
         return entries
 
     return tail
+
+
+class BodyStore(ABC):
+    """What every store that runs bodies has alike: its limits, work lists and tails."""
+
+    __slots__ = ()
+
+    @property
+    def limits(self) -> StoreLimits:
+        """Return the limits that hold for every transaction."""
+        return LIMITS
+
+    @abstractmethod
+    async def transact(self, body: Body[T], *, token: Token | None = None) -> T:
+        """Run the body and commit what it wrote."""
+
+    @abstractmethod
+    async def read(self, body: Body[T]) -> T:
+        """Run the body over one snapshot; writing raises."""
+
+    async def claim(
+        self, begin: bytes, end: bytes, limit: int, move: Callable[[bytes, bytes], Row]
+    ) -> list[Row]:
+        """Move up to ``limit`` of the first entries of a work list, each to one caller."""
+        return await self.transact(claiming(begin, end, limit, move))
+
+    async def tail(
+        self, prefix: bytes, after: Stamp | None, limit: int
+    ) -> list[tuple[Stamp, bytes]]:
+        """Return appended entries in commit order."""
+        return await self.read(tailing(prefix, after, limit))
 
 
 def lay_entries(

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
+from collections.abc import AsyncIterator, Generator, Iterable, Iterator
 from itertools import islice
 from typing import Final, Protocol, TypeVar, cast
 
@@ -38,7 +38,6 @@ from fogbank.platform.store.engine import (
     RowsVerified,
     Stamp,
     Store,
-    StoreLimits,
     Token,
 )
 from fogbank.platform.store.tuples import after_prefix
@@ -240,7 +239,7 @@ class MemoryTransaction:
         return entry
 
 
-class MemoryStore:
+class MemoryStore(bodies.BodyStore):
     """The keys of one domain in a memory engine."""
 
     __slots__ = ("_domain", "_engine")
@@ -248,11 +247,6 @@ class MemoryStore:
     def __init__(self, engine: MemoryEngine, domain: Domain) -> None:
         self._engine = engine
         self._domain = domain
-
-    @property
-    def limits(self) -> StoreLimits:
-        """Return the limits that hold for every transaction."""
-        return LIMITS
 
     async def transact(self, body: Body[T], *, token: Token | None = None) -> T:
         """Run the body and commit what it wrote."""
@@ -269,18 +263,6 @@ class MemoryStore:
             return self._engine.run(self._domain, body, writable=False)
         finally:
             await _TICK
-
-    async def claim(
-        self, begin: bytes, end: bytes, limit: int, move: Callable[[bytes, bytes], Row]
-    ) -> list[Row]:
-        """Move up to ``limit`` of the first entries of a work list, each to one caller."""
-        return await self.transact(bodies.claiming(begin, end, limit, move))
-
-    async def tail(
-        self, prefix: bytes, after: Stamp | None, limit: int
-    ) -> list[tuple[Stamp, bytes]]:
-        """Return appended entries in commit order."""
-        return await self.read(bodies.tailing(prefix, after, limit))
 
     async def checkpoint(self, name: str) -> Cut:
         """Take a consistent cut: a copy of the rows."""

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from fogbank.server.config import Config
 from fogbank.services.iam import SERVICE as IAM
@@ -36,11 +35,6 @@ def cloud(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Cloud]:
     config = Config(quotas=getattr(request, "param", {}))
     with Cloud(services=services, replay=True, work_dir=tmp_path, config=config) as made:
         yield made
-
-
-@pytest.fixture
-def account(cloud: Cloud) -> str:
-    return cloud.account.principal.account
 
 
 @pytest.fixture
@@ -155,14 +149,3 @@ def user(cloud: Cloud, document: Any) -> Callable[..., Any]:
         )
 
     return make
-
-
-@pytest.fixture
-def refusal() -> Callable[..., tuple[str, str]]:
-    def refused(call: Callable[..., Any], **given: Any) -> tuple[str, str]:
-        with pytest.raises(ClientError) as caught:
-            call(**given)
-        error = caught.value.response["Error"]
-        return error["Code"], error["Message"]
-
-    return refused

@@ -6,7 +6,6 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from fogbank.platform.store.engine import SYSTEM_PREFIX
 from fogbank.platform.store.keyspace import AUDIT
@@ -23,11 +22,6 @@ def cloud(request: pytest.FixtureRequest) -> Iterator[Cloud]:
     config = Config(quotas=getattr(request, "param", {}))
     with Cloud(services=[IAM, LOGS, STS], replay=True, config=config) as made:
         yield made
-
-
-@pytest.fixture
-def account(cloud: Cloud) -> str:
-    return cloud.account.principal.account
 
 
 @pytest.fixture
@@ -79,17 +73,6 @@ def user(cloud: Cloud) -> Callable[..., Any]:
         )
 
     return make
-
-
-@pytest.fixture
-def refusal() -> Callable[..., tuple[str, str]]:
-    def refused(call: Callable[..., Any], **given: Any) -> tuple[str, str]:
-        with pytest.raises(ClientError) as caught:
-            call(**given)
-        error = caught.value.response["Error"]
-        return error["Code"], error["Message"]
-
-    return refused
 
 
 def rows_of(cloud: Any) -> int:

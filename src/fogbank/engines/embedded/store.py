@@ -13,7 +13,6 @@ from typing import Self, TypeVar
 
 from fogbank.base.clock import Clock
 from fogbank.engines import bodies
-from fogbank.engines.bodies import LIMITS, Row
 from fogbank.engines.cuts import OpenCut
 from fogbank.engines.embedded.archiver import Archiver, ArchiveState, set_up
 from fogbank.engines.embedded.backup import Done
@@ -38,14 +37,13 @@ from fogbank.platform.store.engine import (
     RowsVerified,
     Stamp,
     Store,
-    StoreLimits,
     Token,
 )
 
 T = TypeVar("T")
 
 
-class EmbeddedStore:
+class EmbeddedStore(bodies.BodyStore):
     """The keys of one domain in an embedded engine."""
 
     __slots__ = ("_core", "_domain", "_on_commit", "_taker")
@@ -61,11 +59,6 @@ class EmbeddedStore:
         self._domain = domain
         self._taker = taker
         self._on_commit = on_commit
-
-    @property
-    def limits(self) -> StoreLimits:
-        """Return the limits that hold for every transaction."""
-        return LIMITS
 
     async def transact(self, body: Body[T], *, token: Token | None = None) -> T:
         """Run the body and commit what it wrote; return only when that is durable.
@@ -125,18 +118,6 @@ class EmbeddedStore:
         newest = core.version if tr.touched_system else core.written
         if tr.touched and core.durable < newest:
             await core.settled()
-
-    async def claim(
-        self, begin: bytes, end: bytes, limit: int, move: Callable[[bytes, bytes], Row]
-    ) -> list[Row]:
-        """Move up to ``limit`` of the first entries of a work list, each to one caller."""
-        return await self.transact(bodies.claiming(begin, end, limit, move))
-
-    async def tail(
-        self, prefix: bytes, after: Stamp | None, limit: int
-    ) -> list[tuple[Stamp, bytes]]:
-        """Return appended entries in commit order."""
-        return await self.read(bodies.tailing(prefix, after, limit))
 
     async def checkpoint(self, name: str) -> OpenCut:
         """Take a consistent cut of this domain; of everything, on the store of ``SYSTEM``.

@@ -21,16 +21,14 @@ from weakref import WeakValueDictionary
 from fogbank.base.clock import Clock
 from fogbank.base.errors import CommitUnknown, Conflict
 from fogbank.engines import bodies
-from fogbank.engines.bodies import LIMITS
 from fogbank.engines.remote import words
 from fogbank.engines.remote.blobs import RemoteBlobs
 from fogbank.engines.remote.hints import follow
 from fogbank.engines.remote.transaction import Question, RemoteTransaction
-from fogbank.engines.remote.words import Row
 from fogbank.engines.watch import Watcher, Watchers
 from fogbank.platform.link.port import LinkLost, Peer
 from fogbank.platform.store import tokens
-from fogbank.platform.store.engine import Body, Domain, Stamp, StoreLimits, Token
+from fogbank.platform.store.engine import Body, Domain, Stamp, Token
 
 T = TypeVar("T")
 
@@ -81,7 +79,7 @@ class Remote:
         return RemoteStore(self, domain)
 
 
-class RemoteStore:
+class RemoteStore(bodies.BodyStore):
     """The keys of one domain in another process's store."""
 
     __slots__ = ("_domain", "_remote")
@@ -89,11 +87,6 @@ class RemoteStore:
     def __init__(self, remote: Remote, domain: Domain) -> None:
         self._remote = remote
         self._domain = domain
-
-    @property
-    def limits(self) -> StoreLimits:
-        """Return the limits that hold for every transaction."""
-        return LIMITS
 
     async def transact(self, body: Body[T], *, token: Token | None = None) -> T:
         """Run the body and let the owner commit what it wrote.
@@ -200,18 +193,6 @@ class RemoteStore:
         if entries:
             bodies.resolve_entries(entries, Stamp.unpack(stamp))
         return True
-
-    async def claim(
-        self, begin: bytes, end: bytes, limit: int, move: Callable[[bytes, bytes], Row]
-    ) -> list[Row]:
-        """Move up to ``limit`` of the first entries of a work list, each to one caller."""
-        return await self.transact(bodies.claiming(begin, end, limit, move))
-
-    async def tail(
-        self, prefix: bytes, after: Stamp | None, limit: int
-    ) -> list[tuple[Stamp, bytes]]:
-        """Return appended entries in commit order."""
-        return await self.read(bodies.tailing(prefix, after, limit))
 
     def watch(self, prefix: bytes) -> AsyncIterator[None]:
         """Yield after commits under the prefix, as the owner hears of them."""
