@@ -326,3 +326,21 @@ def test_a_forwarded_request_that_was_accepted_is_finished_in_the_drain(tmp_path
     with server:
         got = server.client("s3").get_object(Bucket=there, Key="late")
         assert got["Body"].read() == body
+
+
+def test_failed_proofs_are_bounded_for_the_server_as_a_whole(tmp_path: Path) -> None:
+    burst, fronts = 6, 2
+    limits = f"[limits]\nfailed_proofs_burst = {burst}\nfailed_proofs_per_second = 1\n"
+    with Server(tmp_path / "data", settings=settings(1, fronts) + limits) as server:
+        begin = time.monotonic()
+        codes: list[str] = []
+        for _ in range(30):
+            # A connection of its own, which comes to either front.
+            wrong = server.client("dynamodb", aws_secret_access_key="wrong")
+            with pytest.raises(ClientError) as caught:
+                wrong.list_tables()
+            codes.append(caught.value.response["Error"]["Code"])
+        forgiven = int(time.monotonic() - begin) + 1
+    told = codes.count("InvalidSignatureException")
+    assert told + codes.count("ThrottlingException") == len(codes)
+    assert burst // fronts <= told <= burst + forgiven
