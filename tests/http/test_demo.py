@@ -64,7 +64,11 @@ def test_the_example_ends_well_only_if_every_thumbnail_and_row_is_right(
 
 def test_make_demo_keeps_serving_on_4566_when_asked_to() -> None:
     planned = subprocess.run(
-        ["make", "-n", "demo", "KEEP=1"], cwd=ROOT, capture_output=True, text=True, check=True
+        ["make", "--no-print-directory", "-n", "demo", "KEEP=1"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert planned.stdout.rstrip().endswith("examples/photo/demo.py --keep")
     usage = subprocess.run(

@@ -69,8 +69,18 @@ def fresh(request: pytest.FixtureRequest) -> Iterator[Lab]:
 
 
 def daemon_of(lab: Lab) -> int:
-    (pid,) = processes_of(lab.folder)
+    """Return the daemon; a child that has not yet become a zygote has its command line."""
+    found = set(processes_of(lab.folder))
+    (pid,) = [p for p in found if parent_of(p) not in found]
     return int(pid)
+
+
+def parent_of(pid: str) -> str:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return pid  # gone since: a child that has ended
+    return stat.rpartition(")")[2].split()[1]
 
 
 def test_closing_leaves_no_process_directory_or_control_group(fresh: Lab) -> None:

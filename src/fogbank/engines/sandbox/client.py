@@ -54,6 +54,7 @@ def config_of(work_dir: Path, endpoint_port: int, settings: SandboxSettings) -> 
         sandboxes_max=settings.sandboxes_max,
         zygotes_max=settings.zygotes_max,
         forks_max=settings.forks_max,
+        spares=settings.spares,
         zygote_seconds_max=settings.zygote_minutes_max * 60,
         strict_cpu=settings.strict_cpu,
         level_forced=int(settings.level_forced or 0),

@@ -49,6 +49,18 @@ class End(Exception):
         self.note = note
 
 
+def _order_of(number: int, spec: SandboxSpec) -> dict[str, int | str]:
+    """Return what the daemon must know to build a sandbox."""
+    return {
+        "id": number,
+        "account": spec.account,
+        "runtime": spec.runtime,
+        "name": spec.function_name,
+        "memory_mb": spec.memory_mb,
+        "tmp_mb": spec.tmp_mb,
+    }
+
+
 class Environment(asyncio.Protocol):
     """One sandbox; implements the port's ``Sandbox``."""
 
@@ -93,19 +105,12 @@ class Environment(asyncio.Protocol):
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         self._birth, birth = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._output, output = os.pipe()
+        os.set_blocking(self._output, False)
+        self._birth.settimeout(0)
         opened = [theirs.detach(), birth.detach(), output]
         try:
             opened.append(os.open(self.spec.code_dir, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
-            self._link.send(
-                "start",
-                opened,
-                id=self.number,
-                account=self.spec.account,
-                runtime=self.spec.runtime,
-                name=self.spec.function_name,
-                memory_mb=self.spec.memory_mb,
-                tmp_mb=self.spec.tmp_mb,
-            )
+            self._link.send("start", opened, **_order_of(self.number, self.spec))
         except (OSError, Unavailable) as error:
             ours.close()
             self._close_output()
@@ -113,9 +118,10 @@ class Environment(asyncio.Protocol):
             raise Unavailable(f"a sandbox cannot be started: {error}") from error
         finally:
             messages.close_all(opened)
+        if self.ended.done():  # the daemon had died, and only asking it has shown it
+            ours.close()
+            raise Unavailable("the sandbox daemon is gone")
         self.requested = True
-        os.set_blocking(self._output, False)
-        self._birth.settimeout(0)
         self._loop.add_reader(self._output, self._read_output)
         self._loop.add_reader(self._birth, self._read_birth, listening)
         await self._loop.create_unix_connection(lambda: self, sock=ours)

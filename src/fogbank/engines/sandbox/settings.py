@@ -25,6 +25,8 @@ class SandboxSettings(msgspec.Struct, frozen=True, kw_only=True):
     zygotes_max: int = 32
     forks_max: int = 1000
     """Forks after which a zygote is replaced (fresh address layout and hash seed)."""
+    spares: int = 2
+    """Sandboxes that each zygote forks ahead of need, so that a cold start need not wait for it."""
     zygote_minutes_max: int = 60
     strict_cpu: bool = False
     """A quota of memory / 1769 of one vCPU as on AWS, instead of a weight that counts under load."""

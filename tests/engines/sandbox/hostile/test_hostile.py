@@ -112,8 +112,14 @@ def bait(lab: Lab, stack: ExitStack) -> dict[str, Any]:
 
 
 def newest_sandbox(daemon: int) -> int:
-    """Return the sandbox that was forked last: zygotes are the daemon's children, it is theirs."""
-    return max(sandbox for zygote in children(daemon) for sandbox in children(zygote))
+    """Return the sandbox that was made last: zygotes are the daemon's children, it is theirs."""
+    forked = [sandbox for zygote in children(daemon) for sandbox in children(zygote)]
+    return max(pid for pid in forked if name_of(pid) not in {"fogbank-zygote", "fogbank-spare"})
+
+
+def name_of(pid: int) -> str:
+    """Return what a process calls itself; one that waits to become a sandbox has no other name."""
+    return Path(f"/proc/{pid}/comm").read_text().strip()
 
 
 def children(pid: int) -> list[int]:

@@ -59,7 +59,8 @@ def test_version_two_is_used_where_it_is_delegated(unified: Path) -> None:
     assert base.is_dir()
     assert text(base / "cgroup.subtree_control") == "+memory +cpu +pids"
     assert sentence.startswith("cgroup v2 at ")
-    group = found.create(5, 128, 64)
+    group = found.create(5, 64)
+    group.limit(128)
     path = base / "5"
     assert text(path / "memory.max") == str(128 * 1024 * 1024)
     assert text(path / "memory.oom.group") == "1"
@@ -86,7 +87,8 @@ def test_version_one_is_used_where_version_two_offers_nothing(split: Path) -> No
     assert found is not None
     assert not found.unified
     assert sentence.startswith("cgroup v1 at ")
-    group = found.create(6, 1769, 64)
+    group = found.create(6, 64)
+    group.limit(1769)
     tag = cgroups.own_tag()
     memory = split / "cg/memory/mine" / tag / "6"
     cpu = split / "cg/cpu" / tag / "6"

@@ -127,6 +127,7 @@ def test_a_configuration_survives_the_command_line() -> None:
         sandboxes_max=2,
         zygotes_max=3,
         forks_max=4,
+        spares=2,
         zygote_seconds_max=5,
         strict_cpu=True,
         level_forced=0,

@@ -121,29 +121,48 @@ class Cells:
     processes_max: int
     steps: Steps
     living: dict[int, Cell] = field(default_factory=dict[int, Cell])
+    _made: int = 0
     _trash: list[Path] = field(default_factory=list[Path])
     _emptied: list[cgroups.Group] = field(default_factory=list[cgroups.Group])
     _removers: list[int] = field(default_factory=list[int])
 
-    def create(self, message: Message, owner: int) -> Cell:
-        """Make the directory and the control group of a sandbox; raises ``OSError``."""
+    def group(self) -> cgroups.Group | None:
+        """Make the control group of a sandbox, where there are any; raises ``OSError``."""
+        if self.groups is None:
+            return None
+        self._made += 1
+        return self.groups.create(self._made, self.processes_max)
+
+    def create(self, message: Message, owner: int, group: cgroups.Group | None) -> Cell:
+        """Make what a sandbox holds; ``group`` is its own from now on, also where this fails.
+
+        Raises:
+            OSError: There is no room, or no right.
+        """
         number, memory_mb = message.number("id"), message.number("memory_mb")
         tmp = self.directory / str(number)
-        with self.steps("make cell"):
-            tmp.mkdir(mode=0o700)
         try:
+            with self.steps("make cell"):
+                tmp.mkdir(mode=0o700)
             os.chown(tmp, owner, owner)  # -1 keeps it ours
-            group = None
             with self.steps("limit cell"):
-                if self.groups is not None:
-                    group = self.groups.create(number, memory_mb, self.processes_max)
+                group = group or self.group()
+                if group is not None:
+                    group.limit(memory_mb)
         except OSError:
-            tmp.rmdir()
+            with contextlib.suppress(OSError):
+                tmp.rmdir()
+            self.release(group)
             raise
         cell = Cell(number, message.text("name"), memory_mb, message.number("tmp_mb"), tmp, group)
         cell.bare = self.bare
         self.living[number] = cell
         return cell
+
+    def release(self, group: cgroups.Group | None) -> None:
+        """Remove a control group, now or when its last process has left."""
+        if group is not None and not group.remove():
+            self._emptied.append(group)
 
     def trees(self, cell: Cell, code: str, code_fd: int) -> list[int]:
         """Return detached mounts of the code (read-only) and of /tmp; the caller closes them.
@@ -176,8 +195,7 @@ class Cells:
             cell.pidfd = -1
         if cell.group is not None:
             cell.peak_mb = max(cell.peak_mb, cell.group.peak_mb())
-            if not cell.group.remove():
-                self._emptied.append(cell.group)
+            self.release(cell.group)
         try:
             cell.tmp.rmdir()
         except OSError:

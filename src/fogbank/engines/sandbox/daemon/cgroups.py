@@ -74,6 +74,17 @@ class Group(NamedTuple):
             os.open(path / "cgroup.procs", flags) for path in dict.fromkeys(self.paths.values())
         ]
 
+    def limit(self, memory_mb: int) -> None:
+        """Set how much memory the group may hold, once; until it settles it has a full vCPU."""
+        limit, memory = memory_mb * _MB, self.paths["memory"]
+        if self.unified:
+            _write(memory / "memory.max", limit)
+            _write(memory / "memory.oom.group", 1)
+            _write_if_there(memory / "memory.swap.max", 0)
+        else:
+            _write(memory / "memory.limit_in_bytes", limit)
+            _write_if_there(memory / "memory.memsw.limit_in_bytes", limit)
+
     def settle(self, memory_mb: int, *, strict: bool) -> None:
         """Go from the full vCPU of initialisation to the share that the memory buys."""
         cpu = self.paths["cpu"]
@@ -124,23 +135,14 @@ class Cgroups(NamedTuple):
     bases: dict[str, Path]
     unified: bool
 
-    def create(self, number: int, memory_mb: int, processes: int) -> Group:
-        """Make the group of one sandbox with its limits set; a full vCPU until it settles."""
+    def create(self, number: int, processes: int) -> Group:
+        """Make the group of one sandbox; its memory is limited when that is known."""
         paths = {name: base / str(number) for name, base in self.bases.items()}
         group = Group(paths, self.unified)
-        for path in dict.fromkeys(paths.values()):
-            path.mkdir()
-        limit = memory_mb * _MB
-        memory, pids = paths["memory"], paths["pids"]
         try:
-            if self.unified:
-                _write(memory / "memory.max", limit)
-                _write(memory / "memory.oom.group", 1)
-                _write_if_there(memory / "memory.swap.max", 0)
-            else:
-                _write(memory / "memory.limit_in_bytes", limit)
-                _write_if_there(memory / "memory.memsw.limit_in_bytes", limit)
-            _write(pids / "pids.max", processes)
+            for path in dict.fromkeys(paths.values()):
+                path.mkdir()
+            _write(paths["pids"] / "pids.max", processes)
         except OSError:
             group.remove()
             raise

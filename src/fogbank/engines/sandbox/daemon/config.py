@@ -30,6 +30,8 @@ class Config(NamedTuple):
     sandboxes_max: int
     zygotes_max: int
     forks_max: int
+    spares: int
+    """Sandboxes that each zygote forks ahead of need."""
     zygote_seconds_max: int
     strict_cpu: bool
     level_forced: int

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fogbank.engines.sandbox.daemon import messages, watch, zygotes
+from fogbank.engines.sandbox.daemon.ahead import Ahead
 from fogbank.engines.sandbox.daemon.cells import Cell, Cells
 from fogbank.engines.sandbox.daemon.config import Config
 from fogbank.engines.sandbox.daemon.messages import Message
@@ -57,6 +58,7 @@ class Sandboxd:
         self._machine = machine
         self._cells = cells
         self._steps = cells.steps
+        self._ahead = Ahead(cells)
         self._selector = selectors.DefaultSelector()
         self._selector.register(client, selectors.EVENT_READ)
         self._backlog: deque[bytes] = deque()
@@ -76,8 +78,11 @@ class Sandboxd:
             if now >= self._tick_at:
                 self._tick(now)
                 self._tick_at = now + self._pause(now)
-            for key, events in self._selector.select(max(0.0, self._tick_at - time.monotonic())):
+            wake_at = min(self._tick_at, nursery.fork_ahead_at())
+            for key, events in self._selector.select(max(0.0, wake_at - time.monotonic())):
                 self._on_event(key, events)
+            for zygote in nursery.lacking(time.monotonic()):
+                self._ahead.order(zygote)
         for zygote in list(self.nursery.all):
             self.nursery.forget(zygote)
         self._end_orphans()
@@ -149,21 +154,36 @@ class Sandboxd:
     def _start(self, message: Message) -> None:
         """Have a sandbox forked; whatever goes wrong is told as its end."""
         number = message.number("id")
-        cell: Cell | None = None
         try:
             self._require_room(message)
             zygote = self.nursery.zygote_for(message.text("runtime"), message.text("account"))
-            slot = self._slot(zygote)
-            cell = self._cells.create(message, self._owner(zygote, slot))
-            self._spawn(zygote, cell, slot, message)
+            self._fork(zygote, message)
             now = time.monotonic()
             self._tick_at = min(self._tick_at, now + self._pause(now))
         except (OSError, messages.Malformed) as error:
-            if cell is not None:
-                self._cells.remove(cell)
             self._tell(
                 "ended", id=number, cause="refused", status=0, peak_mb=0, note=str(error)[:1000]
             )
+
+    def _fork(self, zygote: Zygote, message: Message) -> None:
+        """Have the oldest spare of a zygote, or a new child, become the sandbox that is asked for.
+
+        Raises:
+            OSError: What it holds cannot be made, or the zygote does not listen.
+        """
+        slot = self._slot(zygote)
+        spare = next(iter(zygote.spares), 0)
+        group = zygote.spares.pop(spare, None)
+        cell: Cell | None = None
+        try:
+            cell = self._cells.create(message, self._owner(zygote, slot), group)
+            self._spawn(zygote, cell, slot, spare, message)
+        except (OSError, messages.Malformed):
+            if cell is not None:
+                self._cells.remove(cell)
+            if spare:
+                self._ahead.give_up(zygote, spare)
+            raise
 
     def _require_room(self, message: Message) -> None:
         if message.number("id") in self._cells.living:
@@ -191,7 +211,7 @@ class Sandboxd:
             return slot or -1
         return self._machine.identity.host_uid(zygote.block, slot)
 
-    def _spawn(self, zygote: Zygote, cell: Cell, slot: int, message: Message) -> None:
+    def _spawn(self, zygote: Zygote, cell: Cell, slot: int, spare: int, message: Message) -> None:
         """Pass a sandbox's descriptors on to the zygote that forks it."""
         *passed, code = message.fds
         bare = self._cells.bare
@@ -204,6 +224,7 @@ class Sandboxd:
             packet = messages.encode(
                 "spawn",
                 id=cell.number,
+                spare=spare,
                 uid=slot,
                 processes=self._config.processes_max,
                 file_mb=cell.tmp_mb,
@@ -243,6 +264,8 @@ class Sandboxd:
             self.nursery.warmed(zygote)
         elif message.op == "spawned":
             self._on_spawned(message)
+        elif message.op == "dropped":
+            self._ahead.lost(zygote, message.number("id"))
         elif message.op == "exited":
             self._on_exited(message.number("id"), message.number("status"))
 
@@ -273,6 +296,7 @@ class Sandboxd:
         self._selector.unregister(zygote.born.control)
         self.nursery.forget(zygote)
         self._end_orphans()
+        self._ahead.end(zygote)
         for number in sorted(zygote.cells):
             cell = self._cells.living.get(number)
             if cell is not None:

@@ -38,6 +38,7 @@ _FIELDS: dict[str, dict[str, type]] = {
     # sandboxd to a zygote
     "spawn": {
         "id": int,
+        "spare": int,
         "uid": int,
         "processes": int,
         "file_mb": int,
@@ -45,7 +46,10 @@ _FIELDS: dict[str, dict[str, type]] = {
         "code": str,
         "tmp": str,
     },
+    "prepare": {"id": int},
+    "drop": {"id": int},
     # a zygote to sandboxd
+    "dropped": {"id": int},
     "ready": {"milliseconds": int},
     "spawned": {"id": int, "note": str},
     "exited": {"id": int, "status": int},

@@ -16,11 +16,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from fogbank.engines.sandbox.daemon import zygotes
+from fogbank.engines.sandbox.daemon import cgroups, zygotes
 from fogbank.engines.sandbox.daemon.config import LANDLOCK, Config
 from fogbank.engines.sandbox.daemon.steps import Steps
 
 WARM_UP_SECONDS_MAX = 120
+SPARE_AFTER_S = 0.01
+"""How long after a start a zygote forks ahead: the sandbox that was asked for goes first."""
+SPARES_LOST_MAX = 3
+"""Spares that may end by themselves before a zygote makes no more: the next start tells why."""
 _SPARE_DELAY_S = 1.0
 _FAILURES_MAX = 5
 
@@ -40,6 +44,15 @@ class Zygote:
     forks: int = 0
     last_fork: float = 0.0
     cells: set[int] = field(default_factory=set[int])
+    spares: dict[int, cgroups.Group | None] = field(default_factory=dict[int, cgroups.Group | None])
+    """What it forked ahead, the oldest first, with the control groups they are in."""
+    spares_lost: int = 0
+
+    def spare_at(self, wanted: int) -> float:
+        """Return when one more spare is due, by the monotonic clock, or infinity."""
+        if not self.ready or self.ending or self.spares_lost >= SPARES_LOST_MAX:
+            return math.inf
+        return math.inf if len(self.spares) >= wanted else self.last_fork + SPARE_AFTER_S
 
 
 @dataclass(slots=True)
@@ -101,11 +114,11 @@ class Nursery:
         if block < 0 or not self._has_room():
             raise OSError("too many zygotes")
         interpreter = self.interpreters[runtime]
-        port = self.config.port
+        wanted = zygotes.Wanted(self.config.port, self.config.spares)
         if self.level >= LANDLOCK:
-            born = zygotes.start_bare(interpreter, port, self.level, self.steps)
+            born = zygotes.start_bare(interpreter, wanted, self.level, self.steps)
         else:
-            born = zygotes.start(interpreter, self.identity, block, port, self.steps)
+            born = zygotes.start(interpreter, self.identity, block, wanted, self.steps)
         zygote = Zygote(runtime, "", born, block, time.monotonic())
         self.all.append(zygote)
         self.adopt(zygote)
@@ -148,6 +161,14 @@ class Nursery:
         with self.steps("warm zygote"):
             zygote.ready = True
         self._failures = 0
+
+    def lacking(self, now: float) -> list[Zygote]:
+        """Return the zygotes that should fork ahead now."""
+        return [z for z in self.all if z.spare_at(self.config.spares) <= now]
+
+    def fork_ahead_at(self) -> float:
+        """Return when the next zygote should fork ahead, or infinity."""
+        return min((z.spare_at(self.config.spares) for z in self.all), default=math.inf)
 
     def due(self) -> float:
         """Return when a spare is wanted, by the monotonic clock; infinity if there is one."""

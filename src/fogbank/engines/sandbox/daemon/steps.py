@@ -18,8 +18,8 @@ from contextlib import AbstractContextManager
 
 STEPS = (
     *("make directory", "find level", "clone zygote", "map zygote", "open zygote's gate"),
-    *("warm zygote", "make cell", "limit cell", "open trees", "ask for fork", "hear of fork"),
-    *("settle", "freeze", "thaw", "kill", "hear of end", "remove cell", "close"),
+    *("warm zygote", "prepare spare", "make cell", "limit cell", "open trees", "ask for fork"),
+    *("hear of fork", "settle", "freeze", "thaw", "kill", "hear of end", "remove cell", "close"),
 )
 INSIDE = (  # zygotes and sandboxes, in their order
     *("build root", "execute zygote", "preload", "fork", "join groups", "enter namespaces"),

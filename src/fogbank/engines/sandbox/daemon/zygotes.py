@@ -88,6 +88,15 @@ class Interpreter(NamedTuple):
     """Behind walls: what of the host may be read."""
 
 
+class Wanted(NamedTuple):
+    """What is asked of every zygote."""
+
+    port: int
+    """Where sandboxes find the cloud's endpoint, on their own loopback."""
+    spares: int
+    """How many sandboxes it forks ahead."""
+
+
 class Born(NamedTuple):
     """A zygote just started."""
 
@@ -97,7 +106,7 @@ class Born(NamedTuple):
 
 
 def start(
-    interpreter: Interpreter, identity: Identity, block: int, port: int, steps: Steps
+    interpreter: Interpreter, identity: Identity, block: int, wanted: Wanted, steps: Steps
 ) -> Born:
     """Start a zygote in namespaces of its own; it reports ``ready`` when it is warm."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -107,7 +116,7 @@ def start(
         if pid == 0:
             os.close(gate_write)
             steps.leave()
-            config: dict[str, object] = {"port": port, "level": ROOTLESS}
+            config: dict[str, object] = {**wanted._asdict(), "level": ROOTLESS}
             groups = identity.privileged
             _become_zygote(interpreter, theirs, gate_read, config, steps, groups=groups)
     try:
@@ -173,11 +182,11 @@ def _execute(
         os.execve(interpreter.executable, arguments, {})  # noqa: S606 (no shell is wanted)
 
 
-def start_bare(interpreter: Interpreter, port: int, level: int, steps: Steps) -> Born:
+def start_bare(interpreter: Interpreter, wanted: Wanted, level: int, steps: Steps) -> Born:
     """Start a zygote without namespaces: what is left on a machine that forbids them."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     config: dict[str, object] = {
-        "port": port,
+        **wanted._asdict(),
         "level": level,
         "runtime": interpreter.runtime,
         "readable": interpreter.readable,

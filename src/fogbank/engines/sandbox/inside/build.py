@@ -7,11 +7,13 @@ socket, once: the listener of the endpoint, or why it failed; then that socket i
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import signal
 import socket
 import traceback
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from fogbank.engines.sandbox.daemon import landlock, messages, syscalls
@@ -21,6 +23,8 @@ from fogbank.engines.sandbox.daemon.steps import Steps
 TASK = "/var/task"
 RUNTIME = "/var/runtime"
 FRAMES_FD = 3
+_CONTROL_FD = 3
+"""Until construction takes the number for the frames."""
 OPEN_FILES_MAX = 1024
 _UID = 993
 _GID = 990
@@ -52,40 +56,73 @@ class Place(NamedTuple):
         return self.level >= LANDLOCK
 
 
+class Passed(NamedTuple):
+    """The descriptors that come with a ``spawn`` message."""
+
+    own: list[int]
+    """Frames, report, output and, with namespaces, the mounts of code and /tmp."""
+    groups: list[int]
+    """What is written to, to enter the control groups."""
+
+
+def descriptors_of(message: messages.Message, place: Place) -> Passed:
+    """Return what the descriptors of a ``spawn`` message are."""
+    own = 3 if place.bare else 5
+    return Passed(message.fds[:own], message.fds[own:])
+
+
 class Birth:
     """Makes the current process, a fork of the zygote, the first process of a sandbox."""
 
-    def __init__(self, message: messages.Message, place: Place) -> None:
-        self._message = message
+    def __init__(self, control: int, place: Place) -> None:
+        """Prepare to hear at a socket, by its number, what sandbox this shall be."""
         self._place = place
-        self._slot = message.number("uid")
-        self._frames, report, self._output, *rest = message.fds
-        self._report = socket.socket(fileno=report)
-        trees = 0 if place.bare else 2
-        self._trees, self._groups = rest[:trees], rest[trees:]
-        self.task = message.text("code") or TASK
-        self.tmp = message.text("tmp")
+        self._control = socket.socket(fileno=control)
+        self._failure = ""
+        self._listener: socket.socket | None = None
 
-    def enter(self) -> None:
-        """Build everything; ends the process where a step fails."""
+    def prepare(self, groups: Sequence[int]) -> None:
+        """Build what depends on no function; a failure is told when there is somebody to tell."""
         try:
             steps = self._place.steps
             syscalls.die_with_parent(signal.SIGKILL)
             with steps("join groups"):
-                for group in self._groups:
+                for group in groups:
                     os.write(group, b"0")
+            self._keep_control()
             os.setsid()
-            syscalls.set_name(self._message.text("name"))
+            syscalls.set_name("fogbank-spare")
             if self._place.bare:
                 syscalls.become_subreaper()
-                socket.send_fds(self._report, [b"bare"], [])
             else:
                 with steps("enter namespaces"):
                     self._enter_namespaces()
-                with steps("mount"):
-                    self._mount()
+                    syscalls.mount("proc", "/proc", "proc", _READ_ONLY)
                 with steps("open endpoint"):
-                    self._open_network()
+                    self._listener = self._listen()
+        except BaseException:  # noqa: BLE001 (``enter`` reports it)
+            self._failure = traceback.format_exc()
+
+    def _keep_control(self) -> None:
+        """Close all that the zygote had open but the socket at which this one waits."""
+        os.dup2(self._control.detach(), _CONTROL_FD, inheritable=False)
+        syscalls.close_from(_CONTROL_FD + 1, self._place.steps.wire)
+        self._control = socket.socket(fileno=_CONTROL_FD)
+
+    def enter(self) -> None:
+        """Wait for the ``spawn`` message and build the rest; ends the process where that fails."""
+        message = None
+        with contextlib.suppress(OSError, messages.Malformed):
+            message = messages.receive(self._control)
+        if message is None:
+            os._exit(0)  # the zygote needs no spare any more
+        self._take(message)
+        try:
+            self._require_prepared()
+            steps = self._place.steps
+            syscalls.set_name(message.text("name"))
+            with steps("mount"):
+                self._attach()
             with steps("arrange descriptors"):
                 self._arrange_descriptors()
             with steps("limit"):
@@ -96,6 +133,18 @@ class Birth:
         except BaseException:  # noqa: BLE001 (reported to the client; the process ends here)
             self._report_failure(traceback.format_exc())
             os._exit(_NOT_BUILT)
+
+    def _require_prepared(self) -> None:
+        if self._failure:
+            raise RuntimeError(self._failure)
+
+    def _take(self, message: messages.Message) -> None:
+        self._message = message
+        self._slot = message.number("uid")
+        self._frames, report, self._output, *self._trees = message.fds
+        self._report = socket.socket(fileno=report)
+        self.task = message.text("code") or TASK
+        self.tmp = message.text("tmp")
 
     def _report_failure(self, text: str) -> None:
         try:
@@ -112,20 +161,24 @@ class Birth:
         )
         syscalls.set_hostname("lambda")
 
-    def _mount(self) -> None:
-        """Attach the function's code and its own /tmp, and a /proc of this pid namespace."""
+    def _listen(self) -> socket.socket:
+        """Open the endpoint's port on this sandbox's own loopback."""
+        syscalls.bring_loopback_up()
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", self._place.port))
+        listener.listen(_LISTEN_BACKLOG)
+        return listener
+
+    def _attach(self) -> None:
+        """Attach the function's code and its own /tmp, and hand the endpoint's listener out."""
+        if self._listener is None:
+            socket.send_fds(self._report, [b"bare"], [])
+            return
         code, tmp = self._trees
         syscalls.move_mount(code, TASK)
         syscalls.move_mount(tmp, "/tmp")  # noqa: S108 (a mount point, no file)
-        syscalls.mount("proc", "/proc", "proc", _READ_ONLY)
-
-    def _open_network(self) -> None:
-        """Open the endpoint's port on this sandbox's own loopback and hand the listener out."""
-        syscalls.bring_loopback_up()
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(("127.0.0.1", self._place.port))
-            listener.listen(_LISTEN_BACKLOG)
+        with self._listener as listener:
             socket.send_fds(self._report, [b"born"], [listener.fileno()])
 
     def _arrange_descriptors(self) -> None:
@@ -133,6 +186,7 @@ class Birth:
 
         The report socket is kept a little above them until construction has ended.
         """
+        self._control.detach()  # its number is the frames' from here on
         frames = os.dup(self._frames)  # out of the way of the low numbers
         output = os.dup(self._output)
         null = os.open(os.devnull, os.O_RDONLY)

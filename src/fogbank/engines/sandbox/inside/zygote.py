@@ -20,7 +20,8 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Generator
+import traceback
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -28,6 +29,7 @@ from fogbank.engines.sandbox.daemon import landlock, messages, syscalls, watch
 from fogbank.engines.sandbox.daemon.config import LANDLOCK
 from fogbank.engines.sandbox.daemon.steps import Steps
 from fogbank.engines.sandbox.inside import bootstrap, build
+from fogbank.engines.sandbox.inside.spares import Spare, Spares, discard
 
 CONTROL_FD = 3
 _EXIT_MASK = 0xFFFF
@@ -192,6 +194,7 @@ class Zygote:
         self._poll = select.poll()
         self._poll.register(self._control, select.POLLIN)
         self._orphans = False
+        self._spares = Spares(self._fork_child)
         self._own_pids = -1 if self._bare else os.open("/proc/self/ns/pid", os.O_RDONLY)
 
     def run(self) -> None:
@@ -204,9 +207,41 @@ class Zygote:
                 message = messages.receive(self._control)
                 if message is None:
                     return
-                self._spawn(message)
+                self._on_message(message)
             if self._orphans:
                 self._end_orphans()
+
+    def _on_message(self, message: messages.Message) -> None:
+        if message.op == "spawn":
+            self._spawn(message)
+        elif message.op == "prepare":
+            self._prepare(message)
+        elif message.op == "drop":
+            self._drop(message.number("id"))
+        # In no ``finally``: the exit of a child passes here, and these numbers are its own by then.
+        messages.close_all(message.fds)
+
+    def _prepare(self, message: messages.Message) -> None:
+        """Fork ahead."""
+        number = message.number("id")
+        try:
+            spare = self._watched(self._spares.make(message.fds))
+        except OSError:
+            messages.send(self._control, messages.encode("dropped", id=number))
+        else:
+            self._spares.keep(number, spare)
+
+    def _drop(self, number: int) -> None:
+        """End a spare that is of no use."""
+        spare = self._spares.take(number)
+        if spare is not None:
+            self._poll.unregister(spare.pidfd)
+            discard(spare)
+        messages.send(self._control, messages.encode("dropped", id=number))
+
+    def _watched(self, spare: Spare) -> Spare:
+        self._poll.register(spare.pidfd, select.POLLIN)
+        return spare
 
     def end_all(self) -> None:
         """End every process that came from here, where no pid namespace does it."""
@@ -218,15 +253,22 @@ class Zygote:
 
     def _end_orphans(self) -> None:
         """End what sandboxes that are gone left behind: it has come to us, who adopt orphans."""
-        self._orphans = not watch.end_orphans([pid for _, pid in self._children.values()])
+        living = [pid for _, pid in self._children.values()] + self._spares.pids
+        self._orphans = not watch.end_orphans(living)
 
     def report_ready(self, elapsed_ms: int) -> None:
         """Tell sandboxd that this zygote is warm."""
         messages.send(self._control, messages.encode("ready", milliseconds=elapsed_ms))
 
     def _reap(self, pidfd: int) -> None:
-        sandbox, pid = self._children.pop(pidfd)
+        number = self._spares.number_of(pidfd)
+        if number is not None:
+            self._drop(number)
+            return
+        if pidfd not in self._children:
+            return  # a spare that a start before this found dead
         self._poll.unregister(pidfd)
+        sandbox, pid = self._children.pop(pidfd)
         _, status = os.waitpid(pid, 0)
         os.close(pidfd)
         if self._bare:
@@ -236,23 +278,45 @@ class Zygote:
             messages.send(self._control, packet)
 
     def _spawn(self, message: messages.Message) -> None:
-        """Fork one sandbox; the child never returns."""
+        """Have a spare, or a child forked now, become the sandbox that is asked for."""
         sandbox = message.number("id")
         try:
-            with self._steps("fork"):
-                pid = self._fork()
-                if pid == 0:
-                    self._child(message)
+            spare = self._assign(message)
         except OSError as error:
-            messages.close_all(message.fds)
             packet = messages.encode("spawned", id=sandbox, note=f"fork: {error}")
             messages.send(self._control, packet)
             return
-        messages.close_all(message.fds)
-        pidfd = os.pidfd_open(pid)
-        self._children[pidfd] = (sandbox, pid)
-        self._poll.register(pidfd, select.POLLIN)
-        messages.send(self._control, messages.encode("spawned", id=sandbox, note=""), [pidfd])
+        spare.control.close()
+        self._children[spare.pidfd] = (sandbox, spare.pid)
+        packet = messages.encode("spawned", id=sandbox, note="")
+        messages.send(self._control, packet, [spare.pidfd])
+
+    def _assign(self, message: messages.Message) -> Spare:
+        """Hand the message to a child, which is watched from now on; raises ``OSError``."""
+        passed = build.descriptors_of(message, self._place)
+        packet = messages.encode(message.op, **message.fields)
+        spare = self._spares.take(message.number("spare"))
+        if spare is not None:
+            with contextlib.suppress(OSError):  # it has ended, and nobody has looked yet
+                messages.send(spare.control, packet, passed.own)
+                return spare
+            self._poll.unregister(spare.pidfd)
+            discard(spare)
+        spare = self._spares.make(passed.groups)
+        try:
+            messages.send(spare.control, packet, passed.own)
+        except OSError:
+            discard(spare)
+            raise
+        return self._watched(spare)
+
+    def _fork_child(self, control: socket.socket, groups: Sequence[int]) -> int:
+        """Fork one child, which waits at a socket for what it is to become."""
+        with self._steps("fork"):
+            pid = self._fork()
+            if pid == 0:
+                self._child(control, groups)
+        return pid
 
     def _fork(self) -> int:
         if self._bare:
@@ -266,12 +330,19 @@ class Zygote:
                 syscalls.setns(self._own_pids, syscalls.CLONE_NEWPID)
         return pid
 
-    def _child(self, message: messages.Message) -> NoReturn:
-        """Build the sandbox around this process and run the user's function in it."""
+    def _child(self, control: socket.socket, groups: Sequence[int]) -> NoReturn:
+        """Build what can be built, wait, become the sandbox and run the user's function in it."""
         self._control.detach()
-        birth = build.Birth(message, self._place)
+        self._spares.detach()
+        birth = build.Birth(control.detach(), self._place)
+        birth.prepare(groups)
+        bootstrap.rehearse()
         birth.enter()
-        bootstrap.run(birth.task, self._runtime, birth.tmp, self._steps)
+        try:
+            bootstrap.run(birth.task, self._runtime, birth.tmp, self._steps)
+        except Exception:  # noqa: BLE001 (ours: it must not be taken for an error of the zygote)
+            traceback.print_exc()
+            os._exit(1)
 
 
 def main(config: str) -> None:
