@@ -132,7 +132,8 @@ def add_service(names: Names) -> None:
 def sentence_of(model: OperationModel) -> str:
     """Return an imperative sentence of what the model says the operation does."""
     said = re.sub(r"<[^>]+>|\s+", " ", model.raw.get("documentation", "")).strip()
-    sentence = re.sub(r"\s+", " ", said.partition(". ")[0]).rstrip(".").replace(" ,", ",")
+    said = re.sub(r"\s+([.,;:])", r"\1", said)
+    sentence = re.sub(r"\s+", " ", said.partition(". ")[0]).rstrip(".")
     verb, _, rest = sentence.partition(" ")
     if re.fullmatch(r"[A-Z][a-z]+s", verb) and rest and len(sentence) < LINE_MAX - 14:
         stem = verb[:-2] if re.search(r"(sh|ch|ss|x|zz)es$", verb) else verb[:-1]
@@ -290,13 +291,17 @@ def names_of(package: str, model: str) -> Names:
     return Names(package, model, re.sub(r"^(Amazon|AWS) ", "", title))
 
 
-def model_of(package: str) -> str:
-    """Return the model of a service that stands."""
-    manifest = SERVICES / package / "__init__.py"
-    if not manifest.is_file():
-        raise Refusal(f"there is no service {package}: begin with tools/scaffold service")
-    (model,) = re.findall(r'model="([\w-]+)"', manifest.read_text("utf-8"))
-    return model
+def standing(name: str) -> Names:
+    """Return the names of a service that stands, by its package or by its model's name."""
+    manifests = {path.parent.name: path for path in sorted(SERVICES.glob("*/__init__.py"))}
+    models = {
+        package: re.findall(r'model="([\w-]+)"', path.read_text("utf-8"))[0]
+        for package, path in manifests.items()
+    }
+    for package, model in models.items():
+        if name in {package, model}:
+            return names_of(package, model)
+    raise Refusal(f"there is no service {name}: there are {', '.join(sorted(models.values()))}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -307,7 +312,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     service.add_argument("name", help="the package, as sqs")
     service.add_argument("--model", required=True, help="botocore's name of the service")
     operation = kinds.add_parser("operation", help="a function and its wire test")
-    operation.add_argument("service", help="the package")
+    operation.add_argument("service", help="as its model is called, or the package")
     operation.add_argument("operation", help="as the API names it, as CreateQueue")
     operation.add_argument(
         "--noun", default="", help="the module; by the operation's name if not given"
@@ -317,13 +322,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given.kind == "service":
             add_service(names_of(given.name, given.model))
         else:
-            names = names_of(given.service, model_of(given.service))
-            add_operation(names, given.operation, given.noun)
+            add_operation(standing(given.service), given.operation, given.noun)
         finish()
     except Refusal as refusal:
         print(f"scaffold: {refusal}", file=sys.stderr)
         return 1
     print("now: write the function, remove begun=True, prove it in the wire test, run tools/check")
+    print("and: what the contract tests cannot make up is in tests/contracts/{made_up,seeds}.py")
     return 0
 
 

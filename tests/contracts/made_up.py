@@ -17,6 +17,7 @@ ACCOUNT = "123456789012"
 NAME = "made-up"
 BUCKET = "made-up-bucket"
 KEY = "x"
+FUNCTION = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:{NAME}"
 TRUST = (
     '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole",'
     '"Principal":{"AWS":"*","Service":"lambda.amazonaws.com"}}]}'
@@ -90,6 +91,9 @@ USUAL: dict[tuple[str, str], dict[str, Any]] = {
     },
     ("lambda", "CreateFunction"): {"Runtime": "python3.12", "Handler": "index.handler"},
     ("lambda", "UpdateFunctionCode"): {"ZipFile": package()},
+    ("lambda", "ListTags"): {"Resource": FUNCTION},
+    ("lambda", "TagResource"): {"Resource": FUNCTION},
+    ("lambda", "UntagResource"): {"Resource": FUNCTION},
     ("logs", "DescribeLogStreams"): {"logGroupName": NAME},
     ("logs", "FilterLogEvents"): {"logGroupName": NAME},
     ("logs", "GetLogEvents"): {"logGroupName": NAME},

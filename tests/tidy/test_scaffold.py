@@ -88,7 +88,14 @@ def test_a_scaffolded_service_and_its_operations_pass_the_checks(tree: Tree) -> 
         (("service", "dynamodb", "--model", "dynamodb"), "is there already"),
         (("operation", "dynamodb", "Describe"), "the model of dynamodb has no operation Describe"),
         (("operation", "dynamodb", "GetItem"), "items.py has get_item already"),
-        (("operation", "neptune", "Query"), "there is no service neptune"),
+        (
+            ("operation", "lambda", "GetAccountSettings"),
+            "accounts.py has get_account_settings already",
+        ),
+        (
+            ("operation", "neptune", "Query"),
+            "there is no service neptune: there are dynamodb, iam, lambda,",
+        ),
     ],
 )
 def test_what_cannot_be_written_is_refused_in_words(

@@ -12,12 +12,12 @@ from fogbank.contract.operation import BodyLimit
 from fogbank.contract.service import Service
 from fogbank.services.lambda_ import quotas, schema, state
 from fogbank.services.lambda_.jobs import JOBS
-from fogbank.services.lambda_.operations import accounts, functions, invocations, permissions
+from fogbank.services.lambda_.operations import accounts, functions, invocations, permissions, tags
 from fogbank.services.lambda_.rules import names
 
 SERVICE = Service(
     model="lambda",
-    operations=(accounts, functions, invocations, permissions),
+    operations=(tags, accounts, functions, invocations, permissions),
     jobs=JOBS,
     receivers=(
         Receiver(

@@ -261,6 +261,12 @@ class ListFunctionsResponse(TypedDict, total=False):
     NextMarker: str
     Functions: list[FunctionConfiguration]
 
+class ListTagsRequest(TypedDict, total=False):
+    Resource: Required[str]
+
+class ListTagsResponse(TypedDict, total=False):
+    Tags: dict[str, str]
+
 class LoggingConfig(TypedDict, total=False):
     LogFormat: str
     ApplicationLogLevel: str
@@ -296,6 +302,10 @@ class SnapStartResponse(TypedDict, total=False):
     ApplyOn: str
     OptimizationStatus: str
 
+class TagResourceRequest(TypedDict, total=False):
+    Resource: Required[str]
+    Tags: Required[dict[str, str]]
+
 class TagsError(TypedDict, total=False):
     ErrorCode: str
     Message: str
@@ -308,6 +318,10 @@ class TracingConfig(TypedDict, total=False):
 
 class TracingConfigResponse(TypedDict, total=False):
     Mode: str
+
+class UntagResourceRequest(TypedDict, total=False):
+    Resource: Required[str]
+    TagKeys: Required[list[str]]
 
 class UpdateFunctionCodeRequest(TypedDict, total=False):
     FunctionName: Required[str]

@@ -41,6 +41,27 @@ def create_function(scope: Scope, request: Request) -> list[Access]:
     return [*accesses, _pass_role(request["Role"], arn)]
 
 
+def tag_resource(_scope: Scope, request: Request) -> list[Access]:
+    """Return what TagResource needs: the keys and values that it gives."""
+    tags: dict[str, str] = request["Tags"]
+    context: dict[str, ContextValue] = {
+        f"aws:RequestTag/{key}": value for key, value in tags.items()
+    }
+    context["aws:TagKeys"] = tuple(tags)
+    return [Access("lambda:TagResource", request["Resource"], context)]
+
+
+def untag_resource(_scope: Scope, request: Request) -> list[Access]:
+    """Return what UntagResource needs: the keys that it takes away."""
+    context: dict[str, ContextValue] = {"aws:TagKeys": tuple(request["TagKeys"])}
+    return [Access("lambda:UntagResource", request["Resource"], context)]
+
+
+def list_tags(_scope: Scope, request: Request) -> list[Access]:
+    """Return what ListTags needs."""
+    return [Access("lambda:ListTags", request["Resource"])]
+
+
 def update_configuration(scope: Scope, request: Request) -> list[Access]:
     """Return what UpdateFunctionConfiguration needs; a new role must be passed too."""
     named = names.name_of(scope, request)

@@ -100,9 +100,14 @@ def check_sizes(request: Request) -> None:
 def tags_of(request: Request) -> dict[str, str]:
     """Return the tags of a request."""
     tags: dict[str, str] = request.get("Tags") or {}
+    check_tags(tags)
+    return tags
+
+
+def check_tags(tags: dict[str, str]) -> None:
+    """Refuse more tags than a function may have."""
     if len(tags) > quotas.TAGS_MAX:
         raise InvalidParameterValueException("Number of tags exceeds resource tag limit.")
-    return tags
 
 
 def check_role(role: str, account: str) -> None:

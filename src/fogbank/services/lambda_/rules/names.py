@@ -109,6 +109,33 @@ def function_domain(scope: Scope, request: Request) -> Domain:
     return domain_of(name_of(scope, request).account, scope.region)
 
 
+def tagged_name_of(scope: Scope, request: Request) -> FunctionName:
+    """Return the function whose tags a request means, which must be one of this region.
+
+    Raises:
+        InvalidParameterValueException: It is a version or an alias, which have no tags.
+        ResourceNotFoundException: It is of another region, or of a kind that nobody has made.
+    """
+    arn: str = request["Resource"]
+    found = arns.find_function(arn)
+    if found is None:
+        raise ResourceNotFoundException("The resource you requested does not exist.")
+    named = FunctionName(*found)
+    if named.qualifier:
+        # AWS: also $LATEST (LocalStack's recorded answers, tag_resource).
+        raise InvalidParameterValueException(
+            "Tags on function aliases and versions are not supported. Please specify a function "
+            "ARN."
+        )
+    return function_name_of(scope, {"FunctionName": arn})
+
+
+def tagged_domain(scope: Scope, request: Request) -> Domain:
+    """Return the domain of what a request on tags means."""
+    found = arns.find_function(request["Resource"])
+    return domain_of(scope.account if found is None else found[0], scope.region)
+
+
 def domain_of(account: str, region: str) -> Domain:
     """Return the domain of an account's functions in a region."""
     return Domain("lambda", account, region)

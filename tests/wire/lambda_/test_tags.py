@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture
+def arn(create: Any) -> str:
+    return create(Tags={"team": "blue", "stage": "test"})["FunctionArn"]
+
+
+def test_tags_are_put_replaced_and_removed(functions: Any, arn: str) -> None:
+    functions.tag_resource(Resource=arn, Tags={"stage": "live", "cost": "7"})
+    tags = functions.list_tags(Resource=arn)["Tags"]
+    assert tags == {"team": "blue", "stage": "live", "cost": "7"}
+    functions.untag_resource(Resource=arn, TagKeys=["team", "cost", "never"])
+    assert functions.list_tags(Resource=arn)["Tags"] == {"stage": "live"}
+    assert functions.get_function(FunctionName=arn)["Tags"] == {"stage": "live"}
+
+
+def test_tags_change_the_revision_and_nothing_else(functions: Any, arn: str) -> None:
+    before = functions.get_function_configuration(FunctionName=arn)
+    functions.tag_resource(Resource=arn, Tags={"a": "b"})
+    after = functions.get_function_configuration(FunctionName=arn)
+    assert before.pop("RevisionId") != after.pop("RevisionId")
+    del before["ResponseMetadata"], after["ResponseMetadata"]
+    assert before == after
+
+
+def test_a_function_has_at_most_fifty_tags(functions: Any, arn: str, refusal: Any) -> None:
+    functions.tag_resource(Resource=arn, Tags={f"k{number}": "" for number in range(48)})
+    code, message = refusal(functions.tag_resource, Resource=arn, Tags={"one": "more"})
+    assert (code, message) == (
+        "InvalidParameterValueException",
+        "Number of tags exceeds resource tag limit.",
+    )
+    functions.tag_resource(Resource=arn, Tags={"k1": "replaced"})
+    assert len(functions.list_tags(Resource=arn)["Tags"]) == 50
+
+
+@pytest.mark.parametrize(
+    ("arn_ending", "code", "message"),
+    [
+        (
+            "function:missing",
+            "ResourceNotFoundException",
+            "Function not found: arn:aws:lambda:us-east-1:{account}:function:missing",
+        ),
+        (
+            "function:f:$LATEST",
+            "InvalidParameterValueException",
+            (
+                "Tags on function aliases and versions are not supported. Please specify a function "
+                "ARN."
+            ),
+        ),
+        (
+            "event-source-mapping:00000000-0000-0000-0000-000000000000",
+            "ResourceNotFoundException",
+            "The resource you requested does not exist.",
+        ),
+    ],
+)
+def test_only_a_function_that_stands_has_tags(
+    arn_ending: str, code: str, message: str, functions: Any, account: str, refusal: Any
+) -> None:
+    arn = f"arn:aws:lambda:us-east-1:{account}:{arn_ending}"
+    for call, more in (
+        (functions.list_tags, {}),
+        (functions.tag_resource, {"Tags": {"a": "b"}}),
+        (functions.untag_resource, {"TagKeys": ["a"]}),
+    ):
+        assert refusal(call, Resource=arn, **more) == (code, message.format(account=account))
+
+
+def test_who_may_tag_can_depend_on_the_keys_and_on_the_tags(
+    user: Any, arn: str, refusal: Any
+) -> None:
+    allowed = {
+        "Effect": "Allow",
+        "Action": ["lambda:TagResource", "lambda:UntagResource"],
+        "Resource": arn,
+        "Condition": {
+            "ForAllValues:StringEquals": {"aws:TagKeys": ["stage"]},
+            "StringEquals": {"aws:ResourceTag/team": "blue"},
+        },
+    }
+    tagger = user("tagger", allowed)
+    tagger.tag_resource(Resource=arn, Tags={"stage": "live"})
+    tagger.untag_resource(Resource=arn, TagKeys=["stage"])
+    for call, more in (
+        (tagger.tag_resource, {"Tags": {"team": "red"}}),
+        (tagger.untag_resource, {"TagKeys": ["team"]}),
+        (tagger.list_tags, {}),
+    ):
+        assert refusal(call, Resource=arn, **more)[0] == "AccessDeniedException"
