@@ -286,9 +286,10 @@ class Environment(asyncio.Protocol):
         try:
             while (frame := self._next_frame()) is not None:
                 self._on_frame(frame)
-        except (frames.Oversized, ValueError):
+        except (frames.Oversized, ValueError, RecursionError):
             self._buffer.clear()
             self.kill()
+            cast("asyncio.Transport", self._transport).abort()  # what follows is not heard
 
     def _next_frame(self) -> frames.Frame | None:
         size = frames.PREFIX.size
@@ -305,14 +306,13 @@ class Environment(asyncio.Protocol):
 
     def _on_frame(self, frame: frames.Frame) -> None:
         reply = self._reply
-        if reply is None or frame.kind not in {frames.INIT, frames.RESULT, frames.ERROR}:
-            raise ValueError("nothing was asked")
+        if reply is None or reply.done() or not _answers(frame, self._request_id):
+            raise ValueError("nothing was asked, or something else")
         rss = frame.head.get("maxrss_kb")
         if isinstance(rss, int):
             self._rss_mb = max(self._rss_mb, rss // _KB_PER_MB)
         self._read_output()
-        if not reply.done():
-            reply.set_result(frame)
+        reply.set_result(frame)
 
     def _read_output(self) -> None:
         """Hand on what was printed so far."""
@@ -355,3 +355,9 @@ class Environment(asyncio.Protocol):
             self._loop.remove_reader(self._birth)
             self._birth.close()
             self._birth = None
+
+
+def _answers(frame: frames.Frame, request_id: str) -> bool:
+    """Return whether a frame answers a request, or the assignment."""
+    ours = frame.kind == frames.INIT or frame.head.get("request_id") == request_id
+    return ours and frame.kind in {frames.INIT, frames.RESULT, frames.ERROR}

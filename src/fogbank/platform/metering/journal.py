@@ -1,8 +1,10 @@
 """The log of one environment on its way to its log stream: cut into events, batched, bounded.
 
 Rule: a line is handed over within ``flush_ms`` of its arrival and is durable when ``flush``
-returns; until then it lies in memory, and there never lies more than ``bytes_max``: what a
-function writes faster than it can be stored is dropped, and a line says how much.
+returns; until then it lies in memory, and there never lies more than ``bytes_max`` or
+``EVENTS_MAX``: what a function writes faster than it can be stored is dropped, and a line says how
+much. A flush takes what lies there when it begins and no more, so that a function that floods its
+log fills the disk with ``bytes_max`` in each ``flush_ms`` at most, and costs no more than that.
 
 Theory: lines arrive as pieces of a byte stream, so an event ends at a newline, at the end of an
 invocation, or at the largest size of an event. Times of one journal never go back, as
@@ -26,7 +28,9 @@ EVENT_OVERHEAD_BYTES: Final = 26
 """What PutLogEvents counts for every event beside its message."""
 EVENT_BYTES_MAX: Final = (256 << 10) - EVENT_OVERHEAD_BYTES
 BATCH_BYTES_MAX: Final = 1 << 20
-BATCH_EVENTS_MAX: Final = 10_000
+BATCH_EVENTS_MAX: Final = 1_000
+"""Of the 10,000 that PutLogEvents takes: between batches others have their turn."""
+EVENTS_MAX: Final = 10_000
 TAIL_BYTES: Final = 4 << 10
 _ATTEMPTS_MAX: Final = 6
 _BACKOFF_MS: Final = 250
@@ -71,6 +75,8 @@ class Journal:
         self._events: deque[LogEvent] = deque()
         self._bytes = 0
         self._dropped = 0
+        self._full = False
+        """Whether something was dropped and nothing has left since."""
         self._last_ms = 0
         self._rest = b""
         self._tail = bytearray()
@@ -87,14 +93,34 @@ class Journal:
 
     def sink(self, _request_id: str, piece: bytes) -> None:
         """Take a piece of the function's output: the ``LogSink`` of its sandbox."""
+        if self._full and b"\n" in piece:
+            lines, _, self._rest = (self._rest + piece).rpartition(b"\n")
+            self._drop(lines)
+            return
         *lines, self._rest = (self._rest + piece).split(b"\n")
-        for line in lines:
+        for at, line in enumerate(lines):
+            if self._full:
+                self._drop(b"\n".join(lines[at:]))
+                break
             # AWS's runtimes write a line break inside an event as a carriage return.
             self._write(line.removesuffix(b"\r").replace(b"\r", b"\n") + b"\n")
         while len(self._rest) > EVENT_BYTES_MAX:
             cut = _cut_of(self._rest)
             self._write(self._rest[:cut])
             self._rest = self._rest[cut:]
+
+    def _drop(self, lines: bytes) -> None:
+        """Count lines that there is no room for, without looking at each."""
+        self._dropped += lines.count(b"\n") + 1
+        self._note(lines[-TAIL_BYTES:] + b"\n")
+
+    def _note(self, raw: bytes) -> None:
+        """Keep the end of what was written, and see that something leaves soon."""
+        self._tail += raw
+        if len(self._tail) > 2 * TAIL_BYTES:
+            del self._tail[:-TAIL_BYTES]
+        if self._flusher is None:
+            self._flusher = self._tasks.create_task(self._flush_soon())
 
     def line(self, message: str) -> None:
         """Add a line of the platform's, after what the function has written."""
@@ -116,16 +142,13 @@ class Journal:
             raw = raw[cut:]
         if not raw:
             return
-        self._tail += raw
-        if len(self._tail) > 2 * TAIL_BYTES:
-            del self._tail[:-TAIL_BYTES]
+        self._note(raw)
         size = len(raw) + EVENT_OVERHEAD_BYTES
-        if self._bytes + size > self._bytes_max:
+        if self._bytes + size > self._bytes_max or len(self._events) >= EVENTS_MAX:
             self._dropped += 1
+            self._full = True
         else:
             self._add(raw.decode(errors="replace"), size)
-        if self._flusher is None:
-            self._flusher = self._tasks.create_task(self._flush_soon())
 
     def _add(self, message: str, size: int) -> None:
         """Add an event at the present time."""
@@ -133,15 +156,11 @@ class Journal:
         self._events.append(LogEvent(self._last_ms, message))
         self._bytes += size
 
-    def _take(self) -> list[LogEvent]:
-        """Return the next batch; it stays counted until it is durable."""
-        if self._dropped:
-            text = f"fogbank dropped {self._dropped} log lines: they came faster than they went\n"
-            self._dropped = 0
-            self._add(text, len(text) + EVENT_OVERHEAD_BYTES)
+    def _take(self, left: int) -> list[LogEvent]:
+        """Return the next batch of the first so many; it stays counted until it is durable."""
         batch: list[LogEvent] = []
         room = BATCH_BYTES_MAX
-        while self._events and len(batch) < BATCH_EVENTS_MAX:
+        while len(batch) < min(left, BATCH_EVENTS_MAX):
             room -= _size_of(self._events[0])
             if room < 0:
                 break
@@ -155,13 +174,22 @@ class Journal:
             Weather: It could not be stored; it is kept for the next time.
         """
         async with self._shipping:
-            while batch := self._take():
+            if self._dropped:
+                words = (
+                    f"fogbank dropped {self._dropped} log lines: they came faster than they went\n"
+                )
+                self._dropped = 0
+                self._add(words, len(words) + EVENT_OVERHEAD_BYTES)
+            left = len(self._events)
+            while batch := self._take(left):
+                left -= len(batch)
                 try:
                     await self._try(batch)
                 except BaseException:
                     self._events.extendleft(reversed(batch))
                     raise
                 self._bytes -= sum(map(_size_of, batch))
+                self._full = False
 
     async def _try(self, batch: Sequence[LogEvent]) -> None:
         """Ship a batch; try again when the weather is bad, a few times."""
@@ -190,6 +218,7 @@ class Journal:
             self._dropped += len(self._events)
             self._events.clear()
             self._bytes = 0
+            self._full = False
 
     async def close(self) -> None:
         """Ship the rest; nothing is written afterwards."""

@@ -6,7 +6,13 @@ from collections.abc import Sequence
 import pytest
 
 from fogbank.base.errors import Unavailable
-from fogbank.platform.metering.journal import EVENT_BYTES_MAX, Journal, LogEvent
+from fogbank.platform.metering.journal import (
+    BATCH_EVENTS_MAX,
+    EVENT_BYTES_MAX,
+    EVENTS_MAX,
+    Journal,
+    LogEvent,
+)
 from fogbank.testing.clock import VirtualClock
 
 
@@ -72,6 +78,52 @@ def test_what_comes_faster_than_it_goes_is_dropped_and_counted() -> None:
             journal.sink("", b"again\n")
             await journal.close()
             assert shipped.messages()[-1] == "again\n"
+
+    asyncio.run(story())
+
+
+def test_a_flood_of_short_lines_waits_as_so_many_events_at_most_and_is_counted_whole() -> None:
+    async def story() -> None:
+        clock, shipped = VirtualClock(), Shipped()
+        async with asyncio.TaskGroup() as tasks:
+            journal = Journal(shipped.ship, clock, tasks)
+            for _ in range(4):
+                journal.sink("", b"\n" * 10_000)
+            journal.sink("", b"begin")
+            journal.sink("", b" of a line\nand ")
+            assert journal.tail().endswith(b"begin of a line\n")
+            await journal.flush()
+            journal.sink("", b"end\n")
+            await journal.close()
+            assert shipped.messages() == [
+                *["\n"] * EVENTS_MAX,
+                f"fogbank dropped {40_001 - EVENTS_MAX} log lines: they came faster than they went\n",
+                "and end\n",
+            ]
+            assert max(len(batch) for batch in shipped.batches) == BATCH_EVENTS_MAX
+
+    asyncio.run(story())
+
+
+def test_a_flush_takes_what_lies_there_when_it_begins_and_no_more() -> None:
+    async def story() -> None:
+        clock, shipped = VirtualClock(), Shipped()
+        async with asyncio.TaskGroup() as tasks:
+            journal = Journal(shipped.ship, clock, tasks, flush_ms=100)
+
+            async def ship(events: Sequence[LogEvent]) -> None:
+                await Shipped.ship(shipped, events)
+                journal.sink("", b"more\n")  # a function that never stops
+
+            journal._ship = ship
+            journal.sink("", b"first\n")
+            await journal.flush()
+            assert shipped.messages() == ["first\n"]
+            for round_number in range(1, 4):
+                await advance(clock, 100)
+                assert len(shipped.batches) == 1 + round_number
+            journal._ship = shipped.ship
+            await journal.close()
 
     asyncio.run(story())
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import time
 from collections.abc import Generator
@@ -19,7 +18,8 @@ from fogbank.engines.sandbox.daemon import cgroups, syscalls, watch
 from fogbank.engines.sandbox.daemon.messages import Message
 from fogbank.engines.sandbox.daemon.steps import Steps
 
-_RM = ("/bin/rm", "/usr/bin/rm")
+_RM = 'rm -rf -- "$1" 2>/dev/null || { chmod -R u+rwx -- "$1"; rm -rf -- "$1"; }'
+"""Also what a sandbox with our own uid has closed, and however deep it is (``shutil`` recurses)."""
 _REMOVERS_MAX = 4
 _LOOK_SHARE = 10
 _STOPS_MAX = 50
@@ -124,7 +124,7 @@ class Cells:
     _made: int = 0
     _trash: list[Path] = field(default_factory=list[Path])
     _emptied: list[cgroups.Group] = field(default_factory=list[cgroups.Group])
-    _removers: list[int] = field(default_factory=list[int])
+    removers: list[int] = field(default_factory=list[int])
 
     def group(self) -> cgroups.Group | None:
         """Make the control group of a sandbox, where there are any; raises ``OSError``."""
@@ -202,23 +202,16 @@ class Cells:
             self._trash.append(cell.tmp)
             self.tidy()
 
-    @property
-    def removers(self) -> list[int]:
-        """Return our children that are removing directories."""
-        return self._removers
-
     def tidy(self) -> None:
         """Go on with removals: full directories by ``rm`` in a process of its own."""
         self._emptied = [group for group in self._emptied if not group.remove()]
-        self._removers = [pid for pid in self._removers if os.waitpid(pid, os.WNOHANG)[0] == 0]
-        while self._trash and len(self._removers) < _REMOVERS_MAX:
-            path = str(self._trash.pop())
-            rm = next(name for name in _RM if Path(name).exists())
-            self._removers.append(os.posix_spawn(rm, [rm, "-rf", "--", path], {}))
+        self.removers = [pid for pid in self.removers if os.waitpid(pid, os.WNOHANG)[0] == 0]
+        while self._trash and len(self.removers) < _REMOVERS_MAX:
+            self.removers.append(_start_removal(self._trash.pop()))
 
     def sweep(self) -> None:
         """Remove what dead daemons left beside ours, and what their dying sandboxes made since."""
-        if not (self._trash or self._removers):
+        if not (self._trash or self.removers):
             self._trash += left_over(self.directory.parent)
             self.tidy()
         if self.groups is not None:
@@ -229,9 +222,9 @@ class Cells:
         for cell in list(self.living.values()):
             self.remove(cell)
         self.tidy()
-        for pid in self._removers:
+        for pid in self.removers:
             os.waitpid(pid, 0)
-        shutil.rmtree(self.directory, ignore_errors=True)
+        os.waitpid(_start_removal(self.directory), 0)
         if self.groups is not None:
             self.groups.remove()
 
@@ -241,11 +234,13 @@ def left_over(parent: Path) -> list[Path]:
     return [path for path in parent.iterdir() if cgroups.is_left_over(path.name)]
 
 
+def _start_removal(path: Path) -> int:
+    """Have a child remove a tree of a sandbox's making; return its process id."""
+    return os.posix_spawn("/bin/sh", ["sh", "-c", _RM, "sh", str(path)], {})
+
+
 def open_directory(work_dir: str) -> Path:
-    """Return a fresh directory for this daemon's sandboxes; sweep those of dead daemons."""
-    parent = Path(work_dir)
-    for path in left_over(parent):
-        shutil.rmtree(path, ignore_errors=True)
-    own = parent / cgroups.own_tag()
+    """Return a fresh directory for this daemon's sandboxes."""
+    own = Path(work_dir) / cgroups.own_tag()
     own.mkdir(mode=0o711)
     return own

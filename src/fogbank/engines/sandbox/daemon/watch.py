@@ -11,6 +11,7 @@ over its limit, and the caller spaces looks by what they cost.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 from collections.abc import Collection, Generator, Iterable
@@ -24,6 +25,8 @@ DEPTH_MAX = 64
 _KB_PER_MB = 1024
 _BYTES_PER_MB = 1024 * 1024
 _PASSES_MAX = 20
+_HIDDEN = {errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP}
+"""A directory that we may not look into counts as full: anything could be hidden in it."""
 
 
 def pid_behind(pidfd: int) -> int:
@@ -116,8 +119,11 @@ def disk_usage(path: str) -> Generator[Usage | None]:
                         yield None
                     if files > FILES_MAX:
                         break
-        except OSError:
-            continue  # it was removed while we looked
+        except OSError as error:
+            if error.errno in _HIDDEN:
+                yield Usage(0, FILES_MAX + 1)
+                return
+            # else it was removed while we looked
     yield Usage(blocks * 512 // _BYTES_PER_MB, files)
 
 
