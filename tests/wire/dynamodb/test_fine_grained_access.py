@@ -221,6 +221,33 @@ def test_only_some_attributes_may_be_named(as_user: Any, refusal: Any) -> None:
 
 
 @pytest.mark.usefixtures("games")
+def test_some_attributes_may_not_be_changed(as_user: Any, refusal: Any) -> None:
+    """The page's example that prevents updates of certain attributes."""
+    alice = as_user(
+        {
+            "Action": "dynamodb:UpdateItem",
+            "Condition": {
+                "ForAllValues:StringNotLike": {"dynamodb:Attributes": ["gift", "boss*"]},
+                "StringEquals": {"dynamodb:ReturnValues": ["NONE", "UPDATED_OLD", "UPDATED_NEW"]},
+            },
+        }
+    )
+    update = {
+        "TableName": "games",
+        "Key": key(BOB),
+        "ExpressionAttributeValues": {":v": {"N": "1"}},
+        "ReturnValues": "UPDATED_NEW",
+    }
+    told = alice.update_item(**update, UpdateExpression="SET w = w + :v")
+    assert told["Attributes"] == {"w": {"N": "2"}}
+    # To read an attribute is to name it, wherever in an expression it stands.
+    for expression in ("SET gift = :v", "SET w = bosses + :v", "SET a = :v REMOVE boss"):
+        assert refusal(alice.update_item, **update, UpdateExpression=expression)[1] == DENIED
+    seen = {**update, "UpdateExpression": "SET w = :v", "ReturnValues": "ALL_NEW"}
+    assert refusal(alice.update_item, **seen)[1] == DENIED
+
+
+@pytest.mark.usefixtures("games")
 def test_what_no_request_here_has_is_absent(as_user: Any, refusal: Any) -> None:
     """Neither transactions nor PartiQL are built, of which these keys speak."""
     alice = as_user(
