@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ pytestmark = [pytest.mark.http, pytest.mark.slow]
 
 PLANTED = "planted-7c0ffee7-plaintext"
 LARGE = (PLANTED + "-of-a-large-object ").encode() * 200_000
+BUCKETS = ("bucket-a", "bucket-b", "bucket-c", "bucket-d")
 OPEN = {"credentials.json", "root.key", "server.json"}
 """What is the operator's own: the first two are secrets in files of mode 0600."""
 WORDS = "correct horse battery staple"
@@ -131,16 +133,17 @@ def test_a_lost_or_other_root_key_ends_the_start_with_the_reason_and_harms_nothi
 
 def test_keys_are_rotated_and_sealed_by_a_passphrase_and_back(server: Server) -> None:
     plant(server)
-    refused = server.run("key", "rotate")
+    refused = server.run("key", "seal", "--by", "file")
     assert refused.returncode == 1
     assert "another server uses this data directory" in refused.stderr
-    assert server.stop() == 0
     assert "data key 2 seals" in server.run("key", "rotate").stdout
+    assert server.stop() == 0
+    assert "data key 3 seals" in server.run("key", "rotate").stdout
     words = server.data_dir.parent / "words"
     words.write_text(WORDS)
     words.chmod(0o600)
     done = server.run("key", "seal", "--by", "passphrase", "--passphrase-file", str(words))
-    assert "2 data keys are sealed by the new secret" in done.stdout, done.stderr
+    assert "3 data keys are sealed by the new secret" in done.stdout, done.stderr
     with pytest.raises(StartFailed, match="set FOGBANK_PASSPHRASE"):
         server.start()
     server._variables = {"FOGBANK_PASSPHRASE": "incorrect horse battery"}
@@ -153,13 +156,61 @@ def test_keys_are_rotated_and_sealed_by_a_passphrase_and_back(server: Server) ->
         if what != "supervisor":
             assert WORDS.encode() not in Path(f"/proc/{pid}/environ").read_bytes(), what
     assert server.stop() == 0
-    assert "sealed by: passphrase\ndata keys: 2" in server.run("key", "status").stdout
+    assert "sealed by: passphrase\ndata keys: 3" in server.run("key", "status").stdout
     assert server.run("check").returncode == 0
     (server.data_dir / "root.key").unlink()
     assert server.run("key", "seal", "--by", "file").returncode == 0
     server._variables = {}
     server.start()
     look(server)
+
+
+def test_keys_of_several_stores_are_rotated_under_writes_and_kill_9_leaves_all_readable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = Server(tmp_path / "data", settings="[processes]\nstores = 2\nfronts = 1\n")
+    server.start()
+    s3, written = server.client("s3"), []
+    for bucket in BUCKETS:
+        s3.create_bucket(Bucket=bucket)
+
+    def write(turn: int) -> None:
+        for bucket in BUCKETS:
+            for size in (100, 90_000):
+                s3.put_object(Bucket=bucket, Key=f"{turn}/{size}", Body=bytes([turn]) * size)
+                written.append((bucket, f"{turn}/{size}", bytes([turn]) * size))
+
+    for turn in range(3):
+        write(turn)
+        with subprocess.Popen(server._command("key", "rotate"), stdout=subprocess.PIPE) as running:
+            while running.poll() is None:
+                write(turn)
+            assert running.stdout is not None
+            said = running.stdout.read().decode()
+        for number in range(2):
+            assert f"store-{number}: data key {turn + 2} seals" in said
+        write(turn)
+        if turn:
+            server.kill()
+            server.start()
+            s3 = server.client("s3")
+    listed = server.run("key", "list").stdout.splitlines()
+    assert len(listed) == 8
+    assert listed[3].startswith("store-0: data key 4 of 20")
+    assert listed[3].endswith("seals what is written")
+    assert listed[0].endswith("opens what is older")
+    for bucket, key, body in written:
+        assert s3.get_object(Bucket=bucket, Key=key)["Body"].read() == body
+    assert server.stop() == 0
+    assert server.run("check").returncode == 0
+    assert server.run("key", "list").stdout.splitlines() == listed
+    sealed = server.run("key", "seal", "--by", "file", "--root-key-file", "other.key")
+    assert "8 data keys are sealed by the new secret" in sealed.stdout
+    monkeypatch.setenv("FOGBANK_ENCRYPTION_ROOT_KEY_FILE", "other.key")
+    (server.data_dir / "root.key").unlink()
+    with server:
+        bucket, key, body = written[0]
+        assert server.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read() == body
 
 
 def test_encryption_can_be_turned_off_and_doctor_says_so(tmp_path: Path) -> None:

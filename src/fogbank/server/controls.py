@@ -19,6 +19,7 @@ from fogbank.server.audits import Audits
 from fogbank.server.backups import Backups
 from fogbank.server.control import Control
 from fogbank.server.events import Events
+from fogbank.server.keyrings import Keyrings
 from fogbank.server.members import Member
 
 
@@ -53,4 +54,5 @@ def stored(data_dir: Path, opened: OpenDirectory) -> list[Control]:
         *Audits(stores, identity, clock, flush).controls(),
         *Backups(data_dir, members, clock).controls(),
         *Events(stores, clock).controls(),
+        *Keyrings(members).controls(),
     ]

@@ -1,4 +1,4 @@
-"""The stores of a cloud as who backs all of them up sees them: here, or in another process.
+"""The stores of a cloud as whoever tends all of them sees them: here, or in another process.
 
 Rule: every store is held before the first is cut, and what is held goes on by itself soon
 (``engines/embedded/hold.py``). A process that hears no more of a backup lets its store go.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol, cast
 
 import msgspec
 
@@ -18,6 +18,7 @@ from fogbank.engines.embedded.backup import Done
 from fogbank.engines.embedded.cut import BackupRequest, HeldCut, ReaderFailed
 from fogbank.engines.embedded.hold import HOLD_S_MAX
 from fogbank.engines.embedded.store import EmbeddedEngine
+from fogbank.platform.crypto.keys import KeyRefused
 from fogbank.platform.link.port import Answer, Asked, Handlers, Peer
 
 HOLD: Final = "backup.hold"
@@ -26,7 +27,18 @@ WRITE: Final = "backup.write"
 """(request) -> (why not, what was written): cut where the store is held, and write"""
 LET_GO: Final = "backup.let_go"
 """() -> nothing, once the store goes on"""
+KEYS: Final = "keys.list"
+"""() -> (why not, [(id, milliseconds)]): the data keys, the newest last"""
+ROTATE: Final = "keys.rotate"
+"""() -> (why not, id): a new data key for what is written from now on"""
 _FORGET_MS: Final = int(2 * HOLD_S_MAX * 1_000)
+
+
+class KeyLine(NamedTuple):
+    """A data key, as operators see it."""
+
+    id: int
+    made_ms: int
 
 
 class Member(Protocol):
@@ -54,6 +66,14 @@ class Member(Protocol):
         """Cut nothing; harmless when it is not held."""
         ...
 
+    async def keys(self) -> list[KeyLine]:
+        """Return its data keys, the newest last; raises ``KeyRefused`` if it is not encrypted."""
+        ...
+
+    async def rotate(self) -> int:
+        """Make a new data key for new writes; raises ``KeyRefused`` if it is not encrypted."""
+        ...
+
 
 class OwnMember:
     """The store of an engine in this process."""
@@ -79,6 +99,14 @@ class OwnMember:
         if held is not None:
             await held.let_go()
 
+    async def keys(self) -> list[KeyLine]:
+        """Return its data keys; see ``Member``."""
+        return [KeyLine(each.id, each.made_ms) for each in await self._engine.keyring.keys()]
+
+    async def rotate(self) -> int:
+        """Make a new data key; see ``Member``."""
+        return (await self._engine.keyring.rotate()).id
+
 
 class PeerMember:
     """The store of another process."""
@@ -102,6 +130,21 @@ class PeerMember:
         """Cut nothing; see ``Member``."""
         await self._peer.call(LET_GO, None)
 
+    async def keys(self) -> list[KeyLine]:
+        """Return its data keys; see ``Member``."""
+        return [KeyLine(*each) for each in await self._asked(KEYS)]
+
+    async def rotate(self) -> int:
+        """Make a new data key; see ``Member``."""
+        return cast("int", await self._asked(ROTATE))
+
+    async def _asked(self, method: str) -> Any:
+        """Ask about keys; return what the other process says."""
+        why_not, value = (await self._peer.call(method, None)).value
+        if why_not:
+            raise KeyRefused(why_not)
+        return value
+
 
 class MemberOwner:
     """Answers for the store of this process.
@@ -120,7 +163,27 @@ class MemberOwner:
 
     def handlers(self) -> Handlers:
         """Return what can be asked."""
-        return {HOLD: self.hold, WRITE: self.write, LET_GO: self.let_go}
+        return {
+            HOLD: self.hold,
+            WRITE: self.write,
+            LET_GO: self.let_go,
+            KEYS: self.keys,
+            ROTATE: self.rotate,
+        }
+
+    async def keys(self, _asked: Asked) -> Answer:
+        """Return the data keys."""
+        try:
+            return Answer(("", await self._member.keys()))
+        except KeyRefused as error:
+            return Answer((str(error), None))
+
+    async def rotate(self, _asked: Asked) -> Answer:
+        """Make a new data key."""
+        try:
+            return Answer(("", await self._member.rotate()))
+        except KeyRefused as error:
+            return Answer((str(error), None))
 
     async def hold(self, _asked: Asked) -> Answer:
         """Hold the store, and let it go if nothing follows."""

@@ -396,7 +396,7 @@ def test_what_was_sealed_with_a_key_that_came_after_the_backup_is_restored(tmp_p
         await engine.store_of(DOMAIN).transact(put(0))
         await engine.back_up(BackupRequest(world.backups, "base"))
         await engine.close()
-        assert rotate(world.store, SEALED, world.clock) == 2
+        assert rotate(world.store, SEALED, world.clock).id == 2
         engine = await world.open()
         await engine.store_of(DOMAIN).transact(put(1))
         await engine.close()

@@ -266,7 +266,7 @@ def test_after_a_rotation_new_writes_have_the_new_key_and_old_ones_are_read(
 
     ref = run(open_engine, before)
     raw = path_of(root / "blobs", ref).read_bytes()
-    assert rotate(root, SEALED, SystemClock()) == 2
+    assert rotate(root, SEALED, SystemClock()).id == 2
     assert read_keys(root, SEALED).active == 2
 
     async def after(engine: EmbeddedEngine) -> BlobRef:

@@ -30,7 +30,7 @@ class Checkpointer:
     def __init__(self, root: Path, lock: LockFile, keys: DataKeys) -> None:
         self._root = root
         self._lock = lock
-        self._hello = msgspec.json.encode(Hello(keys.export(), keys.active)) + b"\n"
+        self._keys = keys
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -70,7 +70,8 @@ class Checkpointer:
         stdin = cast("IO[bytes]", self._process.stdin)
         # A child that is dead already shows with its first order.
         with contextlib.suppress(BrokenPipeError):
-            stdin.write(self._hello)
+            hello = Hello(self._keys.export(), self._keys.active)
+            stdin.write(msgspec.json.encode(hello) + b"\n")
             stdin.flush()
         return self._process
 

@@ -125,26 +125,40 @@ def _require(root: Path) -> bytes:
     return raw
 
 
-def rotate(root: Path, encryption: Encryption, clock: Clock) -> int:
-    """Make a new data key for new writes and return its id; under the directory's locks.
+def list_keys(root: Path, encryption: Encryption) -> list[DataKey]:
+    """Return the data keys of a directory, the newest last.
 
     Raises:
         Corrupt: The keyring is damaged.
         KeyRefused: The secret does not open it, or there is no keyring.
     """
-    keys = open_keyring(_require(root), encryption.secret)
-    keys = with_new_key(keys, encryption.draw, clock.now_ms())
+    return open_keyring(_require(root), encryption.secret)
+
+
+def rotate(root: Path, encryption: Encryption, clock: Clock) -> DataKey:
+    """Make a new data key for new writes, durably, and return it; under the directory's locks.
+
+    Raises:
+        Corrupt: The keyring is damaged.
+        KeyRefused: The secret does not open it, or there is no keyring.
+    """
+    keys = with_new_key(list_keys(root, encryption), encryption.draw, clock.now_ms())
     write_keyring(root, keys, encryption)
-    return keys[-1].id
+    return keys[-1]
 
 
 def reseal(root: Path, old: Encryption, new: Encryption) -> int:
     """Seal the keyring with another secret and return how many keys it holds; under the locks.
 
+    Harmless to repeat: a keyring that the new secret opens is sealed by it again.
+
     Raises:
         Corrupt: The keyring is damaged.
-        KeyRefused: The old secret does not open it, or there is no keyring.
+        KeyRefused: Neither secret opens it, or there is no keyring.
     """
-    keys = open_keyring(_require(root), old.secret)
+    try:
+        keys = list_keys(root, new)
+    except KeyRefused:
+        keys = list_keys(root, old)
     write_keyring(root, keys, new)
     return len(keys)

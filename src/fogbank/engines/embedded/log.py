@@ -79,7 +79,8 @@ class RedoLog:
         self.sync: Callable[[int], None] = os.fdatasync
         self.syncs = Histogram()
         """How long writing and syncing a group took; counted in the thread."""
-        self._series = series
+        self.series = series
+        """What the next groups are sealed with; replaced when the keys are rotated."""
         self._folder = folder
         self._loop = loop
         self._on_fatal = on_fatal
@@ -107,7 +108,7 @@ class RedoLog:
 
     def _group_bytes(self, record_bytes: int) -> int:
         """Return the room that a group of so many bytes takes."""
-        return group_bytes(record_bytes, sealed=self._series is not None)
+        return group_bytes(record_bytes, sealed=self.series is not None)
 
     def has_room(self, record_bytes: int) -> bool:
         """Return whether a group of so many bytes fits into the active segment."""
@@ -142,7 +143,7 @@ class RedoLog:
             try:
                 if order.ready is not None:
                     self._activate(order)
-                data = pack_group(order.first, order.records, order.offset, self._series)
+                data = pack_group(order.first, order.records, order.offset, self.series)
                 began_ns = time.monotonic_ns()
                 self.write(self._fd, data, order.offset)
                 self.sync(self._fd)

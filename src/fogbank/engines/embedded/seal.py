@@ -85,7 +85,7 @@ class RowSeals:
     def begin(self, txn: lmdb.Transaction[bytes]) -> Callable[[bytes, bytes], bytes]:
         """Return what seals values for this writing transaction of LMDB, and no other."""
         series = self._series
-        if series is None or series.last >= _RENEW_AT:
+        if series is None or series.last >= _RENEW_AT or series.key_id != self._keys.active:
             series = self._series = self._keys.series(ROWS)
         if series is None:
             return seal

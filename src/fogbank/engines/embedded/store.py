@@ -23,6 +23,7 @@ from fogbank.engines.embedded.cut import BackupRequest, CutTaker, HeldCut
 from fogbank.engines.embedded.figures import StoreFigures
 from fogbank.engines.embedded.keys import PLAIN, Encryption
 from fogbank.engines.embedded.recover import BLOBS, Opened, close_directory, open_directory
+from fogbank.engines.embedded.rotation import OpenKeyring
 from fogbank.engines.embedded.rows import DATA
 from fogbank.engines.embedded.spool import ArchiveSettings
 from fogbank.engines.embedded.transaction import EmbeddedReading, EmbeddedTransaction
@@ -153,8 +154,11 @@ class EmbeddedStore(bodies.BodyStore):
 class EmbeddedEngine:
     """One store and one blob store for every domain, in one data directory."""
 
-    def __init__(self, opened: Opened, core: Core, blobs: FileBlobs, taker: CutTaker) -> None:
+    def __init__(
+        self, opened: Opened, core: Core, blobs: FileBlobs, taker: CutTaker, keyring: OpenKeyring
+    ) -> None:
         self.blobs = blobs
+        self.keyring = keyring
         self._opened = opened
         self._core = core
         self._taker = taker
@@ -190,7 +194,7 @@ class EmbeddedEngine:
             opened.release()
             raise
         taker = CutTaker(opened, core, settings, clock.now_ms)
-        engine = cls(opened, core, blobs, taker)
+        engine = cls(opened, core, blobs, taker, OpenKeyring(opened, core, encryption, clock))
         core.start()
         blobs.begin_counting()
         if settings.archive is not None or not settings.keeps_spool:

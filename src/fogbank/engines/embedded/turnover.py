@@ -32,6 +32,8 @@ from fogbank.engines.embedded.recover import Opened
 from fogbank.engines.embedded.rows import CHUNK_KEYS
 from fogbank.engines.embedded.segment import RESERVE, SEGMENT_BYTES, SPARE, Writes, make_ready
 from fogbank.engines.embedded.spool import ArchiveSettings
+from fogbank.platform.crypto.keys import LOG as LOG_GROUPS
+from fogbank.platform.crypto.keys import DataKeys
 
 GENERATION_KEYS_MAX: Final = 100_000
 """A generation with more keys is frozen at the next chance: larger ones pause the loop."""
@@ -334,6 +336,12 @@ class Turnover:
         else:
             self.full = ""
             self._go_on()
+
+    async def renew_keys(self, keys: DataKeys) -> None:
+        """Seal groups with the newest key, and rows that are applied once this has returned."""
+        self._log.series = keys.series(LOG_GROUPS)
+        # A fresh process is told the keys as they are then.
+        await wrap_future(self._thread.submit(self._checkpointer.close), loop=self._loop)
 
     # The end.
 

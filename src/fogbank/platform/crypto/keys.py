@@ -117,6 +117,13 @@ class DataKeys:
         """Return which keys there are, and not what they are."""
         return f"DataKeys({sorted(self._keys)}, active={self.active})"
 
+    def adopt(self, key_id: int, key: bytes) -> None:
+        """Seal new writes with a further key, which is in the keyring durably by now."""
+        assert self.active is not None, "keys are rotated where new writes are sealed"
+        assert key_id > max(self._keys), "a key is never replaced"
+        self._keys[key_id] = key
+        self.active = key_id
+
     def export(self) -> dict[int, bytes]:
         """Return the keys, to hand them to a child process over a pipe."""
         return dict(self._keys)

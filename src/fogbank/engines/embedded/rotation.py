@@ -1,0 +1,60 @@
+"""The keyring of an open store: its keys are listed and rotated while it serves.
+
+Rule: a new data key is in the keyring durably before anything is sealed with it, so that whatever
+a crash leaves can be opened. What is written from then on has the new key: groups of the log from
+the next one on, blobs that are begun from then on, rows from the next checkpoint on. What lies
+there already keeps its key, which stays in the keyring.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from fogbank.base.clock import Clock
+from fogbank.engines.embedded.core import Core
+from fogbank.engines.embedded.keys import Encryption, list_keys, rotate
+from fogbank.engines.embedded.recover import Opened
+from fogbank.platform.crypto.keyring import DataKey
+from fogbank.platform.crypto.keys import KeyRefused
+
+
+class OpenKeyring:
+    """The keyring of one open store, whose locks are held.
+
+    Args:
+        opened: The data directory.
+        core: The heart of the store.
+        encryption: What opens the keyring.
+        clock: When a key is made.
+    """
+
+    def __init__(self, opened: Opened, core: Core, encryption: Encryption, clock: Clock) -> None:
+        self._opened = opened
+        self._core = core
+        self._encryption = encryption
+        self._clock = clock
+        self._turn = asyncio.Lock()
+
+    async def keys(self) -> list[DataKey]:
+        """Return the data keys, the newest last.
+
+        Raises:
+            KeyRefused: The store was never encrypted.
+        """
+        return await asyncio.to_thread(list_keys, self._opened.root, self._encryption)
+
+    async def rotate(self) -> DataKey:
+        """Seal with a new data key from now on, and return it.
+
+        Raises:
+            KeyRefused: The store is not encrypted.
+            Unavailable: The store is closed.
+        """
+        if not self._encryption.enabled:
+            raise KeyRefused("encryption.enabled is false: nothing new is sealed")
+        async with self._turn:
+            self._core.require_open()
+            made = await asyncio.to_thread(rotate, self._opened.root, self._encryption, self._clock)
+            self._opened.keys.adopt(made.id, made.key)
+            await self._core.turnover.renew_keys(self._opened.keys)
+            return made
