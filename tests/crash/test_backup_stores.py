@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,7 +16,8 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 from tests.crash.test_backup import put_key_back, restored
 
-from fogbank.engines.embedded.joint import JOINT
+from fogbank.engines.embedded.joint import JOINT, set_of
+from fogbank.engines.embedded.spool import entries
 from fogbank.platform.store.keyspace import shard_of
 from fogbank.services.s3.rules import access
 from fogbank.testing.server import Server, StartFailed
@@ -186,3 +188,50 @@ def test_kill_9_of_a_store_process_in_the_middle_leaves_no_backup_and_holds_nobo
         chain.reach(1)
     again = server.run("backup", str(backups), "--name", "whole")
     assert again.returncode == 0, again.stderr
+
+
+def last_common_ms(backups: Path) -> int:
+    """Return the last moment that the archived logs of both stores have, or 0."""
+    logs = [entries(set_of(backups, number, 2) / "log") for number in range(2)]
+    times = [{time_ms for about in log for _, time_ms in about.times} for log in logs]
+    return max(times[0] & times[1], default=0)
+
+
+def test_the_archived_logs_of_two_stores_restore_to_a_moment_of_both(tmp_path: Path) -> None:
+    backups = tmp_path / "set"
+    archive = f'[archive]\nfolder = "{backups}"\ninterval_ms = 100\n'
+    server = Server(tmp_path / "data", settings=SETTINGS + archive)
+    server.start()
+    for bucket in BUCKETS:
+        server.client("s3").create_bucket(Bucket=bucket)
+    assert server.run("backup", str(backups), "--name", "base").returncode == 0
+    with Chain(server) as chain:
+        chain.reach(20)
+        middle_ms = last_common_ms(backups)
+        chain.reach(5)
+    done_ms = int(time.time() * 1_000)
+    server.client("s3").put_object(Bucket=a_bucket_of(0), Key="last", Body=b"last")
+    deadline = time.monotonic() + 60
+    while last_common_ms(backups) < done_ms:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    server.kill()
+    for until in ("latest", f"{datetime.fromtimestamp(middle_ms / 1_000, UTC).isoformat()}"):
+        folder = tmp_path / f"copy-{until[:2]}"
+        folder.mkdir()
+        copy = Server(folder / "data", settings=SETTINGS)
+        done = restored(backups, copy.data_dir, "--until", until)
+        assert done.returncode == 0, done.stderr
+        put_key_back(server, copy.data_dir)
+        with copy:
+            s3 = copy.client("s3")
+            if until == "latest":
+                assert s3.get_object(Bucket=a_bucket_of(0), Key="last")["Body"].read() == b"last"
+                s3.delete_object(Bucket=a_bucket_of(0), Key="last")
+            counts = [count_of(s3, a_bucket_of(store)) for store in (0, 1)]
+            assert counts[0] - counts[1] in {0, 1}
+            assert until != "latest" or counts[1] > chain.acknowledged
+        assert copy.run("check").returncode == 0
+    for until, said in (("7", "no version in common"), ("2100-01-01T00:00:00Z", "and not to")):
+        refused = restored(backups, tmp_path / "other", "--until", until)
+        assert (refused.returncode, said in refused.stderr) == (1, True), refused.stderr

@@ -192,5 +192,6 @@ def store_settings(
             set_of(data_dir / archive.folder, number, config.processes.stores),
             backlog_bytes_max=archive.backlog_mb_max << 20,
             interval_ms=archive.interval_ms,
+            is_joint=config.processes.stores > 1,
         )
     )

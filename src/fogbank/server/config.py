@@ -456,8 +456,6 @@ def _check_processes(config: Config) -> None:
         raise ConfigError(f"processes.stores must lie between 1 and {STORES_MAX}")
     if not 0 <= config.processes.fronts <= FRONTS_MAX:
         raise ConfigError(f"processes.fronts must lie between 0 and {FRONTS_MAX}")
-    if config.archive.folder and config.processes.stores > 1:
-        raise ConfigError("archive.folder: fogbank has not built an archive of several stores")
 
 
 def _check(config: Config) -> None:

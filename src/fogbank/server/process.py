@@ -40,6 +40,7 @@ from fogbank.server.control import ControlServer, listening
 from fogbank.server.controls import controls
 from fogbank.server.figures import EdgeFigures, front_name, handlers_of, of_store
 from fogbank.server.links import Meeting, dial_of, front_socket, store_socket
+from fogbank.server.marking import OwnMarks, PeerMarks, keep_marking
 from fogbank.server.members import MemberOwner, OwnMember, PeerMember
 from fogbank.server.observer import Observer
 from fogbank.server.parting import SIGNAL_MS, Parting
@@ -105,6 +106,7 @@ async def _serve(boot: Boot) -> None:
                     *(PeerMember(cloud.lines[n]) for n in sorted(cloud.lines)),
                 ]
                 asked = [*controls(app, Path(boot.data_dir), members), *observer.controls()]
+                work += _marking(boot, engine, cloud, clock, group)
                 control = ControlServer(asked, clock)
                 work += [
                     group.create_task(control.serve(operators), name="control"),
@@ -120,6 +122,21 @@ async def _serve(boot: Boot) -> None:
             for task in work:
                 task.cancel()
             cloud.close()
+
+
+def _marking(
+    boot: Boot,
+    engine: EmbeddedEngine,
+    cloud: Cloud,
+    clock: SystemClock,
+    group: asyncio.TaskGroup,
+) -> list[asyncio.Task[None]]:
+    """Have common moments noted in the archived logs of several stores."""
+    if engine.marks is None or not cloud.lines:
+        return []
+    stores = [OwnMarks(engine.marks), *(PeerMarks(cloud.lines[n]) for n in sorted(cloud.lines))]
+    marking = keep_marking(stores, clock, boot.config.archive.interval_ms)
+    return [group.create_task(marking, name="marks")]
 
 
 async def _leave(boot: Boot, listener: Listener, cloud: Cloud, clock: SystemClock) -> None:
@@ -219,6 +236,7 @@ def _wire(
         **StoreOwner(engine, shards.is_ours).handlers(),
         **BlobOwner(engine.blobs).handlers(),
         **MemberOwner(OwnMember(engine), clock, group).handlers(),
+        **(OwnMarks(engine.marks).handlers() if engine.marks is not None else {}),
         **app.handlers(epochs.of),
     }
     meeting = Meeting(store_socket(dirs[boot.number]), handlers, group)

@@ -21,7 +21,7 @@ from fogbank.engines.embedded.joint import (
 )
 from fogbank.engines.embedded.manifest import Manifest, backups_in
 from fogbank.engines.embedded.restore import Restored
-from fogbank.engines.embedded.rollforward import Until
+from fogbank.engines.embedded.rollforward import Until, common_versions
 from fogbank.server import datadir
 from fogbank.server.config import Resolved
 
@@ -64,6 +64,8 @@ class Chosen:
     def __init__(self, root: Path, manifests: list[Manifest]) -> None:
         self._root = root
         self.manifests = manifests
+        self.until: list[Until | None] = [None for _ in manifests]
+        """How far to roll each store forward over its archived log."""
 
     @property
     def stores(self) -> int:
@@ -82,25 +84,35 @@ def choose(backups: Path, name: str, until: Until | None) -> Chosen:
         Corrupt: There is none, or it is not what was written.
         RestoreRefused: Several stores cannot be rolled forward so.
     """
-    joint = _find_joint(backups, name)
+    joint = _find_joint(backups, name, until)
     if joint is None:
         if name or until is None:
-            return Chosen(backups, [restore.find_backup(backups, name)])
-        return Chosen(backups, [restore.find_before(backups, until)])
+            chosen = Chosen(backups, [restore.find_backup(backups, name)])
+        else:
+            chosen = Chosen(backups, [restore.find_before(backups, until)])
+        chosen.until = [until]
+        return chosen
+    chosen = Chosen(backups, members_of(backups, joint))
     if until is not None:
-        raise RestoreRefused(
-            "fogbank has not built rolling several stores forward over their archived logs"
-        )
-    return Chosen(backups, members_of(backups, joint))
+        if until.version is not None:
+            raise RestoreRefused("several stores have no version in common: name a time, or latest")
+        sets = [chosen.set_of(number) for number in range(chosen.stores)]
+        versions = common_versions(sets, chosen.manifests, joint.made_ms, until.time_ms)
+        chosen.until = [Until(version=version) for version in versions]
+    return chosen
 
 
-def _find_joint(backups: Path, name: str) -> Joint | None:
-    """Return the joint backup of a name, or the newest if it is the newest of all backups."""
+def _find_joint(backups: Path, name: str, until: Until | None) -> Joint | None:
+    """Return the joint backup of a name, or the newest that is early enough, if the set has any."""
     if name:
         return read_joint(backups / name) if (backups / name / JOINT).exists() else None
     joints = joints_in(backups)
     if not joints:
         return None
+    if until is not None and until.time_ms is not None:
+        joints = [each for each in joints if each.made_ms <= until.time_ms]
+        if not joints:
+            raise Corrupt(f"{backups} holds no backup from before that")
     singles = backups_in(backups)
     if singles and singles[-1].head.made_ms > joints[-1].made_ms:
         return None
@@ -134,19 +146,19 @@ def restore_into(
             )
         for number, manifest in enumerate(chosen.manifests):
             restore.require_whole(chosen.set_of(number), manifest)
-        return _made(chosen, data_dir, until)
+        return _made(chosen, data_dir)
     except Corrupt as error:
         raise RestoreRefused(str(error)) from error
 
 
-def _made(chosen: Chosen, data_dir: Path, until: Until | None) -> list[Restored]:
+def _made(chosen: Chosen, data_dir: Path) -> list[Restored]:
     """Make every store, and only when all of them are under way anything of them."""
     folders = datadir.store_dirs(data_dir, chosen.stores)
     for folder in folders:
         restore.begin_store(folder)
     datadir.settle_stores(data_dir, chosen.stores)
     restored = [
-        restore.restore_store(chosen.set_of(number), manifest, folder, until)
+        restore.restore_store(chosen.set_of(number), manifest, folder, chosen.until[number])
         for number, (manifest, folder) in enumerate(zip(chosen.manifests, folders, strict=True))
     ]
     restore.copy_data_files(chosen.set_of(0), chosen.manifests[0], data_dir)

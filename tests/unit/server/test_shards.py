@@ -10,6 +10,7 @@ from fogbank.engines.memory import MemoryEngine
 from fogbank.platform.store.engine import DIRECTORY, SYSTEM, Domain
 from fogbank.platform.store.keyspace import PARTITIONS, partition_of, shard_of
 from fogbank.server import config, datadir
+from fogbank.server.backups import store_settings
 from fogbank.server.shards import Shards
 
 
@@ -67,10 +68,13 @@ def test_a_note_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
         datadir.settle_stores(tmp_path, 2)
 
 
-def test_an_archive_of_several_stores_is_refused(tmp_path: Path) -> None:
+def test_each_of_several_stores_archives_its_log_into_a_set_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "fogbank.toml").write_text('[archive]\nfolder = "a"\n[processes]\nstores = 2\n')
-    with pytest.raises(config.ConfigError, match="archive"):
-        config.load(tmp_path, environment={})
+    loaded = config.load(tmp_path, environment={})
+    archives = [store_settings(loaded, tmp_path, number).archive for number in range(2)]
+    assert [each and (each.target, each.is_joint) for each in archives] == [
+        (tmp_path / "a" / f"store-{number}", True) for number in range(2)
+    ]
 
 
 @pytest.mark.parametrize(

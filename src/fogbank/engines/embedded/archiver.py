@@ -52,6 +52,8 @@ from fogbank.platform.store.engine import Stamp
 TICK_S: Final = 1.0
 SAY_MS: Final = 60_000
 """A failure that lasts is said again so often."""
+_SEAL: Final = (-1, -1)
+"""A turn that has the log sealed once what was noted before it is durable."""
 log = logging.getLogger("fogbank.store")
 
 
@@ -164,9 +166,10 @@ class Archiver:
         core, now_ms = self._core, self._now_ms()
         if core.refuses:
             return
-        mark = (core.durable, now_ms) if core.durable != self._marked else None
+        is_joint = self._settings.is_joint
+        mark = (core.durable, now_ms) if core.durable != self._marked and not is_joint else None
         self._marked = core.durable
-        if now_ms - self._sealed_ms >= self._settings.interval_ms:
+        if not is_joint and now_ms - self._sealed_ms >= self._settings.interval_ms:
             # One transaction may be the empty one that moved the log on after the last seal.
             if core.durable > self._sealed + 1:
                 core.seal()
@@ -177,10 +180,18 @@ class Archiver:
             self._turns.put(mark or (0, 0))
         self._timer = self._loop.call_later(TICK_S, self._tick)
 
+    def note(self, version: int, time_ms: int) -> None:
+        """Note when a version was durable, and then have the log sealed behind it."""
+        self._turns.put((version, time_ms))
+        self._turns.put(_SEAL)
+
     def _run(self) -> None:
         """Do what blocks, until told to end."""
         while (mark := self._turns.get()) is not None:
             try:
+                if mark == _SEAL:
+                    self._loop.call_soon_threadsafe(self._core.seal)
+                    continue
                 if mark[0]:
                     note_time(self._store / SPOOL / TIMES, *mark)
                 self.step()

@@ -218,7 +218,8 @@ class CutTaker:
         self._core = core
         self._growth_max = settings.cut_growth_bytes_max
         self._loop = asyncio.get_running_loop()
-        self._turn = asyncio.Lock()
+        self.turn = asyncio.Lock()
+        """Taken by whoever holds the store, or lets its rows stand still."""
         self._watching: asyncio.TimerHandle | None = None
 
     def oldest(self) -> Stamp | None:
@@ -276,7 +277,7 @@ class CutTaker:
         entry, reader = self._announced(name, age_ms_max)
         try:
             await reader.start()
-            async with self._turn:
+            async with self.turn:
                 version = await self._begin(reader)
         except BaseException:
             await self._abandon(entry, reader)
@@ -294,12 +295,12 @@ class CutTaker:
         entry, reader = self._announced(BACKUP, BACKUP_AGE_MS_MAX)
         try:
             await reader.start()
-            await self._turn.acquire()
+            await self.turn.acquire()
             try:
                 await self._core.hold.begin(needs_cut=True)
             except BaseException:
                 self._core.hold.end()
-                self._turn.release()
+                self.turn.release()
                 raise
         except BaseException:
             await self._abandon(entry, reader)
@@ -319,13 +320,13 @@ class CutTaker:
             await self._abandon(entry, reader)
             raise
         finally:
-            self._turn.release()
+            self.turn.release()
         return self._opened_cut(entry, reader, version, SYSTEM)
 
     async def let_go(self, entry: Entry, reader: CutReader) -> None:
         """Take no cut where the store is held."""
         self._core.hold.end()
-        self._turn.release()
+        self.turn.release()
         await self._abandon(entry, reader)
 
     def _announced(self, name: str, age_ms_max: int | None) -> tuple[Entry, CutReader]:

@@ -103,6 +103,36 @@ def target_of(chain: list[About], manifest: Manifest, until: Until) -> int:
     return max(version for version, time_ms in marks if time_ms <= until.time_ms)
 
 
+def common_versions(
+    roots: list[Path], manifests: list[Manifest], made_ms: int, until_ms: int | None
+) -> list[int]:
+    """Return the versions of several stores at the last moment that all their logs have.
+
+    Args:
+        roots: Their backup sets.
+        manifests: Of their parts of one backup.
+        made_ms: When that was made.
+        until_ms: A time at or behind that moment; None: the last there is.
+
+    Raises:
+        Corrupt: A log has a gap, or they do not reach so far.
+    """
+    marks: list[dict[int, int]] = []
+    for root, manifest in zip(roots, manifests, strict=True):
+        own = {made_ms: manifest.head.version}
+        for about in following(root, manifest):
+            own |= {time_ms: version for version, time_ms in about.times}
+        marks.append(own)
+    common = sorted(set(marks[0]).intersection(*marks[1:]))
+    if until_ms is not None and not common[0] <= until_ms <= common[-1]:
+        raise Corrupt(
+            f"backup and logs of all stores reach from {common[0]} to {common[-1]} milliseconds "
+            f"since 1970, and not to {until_ms}"
+        )
+    chosen = max(time_ms for time_ms in common if until_ms is None or time_ms <= until_ms)
+    return [own[chosen] for own in marks]
+
+
 def groups_of(root: Path, chain: list[About], after: int) -> Iterator[list[Group]]:
     """Yield the groups of each entry behind a version.
 

@@ -42,6 +42,8 @@ class ArchiveSettings(msgspec.Struct, frozen=True):
     """How much of the log waits for an archive that fails."""
     interval_ms: int = 60_000
     """A part of the log goes into the archive at least so often, if it holds anything."""
+    is_joint: bool = False
+    """Several stores archive their logs together: who marks their common moments seals them."""
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True):

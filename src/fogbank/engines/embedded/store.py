@@ -22,6 +22,7 @@ from fogbank.engines.embedded.core import Core
 from fogbank.engines.embedded.cut import BackupRequest, CutTaker, HeldCut
 from fogbank.engines.embedded.figures import StoreFigures
 from fogbank.engines.embedded.keys import PLAIN, Encryption
+from fogbank.engines.embedded.marks import LogMarks
 from fogbank.engines.embedded.recover import BLOBS, Opened, close_directory, open_directory
 from fogbank.engines.embedded.rotation import OpenKeyring
 from fogbank.engines.embedded.rows import DATA
@@ -163,6 +164,8 @@ class EmbeddedEngine:
         self._core = core
         self._taker = taker
         self._archiver: Archiver | None = None
+        self.marks: LogMarks | None = None
+        """Notes moments for the archive of the log, if there is one."""
 
     @classmethod
     async def open(
@@ -208,6 +211,7 @@ class EmbeddedEngine:
         archiver = Archiver(self._opened.root, self._core, settings, now_ms)
         self._archiver = archiver
         self._taker.archived = archiver.floor
+        self.marks = LogMarks(self._core, archiver, self._taker.turn)
         archiver.start()
 
     @property
