@@ -162,3 +162,19 @@ async def echo(request: HttpRequest) -> HttpReply:
         body = b"".join(pieces)
     text = f"{request.method} {request.path} {request.query} ".encode() + body
     return HttpReply(200, [("Content-Type", "text/plain")], text)
+
+
+class Waiting:
+    """A handler that answers every request when it is let, and none before."""
+
+    def __init__(self, body: bytes = b"") -> None:
+        self._gate = asyncio.Event()
+        self._body = body
+
+    async def __call__(self, request: HttpRequest) -> HttpReply:
+        await self._gate.wait()
+        return HttpReply(200, [], self._body)
+
+    def let(self) -> None:
+        """Answer what waits, and what is to come."""
+        self._gate.set()

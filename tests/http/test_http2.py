@@ -15,7 +15,7 @@ from hyperframe.frame import (
     RstStreamFrame,
 )
 from tests.http.h2client import ORDINARY, H2Client
-from tests.http.listening import SMALL, echo, listening, make_tls, run, until_true
+from tests.http.listening import SMALL, Waiting, echo, listening, make_tls, run, until_true
 
 from fogbank.wire.http import HttpReply, HttpRequest
 
@@ -249,11 +249,7 @@ async def _pieces(client: H2Client):
 
 
 def test_a_client_that_says_goaway_still_gets_its_replies() -> None:
-    gate = asyncio.Event()
-
-    async def wait(request: HttpRequest) -> HttpReply:
-        await gate.wait()
-        return HttpReply(200, [], b"late")
+    wait = Waiting(b"late")
 
     async def work() -> None:
         async with listening(wait) as house:
@@ -263,7 +259,7 @@ def test_a_client_that_says_goaway_still_gets_its_replies() -> None:
             client.raw(GoAwayFrame(0))
             await client.writer.drain()
             await asyncio.sleep(0.01)
-            gate.set()
+            wait.let()
             seen = b"".join([piece async for piece in _pieces(client)])
             assert seen.endswith(DataFrame(1, b"late", flags=["END_STREAM"]).serialize())
 
@@ -360,12 +356,7 @@ def test_chunks_of_any_size_make_the_same_requests() -> None:
 def test_the_listener_counts_who_speaks_what_and_the_streams_that_were_reset(
     tmp_path: Path,
 ) -> None:
-    gate = asyncio.Event()
-
-    async def wait(request: HttpRequest) -> HttpReply:
-        del request
-        await gate.wait()
-        return HttpReply(200, [], b"ok")
+    wait = Waiting(b"ok")
 
     async def work() -> None:
         limits = SMALL._replace(streams_max=2)
@@ -383,7 +374,7 @@ def test_the_listener_counts_who_speaks_what_and_the_streams_that_were_reset(
             client.flush()
             await until_true(lambda: listener.streams == 1)
             assert (listener.resets_by_clients, listener.resets_by_us) == (1, 1)
-            gate.set()
+            wait.let()
             assert (await client.reply(numbers[1])).body == b"ok"
             assert listener.streams == 0
 

@@ -18,7 +18,7 @@ from hyperframe.frame import (
     WindowUpdateFrame,
 )
 from tests.http.h2client import ORDINARY, H2Client
-from tests.http.listening import SMALL, echo, listening, run, until_true
+from tests.http.listening import SMALL, Waiting, echo, listening, run, until_true
 
 from fogbank.base.errors import ServiceError
 from fogbank.gateway.head import HeadLimits
@@ -391,11 +391,7 @@ def test_late_bodies_fail_and_late_heads_end_the_connection() -> None:
 
 
 def test_requests_and_gathered_bodies_share_the_bounds_of_the_listener() -> None:
-    gate = asyncio.Event()
-
-    async def wait(request: HttpRequest) -> HttpReply:
-        await gate.wait()
-        return HttpReply(200, [], b"")
+    wait = Waiting()
 
     async def work() -> None:
         settings = SMALL._replace(requests_max=1, whole_bodies_bytes_max=1_000)
@@ -408,7 +404,7 @@ def test_requests_and_gathered_bodies_share_the_bounds_of_the_listener() -> None
             client.send("PUT", "/", ("content-length", "900"), end=False)
             full = await client.reply(client.send("PUT", "/", ("content-length", "200"), end=False))
             assert full.status == 503
-            gate.set()
+            wait.let()
             assert (await client.reply(one)).status == 200
 
     run(work())

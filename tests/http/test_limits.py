@@ -14,8 +14,8 @@ from tests.http.listening import SMALL, echo, listening, make_tls, run, until_tr
 from tests.unit.gateway.stub import Gate
 
 from fogbank.gateway.head import HeadLimits
-from fogbank.gateway.settings import ListenerSettings
-from fogbank.server.bounds import listener_settings
+from fogbank.gateway.settings import GatewaySettings, ListenerSettings
+from fogbank.server.bounds import PROOF_LIMITS, gateway_settings, listener_settings
 from fogbank.server.config import Config, ConfigError, LimitSettings, load
 from fogbank.wire.http import HttpReply, HttpRequest
 
@@ -29,8 +29,12 @@ def limited(**limits: int) -> ListenerSettings:
 
 def test_every_bound_is_a_setting_with_the_same_default() -> None:
     names = {*ListenerSettings._fields, *HeadLimits._fields} - {"head"}
-    assert names == set(LimitSettings.__struct_fields__) - {"drain_ms"}
+    assert names | {"drain_ms", *PROOF_LIMITS} == set(LimitSettings.__struct_fields__)
     assert limited() == ListenerSettings()
+    told = gateway_settings(Config())
+    assert {name: getattr(told, name) for name in PROOF_LIMITS} == {
+        name: getattr(GatewaySettings(), name) for name in PROOF_LIMITS
+    }
 
 
 @pytest.mark.parametrize("name", [*ListenerSettings._fields, *HeadLimits._fields])

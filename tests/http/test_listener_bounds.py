@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from tests.http.listening import SMALL, echo, listening, run, until_true
+from tests.http.listening import SMALL, Waiting, echo, listening, run, until_true
 
 from fogbank.base.errors import ServiceError
 from fogbank.gateway.guests import origin_of
@@ -320,11 +320,7 @@ def test_a_client_that_leaves_its_last_reply_unread_loses_its_connection(last: b
 
 
 def test_one_address_takes_no_more_than_its_share() -> None:
-    gate = asyncio.Event()
-
-    async def wait(request: HttpRequest) -> HttpReply:
-        await gate.wait()
-        return HttpReply(200, [], b"")
+    wait = Waiting()
 
     async def work() -> None:
         settings = SMALL._replace(connections_per_address_max=2, requests_per_address_max=1)
@@ -338,7 +334,7 @@ def test_one_address_takes_no_more_than_its_share() -> None:
             await until_true(lambda: house.listener.in_flight == 1)
             two.send("GET / HTTP/1.1", "Host: a")
             assert (await two.answer()).status == 503
-            gate.set()
+            wait.let()
             assert (await one.answer()).status == 200
             assert await two.ended() == b""
             one.writer.close()
@@ -379,11 +375,7 @@ def test_connections_beyond_the_cap_are_told_to_slow_down() -> None:
 
 
 def test_requests_beyond_the_cap_are_told_to_slow_down() -> None:
-    gate = asyncio.Event()
-
-    async def wait(request: HttpRequest) -> HttpReply:
-        await gate.wait()
-        return HttpReply(200, [], b"")
+    wait = Waiting()
 
     async def work() -> None:
         async with listening(wait, SMALL._replace(requests_max=1)) as house:
@@ -392,7 +384,7 @@ def test_requests_beyond_the_cap_are_told_to_slow_down() -> None:
             await until_true(lambda: house.listener.in_flight == 1)
             two.send("GET / HTTP/1.1", "Host: a")
             assert (await two.answer()).status == 503
-            gate.set()
+            wait.let()
             assert (await one.answer()).status == 200
 
     run(work())
@@ -451,11 +443,7 @@ def test_a_reply_before_the_end_of_a_huge_body_arrives_and_ends_the_connection()
 
 
 def test_drain_finishes_what_runs_and_closes_what_is_idle() -> None:
-    gate = asyncio.Event()
-
-    async def wait(request: HttpRequest) -> HttpReply:
-        await gate.wait()
-        return HttpReply(200, [], b"done")
+    wait = Waiting(b"done")
 
     async def work() -> None:
         async with listening(wait) as house:
@@ -468,7 +456,7 @@ def test_drain_finishes_what_runs_and_closes_what_is_idle() -> None:
             with pytest.raises(OSError, match=r"refused|Connect call failed"):
                 await house.connect()
             assert not draining.done()
-            gate.set()
+            wait.let()
             answer = await busy.answer()
             assert (answer.body, answer.headers["connection"]) == (b"done", "close")
             await draining

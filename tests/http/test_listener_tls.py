@@ -9,7 +9,17 @@ import warnings
 from pathlib import Path
 
 import pytest
-from tests.http.listening import SMALL, House, Tls, echo, listening, make_tls, run, until_true
+from tests.http.listening import (
+    SMALL,
+    House,
+    Tls,
+    Waiting,
+    echo,
+    listening,
+    make_tls,
+    run,
+    until_true,
+)
 
 from fogbank.wire.http import HttpReply, HttpRequest
 
@@ -215,11 +225,7 @@ def test_new_connections_get_the_new_certificate_and_old_ones_go_on(
 
 
 def test_drain_over_tls_finishes_what_runs_and_ends_handshakes(tls: Tls) -> None:
-    gate = asyncio.Event()
-
-    async def wait(request: HttpRequest) -> HttpReply:
-        await gate.wait()
-        return HttpReply(200, [], b"done")
+    wait = Waiting(b"done")
 
     async def work() -> None:
         async with listening(wait, tls=tls) as house:
@@ -231,7 +237,7 @@ def test_drain_over_tls_finishes_what_runs_and_ends_handshakes(tls: Tls) -> None
             draining = asyncio.create_task(house.listener.drain(10))
             assert await idle.ended() == b""
             assert await raw.ended() == b""
-            gate.set()
+            wait.let()
             assert (await busy.answer()).body == b"done"
             await draining
 
