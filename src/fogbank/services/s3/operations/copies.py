@@ -34,7 +34,7 @@ from fogbank.services.s3.rules.names import check_key
 from fogbank.services.s3.rules.notifications import CREATED_COPY
 from fogbank.services.s3.rules.replies import quoted
 from fogbank.services.s3.rules.sequencing import sequencer_of
-from fogbank.services.s3.schema import Checksum, ObjectRecord, PartRecord, UploadRecord
+from fogbank.services.s3.schema import Checksum, ObjectRecord, UploadRecord
 from fogbank.services.s3.state import bodies, buckets, notifications, objects, uploads
 from fogbank.services.s3.state.bodies import Body
 
@@ -206,23 +206,7 @@ async def upload_part_copy(
     expected = Expected(upload.algorithm or DEFAULT)
     pieces = _pieces(source, begin, end)
     body = await bodies.take_copy(call.blobs, pieces, expected, inline=False)
-    part = PartRecord(
-        etag=body.etag,
-        size=body.size,
-        modified_ms=call.clock.now_ms(),
-        checksum=body.checksum,
-        blob=body.blob,
-    )
-
-    async def commit(tr: Transaction) -> None:
-        bucket = await buckets.require_bucket(tr, call, request)
-        await uploads.add_part(tr, bucket, request["Key"], request["UploadId"], (number, part))
-
-    try:
-        await call.store.transact(commit)
-    except bodies.REFUSALS:
-        await bodies.discard(call.blobs, body)
-        raise
+    part = await uploads.keep_part(call, request, body)
     result: shapes.CopyPartResult = {"ETag": quoted(part.etag), "LastModified": part.modified_ms}
     if upload.algorithm:
         result = {**result, **checksum_value(part.checksum)}

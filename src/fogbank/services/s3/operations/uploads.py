@@ -106,23 +106,7 @@ async def upload_part(call: Call, request: shapes.UploadPartRequest) -> shapes.U
     expected = expected_of(request, call.http.headers, upload.algorithm or DEFAULT)
     multipart.check_part_checksum(upload, expected.given)
     body = await bodies.take(call.blobs, request.get("Body") or b"", expected, inline=False)
-    part = PartRecord(
-        etag=body.etag,
-        size=body.size,
-        modified_ms=call.clock.now_ms(),
-        checksum=body.checksum,
-        blob=body.blob,
-    )
-
-    async def commit(tr: Transaction) -> None:
-        bucket = await buckets.require_bucket(tr, call, request)
-        await uploads.add_part(tr, bucket, request["Key"], request["UploadId"], (number, part))
-
-    try:
-        await call.store.transact(commit)
-    except bodies.REFUSALS:
-        await bodies.discard(call.blobs, body)
-        raise
+    part = await uploads.keep_part(call, request, body)
     return {"ETag": replies.quoted(part.etag), **checksum_value(body.given)}
 
 

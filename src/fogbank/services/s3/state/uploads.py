@@ -6,6 +6,8 @@ from typing import Final
 
 import msgspec
 
+from fogbank.base.types import Request
+from fogbank.contract.call import Call
 from fogbank.platform.blobs import rows
 from fogbank.platform.scheduler.timers import Timer, Timers
 from fogbank.platform.store import tuples
@@ -27,6 +29,8 @@ from fogbank.services.s3.schema import (
     TaskRecord,
     UploadRecord,
 )
+from fogbank.services.s3.state import bodies, buckets
+from fogbank.services.s3.state.bodies import Body
 from fogbank.services.s3.state.objects import walk_rows
 from fogbank.services.s3.state.tasks import put_task
 
@@ -62,6 +66,33 @@ async def require_upload(
     if record is None:
         raise NoSuchUpload(UploadId=upload_id)
     return record
+
+
+async def keep_part(call: Call, request: Request, body: Body) -> PartRecord:
+    """Write the part that a request names, whose bytes have been taken, or let go of them.
+
+    Raises:
+        NoSuchUpload: The upload has been completed or aborted meanwhile.
+    """
+    part = PartRecord(
+        etag=body.etag,
+        size=body.size,
+        modified_ms=call.clock.now_ms(),
+        checksum=body.checksum,
+        blob=body.blob,
+    )
+    key, upload_id, number = request["Key"], request["UploadId"], request["PartNumber"]
+
+    async def commit(tr: Transaction) -> None:
+        bucket = await buckets.require_bucket(tr, call, request)
+        await add_part(tr, bucket, key, upload_id, (number, part))
+
+    try:
+        await call.store.transact(commit)
+    except bodies.REFUSALS:
+        await bodies.discard(call.blobs, body)
+        raise
+    return part
 
 
 async def add_part(
