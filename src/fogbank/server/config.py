@@ -124,6 +124,7 @@ class TlsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 STORES_MAX: Final = 16
+SPARES_MAX: Final = 64
 FRONTS_MAX: Final = 64
 
 
@@ -144,6 +145,9 @@ class FunctionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Memory of all environments together; 0: half of the machine's."""
     idle_ms: int = 300_000
     """How long an environment is kept warm without work."""
+    spares: int = 2
+    """Sandboxes forked ahead of need for each account and runtime in use, 0 to 64: the next cold
+    starts find one. Each keeps some megabytes."""
     sandbox_level: Literal["auto", "1", "2", "3", "4"] = "auto"
     """How functions are isolated (``docs/operating/sandbox.md``): the strongest level that this
     machine allows, or this one (1 full, 2 rootless, 3 Landlock, 4 not at all) and no other: a
@@ -452,6 +456,8 @@ def account_problem(account_id: str, access_key_id: str, secret_access_key: str)
 
 def _check_processes(config: Config) -> None:
     """Refuse numbers of processes that make no sense, and what is not built for several."""
+    if not 0 <= config.functions.spares <= SPARES_MAX:
+        raise ConfigError(f"functions.spares must lie between 0 and {SPARES_MAX}")
     if not 1 <= config.processes.stores <= STORES_MAX:
         raise ConfigError(f"processes.stores must lie between 1 and {STORES_MAX}")
     if not 0 <= config.processes.fronts <= FRONTS_MAX:

@@ -46,6 +46,7 @@ def settings_of(
         hosts=tuple(dict.fromkeys((*named, *config.public_hosts))),
         authority=authority,
         folders=folders,
+        spares=config.functions.spares,
         level_forced=level_of(config),
         daemon=daemon,
     )

@@ -57,6 +57,7 @@ def test_without_anything_the_defaults_hold(tmp_path: Path) -> None:
         ("public_url = 'https://cloud.example/path'", "public_url"),
         ("[account]\naccess_key_id = 'ABCDEFGHIJKLMNOP'", "account.secret_access_key"),
         ("[functions]\nsandbox_level = '5'", "sandbox_level"),
+        ("[functions]\nspares = 65", "functions.spares must lie between 0 and 64"),
         ("log_level = 'loud'", "log_level"),
         ("port = ", "fogbank.toml"),
     ],
