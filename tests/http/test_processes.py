@@ -344,3 +344,19 @@ def test_failed_proofs_are_bounded_for_the_server_as_a_whole(tmp_path: Path) -> 
     told = codes.count("InvalidSignatureException")
     assert told + codes.count("ThrottlingException") == len(codes)
     assert burst // fronts <= told <= burst + forgiven
+
+
+def test_calls_of_every_store_are_in_the_audit_trail_when_they_are_answered(tmp_path: Path) -> None:
+    """Each store process carries the entries of its own calls with its own groups."""
+    # Nothing that merely waits in memory is written before the kill.
+    slow = "[audit]\nflush_ms = 60000\n"
+    server = Server(tmp_path / "data", settings=settings(2, 1) + slow)
+    server.start()
+    for bucket in BUCKETS:
+        server.client("s3").create_bucket(Bucket=bucket)
+        server.client("s3").put_object(Bucket=bucket, Key="kept", Body=b"kept")
+    server.kill()
+    with server:
+        told = server.run("audit", "--event", "PutObject", "--format", "json").stdout
+    for bucket in BUCKETS:
+        assert bucket in told

@@ -64,7 +64,11 @@ class Shards:
         return self._shards[self.number_of(domain)].blobs_of(domain)
 
     def carry(self, passengers: Passengers) -> None:
-        """Ask for rows to append whenever our store begins a group of commits."""
+        """Ask for rows to append whenever our store begins a group of commits.
+
+        Each store process of a server has one store, so every store carries its own; only a process
+        that opens several (a command, a test) asks the first of them for all.
+        """
         assert isinstance(self._first, Carrier), "the first store of a process is an engine"
         self._first.carry(passengers)
 
