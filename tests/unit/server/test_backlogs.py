@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from fogbank.engines.memory import MemoryEngine
+from fogbank.platform.blobs import rows
+from fogbank.platform.blobs.port import BlobRef
 from fogbank.platform.bus.entry import Delivery
 from fogbank.platform.bus.reader import OutboxWriter
 from fogbank.platform.scheduler import worklist
@@ -79,6 +81,21 @@ def test_the_oldest_work_of_all_lists_is_found_and_keeps_its_age_when_it_is_trie
     found = world.waiting()
     assert found.entries["work"] == len(DOMAINS) + 1
     assert found.ages_s["work"] == 90
+
+
+def test_files_that_must_go_are_counted() -> None:
+    world, ref = World(), BlobRef(1, 1)
+
+    async def attach(tr: Any) -> None:
+        rows.attach(tr, ref, 100_000)
+
+    async def release(tr: Any) -> None:
+        await rows.release(tr, ref)
+
+    world.commit(DOMAINS[0], attach)
+    assert world.waiting().entries["blob_deletions"] == 0
+    world.commit(DOMAINS[0], release)
+    assert world.waiting().entries["blob_deletions"] == 1
 
 
 def test_a_timer_is_late_only_when_it_is_due() -> None:
