@@ -229,6 +229,9 @@ def test_heartbeats_stop_while_a_process_is_stuck_and_come_again(manager: socket
             finally:
                 os.kill(pid, signal.SIGCONT)
             assert manager.recv(64) == b"WATCHDOG=1"
+    said = (server.data_dir.parent / "server.log").read_text()
+    assert "fogbank: store process 1 does not answer" in said
+    assert "fogbank: front 0 does not answer" in said
 
 
 def test_heartbeats_go_on_after_a_process_was_started_again(manager: socket.socket) -> None:

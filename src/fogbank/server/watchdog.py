@@ -26,6 +26,8 @@ ALIVE: Final = "WATCHDOG=1"
 class Watched(Protocol):
     """A process that can be asked whether its loop turns."""
 
+    name: str
+
     def ask(self) -> None:
         """Ask it, unless an answer is still to come."""
         ...
@@ -50,6 +52,7 @@ class Watchdog:
     Args:
         children: Who is asked.
         half_s: Seconds from one round to the next; 0: nobody wants to hear.
+        warn: Tells the operator.
         say: Tells the service manager.
     """
 
@@ -57,11 +60,15 @@ class Watchdog:
         self,
         children: Sequence[Watched],
         half_s: float,
+        warn: Callable[[str], object],
         say: Callable[[str], object] = notify.say,
     ) -> None:
         self._children = children
         self._half_s = half_s
+        self._warn = warn
         self._say = say
+        self._stuck: set[str] = set()
+        """The children whose silence the operator was told of."""
         self._next = 0.0
         self._is_open = False
         """Whether the answers of a round are waited for."""
@@ -82,6 +89,7 @@ class Watchdog:
         now = time.monotonic()
         if now >= self._next:
             self._next = now + self._half_s
+            self._look()
             self._is_open = True
             for child in self._children:
                 child.ask()
@@ -89,7 +97,16 @@ class Watchdog:
             self._is_open = False
             self._say(ALIVE)
 
+    def _look(self) -> None:
+        """Tell the operator, once, who has not answered the round before: it may be the last word."""
+        for child in self._children:
+            if child.is_well:
+                self._stuck.discard(child.name)
+            elif child.name not in self._stuck:
+                self._stuck.add(child.name)
+                self._warn(f"{child.name} does not answer")
 
-def of_environment(children: Sequence[Watched]) -> Watchdog:
+
+def of_environment(children: Sequence[Watched], warn: Callable[[str], object]) -> Watchdog:
     """Return the watchdog that our environment asks for."""
-    return Watchdog(children, period_s(os.environ, os.getpid()) / 2)
+    return Watchdog(children, period_s(os.environ, os.getpid()) / 2, warn)

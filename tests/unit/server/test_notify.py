@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from fogbank.server import notify
 from fogbank.server.children import START_S_MAX
 from fogbank.server.notify import say
 
@@ -42,6 +43,22 @@ def test_the_service_manager_hears_a_state(tmp_path: Path, is_abstract: bool) ->
 def test_without_a_service_manager_nobody_is_told(tmp_path: Path) -> None:
     assert not say("READY=1", {})
     assert not say("READY=1", {"NOTIFY_SOCKET": str(tmp_path / "gone")})
+
+
+def test_a_service_manager_that_does_not_read_does_not_hold_us_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notify, "WAIT_S", 0.01)
+    variables = {"NOTIFY_SOCKET": str(tmp_path / "notify")}
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(variables["NOTIFY_SOCKET"])
+        taken = 0
+        while say("WATCHDOG=1", variables):
+            taken += 1
+        assert manager.recv(64) == b"WATCHDOG=1"
+        assert say("STOPPING=1", variables)
+        said = [manager.recv(64) for _ in range(taken)]
+        assert said[-1] == b"STOPPING=1"
 
 
 def unit() -> configparser.ConfigParser:

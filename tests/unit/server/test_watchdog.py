@@ -15,7 +15,8 @@ from fogbank.server.watchdog import Watchdog, period_s
 class Process:
     """A child that answers when it is told to."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self.name = name
         self.is_well = True
         self.asked = 0
 
@@ -30,9 +31,10 @@ class Watching:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, half_s: float = 10.0) -> None:
         self.now = 100.0
         self.said: list[str] = []
-        self.processes = [Process(), Process()]
+        self.warned: list[str] = []
+        self.processes = [Process("store"), Process("front 0")]
         monkeypatch.setattr(watchdog, "time", SimpleNamespace(monotonic=lambda: self.now))
-        self.dog = Watchdog(self.processes, half_s, self.said.append)
+        self.dog = Watchdog(self.processes, half_s, self.warned.append, self.said.append)
 
 
 def test_the_service_manager_is_told_when_the_last_process_has_answered(
@@ -70,10 +72,26 @@ def test_one_process_that_does_not_answer_is_silence(monkeypatch: pytest.MonkeyP
         watching.dog.turn()
         watching.now += 10.0
     assert watching.said == []
+    assert watching.warned == ["front 0 does not answer"]
     watching.processes[0].is_well = watching.processes[1].is_well = True
     watching.now -= 1.0
     watching.dog.turn()
     assert watching.said == ["WATCHDOG=1"]
+
+
+def test_the_operator_is_told_once_of_each_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    watching = Watching(monkeypatch)
+    for _ in range(3):
+        watching.dog.turn()
+        watching.now += 10.0
+    assert watching.warned == ["store does not answer", "front 0 does not answer"]
+    for process in watching.processes:
+        process.is_well = True
+    watching.dog.turn()
+    watching.now += 10.0
+    watching.processes[0].is_well = True
+    watching.dog.turn()
+    assert watching.warned[2:] == ["front 0 does not answer"]
 
 
 def test_nobody_is_asked_where_nobody_wants_to_hear(monkeypatch: pytest.MonkeyPatch) -> None:
