@@ -264,6 +264,29 @@ def test_a_killed_daemon_takes_every_sandbox_with_it_and_is_started_again(level:
     lab.close()
 
 
+def test_what_a_killed_daemon_leaves_cannot_hinder_the_next(fresh: Lab) -> None:
+    sandbox = fresh.start()
+    code = """
+import os
+os.chdir(os.environ.get('TMPDIR', '/tmp'))
+os.mkdir('closed', 0o300)
+open('closed/x', 'w')
+for _ in range(3000):
+    os.mkdir('d')
+    os.chdir('d')
+answer = 1
+"""
+    old = daemon_of(fresh)
+    os.kill(old, signal.SIGSTOP)  # or it would see the depth, and end the sandbox
+    assert fresh.ask(sandbox, code) == 1
+    os.kill(old, signal.SIGKILL)
+    assert fresh.work_again() == "works"
+    assert daemon_of(fresh) != old
+    work = fresh.folder / "work"
+    tag = f"{cgroups.PREFIX}{old}-"
+    assert eventually(lambda: not [p for p in work.iterdir() if p.name.startswith(tag)], 30)
+
+
 def test_a_killed_zygote_ends_its_sandboxes_and_the_next_start_works(fresh: Lab) -> None:
     sandbox = fresh.start()
     (zygote, *_) = sorted(descendants(daemon_of(fresh)))

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from fogbank.base.clock import SystemClock
+from fogbank.base.errors import Unavailable
 from fogbank.engines.sandbox import passage
+from fogbank.engines.sandbox.client import SandboxRuntime, config_of
+from fogbank.engines.sandbox.daemon.messages import Message
+from fogbank.engines.sandbox.settings import SandboxSettings
+from fogbank.platform.runtime.port import Level
 
 
 @pytest.fixture
@@ -59,3 +67,56 @@ def test_links_are_followed_to_what_bars_the_way(tree: Path) -> None:
     (closed / "python").touch(0o755)
     (tree / "python").symlink_to(closed / "python")
     assert f"may not pass {closed}:" in passage.barred([str(tree / "python")], above(tree))
+
+
+class Standing:
+    """A link that stands."""
+
+    closed = False
+
+
+def runtime_in(folder: Path, level: Level, uid: int, **settings: Any) -> SandboxRuntime:
+    """Return a runtime whose daemon has greeted, beside a folder of ours that all may pass."""
+    asked = SandboxSettings(**settings)
+    config = config_of(folder, 4566, asked)
+    runtime = SandboxRuntime(config, clock=SystemClock(), serve=None, settings=asked)
+    hello = {"level": int(level), "uid": uid, "cgroup": "", "reasons": "weak"}
+    runtime._said = Message("hello", hello, [])
+    runtime._link = Standing()  # type: ignore[assignment]
+    return runtime
+
+
+def test_without_a_level_that_was_asked_for_the_bar_is_told_and_functions_are_refused(
+    tmp_path: Path,
+) -> None:
+    closed = tmp_path / "closed"
+    (closed / "work").mkdir(parents=True)
+    closed.chmod(0o700)
+    runtime = runtime_in(closed / "work", Level.LANDLOCK, 0)
+    runtime._prepare_host()
+    assert "may not pass" in runtime.barred
+    assert runtime.status()["reasons"] == ["weak", runtime.barred]
+    spec: Any = type("Spec", (), {"runtime": next(iter(runtime.runtimes()))})()
+    nothing: Any = None
+    with pytest.raises(Unavailable, match="may not pass"):
+        asyncio.run(runtime.start(spec, nothing, nothing))
+
+
+@pytest.mark.parametrize(("level", "uid"), [(Level.LANDLOCK, 1000), (Level.BARE, 1000)])
+def test_who_runs_functions_as_itself_needs_no_way_opened(
+    tmp_path: Path, level: Level, uid: int
+) -> None:
+    (tmp_path / "work").mkdir(mode=0o700)
+    runtime = runtime_in(tmp_path / "work", level, uid)
+    runtime._prepare_host()
+    assert runtime.barred == ""
+    assert (tmp_path / "work").stat().st_mode & 0o777 == 0o700
+
+
+def test_what_functions_trust_can_be_read_whatever_the_umask(tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    runtime = runtime_in(tmp_path / "work", Level.BARE, 1000, authority="PEM")
+    runtime._prepare_host()
+    path = tmp_path / "work" / "authority.pem"
+    assert path.read_text() == "PEM"
+    assert path.stat().st_mode & 0o777 == 0o644
