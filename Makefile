@@ -24,8 +24,9 @@ $(CASES): constraints.txt tools/cases.py | $(VENV)/.ready
 demo: env
 	$(BIN)/python examples/photo/demo.py $(if $(KEEP),--keep)
 
+# Half of the suite waits for servers and processes: three at a time fill two cores.
 test: env
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 3 --dist loadfile
 
 check: env
 	tools/check
