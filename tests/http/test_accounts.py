@@ -59,6 +59,16 @@ def test_an_account_made_without_a_server_stands_after_the_start(tmp_path: Path)
     assert served.stdout == unserved.stdout == f"early\t000000000042\ndefault\t{default}\n"
 
 
+def test_commands_know_how_many_stores_a_directory_has_without_the_servers_settings(
+    tmp_path: Path,
+) -> None:
+    made = Server(tmp_path / "data", variables={"FOGBANK_PROCESSES_STORES": "2"})
+    assert made.run("account", "create", "early", "--id", "000000000042").returncode == 0
+    found = Server(tmp_path / "data").run("account", "list")
+    assert found.returncode == 0, found.stderr
+    assert "early\t000000000042\n" in found.stdout
+
+
 def test_an_account_survives_the_death_of_the_server_and_commands_follow_the_new_one(
     tmp_path: Path,
 ) -> None:

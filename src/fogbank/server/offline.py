@@ -48,6 +48,7 @@ def ask(
     """
     privilege.decide(config.service_user, data_dir)  # a fresh directory becomes the service user's
     try:
+        config = _with_its_stores(data_dir, config)
         encryption = _encryption(data_dir, config)
         become_owner(data_dir)
         return asyncio.run(_ask(data_dir, config, encryption, Asked(request, arguments, on_row)))
@@ -57,6 +58,16 @@ def ask(
         raise ControlError(IN_USE, str(error)) from error
     except (Weather, Corrupt, KeyRefused, accounts.AccountError, datadir.StoresError) as error:
         raise ControlError(type(error).__name__, str(error)) from error
+
+
+def _with_its_stores(data_dir: Path, config: Config) -> Config:
+    """Return the settings with the number of stores that the directory was made with.
+
+    It never changes, and the file that named it to the server may not be given to a command.
+    """
+    stores = datadir.stores_of(data_dir) or config.processes.stores
+    processes = msgspec.structs.replace(config.processes, stores=stores)
+    return msgspec.structs.replace(config, processes=processes)
 
 
 def _encryption(data_dir: Path, config: Config) -> Encryption:
@@ -99,11 +110,7 @@ async def _ask(
 async def _opened(
     data_dir: Path, config: Config, encryption: Encryption, stack: AsyncExitStack
 ) -> tuple[list[EmbeddedEngine], Placement]:
-    """Open all stores of the directory; the stack closes them.
-
-    Raises:
-        StoresError: The settings want another number of stores than there are.
-    """
+    """Open all stores of the directory; the stack closes them."""
     datadir.settle_stores(data_dir, config.processes.stores)
     engines: list[EmbeddedEngine] = []
     for number, store_dir in enumerate(datadir.store_dirs(data_dir, config.processes.stores)):
