@@ -118,15 +118,17 @@ async def passed(engine: EmbeddedEngine) -> None:
     """Let the archiver look once, now, and carry what is spooled."""
     archiver = engine._archiver
     assert isinstance(archiver, Archiver)
-    if archiver._timer is not None:
-        archiver._timer.cancel()
-    archiver._tick()
-    await engine._core.settled()
-    while archiver._is_busy or engine._core.turnover.is_busy or engine._core.turnover.has_sealed:  # noqa: ASYNC110 (threads)
-        await asyncio.sleep(0.001)
-    archiver._tick()
-    while archiver._is_busy:  # noqa: ASYNC110 (a thread)
-        await asyncio.sleep(0.001)
+    core = engine._core
+    for _ in range(3):  # what was noted is sealed, what is sealed is spooled, and that is carried
+        if archiver._timer is not None:
+            archiver._timer.cancel()
+        archiver._tick()
+        while archiver._is_busy:  # noqa: ASYNC110 (a thread)
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0)  # a seal that the thread has asked for
+        await core.settled()
+        while core.turnover.is_busy or core.turnover.has_sealed:  # noqa: ASYNC110 (threads)
+            await asyncio.sleep(0.001)
 
 
 def in_world(work: Callable[[World], Awaitable[None]], tmp_path: Path) -> World:

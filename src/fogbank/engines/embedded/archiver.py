@@ -23,7 +23,7 @@ from asyncio import TimerHandle
 from collections.abc import Callable
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -52,9 +52,19 @@ from fogbank.platform.store.engine import Stamp
 TICK_S: Final = 1.0
 SAY_MS: Final = 60_000
 """A failure that lasts is said again so often."""
-_SEAL: Final = (-1, -1)
-"""A turn that has the log sealed once what was noted before it is durable."""
 log = logging.getLogger("fogbank.store")
+
+
+class _Turn(NamedTuple):
+    """What the archiver's thread shall do next, before it carries what is spooled."""
+
+    version: int = 0
+    """A version to be noted; 0: none is."""
+    time_ms: int = 0
+    """When that was durable."""
+    seals: bool = False
+    """Have the log sealed behind the note."""
+    is_tick: bool = False
 
 
 class ArchiveState(msgspec.Struct):
@@ -147,7 +157,7 @@ class Archiver:
         self._sealed = core.version
         self._sealed_ms = now_ms()
         self._said_ms = 0
-        self._turns: SimpleQueue[tuple[int, int] | None] = SimpleQueue()
+        self._turns: SimpleQueue[_Turn | None] = SimpleQueue()
         self._is_busy = False
         self._timer: TimerHandle | None = None
         self._thread = threading.Thread(target=self._run, name="fogbank-archive", daemon=True)
@@ -167,7 +177,7 @@ class Archiver:
         if core.refuses:
             return
         is_joint = self._settings.is_joint
-        mark = (core.durable, now_ms) if core.durable != self._marked and not is_joint else None
+        is_new = core.durable != self._marked and not is_joint
         self._marked = core.durable
         if not is_joint and now_ms - self._sealed_ms >= self._settings.interval_ms:
             # One transaction may be the empty one that moved the log on after the last seal.
@@ -177,28 +187,27 @@ class Archiver:
             self._sealed_ms = now_ms
         if not self._is_busy:
             self._is_busy = True
-            self._turns.put(mark or (0, 0))
+            self._turns.put(_Turn(core.durable if is_new else 0, now_ms, is_tick=True))
         self._timer = self._loop.call_later(TICK_S, self._tick)
 
     def note(self, version: int, time_ms: int) -> None:
         """Note when a version was durable, and then have the log sealed behind it."""
-        self._turns.put((version, time_ms))
-        self._turns.put(_SEAL)
+        self._turns.put(_Turn(version, time_ms, seals=True))
 
     def _run(self) -> None:
         """Do what blocks, until told to end."""
-        while (mark := self._turns.get()) is not None:
+        while (turn := self._turns.get()) is not None:
             try:
-                if mark == _SEAL:
+                if turn.version:
+                    note_time(self._store / SPOOL / TIMES, turn.version, turn.time_ms)
+                if turn.seals:
                     self._loop.call_soon_threadsafe(self._core.seal)
-                    continue
-                if mark[0]:
-                    note_time(self._store / SPOOL / TIMES, *mark)
                 self.step()
             except (OSError, Corrupt) as error:
                 self._say(error)
             self._look_at_age()
-            self._is_busy = False
+            if turn.is_tick:
+                self._is_busy = False
 
     def _look_at_age(self) -> None:
         """Note how old the oldest part of the log is that the archive has not got."""
