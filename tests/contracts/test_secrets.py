@@ -125,6 +125,24 @@ def test_no_secret_of_a_real_call_is_in_the_store(own: Any, own_clients: Any) ->
     assert [secret for secret in secrets if secret.encode() in everything] == []
 
 
+def test_no_error_carries_a_secret_that_it_quotes_into_the_store(
+    own: Any, own_clients: Any
+) -> None:
+    dynamodb = own_clients("dynamodb")
+    dynamodb.create_table(
+        TableName="planted",
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    with pytest.raises(dynamodb.exceptions.ClientError, match=PLANTED):
+        dynamodb.put_item(TableName="planted", Item={"id": {"S": "a"}, "n": {"N": PLANTED}})
+    own.run(own.app.trail.flush())
+    everything = b"\n".join(own.run(_audit_rows(own)))
+    assert b"PutItem" in everything
+    assert PLANTED.encode() not in everything
+
+
 async def _audit_rows(cloud: Any) -> list[bytes]:
     """Return the bytes of everything in the subspaces of the trail."""
     rows: list[bytes] = []

@@ -23,7 +23,7 @@ from fogbank.contract.action import Access
 from fogbank.contract.call import HttpFacts
 from fogbank.gateway.bound import Bound
 from fogbank.gateway.kinds import is_data, is_read
-from fogbank.gateway.redact import Audited, renamed
+from fogbank.gateway.redact import Audited, renamed, without_hidden
 from fogbank.gateway.visit import Visit
 from fogbank.platform.identity.principal import Principal, PrincipalKind
 from fogbank.platform.metering.reading import Read
@@ -300,8 +300,10 @@ class Recording(Ride):
             self._audit.trail.note(*self.entry())
         return None
 
-    async def failed(self, error: ServiceError, denial: DenialRecord | None) -> None:
+    async def failed(self, error: ServiceError, denial: DenialRecord | None, wire: Wire) -> None:
         """Record that the call was refused; return when its reply may leave.
+
+        What the message quotes of the request is kept as the request itself is.
 
         What nobody could be held to account for does not wait for a sync: strangers may not make
         the disk work for each of their requests.
@@ -309,7 +311,8 @@ class Recording(Ride):
         await self.arrived()
         if not self._is_kept and denial is None:
             return
-        noted = self.entry(error.code, error.message)
+        kept = self._bound.audited.parameters(wire)
+        noted = self.entry(error.code, without_hidden(error.message, wire, kept))
         is_stranger = self._visit.principal.kind is PrincipalKind.ANONYMOUS
         if is_stranger or (self._bound.audited.is_data and denial is None):
             self._audit.trail.note(*noted, denial)

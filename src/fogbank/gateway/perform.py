@@ -114,7 +114,7 @@ class Performer:
             try:
                 answer = await self._run(visit, bound, wire, None)
             except BaseException as error:
-                await _recorded(Recording(audit, visit, bound, asked), visit, error)
+                await _recorded(Recording(audit, visit, bound, asked), visit, error, wire)
                 raise
             if asked is not None:
                 audit.noted(visit, asked)
@@ -123,7 +123,7 @@ class Performer:
         try:
             answer = await self._run(visit, bound, wire, recording)
         except BaseException as error:
-            await _recorded(recording, visit, error)
+            await _recorded(recording, visit, error, wire)
             raise
         waiting = recording.ended(answer)
         if waiting is not None:
@@ -185,10 +185,10 @@ class Performer:
         return await reasons_of(facilities.placement, call.principal, asked, decision, policy)
 
 
-async def _recorded(recording: Recording, visit: Visit, error: BaseException) -> None:
+async def _recorded(recording: Recording, visit: Visit, error: BaseException, wire: Wire) -> None:
     """Record how a call ended that has no answer; return when its reply may leave."""
     if isinstance(error, ServiceError):
-        await recording.failed(error, denial_of(visit, recording.caller, visit.reasons))
+        await recording.failed(error, denial_of(visit, recording.caller, visit.reasons), wire)
     else:
         recording.broke(_ending_of(error))
 

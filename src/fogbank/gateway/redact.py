@@ -13,11 +13,12 @@ calls using CloudTrail".
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, cast
 
 from fogbank.wire.model import OperationModel, Ref, Shape
 
+QUOTED_CHARACTERS_MIN: Final = 4
 HIDDEN: Final = "HIDDEN_DUE_TO_SECURITY_REASONS"
 _SECRET: Final = re.compile(
     r"password|passphrase|private_?key|secret_?(access_?key|string|binary|key)|credentials?_?json"
@@ -102,6 +103,34 @@ class _Filters:
             return _hide
         of_value = self.of(shape.value)
         return _hide if of_value is _hide else _map(of_value or _same)
+
+
+def without_hidden(message: str, given: Any, kept: Any) -> str:
+    """Return an error's message without the values that were left out of what is kept.
+
+    Messages quote what was asked (AWS: "Cannot convert 'x' to number"). Texts below
+    ``QUOTED_CHARACTERS_MIN`` stay: they are in any sentence, and nobody's secret.
+    """
+    hidden = [text for text in _hidden_texts(given, kept) if text in message]
+    for text in sorted(hidden, key=len, reverse=True):
+        message = message.replace(text, HIDDEN)
+    return message
+
+
+def _hidden_texts(given: Any, kept: Any) -> Iterator[str]:
+    """Yield the texts in a value that are not in what is kept of it."""
+    if isinstance(given, dict):
+        left = cast("dict[str, Any]", kept) if isinstance(kept, dict) else {}
+        for name, inner in cast("dict[str, Any]", given).items():
+            yield from _hidden_texts(inner, left.get(name))
+    elif isinstance(given, list):
+        values = cast("list[Any]", given)
+        whole = isinstance(kept, list) and len(cast("list[Any]", kept)) == len(values)
+        others = cast("list[Any]", kept) if whole else [None] * len(values)
+        for inner, other in zip(values, others, strict=True):
+            yield from _hidden_texts(inner, other)
+    elif isinstance(given, str) and given != kept and len(given) >= QUOTED_CHARACTERS_MIN:
+        yield given
 
 
 def _same(value: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fogbank.gateway.redact import HIDDEN, top_filter
+from fogbank.gateway.redact import HIDDEN, top_filter, without_hidden
 from fogbank.wire.model import ServiceModel, load
 
 
@@ -41,3 +41,18 @@ def test_a_map_whose_keys_are_secret_is_hidden_whole() -> None:
     }
     given = {"Plain": {"a": "b"}, "Told": {"the word": "c"}}
     assert kept(shapes, given) == {"Plain": {"a": "b"}, "Told": HIDDEN}
+
+
+def test_a_message_keeps_only_what_the_request_keeps() -> None:
+    given = {
+        "Key": {"id": {"S": "shown"}},
+        "Item": {"n": {"N": "planted"}},
+        "Names": ["hidden", "open"],
+    }
+    kept = {"Key": {"id": {"S": "shown"}}, "Item": HIDDEN, "Names": ["HIDDEN", "open"]}
+    message = "shown, planted, hidden and open: 'planted' is no number"
+    assert without_hidden(message, given, kept) == (
+        f"shown, {HIDDEN}, {HIDDEN} and open: '{HIDDEN}' is no number"
+    )
+    assert without_hidden(message, given, given) == message
+    assert without_hidden("hidden", {"Names": ["hidden"]}, {"Names": HIDDEN}) == HIDDEN
