@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.parse
 import urllib.request
 import zipfile
 from collections.abc import Iterator
@@ -83,6 +84,19 @@ def test_metrics_count_requests_and_tell_of_store_and_processes(observed: Server
     assert found["fogbank_backlog_entries", ("backlog", "dead_letters"), process] == 0
     for backlog in ("outbox", "work", "timers"):
         assert ("fogbank_backlog_age_seconds", ("backlog", backlog), process) in found
+
+
+def test_metrics_listen_on_this_machine_alone(observed: Server) -> None:
+    address = json.loads(fogbank(observed, "status", "--format", "json"))["metrics"]
+    port = urllib.parse.urlsplit(address).port
+    assert port is not None
+    listening = [
+        line.split()[1].split(":")
+        for table in ("tcp", "tcp6")
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]
+        if line.split()[3] == "0A"
+    ]
+    assert [at for at, of in listening if int(of, 16) == port] == ["0100007F"]
 
 
 def test_only_metrics_is_served_there(observed: Server) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import subprocess
+import sys
 from importlib import metadata
 from pathlib import Path
 
@@ -56,6 +57,25 @@ def test_sandboxd_can_be_read_in_an_hour() -> None:
     order = (folder / "__init__.py").read_text()
     named = [path.stem for path in files if not path.stem.startswith("__")]
     assert [name for name in named if f"``{name}``" not in order] == []
+
+
+def test_sandboxd_imports_the_standard_library_and_base_only() -> None:
+    ours = ("fogbank.base", "fogbank.engines.sandbox.daemon")
+    foreign: list[str] = []
+    for path in sorted((SOURCE / "engines/sandbox/daemon").glob("**/*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                names = [node.module or ""]
+            else:
+                continue
+            foreign += [
+                f"{path.name}: {name}"
+                for name in names
+                if not name.startswith(ours) and name.split(".")[0] not in sys.stdlib_module_names
+            ]
+    assert foreign == []
 
 
 def test_names_say_what_they_are() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from fogbank.engines.embedded import lock
 from fogbank.engines.embedded.lock import DirectoryInUse, LockFile
+from fogbank.engines.embedded.recover import take_locks
 
 
 def clock(monkeypatch: pytest.MonkeyPatch, on_sleep: Callable[[], None]) -> list[float]:
@@ -45,3 +46,17 @@ def test_a_lock_that_stays_held_is_refused_after_two_seconds(
         second.take()
     assert sum(slept) == pytest.approx(2.0, abs=0.1)
     first.release()
+
+
+def test_a_checkpointer_that_outlives_its_store_keeps_the_next_store_out(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    old = LockFile(tmp_path / "checkpointer.lock")
+    old.take()
+    slept = clock(monkeypatch, lambda: None)
+    with pytest.raises(DirectoryInUse):
+        take_locks(tmp_path)
+    assert slept
+    old.release()
+    for held in take_locks(tmp_path):  # a refusal leaves the store's own lock free
+        held.release()
