@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from typing import Any
 
@@ -29,6 +30,7 @@ from fogbank.platform.identity.principal import (
     root_principal,
     service_principal,
 )
+from fogbank.server.logs import JsonLines
 from fogbank.wire.http import HttpReply, HttpRequest
 
 
@@ -280,6 +282,7 @@ def test_a_bug_is_logged_with_the_request_id_and_says_nothing(
     gate: Gate, service: str, expected: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     gate.stub.fail = AssertionError("the secret invariant")
+    caplog.handler.setFormatter(JsonLines())
     with caplog.at_level(logging.ERROR):
         reply, body = gate.handle(gate.request(service))
     assert reply.status == 500
@@ -289,6 +292,8 @@ def test_a_bug_is_logged_with_the_request_id_and_says_nothing(
     (record,) = caplog.records
     request_id = next(value for name, value in reply.headers if name.lower() in _REQUEST_ID_HEADERS)
     assert request_id in record.getMessage()
+    line = json.loads(caplog.text)
+    assert line["request_id"] == request_id  # as of every line that is logged within a call
     assert "the secret invariant" in caplog.text
 
 

@@ -10,7 +10,7 @@ import pytest
 from fogbank.contract.call import HttpFacts
 from fogbank.gateway.visit import Visit
 from fogbank.platform.metering.current import IN_WORK
-from fogbank.server.logs import JsonLines, TextLines
+from fogbank.server.logs import JsonLines, TextLines, begin
 
 
 @pytest.fixture
@@ -68,3 +68,15 @@ def test_outside_of_calls_text_names_none(record: logging.LogRecord) -> None:
     )  # type: ignore[arg-type]
     assert TextLines().format(record).endswith("[R s3:]")
     IN_WORK.set(None)
+
+
+@pytest.mark.parametrize(("form", "kind"), [("json", JsonLines), ("text", TextLines)])
+def test_lines_have_the_form_that_is_set(
+    form: Any, kind: type[logging.Formatter], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [])
+    monkeypatch.setattr(root, "level", root.level)
+    begin("warning", form)
+    assert [type(handler.formatter) for handler in root.handlers] == [kind]
+    assert root.level == logging.WARNING
