@@ -227,8 +227,10 @@ def test_the_full_level_is_refused_to_an_ordinary_user() -> None:
     shutil.rmtree(folder)
 
 
-@pytest.mark.parametrize("level", WALLED_ROOT)
+@pytest.mark.parametrize("level", WALLED_ROOT or [0])
 def test_a_folder_that_bars_the_way_is_named_and_not_opened(level: int) -> None:
+    if not level:
+        pytest.skip("the full level needs root and a control group")
     folder = make_folder("root")
     closed = folder / "closed"
     closed.mkdir(mode=0o700)
