@@ -227,13 +227,16 @@ def test_the_full_level_is_refused_to_an_ordinary_user() -> None:
     shutil.rmtree(folder)
 
 
-@pytest.mark.parametrize("level", WALLED_ROOT or [0])
+@pytest.mark.parametrize("level", WALLED_ROOT or [3, 4])
 def test_a_folder_that_bars_the_way_is_named_and_not_opened(level: int) -> None:
-    if not level:
-        pytest.skip("the full level needs root and a control group")
-    folder = make_folder("root")
+    folder = make_folder("root" if ROOT else "ordinary")
     closed = folder / "closed"
     closed.mkdir(mode=0o700)
+    if not ROOT:  # environments are the user that the folder is open to
+        with server_in(closed, level, "ordinary", settings="") as open_to_us:
+            assert "FUNCTIONS CANNOT RUN" not in open_to_us.run("doctor").stdout
+        shutil.rmtree(folder)
+        return
     server = server_in(closed, level, "root", settings="")
     with pytest.raises(StartFailed, match=rf"may not pass {closed}: let others pass it"):
         server.start()
