@@ -114,7 +114,13 @@ def bait(lab: Lab, stack: ExitStack) -> dict[str, Any]:
 def newest_sandbox(daemon: int) -> int:
     """Return the sandbox that was made last: zygotes are the daemon's children, it is theirs."""
     forked = [sandbox for zygote in children(daemon) for sandbox in children(zygote)]
-    return max(pid for pid in forked if name_of(pid) not in {"fogbank-zygote", "fogbank-spare"})
+    awake = [pid for pid in forked if name_of(pid) not in {"fogbank-zygote", "fogbank-spare"}]
+    return max(awake, key=lambda pid: (started(pid), pid))
+
+
+def started(pid: int) -> int:
+    """Return when a process began, in clock ticks: process numbers start again from below."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
 
 
 def name_of(pid: int) -> str:
