@@ -6,10 +6,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
 from fogbank.contract.action import Access
+from fogbank.platform.iam.bound import BoundPolicy
 from fogbank.platform.iam.request import ContextValue
 from fogbank.platform.store.engine import Domain, Transaction
 
-FindPolicy = Callable[[Transaction, str], Awaitable[str | None]]
+FindPolicy = Callable[[Transaction, str], Awaitable[BoundPolicy | None]]
 FindTags = Callable[[Transaction, str], Awaitable[Mapping[str, ContextValue]]]
 FindKeys = Callable[[Transaction, Access], Awaitable[Mapping[str, ContextValue]]]
 FindOwner = Callable[[Transaction, str], Awaitable[str]]
@@ -19,7 +20,8 @@ class ResourcePolicies(NamedTuple):
     """Resources of the service carry policies that the gateway evaluates.
 
     ``domain`` gives the domain of a resource ARN, or None if it carries no policy;
-    ``find`` reads the policy document (JSON) of the ARN in a transaction of that domain;
+    ``find`` reads the policy document (JSON) of the ARN, with whom its names of users and roles
+    mean, in a transaction of that domain;
     ``owner`` gives the account that owns the ARN where the ARN itself does not say (S3), else ''.
     """
 

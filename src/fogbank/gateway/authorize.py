@@ -23,6 +23,7 @@ from fogbank.contract.call import Call, HttpFacts
 from fogbank.contract.facet import ResourcePolicies, ResourceTags, StoredKeys
 from fogbank.contract.service import Service
 from fogbank.gateway.render import error_of
+from fogbank.platform.iam.bound import BoundPolicy
 from fogbank.platform.iam.decision import Decision, PolicySource
 from fogbank.platform.iam.decisions import Decisions
 from fogbank.platform.iam.evaluate import PolicySet
@@ -242,12 +243,14 @@ class Authorization:
         if domain is None:
             return None, ""
 
-        async def body(tr: Transaction) -> tuple[str | None, str]:
+        async def body(tr: Transaction) -> tuple[BoundPolicy | None, str]:
             owner = await facet.owner(tr, arn) if facet.owner is not None else ""
             return await facet.find(tr, arn), owner
 
-        text, owner = await self._placement.store_of(domain).read(body)
-        return (None if text is None else self._identity.compiled(text, "resource")), owner
+        found, owner = await self._placement.store_of(domain).read(body)
+        if found is None:
+            return None, owner
+        return self._identity.compiled(found.document, "resource", found.bound), owner
 
     async def resource_policy(self, request: AccessRequest) -> Sourced | None:
         """Return the policy of a request's resource with where it hangs, if it has one."""
@@ -255,10 +258,12 @@ class Authorization:
         domain = None if facet is None else facet.domain(request.resource)
         if facet is None or domain is None:
             return None
-        text = await self._placement.store_of(domain).read(
+        found = await self._placement.store_of(domain).read(
             lambda tr: facet.find(tr, request.resource)
         )
-        return None if text is None else (text, PolicySource("resource", "", request.resource))
+        if found is None:
+            return None
+        return found.document, PolicySource("resource", "", request.resource)
 
     def denial(self, service: str, request: AccessRequest, decision: Decision) -> ServiceError:
         """Return the access-denied error of a service; its status is that of the client's protocol."""

@@ -112,3 +112,27 @@ def test_roles_have_tags(iam: Any, trust: Any) -> None:
     assert keys == [f"k{number:02}" for number in range(5)]
     iam.untag_role(RoleName="r", TagKeys=keys[1:])
     assert iam.list_role_tags(RoleName="r")["Tags"] == [{"Key": "k00", "Value": ""}]
+
+
+def test_whom_a_role_trusts_and_who_is_gone_is_shown_by_the_unique_id(
+    iam: Any, trust: Any, account: str
+) -> None:
+    """IAM User Guide, "Principal": "the principal ID appears in resource-based policies because
+    AWS can no longer map it back to a valid ARN"."""
+    arn = f"arn:aws:iam::{account}:user/bob"
+    unique_id = iam.create_user(UserName="bob")["User"]["UserId"]
+    iam.create_role(RoleName="r", AssumeRolePolicyDocument=trust({"AWS": arn}))
+
+    def shown() -> list[Any]:
+        views = [iam.get_role(RoleName="r")["Role"], *iam.list_roles()["Roles"]]
+        trusted = [each["AssumeRolePolicyDocument"]["Statement"][0] for each in views]
+        return [each["Principal"]["AWS"] for each in trusted]
+
+    assert shown() == [arn, arn]
+    iam.delete_user(UserName="bob")
+    assert shown() == [unique_id, unique_id]
+    iam.create_user(UserName="bob")
+    assert shown() == [unique_id, unique_id]
+    # A policy that is put names who stands; an id is no name.
+    iam.update_assume_role_policy(RoleName="r", PolicyDocument=trust({"AWS": arn}))
+    assert shown() == [arn, arn]

@@ -5,6 +5,9 @@ from typing import Any
 
 import pytest
 
+from fogbank.platform.store.records import encode
+from fogbank.services.lambda_.schema import POLICIES, PolicyRecord, PolicyRecordOne
+
 ACTION = "lambda:InvokeFunction"
 
 
@@ -250,3 +253,140 @@ def test_who_may_be_let_in_and_shut_out_is_a_condition(
     alice.remove_permission(FunctionName="f", StatementId="own")
     policy = json.loads(functions.get_policy(FunctionName="f")["Policy"])
     assert [each["Sid"] for each in policy["Statement"]] == ["other"]
+
+
+def forget(cloud: Any, name: str) -> None:
+    """Delete a user of the cloud with its keys and its policies."""
+    iam = cloud.client("iam")
+    for key in iam.list_access_keys(UserName=name)["AccessKeyMetadata"]:
+        iam.delete_access_key(UserName=name, AccessKeyId=key["AccessKeyId"])
+    for policy in iam.list_user_policies(UserName=name)["PolicyNames"]:
+        iam.delete_user_policy(UserName=name, PolicyName=policy)
+    iam.delete_user(UserName=name)
+
+
+def shown(functions: Any) -> list[Any]:
+    """Return the principals of the function's policy as GetPolicy tells them."""
+    policy = json.loads(functions.get_policy(FunctionName="f")["Policy"])
+    return [each["Principal"] for each in policy["Statement"]]
+
+
+def test_another_user_of_the_same_name_is_not_let_in(
+    create: Any, functions: Any, cloud: Any, user: Any, refusal: Any, account: str
+) -> None:
+    """IAM User Guide, "Principal": the ARN becomes the user's unique id when the policy is put."""
+    create("def handler(event, context): return 1")
+    arn = f"arn:aws:iam::{account}:user/alice"
+    alice = user("alice")
+    add = {"FunctionName": "f", "Action": ACTION, "Principal": arn}
+    functions.add_permission(**add, StatementId="first")
+    # Twice, so that the decision is a remembered one.
+    assert [alice.invoke(FunctionName="f")["Payload"].read() for _ in "12"] == [b"1", b"1"]
+    unique_id = cloud.client("iam").get_user(UserName="alice")["User"]["UserId"]
+    assert shown(functions) == [{"AWS": arn}]
+    forget(cloud, "alice")
+    assert shown(functions) == [{"AWS": unique_id}]
+    again = user("alice")
+    assert refusal(again.invoke, FunctionName="f")[0] == "AccessDeniedException"
+    assert shown(functions) == [{"AWS": unique_id}]
+    functions.add_permission(**add, StatementId="second")
+    assert again.invoke(FunctionName="f")["Payload"].read() == b"1"
+    assert shown(functions) == [{"AWS": unique_id}, {"AWS": arn}]
+    functions.remove_permission(FunctionName="f", StatementId="second")
+    assert refusal(again.invoke, FunctionName="f")[0] == "AccessDeniedException"
+    assert shown(functions) == [{"AWS": unique_id}]
+    # Word for word the document of before, which means the new alice now.
+    functions.remove_permission(FunctionName="f", StatementId="first")
+    functions.add_permission(**add, StatementId="first")
+    assert again.invoke(FunctionName="f")["Payload"].read() == b"1"
+
+
+def test_another_role_of_the_same_name_is_not_let_in(
+    create: Any, functions: Any, cloud: Any, document: Any, refusal: Any, user: Any, account: str
+) -> None:
+    create("def handler(event, context): return 1")
+    iam = cloud.client("iam")
+    user("alice")
+    trust = document("sts:AssumeRole", Principal={"AWS": f"arn:aws:iam::{account}:user/alice"})
+    key = iam.create_access_key(UserName="alice")["AccessKey"]
+    keys = {"access_key": key["AccessKeyId"], "secret_key": key["SecretAccessKey"]}
+    role = f"arn:aws:iam::{account}:role/jobs/worker"
+    session = f"arn:aws:sts::{account}:assumed-role/worker/one"
+
+    def worker() -> Any:
+        iam.create_role(RoleName="worker", Path="/jobs/", AssumeRolePolicyDocument=trust)
+        given = cloud.client("sts", **keys).assume_role(RoleArn=role, RoleSessionName="one")
+        it = given["Credentials"]
+        return cloud.client(
+            "lambda",
+            access_key=it["AccessKeyId"],
+            secret_key=it["SecretAccessKey"],
+            token=it["SessionToken"],
+        )
+
+    first = worker()
+    unique_id = iam.get_role(RoleName="worker")["Role"]["RoleId"]
+    for sid, principal in (("role", role), ("session", session)):
+        functions.add_permission(
+            FunctionName="f", StatementId=sid, Action=ACTION, Principal=principal
+        )
+        assert first.invoke(FunctionName="f")["Payload"].read() == b"1"
+        iam.delete_role(RoleName="worker")
+        second = worker()
+        assert refusal(second.invoke, FunctionName="f")[0] == "AccessDeniedException"
+        wanted = f"{unique_id}:one" if sid == "session" else unique_id
+        assert shown(functions) == [{"AWS": wanted}]
+        functions.remove_permission(FunctionName="f", StatementId=sid)
+        first, unique_id = second, iam.get_role(RoleName="worker")["Role"]["RoleId"]
+
+
+def test_a_user_of_another_account_is_bound_too(
+    create: Any, functions: Any, cloud: Any, refusal: Any, arn: str
+) -> None:
+    create("def handler(event, context): return 1")
+    stranger = cloud.run(cloud.app.identity.create_account("stranger"))
+    iam = cloud.client("iam", credential=stranger)
+    bob = f"arn:aws:iam::{stranger.principal.account}:user/bob"
+    allow = {"Effect": "Allow", "Action": ACTION, "Resource": arn}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+
+    def made() -> Any:
+        iam.create_user(UserName="bob")
+        iam.put_user_policy(UserName="bob", PolicyName="p", PolicyDocument=policy)
+        key = iam.create_access_key(UserName="bob")["AccessKey"]
+        return cloud.client(
+            "lambda", access_key=key["AccessKeyId"], secret_key=key["SecretAccessKey"]
+        )
+
+    client = made()
+    functions.add_permission(FunctionName="f", StatementId="b", Action=ACTION, Principal=bob)
+    assert [client.invoke(FunctionName=arn)["Payload"].read() for _ in "12"] == [b"1", b"1"]
+    (key,) = iam.list_access_keys(UserName="bob")["AccessKeyMetadata"]
+    unique_id = iam.get_user(UserName="bob")["User"]["UserId"]
+    iam.delete_access_key(UserName="bob", AccessKeyId=key["AccessKeyId"])
+    iam.delete_user_policy(UserName="bob", PolicyName="p")
+    iam.delete_user(UserName="bob")
+    assert refusal(made().invoke, FunctionName=arn)[0] == "AccessDeniedException"
+    assert shown(functions) == [{"AWS": unique_id}]
+
+
+@pytest.mark.parametrize("path", ["user/nobody", "role/nobody", "user/wrong/alice"])
+def test_a_principal_that_does_not_stand_is_refused(
+    create: Any, functions: Any, user: Any, refusal: Any, account: str, path: str
+) -> None:
+    """IAM User Guide, "Principal": a policy that names who does not exist cannot be saved."""
+    create()
+    user("alice")
+    request = {"FunctionName": "f", "StatementId": "x", "Action": ACTION}
+    assert refusal(
+        functions.add_permission, **request, Principal=f"arn:aws:iam::{account}:{path}"
+    ) == (
+        "InvalidParameterValueException",
+        "The provided principal was invalid. Please check the principal and try again.",
+    )
+    assert refusal(functions.get_policy, FunctionName="f")[0] == "ResourceNotFoundException"
+
+
+def test_a_policy_of_before_principals_were_bound_means_who_has_the_name() -> None:
+    old = encode(PolicyRecordOne('{"Statement":[]}'))
+    assert POLICIES.decode(old) == PolicyRecord('{"Statement":[]}', ())

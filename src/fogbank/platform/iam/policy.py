@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from fogbank.platform.iam import document as documents
+from fogbank.platform.iam.bound import Bound, ids_of
 from fogbank.platform.iam.conditions import Condition, conditions_of
 from fogbank.platform.iam.decision import PolicySource
 from fogbank.platform.iam.document import Kind, RawStatement
@@ -79,7 +80,9 @@ class Statement:
     __slots__ = ("_conditions", "_resources", "actions", "actions_negated", "allows", "index",
                  "prefixes", "principals", "sid", "stored_keys", "vendors")  # fmt: skip
 
-    def __init__(self, raw: RawStatement, kind: Kind, *, variables: bool, index: int = 0) -> None:
+    def __init__(
+        self, raw: RawStatement, kind: Kind, bound: Bound, *, variables: bool, index: int
+    ) -> None:
         self.index = index
         """Its place in its document, from 0."""
         self.sid = raw.sid
@@ -93,6 +96,7 @@ class Statement:
                 negated=raw.principal_negated,
                 trust=kind == "trust",
                 allows=self.allows,
+                ids=ids_of(bound, raw.sid),
             )
         )
         self.actions = tuple(action.lower() for action in raw.actions)
@@ -269,7 +273,7 @@ class Policy:
 
     @property
     def principal_arns(self) -> frozenset[str]:
-        """Return the users, roles and sessions that the policy names."""
+        """Return the ARNs of users, roles and sessions that the policy names and does not bind."""
         return frozenset(
             arn
             for statement in self.statements
@@ -279,7 +283,11 @@ class Policy:
 
 
 def compile_policy(
-    document: str | dict[str, Any], *, kind: Kind, current_version: bool = False
+    document: str | dict[str, Any],
+    *,
+    kind: Kind,
+    current_version: bool = False,
+    bound: Bound = (),
 ) -> Policy:
     """Return the compiled policy of a document.
 
@@ -288,6 +296,7 @@ def compile_policy(
         kind: ``identity`` (on users, groups and roles), ``resource``, ``trust`` (of roles) or
             ``session`` (given with a request for a session).
         current_version: Refuse the older version of the language, as managed policies do.
+        bound: Whom the document's names of users and roles mean.
 
     Raises:
         MalformedPolicy: With AWS's message, as far as known.
@@ -302,7 +311,7 @@ def compile_policy(
         kind,
         raw.version,
         tuple(
-            Statement(one, kind, variables=variables, index=index)
+            Statement(one, kind, bound, variables=variables, index=index)
             for index, one in enumerate(raw.statements)
         ),
     )

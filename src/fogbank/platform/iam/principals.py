@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from fogbank.base.arn import canonical_user_id
@@ -56,6 +56,7 @@ class Principals:
         allows: Whether its statement allows: who is exempt from a deny must be listed whole, who
             is exempt from an allow need be listed in part only.
         trust: Whether it stands in a trust policy, for the words of refusals.
+        ids: Whom its ARNs mean, where that is kept: principal ids (``platform/iam/bound``).
 
     Raises:
         MalformedPolicy: A name is none of its kind.
@@ -63,6 +64,7 @@ class Principals:
 
     __slots__ = (
         "_allows",
+        "_bound",
         "_selves",
         "accounts",
         "arns",
@@ -80,6 +82,7 @@ class Principals:
         negated: bool,
         trust: bool,
         allows: bool = False,
+        ids: Mapping[str, str] | None = None,
     ) -> None:
         self.negated = negated
         self._allows = allows
@@ -91,7 +94,9 @@ class Principals:
             names[filed[0]].add(filed[1])
         self.everyone = bool(names["everyone"])
         self.accounts = frozenset(names["account"])
-        self.arns = frozenset(names["arn"])
+        self._bound = bool(ids)
+        self.arns = frozenset(arn if ids is None else ids.get(arn, arn) for arn in names["arn"])
+        """Users, roles and sessions: their principal ids where they are known, else their ARNs."""
         self.services = frozenset(names["service"])
         self.providers = frozenset(names["provider"])
         self.canonical = frozenset(names["canonical"])
@@ -104,7 +109,7 @@ class Principals:
             return Named.NOT if spared(caller) else Named.DIRECT
         if self._names_itself(caller):
             return Named.DIRECT
-        if self.arns and caller.role_arn in self.arns:
+        if self.arns and self._names_role(caller):
             return Named.ROLE
         if self.providers and caller.provider in self.providers:
             return Named.ROLE
@@ -114,7 +119,15 @@ class Principals:
 
     def _names_itself(self, caller: Caller) -> bool:
         """Tell whether the caller itself, or everyone, is listed."""
-        return self.everyone or caller.arn in self._selves
+        if self.everyone or caller.arn in self._selves:
+            return True
+        return self._bound and caller.user_id in self.arns
+
+    def _names_role(self, caller: Caller) -> bool:
+        """Tell whether the role of a session, or the user of a federated user, is listed."""
+        if caller.role_arn in self.arns:
+            return True
+        return self._bound and bool(caller.role_arn) and caller.unique_id in self.arns
 
     def _names_account(self, caller: Caller) -> bool:
         """Tell whether the caller's account is listed, by number or by canonical user id."""
@@ -132,7 +145,7 @@ class Principals:
         """
         return (
             self._names_itself(caller)
-            or caller.role_arn in self.arns
+            or self._names_role(caller)
             or caller.provider in self.providers
             or self._names_account(caller)
         )
@@ -149,9 +162,9 @@ class Principals:
             return False
         if caller.kind == "root":
             return True
-        if caller.role_arn and caller.role_arn not in self.arns and not self._is_root_of(caller):
+        if caller.role_arn and not self._names_role(caller) and not self._is_root_of(caller):
             return False
-        return caller.arn in self.arns
+        return caller.arn in self.arns or (self._bound and caller.user_id in self.arns)
 
     @staticmethod
     def _is_root_of(caller: Caller) -> bool:

@@ -36,6 +36,16 @@ class Caller(Protocol):
         ...
 
     @property
+    def unique_id(self) -> str:
+        """Return the unique id of the user or of the session's role, else ''."""
+        ...
+
+    @property
+    def user_id(self) -> str:
+        """Return what ``aws:userid`` says: the unique id, of a session with its name."""
+        ...
+
+    @property
     def role_arn(self) -> str:
         """Return the ARN of the role of a session or the user of a federated user, else ''."""
         ...

@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 from fogbank.base.clock import Clock
 from fogbank.base.errors import Conflict
 from fogbank.base.ids import Ids
+from fogbank.platform.iam.bound import Bound
 from fogbank.platform.iam.document import Kind
 from fogbank.platform.iam.evaluate import NO_POLICIES, PolicySet
 from fogbank.platform.iam.policy import Policy, compile_policy
@@ -95,7 +96,7 @@ class Identity:
         self._policy_sets: Lru[tuple[object, ...], tuple[Epoch, PolicySet]] = Lru(
             POLICY_SETS_CACHED_MAX
         )
-        self._documents: Lru[tuple[Kind, str], Policy] = Lru(DOCUMENTS_CACHED_MAX)
+        self._documents: Lru[tuple[Kind, str, Bound], Policy] = Lru(DOCUMENTS_CACHED_MAX)
         self._token_session = grants.token_session()
         self.sealer: Sealer | None = None
 
@@ -249,16 +250,17 @@ class Identity:
         self._policy_sets.put(key, (epoch, policies))
         return policies
 
-    def compiled(self, document: str, kind: Kind) -> Policy:
-        """Return the compiled policy of a document, remembered by its text.
+    def compiled(self, document: str, kind: Kind, bound: Bound = ()) -> Policy:
+        """Return the compiled policy of a document, remembered by its text and whom it means.
 
         Raises:
             MalformedPolicy: The document is no policy.
         """
-        policy = self._documents.find((kind, document))
+        key = (kind, document, bound)
+        policy = self._documents.find(key)
         if policy is None:
-            policy = compile_policy(document, kind=kind)
-            self._documents.put((kind, document), policy)
+            policy = compile_policy(document, kind=kind, bound=bound)
+            self._documents.put(key, policy)
         return policy
 
     # Changes.

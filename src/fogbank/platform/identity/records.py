@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from fogbank.platform.iam.bound import Bound, BoundName
 from fogbank.platform.store.engine import Domain
 from fogbank.platform.store.records import Record, Table
 
@@ -87,6 +88,11 @@ class RoleRecord(Record, frozen=True, array_like=True, tag="iam.role/1"):
     """ARNs of the trust policy with the unique ids they had when it was put."""
     boundary: str = ""
     """The ARN of the managed policy that bounds its permissions, or ''."""
+
+    @property
+    def trusted(self) -> Bound:
+        """Return whom the trust policy's names mean."""
+        return tuple(BoundName(*pair) for pair in self.bound)
 
 
 class GroupRecord(Record, frozen=True, array_like=True, tag="iam.group/1"):

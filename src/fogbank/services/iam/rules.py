@@ -312,15 +312,15 @@ def _details(entity: UserRecord | RoleRecord) -> _Details:
     return details
 
 
-def role_view(account: str, role: RoleRecord, *, details: bool = True) -> shapes.Role:
-    """Return a role as the wire has it."""
+def role_view(account: str, role: RoleRecord, trust: str, *, details: bool = True) -> shapes.Role:
+    """Return a role, whose trust policy reads as given, as the wire has it."""
     view: shapes.Role = {
         "Path": role.path,
         "RoleName": role.name,
         "RoleId": role.unique_id,
         "Arn": entity_arn(account, "role", role.path, role.name),
         "CreateDate": seconds(role.created_ms),
-        "AssumeRolePolicyDocument": encoded(role.trust),
+        "AssumeRolePolicyDocument": encoded(trust),
         "MaxSessionDuration": role.session_s_max,
     }
     if role.description:

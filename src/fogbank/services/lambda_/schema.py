@@ -7,9 +7,12 @@ the work list ``lambda.async``; a large one lies beside it in pieces.
 
 from __future__ import annotations
 
+from typing import ClassVar, Self
+
 import msgspec
 
 from fogbank.platform.blobs.port import BlobRef
+from fogbank.platform.iam.bound import BoundName
 from fogbank.platform.store.records import Record, RecordDecoder, Table
 
 
@@ -47,11 +50,27 @@ class FunctionRecord(Record, frozen=True, array_like=True, kw_only=True, tag="la
         return BlobRef(self.blob_incarnation, self.blob_number)
 
 
-class PolicyRecord(Record, frozen=True, array_like=True, tag="lambda.policy/1"):
-    """The policy of a function: who else may invoke it."""
+class PolicyRecordOne(Record, frozen=True, array_like=True, tag="lambda.policy/1"):
+    """The policy of a function that binds nobody: whoever has an ARN now is who it names."""
 
     document: str
     """JSON."""
+
+
+class PolicyRecord(Record, frozen=True, array_like=True, tag="lambda.policy/2"):
+    """The policy of a function: who else may invoke it."""
+
+    PREVIOUS: ClassVar[type[Record] | None] = PolicyRecordOne
+
+    document: str
+    """JSON."""
+    bound: tuple[BoundName, ...] = ()
+    """Whom its users and roles were when their statements were added."""
+
+    @classmethod
+    def migrate(cls, old: PolicyRecordOne) -> Self:
+        """Return a policy that binds nobody, because nothing says who was meant."""
+        return cls(old.document)
 
 
 class EventRecord(Record, frozen=True, array_like=True, kw_only=True, tag="lambda.event/1"):

@@ -14,6 +14,7 @@ from fogbank.contract.event import Arrival, Refusal
 from fogbank.platform.blobs import rows
 from fogbank.platform.bus import trace
 from fogbank.platform.bus.entry import Delivery
+from fogbank.platform.iam.bound import BoundPolicy
 from fogbank.platform.identity.principal import service_principal
 from fogbank.platform.scheduler import worklist
 from fogbank.platform.scheduler.worklist import WorkEntry
@@ -109,30 +110,31 @@ async def find_stored_keys(tr: Transaction, access: Access) -> Mapping[str, Cont
     """Return the condition keys of the statement that a request is about."""
     if not isinstance(access.context, StatementKeys):
         return {}
-    for statement in policies.statements_of(await find_policy(tr, access.resource)):
+    found = await find_policy(tr, access.resource)
+    for statement in policies.statements_of(None if found is None else found.document):
         if statement["Sid"] == access.context.sid:
             return {"lambda:Principal": policies.named_principal(statement)}
     return {}
 
 
-async def find_policy(tr: Transaction, arn: str) -> str | None:
-    """Return the policy document of a function's ARN, or None."""
+async def find_policy(tr: Transaction, arn: str) -> BoundPolicy | None:
+    """Return the policy of a function's ARN, or None."""
     found = arns.find_function(arn)
-    return None if found is None else await find_document(tr, found[2])
+    return None if found is None else await find_policy_of(tr, found[2])
 
 
-async def find_document(tr: Transaction, name: str) -> str | None:
-    """Return the policy document of a function, or None."""
+async def find_policy_of(tr: Transaction, name: str) -> BoundPolicy | None:
+    """Return the policy of a function, or None."""
     policy = await POLICIES.find(tr, name)
-    return None if policy is None else policy.document
+    return None if policy is None else BoundPolicy(policy.document, policy.bound)
 
 
-def put_document(tr: Transaction, function: FunctionRecord, document: str | None) -> None:
+def put_policy(tr: Transaction, function: FunctionRecord, policy: BoundPolicy | None) -> None:
     """Write or remove a function's policy; the function has a new revision."""
-    if document is None:
+    if policy is None:
         POLICIES.delete(tr, function.name)
     else:
-        POLICIES.put(tr, PolicyRecord(document), function.name)
+        POLICIES.put(tr, PolicyRecord(*policy), function.name)
     FUNCTIONS.put(tr, function, function.name)
 
 
@@ -198,7 +200,7 @@ async def receive(tr: Transaction, delivery: Delivery, arrival: Arrival) -> None
     caller = service_principal(
         delivery.source, source_arn=delivery.source_arn, source_account=delivery.source_account
     )
-    if not policies.allows_invoke(await find_document(tr, name), caller, arn):
+    if not policies.allows_invoke(await find_policy_of(tr, name), caller, arn):
         raise Refusal(f"the policy of {arn} does not let {delivery.source} in")
     event = EventRecord(
         function_name=name,

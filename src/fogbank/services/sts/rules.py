@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
-import msgspec
-
 from fogbank.base.arn import find_arn
 from fogbank.base.errors import NotBuilt
 from fogbank.base.types import Request
@@ -198,18 +196,3 @@ def context_of(
     for key, value in role.tags:
         keys |= {f"aws:ResourceTag/{key}": value, f"iam:ResourceTag/{key}": value}
     return keys
-
-
-def as_bound(principal: Principal, bound: Pairs) -> Principal:
-    """Return the caller as a trust policy sees it.
-
-    AWS: the policy means the user or role that had the name when the policy was put; another of
-    the same name goes by its unique id, which the policy does not name.
-    """
-    ids = dict(bound)
-    for arn in (principal.arn, principal.role_arn):
-        if arn and ids.get(arn, principal.unique_id) != principal.unique_id:
-            return msgspec.structs.replace(
-                principal, arn=principal.unique_id, name=principal.unique_id
-            )
-    return principal

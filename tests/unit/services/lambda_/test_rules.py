@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from fogbank.contract.action import Scope
+from fogbank.platform.iam.bound import BoundName, BoundPolicy
 from fogbank.platform.identity.principal import service_principal
 from fogbank.services.lambda_ import arns
 from fogbank.services.lambda_.errors import (
@@ -106,9 +107,9 @@ def test_a_trace_header_has_the_form_of_x_ray() -> None:
     assert header == ("Root=1-6955b900-000102030405060708090a0b;Parent=0c0d0e0f10111213;Sampled=0")
 
 
-def policy(**request: Any) -> str:
+def policy(**request: Any) -> BoundPolicy:
     base = {"StatementId": "s", "Action": "lambda:InvokeFunction", "Principal": "s3.amazonaws.com"}
-    return policies.with_statement(None, policies.statement_of({**base, **request}, ARN))
+    return policies.with_statement(None, policies.statement_of({**base, **request}, ARN), ())
 
 
 @pytest.mark.parametrize(
@@ -127,7 +128,9 @@ def policy(**request: Any) -> str:
         (policy(SourceAccount="444455556666"), False),
     ],
 )
-def test_a_policy_decides_whether_a_service_may_invoke(document: str | None, allowed: bool) -> None:
+def test_a_policy_decides_whether_a_service_may_invoke(
+    document: BoundPolicy | None, allowed: bool
+) -> None:
     source = service_principal(
         "s3.amazonaws.com", source_arn="arn:aws:s3:::photos", source_account="111122223333"
     )
@@ -136,6 +139,9 @@ def test_a_policy_decides_whether_a_service_may_invoke(document: str | None, all
 
 def test_the_last_statement_takes_the_policy_with_it() -> None:
     one = policy()
-    two = policies.with_statement(one, {**json.loads(one)["Statement"][0], "Sid": "t"})
+    alice = (BoundName("arn:aws:iam::111122223333:user/alice", "AIDA1", "t"),)
+    statement = json.loads(one.document)["Statement"][0]
+    two = policies.with_statement(one, {**statement, "Sid": "t"}, alice)
+    assert two.bound == alice
     assert policies.without_statement(two, "t") == one
     assert policies.without_statement(one, "s") is None

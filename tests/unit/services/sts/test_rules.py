@@ -113,14 +113,6 @@ def test_the_packed_size_is_a_share_rounded_up() -> None:
     assert rules.packed_percent(("x" * 2_048,), (("k" * 1_024, "v" * 1_024),)) == 100
 
 
-def test_a_trust_policy_does_not_mean_another_of_the_same_name() -> None:
-    assert rules.as_bound(USER, ()) is USER
-    assert rules.as_bound(USER, ((USER.arn, "AIDA"),)) is USER
-    assert rules.as_bound(USER, ((USER.arn, "AIDAOLD"),)).arn == "AIDA"
-    unbound = rules.as_bound(SESSION, ((SESSION.role_arn, "AROAOLD"),))
-    assert unbound.role_arn != SESSION.role_arn
-
-
 def test_what_a_request_asks_for_decides_which_actions_are_needed() -> None:
     none = rules.SessionTags((), ())
     assert rules.actions_of({}, none, "") == ["sts:AssumeRole"]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from fogbank.base.arn import find_arn
 from fogbank.base.types import Wire
 from fogbank.contract.call import Call
 from fogbank.contract.operation import operation
-from fogbank.platform.identity.records import ACCOUNTS, ROLES, USERS, Pairs, RoleRecord, iam_domain
+from fogbank.platform.iam.bound import with_ids
+from fogbank.platform.identity.bound import UnknownPrincipal, bind, gone
+from fogbank.platform.identity.records import Pairs, RoleRecord
 from fogbank.platform.store.engine import Transaction
 from fogbank.services.iam import rules, state
 from fogbank.services.iam.errors import DeleteConflict, LimitExceeded, MalformedPolicyDocument
@@ -32,36 +33,19 @@ async def _bound(call: Call, document: str) -> Pairs:
     if rules.characters_of(document) > characters_max:
         raise LimitExceeded(f"Cannot exceed quota for ACLSizePerRole: {characters_max}")
     policy = rules.checked(document, "trust")
-    bound: list[tuple[str, str]] = []
-    for text in sorted(policy.principal_arns):
-        arn = find_arn(text)
-        assert arn is not None, "a compiled policy names ARNs"
-        kind, _, path = arn.resource.partition("/")
-        name = path.split("/")[0] if kind == "assumed-role" else path.rpartition("/")[2]
-        unique_id = await _unique_id(call, arn.account, kind, name, text)
-        if unique_id is None:
-            raise MalformedPolicyDocument(f'Invalid principal in policy: "AWS":"{text}"')
-        if unique_id:
-            bound.append((text, unique_id))
-    return tuple(bound)
+    try:
+        bound = await bind(call.facilities.placement, policy)
+    except UnknownPrincipal as unknown:
+        raise MalformedPolicyDocument(
+            f'Invalid principal in policy: "AWS":"{unknown.arn}"'
+        ) from None
+    return tuple((name.arn, name.unique_id) for name in bound)
 
 
-async def _unique_id(call: Call, account: str, kind: str, name: str, arn: str) -> str | None:
-    """Return the unique id of a user or role, '' if its account is not ours, None if missing."""
-
-    async def body(tr: Transaction) -> str | None:
-        # A federated user goes by the name that it was given: there is nobody to look for.
-        if await ACCOUNTS.find(tr) is None or kind == "federated-user":
-            return ""
-        table: Any = USERS if kind == "user" else ROLES
-        entity = await table.find(tr, name.lower())
-        if entity is None:
-            return None
-        # A session's ARN has no path.
-        named = kind == "assumed-role" or arn.endswith(f":{kind}{entity.path}{entity.name}")
-        return entity.unique_id if named else None
-
-    return await call.read(iam_domain(account), body)
+async def _view(call: Call, role: RoleRecord, *, details: bool = True) -> shapes.Role:
+    """Return a role as the wire has it; whom it trusts and who is gone goes by the unique id."""
+    trust = with_ids(role.trust, await gone(call.facilities.placement, role.trusted))
+    return rules.role_view(call.account, role, trust, details=details)
 
 
 @operation(
@@ -92,14 +76,14 @@ async def create_role(call: Call, request: shapes.CreateRoleRequest) -> shapes.C
         state.bind(tr, "role", role)
 
     await call.identity.change(call.account, body)
-    return {"Role": rules.role_view(call.account, role)}
+    return {"Role": await _view(call, role)}
 
 
 @operation(access=rules.in_operation)
 async def get_role(call: Call, request: shapes.GetRoleRequest) -> shapes.GetRoleResponse:
     """Describe a role."""
     role = cast("RoleRecord", await state.permitted(call, "role", request["RoleName"]))
-    return {"Role": rules.role_view(call.account, role)}
+    return {"Role": await _view(call, role)}
 
 
 @operation(access=rules.lists("ListRoles", "role"))
@@ -108,7 +92,7 @@ async def list_roles(call: Call, request: shapes.ListRolesRequest) -> shapes.Lis
     prefix, after = request.get("PathPrefix", "/"), rules.after_of(request)
     limit = rules.limit_of(request)
     roles, last = await call.store.read(lambda tr: state.entities(tr, "role", prefix, after, limit))
-    views = [rules.role_view(call.account, role, details=False) for role in roles]
+    views = [await _view(call, role, details=False) for role in roles]
     return {"Roles": views, **rules.paging(last)}
 
 
@@ -175,7 +159,7 @@ async def update_role_description(
     """Change the description of a role."""
     seen = cast("RoleRecord", await state.permitted(call, "role", request["RoleName"]))
     role = await _change(call, seen, description=request["Description"])
-    return {"Role": rules.role_view(call.account, role)}
+    return {"Role": await _view(call, role)}
 
 
 @operation(access=rules.in_operation)

@@ -11,6 +11,7 @@ import re
 from typing import Any, Final
 
 from fogbank.base.types import Request
+from fogbank.platform.iam.bound import Bound, BoundPolicy
 from fogbank.platform.iam.evaluate import NO_POLICIES, evaluate
 from fogbank.platform.iam.policy import compile_policy
 from fogbank.platform.iam.request import AccessRequest
@@ -25,6 +26,9 @@ from fogbank.services.lambda_.errors import (
 )
 
 INVOKE: Final = "lambda:InvokeFunction"
+INVALID_PRINCIPAL: Final = (
+    "The provided principal was invalid. Please check the principal and try again."
+)
 _ACCOUNT: Final = re.compile(r"\d{12}", re.ASCII)
 _SERVICE: Final = re.compile(r"[a-z0-9][a-z0-9.-]*\.(amazonaws\.com(\.cn)?|amazon\.com)")
 _ROOT: Final = re.compile(r"arn:aws:iam::(\d{12}):root", re.ASCII)
@@ -45,9 +49,7 @@ def principal_of(text: str) -> str | dict[str, str]:
         return {"Service": text}
     if _ENTITY.fullmatch(text):
         return {"AWS": text}
-    raise InvalidParameterValueException(
-        "The provided principal was invalid. Please check the principal and try again."
-    )
+    raise InvalidParameterValueException(INVALID_PRINCIPAL)
 
 
 def named_principal(statement: Statement) -> str:
@@ -90,8 +92,20 @@ def statements_of(document: str | None) -> list[Statement]:
     return statements
 
 
-def with_statement(document: str | None, statement: Statement) -> str:
-    """Return a policy document with one more statement."""
+def document_of(statement: Statement) -> str:
+    """Return a policy document of one statement."""
+    return _document(statement)
+
+
+def with_statement(policy: BoundPolicy | None, statement: Statement, bound: Bound) -> BoundPolicy:
+    """Return a policy with one more statement.
+
+    Args:
+        policy: What there is already.
+        statement: As ``statement_of`` makes it.
+        bound: Whom the statement names.
+    """
+    document, before = policy or (None, ())
     statements = statements_of(document)
     sid = statement["Sid"]
     if any(each["Sid"] == sid for each in statements):
@@ -105,18 +119,19 @@ def with_statement(document: str | None, statement: Statement) -> str:
             f"The final policy size ({len(text)}) is bigger than the limit "
             f"({quotas.POLICY_BYTES_MAX})."
         )
-    return text
+    return BoundPolicy(text, (*before, *bound))
 
 
-def without_statement(document: str | None, sid: str) -> str | None:
-    """Return a policy document without a statement, or None if it was the last."""
-    if document is None:
+def without_statement(policy: BoundPolicy | None, sid: str) -> BoundPolicy | None:
+    """Return a policy without a statement, or None if it was the last."""
+    if policy is None:
         raise ResourceNotFoundException("No policy is associated with the given resource.")
-    statements = statements_of(document)
+    statements = statements_of(policy.document)
     left = [each for each in statements if each["Sid"] != sid]
     if len(left) == len(statements):
         raise ResourceNotFoundException(f"Statement {sid} is not found in resource policy.")
-    return _document(*left) if left else None
+    bound = tuple(name for name in policy.bound if name.sid != sid)
+    return BoundPolicy(_document(*left), bound) if left else None
 
 
 def _document(*statements: Statement) -> str:
@@ -124,8 +139,10 @@ def _document(*statements: Statement) -> str:
     return text_of({"Version": "2012-10-17", "Id": "default", "Statement": statements})
 
 
-def allows_invoke(document: str | None, caller: Principal, function_arn: str) -> bool:
+def allows_invoke(policy: BoundPolicy | None, caller: Principal, function_arn: str) -> bool:
     """Return whether a function's policy lets a service invoke it."""
-    policy = None if document is None else compile_policy(document, kind="resource")
     request = AccessRequest(caller, INVOKE, function_arn, context_of(caller))
-    return evaluate(request, NO_POLICIES.with_resource(policy)).allowed
+    if policy is None:
+        return evaluate(request, NO_POLICIES).allowed
+    compiled = compile_policy(policy.document, kind="resource", bound=policy.bound)
+    return evaluate(request, NO_POLICIES.with_resource(compiled)).allowed

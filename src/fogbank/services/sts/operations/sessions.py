@@ -58,12 +58,11 @@ async def _decide(
 ) -> None:
     """Raise access denied unless the trust policy, and the caller's where it must, allow."""
     arn, account = request["RoleArn"], rules.role_name_of(request["RoleArn"]).account
-    trust = call.identity.compiled(role.trust, "trust")
-    caller = rules.as_bound(call.principal, role.bound)
+    trust = call.identity.compiled(role.trust, "trust", role.trusted)
     policies = (await call.identity.policies_of(call.principal)).with_resource(trust, required=True)
     context = {**call.access_context, **rules.context_of(request, role, source_identity)}
     for action in actions:
-        asked = AccessRequest(caller, action, arn, context, account)
+        asked = AccessRequest(call.principal, action, arn, context, account)
         decision = evaluate(asked, policies)
         call.asked = asked
         call.decisions.append((action, arn, decision))
@@ -76,8 +75,7 @@ def _denial(call: Call, asked: AccessRequest, decision: Decision) -> AccessDenie
     trust = decision.reason in (Reason.NO_TRUST, Reason.DENIED_BY_TRUST)
     if trust and asked.resource_account != call.principal.account:
         return _denied(call, asked.resource)
-    original = AccessRequest(call.principal, asked.action, asked.resource)
-    return AccessDenied(decision.message(original))
+    return AccessDenied(decision.message(asked))
 
 
 async def _require_policies(call: Call, account: str, policies: tuple[str, ...]) -> None:
