@@ -23,6 +23,7 @@ from fogbank.services.s3.rules import access
 from fogbank.testing.server import Server, StartFailed
 
 pytestmark = [pytest.mark.crash, pytest.mark.slow]
+WAIT_S = 120
 
 SETTINGS = "[processes]\nstores = 2\nfronts = 1\n"
 BUCKETS = ("bucket-a", "bucket-b", "bucket-c", "bucket-d")
@@ -56,8 +57,9 @@ class Chain:
 
     def reach(self, count: int) -> None:
         """Wait until so many more are acknowledged."""
-        wanted, deadline = self.acknowledged + count, time.monotonic() + 60
+        wanted, deadline = self.acknowledged + count, time.monotonic() + WAIT_S
         while self.acknowledged < wanted:
+            assert self._thread.is_alive(), "no upload failed"
             assert time.monotonic() < deadline
             time.sleep(0.01)
 
@@ -68,6 +70,18 @@ class Chain:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
+
+
+def until_uploads_work(server: Server) -> None:
+    """Wait until a store process that was killed serves again."""
+    s3, deadline = server.client("s3"), time.monotonic() + WAIT_S
+    while True:
+        try:
+            s3.put_object(Bucket=a_bucket_of(1), Key="works", Body=b"")
+        except (BotoCoreError, ClientError):
+            assert time.monotonic() < deadline
+        else:
+            return
 
 
 def count_of(s3: Any, bucket: str) -> int:
@@ -184,6 +198,7 @@ def test_kill_9_of_a_store_process_in_the_middle_leaves_no_backup_and_holds_nobo
         running.stderr.read()
     whole = (backups / "cut" / JOINT).exists()
     assert whole == (running.returncode == 0)
+    until_uploads_work(server)
     with Chain(server) as chain:
         chain.reach(1)
     again = server.run("backup", str(backups), "--name", "whole")

@@ -44,7 +44,7 @@ from fogbank.server import datadir
 from fogbank.server.keys import read_root_key
 from fogbank.testing.server import Server
 
-pytestmark = [pytest.mark.crash, pytest.mark.slow]
+pytestmark = [pytest.mark.crash, pytest.mark.slow, pytest.mark.timeout(900)]
 
 ROUNDS = 8
 ROUNDS_SOAK = 250

@@ -68,6 +68,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Tree:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1_200)  # type checks of the whole tree
 def test_a_scaffolded_service_and_its_operations_pass_the_checks(tree: Tree) -> None:
     for words in MADE:
         made = tree.scaffold(*words)

@@ -58,6 +58,12 @@ async def opened(
         await engine.close()
 
 
+@pytest.fixture(autouse=True)
+def _patient_gate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let writers wait: a busy machine's disk does not keep up with tests that fill segments."""
+    monkeypatch.setattr("fogbank.engines.embedded.gate.WAIT_S", 60.0)
+
+
 @pytest.fixture
 def open_engine(tmp_path: Path) -> Opener:
     """Open an embedded engine with small segments in the test's own directory."""
