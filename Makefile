@@ -9,7 +9,7 @@ KEEP ?=
 BOTOCORE = $(shell sed -n 's/^botocore==//p' constraints.txt)
 CASES = $(VENV)/cases/botocore-$(BOTOCORE)/.ready
 
-.PHONY: demo test check bench conformance soak clean env
+.PHONY: demo test check bench bench-table conformance soak clean env
 
 env: $(VENV)/.ready $(CASES)
 
@@ -33,6 +33,10 @@ check: env
 
 bench: env
 	$(BIN)/python benchmarks/main_job.py
+
+# One table beside the machine's limits and beside peers: ARGS="--short" shows that it works.
+bench-table: env
+	$(BIN)/python benchmarks/table.py $(ARGS)
 
 conformance: env
 	$(BIN)/python benchmarks/protocols.py

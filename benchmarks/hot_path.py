@@ -16,13 +16,13 @@ import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import h2.config
 import h2.connection
 import h2.events
 import record
-from load import Exchange, cpu_seconds, http_1, run, signed
+from load import cpu_seconds, create_table, signed_json
 
 from fogbank.testing.server import Server
 
@@ -31,6 +31,65 @@ SECONDS = 2.0
 CONNECTIONS = 64
 ITEMS = 1_000
 READ_BYTES = 1 << 16
+
+
+class Exchange(Protocol):
+    """Sends requests on a connection, one after another, until a time."""
+
+    async def __call__(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        requests: list[bytes],
+        until: float,
+    ) -> list[float]:
+        """Return how long each request took."""
+        ...
+
+
+async def http_1(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, requests: list[bytes], until: float
+) -> list[float]:
+    """Send requests as they are, in HTTP/1.1."""
+    times: list[float] = []
+    while time.perf_counter() < until:
+        begin = time.perf_counter()
+        writer.write(requests[len(times) % len(requests)])
+        head = await reader.readuntil(b"\r\n\r\n")
+        status = head.split(b" ", 2)[1]
+        lower = head.lower()
+        length = int(lower.split(b"content-length:", 1)[1].split(b"\r\n", 1)[0])
+        body = await reader.readexactly(length) if length else b""
+        if status != b"200":
+            raise RuntimeError(f"{status!r} {body[:300]!r}")
+        times.append(time.perf_counter() - begin)
+    return times
+
+
+async def run(
+    port: int,
+    requests: list[bytes],
+    connections: int,
+    seconds: float,
+    *,
+    exchange: Exchange = http_1,
+    tls: ssl.SSLContext | None = None,
+) -> list[float]:
+    """Load a server over several connections; return the time of every request."""
+    until = time.perf_counter() + seconds
+
+    async def connection(number: int) -> list[float]:
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", port, ssl=tls, server_hostname="localhost" if tls else None
+        )
+        times = await exchange(reader, writer, requests[number::connections] or requests, until)
+        writer.close()
+        await writer.wait_closed()
+        return times
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(connection(number)) for number in range(connections)]
+    return [each for task in tasks for each in task.result()]
 
 
 class Variant(NamedTuple):
@@ -120,22 +179,10 @@ class Loaded(NamedTuple):
 
 def prepared(variant: Variant, server: Server) -> Loaded:
     """Make a table on a server that runs, and sign what it will be asked."""
-    dynamodb = server.client("dynamodb")
-    dynamodb.create_table(
-        TableName="bench",
-        KeySchema=[{"AttributeName": "k", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "k", "AttributeType": "S"}],
-        BillingMode="PAY_PER_REQUEST",
-    )
-    dynamodb.get_waiter("table_exists").wait(TableName="bench", WaiterConfig={"Delay": 1})
+    create_table(server, "bench")
 
     def request(operation: str, body: dict[str, Any]) -> bytes:
-        headers = {
-            "content-type": "application/x-amz-json-1.0",
-            "x-amz-target": f"DynamoDB_20120810.{operation}",
-        }
-        content = json.dumps({"TableName": "bench", **body}).encode()
-        return signed(server, "dynamodb", "POST", "/", headers, content)
+        return signed_json(server, operation, json.dumps({"TableName": "bench", **body}).encode())
 
     keys = [{"k": {"S": f"key-{number}"}} for number in range(ITEMS)]
     authority = server.environment().get("AWS_CA_BUNDLE")

@@ -2,27 +2,48 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import ssl
 import statistics
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
+from urllib.parse import urlsplit
 
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-
-from fogbank.testing.server import Server
+from generator import Request, Tally, generate
 
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+QUIET_S = 0.1
+SETTLE_S_MAX = 3.0
+JSON = "application/x-amz-json-1.0"
 
 
-def cpu_seconds(server: Server) -> float:
+class Target(Protocol):
+    """What is loaded: our server (``fogbank.testing.server.Server``) or a peer (``peers.Peer``)."""
+
+    endpoint: str
+    port: int
+
+    def environment(self) -> Mapping[str, str]:
+        """Return its keys and region under the names that SDKs read."""
+        ...
+
+    def processes(self) -> Mapping[int, str]:
+        """Return all its processes; none where it runs elsewhere."""
+        ...
+
+    def client(self, service: str) -> Any:
+        """Return a boto3 client without retries."""
+        ...
+
+
+def cpu_seconds(target: Target) -> float:
     """Return the processor time that all processes of a server have used."""
     total = 0.0
-    for pid in server.processes():
+    for pid in target.processes():
         try:
             fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
         except OSError:
@@ -31,18 +52,55 @@ def cpu_seconds(server: Server) -> float:
     return total
 
 
+def memory_mb(target: Target) -> float:
+    """Return the memory of all processes of a server, what they share counted once (PSS)."""
+    total = 0
+    for pid in target.processes():
+        try:
+            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        except OSError:
+            continue
+        total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return total / 1024
+
+
 def signed(
-    server: Server, service: str, method: str, path: str, headers: dict[str, str], body: bytes
+    target: Target, service: str, method: str, path: str, headers: dict[str, str], body: bytes
 ) -> bytes:
     """Return the bytes of one signed request, ready for a socket."""
-    said = server.environment()
-    request = AWSRequest(method, f"{server.endpoint}{path}", headers=headers, data=body)
+    return signed_head(target, service, method, path, headers, body) + body
+
+
+def signed_head(
+    target: Target, service: str, method: str, path: str, headers: dict[str, str], body: bytes
+) -> bytes:
+    """Return the head of one signed request, for a body that is sent by itself."""
+    said = target.environment()
+    request = AWSRequest(method, f"{target.endpoint}{path}", headers=headers, data=body)
     keys = Credentials(said["AWS_ACCESS_KEY_ID"], said["AWS_SECRET_ACCESS_KEY"])
     SigV4Auth(keys, service, said["AWS_REGION"]).add_auth(request)
-    lines = [f"{method} {path} HTTP/1.1", f"host: {server.endpoint.split('//')[1]}"]
+    lines = [f"{method} {path} HTTP/1.1", f"host: {target.endpoint.split('//')[1]}"]
     lines += [f"{name}: {value}" for name, value in request.headers.items()]
     lines.append(f"content-length: {len(body)}")
-    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+    return "\r\n".join(lines).encode() + b"\r\n\r\n"
+
+
+def signed_json(target: Target, operation: str, body: bytes) -> bytes:
+    """Return a signed request to DynamoDB."""
+    headers = {"content-type": JSON, "x-amz-target": f"DynamoDB_20120810.{operation}"}
+    return signed(target, "dynamodb", "POST", "/", headers, body)
+
+
+def create_table(target: Target, name: str, key: str = "k") -> None:
+    """Make a table of one text key that is paid by request, and wait until it is active."""
+    dynamodb = target.client("dynamodb")
+    dynamodb.create_table(
+        TableName=name,
+        KeySchema=[{"AttributeName": key, "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    dynamodb.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1})
 
 
 class Figures(NamedTuple):
@@ -51,84 +109,78 @@ class Figures(NamedTuple):
     requests: int
     seconds: float
     cpu_seconds: float
+    """Of all processes of the server; 0 where it runs elsewhere."""
     p50_ms: float
     p99_ms: float
+    generator_cpu_seconds: float = 0.0
+
+    @property
+    def per_second(self) -> float:
+        """Return requests per second."""
+        return self.requests / self.seconds
 
     @property
     def per_cpu_second(self) -> float:
         """Return requests per second of server processor time."""
         return self.requests / self.cpu_seconds
 
-
-class Exchange(Protocol):
-    """Sends requests on a connection, one after another, until a time."""
-
-    async def __call__(
-        self,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-        requests: list[bytes],
-        until: float,
-    ) -> list[float]:
-        """Return how long each request took."""
-        ...
+    @property
+    def cpu_us(self) -> float:
+        """Return microseconds of server processor time for a request."""
+        return self.cpu_seconds / self.requests * 1e6
 
 
-async def http_1(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, requests: list[bytes], until: float
-) -> list[float]:
-    """Send requests as they are, in HTTP/1.1."""
-    times: list[float] = []
+def quantile(values: Sequence[float], share: float) -> float:
+    """Return the value below which a share of all lie; 0 of none."""
+    ordered = sorted(values)
+    return ordered[min(int(len(ordered) * share), len(ordered) - 1)] if ordered else 0.0
+
+
+def ask(target: Target, requests: Sequence[Request], *, connections: int, seconds: float) -> Tally:
+    """Cycle through prepared requests; of no seconds, each connection asks one.
+
+    Raises:
+        BadAnswer: One was answered otherwise than expected.
+    """
+    host = urlsplit(target.endpoint).hostname or ""
+    return generate(target.port, requests, connections=connections, seconds=seconds, host=host)
+
+
+def settled_cpu_seconds(target: Target) -> float:
+    """Return the processor time of a server once it has done what it put off.
+
+    Who loads others in turn must wait for that: it would be counted to nobody, and slow the next.
+    """
+    used = cpu_seconds(target)
+    until = time.perf_counter() + SETTLE_S_MAX
     while time.perf_counter() < until:
-        begin = time.perf_counter()
-        writer.write(requests[len(times) % len(requests)])
-        head = await reader.readuntil(b"\r\n\r\n")
-        status = head.split(b" ", 2)[1]
-        lower = head.lower()
-        length = int(lower.split(b"content-length:", 1)[1].split(b"\r\n", 1)[0])
-        body = await reader.readexactly(length) if length else b""
-        if status != b"200":
-            raise RuntimeError(f"{status!r} {body[:300]!r}")
-        times.append(time.perf_counter() - begin)
-    return times
+        time.sleep(QUIET_S)
+        now = cpu_seconds(target)
+        if now - used <= TICK_S:
+            return now
+        used = now
+    return used
 
 
-async def run(
-    port: int,
-    requests: list[bytes],
-    connections: int,
-    seconds: float,
-    *,
-    exchange: Exchange = http_1,
-    tls: ssl.SSLContext | None = None,
-) -> list[float]:
-    """Load a server over several connections; return the time of every request."""
-    until = time.perf_counter() + seconds
+def load(
+    target: Target, requests: Sequence[Request | bytes], *, connections: int, seconds: float
+) -> Figures:
+    """Cycle through prepared requests and return what they cost, with what the server put off.
 
-    async def connection(number: int) -> list[float]:
-        reader, writer = await asyncio.open_connection(
-            "127.0.0.1", port, ssl=tls, server_hostname="localhost" if tls else None
-        )
-        times = await exchange(reader, writer, requests[number::connections] or requests, until)
-        writer.close()
-        await writer.wait_closed()
-        return times
-
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(connection(number)) for number in range(connections)]
-    return [each for task in tasks for each in task.result()]
-
-
-def load(server: Server, requests: list[bytes], *, connections: int, seconds: float) -> Figures:
-    """Cycle through prepared requests and return what they cost."""
-    before = cpu_seconds(server)
-    began = time.perf_counter()
-    times = asyncio.run(run(server.port, requests, connections, seconds))
-    took = time.perf_counter() - began
-    cost = cpu_seconds(server) - before
-    ordered = sorted(times)
-    p99 = ordered[int(len(ordered) * 0.99)] if ordered else 0.0
-    return Figures(len(times), took, cost, statistics.median(times) * 1e3, p99 * 1e3)
+    Raises:
+        BadAnswer: One was answered otherwise than expected.
+    """
+    wanted = [each if isinstance(each, Request) else Request(each) for each in requests]
+    before = cpu_seconds(target)
+    tally = ask(target, wanted, connections=connections, seconds=seconds)
+    return Figures(
+        len(tally.times),
+        tally.seconds,
+        settled_cpu_seconds(target) - before,
+        statistics.median(tally.times) * 1e3,
+        quantile(tally.times, 0.99) * 1e3,
+        tally.generator_cpu_seconds,
+    )
 
 
 def timed(count: int, work: Any) -> list[float]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import record
-from load import load, signed, timed
+from load import Target, create_table, load, signed_json, timed
 
 from fogbank.testing.server import Server
 
@@ -45,6 +45,8 @@ TRUST = {
     "Action": "sts:AssumeRole",
 }
 ALLOW = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+PHOTO = "photo-thumbnail"
+PHOTO_TABLE = "photo-metadata"
 EMPTY = "def handler(event, context):\n    return event\n"
 
 
@@ -63,22 +65,11 @@ def zipped(source: str) -> bytes:
 
 def items(server: Server) -> dict[str, float]:
     """Measure signed GetItem and PutItem."""
-    dynamodb = server.client("dynamodb")
-    dynamodb.create_table(
-        TableName="bench",
-        KeySchema=[{"AttributeName": "k", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "k", "AttributeType": "S"}],
-        BillingMode="PAY_PER_REQUEST",
-    )
-    dynamodb.get_waiter("table_exists").wait(TableName="bench", WaiterConfig={"Delay": 1})
+    create_table(server, "bench")
 
     def requests(operation: str, build: Any) -> list[bytes]:
-        headers = {
-            "content-type": "application/x-amz-json-1.0",
-            "x-amz-target": f"DynamoDB_20120810.{operation}",
-        }
         bodies = [json.dumps({"TableName": "bench", **build(n)}).encode() for n in range(ITEMS)]
-        return [signed(server, "dynamodb", "POST", "/", headers, body) for body in bodies]
+        return [signed_json(server, operation, body) for body in bodies]
 
     def item(number: int) -> dict[str, Any]:
         return {
@@ -98,7 +89,7 @@ def items(server: Server) -> dict[str, float]:
     return figures
 
 
-def create_function(server: Server, name: str, code: bytes, **options: Any) -> str:
+def create_function(server: Target, name: str, code: bytes, **options: Any) -> str:
     """Create a function and wait until it is active."""
     functions = server.client("lambda")
     role = f"arn:aws:iam::{server.environment()['AWS_ACCOUNT_ID']}:role/bench"
@@ -112,6 +103,19 @@ def create_function(server: Server, name: str, code: bytes, **options: Any) -> s
     )
     functions.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
     return made["FunctionArn"]
+
+
+def create_role(server: Target) -> None:
+    """Create the role that functions run under; it may do everything."""
+    iam = server.client("iam")
+    iam.create_role(RoleName="bench", AssumeRolePolicyDocument=document(TRUST))
+    iam.put_role_policy(RoleName="bench", PolicyName="all", PolicyDocument=document(ALLOW))
+
+
+def create_photo_function(server: Target) -> None:
+    """Create the function of the photo example."""
+    variables = {"THUMBNAILS_BUCKET": "thumbnails", "TABLE": PHOTO_TABLE}
+    create_function(server, PHOTO, package(), MemorySize=1024, Environment={"Variables": variables})
 
 
 def cold_starts(
@@ -137,25 +141,17 @@ def cold_starts(
 
 def invocations(server: Server) -> dict[str, float]:
     """Measure cold starts and warm invocations."""
-    iam = server.client("iam")
-    iam.create_role(RoleName="bench", AssumeRolePolicyDocument=document(TRUST))
-    iam.put_role_policy(RoleName="bench", PolicyName="all", PolicyDocument=document(ALLOW))
+    create_role(server)
     create_function(server, "empty", zipped(EMPTY))
-    create_function(
-        server,
-        "photo-thumbnail",
-        package(),
-        MemorySize=1024,
-        Environment={"Variables": {"THUMBNAILS_BUCKET": "thumbnails", "TABLE": "photo-metadata"}},
-    )
+    create_photo_function(server)
     functions = server.client("lambda")
     cold = cold_starts(server, "empty", {})
     example = cold_starts(
         server,
-        "photo-thumbnail",
+        PHOTO,
         {"Records": []},
         THUMBNAILS_BUCKET="thumbnails",
-        TABLE="photo-metadata",
+        TABLE=PHOTO_TABLE,
     )
     functions.invoke(FunctionName="empty", Payload=b"{}")
     warm = timed(
@@ -168,22 +164,15 @@ def invocations(server: Server) -> dict[str, float]:
     }
 
 
-def upload_to_row(server: Server) -> dict[str, float]:
-    """Measure from sending a small photo to seeing its row."""
-    s3, dynamodb = server.client("s3"), server.client("dynamodb")
+def connect_photos(server: Target) -> None:
+    """Make buckets and table, and have the photo function called for every upload."""
+    s3, functions = server.client("s3"), server.client("lambda")
     for bucket in ("photos", "thumbnails"):
         s3.create_bucket(Bucket=bucket)
-    dynamodb.create_table(
-        TableName="photo-metadata",
-        KeySchema=[{"AttributeName": "name", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "name", "AttributeType": "S"}],
-        BillingMode="PAY_PER_REQUEST",
-    )
-    dynamodb.get_waiter("table_exists").wait(TableName="photo-metadata", WaiterConfig={"Delay": 1})
-    functions = server.client("lambda")
-    arn = functions.get_function_configuration(FunctionName="photo-thumbnail")["FunctionArn"]
+    create_table(server, PHOTO_TABLE, "name")
+    arn = functions.get_function_configuration(FunctionName=PHOTO)["FunctionArn"]
     functions.add_permission(
-        FunctionName="photo-thumbnail",
+        FunctionName=PHOTO,
         StatementId="s3",
         Action="lambda:InvokeFunction",
         Principal="s3.amazonaws.com",
@@ -196,18 +185,29 @@ def upload_to_row(server: Server) -> dict[str, float]:
             ]
         },
     )
+
+
+def upload_times(server: Target, count: int) -> list[float]:
+    """Return the milliseconds from sending each of some small photos to seeing its row."""
+    s3, dynamodb = server.client("s3"), server.client("dynamodb")
     small = picture("small.jpg", "JPEG", (320, 240)).content
 
     def once(number: int) -> None:
         name = f"{number}.jpg"
         s3.put_object(Bucket="photos", Key=name, Body=small, ContentType="image/jpeg")
         while "Item" not in dynamodb.get_item(
-            TableName="photo-metadata", Key={"name": {"S": name}}, ConsistentRead=True
+            TableName=PHOTO_TABLE, Key={"name": {"S": name}}, ConsistentRead=True
         ):
             time.sleep(0.001)
 
     once(-1)
-    return {"upload_to_row_ms_p50": round(statistics.median(timed(30, once)), 2)}
+    return timed(count, once)
+
+
+def upload_to_row(server: Target) -> dict[str, float]:
+    """Measure from sending a small photo to seeing its row."""
+    connect_photos(server)
+    return {"upload_to_row_ms_p50": round(statistics.median(upload_times(server, 30)), 2)}
 
 
 def started(server: Server) -> float:

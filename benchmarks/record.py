@@ -7,11 +7,20 @@ import json
 import os
 import platform
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parents[1]
 MEASURED = ROOT / "docs" / "measured"
+
+
+class Table(NamedTuple):
+    """A table of text, beside the figures that it explains."""
+
+    title: str
+    columns: list[str]
+    rows: list[list[str]]
 
 
 def source_hash(*folders: str) -> str:
@@ -30,6 +39,7 @@ def write(
     *,
     failures: list[str],
     promises: dict[str, str],
+    tables: Sequence[Table] = (),
 ) -> Path:
     """Write ``docs/measured/<name>.json``.
 
@@ -39,6 +49,7 @@ def write(
         figures: Names to numbers, units in the names.
         failures: What did not hold.
         promises: For some of the figures, what we promise, as ``>= 10000`` or ``<= 60``.
+        tables: What the figures were taken from.
     """
     MEASURED.mkdir(parents=True, exist_ok=True)
     path = MEASURED / f"{name}.json"
@@ -50,6 +61,7 @@ def write(
         "figures": figures,
         "promises": promises,
         "failures": failures,
+        "tables": [each._asdict() for each in tables],
     }
     path.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
     return path

@@ -33,6 +33,7 @@ FIGURES = """
 Absolute times were taken on small shared machines and vary by a factor of two; the command beside each table
 measures again.
 """
+CELL_MAX = 300
 
 
 def table_of(name: str, content: dict[str, Any], *, stale: bool) -> str:
@@ -57,8 +58,23 @@ def table_of(name: str, content: dict[str, Any], *, stale: bool) -> str:
             "| --- | --- | --- |",
             *rows,
             "",
+            *(line for table in content.get("tables", []) for line in lines_of(table)),
         ]
     )
+
+
+def lines_of(table: dict[str, Any]) -> list[str]:
+    """Return a table of text, with its title and a blank line behind it."""
+    if not table["rows"]:
+        return []
+    rows = [table["columns"], ["---"] * len(table["columns"]), *table["rows"]]
+    lines = [f"| {' | '.join(said(cell) for cell in row)} |" for row in rows]
+    return [f"{table['title']}:", "", *lines, ""]
+
+
+def said(text: str) -> str:
+    """Return text, such as the message of a program, as a cell: one line, and no Markdown."""
+    return " ".join(text.split()).replace("|", "/").replace("<", "&lt;")[:CELL_MAX]
 
 
 def page(*, with_staleness: bool) -> str:
