@@ -9,7 +9,7 @@ KEEP ?=
 BOTOCORE = $(shell sed -n 's/^botocore==//p' constraints.txt)
 CASES = $(VENV)/cases/botocore-$(BOTOCORE)/.ready
 
-.PHONY: demo test check bench bench-table conformance soak clean env
+.PHONY: demo test check bench bench-table bench-growth bench-lateness conformance soak clean env
 
 env: $(VENV)/.ready $(CASES)
 
@@ -37,6 +37,13 @@ bench: env
 # One table beside the machine's limits and beside peers: ARGS="--short" shows that it works.
 bench-table: env
 	$(BIN)/python benchmarks/table.py $(ARGS)
+
+# ARGS="--whole": ten million items and a million objects, which takes an hour.
+bench-growth: env
+	$(BIN)/python benchmarks/growth.py $(ARGS)
+
+bench-lateness: env
+	$(BIN)/python benchmarks/lateness.py $(ARGS)
 
 conformance: env
 	$(BIN)/python benchmarks/protocols.py

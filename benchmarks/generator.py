@@ -7,6 +7,7 @@ answer of another status, length or content than was expected is an error, never
 
 from __future__ import annotations
 
+import math
 import select
 import socket
 import time
@@ -132,9 +133,9 @@ class _Connection:
         return self._requests[self._number % len(self._requests)]
 
     @property
-    def began(self) -> float:
-        """Return when it was sent."""
-        return self._began
+    def through(self) -> bool:
+        """Whether every request was answered once."""
+        return self._number >= len(self._requests)
 
     def ask(self) -> bool:
         """Begin the next request; return whether some of it is still to be sent."""
@@ -250,10 +251,10 @@ class _Load:
         for number in range(connections):
             self.all.append(_Connection(address, requests[number::connections] or requests))
 
-    def run(self, seconds: float) -> float:
-        """Repeat the requests; return the seconds until the last answer."""
+    def run(self, seconds: float | None) -> float:
+        """Repeat the requests, or ask each once; return the seconds until the last answer."""
         began = time.perf_counter()
-        until = began + seconds
+        until = math.inf if seconds is None else began + seconds
         for connection in self.all:
             self._add(connection)
         while self._live:
@@ -280,7 +281,7 @@ class _Load:
             return
         if not connection.receive(self._buffer, self._view):
             return
-        if time.perf_counter() >= until:
+        if time.perf_counter() >= until or (until == math.inf and connection.through):
             del self._live[descriptor]
             self._poll.unregister(descriptor)
         elif connection.renew():
@@ -306,7 +307,7 @@ def generate(
     requests: Sequence[Request],
     *,
     connections: int,
-    seconds: float,
+    seconds: float | None,
     host: str = "127.0.0.1",
 ) -> Tally:
     """Load a server with prepared requests, each connection with its share of them in turn.
@@ -315,7 +316,7 @@ def generate(
         port: The server's.
         requests: They are repeated until the time is up; what runs then is finished and counted.
         connections: How many at once.
-        seconds: How long requests are begun.
+        seconds: How long requests are begun; None: until each was asked once.
         host: The server's.
 
     Raises:

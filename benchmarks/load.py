@@ -136,8 +136,10 @@ def quantile(values: Sequence[float], share: float) -> float:
     return ordered[min(int(len(ordered) * share), len(ordered) - 1)] if ordered else 0.0
 
 
-def ask(target: Target, requests: Sequence[Request], *, connections: int, seconds: float) -> Tally:
-    """Cycle through prepared requests; of no seconds, each connection asks one.
+def ask(
+    target: Target, requests: Sequence[Request], *, connections: int, seconds: float | None
+) -> Tally:
+    """Cycle through prepared requests; None: ask each once; 0: one on each connection.
 
     Raises:
         BadAnswer: One was answered otherwise than expected.

@@ -136,9 +136,7 @@ WORKLOADS = (
 
 def ask_once(target: Target, requests: Sequence[Request]) -> None:
     """Send every request once."""
-    for begin in range(0, len(requests), TOGETHER):
-        some = requests[begin : begin + TOGETHER]
-        ask(target, some, connections=len(some), seconds=0.0)
+    ask(target, requests, connections=min(TOGETHER, len(requests)), seconds=None)
 
 
 def set_up(target: Target, services: frozenset[str]) -> dict[str, str]:

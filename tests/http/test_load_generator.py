@@ -154,3 +154,11 @@ def test_a_large_body_goes_out_whole_behind_its_head(
     request = generator.Request(ASKED, body=body, length=5)
     port = answering(OK, length=len(ASKED) + len(body))
     assert len(generator.generate(port, [request], connections=1, seconds=0.0).times) == 1
+
+
+def test_each_request_is_asked_once_where_no_time_is_given(
+    generator: ModuleType, answering: Callable[..., int]
+) -> None:
+    requests = [generator.Request(ASKED, length=5) for _ in range(7)]
+    tally = generator.generate(answering(OK), requests, connections=1, seconds=None)
+    assert len(tally.times) == len(requests)

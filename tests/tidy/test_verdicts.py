@@ -13,13 +13,22 @@ import pytest
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
-@pytest.fixture(scope="module")
-def verdict() -> ModuleType:
+def imported(name: str) -> ModuleType:
     sys.path.insert(0, str(BENCHMARKS))
     try:
-        return importlib.import_module("verdict")
+        return importlib.import_module(name)
     finally:
         sys.path.remove(str(BENCHMARKS))
+
+
+@pytest.fixture(scope="module")
+def verdict() -> ModuleType:
+    return imported("verdict")
+
+
+@pytest.fixture(scope="module")
+def metrics() -> ModuleType:
+    return imported("metrics")
 
 
 @pytest.fixture(scope="module")
@@ -105,3 +114,27 @@ def test_the_table_names_who_failed_and_leaves_blank_who_was_not_asked(
 def test_a_table_for_a_terminal_is_aligned(verdict: ModuleType) -> None:
     text = verdict.aligned(["a", "number"], [["one", "1"], ["three", "1,000"]])
     assert text.splitlines() == ["a      number", "one         1", "three   1,000"]
+
+
+def test_a_histogram_is_read_over_all_its_labels(metrics: ModuleType) -> None:
+    figures = {
+        'late_bucket{process="store 0",le="0.004"}': 5.0,
+        'late_bucket{process="store 1",le="0.004"}': 2.0,
+        'late_bucket{process="store 0",le="+Inf"}': 6.0,
+        'later_bucket{process="store 0",le="0.004"}': 100.0,
+        'late_count{process="store 0"}': 6.0,
+    }
+    assert metrics.buckets(figures, "late") == {0.004: 7.0, float("inf"): 6.0}
+    assert metrics.total(figures, "late_count") == 6.0
+
+
+def test_a_quantile_of_a_histogram_is_of_what_came_between_and_never_too_low(
+    metrics: ModuleType,
+) -> None:
+    before = {1.0: 1000.0, 2.0: 1000.0, 4.0: 1000.0, float("inf"): 1000.0}
+    after = {1.0: 1090.0, 2.0: 1098.0, 4.0: 1099.0, float("inf"): 1100.0}
+    assert metrics.quantile_edge(before, after, 0.9) == 1.0
+    assert metrics.quantile_edge(before, after, 0.95) == 2.0
+    assert metrics.quantile_edge(before, after, 0.99) == 4.0
+    assert metrics.quantile_edge(before, after, 0.995) is None
+    assert metrics.quantile_edge(before, before, 0.5) is None
