@@ -110,6 +110,8 @@ def test_status_and_metrics_tell_of_every_store_process_and_front(several: Serve
         assert found["fogbank_uptime_seconds", process] > 0
         assert found["fogbank_process_resident_bytes", process] > MIB
         assert found["fogbank_loop_lateness_seconds_count", process] >= 0
+        assert found["fogbank_loop_holds_seconds_count", process] >= 0
+        assert found["fogbank_garbage_collections_total", ("cause", "growth"), process] >= 0
         is_store = ("fogbank_store_version", process) in found
         assert is_store == name.startswith("store")
         if is_store:

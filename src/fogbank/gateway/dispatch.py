@@ -41,7 +41,7 @@ from fogbank.gateway.settings import GatewaySettings
 from fogbank.gateway.throttle import Throttle
 from fogbank.gateway.visit import Visit
 from fogbank.platform.identity.principal import Principal, PrincipalKind
-from fogbank.platform.metering.current import IN_WORK
+from fogbank.platform.metering.current import ENDED, IN_WORK
 from fogbank.platform.metering.meters import RequestMeter
 from fogbank.wire.http import HttpReply, HttpRequest
 from fogbank.wire.route import PREFLIGHT
@@ -357,7 +357,9 @@ class Dispatcher:
         asked: tuple[Target, HttpRequest] | None = None,
     ) -> None:
         """Count a call that has ended; record it, unless its operation has."""
-        micros = int((self._clock.monotonic() - visit.began) * 1_000_000)
+        visit.ended = self._clock.monotonic()
+        ENDED.set(visit)
+        micros = int((visit.ended - visit.began) * 1_000_000)
         self.meter.ended(
             visit.service, visit.operation, "" if error is None else error.code, micros
         )

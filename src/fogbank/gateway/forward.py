@@ -176,11 +176,8 @@ class Arrivals:
         if parcel.streamed:
             wire[parcel.streamed] = asked.stream
         visit.performed = True
-        was = IN_WORK.set(visit)
-        try:
-            return _answer_of(await self._perform(visit, bound, wire))
-        finally:
-            IN_WORK.reset(was)
+        IN_WORK.set(visit)  # and until its task ends: it has one of its own
+        return _answer_of(await self._perform(visit, bound, wire))
 
     def _principal_of(self, raw: msgspec.Raw) -> Principal:
         """Return a caller, one object for the same caller: what is remembered goes by it.

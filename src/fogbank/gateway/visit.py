@@ -35,6 +35,7 @@ class Visit:
         "began",
         "context",
         "decisions",
+        "ended",
         "epoch",
         "http",
         "now_ms",
@@ -68,6 +69,8 @@ class Visit:
         """When the call was let in: what its conditions compare with."""
         self.began = 0.0
         """When it began, by the monotonic clock."""
+        self.ended = 0.0
+        """When it ended."""
         self.performed = False
         """Whether it came to the operation, which records its end."""
         self.context = _NO_CONTEXT

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
-import gc
 import logging
 import mmap
 import os
@@ -17,10 +16,10 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
+from time import monotonic
 from typing import Any, Final
 
 import msgspec
-import uvloop
 
 from fogbank.base.clock import Clock
 from fogbank.base.errors import Corrupt, Unavailable, Weather
@@ -31,6 +30,10 @@ from fogbank.platform.crypto.keys import KeyRefused
 from fogbank.platform.identity.cache import SharedEpochs
 from fogbank.server import logs
 from fogbank.server.config import Config
+from fogbank.server.garbage import Garbage, Work
+from fogbank.server.kernel import own_memory_bytes
+from fogbank.server.links import Meeting
+from fogbank.server.steps import Steps, WatchedLoop
 from fogbank.server.tls import Material
 
 log = logging.getLogger("fogbank")
@@ -40,7 +43,6 @@ TRY_AGAIN: Final = 75
 PEERS_WAIT_MS: Final = 30_000
 """How long a start waits for the other processes that start beside it."""
 PEERS_PAUSE_MS: Final = 100
-COLLECTION_MS: Final = 10_000
 PR_SET_PDEATHSIG: Final = 1
 FILES_MAX: Final = 65_536
 ASKED: Final = b"?"
@@ -94,7 +96,7 @@ class NoPeerError(Exception):
     """The processes that start beside this one do not come up."""
 
 
-def run(serve: Callable[[Boot], Coroutine[Any, Any, None]]) -> int:
+def run(serve: Callable[[Boot, Steps], Coroutine[Any, Any, None]]) -> int:
     """Run a child; return its exit status."""
     boot = msgspec.json.decode(sys.stdin.buffer.read(), type=Boot)
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -105,8 +107,9 @@ def run(serve: Callable[[Boot], Coroutine[Any, Any, None]]) -> int:
     logs.begin(boot.config.log_level, boot.config.log_format)
     _raise_file_limit()
     try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(serve(boot))
+        steps = Steps(monotonic)
+        with asyncio.Runner(loop_factory=lambda: WatchedLoop(steps)) as runner:
+            runner.run(serve(boot, steps))
     except NoPeerError as error:
         return _ended(boot, error, TRY_AGAIN)
     except (Corrupt, KeyRefused, Weather, OSError, StartRefusedError) as error:
@@ -142,20 +145,34 @@ def stop_event() -> asyncio.Event:
     return stop
 
 
-def say_ready(boot: Boot) -> None:
-    """Tell the supervisor that we serve; automatic garbage collection ends here."""
-    gc.collect()
-    gc.freeze()
-    gc.disable()  # a full collection holds the loop for tens of milliseconds
+def garbage_of(
+    boot: Boot, clock: Clock, listener: Listener, meeting: Meeting | None = None
+) -> Garbage:
+    """Return what collects this process's garbage.
+
+    Args:
+        boot: What we were told.
+        clock: The time.
+        listener: Where work comes from.
+        meeting: Where more of it comes from.
+    """
+
+    def work() -> Work:
+        under_way, so_far = listener.in_flight, listener.bytes_in
+        if meeting is not None:
+            under_way, so_far = under_way + meeting.under_way, so_far + meeting.begun
+        return Work(under_way, so_far)
+
+    growth_bytes = boot.config.processes.garbage_growth_mb << 20
+    return Garbage(clock, own_memory_bytes, work, growth_bytes)
+
+
+def say_ready(boot: Boot, steps: Steps, garbage: Garbage) -> None:
+    """Tell the supervisor that we serve; from now on garbage and long steps are looked after."""
+    garbage.begin()
+    steps.begin()
     os.write(boot.ready, b"ready")
     os.close(boot.ready)
-
-
-async def collect_garbage(clock: Clock) -> None:
-    """Collect young cyclic garbage now and then, as automatic collections are off."""
-    while True:
-        await clock.sleep_until(clock.now_ms() + COLLECTION_MS)
-        gc.collect(1)
 
 
 def hear_supervisor(boot: Boot, listener: Listener) -> None:

@@ -53,6 +53,14 @@ class Reporter(Protocol):
         ...
 
 
+class LoopFigures(Protocol):
+    """Says how the loop of a process is: its steps, its garbage."""
+
+    def families(self) -> Iterator[Family]:
+        """Yield the figures."""
+        ...
+
+
 def handlers_of(reporter: Reporter) -> Handlers:
     """Return what other processes can ask of a reporter."""
 
@@ -69,12 +77,16 @@ class EdgeFigures:
         dispatcher: Answers its requests.
         listener: Its sockets.
         clock: The time.
+        loop: What is known of the loop besides.
     """
 
-    def __init__(self, dispatcher: Dispatcher, listener: Listener, clock: Clock) -> None:
+    def __init__(
+        self, dispatcher: Dispatcher, listener: Listener, clock: Clock, *loop: LoopFigures
+    ) -> None:
         self._dispatcher = dispatcher
         self._listener = listener
         self._clock = clock
+        self._loop = loop
         self._began = clock.monotonic()
         self._lateness = Histogram()
         """How late the loop was when it should have run."""
@@ -107,6 +119,8 @@ class EdgeFigures:
         yield from self._connections()
         meaning = "How late the event loop ran what was due."
         yield Family("fogbank_loop_lateness_seconds", "histogram", meaning, [({}, self._lateness)])
+        for each in self._loop:
+            yield from each.families()
 
     def _requests(self) -> Iterator[Family]:
         dispatcher = self._dispatcher

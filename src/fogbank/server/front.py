@@ -29,6 +29,7 @@ from fogbank.server.bounds import gateway_settings, listener_settings
 from fogbank.server.figures import EdgeFigures, FrontReporter, front_name, handlers_of
 from fogbank.server.links import Meeting, dial_of, front_socket, store_socket
 from fogbank.server.roster import services
+from fogbank.server.steps import Steps
 
 
 def main() -> int:
@@ -36,7 +37,7 @@ def main() -> int:
     return booting.run(_serve)
 
 
-async def _serve(boot: Boot) -> None:
+async def _serve(boot: Boot, steps: Steps) -> None:
     """Listen, say ready, serve until told to stop."""
     stop, clock = booting.stop_event(), SystemClock()
     built = services()
@@ -55,7 +56,8 @@ async def _serve(boot: Boot) -> None:
     settings = gateway_settings(boot.config)
     dispatcher = Dispatcher(built, edge, settings, sink=notes, owner_of=owner_of)
     listener = Listener(dispatcher.handle, listener_settings(boot.config), clock, dispatcher.busy)
-    figures = EdgeFigures(dispatcher, listener, clock)
+    garbage = booting.garbage_of(boot, clock, listener)
+    figures = EdgeFigures(dispatcher, listener, clock, steps, garbage)
     reporter = FrontReporter(front_name(boot.number), figures, notes)
     booting.hear_supervisor(boot, listener)
     async with asyncio.TaskGroup() as group:
@@ -63,13 +65,13 @@ async def _serve(boot: Boot) -> None:
         meeting = Meeting(socket_path, handlers_of(reporter), group)
         await meeting.open()
         work = [
-            group.create_task(booting.collect_garbage(clock), name="garbage"),
+            group.create_task(garbage.run(), name="garbage"),
             group.create_task(notes.run(), name="notes"),
             group.create_task(dispatcher.refusals.run(), name="refusals"),
             group.create_task(figures.watch_loop(), name="lateness"),
         ]
         group.create_task(listener.serve([socket.socket(fileno=boot.listener)]), name="http")
-        booting.say_ready(boot)
+        booting.say_ready(boot, steps, garbage)
         await stop.wait()
         await listener.drain(boot.config.limits.drain_ms / 1000)
         dispatcher.refusals.tell()

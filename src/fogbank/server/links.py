@@ -71,11 +71,24 @@ class Meeting:
         self._group = group
         self._answerers: set[Answerer] = set()
         self._server: asyncio.Server | None = None
+        self._begun = 0
+        """Calls of those that are gone."""
 
     def _accept(self) -> Answerer:
         answerer = Answerer(self._handlers, self._group)
+        self._begun += sum(each.begun for each in self._answerers if each.lost)
         self._answerers = {each for each in self._answerers if not each.lost} | {answerer}
         return answerer
+
+    @property
+    def under_way(self) -> int:
+        """Return how many calls are being answered."""
+        return sum(each.under_way for each in self._answerers)
+
+    @property
+    def begun(self) -> int:
+        """Return how many calls came so far."""
+        return self._begun + sum(each.begun for each in self._answerers)
 
     def offer(self, handlers: Handlers) -> None:
         """Let more be asked; before ``open``."""

@@ -46,6 +46,7 @@ from fogbank.server.observer import Observer
 from fogbank.server.parting import SIGNAL_MS, Parting
 from fogbank.server.roster import services
 from fogbank.server.shards import Shards
+from fogbank.server.steps import Steps
 from fogbank.server.storefigures import Seat, StoreReporter
 
 log = logging.getLogger("fogbank")
@@ -56,7 +57,7 @@ def main() -> int:
     return booting.run(_serve)
 
 
-async def _serve(boot: Boot) -> None:
+async def _serve(boot: Boot, steps: Steps) -> None:
     """Open everything, say ready, serve until told to stop, close in reverse order."""
     stop, clock = booting.stop_event(), SystemClock()
     async with AsyncExitStack() as stack:
@@ -83,7 +84,8 @@ async def _serve(boot: Boot) -> None:
                 ),
             )
             door.listener = listener
-            figures = EdgeFigures(app.dispatcher, listener, clock)
+            garbage = booting.garbage_of(boot, clock, listener, cloud.meeting)
+            figures = EdgeFigures(app.dispatcher, listener, clock, steps, garbage)
             seat = Seat(boot.number, boot.stores, place.functions_dir)
             reporter = StoreReporter(seat, app, engine, functions, figures)
             if cloud.meeting is not None:
@@ -95,7 +97,7 @@ async def _serve(boot: Boot) -> None:
                 group.create_task(app.driver.run(), name="driver"),
                 group.create_task(app.trail.run(), name="audit"),
                 group.create_task(app.dispatcher.refusals.run(), name="refusals"),
-                group.create_task(booting.collect_garbage(clock), name="garbage"),
+                group.create_task(garbage.run(), name="garbage"),
                 group.create_task(figures.watch_loop(), name="lateness"),
             ]
             if boot.number == 0:
@@ -115,7 +117,7 @@ async def _serve(boot: Boot) -> None:
             group.create_task(_sweep_orphans(engine), name="sweep")
             sockets = [socket.socket(fileno=boot.listener)] if boot.listener >= 0 else []
             group.create_task(listener.serve(sockets), name="http")
-            booting.say_ready(boot)
+            booting.say_ready(boot, steps, garbage)
             await stop.wait()
             await _leave(boot, listener, cloud, clock)
             await app.flush_trail()

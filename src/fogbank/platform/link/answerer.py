@@ -44,6 +44,13 @@ class Answerer(FrameProtocol):
         self._handlers = handlers
         self._group = group
         self._calls: dict[int, _Answering] = {}
+        self.begun = 0
+        """Calls so far."""
+
+    @property
+    def under_way(self) -> int:
+        """Return how many calls are being answered."""
+        return len(self._calls)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Cancel what runs for the caller."""
@@ -84,6 +91,7 @@ class Answerer(FrameProtocol):
             slow = Throttled(f"{CALLS_MAX} calls of another process are under way")
             self.say(number, frames.ERROR, errors.value_of(slow))
             return
+        self.begun += 1
         inflow = None
         if length is not None:
             known = None if length < 0 else length

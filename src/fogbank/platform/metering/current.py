@@ -26,6 +26,9 @@ class InWork(Protocol):
     service: str
     operation: str
 
+    ended: float
+    """When it ended, by the monotonic clock; 0 while it goes on."""
+
     @property
     def scope(self) -> Scoped:
         """Return whose resources it is about."""
@@ -42,6 +45,8 @@ class Said(NamedTuple):
 
 
 IN_WORK: Final[ContextVar[InWork | None]] = ContextVar("fogbank_in_work", default=None)
+ENDED: Final[ContextVar[InWork | None]] = ContextVar("fogbank_ended", default=None)
+"""The call that ended last: what a step that was too long has been for."""
 
 
 def find_said() -> Said | None:
