@@ -184,7 +184,7 @@ class WholeBodies:
     async def take(self, request: HttpRequest, allowed: Allowed) -> str:
         """Make a request's stream its body; return the SHA-256 of it in hexadecimal.
 
-        Whoever calls this calls ``release`` with the length of the body when the request is done.
+        Whoever calls this calls ``release`` when the request is done.
 
         Raises:
             ServiceError: It is longer than is allowed.
@@ -203,6 +203,7 @@ class WholeBodies:
             raise
         self.bytes_held -= gathered.held - gathered.size
         request.body = b"".join(gathered.pieces)
+        request.taken = gathered.size
         request.stream = None
         if isinstance(stream, DecodedBody):
             # What is read whole has no end at which its trailers would be looked for.
@@ -224,6 +225,7 @@ class WholeBodies:
         gathered.held += more
         self.bytes_held += more
 
-    def release(self, size: int) -> None:
-        """Give back the room of a body of this size."""
-        self.bytes_held -= size
+    def release(self, request: HttpRequest) -> None:
+        """Give back the room of a request's body, which may have become another by now."""
+        self.bytes_held -= request.taken
+        request.taken = 0

@@ -29,6 +29,7 @@ from fogbank.gateway.authenticate import Authenticator, Credentials, anonymous
 from fogbank.gateway.body import WholeBodies
 from fogbank.gateway.bound import Bound
 from fogbank.gateway.claim import Claim, claim_of
+from fogbank.gateway.decoding import Decoding, is_long
 from fogbank.gateway.events import with_told_ends
 from fogbank.gateway.forward import Arrivals, EpochOf, Forwarder, OwnerOf
 from fogbank.gateway.guests import Busy
@@ -103,6 +104,8 @@ class Dispatcher:
         self.catalogue = Catalogue(services)
         self._endpoints = [endpoint for each in services for endpoint in each.endpoints]
         self._bodies = WholeBodies(settings.whole_bodies_bytes_max)
+        self.decoding = Decoding()
+        """Decodes long bodies."""
         self._resolver = Resolver(list(self.catalogue.doors.values()), settings)
         self.busy: Busy = _Busy(self._resolver, self._ids)
         """Answers requests there is no room for."""
@@ -148,7 +151,6 @@ class Dispatcher:
         claim = _claim_of(request)
         target = self._resolver.begin(request, claim.signed if isinstance(claim, Claim) else None)
         visit = self._visit(target, request)
-        streamed = request.stream is not None
         was = IN_WORK.set(visit)
         try:
             reply = await self._answer(visit, target, request, claim)
@@ -168,8 +170,8 @@ class Dispatcher:
             return self._refusal(visit, target, request, target.door.words.error(No.INTERNAL))
         finally:
             IN_WORK.reset(was)
-            if streamed and request.stream is None:
-                self._bodies.release(len(request.body))
+            if request.taken:
+                self._bodies.release(request)
         self._note(visit, None)
         return reply
 
@@ -208,7 +210,10 @@ class Dispatcher:
                 else:
                     self._limits.check(bound, len(request.body), words)
             codec = target.door.codec
-            wire = codec.decode(bound.name, request, target.params)
+            if is_long(codec, bound.name, request):
+                wire = await self.decoding.decode(codec, bound.name, request, target.params)
+            else:
+                wire = codec.decode(bound.name, request, target.params)
             visit.admit(account, self._clock.now_ms(), target.context, target.region_set)
             visit.performed = True
             try:

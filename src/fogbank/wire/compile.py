@@ -62,6 +62,18 @@ class ServiceCodec:
         self._decoders: dict[str, Decode] = {}
         self._encoders: dict[str, Encode] = {}
 
+    def prepare(self, operation: str) -> Decode:
+        """Compile the decoder of an operation; not for two threads at once, as ``decode`` is then."""
+        decode = self._decoders.get(operation)
+        if decode is None:
+            decode = self._codec.decoder(self.model.operations[operation])
+            self._decoders[operation] = decode
+        return decode
+
+    def inflates(self, operation: str) -> bool:
+        """Return whether a compressed body of an operation is inflated before it is decoded."""
+        return is_inflated(self.model.operations[operation], self.protocol)
+
     def decode(
         self, operation: str, request: HttpRequest, path_params: Mapping[str, str]
     ) -> dict[str, Any]:
@@ -76,13 +88,8 @@ class ServiceCodec:
         Raises:
             ServiceError: The request is malformed or breaks a constraint; in AWS's words.
         """
-        decode = self._decoders.get(operation)
-        if decode is None:
-            decode = self._codec.decoder(self.model.operations[operation])
-            self._decoders[operation] = decode
-        if "content-encoding" in request.headers and is_inflated(
-            self.model.operations[operation], self.protocol
-        ):
+        decode = self._decoders.get(operation) or self.prepare(operation)
+        if "content-encoding" in request.headers and self.inflates(operation):
             inflate(request)
         return decode(request, path_params)
 

@@ -44,6 +44,7 @@ class HttpRequest:
         "sandbox",
         "secure",
         "stream",
+        "taken",
         "tls",
     )
 
@@ -70,6 +71,8 @@ class HttpRequest:
         """Names in lower case; repeated headers joined by commas."""
         self.body = body
         self.stream = stream
+        self.taken = 0
+        """Bytes of room that its body holds since it was read whole from a stream."""
         self.peer = peer
         """The address of the client."""
         self.secure = secure

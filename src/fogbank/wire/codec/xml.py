@@ -268,7 +268,6 @@ class XmlDocuments:
         table = self._decoders.get(shape.name)
         if table is None:
             table = dict[str, _Entry]()
-            self._decoders[shape.name] = table
             for ref in shape.members.values():
                 if ref.location or ref.xml_attribute:
                     continue
@@ -283,6 +282,7 @@ class XmlDocuments:
                 else:
                     entry = (ref.name, None, self._reader(ref))
                 table[ref.wire_name] = entry
+            self._decoders[shape.name] = table  # whole, for other threads decode too
         return table
 
     def _reader(self, ref: Ref) -> Read:

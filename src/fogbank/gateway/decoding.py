@@ -1,0 +1,49 @@
+"""Long bodies of requests, decoded off the loop: whoever else is served does not wait for them.
+
+Rule: up to ``LOOP_BYTES_MAX`` a body is decoded where it is, in far less than a step may take; beyond,
+and where it may become longer because it is compressed, in one of ``THREADS_MAX`` threads. What comes
+of it is the same, errors too. What waits for a thread is bounded by the memory of whole bodies.
+
+Theory: threads share the interpreter, so that a decoder of ours gives way every few milliseconds.
+The parser of JSON, in C, does not; it takes a millisecond for each half of a megabyte.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
+from typing import Final
+
+from fogbank.base.types import Wire
+from fogbank.wire.compile import ServiceCodec
+from fogbank.wire.http import BODY_WHOLE_BYTES_MAX, HttpRequest
+
+LOOP_BYTES_MAX: Final = BODY_WHOLE_BYTES_MAX
+THREADS_MAX: Final = 2
+
+
+def is_long(codec: ServiceCodec, operation: str, request: HttpRequest) -> bool:
+    """Return whether a body is too long to be decoded on the loop, or may become so."""
+    if len(request.body) > LOOP_BYTES_MAX:
+        return True
+    return "content-encoding" in request.headers and codec.inflates(operation)
+
+
+class Decoding:
+    """Decodes long bodies.
+
+    Args:
+        executor: Where; threads of its own unless given.
+    """
+
+    def __init__(self, executor: Executor | None = None) -> None:
+        self._executor = executor or ThreadPoolExecutor(THREADS_MAX, "fogbank-decode")
+
+    async def decode(
+        self, codec: ServiceCodec, operation: str, request: HttpRequest, params: Mapping[str, str]
+    ) -> Wire:
+        """Return a request by wire names; see ``ServiceCodec.decode``."""
+        codec.prepare(operation)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, codec.decode, operation, request, params)
