@@ -42,7 +42,7 @@ from fogbank.gateway.settings import GatewaySettings
 from fogbank.gateway.throttle import Throttle
 from fogbank.gateway.visit import Visit
 from fogbank.platform.identity.principal import Principal, PrincipalKind
-from fogbank.platform.metering.current import ENDED, IN_WORK
+from fogbank.platform.metering.current import IN_WORK
 from fogbank.platform.metering.meters import RequestMeter
 from fogbank.wire.http import HttpReply, HttpRequest
 from fogbank.wire.route import PREFLIGHT
@@ -105,7 +105,6 @@ class Dispatcher:
         self._endpoints = [endpoint for each in services for endpoint in each.endpoints]
         self._bodies = WholeBodies(settings.whole_bodies_bytes_max)
         self.decoding = Decoding()
-        """Decodes long bodies."""
         self._resolver = Resolver(list(self.catalogue.doors.values()), settings)
         self.busy: Busy = _Busy(self._resolver, self._ids)
         """Answers requests there is no room for."""
@@ -362,9 +361,7 @@ class Dispatcher:
         asked: tuple[Target, HttpRequest] | None = None,
     ) -> None:
         """Count a call that has ended; record it, unless its operation has."""
-        visit.ended = self._clock.monotonic()
-        ENDED.set(visit)
-        micros = int((visit.ended - visit.began) * 1_000_000)
+        micros = visit.end(self._clock.monotonic())
         self.meter.ended(
             visit.service, visit.operation, "" if error is None else error.code, micros
         )

@@ -14,6 +14,7 @@ from fogbank.contract.call import HttpFacts
 from fogbank.platform.iam.decision import Decision
 from fogbank.platform.identity.cache import NO_EPOCH
 from fogbank.platform.identity.principal import ANONYMOUS
+from fogbank.platform.metering.current import ENDED
 from fogbank.platform.metering.records import LookedAt
 
 _NO_CONTEXT: Final[Mapping[str, str]] = {}
@@ -77,6 +78,12 @@ class Visit:
         """Condition keys that say how the request was signed."""
         self.epoch = NO_EPOCH
         """The epoch of the caller's account under which its credential was read."""
+
+    def end(self, now: float) -> int:
+        """Note when the call ended; return how many microseconds it took."""
+        self.ended = now
+        ENDED.set(self)
+        return int((now - self.began) * 1_000_000)
 
     def admit(
         self,

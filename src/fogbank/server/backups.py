@@ -34,6 +34,7 @@ from fogbank.engines.embedded.turnover import Settings
 from fogbank.server import datadir
 from fogbank.server.config import Config
 from fogbank.server.control import Control, ControlError, Send
+from fogbank.server.kernel import memory_bytes
 from fogbank.server.members import Member
 
 T = TypeVar("T")
@@ -185,13 +186,16 @@ def store_settings(
         keeps_spool: Only the server gives up an archive that the settings do not name.
     """
     archive = config.archive
+    warm_above_bytes = config.processes.warm_above_percent * memory_bytes() // 100
+    warm_above_bytes //= config.processes.stores
     if not archive.folder:
-        return Settings(keeps_spool=keeps_spool)
+        return Settings(keeps_spool=keeps_spool, warm_above_bytes=warm_above_bytes)
     return Settings(
+        warm_above_bytes=warm_above_bytes,
         archive=ArchiveSettings(
             set_of(data_dir / archive.folder, number, config.processes.stores),
             backlog_bytes_max=archive.backlog_mb_max << 20,
             interval_ms=archive.interval_ms,
             is_joint=config.processes.stores > 1,
-        )
+        ),
     )

@@ -136,6 +136,10 @@ class ProcessSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     so that the number never changes."""
     fronts: int = 0
     """Processes for sockets, TLS, HTTP, signatures and codecs, 0 to 64; 0: store processes listen."""
+    warm_above_percent: int = 50
+    """The part of the machine's memory that the rows of all stores may take, in percent, before
+    transactions are first run in a thread, which reads what they need from the disk while the
+    event loop serves others; from then on each costs a hop to a thread."""
     garbage_growth_mb: int = 64
     """How far a process that never rests may grow before it collects garbage, whoever waits; one
     that rests collects then."""
@@ -465,6 +469,8 @@ def _check_processes(config: Config) -> None:
         raise ConfigError(f"processes.stores must lie between 1 and {STORES_MAX}")
     if not 0 <= config.processes.fronts <= FRONTS_MAX:
         raise ConfigError(f"processes.fronts must lie between 0 and {FRONTS_MAX}")
+    if config.processes.warm_above_percent < 0:
+        raise ConfigError("processes.warm_above_percent must be at least 0")
     if config.processes.garbage_growth_mb < 1:
         raise ConfigError("processes.garbage_growth_mb must be at least 1")
 

@@ -36,6 +36,11 @@ def figures_of(role: str, pid: int) -> ProcessFigures | None:
     return ProcessFigures(role, pid, resident, descriptors)
 
 
+def memory_bytes() -> int:
+    """Return how much memory the machine has."""
+    return os.sysconf("SC_PHYS_PAGES") * _PAGE
+
+
 def own_memory_bytes() -> int:
     """Return this process's own memory: what is resident but for pages of files, shared or mapped.
 

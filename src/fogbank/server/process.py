@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import socket
 import sys
 from contextlib import AsyncExitStack
@@ -39,6 +38,7 @@ from fogbank.server.config import Config
 from fogbank.server.control import ControlServer, listening
 from fogbank.server.controls import controls
 from fogbank.server.figures import EdgeFigures, front_name, handlers_of, of_store
+from fogbank.server.kernel import memory_bytes
 from fogbank.server.links import Meeting, dial_of, front_socket, store_socket
 from fogbank.server.marking import OwnMarks, PeerMarks, keep_marking
 from fogbank.server.members import MemberOwner, OwnMember, PeerMember
@@ -313,7 +313,7 @@ def _memory_budget(config: Config) -> int:
     """Return the bytes that all environments of one store process may have together."""
     budget = config.functions.memory_budget_mb << 20
     if not budget:
-        budget = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+        budget = memory_bytes() // 2
     return budget // config.processes.stores
 
 

@@ -147,6 +147,11 @@ class StoreReporter:
             "fogbank_store_checkpoint_seconds", "What a checkpoint is expected to take.",
             found.checkpoint_s,
         )  # fmt: skip
+        yield counter(
+            "fogbank_store_first_runs_total",
+            "Transactions that were first run in a thread, to read their rows from the disk.",
+            found.first_runs,
+        )
         yield gauge("fogbank_store_segments_sealed", "Segments not yet applied.", found.sealed)
         yield gauge("fogbank_store_file_bytes", "The size of the settled rows.", found.file_bytes)
         yield gauge(

@@ -11,6 +11,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from fogbank.base.ids import Ids
@@ -55,6 +56,16 @@ async def open_embedded(path: Path, clock: VirtualClock) -> AsyncIterator[Embedd
 @asynccontextmanager
 async def open_encrypted(path: Path, clock: VirtualClock) -> AsyncIterator[EmbeddedEngine]:
     engine = await EmbeddedEngine.open(path, clock=clock, settings=SMALL, encryption=SEALED)
+    try:
+        yield engine
+    finally:
+        await engine.close()
+
+
+@asynccontextmanager
+async def open_warming(path: Path, clock: VirtualClock) -> AsyncIterator[EmbeddedEngine]:
+    settings = msgspec.structs.replace(SMALL, warm_above_bytes=0)
+    engine = await EmbeddedEngine.open(path, clock=clock, settings=settings, encryption=SEALED)
     try:
         yield engine
     finally:
@@ -115,6 +126,7 @@ ENGINES = {
     "remote": open_remote,
     "remote-replaying": open_remote_replaying,
     "embedded-encrypted": open_encrypted,
+    "embedded-warming": open_warming,
 }
 
 

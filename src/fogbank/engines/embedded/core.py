@@ -33,6 +33,7 @@ from fogbank.engines.embedded.segment import (
 from fogbank.engines.embedded.transaction import EmbeddedTransaction
 from fogbank.engines.embedded.turnover import Parts, Settings, Turnover
 from fogbank.engines.embedded.verifier import RowsVerifier
+from fogbank.engines.embedded.warming import warming_of
 from fogbank.engines.watch import Watchers
 from fogbank.platform.crypto.keys import LOG as LOG_GROUPS
 from fogbank.platform.store.engine import SYSTEM, Passengers, Stamp
@@ -73,6 +74,7 @@ class Core:
         self.layers = Layers(opened.env, opened.seals, clock.now_ms)
         self.watchers = Watchers()
         self.verifier = RowsVerifier(opened.env, opened.keys)
+        self.warming = warming_of(opened, clock.now_ms, settings.warm_above_bytes)
         self.version = opened.version
         self.durable = opened.version
         self.written = opened.version
@@ -83,14 +85,12 @@ class Core:
         self.is_gated = False
         """A writer has to pass ``admit`` first."""
         self.passengers: Passengers | None = None
-        self.groups = 0
-        self.group_bytes = 0
+        self.groups = self.group_bytes = 0
         self._loop = loop
         self._pending: list[_Entry] = []
         self._pending_bytes = 0
         self._inflight: _Group | None = None
-        self._is_flush_due = False
-        self._is_stalled = False
+        self._is_flush_due = self._is_stalled = False
         size = settings.segment_bytes
         self._record_max = capacity(size) - group_bytes(0, sealed=True)
         self._group_max = min(GROUP_BYTES_MAX, self._record_max)
@@ -122,6 +122,7 @@ class Core:
             sealed=self.turnover.sealed,
             file_bytes=file.stat().st_size,
             full=self.turnover.full,
+            first_runs=self.warming.runs,
             checkpointer_pid=self.turnover.checkpointer_pid,
         )
 
@@ -335,7 +336,8 @@ class Core:
         self._pending_bytes = 0
 
     def _go_on(self) -> None:
-        """Look whether the log can go on now, and who must wait for it."""
+        """Look whether the log can go on now, who must wait for it, and how the rows grew."""
+        self.warming.measure()
         if self._inflight is None:
             self._move_on()
             self._flush()
@@ -354,6 +356,7 @@ class Core:
                 await self.settled()
         await self.turnover.stop()
         await self.verifier.stop()
+        await self.warming.stop()
 
     def close(self) -> bool:
         """End threads and processes; return whether the log may be applied in order. Blocks."""

@@ -25,4 +25,6 @@ class StoreFigures(NamedTuple):
     file_bytes: int
     full: str
     """Why there is no space, if there is none."""
+    first_runs: int
+    """Bodies that were first run in a thread, because the rows' file outgrows memory."""
     checkpointer_pid: int | None

@@ -74,10 +74,12 @@ class EmbeddedStore(bodies.BodyStore):
             Unavailable: The store is closed.
         """
         core = self._core
-        if core.is_gated:
-            await core.admit()
         if token is not None:
             body = tokens.once(body, token)
+        if core.warming.is_on:
+            await core.warming.first_run(body, EmbeddedTransaction, self._domain)
+        if core.is_gated:
+            await core.admit()
         tr = EmbeddedTransaction(core.layers, self._domain)
         try:
             result = bodies.drive(body(tr))
@@ -104,6 +106,8 @@ class EmbeddedStore(bodies.BodyStore):
             Unavailable: The store is closed.
         """
         core = self._core
+        if core.warming.is_on:
+            await core.warming.first_run(body, EmbeddedReading, self._domain)
         if core.refuses:
             core.require_open()
         tr = EmbeddedReading(core.layers, self._domain)

@@ -56,6 +56,8 @@ class Settings(msgspec.Struct, frozen=True):
     keeps_spool: bool = False
     """Without an archive, leave alone what waits for one: a command beside the server may not know
     of it."""
+    warm_above_bytes: int | None = None
+    """How large the file of the rows may be before bodies are first run in a thread; None: ever."""
     on_fatal: Callable[[str], Any] = end_process
 
 
