@@ -25,7 +25,7 @@ from fogbank.base.clock import Clock
 from fogbank.base.errors import Corrupt, CutRevoked, Weather
 from fogbank.engines.embedded.backup import Done
 from fogbank.engines.embedded.cut import BackupRequest, ReaderFailed
-from fogbank.engines.embedded.files import sync_folder
+from fogbank.engines.embedded.files import make_folder
 from fogbank.engines.embedded.joint import set_of, write_joint
 from fogbank.engines.embedded.manifest import require_name
 from fogbank.engines.embedded.retention import keep_newest
@@ -152,14 +152,13 @@ class Backups:
 
 
 def _make_folders(root: Path, name: str) -> None:
-    """Make the folder of a joint backup, durably.
+    """Make the folder of a joint backup; the joint manifest makes it durable.
 
     Raises:
         FileExistsError: There is one of that name.
     """
-    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(root)
     (root / name).mkdir(mode=0o700)
-    sync_folder(root)
 
 
 async def together(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:

@@ -115,9 +115,12 @@ def functions_dir(data_dir: Path, number: int, stores: int) -> Path:
 
 
 def make_data_dir(path: Path) -> None:
-    """Make the directory, or check that it is ours and closed to others."""
+    """Make the directory durably, or check that it is ours and closed to others."""
+    missing = [each for each in (path, *path.parents) if not each.is_dir()]
     path.mkdir(mode=DIR_MODE, parents=True, exist_ok=True)
     path.chmod(DIR_MODE)
+    for each in missing:
+        _sync_folder(each.parent)
 
 
 def write_durably(path: Path, content: bytes) -> None:
@@ -133,7 +136,12 @@ def write_durably(path: Path, content: bytes) -> None:
         temporary.rename(path)
     finally:
         temporary.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(path: Path) -> None:
+    """Make the entries of a folder durable."""
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(folder)
     finally:

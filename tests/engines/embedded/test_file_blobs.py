@@ -166,9 +166,9 @@ def test_parts_are_copied_where_the_kernel_cannot(
     in_blobs(tmp_path, run)
 
 
-@pytest.mark.parametrize("name", ["write_all", "make_folder"])
+@pytest.mark.parametrize(("where", "name"), [(frames, "write_all"), (Path, "mkdir")])
 def test_a_full_disk_refuses_the_blob_and_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: object, name: str
 ) -> None:
     def no_space(*_: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -176,7 +176,7 @@ def test_a_full_disk_refuses_the_blob_and_leaves_nothing(
     async def run(blobs: FileBlobs) -> None:
         ref = await blobs.name()
         with monkeypatch.context() as patch:
-            patch.setattr(frames, name, no_space)
+            patch.setattr(where, name, no_space)
             for size in (10, 3 * FRAME_BYTES):
                 with pytest.raises(Full):
                     await blobs.write(ref, once(b"b" * size))

@@ -19,11 +19,12 @@ from fogbank.base.clock import SystemClock
 from fogbank.base.errors import Corrupt, Full
 from fogbank.base.ids import Ids
 from fogbank.engines.embedded import rows, turnover
-from fogbank.engines.embedded.check import check, see_rows
+from fogbank.engines.embedded.check import check, examine, see_rows
 from fogbank.engines.embedded.checkpoint import Answer
 from fogbank.engines.embedded.files import write_note
 from fogbank.engines.embedded.keys import Encryption, read_keys
 from fogbank.engines.embedded.lock import DirectoryInUse
+from fogbank.engines.embedded.migrate import mark_making
 from fogbank.engines.embedded.segment import (
     PAGE_BYTES,
     Group,
@@ -195,6 +196,42 @@ def test_a_torn_last_group_is_no_damage(open_engine: Any, tmp_path: Path) -> Non
     assert check(path, SEALED) == []
 
 
+def test_a_last_group_of_which_all_but_the_first_page_was_written_is_no_damage(
+    open_engine: Any, tmp_path: Path
+) -> None:
+    async def work(store: Any) -> None:
+        await five_rows(store)
+        await store.transact(put("large", b"v" * 6_000))
+
+    path = crashed(open_engine, tmp_path, work)
+    last = groups_in(last_segment(path))[5]
+    page_end = -(-last.offset // PAGE_BYTES) * PAGE_BYTES
+    assert last.offset < page_end < last.end
+    with last_segment(path).open("r+b") as file:
+        file.seek(last.offset)
+        file.write(bytes(page_end - last.offset))
+    report = examine(path, SEALED)
+    assert report.damage == []
+    assert [str(last_segment(path)) in finding for finding in report.torn] == [True]
+    assert rows_of(path) == FIVE
+    assert examine(path, SEALED).torn == []
+
+
+def test_a_first_start_that_was_cut_short_is_made_again(open_engine: Any, tmp_path: Path) -> None:
+    path = tmp_path / "store"
+    (path / "rows").mkdir(parents=True)
+    mark_making(path)
+    (path / "rows/data.mdb").write_bytes(bytes(8_192))
+
+    async def run() -> None:
+        async with open_engine() as engine:
+            await engine.store_of(DOMAIN).transact(put("a"))
+
+    asyncio.run(run())
+    assert rows_of(path) == {"a": b"v"}
+    assert check(path, SEALED) == []
+
+
 def test_every_page_of_the_log_is_watched_even_behind_the_last_group(
     open_engine: Any, tmp_path: Path
 ) -> None:
@@ -212,7 +249,7 @@ def check_log(path: Path) -> list[str]:
 
     report = module.Report()
     module._check_log(path, None, report, None)
-    return report.damage
+    return report.damage + report.torn
 
 
 def test_a_missing_segment_is_refused(open_engine: Any, tmp_path: Path) -> None:

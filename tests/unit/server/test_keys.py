@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -49,6 +50,21 @@ def test_the_first_start_makes_a_root_key_that_only_its_owner_can_read(tmp_path:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert finder(tmp_path).find_or_make() == secret
     assert [entry.name for entry in tmp_path.iterdir() if entry.name.endswith(".new")] == []
+
+
+def test_a_root_key_is_durable_under_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lasting: list[set[str]] = []
+    fsync = os.fsync
+
+    def noted(fd: int) -> None:
+        fsync(fd)
+        lasting.append(set(os.listdir(tmp_path)))
+
+    monkeypatch.setattr(os, "fsync", noted)
+    keys.make_root_key(tmp_path / "root.key", DRAW)
+    assert lasting[-1] == {"root.key"}
 
 
 def test_the_second_of_two_first_starts_uses_the_key_of_the_first(tmp_path: Path) -> None:

@@ -86,6 +86,10 @@ def set_up(store: Path, settings: ArchiveSettings | None) -> None:
     folder = store / SPOOL
     if settings is not None:
         make_folder(folder)
+        known = {about.name for about in entries(folder)}
+        for path in folder.glob(f"*{GROUPS}"):
+            if path.stem not in known:
+                path.unlink()  # a crash came before its line, or behind the removal of that
     elif folder.is_dir():
         waiting = entries(folder)
         shutil.rmtree(folder)
@@ -106,21 +110,23 @@ def carry(store: Path, settings: ArchiveSettings, about: About) -> None:
         Corrupt: A blob of the entry is missing.
     """
     folder, target = store / SPOOL, settings.target / ARCHIVED_LOG
-    target.mkdir(mode=0o700, parents=True, exist_ok=True)
-    (settings.target / BLOBS).mkdir(mode=0o700, exist_ok=True)
-    changed = {target}
+    make_folder(settings.target)
+    changed = {target, settings.target / BLOBS}
+    for each in changed:
+        each.mkdir(mode=0o700, exist_ok=True)
     for ref in (BlobRef(*each) for each in about.blobs):
         source, copy = path_of(store / BLOBS, ref), path_of(settings.target / BLOBS, ref)
+        # Also where it was there: who brought it may have been killed before it was durable.
+        changed.add(copy.parent)
         if not copy.exists():
             make_folders(settings.target, copy.parent)
             try:
                 place(source, copy, link=True)
             except FileNotFoundError:
                 raise Corrupt(f"{source} is missing, and the log refers to it") from None
-            changed.add(copy.parent)
     _carry_keyring(store, target)
     place(folder / (about.name + GROUPS), target / (about.name + GROUPS), link=False)
-    sync_folders(changed)
+    sync_folders(settings.target, changed)
     place(folder / (about.name + ABOUT), target / (about.name + ABOUT), link=False)
     sync_folder(target)
     drop(folder, about)
@@ -134,10 +140,10 @@ def _carry_keyring(store: Path, target: Path) -> None:
 
 
 def drop(folder: Path, about: About) -> None:
-    """Remove an entry from the spool."""
-    for suffix in (ABOUT, GROUPS):
-        (folder / (about.name + suffix)).unlink(missing_ok=True)
+    """Remove an entry from the spool, its line first: groups without one are none."""
+    (folder / (about.name + ABOUT)).unlink(missing_ok=True)
     sync_folder(folder)
+    (folder / (about.name + GROUPS)).unlink(missing_ok=True)
 
 
 class Archiver:

@@ -19,6 +19,7 @@ import msgspec
 from fogbank.base.errors import Corrupt
 from fogbank.engines.embedded import rows
 from fogbank.engines.embedded.dump import Dumped, DumpWriter
+from fogbank.engines.embedded.files import make_folder
 from fogbank.engines.embedded.frames import path_of
 from fogbank.engines.embedded.manifest import (
     BLOBS,
@@ -74,7 +75,8 @@ def back_up(source: Path, txn: rows.Reader, wanted: Wanted) -> Done:
     root = Path(wanted.target)
     folder = root / wanted.head.name
     known = _known_hashes(root)
-    (root / BLOBS).mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(root)
+    (root / BLOBS).mkdir(mode=0o700, exist_ok=True)
     folder.mkdir(mode=0o700)
     writer = _Writer(root, folder, wanted)
     dump = DumpWriter(folder / ROWS_DUMP)
@@ -109,7 +111,7 @@ class _Writer:
         self._folder = folder
         self._wanted = wanted
         self._manifest = Writing(folder, wanted.head)
-        self._changed: set[Path] = {root, folder}
+        self._changed: set[Path] = {folder, root / BLOBS}
         self._bytes = 0
         self._blobs = 0
         self._blobs_new = 0
@@ -132,12 +134,13 @@ class _Writer:
                 if not target.exists() or target.stat().st_size != size:
                     make_folders(self._root, target.parent)
                     place(source, target, link=self._wanted.link)
-                    self._changed.add(target.parent)
                     self._blobs_new += 1
             except FileNotFoundError:
                 if ref in leaving:
                     continue
                 raise Corrupt(f"{source} is missing, and the store refers to it") from None
+            # Also of one that was there: who brought it may have been killed before it was durable.
+            self._changed.add(target.parent)
             line = known.get(target.relative_to(self._root).as_posix())
             self.note(target, line.sha256 if line is not None and line.size == size else "")
             self._blobs += 1
@@ -153,7 +156,7 @@ class _Writer:
 
     def finish(self, dumped: Dumped) -> Done:
         """Make everything durable, and only then the manifest."""
-        sync_folders(self._changed)
+        sync_folders(self._root, self._changed)
         tail: Tail = self._manifest.finish(dumped.rows, dumped.content)
         return Done(tail.rows, tail.content, self._blobs, self._blobs_new, self._bytes)
 

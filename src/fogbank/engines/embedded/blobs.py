@@ -48,9 +48,12 @@ _LOW_INCARNATION: Final = "low_incarnation"
 
 
 class FolderSyncs:
-    """Syncs folders in groups: a sync that began after a change covers the change."""
+    """Syncs folders below a root in groups: a sync that began after a change covers the change."""
 
-    def __init__(self) -> None:
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._entered: set[Path] = {root}
+        """Folders whose own entries were synced in this life: a dead one may not have got there."""
         self._changed = threading.Condition()
         self._ticket = 0
         self._wanted: dict[Path, int] = {}
@@ -58,6 +61,16 @@ class FolderSyncs:
         self._running: set[Path] = set()
 
     def sync(self, folder: Path) -> None:
+        """Return when the entries of the folder, as they are now, are durable, and it is itself."""
+        below = [each for each in (folder, *folder.parents) if each.is_relative_to(self._root)]
+        # From the top: a folder that was entered is below folders that were.
+        for each in reversed(below):
+            if each not in self._entered:
+                self._sync(each.parent)
+                self._entered.add(each)
+        self._sync(folder)
+
+    def _sync(self, folder: Path) -> None:
         """Return when the entries of the folder, as they are now, are durable."""
         with self._changed:
             self._ticket += 1
@@ -100,7 +113,7 @@ class FileBlobs:
         self._reserving = asyncio.Lock()
         self._writes = asyncio.Semaphore(WRITES_MAX)
         self._concats = asyncio.Semaphore(CONCATS_MAX)
-        self._syncs = FolderSyncs()
+        self._syncs = FolderSyncs(root)
         self._holdings = Holdings(root, BlobRef(incarnation, self._first))
         self.damaged_reads = 0
         """How often damage was met instead of bytes."""

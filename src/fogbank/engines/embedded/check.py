@@ -67,6 +67,9 @@ class Report(msgspec.Struct):
     """What a scrub found damaged, as it said then."""
     unseen: list[str] = msgspec.field(default_factory=list)
     """What could not be looked at."""
+    torn: list[str] = msgspec.field(default_factory=list)
+    """Pages behind the end of the log that a power cut may leave, and damage may too: the page that
+    would say which is as it was before, and nothing there can have been acknowledged."""
     sweepable: list[str] = msgspec.field(default_factory=list)
     """Files that nothing refers to and that the next start removes."""
 
@@ -180,7 +183,7 @@ def _check_log(
     known = [segment_path(folder, number) for number in numbered(folder)]
     for path in sorted(folder.iterdir()):
         if path in known:
-            report.add(_segment_damage(path, is_last=path == known[-1]))
+            report.add(_segment_damage(path, report, is_last=path == known[-1]))
         elif path in waiting:
             report.add(_waiting_damage(path))
         elif not is_readying(path):
@@ -205,7 +208,7 @@ def _waiting_damage(path: Path) -> list[str]:
     return [f"page {page} of {path} is not what was written" for page in stray]
 
 
-def _segment_damage(path: Path, *, is_last: bool) -> list[str]:
+def _segment_damage(path: Path, report: Report, *, is_last: bool) -> list[str]:
     """Return what is wrong with a segment that holds, or held, a part of the log."""
     try:
         data = read_segment(path)
@@ -221,6 +224,10 @@ def _segment_damage(path: Path, *, is_last: bool) -> list[str]:
     if not stray and rest_is_clean:
         return []
     if is_last and _is_torn(data, end, stray):
+        return []
+    if is_last and rest_is_clean and end != page_end:
+        # A group that would have begun in the page before may be there but for that page.
+        report.torn.append(f"pages {stray[:10]} of {path}, behind its last group, were changed")
         return []
     return [f"{path} is damaged behind offset {end}, pages {stray[:10]}"]
 

@@ -128,6 +128,5 @@ def load_rows(folder: Path, found: Iterable[tuple[bytes, bytes]]) -> Dumped:
                 consumed, _added = txn.cursor().putmulti(chunk, append=True)
                 if consumed != len(chunk):
                     raise Corrupt("a dump holds a row twice")
-        env.sync(True)  # noqa: FBT003 (the library's signature)
         with env.begin() as txn:
             return content_of(rows.walk_rows(txn))

@@ -60,8 +60,9 @@ def sync_folder(path: Path) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Create a folder durably, if it is not there."""
+    """Create a folder durably, and those above it, as far as they are not there."""
     if not path.is_dir():
+        make_folder(path.parent)
         path.mkdir(mode=0o700, exist_ok=True)
         sync_folder(path.parent)
 

@@ -24,7 +24,7 @@ from awscrt.checksums import crc32c
 
 from fogbank.base.errors import Corrupt
 from fogbank.engines.embedded import sealing
-from fogbank.engines.embedded.files import NO_SPACE, make_folder, read_all, read_into, write_all
+from fogbank.engines.embedded.files import NO_SPACE, read_all, read_into, write_all
 from fogbank.engines.embedded.sealing import Entry, FileOpener, FileSealer, mask_of
 from fogbank.platform.blobs.port import FRAME_BYTES, BlobRef
 from fogbank.platform.crypto.keys import TAG_BYTES, DataKeys, KeyRefused, Series
@@ -171,13 +171,13 @@ class Writer:
         self._lock = threading.Lock()
 
     def open(self) -> None:
-        """Create the file, which must not be there."""
+        """Create the file, which must not be there; its folders last once they are synced."""
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         try:
             self._fd = os.open(self.path, flags, 0o600)
         except FileNotFoundError:
             for folder in reversed(self.path.parents[:3]):
-                make_folder(folder)
+                folder.mkdir(mode=0o700, exist_ok=True)
             self._fd = os.open(self.path, flags, 0o600)
 
     def feed(self, data: bytes | memoryview) -> None:

@@ -24,6 +24,7 @@ FORMAT: Final = 2
 """1: plain. 2: values, groups and blobs may be encrypted (``platform/crypto``)."""
 NOTE: Final = "store.note"
 _RESTORING: Final = "restoring"
+_MAKING: Final = "making"
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -55,7 +56,7 @@ def find_identity(root: Path, newest: int = FORMAT) -> Identity | None:
         Corrupt: The note is damaged, or of a newer format than this program knows.
     """
     values = find_note(root / NOTE)
-    if values is None:
+    if values is None or _MAKING in values:
         return None
     if _RESTORING in values:
         raise Corrupt(f"the restore of {root} was cut short: remove it and restore again")
@@ -74,6 +75,16 @@ def find_identity(root: Path, newest: int = FORMAT) -> Identity | None:
 def mark_restoring(root: Path) -> None:
     """Say that a store is being made here: until it is, nothing opens it."""
     write_note(root / NOTE, {_RESTORING: 1})
+
+
+def mark_making(root: Path) -> None:
+    """Say that a first start makes a store here: what it made is made again, until it is one."""
+    write_note(root / NOTE, {_MAKING: 1})
+
+
+def is_making(root: Path) -> bool:
+    """Return whether a first start was cut short here: nothing was ever acknowledged."""
+    return _MAKING in (find_note(root / NOTE) or {})
 
 
 def write_identity(root: Path, identity: Identity) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from fogbank.engines.embedded.files import make_folder, sync_folder
+from fogbank.engines.embedded.files import sync_folder
 
 FICLONE: Final = 0x40049409
 """ioctl_ficlone(2): make one file share the blocks of another."""
@@ -95,15 +95,19 @@ def _copy(source: int, target: int) -> None:
 
 
 def make_folders(root: Path, folder: Path) -> None:
-    """Create the folders between a root, which is there, and a folder below it, durably."""
+    """Create the folders between a root, which is there, and a folder below it."""
     for below in reversed([folder, *folder.parents]):
         if below != root and below.is_relative_to(root):
-            make_folder(below)
+            below.mkdir(mode=0o700, exist_ok=True)
 
 
-def sync_folders(folders: Iterable[Path]) -> None:
-    """Make the entries of folders durable."""
-    for folder in sorted(folders):
+def sync_folders(root: Path, folders: Iterable[Path]) -> None:
+    """Make the entries of folders durable, and theirs in the folders above them, up to a root.
+
+    Whoever made a folder may have been killed before it was durable.
+    """
+    above = {each for folder in folders for each in (folder, *folder.parents)}
+    for folder in sorted(each for each in above if each.is_relative_to(root)):
         sync_folder(folder)
 
 

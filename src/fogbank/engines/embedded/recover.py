@@ -21,7 +21,7 @@ from fogbank.base.clock import Clock
 from fogbank.base.errors import Corrupt, Full
 from fogbank.engines.embedded import rows
 from fogbank.engines.embedded.checkpoint import LOG, ROWS, SUMS_BYTES_MAX, Target, merged
-from fogbank.engines.embedded.files import NO_SPACE, make_folder, sync_folder
+from fogbank.engines.embedded.files import NO_SPACE, sync_folder
 from fogbank.engines.embedded.keys import Encryption, ensure_keys
 from fogbank.engines.embedded.lock import LockFile
 from fogbank.engines.embedded.migrate import (
@@ -29,6 +29,8 @@ from fogbank.engines.embedded.migrate import (
     NOTE,
     Identity,
     find_identity,
+    is_making,
+    mark_making,
     migrated,
     write_identity,
 )
@@ -79,14 +81,23 @@ class Opened(msgspec.Struct):
 def _require_identity(root: Path) -> Identity:
     """Return the store's identity; a new directory becomes a store, an older one is migrated."""
     identity = find_identity(root)
-    if identity is None:
-        if (root / ROWS / rows.DATA).exists():
-            raise Corrupt(f"{root} holds rows and no {NOTE}")
-        for folder in (root / ROWS, root / LOG, root / BLOBS):
-            make_folder(folder)
-        identity = Identity(FORMAT, incarnation=1)
-        write_identity(root, identity)
-    return migrated(root, identity)
+    return _made(root) if identity is None else migrated(root, identity)
+
+
+def _made(root: Path) -> Identity:
+    """Make a store: what a first start that was cut short has left is not looked at."""
+    data = root / ROWS / rows.DATA
+    if is_making(root):
+        data.unlink(missing_ok=True)
+    elif data.exists():
+        raise Corrupt(f"{root} holds rows and no {NOTE}")
+    mark_making(root)
+    for folder in (root / ROWS, root / LOG, root / BLOBS):
+        folder.mkdir(mode=0o700, exist_ok=True)
+    rows.make_rows(root / ROWS)
+    identity = Identity(FORMAT, incarnation=1)
+    write_identity(root, identity)
+    return identity
 
 
 def _check_pages(root: Path) -> None:
@@ -124,6 +135,9 @@ def open_directory(root: Path, segment_bytes: int, encryption: Encryption, clock
     store_lock, checkpointer_lock = take_locks(root)
     env: rows.Environment | None = None
     try:
+        # Also what a start that was killed made, and had not synced yet.
+        sync_folder(root.parent)
+        sync_folder(root)
         identity = _require_identity(root)
         _check_pages(root)
         drop_leftovers(root / LOG)
@@ -197,8 +211,6 @@ def _recover(root: Path, target: Target, segment_bytes: int) -> State:
     rows.drop_sums(root / ROWS)
     version = groups[-1].last if groups else state.version
     _apply_or_make_room(root, target, groups, State(version, next_number, closed=True))
-    # The first write made the file of the rows: its name must be as durable as its bytes.
-    sync_folder(root / ROWS)
     _reuse_segments(root / LOG, numbers, next_number, segment_bytes)
     state = State(version, next_number, closed=False)
     rows.apply_writes(env, seals, {}, state)

@@ -20,7 +20,7 @@ from fogbank.engines.embedded import rows
 from fogbank.engines.embedded.blobs import NOTE as BLOBS_NOTE
 from fogbank.engines.embedded.checkpoint import LOG, ROWS
 from fogbank.engines.embedded.dump import load_rows, read_dump
-from fogbank.engines.embedded.files import make_folder, sync_folder
+from fogbank.engines.embedded.files import sync_folder
 from fogbank.engines.embedded.manifest import (
     BLOBS,
     ROWS_DUMP,
@@ -134,7 +134,7 @@ def restore_store(
     """
     head = manifest.head
     for name in (ROWS, LOG, BLOBS):
-        make_folder(store / name)
+        (store / name).mkdir(mode=0o700)
     loaded = load_rows(store / ROWS, read_dump(root / head.name / ROWS_DUMP))
     (store / ROWS / rows.LOCK).unlink(missing_ok=True)
     if (loaded.rows, loaded.content) != (manifest.tail.rows, manifest.tail.content):
@@ -146,7 +146,7 @@ def restore_store(
     if until is not None:
         rolled = roll_forward(root, manifest, store, until)
         version, blobs = rolled.version, blobs + rolled.blobs
-    sync_folders({store, store / ROWS, store.parent})
+    sync_folders(store, {store / ROWS})
     identity = Identity(head.format, head.incarnation + 1)
     write_identity(store, identity)
     return Restored(loaded.rows, blobs, loaded.content, identity.incarnation, version)
@@ -163,7 +163,7 @@ def _copy_blobs(root: Path, manifest: Manifest, store: Path) -> int:
             place(root / path, target, link=False)
             changed.add(target.parent)
             count += 1
-    sync_folders(changed)
+    sync_folders(store, changed)
     return count
 
 
@@ -190,5 +190,4 @@ def copy_data_files(root: Path, manifest: Manifest, data_dir: Path) -> None:
         make_folders(data_dir, target.parent)
         place(root / manifest.head.name / "data" / relative, target, link=False)
         changed.add(target.parent)
-    sync_folders(changed)
-    sync_folder(data_dir)
+    sync_folders(data_dir, changed)

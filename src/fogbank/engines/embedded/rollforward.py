@@ -227,5 +227,5 @@ def _copy_blobs(root: Path, store: Path, refs: set[BlobRef]) -> int:
         except FileNotFoundError:
             raise Corrupt(f"{source} is missing, and the archived log refers to it") from None
         changed.add(target.parent)
-    sync_folders(changed)
+    sync_folders(store, changed)
     return len(refs)

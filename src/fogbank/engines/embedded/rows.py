@@ -87,6 +87,13 @@ def open_rows(folder: Path, *, readonly: bool = False, lock: bool = True) -> Env
         raise Corrupt(f"{folder} cannot be opened: {error}") from error
 
 
+def make_rows(folder: Path) -> None:
+    """Make the file of the rows, empty and durable: LMDB itself does not sync its first pages."""
+    with open_rows(folder) as env:
+        env.sync(True)  # noqa: FBT003 (the library's signature)
+    sync_folder(folder)
+
+
 def no_room(error: lmdb.Error) -> bool:
     """Return whether the error says that the disk is full."""
     if isinstance(error, lmdb.DiskError | lmdb.MapFullError):

@@ -8,7 +8,7 @@ the limit.
 Theory: a tree is unpacked under a temporary name, byte-compiled (a read-only root cannot keep
 what it compiles), listed in a manifest of sizes and checksums, and renamed. The first use in a
 process checks the tree against its manifest, which finds what a power cut left half-written as
-well as what rotted since, so that not every file needs a sync of its own.
+well as what rotted since, so that nothing here needs a sync.
 """
 
 from __future__ import annotations
@@ -247,17 +247,9 @@ def _make(
     manifest = path.with_name(path.name + _MANIFEST)
     _remove(path, manifest)
     temporary_manifest = temporary.with_suffix(_MANIFEST)
-    with temporary_manifest.open("wb") as out:
-        out.write(msgspec.json.encode(_listing(temporary)))
-        out.flush()
-        os.fsync(out.fileno())
+    temporary_manifest.write_bytes(msgspec.json.encode(_listing(temporary)))
     temporary.rename(path)
     temporary_manifest.rename(manifest)
-    descriptor = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _compile(interpreter: str, tree: Path) -> None:

@@ -62,8 +62,10 @@ def _findings(data_dir: Path) -> list[str]:
 
 
 def _examined(store: Path, encryption: Encryption) -> list[str]:
-    """Return what is wrong with a store; print what a scrub had found."""
+    """Return what is wrong with a store; print what is none of it."""
     report = examine(store, encryption)
     for message in report.reported:
         print(f"fogbank: a scrub found: {message}", file=sys.stderr)
+    for message in report.torn:
+        print(f"fogbank: as a power cut may leave it: {message}", file=sys.stderr)
     return report.damage + report.unseen

@@ -1,0 +1,127 @@
+"""A power cut: what was acknowledged is there, nothing is there in part, whatever was not synced.
+
+A load runs once, recorded (``disk/recorder.py``); the disk after a cut at any point is made of the
+record under a seed (``disk/disk.py``). Without one of its syncs something must be lost: the same
+record, in which the syncs of one place in the program do nothing, shows that a test would notice.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import random
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.crash.disk.disk import Disk
+from tests.crash.disk.events import Event, Said, SyncBegin, SyncEnd
+from tests.crash.disk.sites import CUT_LABELS
+from tests.crash.survival import kept_damage, store_damage
+
+pytestmark = [pytest.mark.crash, pytest.mark.slow]
+
+HERE = Path(__file__).parent
+CUTS = 12
+CUTS_SOAK = 1_000
+FIRST_CUTS = 40
+TRIES = 150
+"""So many cuts near a sync must show what is lost without it."""
+MEMORY = next((each for each in ("/dev/shm",) if os.access(each, os.W_OK)), None)
+"""What is left by a cut is looked at once: no disk needs to hold it."""
+LOADS: dict[str, Callable[..., Iterator[str]]] = {"cutting": store_damage, "keeping": kept_damage}
+
+
+class Record:
+    """A recorded load."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self.name = name
+        self.folder = folder
+        (folder / "root").mkdir()
+        script, root = str(HERE / f"{name}.py"), str(folder / "root")
+        recorder = [sys.executable, str(HERE / "disk" / "recorder.py"), str(folder / "trace"), root]
+        subprocess.run(
+            [*recorder, sys.executable, script, root],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": str(HERE / "disk" / "labels")},
+        )
+        self.events: list[Event] = pickle.loads((folder / "trace").read_bytes())
+        self.labels = {each.label for each in self.events if isinstance(each, SyncBegin)}
+
+    def damage(self, seed: str, points: Collection[int], ignored: Collection[str] = ()) -> Any:
+        """Return the first damage that a cut at one of the points leaves, with its point."""
+        disk, at = Disk(ignored), 0
+        for point in sorted(points):
+            disk.follow(self.events[at:point])
+            at = point
+            draw = random.Random(f"{seed}/{point}")
+            sector = draw.choice((512, 4_096))
+            with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
+                root = Path(folder, "root")
+                disk.cut(root, draw, sector)
+                if wrong := self._wrong(root, disk, whole_pages=sector == 4_096):
+                    return f"seed {seed}, event {point} of {len(self.events)}", wrong
+        return None
+
+    def _wrong(self, root: Path, disk: Disk, *, whole_pages: bool) -> list[str]:
+        said = [line.split() for line in disk.said.decode().split("\n")[:-1]]
+        try:
+            return list(LOADS[self.name](root, said, whole_pages=whole_pages))
+        except Exception as error:  # noqa: BLE001 (a start that is refused is what is looked for)
+            return [repr(error)]
+
+    def near(self, label: str, draw: random.Random) -> set[int]:
+        """Return points a little behind the syncs of a label."""
+        ends = [
+            index
+            for index, event in enumerate(self.events)
+            if isinstance(event, SyncEnd)
+            and isinstance(begun := self.events[event.begun], SyncBegin)
+            and begun.label == label
+        ]
+        behind = (12, 200, len(self.events))
+        points = [draw.choice(ends) + draw.randrange(1, draw.choice(behind)) for _ in range(TRIES)]
+        return {min(point, len(self.events)) for point in points}
+
+
+@pytest.fixture(scope="module", params=LOADS)
+def record(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Record:
+    return Record(request.param, tmp_path_factory.mktemp(request.param))
+
+
+@pytest.mark.timeout(3_600)
+def test_a_power_cut_loses_nothing_that_was_acknowledged(
+    record: Record, pytestconfig: pytest.Config
+) -> None:
+    soak = pytestconfig.getoption("--soak")
+    seed = os.environ.get("SEED") or (str(int.from_bytes(os.urandom(4))) if soak else "1")
+    sys.stdout.write(f"seed {seed}\n")
+    draw = random.Random(seed)
+    count = CUTS_SOAK if soak else CUTS
+    points = {draw.randrange(len(record.events)) for _ in range(count)}
+    assert record.damage(seed, points) is None
+
+
+def test_a_first_start_that_is_cut_short_can_be_made_again(record: Record) -> None:
+    first = next(index for index, each in enumerate(record.events) if isinstance(each, Said))
+    draw = random.Random(3)
+    assert record.damage("first", draw.sample(range(first), FIRST_CUTS)) is None
+
+
+def test_each_sync_of_a_load_is_one_that_is_known(record: Record) -> None:
+    known = {label for label, load in CUT_LABELS.items() if load == record.name}
+    assert record.labels >= known
+    assert record.labels <= CUT_LABELS.keys()
+
+
+@pytest.mark.parametrize("label", CUT_LABELS)
+def test_without_a_sync_a_power_cut_loses_what_was_acknowledged(record: Record, label: str) -> None:
+    if CUT_LABELS[label] == record.name:
+        points = record.near(label, random.Random(label))
+        assert record.damage(label, points, {label}) is not None
