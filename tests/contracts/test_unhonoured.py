@@ -23,6 +23,8 @@ ASKING: dict[str, Any] = {
             "CapacityProviderArn": "arn:aws:lambda:us-east-1:123456789012:capacity-provider:x"
         }
     },
+    # Of all that the model has, what every botocore computes.
+    "ChecksumAlgorithm": "CRC32",
     "CodeSigningConfigArn": (
         "arn:aws:lambda:us-east-1:123456789012:code-signing-config:csc-0123456789abcdefg"
     ),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
+import msgspec
+
 from fogbank.contract.action import Access
 from fogbank.platform.iam.bound import BoundPolicy
 from fogbank.platform.iam.request import ContextValue
@@ -13,6 +15,7 @@ from fogbank.platform.store.engine import Domain, Transaction
 FindPolicy = Callable[[Transaction, str], Awaitable[BoundPolicy | None]]
 FindTags = Callable[[Transaction, str], Awaitable[Mapping[str, ContextValue]]]
 FindKeys = Callable[[Transaction, Access], Awaitable[Mapping[str, ContextValue]]]
+FindOrigins = Callable[[Transaction], Awaitable["tuple[OriginRule, ...] | None"]]
 FindOwner = Callable[[Transaction, str], Awaitable[str]]
 
 
@@ -55,3 +58,32 @@ class StoredKeys(NamedTuple):
     names: frozenset[str]
     domain: Callable[[str], Domain | None]
     find: FindKeys
+
+
+class OriginRule(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+    """What web pages of some origins may ask of a resource (CORS); kept with the resource.
+
+    Patterns hold at most one ``*``, which stands for any characters.
+    """
+
+    id: str = ""
+    origins: tuple[str, ...]
+    """Patterns, such as ``https://*.example.com``."""
+    methods: tuple[str, ...]
+    headers: tuple[str, ...] = ()
+    """Patterns of headers that requests may carry; their case does not matter."""
+    exposed: tuple[str, ...] = ()
+    """Headers of answers that pages may read."""
+    max_age_s: int | None = None
+    """How long browsers may remember the rule."""
+
+
+class OriginRules(NamedTuple):
+    """Resources of the service carry rules about web pages that the gateway evaluates.
+
+    ``domain`` gives the domain of the resource that the labels of a path name, or None if they
+    name none; ``find`` reads its rules in a transaction of that domain, None if it does not stand.
+    """
+
+    domain: Callable[[Mapping[str, str]], Domain | None]
+    find: FindOrigins

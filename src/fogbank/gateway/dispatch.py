@@ -34,6 +34,7 @@ from fogbank.gateway.events import with_told_ends
 from fogbank.gateway.forward import Arrivals, EpochOf, Forwarder, OwnerOf
 from fogbank.gateway.guests import Busy
 from fogbank.gateway.limits import BodyLimits
+from fogbank.gateway.origins import Headers, Origins, RuleBook
 from fogbank.gateway.perform import Catalogue, Perform, Performer, StaleProof
 from fogbank.gateway.refusals import Refusals, entry_of
 from fogbank.gateway.render import No, error_of
@@ -44,8 +45,8 @@ from fogbank.gateway.visit import Visit
 from fogbank.platform.identity.principal import Principal, PrincipalKind
 from fogbank.platform.metering.current import IN_WORK
 from fogbank.platform.metering.meters import RequestMeter
+from fogbank.platform.store.engine import Placement
 from fogbank.wire.http import HttpReply, HttpRequest
-from fogbank.wire.route import PREFLIGHT
 
 _S3_REQUEST_ID_CHARACTERS: Final = 16
 _HEALTHY: Final = b'{"status":"ok"}'
@@ -65,6 +66,9 @@ class Edge(NamedTuple):
     clock: Clock
     ids: Ids
     quotas: Quotas
+
+
+_Answer = Callable[[Visit, Target, HttpRequest], Awaitable[HttpReply]]
 
 
 def _perform_of(local: Perform | None, owner_of: OwnerOf | None) -> Perform:
@@ -119,11 +123,14 @@ class Dispatcher:
             settings,
         )
         local: Perform | None = None
+        placement: Placement | None = None
         if isinstance(facilities, Facilities):
             self.performer = Performer(self.catalogue, facilities, audit)
-            local = self.performer.perform
+            local, placement = self.performer.perform, facilities.placement
+        self._rule_book = RuleBook(services, placement, owner_of)
         self._perform = _perform_of(local, owner_of)
         self.throttle = Throttle(settings, self._clock)
+        self._origins = Origins(self._resolver, self._rule_book, settings, self.throttle)
         self.meter = RequestMeter()
         self.recent = RecentCalls()
         self._sink: Sink = sink or audit or self.recent
@@ -143,16 +150,31 @@ class Dispatcher:
             for endpoint in self._endpoints:
                 if endpoint.matches(host, request.path):
                     return await _serve_endpoint(self._facilities, endpoint.serve, request)
-        return await self._handle(request)
-
-    async def _handle(self, request: HttpRequest) -> HttpReply:
-        """Answer a request to the API of a service."""
+        # No operation of any service has this method: it is a browser's question (CORS).
+        if request.method == "OPTIONS":
+            target = self._resolver.preflight(request)
+            return await self._replied(target, request, self._origins.preflight)
         claim = _claim_of(request)
         target = self._resolver.begin(request, claim.signed if isinstance(claim, Claim) else None)
-        visit = self._visit(target, request)
+        granted: Headers = ()
+
+        async def answer(visit: Visit, target: Target, request: HttpRequest) -> HttpReply:
+            nonlocal granted
+            if "origin" in request.headers:
+                granted = await self._origins.granted(target, request)
+            return await self._answer(visit, target, request, claim)
+
+        reply = await self._replied(target, request, answer)
+        reply.headers.extend(granted)
+        return reply
+
+    async def _replied(self, target: Target, request: HttpRequest, answer: _Answer) -> HttpReply:
+        """Answer a request to the API of a service, with an error if it comes to that."""
+        visit = _visit_of(request, target, _request_id(self._ids, target))
+        visit.began = self._clock.monotonic()
         was = IN_WORK.set(visit)
         try:
-            reply = await self._answer(visit, target, request, claim)
+            reply = await answer(visit, target, request)
         except ServiceError as error:
             return self._refusal(visit, target, request, error)
         except Weather as weather:
@@ -173,22 +195,6 @@ class Dispatcher:
                 self._bodies.release(request)
         self._note(visit, None)
         return reply
-
-    def _visit(self, target: Target, request: HttpRequest) -> Visit:
-        headers = request.headers
-        http = HttpFacts(
-            request.peer,
-            headers.get("user-agent", ""),
-            request.secure,
-            headers.get("host", ""),
-            headers,
-            target.host.urls[request.secure],
-            bool(target.host.bucket),
-            tls=request.tls,
-        )
-        visit = Visit(target.service, "", target.region, _request_id(self._ids, target), http)
-        visit.began = self._clock.monotonic()
-        return visit
 
     async def _answer(
         self,
@@ -284,8 +290,6 @@ class Dispatcher:
         bound = self.catalogue.find(target.service, target.operation)
         if bound is not None and bound.declared is not None:
             return bound
-        if target.operation == PREFLIGHT and target.error is not None:
-            raise target.error  # browsers cannot sign these
         if principal.kind == PrincipalKind.ANONYMOUS:
             raise target.door.words.error(No.NO_SIGNATURE)
         if target.error is not None:
@@ -294,7 +298,8 @@ class Dispatcher:
 
     def arrivals(self, epoch_of: EpochOf) -> Arrivals:
         """Return what performs the calls that other processes send."""
-        return Arrivals(self.catalogue, self.performer.perform, epoch_of, self._sink)
+        also = self._rule_book.handlers()
+        return Arrivals(self.catalogue, self.performer.perform, epoch_of, self._sink, also)
 
     # Calls from service to service.
 
@@ -400,6 +405,22 @@ async def _serve_endpoint(
         _log.exception("request %s: a front door failed", request_id)
         headers = [("content-type", "text/plain"), ("x-amzn-RequestId", request_id)]
         return HttpReply(500, headers, b"Internal Server Error")
+
+
+def _visit_of(request: HttpRequest, target: Target, request_id: str) -> Visit:
+    """Return what is known of a call before anybody proved anything."""
+    headers = request.headers
+    http = HttpFacts(
+        request.peer,
+        headers.get("user-agent", ""),
+        request.secure,
+        headers.get("host", ""),
+        headers,
+        target.host.urls[request.secure],
+        bool(target.host.bucket),
+        tls=request.tls,
+    )
+    return Visit(target.service, "", target.region, request_id, http)
 
 
 class _Busy:

@@ -150,20 +150,27 @@ class Arrivals:
         perform: Performs them here.
         epoch_of: The current epoch of an account.
         sink: Where the entries of calls go that a front has refused.
+        also: What else can be asked.
     """
 
     def __init__(
-        self, catalogue: Catalogue, perform: Perform, epoch_of: EpochOf, sink: Sink
+        self,
+        catalogue: Catalogue,
+        perform: Perform,
+        epoch_of: EpochOf,
+        sink: Sink,
+        also: Handlers,
     ) -> None:
         self._catalogue = catalogue
         self._perform = perform
         self._epoch_of = epoch_of
         self._sink = sink
+        self._also = also
         self._principals: Lru[bytes, Principal] = Lru(PRINCIPALS_MAX)
 
     def handlers(self) -> Handlers:
         """Return what can be asked."""
-        return {PERFORM: self.perform, NOTE: self.note}
+        return {PERFORM: self.perform, NOTE: self.note, **self._also}
 
     async def perform(self, asked: Asked) -> Answer:
         """Perform one call and answer its reply; None if the proof of its caller is stale."""

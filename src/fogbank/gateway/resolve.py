@@ -14,14 +14,13 @@ from typing import Final
 
 from fogbank.base.errors import NotBuilt, ServiceError
 from fogbank.gateway.hosts import BARE, HostName, HostNames
-from fogbank.gateway.preflight import preflight_refusal
 from fogbank.gateway.render import Words
 from fogbank.gateway.settings import GatewaySettings
 from fogbank.wire.compile import ServiceCodec, codec_of
 from fogbank.wire.errors import UnknownOperation
 from fogbank.wire.http import HttpRequest
 from fogbank.wire.regions import global_region, reached
-from fogbank.wire.route import PREFLIGHT, Router, has_action, is_rpc, protocol_of
+from fogbank.wire.route import Router, has_action, is_rpc, protocol_of
 from fogbank.wire.sigv4 import Authorization
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}")
@@ -170,6 +169,25 @@ class Resolver:
         target.error = NotBuilt.operation(target.service, _asked_of(request))
         return target
 
+    def preflight(self, request: HttpRequest) -> Target:
+        """Return the service that a browser asks about before it sends a request.
+
+        A preflight carries no credentials, and of the request's headers their names only.
+        """
+        host = self.host_of(request)
+        named = self._by_prefix.get(host.service)
+        door = (self._strangers.s3 if host.bucket else None) or named
+        return Target(
+            door or self._strangers.asked_about(request), host, host.region or self._region
+        )
+
+    def resource_of(self, target: Target, request: HttpRequest) -> Mapping[str, str]:
+        """Return the labels of a path under S3's names; none if it does not decode."""
+        try:
+            return self._router.s3_labels(request, target.host.bucket or None)
+        except ServiceError:
+            return _NO_PARAMS
+
     def route(self, target: Target, request: HttpRequest, signing_name: str | None) -> None:
         """Find the operation and note it, or why there is none.
 
@@ -199,8 +217,6 @@ class Resolver:
             target.service = route.service
         target.operation = route.operation
         target.params = route.path_params
-        if route.operation == PREFLIGHT:
-            target.error = preflight_refusal(request, route)
 
     def guess(self, target: Target, request: HttpRequest) -> str:
         """Return what a request that was refused seems to ask for: for its record, and no more."""
@@ -229,6 +245,22 @@ class _Strangers:
                 self._by_protocol.setdefault(_S3 if door.words.is_s3 else protocol, spoken)
         self.s3 = self._by_protocol.get(_S3, self._first)
         """Who speaks for S3's names."""
+
+    def asked_about(self, preflight: HttpRequest) -> Door:
+        """Return the service of the request that a preflight is about."""
+        headers = preflight.headers
+        method = headers.get("access-control-request-method", "")
+        if method == "POST" and preflight.path == "/":
+            names = headers.get("access-control-request-headers", "").lower()
+            # The type of a form is a header that pages may send unasked: it is not in the list.
+            asked = "json" if "x-amz-target" in names else "query"
+            open_ = [
+                each.others.get(asked, each)
+                for each in self._doors.values()
+                if each.codec.model.settings.cross_origin and asked in each.codec.model.protocols
+            ]
+            return open_[0] if open_ else self._by_protocol.get(asked) or self._first
+        return self.door_of(HttpRequest(method, preflight.path, preflight.query, {}))
 
     def door_of(self, request: HttpRequest) -> Door:
         """Return the service that a request names, or one of the protocol that it looks like."""

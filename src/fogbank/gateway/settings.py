@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from fogbank.gateway.head import HeadLimits
+
+ANY_ORIGIN: Final = "*"
+"""In ``allowed_origins``: pages of every origin."""
 
 
 class ListenerSettings(NamedTuple):
@@ -68,6 +71,8 @@ class GatewaySettings(NamedTuple):
     """Further host names under which clients reach the server: for virtual-hosted buckets."""
     public_url: str = ""
     """What URLs that we return begin with; empty: the host that the client asked."""
+    allowed_origins: tuple[str, ...] = (ANY_ORIGIN,)
+    """The origins of web pages that may call the services which pages may call on AWS."""
     region: str = "us-east-1"
     """The region of a request that names none."""
     requests_per_account_max: int = 512

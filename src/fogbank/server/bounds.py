@@ -34,6 +34,7 @@ def gateway_settings(config: Config) -> GatewaySettings:
     return GatewaySettings(
         public_hosts=config.public_hosts,
         public_url=config.public_url,
+        allowed_origins=config.allowed_origins,
         region=config.region,
         whole_bodies_bytes_max=_whole_bodies_bytes_max(config),
         listening=listening_of(config),

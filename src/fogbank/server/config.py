@@ -237,6 +237,10 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What URLs in answers begin with, and what ``fogbank env`` names, such as
     ``https://cloud.example``, where clients reach the server by another name than it listens on;
     its host is a public host. Empty: the host that the client asked."""
+    allowed_origins: tuple[str, ...] = ("*",)
+    """The origins of web pages, such as ``https://app.example``, that may call the services which
+    pages may call on AWS (CORS); ``*``: every page, as there; empty: none. Buckets have rules of
+    their own."""
     service_user: str = "fogbank"
     """The user that the store process becomes when the server is started as root."""
     log_level: str = "warning"

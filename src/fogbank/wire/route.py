@@ -28,8 +28,6 @@ from fogbank.wire.query_string import decoded, fields_of, query_of
 
 POST_OBJECT = "PostObject"
 """S3's upload by a browser's form: no operation of the model, answered by an endpoint."""
-PREFLIGHT = "Preflight"
-"""S3's answer to a browser's CORS preflight: no operation of the model either."""
 
 _SEGMENTS_MAX = 64
 _PATH_PARTS = 5
@@ -297,9 +295,7 @@ class _S3Router:
             UnsupportedSubresource: It does not exist.
             InvalidURI: The path does not decode.
         """
-        template, params = self._resource(request, bucket)
-        if request.method == "OPTIONS":
-            return Route(self.service.name, PREFLIGHT, params)
+        template, params = self.resource(request, bucket)
         asked = _asked(request)
         if asked.keys:
             self._refuse_unknown(request)
@@ -311,7 +307,7 @@ class _S3Router:
             raise self._refusal(request, asked)
         return Route(self.service.name, found.operation, params)
 
-    def _resource(self, request: HttpRequest, bucket: str | None) -> tuple[str, dict[str, str]]:
+    def resource(self, request: HttpRequest, bucket: str | None) -> tuple[str, dict[str, str]]:
         """Return the template and the labels of a path."""
         path = request.path[1:]
         if bucket is None:
@@ -445,6 +441,14 @@ class Router:
         if self._s3 is None or is_rpc(request):
             raise UnknownOperation
         return self._s3.find(request, None)
+
+    def s3_labels(self, request: HttpRequest, bucket: str | None) -> Mapping[str, str]:
+        """Return the bucket and the key that a path names under S3's names; none without S3.
+
+        Raises:
+            InvalidURI: The path does not decode.
+        """
+        return {} if self._s3 is None else self._s3.resource(request, bucket)[1]
 
     def find_told(self, request: HttpRequest) -> ServiceModel | None:
         """Return the service that the head of a request names by its target or path, or None.

@@ -47,6 +47,8 @@ class Settings:
     """Code of an unknown operation; the protocol's own if empty."""
     crc32: bool = False
     """Whether replies carry ``x-amz-crc32``."""
+    cross_origin: bool = False
+    """Whether web pages of any origin may call it, as they may on AWS."""
     s3_style: bool = False
     """Whether errors and request ids have S3's form."""
     flat_by_element: bool = False

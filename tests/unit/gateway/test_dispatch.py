@@ -101,40 +101,6 @@ def test_who_did_not_sign_learns_nothing_of_what_is_built(gate: Gate) -> None:
     assert not gate.dispatcher.not_built
 
 
-@pytest.mark.parametrize(
-    ("path", "headers", "said"),
-    [
-        ("/bucket/key", {}, (400, "BadRequest", "Origin request header needed")),
-        ("/bucket/key", {"origin": "https://a"}, (400, "BadRequest", "null")),
-        (
-            "/bucket/key",
-            {"origin": "https://a", "access-control-request-method": "BREW"},
-            (400, "BadRequest", "Invalid Access-Control-Request-Method: BREW"),
-        ),
-        (
-            "/bucket/key",
-            {"origin": "https://a", "access-control-request-method": "PUT"},
-            (403, "AccessForbidden", "CORS is not enabled for this bucket"),
-        ),
-    ],
-)
-def test_a_preflight_without_rules_is_refused_in_the_words_of_s3(
-    gate: Gate, path: str, headers: dict[str, str], said: tuple[int, str, str]
-) -> None:
-    request = HttpRequest("OPTIONS", path, "", {"host": "localhost", **headers})
-    status, code, message = gate.refusal(request)
-    assert (status, code) == said[:2]
-    assert said[2] in message
-
-
-@pytest.mark.parametrize(("path", "kind"), [("/bucket/key", b"OBJECT"), ("/bucket", b"BUCKET")])
-def test_a_refused_preflight_says_what_it_asked_for(gate: Gate, path: str, kind: bytes) -> None:
-    headers = {"origin": "https://a", "access-control-request-method": "PUT"}
-    _, body = gate.handle(HttpRequest("OPTIONS", path, "", {"host": "localhost", **headers}))
-    assert b"<ResourceType>%s</ResourceType>" % kind in body
-    assert b"<Method>PUT</Method>" in body
-
-
 def test_a_service_that_is_not_built_says_so_in_the_protocol_of_the_request(gate: Gate) -> None:
     gate_of = {
         "sqs": ("list_queues", 501),

@@ -20,7 +20,7 @@ from fogbank.wire.errors import (
 )
 from fogbank.wire.http import HttpRequest
 from fogbank.wire.model import load
-from fogbank.wire.route import POST_OBJECT, PREFLIGHT, Route, Router, protocol_of
+from fogbank.wire.route import POST_OBJECT, Route, Router, protocol_of
 
 COPY = {"x-amz-copy-source": "a/b"}
 
@@ -78,7 +78,6 @@ def _resolved(
         ("DELETE", "/b/k", "uploadId=2", {}, "AbortMultipartUpload"),
         ("DELETE", "/b/k", "versionId=2", {}, "DeleteObject"),
         ("POST", "/b", "", {"content-type": "multipart/form-data; boundary=x"}, POST_OBJECT),
-        ("OPTIONS", "/b/k", "", {}, PREFLIGHT),
     ],
 )
 def test_s3_is_told_by_method_path_query_and_headers(

@@ -6,6 +6,7 @@ Read ``schema`` for where things lie, ``state.bodies`` for how bytes come in and
 
 from __future__ import annotations
 
+from fogbank.contract.facet import OriginRules
 from fogbank.contract.operation import BodyLimit
 from fogbank.contract.service import Service
 from fogbank.services.s3 import quotas
@@ -14,19 +15,22 @@ from fogbank.services.s3.jobs import JOBS
 from fogbank.services.s3.operations import (
     buckets,
     copies,
+    cors,
     listings,
     notifications,
     objects,
     uploads,
 )
 from fogbank.services.s3.schema import TABLES
+from fogbank.services.s3.state.cors import find_domain, find_rules
 
 SERVICE = Service(
     model="s3",
-    operations=(buckets, objects, copies, uploads, listings, notifications),
+    operations=(buckets, objects, copies, uploads, listings, notifications, cors),
     jobs=JOBS,
     events=EVENTS,
     tables=TABLES,
+    origins=OriginRules(domain=find_domain, find=find_rules),
     access_denied="AccessDenied",
     body=BodyLimit(quotas.REQUEST_BYTES),
 )

@@ -162,6 +162,13 @@ class NoSuchBucket(S3Error):
     text = "The specified bucket does not exist"
 
 
+class NoSuchCORSConfiguration(S3Error):
+    """The bucket has no CORS configuration."""
+
+    status = 404
+    text = "The CORS configuration does not exist"
+
+
 class NoSuchKey(S3Error):
     """There is no object at that key."""
 

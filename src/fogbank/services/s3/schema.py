@@ -18,6 +18,7 @@ from typing import Final
 
 import msgspec
 
+from fogbank.contract.facet import OriginRule
 from fogbank.platform.blobs.port import BlobRef
 from fogbank.platform.store.records import Record, Table
 
@@ -211,6 +212,12 @@ class NotificationRecord(Record, frozen=True, array_like=True, tag="s3.notificat
     functions: tuple[FunctionNotification, ...]
 
 
+class CorsRecord(Record, frozen=True, array_like=True, tag="s3.cors/1"):
+    """(bucket id): the CORS configuration of a bucket."""
+
+    rules: tuple[OriginRule, ...]
+
+
 class TaskRecord(Record, frozen=True, array_like=True, kw_only=True, tag="s3.task/1"):
     """Payload of the work list: a piece of work that a transaction left to be done."""
 
@@ -233,6 +240,7 @@ MANIFESTS: Final = Table(SERVICE, 0x06, ManifestRecord)
 MANIFEST_PARTS: Final = Table(SERVICE, 0x07, ManifestPartsRecord)
 COMPLETED: Final = Table(SERVICE, 0x08, CompletedRecord)
 NOTIFICATIONS: Final = Table(SERVICE, 0x09, NotificationRecord)
+CORS: Final = Table(SERVICE, 0x0A, CorsRecord)
 NAMES: Final = Table(SERVICE, 0x10, NameRecord)
 ACCOUNT_BUCKETS: Final = Table(SERVICE, 0x11, AccountBucketRecord)
 ACCOUNTS: Final = Table(SERVICE, 0x12, AccountRecord)
@@ -247,6 +255,7 @@ TABLES: Final = (
     MANIFEST_PARTS,
     COMPLETED,
     NOTIFICATIONS,
+    CORS,
     NAMES,
     ACCOUNT_BUCKETS,
     ACCOUNTS,

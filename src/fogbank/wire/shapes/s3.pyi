@@ -30,6 +30,17 @@ class BucketInfo(TypedDict, total=False):
     DataRedundancy: str
     Type: str
 
+class CORSConfiguration(TypedDict, total=False):
+    CORSRules: Required[list[CORSRule]]
+
+class CORSRule(TypedDict, total=False):
+    ID: str
+    AllowedHeaders: list[str]
+    AllowedMethods: Required[list[str]]
+    AllowedOrigins: Required[list[str]]
+    ExposeHeaders: list[str]
+    MaxAgeSeconds: int
+
 class Checksum(TypedDict, total=False):
     ChecksumCRC32: str
     ChecksumCRC32C: str
@@ -282,6 +293,10 @@ class Delete(TypedDict, total=False):
     Objects: Required[list[ObjectIdentifier]]
     Quiet: bool
 
+class DeleteBucketCorsRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    ExpectedBucketOwner: str
+
 class DeleteBucketRequest(TypedDict, total=False):
     Bucket: Required[str]
     ExpectedBucketOwner: str
@@ -335,6 +350,13 @@ class EventBridgeConfiguration(TypedDict, total=False):
 class FilterRule(TypedDict, total=False):
     Name: str
     Value: str
+
+class GetBucketCorsOutput(TypedDict, total=False):
+    CORSRules: list[CORSRule]
+
+class GetBucketCorsRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    ExpectedBucketOwner: str
 
 class GetBucketLocationOutput(TypedDict, total=False):
     LocationConstraint: str
@@ -738,6 +760,13 @@ class Part(TypedDict, total=False):
     ChecksumXXHASH64: str
     ChecksumXXHASH3: str
     ChecksumXXHASH128: str
+
+class PutBucketCorsRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    CORSConfiguration: Required[CORSConfiguration]
+    ContentMD5: str
+    ChecksumAlgorithm: str
+    ExpectedBucketOwner: str
 
 class PutBucketNotificationConfigurationRequest(TypedDict, total=False):
     Bucket: Required[str]

@@ -117,6 +117,16 @@ def get_notification(_scope: Scope, request: Request) -> list[Access]:
     return _on_bucket("s3:GetBucketNotification", request)
 
 
+def put_cors(_scope: Scope, request: Request) -> list[Access]:
+    """Return what PutBucketCors and DeleteBucketCors need."""
+    return _on_bucket("s3:PutBucketCORS", request)
+
+
+def get_cors(_scope: Scope, request: Request) -> list[Access]:
+    """Return what GetBucketCors needs."""
+    return _on_bucket("s3:GetBucketCORS", request)
+
+
 def get_object(_scope: Scope, request: Request) -> list[Access]:
     """Return what GetObject and HeadObject need."""
     action = "s3:GetObjectVersion" if "VersionId" in request else "s3:GetObject"

@@ -35,6 +35,8 @@ CHECKSUMS: Final[Mapping[str, Any]] = {
     "ChecksumXXHASH3": _NEVER,
     "ChecksumXXHASH128": _NEVER,
 }
+DIGESTS: Final[Mapping[str, Any]] = {"ContentMD5": ANY, "ChecksumAlgorithm": ANY}
+"""Of documents: the front has compared them (``wire/integrity``)."""
 NULL_VERSION: Final[Mapping[str, Any]] = {"VersionId": "null"}
 
 READ: Final[Mapping[str, Any]] = {**PAYER, **CUSTOMER_KEY, **NULL_VERSION}

@@ -31,6 +31,7 @@ from fogbank.services.s3.schema import (
     ACCOUNT_BUCKETS,
     ACCOUNTS,
     BUCKET,
+    CORS,
     NAMES,
     NOTIFICATIONS,
     OBJECTS,
@@ -239,6 +240,7 @@ def _retire(tr: Transaction, bucket: BucketRecord, now_ms: int) -> None:
     assert bucket.deleting, "a bucket in use is not removed"
     BUCKET.delete(tr)
     NOTIFICATIONS.delete(tr, bucket.bucket_id)
+    CORS.delete(tr, bucket.bucket_id)
     sweep = TaskRecord(kind="sweep_bucket", bucket_id=bucket.bucket_id, name=bucket.name)
     put_task(tr, sweep, now_ms=now_ms, delay_ms=READ_GRACE_MS)
 
