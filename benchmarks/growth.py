@@ -24,7 +24,16 @@ from typing import Any, NamedTuple
 import record
 from awscrt.checksums import crc32c
 from generator import Request
-from load import Figures, ask, create_table, load, quantile, settled_cpu_seconds, signed_json
+from load import (
+    Figures,
+    ask,
+    create_table,
+    load,
+    quantile,
+    settled_cpu_seconds,
+    signed_json,
+    unwind_on_sigterm,
+)
 from metrics import (
     LOGGED,
     SEGMENT_BYTES,
@@ -311,6 +320,7 @@ def options() -> argparse.Namespace:
 
 def main() -> int:
     """Measure, print the table, write the figures."""
+    unwind_on_sigterm()
     given = options()
     with tempfile.TemporaryDirectory(prefix="bench-growth-", dir=Path.cwd()) as folder:
         Path(folder).chmod(0o755)

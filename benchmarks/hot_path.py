@@ -22,7 +22,7 @@ import h2.config
 import h2.connection
 import h2.events
 import record
-from load import cpu_seconds, create_table, signed_json
+from load import cpu_seconds, create_table, signed_json, unwind_on_sigterm
 
 from fogbank.testing.server import Server
 
@@ -199,6 +199,7 @@ def prepared(variant: Variant, server: Server) -> Loaded:
 
 def main() -> int:
     """Measure, print the table, write the figures."""
+    unwind_on_sigterm()
     costs: dict[tuple[str, str], list[float]] = {}
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         loaded: list[Loaded] = []

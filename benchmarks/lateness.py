@@ -23,7 +23,7 @@ from pathlib import Path
 
 import record
 from generator import BadAnswer, Request, Tally, generate
-from load import ask, create_table, quantile, signed_json
+from load import ask, create_table, quantile, signed_json, unwind_on_sigterm
 from metrics import LOGGED, SEGMENT_BYTES, SETTINGS, buckets, quantile_edge, scraped, total
 from verdict import not_kept, verdicts
 from workloads import BUCKET, KEYS, puts
@@ -167,6 +167,7 @@ def measured(server: Server, seconds: float) -> dict[str, float]:
 
 def main() -> int:
     """Measure, print the table, write the figures."""
+    unwind_on_sigterm()
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--seconds", type=float, help="instead of 20, and then nothing is written")
     given = parser.parse_args()

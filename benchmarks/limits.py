@@ -218,7 +218,7 @@ class Nginx:
     def __enter__(self) -> Self:
         try:
             self._child.wait()
-        except NotInstalled:
+        except BaseException:
             self.stop()
             raise
         return self

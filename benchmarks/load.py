@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import statistics
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
@@ -19,6 +22,15 @@ TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 QUIET_S = 0.1
 SETTLE_S_MAX = 3.0
 JSON = "application/x-amz-json-1.0"
+
+
+def unwind_on_sigterm() -> None:
+    """Have SIGTERM end this process as an interrupt does, so that what it started is ended too."""
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        sys.exit(128 + signal.SIGTERM)
+
+    signal.signal(signal.SIGTERM, end)
 
 
 class Target(Protocol):

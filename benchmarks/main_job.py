@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import record
-from load import Target, create_table, load, signed_json, timed
+from load import Target, create_table, load, signed_json, timed, unwind_on_sigterm
 
 from fogbank.testing.server import Server
 
@@ -219,6 +219,7 @@ def started(server: Server) -> float:
 
 def main() -> int:
     """Measure, print the table, write the figures."""
+    unwind_on_sigterm()
     with tempfile.TemporaryDirectory() as folder:
         server = Server(Path(folder) / "data")
         figures: dict[str, float] = {"first_start_s": started(server)}

@@ -210,6 +210,7 @@ class Peer:
         services: What it answers.
         keys: Access key id and secret.
         child: Its process, where we started it.
+        region: Where it is asked.
     """
 
     def __init__(
@@ -219,6 +220,7 @@ class Peer:
         services: frozenset[str],
         keys: tuple[str, str] = ("AKIAIOSFODNN7EXAMPLE", "secret"),
         child: Child | None = None,
+        region: str = REGION,
     ) -> None:
         where = urlsplit(endpoint)
         if where.scheme != "http" or where.hostname is None:
@@ -230,13 +232,14 @@ class Peer:
         self.services = services
         self._keys = keys
         self._child = child
+        self._region = region
 
     def environment(self) -> dict[str, str]:
         """Return its keys and region under the names that SDKs read."""
         return {
             "AWS_ACCESS_KEY_ID": self._keys[0],
             "AWS_SECRET_ACCESS_KEY": self._keys[1],
-            "AWS_REGION": REGION,
+            "AWS_REGION": self._region,
             "AWS_ACCOUNT_ID": ACCOUNT,
         }
 
@@ -248,7 +251,7 @@ class Peer:
         """Return a boto3 client without retries."""
         return new_session().client(
             service,
-            region_name=REGION,
+            region_name=self._region,
             endpoint_url=self.endpoint,
             aws_access_key_id=self._keys[0],
             aws_secret_access_key=self._keys[1],
@@ -263,7 +266,7 @@ class Peer:
         try:
             if self._child:
                 self._child.wait()
-        except NotInstalled:
+        except BaseException:
             self.stop()
             raise
         return self

@@ -28,6 +28,7 @@ import processes
 import record
 from contest import NGINX, OURS, PLAIN, Contest, line_of
 from limits import Disk, echoes, engine_commits, hash_mb
+from load import unwind_on_sigterm
 from peers import PEERS, NotInstalled, Peer, started
 from verdict import (
     Line,
@@ -82,6 +83,7 @@ PROMISES: dict[str, dict[str, str]] = {
         "photo_small_to_row_ms_p99": "<= 60",
         "photos_of_pillow": ">= 0.7",
     },
+    "processes": processes.PROMISES,
     "idle": {
         "idle_memory_mb": "<= 150",
         "idle_cpu_ms_per_second": "<= 1",
@@ -302,6 +304,7 @@ def measured(
 
 def main() -> int:
     """Measure, print the table, write the figures."""
+    unwind_on_sigterm()
     given = options()
     with tempfile.TemporaryDirectory(prefix="bench-table-", dir=Path.cwd()) as folder:
         Path(folder).chmod(0o755)
@@ -310,7 +313,9 @@ def main() -> int:
     known = {name: float(f"{v:.4g}") for name, v in figures.items() if v is not None}
     judged = verdicts(known, promises)
     print("\n".join(each.text() for each in judged))
-    columns, cells = table_of([OURS, *peers, NGINX, PLAIN], found.rows, "workload_clients")
+    took_part = {name for lines in found.rows.values() for name in lines}
+    names = [name for name in (OURS, *peers, NGINX, PLAIN) if name in took_part] or [OURS]
+    columns, cells = table_of(names, found.rows, "workload_clients")
     print(aligned(columns, cells) if cells else "")
     failed = [[who, why] for who, why in {**found.absent, **found.failures}.items()]
     for who, why in failed:

@@ -61,26 +61,26 @@ def s3(target: Target, method: str, path: str, body: bytes = b"") -> Request:
     return Request(head, body=body) if len(body) > TOGETHER_BYTES else Request(head + body)
 
 
-def puts(size: str) -> Workload:
+def puts(size: str, bucket: str = BUCKET) -> Workload:
     """Write objects."""
 
     def prepare(target: Target) -> list[Request]:
         body = content(size)
         return [
-            s3(target, "PUT", f"/{BUCKET}/{size}/{number}", body) for number in range(KEYS[size])
+            s3(target, "PUT", f"/{bucket}/{size}/{number}", body) for number in range(KEYS[size])
         ]
 
     return Workload(f"s3_put_{size}", "s3", prepare, SIZES[size])
 
 
-def gets(size: str) -> Workload:
+def gets(size: str, bucket: str = BUCKET) -> Workload:
     """Read objects, and see that they are what was written."""
 
     def prepare(target: Target) -> list[Request]:
         body = content(size)
         check = crc32c(body)
         return [
-            s3(target, "GET", f"/{BUCKET}/{size}/{number}")._replace(length=len(body), crc=check)
+            s3(target, "GET", f"/{bucket}/{size}/{number}")._replace(length=len(body), crc=check)
             for number in range(KEYS[size])
         ]
 
@@ -104,13 +104,13 @@ def _item(number: int) -> dict[str, dict[str, str]]:
     return {"k": {"S": f"key-{number}"}, "v": {"S": "x" * 80}, "n": {"N": str(number)}}
 
 
-def _put_items(target: Target) -> list[Request]:
+def put_items(target: Target) -> list[Request]:
     """Write items."""
     bodies = [{"TableName": TABLE, "Item": _item(number)} for number in range(ITEMS)]
     return [Request(signed_json(target, "PutItem", json.dumps(body).encode())) for body in bodies]
 
 
-def _get_items(target: Target) -> list[Request]:
+def get_items(target: Target) -> list[Request]:
     """Read items, and see that they are those that were asked for."""
     return [
         Request(
@@ -129,8 +129,8 @@ WORKLOADS = (
     *(each(size) for size in SIZES for each in (puts, gets)),
     Workload("s3_head", "s3", _heads),
     Workload("s3_list_1000", "s3", _lists),
-    Workload("put_item", "dynamodb", _put_items),
-    Workload("get_item", "dynamodb", _get_items),
+    Workload("put_item", "dynamodb", put_items),
+    Workload("get_item", "dynamodb", get_items),
 )
 
 
@@ -164,14 +164,14 @@ def _set_up_s3(target: Target) -> None:
     ask_once(target, [s3(target, "PUT", path, b"x") for path in paths])
 
 
-def make_objects(target: Target, sizes: Iterable[str]) -> None:
+def make_objects(target: Target, sizes: Iterable[str], bucket: str = BUCKET) -> None:
     """Make a bucket with the objects that are read."""
-    target.client("s3").create_bucket(Bucket=BUCKET)
+    target.client("s3").create_bucket(Bucket=bucket)
     for size in sizes:
-        ask_once(target, puts(size).prepare(target))
+        ask_once(target, puts(size, bucket).prepare(target))
 
 
 def make_items(target: Target) -> None:
     """Make the table and its items."""
     create_table(target, TABLE)
-    ask_once(target, _put_items(target))
+    ask_once(target, put_items(target))

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import os
+import signal
 import socket
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -162,3 +165,23 @@ def test_each_request_is_asked_once_where_no_time_is_given(
     requests = [generator.Request(ASKED, length=5) for _ in range(7)]
     tally = generator.generate(answering(OK), requests, connections=1, seconds=None)
     assert len(tally.times) == len(requests)
+
+
+@pytest.mark.slow
+def test_a_benchmark_that_is_told_to_end_unwinds(tmp_path: Path) -> None:
+    script = (
+        "import load, signal\nload.unwind_on_sigterm()\n"
+        "try:\n print('begun', flush=True)\n signal.pause()\nfinally:\n print('unwound')\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdout=subprocess.PIPE,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(BENCHMARKS)},
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        process.terminate()
+        assert process.communicate(timeout=60)[0] == "unwound\n"
+    assert process.returncode == 128 + signal.SIGTERM
