@@ -31,7 +31,7 @@ def clients_of(cloud: Cloud) -> Clients:
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """Return a cloud for properties that hold whatever else stands in it."""
-    with Cloud(work_dir=tmp_path_factory.mktemp("shared")) as cloud:
+    with Cloud(replay=True, work_dir=tmp_path_factory.mktemp("shared")) as cloud:
         yield cloud
 
 
@@ -44,7 +44,7 @@ def clients(shared: Cloud) -> Clients:
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """Return a cloud of the module's own."""
-    with Cloud(work_dir=tmp_path_factory.mktemp("own")) as cloud:
+    with Cloud(replay=True, work_dir=tmp_path_factory.mktemp("own")) as cloud:
         yield cloud
 
 
@@ -57,5 +57,5 @@ def own_clients(own: Cloud) -> Clients:
 @pytest.fixture(scope="session")
 def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observations]:
     """Return what every operation asked for and read when it was run."""
-    with Cloud(work_dir=tmp_path_factory.mktemp("observed")) as cloud:
+    with Cloud(replay=True, work_dir=tmp_path_factory.mktemp("observed")) as cloud:
         yield observe(cloud, clients_of(cloud))

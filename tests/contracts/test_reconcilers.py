@@ -54,7 +54,7 @@ def leap(cloud: Cloud) -> None:
 @pytest.fixture(scope="module")
 def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """Return a cloud after activity of every service, settled, with half of it still there."""
-    with Cloud(work_dir=tmp_path_factory.mktemp("busy")) as cloud:
+    with Cloud(replay=True, work_dir=tmp_path_factory.mktemp("busy")) as cloud:
         clients, account = clients_of(cloud), cloud.account.principal.account
         for service in ACTIVE:
             ACTIVITIES[service](clients, account)()
@@ -81,7 +81,7 @@ def test_a_settled_cloud_writes_nothing_when_everyone_is_woken(busy: Cloud) -> N
 
 @pytest.mark.parametrize("service", ACTIVE)
 def test_what_is_deleted_leaves_nothing_behind(service: str, tmp_path: Any) -> None:
-    with Cloud(work_dir=tmp_path) as cloud:
+    with Cloud(replay=True, work_dir=tmp_path) as cloud:
         _, rows_before, blobs_before = state_of(cloud)
         remove = ACTIVITIES[service](clients_of(cloud), cloud.account.principal.account)
         assert len(state_of(cloud)[1]) > len(rows_before)

@@ -29,7 +29,7 @@ def test_a_waiter_is_met(
     service: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wait = WAITS[service, name]
-    with Cloud(work_dir=tmp_path) as cloud:
+    with Cloud(replay=True, work_dir=tmp_path) as cloud:
         clients, account = clients_of(cloud), cloud.account.principal.account
         slept: list[Any] = []
 

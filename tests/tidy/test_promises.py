@@ -59,6 +59,16 @@ def test_a_promise_stands_on_the_page_with_its_tests_and_its_run(
     ]
 
 
+def test_every_promise_stands_under_the_heading_of_its_area() -> None:
+    heading, astray = "", []
+    for line in (ROOT / "docs" / "promises.toml").read_text().splitlines():
+        if line.startswith("# --- "):
+            heading = line.strip("#- ")
+        elif line.startswith("area = ") and line != f'area = "{heading}"':
+            astray.append(f"{line} under {heading}")
+    assert astray == []
+
+
 @pytest.mark.parametrize(
     "members",
     [

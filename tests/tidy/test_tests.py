@@ -146,6 +146,21 @@ def test_what_is_expected_to_fail_must_fail() -> None:
     assert lenient == []
 
 
+def test_every_cloud_of_wire_and_contract_tests_runs_bodies_again() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
+    assert settings["fogbank_replay"] is True, "the plugin's cloud"
+    made = [
+        (path, node)
+        for path in TESTS
+        if {"wire", "contracts"} & set(path.relative_to(ROOT / "tests").parts[:1])
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "Cloud"
+    ]
+    assert made
+    once = [where(path, node) for path, node in made if "replay=True" not in ast.unparse(node)]
+    assert once == []
+
+
 @pytest.mark.parametrize("name", LINES_MAX)
 def test_a_list_of_exceptions_only_shrinks(name: str) -> None:
     lines = (ROOT / "tests" / name).read_text().splitlines()

@@ -14,8 +14,6 @@ from typing import ClassVar, NamedTuple, Protocol
 
 import msgspec
 
-from fogbank.base.clock import Clock
-from fogbank.base.ids import Ids
 from fogbank.platform.bus.entry import Delivery
 from fogbank.platform.store.engine import Domain, Transaction
 
@@ -29,10 +27,11 @@ class Outbox(Protocol):
 
 
 class Arrival(NamedTuple):
-    """What a receiver is handed besides the delivery."""
+    """What a receiver is handed besides the delivery: drawn before its transaction, which may rerun."""
 
-    clock: Clock
-    ids: Ids
+    now_ms: int
+    id: str
+    """A fresh UUID."""
 
 
 class Refusal(Exception):

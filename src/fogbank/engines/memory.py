@@ -2,8 +2,9 @@
 
 Rule: it keeps everything the port promises but durability, and is stricter than the others: it
 refuses keys outside the transaction's domain, oversize keys, values and transactions, and bodies
-that suspend. With ``replay=True`` every body runs twice, first on an older snapshot and with its
-writes discarded, as may happen on a cluster, so that a body with effects of its own is found.
+that suspend. With ``replay=True`` every body runs three times: on an older snapshot with its writes
+discarded, as may happen on a cluster, and twice on the rows as they are, where both runs must do the
+same (``engines/replay``), so that a body with effects of its own is found.
 
 Theory: one sorted dictionary. A transaction is an overlay of its own writes; a replay's first run
 has below it one more overlay, the values that recent commits replaced.
@@ -15,13 +16,13 @@ import heapq
 from collections import deque
 from collections.abc import AsyncIterator, Generator, Iterable, Iterator
 from itertools import islice
-from typing import Final, Protocol, TypeVar, cast
+from typing import Final, Generic, NamedTuple, Protocol, TypeVar, cast
 
 from sortedcontainers import SortedDict
 
 from fogbank.base.clock import Clock
 from fogbank.base.errors import Corrupt, TransactionTooLarge
-from fogbank.engines import bodies
+from fogbank.engines import bodies, replay
 from fogbank.engines.bodies import LIMITS, RANGE_ROWS_MAX, PendingEntry
 from fogbank.engines.cuts import Cuts, OpenCut
 from fogbank.engines.watch import Watchers
@@ -239,6 +240,23 @@ class MemoryTransaction:
         return entry
 
 
+class _Attempt(NamedTuple, Generic[T]):
+    """One run of a body: what it wrote lies in its transaction, which is over."""
+
+    tr: MemoryTransaction
+    answered: T | None
+    raised: Exception | None
+
+    def outcome(self) -> replay.Outcome:
+        """Return what it made, in values that no later run changes."""
+        return replay.outcome_of(self.tr.writes, self.tr.pendings, self.answered, self.raised)
+
+
+def _name_of(body: object) -> str:
+    """Return a body as an error calls it."""
+    return getattr(body, "__qualname__", repr(body))
+
+
 class MemoryStore(bodies.BodyStore):
     """The keys of one domain in a memory engine."""
 
@@ -291,7 +309,8 @@ class MemoryEngine:
 
     Args:
         check: Refuse keys outside the domain and whatever passes the limits.
-        replay: Run every body twice, first on a snapshot a few commits old.
+        replay: Run every body on a snapshot a few commits old, then twice on the rows, and raise
+            ``BodyImpureError`` where those two runs differ.
         seed: Varies how old that snapshot is.
         clock: The engine's time; without one it stands still.
     """
@@ -338,34 +357,40 @@ class MemoryEngine:
         return (MemoryStore(self, SYSTEM),)
 
     def run(self, domain: Domain, body: Body[T], *, writable: bool) -> T:
-        """Run a body once, or in a replay twice, and commit what the last run wrote."""
-        if self._replay:
-            self._rehearse(domain, body, writable=writable)
-        tr = MemoryTransaction(self, domain, {}, writable=writable)
+        """Run a body, in a replay several times, and commit what the last run wrote."""
+        made = self._rehearse(domain, body, writable=writable) if self._replay else None
+        attempt = self._attempt(domain, body, {}, writable=writable)
+        if made is not None:
+            replay.require_same(_name_of(body), made, attempt.outcome())
+        if attempt.raised is not None:
+            raise attempt.raised
+        if attempt.tr.writes or attempt.tr.pendings:
+            self._commit(attempt.tr)
+        return cast("T", attempt.answered)
+
+    def _attempt(
+        self, domain: Domain, body: Body[T], past: Overlay, *, writable: bool
+    ) -> _Attempt[T]:
+        """Run a body once, on the rows under a past; nothing is committed."""
+        tr = MemoryTransaction(self, domain, past, writable=writable)
         try:
-            result = bodies.drive(body(tr))
+            return _Attempt(tr, bodies.drive(body(tr)), None)
+        except bodies.BodySuspendedError:
+            raise
+        except Exception as error:  # noqa: BLE001 (the caller raises it, or the next run decides)
+            return _Attempt(tr, None, error)
         finally:
             tr.close()
-        if tr.writes or tr.pendings:
-            self._commit(tr)
-        return result
 
-    def _rehearse(self, domain: Domain, body: Body[T], *, writable: bool) -> None:
-        """Run a body on an older snapshot and forget what it wrote, answered or raised."""
+    def _rehearse(self, domain: Domain, body: Body[T], *, writable: bool) -> replay.Outcome:
+        """Run a body on an older snapshot and forget it, then on the rows; return what it made."""
         past: Overlay = {}
         depth = 1 + (self._seed + self._version) % _HISTORY_COMMITS_MAX
         # Newest first, so that the oldest value of a key stays on top.
         for replaced in list(self._replaced)[::-1][:depth]:
             past.update(replaced)
-        tr = MemoryTransaction(self, domain, past, writable=writable)
-        try:
-            bodies.drive(body(tr))
-        except bodies.BodySuspendedError:
-            raise
-        except Exception:  # noqa: BLE001, S110 (the second run decides what the caller sees)
-            pass
-        finally:
-            tr.close()
+        self._attempt(domain, body, past, writable=writable)
+        return self._attempt(domain, body, {}, writable=writable).outcome()
 
     def _commit(self, tr: MemoryTransaction) -> None:
         """Give appended entries their stamps and lay the writes over the rows."""

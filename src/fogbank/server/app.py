@@ -22,7 +22,7 @@ from fogbank.gateway.dispatch import Dispatcher
 from fogbank.gateway.forward import EpochOf, OwnerOf
 from fogbank.platform.blobs.port import Blobs
 from fogbank.platform.bus.entry import Delivery
-from fogbank.platform.bus.reader import BusReader, OutboxWriter, Undeliverable
+from fogbank.platform.bus.reader import BusReader, Deliver, OutboxWriter, Undeliverable
 from fogbank.platform.identity.cache import Epochs
 from fogbank.platform.identity.identity import Identity
 from fogbank.platform.link.port import Answer, Asked, Handlers, Peer
@@ -78,9 +78,10 @@ class Neighbours(NamedTuple):
 class Deliveries:
     """Finds the receiver of a target among the services and runs it."""
 
-    def __init__(self, receivers: Sequence[Receiver], arrival: Arrival) -> None:
+    def __init__(self, receivers: Sequence[Receiver], clock: Clock, ids: Ids) -> None:
         self._receivers = receivers
-        self._arrival = arrival
+        self._clock = clock
+        self._ids = ids
 
     def _receiver_of(self, target: str) -> Receiver:
         """Return who takes deliveries for a target ARN."""
@@ -93,12 +94,17 @@ class Deliveries:
         """Return the domain of a target."""
         return self._receiver_of(target).domain(target)
 
-    async def deliver(self, tr: Transaction, delivery: Delivery) -> None:
-        """Run the receiver inside the transaction that removes the entry."""
-        try:
-            await self._receiver_of(delivery.target).receive(tr, delivery, self._arrival)
-        except Refusal as refusal:
-            raise Undeliverable(str(refusal)) from refusal
+    def attempt(self) -> Deliver:
+        """Return what runs a receiver inside the transaction that removes the entry."""
+        arrival = Arrival(self._clock.now_ms(), self._ids.uuid())
+
+        async def deliver(tr: Transaction, delivery: Delivery) -> None:
+            try:
+                await self._receiver_of(delivery.target).receive(tr, delivery, arrival)
+            except Refusal as refusal:
+                raise Undeliverable(str(refusal)) from refusal
+
+        return deliver
 
 
 class App:
@@ -135,14 +141,15 @@ class App:
         self.facilities.calls = self.dispatcher
         deliveries = Deliveries(
             [receiver for service in services for receiver in service.receivers],
-            Arrival(parts.clock, parts.ids),
+            parts.clock,
+            parts.ids,
         )
         self.bus = [
             BusReader(
                 parts.placement,
                 store,
                 deliveries.domain_of,
-                deliveries.deliver,
+                deliveries.attempt,
                 parts.clock.now_ms,
                 neighbours.origin,
             )

@@ -220,7 +220,7 @@ class Driver:
     async def _ring(self, tr: Transaction, timer: Timer, facilities: Facilities) -> None:
         """Let a schedule's service do what is due, and set the timer of the next occurrence."""
         occurrence = await schedules.take_due(
-            tr, timer, facilities.timers, facilities.clock.now_ms(), facilities.ids
+            tr, timer, facilities.timers, facilities.clock.now_ms()
         )
         if occurrence is not None:
             await self._schedules[occurrence.schedule.kind].ring(tr, occurrence, facilities)

@@ -76,7 +76,7 @@ class Cloud:
 
     Args:
         seed: Every id and secret of the run follows from it.
-        replay: Run every transaction body twice on a changed snapshot, to find impure ones.
+        replay: Run every transaction body again, and fail if it does not do the same.
         services: The services of this cloud; all by default.
         functions: Where functions run; in this process by default (tests only: no isolation).
         work_dir: Where code trees are unpacked; needed to create functions.

@@ -34,7 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addini(
         "fogbank_replay",
-        "run every transaction body twice, on a changed snapshot the first time",
+        "run every transaction body again, and fail if it does not do the same",
         type="bool",
         default=False,
     )

@@ -211,7 +211,7 @@ def test_a_schedule_rings_on_time_once_for_each_occurrence_over_restarts_and_bug
         made = Schedule("s", "chime", "rate(1 minute)", created_ms=START_MS, payload=b"!")
 
         async def put_schedule(tr: Transaction) -> None:
-            schedules.put(tr, shared.timers, made, START_MS, shared.ids)
+            schedules.put(tr, shared.timers, made, START_MS)
 
         store = shared.placement.store_of(DOMAIN)
         await store.transact(put_schedule)

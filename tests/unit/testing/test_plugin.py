@@ -79,20 +79,40 @@ def test_the_seed_decides_every_secret(pytester: pytest.Pytester) -> None:
 
 @pytest.mark.slow
 def test_services_can_be_left_out(pytester: pytest.Pytester) -> None:
-    pytester.makeini("[pytest]\nfogbank_services = s3 iam sts logs\nfogbank_replay = true\n")
+    pytester.makeini("[pytest]\nfogbank_services = s3 iam sts logs\n")
     pytester.makepyfile("""
         import boto3, pytest
         from botocore.exceptions import ClientError
 
         def test_only_these(fogbank):
             assert [each.model for each in fogbank.app.services] == ["s3", "iam", "sts", "logs"]
-            assert fogbank.engine._replay
             boto3.client("s3").create_bucket(Bucket="here")
             with pytest.raises(ClientError, match="fogbank has not built dynamodb:ListTables"):
                 boto3.client("dynamodb").list_tables()
     """)
     result = pytester.runpytest_inprocess("-q")
     result.assert_outcomes(passed=1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("ini", "runs"), [("true", 3), ("false", 1)])
+def test_replay_reaches_the_store_of_the_cloud(
+    pytester: pytest.Pytester, ini: str, runs: int
+) -> None:
+    pytester.makeini(f"[pytest]\nfogbank_services = s3\nfogbank_replay = {ini}\n")
+    pytester.makepyfile(f"""
+        from fogbank.platform.store.engine import DIRECTORY
+
+        def test_every_body_runs(fogbank):
+            ran = []
+
+            async def body(tr):
+                ran.append(tr)
+
+            fogbank.run(fogbank.engine.store_of(DIRECTORY).transact(body))
+            assert len(ran) == {runs}
+    """)
+    pytester.runpytest_inprocess("-q").assert_outcomes(passed=1)
 
 
 @pytest.mark.slow

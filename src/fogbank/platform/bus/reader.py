@@ -54,6 +54,8 @@ class Undeliverable(Exception):
 
 
 Deliver = Callable[[Transaction, Delivery], Awaitable[None]]
+Attempt = Callable[[], Deliver]
+"""Makes ready one attempt: what is drawn for it (an id, the time) is drawn before its body runs."""
 DomainOf = Callable[[str], Domain]
 
 
@@ -92,7 +94,8 @@ class BusReader:
         placement: Where the targets' domains live.
         store: The store whose outbox this reads.
         domain_of: The domain of a target ARN; raises ``Undeliverable`` if no service has it.
-        deliver: Runs the target's receiver inside a transaction; raises ``Undeliverable``.
+        attempt: Makes ready what runs a target's receiver inside a transaction, which may run again
+            and raises ``Undeliverable``.
         now_ms: The time, for the dead letters.
         origin: What names this store among those of its cloud, for ever.
     """
@@ -102,14 +105,14 @@ class BusReader:
         placement: Placement,
         store: Store,
         domain_of: DomainOf,
-        deliver: Deliver,
+        attempt: Attempt,
         now_ms: Callable[[], int],
         origin: str = "0",
     ) -> None:
         self._placement = placement
         self.store = store
         self._domain_of = domain_of
-        self._deliver = deliver
+        self._attempt = attempt
         self._now_ms = now_ms
         self._origin = origin
 
@@ -165,7 +168,7 @@ class BusReader:
             domain = self._domain_of(delivery.target)
             store = self._placement.store_of(domain)
             if self._placement.is_ours(domain):
-                await store.transact(self._settling(key, delivery, self._deliver))
+                await store.transact(self._settling(key, delivery, self._attempt()))
             else:
                 await self._across(store, key, delivery)
         except Undeliverable as error:
@@ -178,11 +181,11 @@ class BusReader:
 
     def _settling(self, key: bytes, delivery: Delivery, deliver: Deliver) -> Body[None]:
         """Return the body that removes an entry with its effect, unless its order parks it."""
+        now_ms = self._now_ms()
 
         async def body(tr: Transaction) -> None:
-            if await self._is_held(tr, key, delivery):
+            if await _is_held(tr, key, delivery, now_ms):
                 return
-            now_ms = self._now_ms()
             await deliver(tr, delivery)
             tr.delete(key)
             await order.release(tr, key, delivery, now_ms)
@@ -190,21 +193,13 @@ class BusReader:
 
         return body
 
-    async def _is_held(self, tr: Transaction, key: bytes, delivery: Delivery) -> bool:
-        """Return whether an entry is gone, or waits behind an earlier one and is parked."""
-        if await tr.get(key) is None:
-            return True
-        if not await order.park(tr, key, delivery):
-            return False
-        _note(tr, delivery, self._now_ms(), "parked", "behind an earlier one of its order")
-        return True
-
     async def _across(self, store: Store, key: bytes, delivery: Delivery) -> None:
         """Deliver one entry to another store, then remove it here."""
-        if await self.store.transact(lambda tr: self._is_held(tr, key, delivery)):
+        now_ms = self._now_ms()
+        if await self.store.transact(lambda tr: _is_held(tr, key, delivery, now_ms)):
             return
         token = crossing.token_of(self._origin, key, delivery)
-        await crossing.deliver(store, token, delivery, self._deliver)
+        await crossing.deliver(store, token, delivery, self._attempt())
         await self.store.transact(self._settling(key, delivery, _delivered))
         await crossing.forget(store, token)
 
@@ -248,6 +243,16 @@ class BusReader:
             _note(tr, delivery, now_ms, "dead", f"for {delivery.target}: {reason}")
 
         await self._placement.store_of(SYSTEM).transact(body)
+
+
+async def _is_held(tr: Transaction, key: bytes, delivery: Delivery, now_ms: int) -> bool:
+    """Return whether an entry is gone, or waits behind an earlier one and is parked."""
+    if await tr.get(key) is None:
+        return True
+    if not await order.park(tr, key, delivery):
+        return False
+    _note(tr, delivery, now_ms, "parked", "behind an earlier one of its order")
+    return True
 
 
 async def _delivered(_tr: Transaction, _delivery: Delivery) -> None:

@@ -5,7 +5,8 @@ transaction removes the timer, lets the schedule's kind do its work (which leave
 outbox) and sets the next timer: every occurrence takes effect exactly once, whatever dies.
 
 What fell due while no server ran takes effect once, late, for the newest missed time; older missed
-times are skipped and counted. A flexible window delays each occurrence by a random part of it.
+times are skipped and counted. A flexible window delays each occurrence by a part of it that differs
+from schedule to schedule and from occurrence to occurrence.
 
 Source: Amazon EventBridge Scheduler User Guide, "Schedule types", "Configuring flexible time
 windows", "Start and end date".
@@ -13,11 +14,11 @@ windows", "Start and end date".
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from typing import Final, NamedTuple
 
 import msgspec
 
-from fogbank.base.ids import Ids
 from fogbank.platform.scheduler import expressions
 from fogbank.platform.scheduler.timers import Timer, Timers
 from fogbank.platform.store.engine import Transaction
@@ -69,7 +70,7 @@ class Occurrence(NamedTuple):
     """Whether the schedule never becomes due again."""
 
 
-def put(tr: Transaction, timers: Timers, schedule: Schedule, now_ms: int, ids: Ids) -> Schedule:
+def put(tr: Transaction, timers: Timers, schedule: Schedule, now_ms: int) -> Schedule:
     """Add a new schedule to the transaction's domain; ``replace`` changes one.
 
     Raises:
@@ -77,18 +78,16 @@ def put(tr: Transaction, timers: Timers, schedule: Schedule, now_ms: int, ids: I
     """
     anchor_ms = schedule.start_ms or schedule.created_ms
     # A rate is due at its anchor too, which may be this very moment.
-    armed = _armed(schedule, max(now_ms, anchor_ms) - 1, ids)
+    armed = _armed(tr, schedule, max(now_ms, anchor_ms) - 1)
     SCHEDULES.put(tr, armed, armed.id)
     _set_timer(tr, timers, armed)
     return armed
 
 
-async def replace(
-    tr: Transaction, timers: Timers, schedule: Schedule, now_ms: int, ids: Ids
-) -> Schedule:
+async def replace(tr: Transaction, timers: Timers, schedule: Schedule, now_ms: int) -> Schedule:
     """Change a schedule: what it said before is not due any more."""
     await remove(tr, timers, schedule.id)
-    return put(tr, timers, schedule, now_ms, ids)
+    return put(tr, timers, schedule, now_ms)
 
 
 async def find(tr: Transaction, schedule_id: str) -> Schedule | None:
@@ -106,15 +105,13 @@ async def remove(tr: Transaction, timers: Timers, schedule_id: str) -> None:
         timers.delete(tr, _timer(tr, found))
 
 
-async def take_due(
-    tr: Transaction, timer: Timer, timers: Timers, now_ms: int, ids: Ids
-) -> Occurrence | None:
+async def take_due(tr: Transaction, timer: Timer, timers: Timers, now_ms: int) -> Occurrence | None:
     """Return what is due at a timer that rang, with the next timer set; None if it is stale."""
     found = await SCHEDULES.find(tr, timer.key.decode())
     if found is None or found.due_ms != timer.due_ms or not found.enabled:
         return None
     scheduled_ms = _newest_due(found, now_ms)
-    after = _armed(found, scheduled_ms, ids)
+    after = _armed(tr, found, scheduled_ms)
     SCHEDULES.put(tr, after, after.id)
     _set_timer(tr, timers, after)
     missed = scheduled_ms != found.scheduled_ms
@@ -149,13 +146,19 @@ def _next_ms(schedule: Schedule, after_ms: int) -> int:
     return next_ms
 
 
-def _armed(schedule: Schedule, after_ms: int, ids: Ids) -> Schedule:
+def _armed(tr: Transaction, schedule: Schedule, after_ms: int) -> Schedule:
     """Return a schedule with its first occurrence behind a time."""
     scheduled_ms = _next_ms(schedule, after_ms)
     due_ms = scheduled_ms
     if scheduled_ms and schedule.window_ms:
-        due_ms += int.from_bytes(ids.random_bytes(8)) % schedule.window_ms
+        due_ms += _chance(tr, schedule, scheduled_ms) % schedule.window_ms
     return msgspec.structs.replace(schedule, scheduled_ms=scheduled_ms, due_ms=due_ms)
+
+
+def _chance(tr: Transaction, schedule: Schedule, scheduled_ms: int) -> int:
+    """Return a number that no one chose, and that a body which runs again finds again."""
+    named = repr((tr.domain.name, schedule.id, schedule.created_ms, scheduled_ms))
+    return int.from_bytes(blake2b(named.encode(), digest_size=8).digest())
 
 
 def _timer(tr: Transaction, schedule: Schedule) -> Timer:

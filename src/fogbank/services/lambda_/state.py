@@ -208,8 +208,7 @@ async def receive(tr: Transaction, delivery: Delivery, arrival: Arrival) -> None
         payload=delivery.payload,
         source=delivery.source,
     )
-    request_id, now_ms = arrival.ids.uuid(), arrival.clock.now_ms()
-    enqueue(tr, event, request_id, now_ms)
+    enqueue(tr, event, arrival.id, arrival.now_ms)
     if delivery.event_id:
-        detail = f"invocation {request_id} of {delivery.target}"
-        trace.connect(tr, delivery.event_id, request_id, now_ms, "became", detail)
+        detail = f"invocation {arrival.id} of {delivery.target}"
+        trace.connect(tr, delivery.event_id, arrival.id, arrival.now_ms, "became", detail)

@@ -29,7 +29,7 @@ class TwoStores:
         self.here, self.there = MemoryEngine(clock=self.clock), MemoryEngine(clock=self.clock)
         self.faults: list[Exception] = []
         self.reader = BusReader(
-            self, self.store_of(SYSTEM), lambda _: TARGET, enqueue, self.clock.now_ms, "7"
+            self, self.store_of(SYSTEM), lambda _: TARGET, lambda: enqueue, self.clock.now_ms, "7"
         )
 
     def is_ours(self, domain: Domain) -> bool:

@@ -39,7 +39,9 @@ class World:
         self.weather: dict[str, int] = {}
         self.broken: set[bytes] = set()
         store = self.engine.system_stores()[0]
-        self.bus = BusReader(self.engine, store, self.domain_of, self.deliver, lambda: self.now_ms)
+        self.bus = BusReader(
+            self.engine, store, self.domain_of, lambda: self.deliver, lambda: self.now_ms
+        )
 
     def domain_of(self, target: str) -> Domain:
         if target == "nobody":

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from fogbank.base.ids import Ids
 from fogbank.engines.memory import MemoryEngine
 from fogbank.platform.scheduler import schedules
 from fogbank.platform.scheduler.expressions import InvalidExpression
@@ -22,10 +21,9 @@ MINUTE_MS = 60_000
 class World:
     """Schedules in a memory engine, and a hand that lets their timers ring."""
 
-    def __init__(self, seed: int = 1) -> None:
+    def __init__(self) -> None:
         self.engine = MemoryEngine(replay=True)
         self.timers = Timers()
-        self.seed = seed
         self.rung: list[Occurrence] = []
 
     async def run(self, body: Callable[[Transaction], Awaitable[Any]]) -> Any:
@@ -35,7 +33,7 @@ class World:
         schedule = Schedule(**{"id": "s", "kind": "k", "created_ms": now_ms, **given})
 
         async def body(tr: Transaction) -> Schedule:
-            return await schedules.replace(tr, self.timers, schedule, now_ms, Ids.seeded(self.seed))
+            return await schedules.replace(tr, self.timers, schedule, now_ms)
 
         return await self.run(body)
 
@@ -50,7 +48,7 @@ class World:
 
         async def body(tr: Transaction) -> Occurrence | None:
             tr.delete(timer_key(timer))
-            return await schedules.take_due(tr, timer, self.timers, now_ms, Ids.seeded(self.seed))
+            return await schedules.take_due(tr, timer, self.timers, now_ms)
 
         return await self.run(body)
 
@@ -85,7 +83,7 @@ def test_a_disabled_schedule_sets_no_timer_and_rings_for_none() -> None:
         assert disabled.due_ms == timer.due_ms
 
         async def body(tr: Transaction) -> Occurrence | None:
-            return await schedules.take_due(tr, timer, world.timers, 1_000, Ids.seeded(1))
+            return await schedules.take_due(tr, timer, world.timers, 1_000)
 
         assert await world.run(body) is None
 
@@ -143,9 +141,11 @@ def test_what_was_missed_rings_once_for_the_newest(expression: str, days: int) -
 def test_a_flexible_window_delays_by_a_part_of_it_and_names_the_scheduled_time() -> None:
     async def main() -> None:
         delays = set()
-        for seed in range(5):
-            world = World(seed)
-            made = await world.put(1_000, expression="rate(1 hour)", window_ms=15 * MINUTE_MS)
+        for name in "abcde":
+            world = World()
+            made = await world.put(
+                1_000, id=name, expression="rate(1 hour)", window_ms=15 * MINUTE_MS
+            )
             (timer,) = world.waiting()
             assert 0 <= timer.due_ms - made.scheduled_ms < 15 * MINUTE_MS
             delays.add(timer.due_ms)
@@ -165,7 +165,7 @@ def test_a_changed_or_removed_schedule_is_due_by_what_it_says_now() -> None:
         assert [timer.due_ms for timer in world.waiting()] == [5_000]
 
         async def ring_stale(tr: Transaction) -> Occurrence | None:
-            return await schedules.take_due(tr, stale, world.timers, 9_000, Ids.seeded(1))
+            return await schedules.take_due(tr, stale, world.timers, 9_000)
 
         assert await world.run(ring_stale) is None
         await world.put(0, expression="rate(2 hours)", enabled=False)
