@@ -4,63 +4,33 @@ from __future__ import annotations
 
 import base64
 import http.client
-import io
 import os
 import signal
-import sys
 import time
-import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from tests.http.several import (
+    ACCOUNT,
+    ALLOW,
+    BUCKETS,
+    make_function,
+    processes,
+    settings,
+    store_of,
+    wait_until,
+)
 
 from fogbank.platform.store.engine import Domain
 from fogbank.platform.store.keyspace import shard_of
-from fogbank.services.s3.rules import access
 from fogbank.testing.server import Server, StartFailed
 
 pytestmark = [pytest.mark.http, pytest.mark.slow]
-
-ACCOUNT = "111122223333"
-WAIT_S = 60
-BUCKETS = ("bucket-a", "bucket-b", "bucket-c", "bucket-d", "bucket-e", "bucket-f")
-CODE = """
-def handler(event, context):
-    for record in event["Records"]:
-        print("SEEN", record["s3"]["object"]["key"])
-"""
-TRUST = (
-    '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole",'
-    '"Principal":{"Service":"lambda.amazonaws.com"}}]}'
-)
-ALLOW = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"logs:*","Resource":"*"}]}'
-
-
-def settings(stores: int, fronts: int) -> str:
-    return f'[account]\nid = "{ACCOUNT}"\n[processes]\nstores = {stores}\nfronts = {fronts}\n'
-
-
-def store_of(bucket: str) -> int:
-    return shard_of(access.domain_of(bucket), 2)
-
-
-def processes(server: Server, kind: str) -> list[int]:
-    return [
-        pid for pid, command in server.processes().items() if f"fogbank.server.{kind}" in command
-    ]
-
-
-def wait_until(what: str, done: Any) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not done():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
 
 
 @pytest.fixture(scope="module", params=[(2, 0), (2, 2), (1, 1)], ids=["2-0", "2-2", "1-1"])
@@ -167,38 +137,6 @@ def test_a_revocation_that_was_acknowledged_is_in_force_at_once_everywhere(cloud
             assert not any(each.result() for each in asked)
     iam.delete_user_policy(UserName="mary", PolicyName="p")
     iam.delete_user(UserName="mary")
-
-
-def make_function(server: Server, bucket: str) -> None:
-    iam, functions = server.client("iam"), server.client("lambda")
-    role = iam.create_role(RoleName="job", AssumeRolePolicyDocument=TRUST)["Role"]["Arn"]
-    iam.put_role_policy(RoleName="job", PolicyName="p", PolicyDocument=ALLOW)
-    code = io.BytesIO()
-    with zipfile.ZipFile(code, "w") as file:
-        file.writestr("app.py", CODE)
-    server.client("s3").put_object(Bucket=bucket, Key="code.zip", Body=code.getvalue())
-    arn = functions.create_function(
-        FunctionName="job",
-        Runtime=f"python{sys.version_info.major}.{sys.version_info.minor}",
-        Role=role,
-        Handler="app.handler",
-        Code={"S3Bucket": bucket, "S3Key": "code.zip"},
-    )["FunctionArn"]
-    functions.get_waiter("function_active_v2").wait(FunctionName="job", WaiterConfig={"Delay": 1})
-    functions.add_permission(
-        FunctionName="job",
-        StatementId="s3",
-        Action="lambda:InvokeFunction",
-        Principal="s3.amazonaws.com",
-    )
-    server.client("s3").put_bucket_notification_configuration(
-        Bucket=bucket,
-        NotificationConfiguration={
-            "LambdaFunctionConfigurations": [
-                {"LambdaFunctionArn": arn, "Events": ["s3:ObjectCreated:*"]}
-            ]
-        },
-    )
 
 
 def seen(server: Server) -> list[str]:

@@ -15,6 +15,7 @@ import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -227,13 +228,13 @@ def test_a_restart_keeps_the_authority(tmp_path: Path) -> None:
 class Owned:
     """A server with a certificate of the user's, for a name, from an authority of their own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, more: str = "") -> None:
         self.folder = folder
         (folder / "office").mkdir()
         self.issue()
         settings = (
             f'[tls]\nenabled = true\ncertificate = "{folder / "c.pem"}"\n'
-            f'key = "{folder / "k.pem"}"\nauthority = "{folder / "a.pem"}"\n'
+            f'key = "{folder / "k.pem"}"\nauthority = "{folder / "a.pem"}"\n{more}'
         )
         self.server = Server(folder / "data", settings=settings)
 
@@ -305,6 +306,43 @@ def test_a_users_certificate_is_served_renewed_and_kept_when_the_new_one_is_bad(
         os.kill(store[0], signal.SIGKILL)
         wait_until("the restart", lambda: "restarting" in owned.said())
         wait_until("service", lambda: owned.served() == owned.serial())
+
+
+@pytest.mark.parametrize(("stores", "fronts"), [(2, 0), (2, 2)])
+def test_every_process_that_listens_serves_the_certificate_that_was_read_again(
+    tmp_path: Path, stores: int, fronts: int
+) -> None:
+    owned = Owned(tmp_path, f"[processes]\nstores = {stores}\nfronts = {fronts}\n")
+
+    with owned.server, ExitStack() as stack:
+        kind = "server.front" if fronts else "server.process"
+        listeners = [pid for pid, name in owned.server.processes().items() if kind in name]
+        assert len(listeners) == (fronts or stores)
+
+        def each() -> list[int]:
+            """Return what each process serves while the others stand still."""
+            served = []
+            for pid in listeners:
+                others = [other for other in listeners if other != pid]
+                for other in others:
+                    os.kill(other, signal.SIGSTOP)
+                served.append(owned.served())
+                for other in others:
+                    os.kill(other, signal.SIGCONT)
+            return served
+
+        first = owned.serial()
+        assert each() == [first] * len(listeners)
+        before = [stack.enter_context(owned.connect()) for _ in range(8)]
+        owned.issue()
+        owned.hang_up()
+        wait_until("the new certificate", lambda: "in force is valid until" in owned.said())
+        second = owned.serial()
+        wait_until("everywhere", lambda: each() == [second] * len(listeners))
+        assert second != first
+        for old in before:
+            old.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert old.recv(100).startswith(b"HTTP/1.1 200 OK")
 
 
 def test_a_function_calls_the_name_of_a_users_certificate(tmp_path: Path) -> None:

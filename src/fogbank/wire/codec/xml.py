@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from binascii import b2a_base64
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 from xml.etree.ElementTree import Element
 
 from fogbank.base.errors import ServiceError
@@ -28,8 +28,20 @@ DEPTH_MAX = 64
 Read = Callable[[Element, int], Any]
 """From an element and its depth to a value."""
 
-_Entry = tuple[str, type | None, Read]
-"""A member's name, what gathers its elements if it is flattened, and what reads one."""
+
+class _Entry(NamedTuple):
+    """How the elements of one name are read into a member."""
+
+    name: str
+    gathered: type | None
+    """What gathers its elements if it is flattened."""
+    read: Read
+    twin: _Entry | None = None
+    """Another member that is the same element, so that a reader finds it under both names.
+
+    AWS: S3's deprecated ``Event`` beside the flattened list ``Events`` (TopicConfigurationDeprecated).
+    """
+
 
 _ANSWERED_OUTSIDE = frozenset({"header", "headers", "statusCode"})
 _SAFE_NAME = re.compile(r"[A-Za-z_][\w.:-]*", re.ASCII)
@@ -239,18 +251,17 @@ class XmlDocuments:
         out: dict[str, Any] = {}
         for child in element:
             entry = table.get(local(child.tag))
-            if entry is None:
-                continue
-            name, gathered, read = entry
-            value = read(child, depth)
-            if not gathered:
-                out[name] = value
-            elif gathered is list:
-                found = cast("list[Any]", out.setdefault(name, []))
-                found.append(value)
-            else:
-                entries = cast("dict[str, Any]", out.setdefault(name, {}))
-                entries[value[0]] = value[1]
+            while entry is not None:
+                name, gathered, read, entry = entry
+                value = read(child, depth)
+                if not gathered:
+                    out[name] = value
+                elif gathered is list:
+                    found = cast("list[Any]", out.setdefault(name, []))
+                    found.append(value)
+                else:
+                    entries = cast("dict[str, Any]", out.setdefault(name, {}))
+                    entries[value[0]] = value[1]
         if element.attrib:
             self._read_attributes(shape, element, out)
         return out
@@ -271,19 +282,25 @@ class XmlDocuments:
             for ref in shape.members.values():
                 if ref.location or ref.xml_attribute:
                     continue
-                kind = ref.shape.type
-                if kind == "list" and ref.flattened:
-                    entry: _Entry = (ref.name, list, self._reader(ref.shape.member))
+                there = table.get(ref.wire_name)
+                is_twin = there and shape.members[there.name].wire_name == ref.wire_name
+                entry = self._entry_of(ref)._replace(twin=there if is_twin else None)
+                if entry.gathered is list:
                     # botocore sends the member's name and reads the element's: take either.
                     element: str = ref.shape.member.raw.get("locationName", ref.wire_name)
                     table.setdefault(element, entry)
-                elif kind == "map" and ref.flattened:
-                    entry = (ref.name, dict, self._entry_reader(ref.shape))
-                else:
-                    entry = (ref.name, None, self._reader(ref))
                 table[ref.wire_name] = entry
             self._decoders[shape.name] = table  # whole, for other threads decode too
         return table
+
+    def _entry_of(self, ref: Ref) -> _Entry:
+        """Return how the elements of one member are read."""
+        kind = ref.shape.type
+        if kind == "list" and ref.flattened:
+            return _Entry(ref.name, list, self._reader(ref.shape.member))
+        if kind == "map" and ref.flattened:
+            return _Entry(ref.name, dict, self._entry_reader(ref.shape))
+        return _Entry(ref.name, None, self._reader(ref))
 
     def _reader(self, ref: Ref) -> Read:
         """Return what reads a value from its element."""
