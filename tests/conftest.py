@@ -66,4 +66,5 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--rewrite", action="store_true", help="renew golden files; read the diff")
+    parser.addoption("--seed", type=int, help="the one run of tests/sim to see again")
     parser.addoption("--soak", action="store_true", help="many more rounds; prints its seed")

@@ -401,13 +401,26 @@ class MemoryEngine:
             bodies.check_size(writes)
         self._version += 1
         bodies.resolve_entries(tr.pendings, stamp)
-        self._replaced.append({key: self.rows.get(key) for key in writes})
+        self.noted({key: self.rows.get(key) for key in writes}, self._version)
         for key, value in writes.items():
             if value is None:
                 self.rows.pop(key, None)
             else:
                 self.rows[key] = value
-        self.watchers.committed(writes)
+        self.hint(writes)
+
+    def noted(self, replaced: Overlay, version: int) -> None:
+        """Keep what a commit is about to replace: the past of the next replays."""
+        del version
+        self._replaced.append(replaced)
+
+    def hint(self, keys: Overlay) -> None:
+        """Hint those who watch the keys of a commit."""
+        self.watchers.committed(keys)
+
+    def forget_past(self) -> None:
+        """Forget what recent commits replaced: it is no past of what stands now."""
+        self._replaced.clear()
 
 
 class MemoryBlobs:
@@ -458,6 +471,10 @@ class MemoryBlobs:
 
     async def delete(self, ref: BlobRef) -> None:
         """Remove the blob; it is no error if it is gone."""
+        self.forget(ref)
+
+    def forget(self, ref: BlobRef) -> None:
+        """Lose a blob."""
         self._blobs.pop(ref, None)
 
     async def list(self, after: BlobRef | None, limit: int) -> list[tuple[BlobRef, int]]:

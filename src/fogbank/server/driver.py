@@ -1,7 +1,7 @@
 """The job driver: runs reconcilers, timers, work lists and the bus, and survives their bugs.
 
 Every loop is woken by a hint from the store and by time alike, so a lost hint costs a delay and
-never work. Here, in the bus and in ``gateway/dispatch`` alone is a bug caught: it costs one step,
+never work; so does weather, such as a full disk that refuses a claim. Here, in the bus and in ``gateway/dispatch`` alone is a bug caught: it costs one step,
 is logged, and is tried again after a pause.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Final
 
 from fogbank.base.errors import Weather
@@ -45,6 +45,9 @@ POLL_MS: Final = 60_000
 """How long a loop trusts that no hint was lost."""
 THROTTLED_MS: Final = 500
 TIMERS_BATCH: Final = 64
+
+Turn = Callable[[], Awaitable[None]]
+"""One round of a loop."""
 
 
 class Hint:
@@ -169,40 +172,48 @@ class Driver:
             self._running -= 1
         return Progress.THROTTLED
 
+    async def _repeat(self, name: str, turn: Turn) -> None:
+        """Take turns of a loop for ever; weather in one costs a pause, and never the process."""
+        while True:
+            try:
+                await turn()
+            except Weather as error:
+                log.warning("%s waits: %s", name, error)
+                await self._pause()
+
     async def _run_bus(self, reader: BusReader, group: asyncio.TaskGroup) -> None:
         """Deliver the outbox for ever."""
-        store = reader.store
-        hint = self._hint(group, store, OUTBOX)
-        while True:
+        hint = self._hint(group, reader.store, OUTBOX)
+
+        async def turn() -> None:
             self._running += 1
             try:
                 looked = await reader.step()
-            except Weather as error:
-                log.warning("the bus waits: %s", error)
-                looked = -1
             finally:
                 self._running -= 1
-            if looked < 0:
-                await self._pause()
             if looked:
-                continue
+                return
             now = self._facilities.clock.now_ms()
             next_ms = await reader.next_try_ms()
             await hint.wait(self._facilities, min(now + POLL_MS, next_ms or now + POLL_MS))
 
+        await self._repeat("the bus", turn)
+
     async def _run_timers(self, store: Store, group: asyncio.TaskGroup) -> None:
         """Run due timers of one store for ever, the earliest first."""
         hint = self._hint(group, store, TIMERS)
-        while True:
+
+        async def turn() -> None:
             timers = await self._next_timers(store)
             now = self._facilities.clock.now_ms()
             due = [timer for timer in timers if timer.due_ms <= now][:TIMERS_BATCH]
             if not due:
                 next_ms = min((timer.due_ms for timer in timers), default=now + POLL_MS)
                 await hint.wait(self._facilities, min(next_ms, now + POLL_MS))
-                continue
             for timer in due:
                 await self._wake(timer)
+
+        await self._repeat("timers", turn)
 
     async def _next_timers(self, store: Store) -> list[Timer]:
         """Return the first timers of every partition."""
@@ -249,11 +260,15 @@ class Driver:
 
     async def _run_list(self, store: Store, work: WorkList, group: asyncio.TaskGroup) -> None:
         """Claim and attempt entries of one list for ever."""
-        await self._release(store, work)
         hint = self._hint(group, store, WORK)
         slots = Slots(work.concurrency_max, hint)
         clock = self._facilities.clock
-        while True:
+        held = set(range(PARTITIONS))  # where an earlier run of the server may still hold entries
+
+        async def turn() -> None:
+            while held:
+                await self._release(store, work, min(held))
+                held.remove(min(held))
             first = await worklist.first_visible(store, work.name)
             now = clock.now_ms()
             ready = [partition for visible_ms, partition in first if visible_ms <= now]
@@ -265,6 +280,8 @@ class Driver:
             if not ready or slots.free == 0:
                 next_ms = first[0][0] if first and not ready else now + POLL_MS
                 await hint.wait(self._facilities, min(next_ms, now + POLL_MS))
+
+        await self._repeat(work.name, turn)
 
     async def _claim(
         self, store: Store, work: WorkList, partition: int, limit: int
@@ -282,18 +299,14 @@ class Driver:
             limit=limit,
         )
 
-    async def _release(self, store: Store, work: WorkList) -> None:
-        """Give back what an earlier run of the server had claimed."""
-        for partition in range(PARTITIONS):
-            released = await worklist.release(
-                store,
-                work.name,
-                partition,
-                holder=self._holder,
-                now_ms=self._facilities.clock.now_ms(),
-            )
-            if released:
-                log.warning("%s: %d attempts that were cut short go on", work.name, released)
+    async def _release(self, store: Store, work: WorkList, partition: int) -> None:
+        """Give back what an earlier run of the server had claimed in one partition."""
+        now_ms = self._facilities.clock.now_ms()
+        released = await worklist.release(
+            store, work.name, partition, holder=self._holder, now_ms=now_ms
+        )
+        if released:
+            log.warning("%s: %d attempts that were cut short go on", work.name, released)
 
     async def _attempt(self, work: WorkList, entry: WorkEntry, slots: Slots) -> None:
         """Attempt one entry and settle it."""

@@ -71,6 +71,33 @@ class _Raw(io.BytesIO):
             yield piece
 
 
+def http_request_of(request: Any) -> HttpRequest:
+    """Return botocore's prepared request as the listener would have read it."""
+    rest = request.url.split("//", 1)[1]
+    host, _, tail = rest.partition("/")
+    path, _, query = tail.partition("?")
+    headers = {
+        name.lower(): value.decode("latin-1") if isinstance(value, bytes) else str(value)
+        for name, value in request.headers.items()
+    }
+    headers.setdefault("host", host)
+    body: Any = request.body or b""
+    content: bytes = body.read() if hasattr(body, "read") else body
+    content = content.encode() if isinstance(content, str) else bytes(content)
+    streamed = len(content) > BODY_WHOLE_BYTES_MAX or "chunked" in headers.get(
+        "transfer-encoding", ""
+    )
+    return HttpRequest(
+        request.method,
+        f"/{path}",
+        query,
+        headers,
+        b"" if streamed else content,
+        _Body(content) if streamed else None,
+        peer="127.0.0.1",
+    )
+
+
 class Cloud:
     """An in-process cloud; use it as a context manager, or call ``close``.
 
@@ -205,7 +232,7 @@ class Cloud:
             ReadTimeoutError: A fault made the call last that long.
             ConnectionClosedError: A fault took the reply.
         """
-        reply, body, trip = self.run(self._trip(self.http_request(request)))
+        reply, body, trip = self.run(self._trip(http_request_of(request)))
         if trip.delay_ms >= timeout_s * 1_000:
             raise ReadTimeoutError(endpoint_url=request.url)
         if trip.lost:
@@ -222,32 +249,6 @@ class Cloud:
         TRIP.set(trip)
         reply, body = await self._handle(request)
         return reply, body, trip
-
-    def http_request(self, request: Any) -> HttpRequest:
-        """Return botocore's prepared request as the listener would have read it."""
-        rest = request.url.split("//", 1)[1]
-        host, _, tail = rest.partition("/")
-        path, _, query = tail.partition("?")
-        headers = {
-            name.lower(): value.decode("latin-1") if isinstance(value, bytes) else str(value)
-            for name, value in request.headers.items()
-        }
-        headers.setdefault("host", host)
-        body: Any = request.body or b""
-        content: bytes = body.read() if hasattr(body, "read") else body
-        content = content.encode() if isinstance(content, str) else bytes(content)
-        streamed = len(content) > BODY_WHOLE_BYTES_MAX or "chunked" in headers.get(
-            "transfer-encoding", ""
-        )
-        return HttpRequest(
-            request.method,
-            f"/{path}",
-            query,
-            headers,
-            b"" if streamed else content,
-            _Body(content) if streamed else None,
-            peer="127.0.0.1",
-        )
 
     async def _handle(self, request: HttpRequest) -> tuple[HttpReply, bytes]:
         """Let the gateway answer and gather a streamed body."""

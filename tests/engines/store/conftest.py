@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
+import random
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -21,6 +22,7 @@ from fogbank.engines.embedded.turnover import Settings
 from fogbank.engines.memory import MemoryEngine
 from fogbank.engines.remote.owner import StoreOwner
 from fogbank.engines.remote.store import Remote
+from fogbank.engines.simulated import Faults, SimulatedEngine
 from fogbank.platform.crypto.keyring import Secret
 from fogbank.platform.link.answerer import Answerer
 from fogbank.platform.link.caller import Line, dialling
@@ -42,6 +44,13 @@ async def open_memory(_: Path, clock: VirtualClock) -> AsyncIterator[MemoryEngin
 @asynccontextmanager
 async def open_replaying(_: Path, clock: VirtualClock) -> AsyncIterator[MemoryEngine]:
     yield MemoryEngine(replay=True, clock=clock)
+
+
+@asynccontextmanager
+async def open_simulated(_: Path, clock: VirtualClock) -> AsyncIterator[SimulatedEngine]:
+    engine = SimulatedEngine(clock=clock, chance=random.Random(1).random)
+    engine.faults = Faults(turns_max=4)  # syncs of different lengths, and no failures
+    yield engine
 
 
 @asynccontextmanager
@@ -122,6 +131,7 @@ async def open_remote_replaying(path: Path, clock: VirtualClock) -> AsyncIterato
 ENGINES = {
     "memory": open_memory,
     "memory-replaying": open_replaying,
+    "simulated": open_simulated,
     "embedded": open_embedded,
     "remote": open_remote,
     "remote-replaying": open_remote_replaying,

@@ -11,13 +11,14 @@ from fogbank.base.ids import Ids
 from fogbank.contract.call import Facilities
 from fogbank.contract.job import Progress, Verdict, reconciler, schedule, timer, worklist
 from fogbank.engines.memory import MemoryEngine
+from fogbank.engines.simulated import QUIET, Faults, SimulatedEngine
 from fogbank.platform.scheduler import schedules
 from fogbank.platform.scheduler import worklist as entries
 from fogbank.platform.scheduler.schedules import Occurrence, Schedule
 from fogbank.platform.scheduler.timers import Timer, Timers
 from fogbank.platform.scheduler.worklist import WorkEntry
 from fogbank.platform.store.engine import Domain, Transaction
-from fogbank.server.driver import Driver
+from fogbank.server.driver import POLL_MS, Driver
 from fogbank.testing.clock import START_MS, VirtualClock
 
 DOMAIN = Domain("test", "jobs")
@@ -28,7 +29,7 @@ class Shared:
 
     def __init__(self) -> None:
         self.clock = VirtualClock()
-        self.placement = MemoryEngine(replay=True)
+        self.placement: MemoryEngine = MemoryEngine(replay=True)
         self.timers = Timers()
         self.ids = Ids.seeded(1)
 
@@ -91,6 +92,43 @@ def test_a_reconciler_runs_at_start_then_by_period_and_survives_its_bugs(
     asyncio.run(while_driving(shared, [tidy], script))
     assert runs == [0, 0, 10_000, 10_500, 20_500]
     assert "failed" in caplog.text
+
+
+def test_weather_in_its_own_looks_costs_a_loop_a_pause_and_never_the_process(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A full disk refuses claims: what is due waits, and is done when there is room again."""
+    shared, done = Shared(), []
+    machine = SimulatedEngine(clock=shared.clock, chance=lambda: 0.0)
+    shared.placement = machine
+
+    @worklist("work", concurrency_max=3, hold_ms=60_000)
+    async def attempt(entry: WorkEntry, _facilities: Facilities) -> Verdict:
+        done.append(entry.id)
+        return Verdict()
+
+    @timer("bell")
+    async def bell(tr: Transaction, _timer: Timer, _facilities: Facilities) -> None:
+        tr.put(DOMAIN.prefix + b"rung", b"")
+
+    async def script(advance: Callable[[int], Awaitable[None]]) -> None:
+        await advance(5_000)
+        assert done == []
+        machine.faults = QUIET
+        await put(shared, "behind")
+
+        async def body(tr: Transaction) -> None:
+            shared.timers.put(tr, Timer("bell", DOMAIN.name, b"", shared.clock.now_ms()))
+
+        await machine.store_of(DOMAIN).transact(body)
+        await advance(POLL_MS + 5_000)
+
+    asyncio.run(put(shared, "before", holder="dead"))
+    machine.faults = Faults(weather=1.0)
+    asyncio.run(while_driving(shared, [attempt, bell], script))
+    assert sorted(done) == ["before", "behind"]
+    assert machine.rows.get(DOMAIN.prefix + b"rung") is not None
+    assert "timers waits" in caplog.text
 
 
 def test_work_is_attempted_side_by_side_up_to_its_bound_and_then_gone() -> None:

@@ -280,6 +280,7 @@ def handler(event, context):
         return [arn, error.response["Error"]["Code"]]
 """,
         FunctionName="caller",
+        Timeout=60,  # the import of boto3 takes real time
     )
     answer = invoke({}, FunctionName="caller")["Payload"]
     assert answer == [f"arn:aws:sts::{account}:assumed-role/runner/caller", "AccessDenied"]

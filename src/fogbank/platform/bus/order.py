@@ -64,7 +64,7 @@ async def park(tr: Transaction, key: bytes, delivery: Delivery) -> bool:
 
 
 def hold(tr: Transaction, key: bytes, delivery: Delivery) -> None:
-    """Let an entry that waits for another attempt hold its group's gate."""
+    """Let an entry that waits for another attempt, and was not parked, hold its group's gate."""
     group = group_of(delivery)
     if group:
         tr.put(_gate(group), key[-STAMP_BYTES:])

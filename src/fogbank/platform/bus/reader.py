@@ -217,7 +217,8 @@ class BusReader:
         waiting = msgspec.structs.replace(delivery, attempt=attempt)
 
         async def body(tr: Transaction) -> None:
-            if await tr.get(key) is None:
+            # The store may have refused before it looked whose turn it is.
+            if await _is_held(tr, key, delivery, now_ms):
                 return
             tr.delete(key)
             tr.put(order.waiting_key(at_ms, key[-STAMP_BYTES:]), encode(waiting))

@@ -6,6 +6,7 @@ import random
 import pytest
 from tests.unit.platform.bus.world import World, delivery
 
+from fogbank.base.errors import Unavailable
 from fogbank.platform.bus.entry import Delivery
 from fogbank.platform.store.keyspace import DELIVERY_STATE
 
@@ -29,6 +30,23 @@ def test_a_later_one_waits_for_an_earlier_one_of_its_key_and_for_no_other() -> N
         world.now_ms += 400
         await world.rest()
         assert [each.payload for each in await world.taken()][2:] == [b"a1", b"a2", b"a3", b"a4"]
+
+    asyncio.run(main())
+
+
+def test_one_that_the_store_refused_before_its_turn_was_looked_at_overtakes_no_other() -> None:
+    async def main() -> None:
+        world = World()
+        world.broken = {b"a1"}
+        await world.put(keyed(1, "a"), keyed(2, "a"), keyed(3, "a"))
+        await world.bus.step()  # a1 waits, and the others are parked behind it
+        await world.put(keyed(4, "a"))
+        ((key, fact),) = await world.bus.pending()
+        await world.bus._later(key, fact, Unavailable("the store has a bad moment"))
+        world.broken = set()
+        world.now_ms += 400
+        await world.rest()
+        assert [each.payload for each in await world.taken()] == [b"a1", b"a2", b"a3", b"a4"]
 
     asyncio.run(main())
 
