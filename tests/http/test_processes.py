@@ -189,6 +189,36 @@ def test_a_process_that_dies_is_started_again_alone(cloud: Server, kind: str) ->
     assert got["Body"].read() == b"kept"
 
 
+@pytest.mark.parametrize("kind", ["process", "front"])
+def test_a_process_that_hangs_is_killed_and_started_again_alone(tmp_path: Path, kind: str) -> None:
+    """No service manager is needed for it: what hangs here is stopped by a signal."""
+    # Longer than a busy machine keeps a process that is well from its turn.
+    variables = {"FOGBANK_PROCESSES_HANG_MS": "8000"}
+    server = Server(tmp_path / "data", settings=settings(2, 1), variables=variables)
+    with server:
+        for bucket in BUCKETS:
+            server.client("s3").create_bucket(Bucket=bucket)
+            server.client("s3").put_object(Bucket=bucket, Key="kept", Body=b"kept")
+        before = {each: processes(server, each) for each in ("process", "front")}
+        victim = before[kind][-1]
+        os.kill(victim, signal.SIGSTOP)
+        wait_until("its end", lambda: not Path(f"/proc/{victim}").exists())
+
+        def serves() -> bool:
+            try:
+                got = [server.client("s3").get_object(Bucket=b, Key="kept") for b in BUCKETS]
+            except (BotoCoreError, ClientError):
+                return False
+            return [each["Body"].read() for each in got] == [b"kept"] * len(BUCKETS)
+
+        wait_until("service", serves)
+        after = {each: processes(server, each) for each in ("process", "front")}
+    assert victim not in after[kind]
+    assert len(after[kind]) == len(before[kind])
+    others = {pid for pids in before.values() for pid in pids} - {victim}
+    assert others <= {pid for pids in after.values() for pid in pids}
+
+
 def test_all_processes_die_with_the_supervisor(tmp_path: Path) -> None:
     server = Server(tmp_path / "data", settings=settings(2, 2))
     server.start()

@@ -229,6 +229,11 @@ class Child:
         """
         return 0 if self._process is None else self._process.wait(timeout_s)
 
+    def abort(self) -> None:
+        """Kill it where it stands; its end is heard of as any other's."""
+        if self._process is not None:
+            self._process.kill()
+
     def kill(self) -> None:
         """Leave nothing of it behind."""
         if self._process is not None and self._process.poll() is None:

@@ -143,6 +143,8 @@ class ProcessSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     garbage_growth_mb: int = 64
     """How far a process that never rests may grow before it collects garbage, whoever waits; one
     that rests collects then."""
+    hang_ms: int = 30_000
+    """A process whose loop has not turned for so long is killed and started again; 0: none is."""
 
 
 class FunctionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -477,6 +479,8 @@ def _check_processes(config: Config) -> None:
         raise ConfigError("processes.warm_above_percent must be at least 0")
     if config.processes.garbage_growth_mb < 1:
         raise ConfigError("processes.garbage_growth_mb must be at least 1")
+    if config.processes.hang_ms < 0:
+        raise ConfigError("processes.hang_ms must be at least 0")
 
 
 def _check(config: Config) -> None:

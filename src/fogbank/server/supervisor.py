@@ -110,7 +110,9 @@ class Supervisor:
             Child("fogbank.server.front", f"front {number}", self._drop, None)
             for number in range(config.processes.fronts)
         ]
-        self._watchdog = watchdog.of_environment([*self._stores, *self._fronts], _say)
+        self._watchdog = watchdog.of_environment(
+            [*self._stores, *self._fronts], config.processes.hang_ms / 1_000, _say
+        )
         self._epochs = self._epochs_page()
         self._keeper = (
             Keeper(data_dir, config, SystemClock(), socket.gethostname())

@@ -1,10 +1,11 @@
-"""The watchdog: the service manager hears that we are well only while every process answers.
+"""The watchdog: who hangs is killed, and the service manager hears of us only while all answer.
 
-At half of the period that the service manager names, each child is asked; when the last of them has
-answered, ``WATCHDOG=1`` is said. So a process whose loop is stuck leads to silence, and the service
-manager ends and starts the whole server: what hangs for ever inside one process is nothing that we
-could mend from another. A child that is starting answers nothing yet; it counts as well for as long
-as a start may take.
+At half of the period that the service manager names, or more often, each child is asked; when the
+last of them has answered, ``WATCHDOG=1`` is said. With a service manager and without one, a child
+that has not answered for ``processes.hang_ms`` is killed, and then started again alone like any that
+dies; where even that does not help, the service manager hears nothing, and ends and starts the whole
+server. A child that is starting answers nothing yet; it counts as well for as long as a start may
+take, and is not killed.
 
 Source: systemd, sd_watchdog_enabled(3), sd_notify(3), systemd.service(5) ``WatchdogSec=``.
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
@@ -21,6 +23,8 @@ from fogbank.server import notify
 PERIOD: Final = "WATCHDOG_USEC"
 PID: Final = "WATCHDOG_PID"
 ALIVE: Final = "WATCHDOG=1"
+ROUNDS: Final = 4
+"""So often is a child asked while it hangs, before it is killed."""
 
 
 class Watched(Protocol):
@@ -37,6 +41,15 @@ class Watched(Protocol):
         """Return whether it owes no answer."""
         ...
 
+    @property
+    def is_starting(self) -> bool:
+        """Return whether it has not said yet whether it serves."""
+        ...
+
+    def abort(self) -> None:
+        """Kill it where it stands."""
+        ...
+
 
 def period_s(environment: Mapping[str, str], pid: int) -> float:
     """Return within how many seconds the service manager wants to hear from us; 0: it does not."""
@@ -51,7 +64,8 @@ class Watchdog:
 
     Args:
         children: Who is asked.
-        half_s: Seconds from one round to the next; 0: nobody wants to hear.
+        half_s: The service manager hears of us at least so often; 0: it does not want to.
+        hang_s: Seconds without an answer after which a child is killed; 0: never.
         warn: Tells the operator.
         say: Tells the service manager.
     """
@@ -60,11 +74,18 @@ class Watchdog:
         self,
         children: Sequence[Watched],
         half_s: float,
+        hang_s: float,
         warn: Callable[[str], object],
         say: Callable[[str], object] = notify.say,
     ) -> None:
         self._children = children
         self._half_s = half_s
+        self._hang_s = hang_s
+        self._round_s = min([s for s in (half_s, hang_s / ROUNDS) if s], default=0.0)
+        """Seconds from one round to the next; 0: nobody is asked."""
+        self._missed: Counter[str] = Counter()
+        """Rounds that each child has let pass since its last answer: no clock, so that an answer which
+        lies here while we ourselves stood still is read before anybody is killed for it."""
         self._warn = warn
         self._say = say
         self._stuck: set[str] = set()
@@ -73,40 +94,46 @@ class Watchdog:
         self._is_open = False
         """Whether the answers of a round are waited for."""
 
-    @property
-    def is_wanted(self) -> bool:
-        """Return whether a service manager wants to hear from us."""
-        return self._half_s > 0
-
     def wait_s(self) -> float | None:
         """Return the seconds until the next round is due; None if there never is one."""
-        return max(0.0, self._next - time.monotonic()) if self.is_wanted else None
+        return max(0.0, self._next - time.monotonic()) if self._round_s else None
 
     def turn(self) -> None:
         """Begin a round if one is due, and tell the service manager if one has ended."""
-        if not self.is_wanted:
+        if not self._round_s:
             return
         now = time.monotonic()
         if now >= self._next:
-            self._next = now + self._half_s
+            self._next = now + self._round_s
             self._look()
             self._is_open = True
             for child in self._children:
                 child.ask()
         if self._is_open and all(child.is_well for child in self._children):
             self._is_open = False
-            self._say(ALIVE)
+            if self._half_s:
+                self._say(ALIVE)
 
     def _look(self) -> None:
-        """Tell the operator, once, who has not answered the round before: it may be the last word."""
+        """Tell the operator, once, who has not answered the round before; kill who hangs too long."""
         for child in self._children:
             if child.is_well:
                 self._stuck.discard(child.name)
-            elif child.name not in self._stuck:
+                del self._missed[child.name]
+                continue
+            if child.name not in self._stuck:
                 self._stuck.add(child.name)
                 self._warn(f"{child.name} does not answer")
+            self._missed[child.name] += 1
+            silent_s = self._missed[child.name] * self._round_s
+            if self._hang_s and silent_s >= self._hang_s and not child.is_starting:
+                self._warn(f"{child.name} has not answered for {silent_s:.0f} s; killing it")
+                child.abort()
+                del self._missed[child.name]
 
 
-def of_environment(children: Sequence[Watched], warn: Callable[[str], object]) -> Watchdog:
-    """Return the watchdog that our environment asks for."""
-    return Watchdog(children, period_s(os.environ, os.getpid()) / 2, warn)
+def of_environment(
+    children: Sequence[Watched], hang_s: float, warn: Callable[[str], object]
+) -> Watchdog:
+    """Return the watchdog that our environment and the settings ask for."""
+    return Watchdog(children, period_s(os.environ, os.getpid()) / 2, hang_s, warn)

@@ -18,7 +18,12 @@ class Process:
     def __init__(self, name: str) -> None:
         self.name = name
         self.is_well = True
+        self.is_starting = False
         self.asked = 0
+        self.aborted = 0
+
+    def abort(self) -> None:
+        self.aborted += 1
 
     def ask(self) -> None:
         self.asked += 1
@@ -28,13 +33,15 @@ class Process:
 class Watching:
     """A watchdog with a period of twenty seconds over two children, at a time that is set."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, half_s: float = 10.0) -> None:
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, half_s: float = 10.0, hang_s: float = 0.0
+    ) -> None:
         self.now = 100.0
         self.said: list[str] = []
         self.warned: list[str] = []
         self.processes = [Process("store"), Process("front 0")]
         monkeypatch.setattr(watchdog, "time", SimpleNamespace(monotonic=lambda: self.now))
-        self.dog = Watchdog(self.processes, half_s, self.warned.append, self.said.append)
+        self.dog = Watchdog(self.processes, half_s, hang_s, self.warned.append, self.said.append)
 
 
 def test_the_service_manager_is_told_when_the_last_process_has_answered(
@@ -100,6 +107,53 @@ def test_nobody_is_asked_where_nobody_wants_to_hear(monkeypatch: pytest.MonkeyPa
     assert watching.dog.wait_s() is None
     assert watching.processes[0].asked == 0
     assert watching.said == []
+
+
+@pytest.mark.parametrize(("half_s", "round_s"), [(0.0, 5.0), (30.0, 5.0), (4.0, 4.0)])
+def test_who_hangs_is_killed_with_a_service_manager_and_without_one(
+    monkeypatch: pytest.MonkeyPatch, half_s: float, round_s: float
+) -> None:
+    watching = Watching(monkeypatch, half_s, hang_s=20.0)
+    stuck, other = watching.processes
+    begin = watching.now
+    while not stuck.aborted:
+        watching.dog.turn()
+        other.is_well = True
+        watching.dog.turn()
+        assert watching.dog.wait_s() == round_s
+        watching.now += round_s
+    assert watching.now - begin == 20.0 + round_s
+    assert (stuck.aborted, other.aborted) == (1, 0)
+    assert watching.warned == [
+        "store does not answer",
+        "store has not answered for 20 s; killing it",
+    ]
+    assert watching.said == []
+
+
+def test_an_answer_that_came_while_we_stood_still_is_read_before_anybody_is_killed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    watching = Watching(monkeypatch, half_s=0.0, hang_s=20.0)
+    watching.dog.turn()
+    watching.now += 3_600.0
+    watching.dog.turn()
+    for process in watching.processes:
+        process.is_well = True
+    for _ in range(3):
+        watching.now += 5.0
+        watching.dog.turn()
+    assert [process.aborted for process in watching.processes] == [0, 0]
+
+
+def test_who_is_starting_is_not_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    watching = Watching(monkeypatch, half_s=0.0, hang_s=20.0)
+    watching.processes[0].is_starting = True
+    for _ in range(50):
+        watching.dog.turn()
+        watching.processes[1].is_well = True
+        watching.now += 5.0
+    assert watching.processes[0].aborted == 0
 
 
 def test_the_period_is_ours_only_if_the_service_manager_means_us() -> None:
