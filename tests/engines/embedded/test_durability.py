@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import resource
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fogbank.base.errors import ServiceError, Throttled, TransactionTooLarge, Unavailable
+from fogbank.base.errors import Full, ServiceError, Throttled, TransactionTooLarge, Unavailable
+from fogbank.engines.embedded import blobs, turnover
+from fogbank.engines.embedded.blobs import FolderSyncs
 from fogbank.engines.embedded.store import EmbeddedEngine
 from fogbank.platform.store.engine import Body, Domain, Transaction
 from fogbank.platform.store.keyspace import OUTBOX, system_prefix
@@ -314,5 +318,80 @@ def test_a_transaction_larger_than_a_segment_is_refused(open_engine: Any) -> Non
         async with open_engine() as engine:
             with pytest.raises(TransactionTooLarge):
                 await engine.store_of(DOMAIN).transact(large)
+
+    asyncio.run(run())
+
+
+def test_an_error_of_a_blobs_folder_ends_the_process_before_another_sync_says_that_all_is_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    syncs = FolderSyncs(tmp_path, told.append)
+
+    def failing(_: Path) -> None:
+        # Another writer waits for the same folder; it is woken when this one is over.
+        waiting.start()
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    def waiter() -> None:
+        syncs.sync(tmp_path)
+        seen.extend(told)
+
+    seen: list[str] = []
+    waiting = threading.Thread(target=waiter)
+    with monkeypatch.context() as patch:
+        patch.setattr(blobs, "sync_folder", failing)
+        with pytest.raises(OSError, match="Input/output"):
+            syncs.sync(tmp_path)
+        patch.setattr(blobs, "sync_folder", lambda _: None)
+    waiting.join()
+    assert seen == ["the blobs cannot be written: [Errno 5] Input/output error"]
+
+
+@pytest.mark.slow
+def test_rows_that_may_not_grow_refuse_writes_and_serve_reads_until_they_may(
+    open_engine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel holds the checkpointer's file to its size, as a full disk or a quota does."""
+    monkeypatch.setattr(turnover, "_RETRY_S", 0.01)
+
+    async def until(refused: bool, store: Any, number: int) -> int:
+        for count in range(number, number + 3_000):
+            try:
+                await store.transact(put(b"row%d" % count, b"v" * 3_000))
+            except Full:
+                if refused:
+                    return count
+                await asyncio.sleep(0.01)
+            except Throttled:
+                await asyncio.sleep(0.01)
+            else:
+                written.append(count)
+                if not refused:
+                    return count
+        raise AssertionError("the store did not change its mind")
+
+    written: list[int] = []
+
+    async def run() -> None:
+        async with open_engine(process=True) as engine:
+            store = engine.store_of(DOMAIN)
+            number = 0
+            while (pid := engine._core.turnover.checkpointer_pid) is None:
+                number = await until(False, store, number) + 1
+            size = 64 << 10
+            limits = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, limits[1]))
+            number = await until(True, store, number)
+            assert await store.read(get(b"row0")) == b"v" * 3_000
+            await store.transact(put(b"row0", None))
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
+            await until(False, store, number + 1)
+            assert engine._core.turnover.checkpointer_pid == pid
+        async with open_engine() as engine:
+            store = engine.store_of(DOMAIN)
+            for count in written:
+                expected = None if count == 0 else b"v" * 3_000
+                assert await store.read(get(b"row%d" % count)) == expected
 
     asyncio.run(run())

@@ -13,14 +13,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from concurrent.futures import Future as Job
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TypeVar
 
 from fogbank.base.errors import Corrupt, Full
-from fogbank.engines.embedded.files import find_note, sync_folder, write_note
+from fogbank.engines.embedded.files import BROKEN, find_note, sync_folder, write_note
 from fogbank.engines.embedded.frames import (
     Reader,
     Writer,
@@ -30,6 +31,7 @@ from fogbank.engines.embedded.frames import (
     size_of_file,
 )
 from fogbank.engines.embedded.holdings import Held, Holdings
+from fogbank.engines.embedded.log import end_process
 from fogbank.platform.blobs.port import FRAME_BYTES, BlobRef
 from fogbank.platform.crypto.keys import BLOBS, DataKeys
 
@@ -47,11 +49,26 @@ _LOW_INCARNATION: Final = "low_incarnation"
 """Only in a store that was rolled forward after a restore, until its first sweep."""
 
 
+@contextmanager
+def fatal_if_broken(on_fatal: Callable[[str], object]) -> Generator[None]:
+    """End the process on an error after which it is not known what the disk holds.
+
+    At once: whoever waits for the same folder would sync it again, and may be told that all is well.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in BROKEN:
+            on_fatal(f"the blobs cannot be written: {error}")
+        raise
+
+
 class FolderSyncs:
     """Syncs folders below a root in groups: a sync that began after a change covers the change."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, on_fatal: Callable[[str], object]) -> None:
         self._root = root
+        self._on_fatal = on_fatal
         self._entered: set[Path] = {root}
         """Folders whose own entries were synced in this life: a dead one may not have got there."""
         self._changed = threading.Condition()
@@ -85,7 +102,8 @@ class FolderSyncs:
             covered = self._wanted.get(folder, ticket)
         done = False
         try:
-            sync_folder(folder)
+            with fatal_if_broken(self._on_fatal):
+                sync_folder(folder)
             done = True
         finally:
             with self._changed:
@@ -100,8 +118,15 @@ class FolderSyncs:
 class FileBlobs:
     """The blobs of one data directory; made in a thread, because it reads the note."""
 
-    def __init__(self, root: Path, incarnation: int, keys: DataKeys) -> None:
+    def __init__(
+        self,
+        root: Path,
+        incarnation: int,
+        keys: DataKeys,
+        on_fatal: Callable[[str], object] = end_process,
+    ) -> None:
         self._root = root
+        self._on_fatal = on_fatal
         self._keys = keys
         self._incarnation = incarnation
         note = find_note(root / NOTE) or {_RESERVED: 0, _LOW_WATER: 0}
@@ -113,7 +138,7 @@ class FileBlobs:
         self._reserving = asyncio.Lock()
         self._writes = asyncio.Semaphore(WRITES_MAX)
         self._concats = asyncio.Semaphore(CONCATS_MAX)
-        self._syncs = FolderSyncs(root)
+        self._syncs = FolderSyncs(root, on_fatal)
         self._holdings = Holdings(root, BlobRef(incarnation, self._first))
         self.damaged_reads = 0
         """How often damage was met instead of bytes."""
@@ -148,7 +173,8 @@ class FileBlobs:
         if low_water.incarnation != self._incarnation:
             values[_LOW_INCARNATION] = low_water.incarnation
         try:
-            write_note(self._root / NOTE, values)
+            with fatal_if_broken(self._on_fatal):
+                write_note(self._root / NOTE, values)
         except OSError as error:
             if is_no_space(error):
                 raise Full(f"there is no space to name a blob: {error}") from error
@@ -215,8 +241,9 @@ class FileBlobs:
 
     def _finish(self, writer: Writer, rest: bytes) -> int:
         """Write the rest of a blob and make it durable."""
-        writer.feed(rest)
-        size = writer.finish()
+        with fatal_if_broken(self._on_fatal):
+            writer.feed(rest)
+            size = writer.finish()
         self._syncs.sync(writer.path.parent)
         self._holdings.added(writer.path)
         return size

@@ -19,6 +19,8 @@ from fogbank.base.errors import Corrupt
 
 NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """Errors that mean: there is no room, and nothing is broken."""
+BROKEN: Final = frozenset({errno.EIO, errno.EROFS, errno.ENXIO, errno.ENODEV})
+"""Errors that mean: what was written before may not be there, whatever is said afterwards."""
 _ZEROS: Final = bytes(1 << 20)
 
 

@@ -15,6 +15,7 @@ that is there is true.
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -36,6 +37,7 @@ SUMS: Final = "pages.sums"
 DATA: Final = "data.mdb"
 LOCK: Final = "lock.mdb"
 
+_NO_ROOM: Final = ("MDB_SHORT_WRITE", *(os.strerror(number) for number in NO_SPACE))
 _OWN: Final = b"\0"
 """Rows of the engine itself begin so; no service's key does."""
 STATE_KEY: Final = b"\0state"
@@ -99,7 +101,7 @@ def no_room(error: lmdb.Error) -> bool:
     if isinstance(error, lmdb.DiskError | lmdb.MapFullError):
         return True
     # The bindings have no class for these: a full disk may take a part of a write first.
-    return any(words in str(error) for words in ("No space", "MDB_SHORT_WRITE"))
+    return any(words in str(error) for words in _NO_ROOM)
 
 
 def read_state(txn: Reader, seals: RowSeals) -> State:

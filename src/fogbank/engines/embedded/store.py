@@ -195,7 +195,9 @@ class EmbeddedEngine:
         try:
             folder = data_dir / BLOBS
             incarnation = opened.identity.incarnation
-            blobs = await asyncio.to_thread(FileBlobs, folder, incarnation, opened.keys)
+            blobs = await asyncio.to_thread(
+                FileBlobs, folder, incarnation, opened.keys, settings.on_fatal
+            )
             core = Core(opened, asyncio.get_running_loop(), settings, clock)
         except BaseException:
             opened.release()
