@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -204,11 +205,53 @@ def test_bash_offers_what_every_parser_takes(script: str) -> None:
         assert set(offered) == set(command.candidates()), command.words
 
 
-def test_zsh_and_fish_know_every_command(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["completion", "zsh"]) == 0
-    assert "bashcompinit" in capsys.readouterr().out
-    assert main(["completion", "fish"]) == 0
-    printed = capsys.readouterr().out
-    for command in COMMANDS:
-        assert f"-a {command}" in printed
-    assert "-l format" in printed
+ZSH = """
+words=({line}); CURRENT={place}; current={current}
+compadd() {{ shift; print -rl -- ${{(M)@:#${{current}}*}} }}
+_files() {{ print -r -- FILES }}
+compdef() {{ }}
+source {script}
+_fogbank
+"""
+OFFERED = {
+    ("fogbank", "ser"): ["serve"],
+    ("fogbank", "serve", "--po"): ["--port"],
+    ("fogbank", "env", "--format", "j"): ["json"],
+    ("fogbank", "completion", "f"): ["fish"],
+    ("fogbank", "key", "sea"): ["seal"],
+    ("fogbank", "key", "seal", "--by", "p"): ["passphrase"],
+    ("fogbank", "env", "--account", ""): [],
+}
+"""What every shell offers for the last word."""
+
+
+def offered_by(shell: str, script: Path, words: tuple[str, ...]) -> list[str]:
+    """Return what a shell itself offers for the last word; of fish without its meanings."""
+    if shell == "fish":
+        asked = f"source {script}; complete -C {shlex.quote(' '.join(words))}"
+        command = ["fish", "--no-config", "-c", asked]
+    else:
+        line, current = " ".join(shlex.quote(word) for word in words), shlex.quote(words[-1])
+        asked = ZSH.format(line=line, place=len(words), current=current, script=script)
+        command = ["zsh", "-f", "-c", asked]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stderr == "", done.stderr
+    return [row.partition("\t")[0] for row in done.stdout.splitlines() if row]
+
+
+@pytest.mark.slow
+def test_zsh_and_fish_offer_the_same_where_they_are_installed(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """CI installs both (.ci/run); without one, what it would execute is only generated."""
+    for shell in ("zsh", "fish"):
+        assert main(["completion", shell]) == 0
+        printed = capsys.readouterr().out
+        for command in COMMANDS:
+            assert command in printed
+        script = tmp_path / f"completion.{shell}"
+        script.write_text(printed)
+        if shutil.which(shell) is not None:
+            assert set(offered_by(shell, script, ("fogbank", ""))) >= set(COMMANDS)
+            for words, wanted in OFFERED.items():
+                assert offered_by(shell, script, words) == wanted, (shell, words)

@@ -74,43 +74,55 @@ def commands_of(top: argparse.ArgumentParser, words: tuple[str, ...]) -> Iterato
         yield from commands_of(sub, (*words, name))
 
 
-def _bash(commands: list[Command]) -> str:
-    """Return the function that bash asks: find the command, then its words."""
+class _Words(NamedTuple):
+    """How a shell says what may stand next."""
+
+    these: str
+    """Offers the words in ``{}``, which is one quoted text."""
+    files: str
+    none: str
+
+
+def _cases(commands: list[Command], shell: _Words) -> tuple[str, list[str], list[str]]:
+    """Return the names of all commands as a pattern, and what may follow options and commands."""
     names = sorted({" ".join(command.words) for command in commands})
     values: list[str] = []
     words: list[str] = []
     for command in commands:
-        path = " ".join(command.words)
-        words.append(
-            f"    {shlex.quote(path)}) words={shlex.quote(' '.join(command.candidates()))};;"
-        )
+        place = " ".join(command.words)
+        reply = shell.these.format(shlex.quote(" ".join(command.candidates())))
+        words.append(f"    {shlex.quote(place)}) {reply};;")
         for option in command.options:
             for name in option.names if option.takes else ():
-                case = shlex.quote(f"{path}|{name}")
+                case = shlex.quote(f"{place}|{name}")
                 if option.choices:
-                    reply = f'COMPREPLY=($(compgen -W {shlex.quote(" ".join(option.choices))} -- "$current"))'
-                elif option.takes in _FILES:
-                    reply = 'COMPREPLY=($(compgen -f -- "$current"))'
+                    reply = shell.these.format(shlex.quote(" ".join(option.choices)))
                 else:
-                    reply = "COMPREPLY=()"
+                    reply = shell.files if option.takes in _FILES else shell.none
                 values.append(f"    {case}) {reply}; return;;")
+    return "|".join(shlex.quote(name) for name in names if name), values, words
+
+
+def _bash(commands: list[Command]) -> str:
+    """Return the function that bash asks: find the command, then its words."""
+    these = 'COMPREPLY=($(compgen -W {} -- "$current"))'
+    shell = _Words(these, 'COMPREPLY=($(compgen -f -- "$current"))', "COMPREPLY=()")
+    names, values, words = _cases(commands, shell)
     return "\n".join(
         [
             "_fogbank() {",
-            '  local current="${COMP_WORDS[COMP_CWORD]}" path="" word words=""',
+            '  local current="${COMP_WORDS[COMP_CWORD]}" place="" word',
             '  for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do',
-            '    case "${path:+$path }$word" in',
-            f"      {'|'.join(shlex.quote(name) for name in names if name)})",
-            '        path="${path:+$path }$word";;',
+            '    case "${place:+$place }$word" in',
+            f'      {names}) place="${{place:+$place }}$word";;',
             "    esac",
             "  done",
-            '  case "$path|${COMP_WORDS[COMP_CWORD-1]}" in',
+            '  case "$place|${COMP_WORDS[COMP_CWORD-1]}" in',
             *values,
             "  esac",
-            '  case "$path" in',
+            '  case "$place" in',
             *words,
             "  esac",
-            '  COMPREPLY=($(compgen -W "$words" -- "$current"))',
             "}",
             "complete -F _fogbank fogbank",
         ]
@@ -118,8 +130,30 @@ def _bash(commands: list[Command]) -> str:
 
 
 def _zsh(commands: list[Command]) -> str:
-    """Return bash's function in zsh, which understands it."""
-    return "autoload -U +X bashcompinit && bashcompinit\n" + _bash(commands)
+    """Return the function that zsh asks, and have it asked, also where nothing is completed yet."""
+    shell = _Words("compadd -- ${{(z):-{}}}", "_files", "true")
+    names, values, words = _cases(commands, shell)
+    return "\n".join(
+        [
+            "#compdef fogbank",
+            "_fogbank() {",
+            '  local place="" word',
+            '  for word in "${(@)words[2,CURRENT-1]}"; do',
+            '    case "${place:+$place }$word" in',
+            f'      {names}) place="${{place:+$place }}$word";;',
+            "    esac",
+            "  done",
+            '  case "$place|${words[CURRENT-1]}" in',
+            *values,
+            "  esac",
+            '  case "$place" in',
+            *words,
+            "  esac",
+            "}",
+            "(( $+functions[compdef] )) || { autoload -Uz compinit && compinit }",
+            "compdef _fogbank fogbank",
+        ]
+    )
 
 
 def _fish(commands: list[Command]) -> str:
