@@ -198,7 +198,11 @@ def mention(names: Names, noun: str) -> None:
     else:
         line = "from fogbank.contract.service import Service\n"
         change(manifest, re.escape(line), f"{line}from {where} import {noun}\n")
-    change(manifest, r"operations=\(", f"operations=({noun}, ")
+    listed = re.search(r"operations=\(([^)]*)\)", text)
+    assert listed is not None, "a manifest lists its operations"
+    nouns = sorted({*re.findall(r"\w+", listed[1]), noun})
+    inside = ", ".join(nouns) + "," * (len(nouns) == 1)
+    change(manifest, re.escape(listed[0]), f"operations=({inside})")
 
 
 def add_operation(names: Names, name: str, noun: str) -> None:
