@@ -430,6 +430,7 @@ class MemoryBlobs:
         self._blobs: dict[BlobRef, bytes] = {}
         self._last = 0
         self._low_water = 0
+        self._begun: set[BlobRef] = set()
 
     async def name(self) -> BlobRef:
         """Return a name that no blob has had before."""
@@ -439,7 +440,11 @@ class MemoryBlobs:
     async def write(self, ref: BlobRef, chunks: AsyncIterator[bytes]) -> int:
         """Store the chunks under a fresh name; return the size in bytes."""
         assert ref not in self._blobs, "a blob is written once"
-        body = b"".join([bytes(chunk) async for chunk in chunks])
+        self._begun.add(ref)
+        try:
+            body = b"".join([bytes(chunk) async for chunk in chunks])
+        finally:
+            self._begun.discard(ref)
         self._blobs[ref] = body
         return len(body)
 
@@ -493,6 +498,10 @@ class MemoryBlobs:
     def newest(self) -> BlobRef:
         """Return the last name that was given."""
         return BlobRef(_INCARNATION, self._last)
+
+    def oldest_begun(self) -> BlobRef | None:
+        """Return the first name whose blob is being written now, or None if none is."""
+        return min(self._begun, default=None)
 
     async def raise_low_water(self, ref: BlobRef) -> None:
         """Note that every blob up to this name is settled."""

@@ -20,7 +20,7 @@ from fogbank.gateway.audit import Audit
 from fogbank.gateway.credentials import ProofOwner
 from fogbank.gateway.dispatch import Dispatcher
 from fogbank.gateway.forward import EpochOf, OwnerOf
-from fogbank.platform.blobs.port import Blobs
+from fogbank.platform.blobs.sweep import SettlingBlobs
 from fogbank.platform.bus.entry import Delivery
 from fogbank.platform.bus.reader import BusReader, Deliver, OutboxWriter, Undeliverable
 from fogbank.platform.identity.cache import Epochs
@@ -34,7 +34,7 @@ from fogbank.server.audits import trail_settings, trimming
 from fogbank.server.bounds import gateway_settings
 from fogbank.server.config import Config
 from fogbank.server.driver import Driver
-from fogbank.server.jobs import PLATFORM_JOBS, scrubbing
+from fogbank.server.jobs import PLATFORM_JOBS, scrubbing, sweeping
 
 FLUSH: Final = "audit.flush"
 """() -> nothing, once what waits for the audit trail is written"""
@@ -49,7 +49,7 @@ class Parts:
         self,
         *,
         placement: Placement,
-        blobs: Blobs,
+        blobs: SettlingBlobs,
         functions: Functions,
         clock: Clock,
         ids: Ids,
@@ -163,6 +163,7 @@ class App:
         """Where the audit trail lies: in the store of whoever performed a call."""
         jobs: list[Job] = [*PLATFORM_JOBS, trimming(self.trail.settings)]
         jobs += scrubbing(config.scrub, parts.placement, parts.blobs, parts.clock)
+        jobs.append(sweeping(config.sweep, parts.placement, parts.blobs))
         jobs += [job for service in services for job in service.jobs]
         self.driver = Driver(self.facilities, jobs, self.bus, holder=parts.ids.base32(16))
 

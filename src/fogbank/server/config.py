@@ -126,6 +126,7 @@ class TlsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 STORES_MAX: Final = 16
 SPARES_MAX: Final = 64
 FRONTS_MAX: Final = 64
+SWEEP_MINUTES_MAX: Final = 10_080
 
 
 class ProcessSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -223,6 +224,13 @@ class ScrubSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long after the begin of a round the next one begins."""
 
 
+class SweepSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How blobs are found that a cancelled request or a crash left without a reference."""
+
+    period_minutes: int = 60
+    """So often is looked, and a blob is removed when nothing has referred to it for as long."""
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All settings of a server."""
 
@@ -260,6 +268,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     archive: ArchiveSettings = ArchiveSettings()
     encryption: EncryptionSettings = EncryptionSettings()
     scrub: ScrubSettings = ScrubSettings()
+    sweep: SweepSettings = SweepSettings()
     quotas: dict[str, int] = {}
     """Limits of services by name, such as ``"dynamodb.item_bytes_max" = 1000000``."""
 
@@ -500,6 +509,8 @@ def _check(config: Config) -> None:
     _check_processes(config)
     if config.scrub.mb_per_s < 0 or config.scrub.period_hours < 1:
         raise ConfigError("scrub.mb_per_s is at least 0 and scrub.period_hours at least 1")
+    if not 1 <= config.sweep.period_minutes <= SWEEP_MINUTES_MAX:
+        raise ConfigError(f"sweep.period_minutes lies between 1 and {SWEEP_MINUTES_MAX}")
     if config.log_level.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
         raise ConfigError("log_level must be debug, info, warning or error")
 

@@ -12,11 +12,12 @@ from fogbank.contract.job import Progress, Reconciler, reconciler
 from fogbank.platform.blobs import rows
 from fogbank.platform.blobs.port import Blobs
 from fogbank.platform.blobs.scrub import Pace, Scrubber
+from fogbank.platform.blobs.sweep import SettlingBlobs, Sweeper
 from fogbank.platform.bus import deadletters, trace
 from fogbank.platform.store import tokens
 from fogbank.platform.store.engine import Placement, Store
 from fogbank.platform.store.keyspace import BLOB_DELETIONS
-from fogbank.server.config import ScrubSettings
+from fogbank.server.config import ScrubSettings, SweepSettings
 from fogbank.server.driver import THROTTLED_MS
 
 DELETIONS_BATCH: Final = 64
@@ -95,6 +96,18 @@ def scrubbing(
         return Progress.THROTTLED if any(goes_on) else Progress.IDLE
 
     return [Reconciler("platform.blobs.scrub", step, min(SCRUB_PERIOD_MS, pace.period_ms))]
+
+
+def sweeping(settings: SweepSettings, placement: Placement, blobs: SettlingBlobs) -> Reconciler:
+    """Return what sweeps the blobs of this process: at its start, and once a period."""
+    sweepers = [Sweeper(store, blobs) for store in placement.system_stores()]
+
+    async def step(_: Facilities) -> Progress:
+        """Sweep some names of every store."""
+        goes_on = [await sweeper.step() for sweeper in sweepers]
+        return Progress.THROTTLED if any(goes_on) else Progress.IDLE
+
+    return Reconciler("platform.blobs.sweep", step, settings.period_minutes * 60_000)
 
 
 async def _turn() -> None:

@@ -23,7 +23,6 @@ from fogbank.engines.remote.owner import StoreOwner
 from fogbank.engines.remote.store import Remote
 from fogbank.engines.sandbox.client import SandboxRuntime
 from fogbank.gateway.listener import Listener
-from fogbank.platform.blobs.sweep import sweep
 from fogbank.platform.link.caller import Line
 from fogbank.platform.runtime.packages import Packages
 from fogbank.platform.runtime.placement import FunctionPlacement, PlacementLimits
@@ -114,7 +113,6 @@ async def _serve(boot: Boot, steps: Steps) -> None:
                     group.create_task(control.serve(operators), name="control"),
                     group.create_task(observer.serve(boot.config.metrics), name="metrics"),
                 ]
-            group.create_task(_sweep_orphans(engine), name="sweep")
             sockets = [socket.socket(fileno=boot.listener)] if boot.listener >= 0 else []
             group.create_task(listener.serve(sockets), name="http")
             booting.say_ready(boot, steps, garbage)
@@ -263,14 +261,6 @@ async def _settle(boot: Boot, app: App) -> None:
         await accounts.ensure(Path(boot.data_dir), boot.config, app.identity, app.parts.ids)
     except accounts.AccountError as error:
         raise StartRefusedError(str(error)) from error
-
-
-async def _sweep_orphans(engine: EmbeddedEngine) -> None:
-    """Remove the blobs that a crash before this start left without a reference."""
-    blobs = engine.blobs
-    swept = await sweep(engine.system_stores()[0], blobs, blobs.before_start())
-    if swept:
-        log.warning("removed %d blobs that a crash had left", swept)
 
 
 async def _open_functions(

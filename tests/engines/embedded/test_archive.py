@@ -304,6 +304,37 @@ def test_the_age_of_what_waits_for_the_archive_is_known(
 
 
 @pytest.mark.slow
+def test_one_lone_transaction_is_archived_within_the_interval_and_silence_archives_nothing(
+    tmp_path: Path,
+) -> None:
+    async def work(world: World) -> None:
+        engine = await world.open(interval_ms=60_000)
+        log = world.backups / "log"
+        clock, state = world.clock, engine.archive_state
+        assert state is not None
+        for n in range(3):
+            written_ms = clock.now_ms()
+            await engine.store_of(DOMAIN).transact(put(n))
+            await passed(engine)
+            clock.advance_to(written_ms + 30_000)
+            await passed(engine)
+            assert state.oldest_ms == written_ms
+            clock.advance_to(written_ms + 60_000)
+            await passed(engine)
+            assert state.oldest_ms == 0
+            archived = entries(log)
+            assert archived[-1].last >= engine._core.filled
+            for _ in range(3):  # nothing is written: what moved the log on is no reason to seal
+                clock.advance_to(clock.now_ms() + 60_000)
+                await passed(engine)
+            assert entries(log) == archived
+            assert state.oldest_ms == 0
+        await engine.close()
+
+    in_world(work, tmp_path)
+
+
+@pytest.mark.slow
 def test_what_a_killed_store_had_not_archived_is_archived_by_the_next_start(
     tmp_path: Path,
 ) -> None:

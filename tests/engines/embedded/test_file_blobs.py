@@ -281,6 +281,29 @@ def test_an_orphan_of_a_crash_is_sweepable_and_swept_by_the_next_start(
     assert report.damage == report.sweepable == []
 
 
+@pytest.mark.slow
+def test_a_sweep_after_another_start_looks_at_nothing_below_the_low_water_mark(
+    open_engine: Any,
+) -> None:
+    async def run(*, settle: bool) -> tuple[BlobRef, int, list[BlobRef]]:
+        async with open_engine() as engine:
+            orphan = await engine.blobs.name()
+            await engine.blobs.write(orphan, once(b"orphan"))
+            if settle:
+                await engine.blobs.raise_low_water(orphan)
+            (system,) = engine.system_stores()
+            swept = await sweep(system, engine.blobs, engine.blobs.before_start())
+            return orphan, swept, [ref for ref, _size in await engine.blobs.list(None, 9)]
+
+    settled, swept, _left = asyncio.run(run(settle=True))
+    assert swept == 0
+    unsettled, swept, _left = asyncio.run(run(settle=False))
+    assert swept == 0
+    last, swept, left = asyncio.run(run(settle=False))
+    assert (swept, left) == (1, [settled, last])
+    assert unsettled not in left
+
+
 @pytest.mark.parametrize("change", ["missing", "flipped", "longer", "stranger", "old orphan"])
 def test_check_finds_what_is_wrong_with_blobs(
     open_engine: Any, tmp_path: Path, change: str

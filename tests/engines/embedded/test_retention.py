@@ -77,6 +77,51 @@ def test_all_but_the_newest_go_with_the_blobs_that_only_they_need(
     assert reading(store, refs[0], refs[2])[1] == [bytes(300_000)] * 2
 
 
+def test_what_a_cut_short_backup_left_in_the_pool_is_used_by_the_next_or_goes(
+    open_engine: Any, tmp_path: Path
+) -> None:
+    target = tmp_path / "backups"
+
+    async def run() -> tuple[list[BlobRef], int]:
+        async with open_engine() as engine:
+            refs = [await add_blob(engine, bytes(300_000)) for _ in range(2)]
+            await engine.back_up(BackupRequest(target, "cut"))
+            (target / "cut" / MANIFEST).unlink()
+            await drop_blob(engine, refs[1])
+            assert await drained(engine) == 1
+            done = await engine.back_up(BackupRequest(target, "whole"))
+            return refs, done.blobs_new
+
+    refs, copied = asyncio.run(run())
+    assert copied == 0
+    stray = path_of(target / BLOBS, refs[1])
+    partial = stray.with_name(stray.name + ".partial")
+    partial.write_bytes(b"half")
+    assert keep_newest(target, 1, 1) == []
+    assert stray.exists()  # the archiver might be bringing it
+    assert partial.exists()
+    assert keep_newest(target, 1, 1, stray_s=-3_600) == []
+    assert pool(target) == {path_of(target / BLOBS, refs[0])}
+    assert not partial.exists()
+    assert reading(restored(target, tmp_path / "new"), refs[0])[1] == [bytes(300_000)]
+
+
+def test_no_file_that_the_archived_log_alone_refers_to_is_a_stray(tmp_path: Path) -> None:
+    async def work(world: World) -> None:
+        engine = await world.open(interval_ms=1)
+        try:
+            await engine.back_up(BackupRequest(world.backups, "one"))
+            ref = await add_blob(engine, bytes(300_000))
+            world.clock.advance_to(world.clock.now_ms() + 60_000)
+            await passed(engine)
+        finally:
+            await engine.close()
+        assert keep_newest(world.backups, 1, 1, stray_s=-3_600) == []
+        assert pool(world.backups) == {path_of(world.backups / BLOBS, ref)}
+
+    in_world(work, tmp_path)
+
+
 def test_nothing_goes_while_the_newest_is_not_whole(open_engine: Any, tmp_path: Path) -> None:
     target = tmp_path / "backups"
     refs = three_backups(open_engine, target)

@@ -12,7 +12,7 @@ import pytest
 from fogbank.base.errors import Corrupt
 from fogbank.platform.blobs import rows
 from fogbank.platform.blobs.port import FRAME_BYTES, BlobRef
-from fogbank.platform.blobs.sweep import referenced_among, sweep
+from fogbank.platform.blobs.sweep import Sweeper, referenced_among, sweep
 from fogbank.platform.store.engine import Body, Domain, Transaction
 
 DOMAIN = Domain("bucket")
@@ -206,3 +206,90 @@ async def test_a_sweep_removes_what_nothing_refers_to_and_raises_the_low_water_m
     assert engine.blobs.low_water() == mark
     assert await sweep(system, engine.blobs, mark) == 0
     assert await sweep(system, engine.blobs, engine.blobs.newest()) == 1
+
+
+async def test_a_sweep_looks_at_nothing_below_the_low_water_mark(engine: Any) -> None:
+    (system,) = engine.system_stores()
+    settled, orphan = [await written(engine, b"body") for _ in range(2)]
+    await engine.blobs.raise_low_water(settled)
+    assert await sweep(system, engine.blobs, orphan) == 1
+    assert [ref for ref, _ in await engine.blobs.list(None, 9)] == [settled]
+
+
+async def test_a_blob_whose_request_was_cancelled_is_swept_a_period_later(engine: Any) -> None:
+    store, (system,) = engine.store_of(DOMAIN), engine.system_stores()
+    sweeper = Sweeper(system, engine.blobs)
+    kept, orphan = [await written(engine, b"body") for _ in range(2)]
+    await store.transact(doing((rows.attach, kept, 4)))
+    assert await sweeper.step() is False
+    late = await written(engine, b"just written")
+    assert [ref for ref, _ in await engine.blobs.list(None, 9)] == [kept, orphan, late]
+    assert await sweeper.step() is False
+    assert [ref for ref, _ in await engine.blobs.list(None, 9)] == [kept, late]
+    assert engine.blobs.low_water() == orphan
+    await store.transact(doing((rows.attach, late, 12)))
+    for _ in range(2):
+        assert await sweeper.step() is False
+    assert [ref for ref, _ in await engine.blobs.list(None, 9)] == [kept, late]
+    assert engine.blobs.low_water() == late
+
+
+async def test_a_blob_that_is_being_written_is_never_swept_however_long_that_takes(
+    engine: Any,
+) -> None:
+    store, (system,) = engine.store_of(DOMAIN), engine.system_stores()
+    sweeper = Sweeper(system, engine.blobs)
+    go_on = asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"slow"
+        await go_on.wait()
+
+    before, ref = await written(engine, b"body"), await engine.blobs.name()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(engine.blobs.write(ref, slow()))
+        await asyncio.sleep(0)
+        behind = await written(engine, b"body")
+        for _ in range(4):
+            assert await sweeper.step() is False
+        # Names are settled in order, so what lies behind it waits too.
+        assert engine.blobs.low_water() == before
+        go_on.set()
+    assert await sweeper.step() is False
+    await store.transact(doing((rows.attach, ref, 4)))
+    assert await sweeper.step() is False
+    assert [name for name, _ in await engine.blobs.list(None, 9)] == [ref]
+    assert engine.blobs.low_water() == behind
+    assert await read(engine, ref) == b"slow"
+
+
+async def test_a_write_that_failed_holds_no_sweep_back(engine: Any) -> None:
+    (system,) = engine.system_stores()
+    sweeper = Sweeper(system, engine.blobs)
+
+    async def broken() -> AsyncIterator[bytes]:
+        yield b"half"
+        raise ConnectionError
+
+    ref = await engine.blobs.name()
+    with pytest.raises(ConnectionError):
+        await engine.blobs.write(ref, broken())
+    for _ in range(2):
+        assert await sweeper.step() is False
+    assert engine.blobs.low_water() == ref
+
+
+async def test_a_step_of_the_sweep_is_bounded_and_the_next_one_goes_on(
+    engine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fogbank.platform.blobs.sweep.PAGE", 2)
+    monkeypatch.setattr("fogbank.platform.blobs.sweep.PAGES_MAX", 2)
+    sweeper = Sweeper(engine.system_stores()[0], engine.blobs)
+    assert await sweeper.step() is False
+    refs = [await written(engine, b"body") for _ in range(9)]
+    assert await sweeper.step() is False
+    left = [len(refs)]
+    while await sweeper.step():
+        left.append(len(await engine.blobs.list(None, 99)))
+    assert left == [9, 5, 1]
+    assert await engine.blobs.list(None, 9) == []

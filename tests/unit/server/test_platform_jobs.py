@@ -12,7 +12,9 @@ from fogbank.contract.job import Progress
 from fogbank.engines.memory import MemoryEngine
 from fogbank.platform.blobs import rows as blob_rows
 from fogbank.platform.store.engine import Domain, Token, Transaction
-from fogbank.server.jobs import TOKENS_BATCH, delete_blobs, sweep_tokens
+from fogbank.server.config import SweepSettings
+from fogbank.server.driver import Driver
+from fogbank.server.jobs import TOKENS_BATCH, delete_blobs, sweep_tokens, sweeping
 from fogbank.testing.clock import VirtualClock
 
 DOMAIN = Domain("account", "region")
@@ -20,6 +22,12 @@ DOMAIN = Domain("account", "region")
 
 async def once() -> AsyncIterator[bytes]:
     yield b"body"
+
+
+async def turns() -> None:
+    """Let whoever can go on."""
+    for _ in range(50):
+        await asyncio.sleep(0)
 
 
 def facilities_of(engine: MemoryEngine) -> Facilities:
@@ -70,5 +78,33 @@ def test_rows_of_tokens_are_swept_in_paced_batches() -> None:
         assert await sweep_tokens.step(facilities) is Progress.IDLE
         rows: Any = engine.rows
         assert len(rows) == 0
+
+    asyncio.run(run())
+
+
+def test_blobs_are_swept_once_a_period_while_the_server_runs() -> None:
+    async def run() -> None:
+        clock = VirtualClock()
+        engine = MemoryEngine(clock=clock)
+        facilities: Any = SimpleNamespace(placement=engine, clock=clock)
+        job = sweeping(SweepSettings(period_minutes=5), engine, engine.blobs)
+        driver = Driver(facilities, [job], [], holder="test")
+        begun = clock.now_ms()
+
+        async def left() -> list[int]:
+            return [ref.number for ref, _size in await engine.blobs.list(None, 9)]
+
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(driver.run())
+            await turns()
+            await engine.blobs.write(await engine.blobs.name(), once())
+            seen = [await left()]
+            for minutes in (5, 9, 10):
+                while clock.now_ms() < begun + minutes * 60_000:
+                    clock.advance_to(begun + minutes * 60_000)
+                    await turns()
+                seen.append(await left())
+            assert seen == [[1], [1], [1], []]
+            running.cancel()
 
     asyncio.run(run())

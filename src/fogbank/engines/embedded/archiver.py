@@ -183,11 +183,10 @@ class Archiver:
         if core.refuses:
             return
         is_joint = self._settings.is_joint
-        is_new = core.durable != self._marked and not is_joint
+        is_new = core.filled > self._marked and not is_joint
         self._marked = core.durable
         if not is_joint and now_ms - self._sealed_ms >= self._settings.interval_ms:
-            # One transaction may be the empty one that moved the log on after the last seal.
-            if core.durable > self._sealed + 1:
+            if core.filled > self._sealed:
                 core.seal()
                 self._sealed = core.durable
             self._sealed_ms = now_ms

@@ -4,7 +4,7 @@ Rule: a blob is durable when ``write`` returns (its file synced, then its folder
 changed, and its number is never given twice. Numbers are reserved in blocks in a durable note, so a
 name costs no I/O; after a restart numbering goes on behind the last block. The note also keeps the
 low-water mark: below it every number is settled (its file is referenced or gone), so only the files
-above it can be orphans, and a sweep looks only there.
+above it can be orphans, and a sweep looks only there, and not at what is being written.
 
 All file calls run in a bounded pool of threads; a body is held at most two frames at a time.
 """
@@ -16,7 +16,7 @@ import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from concurrent.futures import Future as Job
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -136,6 +136,7 @@ class FileBlobs:
         self._first = self._next
         self._note_lock = threading.Lock()
         self._reserving = asyncio.Lock()
+        self._begun: set[BlobRef] = set()
         self._writes = asyncio.Semaphore(WRITES_MAX)
         self._concats = asyncio.Semaphore(CONCATS_MAX)
         self._syncs = FolderSyncs(root, on_fatal)
@@ -192,10 +193,13 @@ class FileBlobs:
         """Return the last name that was given."""
         return BlobRef(self._incarnation, self._next - 1)
 
+    def oldest_begun(self) -> BlobRef | None:
+        """Return the first name whose blob is being written now, or None if none is."""
+        return min(self._begun, default=None)
+
     async def raise_low_water(self, ref: BlobRef) -> None:
         """Note durably that every blob up to this name is settled."""
-        assert ref.incarnation == self._incarnation
-        assert ref.number < self._next, "a number is settled after it was given"
+        assert ref <= self.newest(), "a number is settled after it was given"
 
         def settle() -> None:
             with self._note_lock:
@@ -213,13 +217,23 @@ class FileBlobs:
         Raises:
             Full: No space is left; nothing remains.
         """
-        async with self._writes:
-            writer = Writer(self._root, ref, self._keys.series(BLOBS))
-            try:
-                return await self._write_chunks(writer, chunks)
-            except BaseException as error:
-                await self._give_up(writer, error)
-                raise
+        async with self._writing(ref, self._writes) as writer:
+            return await self._write_chunks(writer, chunks)
+
+    @asynccontextmanager
+    async def _writing(self, ref: BlobRef, slots: asyncio.Semaphore) -> AsyncGenerator[Writer]:
+        """Give a writer for a name when there is a slot; a name that is begun is never swept."""
+        self._begun.add(ref)
+        try:
+            async with slots:
+                writer = Writer(self._root, ref, self._keys.series(BLOBS))
+                try:
+                    yield writer
+                except BaseException as error:
+                    await self._give_up(writer, error)
+                    raise
+        finally:
+            self._begun.discard(ref)
 
     async def _write_chunks(self, writer: Writer, chunks: AsyncIterator[bytes]) -> int:
         """Feed a writer with whole frames, one behind the one that is being collected."""
@@ -261,13 +275,8 @@ class FileBlobs:
             Full: No space is left; nothing remains.
             Corrupt: One of the parts is damaged.
         """
-        async with self._concats:
-            writer = Writer(self._root, ref, self._keys.series(BLOBS))
-            try:
-                return await self._in_thread(self._concat, writer, parts)
-            except BaseException as error:
-                await self._give_up(writer, error)
-                raise
+        async with self._writing(ref, self._concats) as writer:
+            return await self._in_thread(self._concat, writer, parts)
 
     def _concat(self, writer: Writer, parts: list[BlobRef]) -> int:
         """Copy the bodies of parts behind each other."""

@@ -63,6 +63,11 @@ class _Group(NamedTuple):
     last: int
     entries: list[_Entry]
 
+    @property
+    def is_filled(self) -> bool:
+        """Return whether it writes anything: an empty one only moves the log on."""
+        return any(entry.writes for entry in self.entries)
+
 
 class Core:
     """The state of one open store."""
@@ -79,6 +84,8 @@ class Core:
         self.durable = opened.version
         self.written = opened.version
         """The newest version that wrote rows of domains."""
+        self.filled = opened.version
+        """The end of the last durable group that wrote anything."""
         self._first = opened.version
         self.refuses = ""
         """Why nothing is taken any more, if nothing is."""
@@ -299,13 +306,13 @@ class Core:
 
     def _group_is_durable(self) -> None:
         """Answer everybody who waited for the group, and begin the next one."""
-        group = self._inflight
+        group, self._inflight = self._inflight, None
         if group is None:
             assert self.refuses == _LOG_FAILED, "a group was under way"
             return
-        self._inflight = None
         self.groups += 1
         self.durable = group.last
+        self.filled = group.last if group.is_filled else self.filled
         self.layers.is_durable(group.last)
         self.turnover.group_is_durable()
         self._move_on()

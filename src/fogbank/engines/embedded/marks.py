@@ -11,16 +11,12 @@ the moment too.
 from __future__ import annotations
 
 import asyncio
-from typing import Final
 
 from fogbank.engines.embedded.archiver import Archiver
 from fogbank.engines.embedded.core import Core
 from fogbank.engines.embedded.hold import HOLD_S_MAX
-from fogbank.engines.embedded.segment import encode_writes
 from fogbank.engines.embedded.transaction import EmbeddedTransaction
 from fogbank.platform.store.engine import SYSTEM
-
-_NOTHING_BYTES: Final = len(encode_writes({}))
 
 
 class LogMarks:
@@ -36,18 +32,13 @@ class LogMarks:
         self._core = core
         self._archiver = archiver
         self._turn = turn
-        self._marked: tuple[int, int] | None = None
-        """The last version that was marked, and the bytes of all groups up to it."""
+        self._marked = -1
+        """The last version that was marked; before the first mark, all is new."""
         self._ending: asyncio.TimerHandle | None = None
 
     def has_changed(self) -> bool:
         """Return whether anything was written since the last mark."""
-        core = self._core
-        if self._marked is None:
-            return True
-        version, group_bytes = self._marked
-        # What moves the log on is empty; every other record is longer.
-        return core.group_bytes - group_bytes > (core.durable - version) * _NOTHING_BYTES
+        return self._core.filled > self._marked
 
     async def hold(self) -> None:
         """Hold the store, until ``mark``, ``let_go`` or for ``HOLD_S_MAX``.
@@ -77,8 +68,7 @@ class LogMarks:
         """
         try:
             self._core.hold.require()
-            version = self._core.durable
-            self._marked = version, self._core.group_bytes
+            version = self._marked = self._core.durable
         finally:
             self.let_go()
         self._archiver.note(version, time_ms)

@@ -7,7 +7,6 @@ nothing either, but damage to the one is damage to the other, so it is the calle
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import fcntl
 import hashlib
@@ -115,10 +114,3 @@ def digest_of(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def remove_partial(folder: Path) -> None:
-    """Remove what a crash left of files that were being placed below a folder."""
-    for path in folder.rglob(f"*{_PARTIAL}"):
-        with contextlib.suppress(FileNotFoundError):
-            path.unlink()

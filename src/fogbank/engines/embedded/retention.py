@@ -5,6 +5,10 @@ SHA-256. What an older backup shares with one that stays is kept.
 
 A removal that was cut short is gone on with by the next one: a backup that goes loses its name as
 one first (its manifest is renamed), then the blobs that are listed there, then the rest.
+
+A *stray* is a file of the pool that neither a backup nor the archived log refers to: a backup that
+was cut short left it, and the next one found no use for it. It goes when it is a day older than the
+newest backup, because what the archiver brings is listed only when all of it is there.
 """
 
 from __future__ import annotations
@@ -32,15 +36,17 @@ from fogbank.platform.blobs.port import BlobRef
 
 GONE: Final = MANIFEST + ".gone"
 """The manifest of a backup that is being removed."""
+STRAY_S: Final = 86_400
 
 
-def keep_newest(root: Path, stores: int, keep: int) -> list[str]:
+def keep_newest(root: Path, stores: int, keep: int, stray_s: int = STRAY_S) -> list[str]:
     """Remove all but the newest backups of a set; return the names of those that went.
 
     Args:
         root: The backup set.
         stores: Of how many stores its backups are.
         keep: How many stay, at least one.
+        stray_s: How much older than the newest backup a file is that has no use.
 
     Raises:
         Corrupt: The newest one is not whole, or a manifest is damaged; nothing was removed.
@@ -58,7 +64,9 @@ def keep_newest(root: Path, stores: int, keep: int) -> list[str]:
         sync_folder(root)
     removed: set[str] = set()
     for number, manifests in enumerate(kept):
-        removed |= _remove_before(set_of(root, number, stores), manifests)
+        own = set_of(root, number, stores)
+        removed |= _remove_before(own, manifests)
+        _remove_strays(own, manifests[-1].head.name, stray_s)
     assert not removed & names, "what stays is not removed"
     return sorted(removed)
 
@@ -107,6 +115,17 @@ def _remove_before(root: Path, kept: list[Manifest]) -> set[str]:
         shutil.rmtree(root / manifest.head.name)
     sync_folder(root)
     return {manifest.head.name for manifest in gone}
+
+
+def _remove_strays(root: Path, newest: str, stray_s: int) -> None:
+    """Remove the files of the pool that have no use and are that much older than a backup."""
+    # By the times of one file system, whatever the clock of this process says.
+    latest = (root / newest / MANIFEST).stat().st_ctime - stray_s
+    log = root / ARCHIVED_LOG
+    needed = _blobs_of(root, backups_in(root), entries(log) if log.is_dir() else [])
+    for path in (root / BLOBS).rglob("*"):
+        if path.is_file() and path not in needed and path.stat().st_ctime < latest:
+            path.unlink()
 
 
 def _blobs_of(root: Path, manifests: Iterable[Manifest], archived: Iterable[About]) -> set[Path]:

@@ -168,8 +168,7 @@ def read_times(path: Path) -> list[tuple[int, int]]:
 def first_time(path: Path, upto: int) -> int:
     """Return when the first version that waits to be carried away was durable; 0: none waits.
 
-    The first one behind ``upto`` may be the empty transaction that moved the log on; no other mark
-    is of a version up to there, so two of them are enough.
+    At most one mark is of a version up to ``upto``, so two of them are enough.
     """
     try:
         with path.open("rb") as file:
@@ -178,7 +177,7 @@ def first_time(path: Path, upto: int) -> int:
         return 0
     whole = len(raw) - len(raw) % _MARK.size
     marks = _MARK.iter_unpack(raw[:whole])
-    return next((time_ms for version, time_ms in marks if version > upto + 1), 0)
+    return next((time_ms for version, time_ms in marks if version > upto), 0)
 
 
 def forget_times(path: Path, upto: int) -> None:
