@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import gzip
+import json
+import os
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from fogbank.testing.server import Server, StartFailed
 
@@ -20,6 +24,14 @@ BUCKETS = ("bucket-a", "bucket-b", "bucket-c", "bucket-d")
 OPEN = {"credentials.json", "root.key", "server.json"}
 """What is the operator's own: the first two are secrets in files of mode 0600."""
 WORDS = "correct horse battery staple"
+WAIT_S = 60.0
+
+
+def wait_until(what: str, done: Any) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while not done():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.1)
 
 
 def plant(server: Server) -> str:
@@ -133,9 +145,6 @@ def test_a_lost_or_other_root_key_ends_the_start_with_the_reason_and_harms_nothi
 
 def test_keys_are_rotated_and_sealed_by_a_passphrase_and_back(server: Server) -> None:
     plant(server)
-    refused = server.run("key", "seal", "--by", "file")
-    assert refused.returncode == 1
-    assert "another server uses this data directory" in refused.stderr
     assert "data key 2 seals" in server.run("key", "rotate").stdout
     assert server.stop() == 0
     assert "data key 3 seals" in server.run("key", "rotate").stdout
@@ -211,6 +220,79 @@ def test_keys_of_several_stores_are_rotated_under_writes_and_kill_9_leaves_all_r
     with server:
         bucket, key, body = written[0]
         assert server.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read() == body
+
+
+def test_after_a_rotation_all_is_sealed_anew_and_the_older_key_can_be_dropped(
+    server: Server,
+) -> None:
+    plant(server)
+    assert "data key 2 seals" in server.run("key", "rotate").stdout
+    refused = server.run("key", "drop")
+    wait_until(
+        "everything under the new key",
+        lambda: "sealed anew: everything, with data key 2" in server.run("key", "status").stdout,
+    )
+    if refused.returncode:  # it was asked for before the pass had ended
+        assert "still being sealed anew" in refused.stderr
+        assert server.run("key", "drop").stdout == "data keys dropped: 1\n"
+    assert "sealed anew everything, with data key 2" in server.run("doctor").stdout
+    assert "sealed    everything, with data key 2" in server.run("status").stdout
+    look(server)
+    server.kill()
+    server.start()
+    look(server)
+    assert "data keys: 1" in server.run("key", "status").stdout
+    assert server.stop() == 0
+    assert server.run("check").returncode == 0
+    assert server.run("key", "drop").stdout == "data keys there is no older one\n"
+    server.start()
+
+
+def test_another_secret_seals_the_keys_while_two_stores_serve_and_a_killed_one_opens_with_it(
+    tmp_path: Path,
+) -> None:
+    words = tmp_path / "words"
+    words.write_text(WORDS)
+    words.chmod(0o600)
+    server = Server(tmp_path / "data", settings="[processes]\nstores = 2\n")
+    with server:
+        s3 = server.client("s3")
+        for bucket in BUCKETS:
+            s3.create_bucket(Bucket=bucket)
+            s3.put_object(Bucket=bucket, Key="large", Body=LARGE)
+        short = tmp_path / "short"
+        short.write_text("short")
+        short.chmod(0o600)
+        refused = server.run("key", "seal", "--by", "passphrase", "--passphrase-file", str(short))
+        assert refused.returncode == 1
+        assert "has at least 12 characters" in refused.stderr
+        done = server.run("key", "seal", "--by", "passphrase", "--passphrase-file", str(words))
+        assert "2 data keys are sealed by the new secret" in done.stdout, done.stderr
+        (server.data_dir / "root.key").unlink()
+        for number in range(2):
+            running = json.loads(server.run("status", "--format", "json").stdout)["processes"]
+            os.kill(next(each["pid"] for each in running if each["role"] == f"store {number}"), 9)
+            wait_until("the store process", lambda: all_are_read(server))
+        assert "data key 2 seals" in server.run("key", "rotate").stdout
+        said = (tmp_path / "server.log").read_text()
+        assert WORDS not in said
+        assert server.stop() == 0
+        with pytest.raises(StartFailed, match="set FOGBANK_PASSPHRASE"):
+            server.start()
+        server._variables = {"FOGBANK_PASSPHRASE": WORDS}
+        server.start()
+        assert all_are_read(server)
+
+
+def all_are_read(server: Server) -> bool:
+    """Return whether the object of every bucket can be read now."""
+    s3 = server.client("s3")
+    try:
+        bodies = [s3.get_object(Bucket=name, Key="large")["Body"].read() for name in BUCKETS]
+    except (ClientError, BotoCoreError):
+        return False
+    assert bodies == [LARGE] * len(BUCKETS)
+    return True
 
 
 def test_encryption_can_be_turned_off_and_doctor_says_so(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ FLUSH: Final = "audit.flush"
 class Parts:
     """What is plugged into a cloud: the engines and the sources of time and entropy."""
 
-    __slots__ = ("blobs", "clock", "functions", "ids", "placement")
+    __slots__ = ("blobs", "clock", "functions", "ids", "jobs", "placement")
 
     def __init__(
         self,
@@ -53,8 +53,11 @@ class Parts:
         functions: Functions,
         clock: Clock,
         ids: Ids,
+        jobs: Sequence[Job] = (),
     ) -> None:
         self.placement = placement
+        self.jobs = jobs
+        """Background work that the engines bring."""
         self.blobs = blobs
         self.functions = functions
         self.clock = clock
@@ -161,7 +164,7 @@ class App:
             *neighbours.stores,
         )
         """Where the audit trail lies: in the store of whoever performed a call."""
-        jobs: list[Job] = [*PLATFORM_JOBS, trimming(self.trail.settings)]
+        jobs: list[Job] = [*PLATFORM_JOBS, *parts.jobs, trimming(self.trail.settings)]
         jobs += scrubbing(config.scrub, parts.placement, parts.blobs, parts.clock)
         jobs.append(sweeping(config.sweep, parts.placement, parts.blobs))
         jobs += [job for service in services for job in service.jobs]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -67,6 +67,23 @@ def told(data_argument: str | None, request: str, arguments: dict[str, Any], on_
         print(f"fogbank: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def anew_words(state: Mapping[str, Any]) -> str:
+    """Return how far everything is under the newest data key (``AnewState``), in words."""
+    if not state["key_id"]:
+        return "nothing: new writes stay plain"
+    if state["error"]:
+        return f"STOPPED: {state['error']}"
+    lost = f"; {state['damaged']} damaged ones need older keys" if state["damaged"] else ""
+    if state["is_done"]:
+        return f"everything, with data key {state['key_id']}{lost}"
+    done = (
+        f"the rows, and blobs up to number {state['judged']} of {state['upto']}"
+        if state["are_rows_done"]
+        else f"{state['rows']} rows"
+    )
+    return f"with data key {state['key_id']} so far {done}{lost}"
 
 
 def time_of(at_ms: int) -> str:

@@ -62,19 +62,25 @@ class Boot(msgspec.Struct, frozen=True):
     ready: int
     """Descriptor of the pipe that takes ``ready`` or the reason why not."""
     life: int
-    """Descriptor of the socket that ends with the supervisor; it carries new certificates and the
-    question whether our loop turns, which is answered on it."""
+    """Descriptor of the socket that ends with the supervisor; it carries new certificates, the
+    question whether our loop turns, which is answered on it, and the secret by which keys are
+    sealed while we serve."""
     endpoint: str
     tls: Material | None = None
     """The certificate to serve with; None: without TLS."""
     daemons: int = -1
     """Descriptor on which the supervisor is asked to start sandboxd; -1: start it ourselves."""
-    secret: Secret | None = None
-    """What opens the keys of the stores; fronts are not told."""
+    secrets: list[Secret] = []
+    """What opens the keys of the stores: one of these, where they are just being sealed by another.
+    Fronts are not told."""
     number: int = 0
     """Which of the children of its kind this is."""
     epochs: int = -1
     """Descriptor of the page of epochs; -1: there is only one process."""
+
+    def tell_secret(self, secret: Secret) -> None:
+        """Tell the supervisor what will seal the keys, so that it starts us again with that too."""
+        os.write(self.life, msgspec.json.encode(secret))
 
     @property
     def stores(self) -> int:

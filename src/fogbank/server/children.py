@@ -15,7 +15,8 @@ from typing import Final
 
 import msgspec
 
-from fogbank.server.boot import ANSWERED, ASKED, Boot
+from fogbank.platform.crypto.keyring import Secret
+from fogbank.server.boot import ANSWERED, ASKED, NEWS_BYTES_MAX, Boot
 from fogbank.server.config import Config
 from fogbank.server.privilege import Drop
 from fogbank.server.sandboxes import launch_sandboxd
@@ -84,10 +85,19 @@ class Child:
         name: What operators call it.
         drop: Whose rights it has.
         daemons: Starts sandboxd for it; None if it has no functions.
+        on_secret: Called with a secret that will seal the keys of the stores.
     """
 
-    def __init__(self, module: str, name: str, drop: Drop, daemons: Daemons | None) -> None:
+    def __init__(
+        self,
+        module: str,
+        name: str,
+        drop: Drop,
+        daemons: Daemons | None,
+        on_secret: Callable[[Secret], None] = lambda _: None,
+    ) -> None:
         self.name = name
+        self._on_secret = on_secret
         self.is_ready = False
         self.said = b""
         """The last word of a run that did not come to serve."""
@@ -143,8 +153,8 @@ class Child:
         """Let a selector wake for what it says."""
         if self._ready >= 0:
             selector.register(self._ready, selectors.EVENT_READ, self._hear)
-        if self._owes and not self._is_over:
-            selector.register(self._life, selectors.EVENT_READ, self._answered)
+        if self._life >= 0 and not self._is_over:
+            selector.register(self._life, selectors.EVENT_READ, self._told)
         if self._daemons is not None:
             self._daemons.register(selector)
 
@@ -168,14 +178,20 @@ class Child:
             return  # It has just died; the next run is asked.
         self._owes = True
 
-    def _answered(self) -> None:
-        """Take its answer; a socket that has ended says that it dies, which we hear of elsewhere."""
+    def _told(self) -> None:
+        """Take its answer, or a secret that will seal the keys of the stores.
+
+        A socket that has ended says that it dies, which we hear of elsewhere.
+        """
         try:
-            said = os.read(self._life, len(ANSWERED))
+            said = os.read(self._life, NEWS_BYTES_MAX)
         except OSError:
             said = b""
-        self._owes = said != ANSWERED
         self._is_over = not said
+        if said == ANSWERED:
+            self._owes = False
+        elif said:
+            self._on_secret(msgspec.json.decode(said, type=Secret))
 
     @property
     def is_well(self) -> bool:

@@ -213,6 +213,9 @@ class EncryptionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     """The file of the root key, of mode 0600; empty: ``root.key`` in the data directory."""
     passphrase_file: str = ""
     """A file of mode 0600 with the passphrase; empty: ``$FOGBANK_PASSPHRASE``, or it is asked."""
+    anew_mb_per_s: int = 16
+    """So many MiB a second are sealed anew after ``fogbank key rotate``, or when encryption is
+    turned on, until nothing needs an older key; 0: none."""
 
 
 class ScrubSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -509,6 +512,8 @@ def _check(config: Config) -> None:
     _check_processes(config)
     if config.scrub.mb_per_s < 0 or config.scrub.period_hours < 1:
         raise ConfigError("scrub.mb_per_s is at least 0 and scrub.period_hours at least 1")
+    if config.encryption.anew_mb_per_s < 0:
+        raise ConfigError("encryption.anew_mb_per_s is at least 0")
     if not 1 <= config.sweep.period_minutes <= SWEEP_MINUTES_MAX:
         raise ConfigError(f"sweep.period_minutes lies between 1 and {SWEEP_MINUTES_MAX}")
     if config.log_level.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from fogbank.base.clock import Clock
 from fogbank.base.ids import Ids
+from fogbank.platform.crypto.keyring import Secret
 from fogbank.platform.identity.identity import Identity
 from fogbank.platform.store.engine import Store
 from fogbank.server.accounts import Accounts
@@ -35,24 +36,34 @@ class OpenDirectory(NamedTuple):
     ids: Ids
     flush: Callable[[], Awaitable[None]] | None = None
     """Writes what waits for the audit trail; None where no server runs."""
+    tell_secret: Callable[[Secret], None] = lambda _: None
+    """Tells the supervisor of a secret; nobody, where no server runs."""
 
 
-def controls(app: App, data_dir: Path, members: Sequence[Member]) -> list[Control]:
+def controls(
+    app: App, data_dir: Path, members: Sequence[Member], tell_secret: Callable[[Secret], None]
+) -> list[Control]:
     """Return every request of operators that a store process answers."""
     parts = app.parts
     opened = OpenDirectory(
-        members, app.trail_stores, app.identity, parts.clock, parts.ids, app.flush_trails
+        members,
+        app.trail_stores,
+        app.identity,
+        parts.clock,
+        parts.ids,
+        app.flush_trails,
+        tell_secret,
     )
     return stored(data_dir, opened)
 
 
 def stored(data_dir: Path, opened: OpenDirectory) -> list[Control]:
     """Return the requests that need nothing but an open data directory."""
-    members, stores, identity, clock, ids, flush = opened
+    members, stores, identity, clock, ids, flush, tell_secret = opened
     return [
         *Accounts(data_dir, identity, ids).controls(),
         *Audits(stores, identity, clock, flush).controls(),
         *Backups(data_dir, members, clock).controls(),
         *Events(stores, clock).controls(),
-        *Keyrings(members).controls(),
+        *Keyrings(members, tell_secret).controls(),
     ]

@@ -9,6 +9,7 @@ from typing import Final
 from fogbank.base.clock import Clock
 from fogbank.contract.call import Facilities
 from fogbank.contract.job import Progress, Reconciler, reconciler
+from fogbank.engines.embedded.anew import Anew
 from fogbank.platform.blobs import rows
 from fogbank.platform.blobs.port import Blobs
 from fogbank.platform.blobs.scrub import Pace, Scrubber
@@ -17,7 +18,7 @@ from fogbank.platform.bus import deadletters, trace
 from fogbank.platform.store import tokens
 from fogbank.platform.store.engine import Placement, Store
 from fogbank.platform.store.keyspace import BLOB_DELETIONS
-from fogbank.server.config import ScrubSettings, SweepSettings
+from fogbank.server.config import EncryptionSettings, ScrubSettings, SweepSettings
 from fogbank.server.driver import THROTTLED_MS
 
 DELETIONS_BATCH: Final = 64
@@ -25,6 +26,8 @@ DELETIONS_PERIOD_MS: Final = 600_000
 TOKENS_BATCH: Final = 256
 TOKENS_PERIOD_MS: Final = 60_000
 TRIM_PERIOD_MS: Final = 600_000
+ANEW_PERIOD_MS: Final = 1_000
+"""How often is looked whether there is a new data key."""
 SCRUB_PERIOD_MS: Final = 21_600_000
 """How often, at least, is looked whether a round of the scrub is due."""
 
@@ -96,6 +99,19 @@ def scrubbing(
         return Progress.THROTTLED if any(goes_on) else Progress.IDLE
 
     return [Reconciler("platform.blobs.scrub", step, min(SCRUB_PERIOD_MS, pace.period_ms))]
+
+
+def sealing_anew(settings: EncryptionSettings, anew: Anew) -> list[Reconciler]:
+    """Return what seals with the newest data key what an older one sealed; nothing, if so set."""
+    if settings.anew_mb_per_s == 0:
+        return []
+    slice_bytes = (settings.anew_mb_per_s << 20) * THROTTLED_MS // 1_000
+
+    async def step(_: Facilities) -> Progress:
+        """Seal a slice anew."""
+        return Progress.THROTTLED if await anew.step(slice_bytes) else Progress.IDLE
+
+    return [Reconciler("platform.store.anew", step, ANEW_PERIOD_MS)]
 
 
 def sweeping(settings: SweepSettings, placement: Placement, blobs: SettlingBlobs) -> Reconciler:

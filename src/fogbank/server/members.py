@@ -13,11 +13,13 @@ from typing import Any, Final, NamedTuple, Protocol, cast
 import msgspec
 
 from fogbank.base.clock import Clock
-from fogbank.base.errors import Unavailable
+from fogbank.base.errors import Corrupt, Unavailable
+from fogbank.engines.embedded.anew import AnewState
 from fogbank.engines.embedded.backup import Done
 from fogbank.engines.embedded.cut import BackupRequest, HeldCut, ReaderFailed
 from fogbank.engines.embedded.hold import HOLD_S_MAX
 from fogbank.engines.embedded.store import EmbeddedEngine
+from fogbank.platform.crypto.keyring import Secret
 from fogbank.platform.crypto.keys import KeyRefused
 from fogbank.platform.link.port import Answer, Asked, Handlers, Peer
 
@@ -29,6 +31,12 @@ LET_GO: Final = "backup.let_go"
 """() -> nothing, once the store goes on"""
 KEYS: Final = "keys.list"
 """() -> (why not, [(id, milliseconds)]): the data keys, the newest last"""
+SEAL: Final = "keys.seal"
+"""(kind, secret) -> (why not, number of keys): another secret for the keyring"""
+DROP: Final = "keys.drop"
+"""() -> (why not, ids): every data key but the newest goes, if nothing needs it"""
+ANEW: Final = "keys.anew"
+"""() -> how far everything is under the newest data key"""
 ROTATE: Final = "keys.rotate"
 """() -> (why not, id): a new data key for what is written from now on"""
 _FORGET_MS: Final = int(2 * HOLD_S_MAX * 1_000)
@@ -74,6 +82,22 @@ class Member(Protocol):
         """Make a new data key for new writes; raises ``KeyRefused`` if it is not encrypted."""
         ...
 
+    async def seal(self, secret: Secret) -> int:
+        """Seal the keyring with another secret; return how many keys it holds.
+
+        Raises:
+            KeyRefused: It is not encrypted, or the secret is not good enough.
+        """
+        ...
+
+    async def drop_keys(self) -> list[int]:
+        """Remove the data keys that nothing needs; raises ``KeyRefused`` if one is needed."""
+        ...
+
+    async def anew(self) -> AnewState:
+        """Return how far everything is under the newest data key."""
+        ...
+
 
 class OwnMember:
     """The store of an engine in this process."""
@@ -107,6 +131,18 @@ class OwnMember:
         """Make a new data key; see ``Member``."""
         return (await self._engine.keyring.rotate()).id
 
+    async def seal(self, secret: Secret) -> int:
+        """Seal the keyring with another secret; see ``Member``."""
+        return await self._engine.keyring.seal(secret)
+
+    async def drop_keys(self) -> list[int]:
+        """Remove older data keys; see ``Member``."""
+        return await self._engine.drop_keys()
+
+    async def anew(self) -> AnewState:
+        """Return how far everything is under the newest data key."""
+        return self._engine.anew.state
+
 
 class PeerMember:
     """The store of another process."""
@@ -138,9 +174,21 @@ class PeerMember:
         """Make a new data key; see ``Member``."""
         return cast("int", await self._asked(ROTATE))
 
-    async def _asked(self, method: str) -> Any:
+    async def seal(self, secret: Secret) -> int:
+        """Seal the keyring with another secret; see ``Member``."""
+        return cast("int", await self._asked(SEAL, [secret.kind, secret.value]))
+
+    async def drop_keys(self) -> list[int]:
+        """Remove older data keys; see ``Member``."""
+        return cast("list[int]", await self._asked(DROP))
+
+    async def anew(self) -> AnewState:
+        """Return how far everything is under the newest data key."""
+        return msgspec.convert((await self._peer.call(ANEW, None)).value, AnewState)
+
+    async def _asked(self, method: str, asked: Any = None) -> Any:
         """Ask about keys; return what the other process says."""
-        why_not, value = (await self._peer.call(method, None)).value
+        why_not, value = (await self._peer.call(method, asked)).value
         if why_not:
             raise KeyRefused(why_not)
         return value
@@ -169,7 +217,30 @@ class MemberOwner:
             LET_GO: self.let_go,
             KEYS: self.keys,
             ROTATE: self.rotate,
+            SEAL: self.seal,
+            DROP: self.drop_keys,
+            ANEW: self.anew,
         }
+
+    async def seal(self, asked: Asked) -> Answer:
+        """Seal the keyring with another secret."""
+        kind, value = asked.value
+        try:
+            return Answer(("", await self._member.seal(Secret(kind, value))))
+        except KeyRefused as error:
+            return Answer((str(error), None))
+
+    async def drop_keys(self, _asked: Asked) -> Answer:
+        """Remove older data keys."""
+        try:
+            return Answer(("", await self._member.drop_keys()))
+        except (KeyRefused, Corrupt) as error:
+            return Answer((str(error), None))
+
+    async def anew(self, _asked: Asked) -> Answer:
+        """Return how far everything is under the newest data key."""
+        state: Any = msgspec.to_builtins(await self._member.anew())
+        return Answer(state)
 
     async def keys(self, _asked: Asked) -> Answer:
         """Return the data keys."""

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from fogbank.base.clock import SystemClock
 from fogbank.base.ids import Ids
-from fogbank.engines.embedded.keys import Encryption
+from fogbank.engines.embedded.keys import Encryption, secret_of
 from fogbank.engines.embedded.store import EmbeddedEngine
 from fogbank.engines.remote.blobs import BlobOwner
 from fogbank.engines.remote.owner import StoreOwner
@@ -37,6 +37,7 @@ from fogbank.server.config import Config
 from fogbank.server.control import ControlServer, listening
 from fogbank.server.controls import controls
 from fogbank.server.figures import EdgeFigures, front_name, handlers_of, of_store
+from fogbank.server.jobs import sealing_anew
 from fogbank.server.kernel import memory_bytes
 from fogbank.server.links import Meeting, dial_of, front_socket, store_socket
 from fogbank.server.marking import OwnMarks, PeerMarks, keep_marking
@@ -66,7 +67,9 @@ async def _serve(boot: Boot, steps: Steps) -> None:
             clock=clock,
             settings=store_settings(boot.config, Path(boot.data_dir), boot.number),
             encryption=Encryption(
-                boot.secret, Ids().random_bytes, enabled=boot.config.encryption.enabled
+                secret_of(place.store_dir, boot.secrets),
+                Ids().random_bytes,
+                enabled=boot.config.encryption.enabled,
             ),
         )
         stack.push_async_callback(engine.close)
@@ -106,7 +109,10 @@ async def _serve(boot: Boot, steps: Steps) -> None:
                     OwnMember(engine),
                     *(PeerMember(cloud.lines[n]) for n in sorted(cloud.lines)),
                 ]
-                asked = [*controls(app, Path(boot.data_dir), members), *observer.controls()]
+                asked = [
+                    *controls(app, Path(boot.data_dir), members, boot.tell_secret),
+                    *observer.controls(),
+                ]
                 work += _marking(boot, engine, cloud, clock, group)
                 control = ControlServer(asked, clock)
                 work += [
@@ -199,10 +205,15 @@ def _wire(
     group: asyncio.TaskGroup,
 ) -> Cloud:
     """Wire the cloud of one store process, with its links to the others."""
-    ids = Ids()
+    ids, jobs = Ids(), sealing_anew(boot.config.encryption, engine.anew)
     if boot.is_alone:
         parts = Parts(
-            placement=engine, blobs=engine.blobs, functions=functions, clock=clock, ids=ids
+            placement=engine,
+            blobs=engine.blobs,
+            functions=functions,
+            clock=clock,
+            ids=ids,
+            jobs=jobs,
         )
         app = App(boot.config, parts, services())
         return Cloud(app, None, [], {}, [], Parting(boot.number, {}, clock))
@@ -215,7 +226,9 @@ def _wire(
         [boot.number],
         engine.system_stores(),
     )
-    parts = Parts(placement=shards, blobs=engine.blobs, functions=functions, clock=clock, ids=ids)
+    parts = Parts(
+        placement=shards, blobs=engine.blobs, functions=functions, clock=clock, ids=ids, jobs=jobs
+    )
     epochs = booting.epochs_of(boot, boot.number)
     assert epochs is not None, "several processes share a page of epochs"
 

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+import msgspec
+
 from fogbank.engines.embedded.store import EmbeddedEngine
 from fogbank.platform.blobs.scrub import ScrubReport, scrub_report
 from fogbank.platform.metering.exposition import Family, counter, gauge, packed
@@ -107,6 +109,7 @@ class StoreReporter:
         yield from self._audit()
         yield from self._store()
         yield from self._blobs(look.scrub)
+        yield from self._anew()
         yield from self._archive()
         yield from self._invocations()
         waiting = look.waiting
@@ -183,6 +186,16 @@ class StoreReporter:
             (place.ended_ms or place.last_ended_ms) / 1_000,
         )  # fmt: skip
 
+    def _anew(self) -> Iterator[Family]:
+        state = self._engine.anew.state
+        yield gauge(
+            "fogbank_sealed_anew", "1: nothing that is whole needs an older data key.",
+            float(state.is_done),
+        )  # fmt: skip
+        meaning = "Sealed with the newest data key since it was made."
+        counts = [({"kind": "row"}, state.rows), ({"kind": "blob"}, state.blobs)]
+        yield Family("fogbank_sealed_anew_entries", "gauge", meaning, counts)
+
     def _archive(self) -> Iterator[Family]:
         state = self._engine.archive_state
         if state is None:
@@ -228,6 +241,7 @@ class StoreReporter:
             "blobs": None if held is None else held._asdict(),
             "damaged_reads": self._engine.damaged_reads,
             "scrub": _scrub_state(look.scrub),
+            "anew": msgspec.to_builtins(self._engine.anew.state),
             "archive": None
             if archive is None
             else {
@@ -249,11 +263,7 @@ class StoreReporter:
             yield f"{len(damage)} stored rows or blobs are damaged, such as: {newest.message}"
         if engine.damaged_reads:
             yield f"{engine.damaged_reads} reads met damage since the start"
-        archive = engine.archive_state
-        if archive is not None and archive.error:
-            yield f"the archive of the log fails: {archive.error}"
-        if archive is not None and archive.dropped:
-            yield f"the archive of the log lacks {archive.dropped} parts: take a new backup"
+        yield from self._degraded_copies()
         if trail.is_failing:
             yield f"{trail.waiting} audit records wait for the store"
         if trail.lost:
@@ -262,6 +272,16 @@ class StoreReporter:
             yield f"{letters} events could not be delivered"
         if self._functions.level is Level.BARE:
             yield "functions are not isolated"
+
+    def _degraded_copies(self) -> Iterator[str]:
+        """Yield what is not as it should be with keys and archive."""
+        anew, archive = self._engine.anew.state, self._engine.archive_state
+        if anew.error:
+            yield f"what is stored cannot be sealed anew: {anew.error}"
+        if archive is not None and archive.error:
+            yield f"the archive of the log fails: {archive.error}"
+        if archive is not None and archive.dropped:
+            yield f"the archive of the log lacks {archive.dropped} parts: take a new backup"
 
 
 def _scrub_state(report: ScrubReport) -> Mapping[str, Any]:

@@ -122,7 +122,8 @@ class Supervisor:
         self._material: Material | None = None
         self._terminal = _has_terminal()
         self._endpoint = ""
-        self._secret: Secret | None = None
+        self._secrets: list[Secret] = []
+        """What opens the keys of the stores, the newest first."""
 
     def run(self) -> int:
         """Serve until a signal; return the exit status.
@@ -141,7 +142,8 @@ class Supervisor:
         if self._drop.reason:
             _say(f"the store process keeps root's rights: {self._drop.reason}")
         datadir.settle_stores(self._data_dir, self._config.processes.stores)
-        self._secret = self._found_secret()
+        found = self._found_secret()
+        self._secrets = [] if found is None else [found]
         with bind(self._config.host, self._config.port) as listener:
             self._endpoint = endpoint_of(listener, self._material, self._config.public_hosts)
             try:
@@ -184,9 +186,14 @@ class Supervisor:
                 "the store process" if count == 1 else f"store process {number}",
                 self._drop,
                 Daemons(datadir.functions_dir(self._data_dir, number, count), self._config),
+                self._learn,
             )
             for number in range(count)
         ]
+
+    def _learn(self, secret: Secret) -> None:
+        """Start store processes with a further secret from now on: one that died may need either."""
+        self._secrets = [secret, *[each for each in self._secrets if each != secret][:1]]
 
     def _epochs_page(self) -> int:
         """Return the descriptor of the page of epochs; -1 if one process does everything."""
@@ -212,7 +219,7 @@ class Supervisor:
                 endpoint=self._endpoint,
                 tls=self._material,
                 daemons=daemons,
-                secret=None if child in self._fronts else self._secret,
+                secrets=[] if child in self._fronts else self._secrets,
                 number=siblings.index(child),
                 epochs=self._epochs,
             )

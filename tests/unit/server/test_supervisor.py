@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import selectors
 import socket
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from fogbank.platform.crypto.keyring import Secret
 from fogbank.server import children, supervisor
+from fogbank.server.boot import Boot
 from fogbank.server.children import RESTARTS_MAX, RESTARTS_WINDOW_S, Child
+from fogbank.server.config import Config, ProcessSettings
 from fogbank.server.privilege import Drop
 
 
@@ -63,3 +69,36 @@ def test_a_process_that_keeps_dying_is_not_started_for_ever(
     assert not child.may_start_again()
     now[0] += RESTARTS_WINDOW_S
     assert child.may_start_again()
+
+
+def test_what_a_store_process_says_will_seal_its_keys_is_told_to_those_that_start_later(
+    tmp_path: Path,
+) -> None:
+    old, new = Secret("file", bytes(32)), Secret("passphrase", b"correct horse battery")
+    config = Config(processes=ProcessSettings(fronts=1))
+    told = supervisor.Supervisor(tmp_path, config, print)
+    told._secrets = [old]
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    child = told._stores[0]
+    child._life = ours.fileno()
+    with ours, theirs, selectors.DefaultSelector() as selector:
+        Boot(
+            data_dir="",
+            config=config,
+            listener=-1,
+            ready=-1,
+            life=theirs.fileno(),
+            endpoint="",
+        ).tell_secret(new)
+        child.register(selector)
+        ((key, _events),) = selector.select(0)
+        key.data()
+        started: list[Boot] = []
+
+        def start(make: Any, _trusted: str) -> None:
+            started.append(make(1, 2, 3))
+
+        for each in (child, told._fronts[0]):
+            each.start = start  # type: ignore[method-assign]
+            told._start(each, ours)
+    assert [boot.secrets for boot in started] == [[new, old], []]

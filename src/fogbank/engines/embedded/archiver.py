@@ -173,6 +173,11 @@ class Archiver:
         self._thread.start()
         self._tick()
 
+    @property
+    def target(self) -> Path:
+        """Return the backup set that the log is archived in."""
+        return self._settings.target
+
     def floor(self) -> Stamp:
         """Return the first stamp that the archive has not got: what was removed behind it stays."""
         return Stamp(self._core.incarnation, self.state.upto + 1, 0)

@@ -6,7 +6,8 @@ pool under their names only whole: a backup that was cut short at any point is n
 before it.
 
 Incremental: a blob that the pool has is not copied again, and its hash is taken from the newest
-manifest that names it.
+manifest that names it. The pool's file may be sealed with an older key than the store's: the keys
+of the backup open both.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from fogbank.base.errors import Corrupt
 from fogbank.engines.embedded import rows
 from fogbank.engines.embedded.dump import Dumped, DumpWriter
 from fogbank.engines.embedded.files import make_folder
-from fogbank.engines.embedded.frames import path_of
+from fogbank.engines.embedded.frames import Reader, path_of
 from fogbank.engines.embedded.manifest import (
     BLOBS,
     ROWS_DUMP,
@@ -31,6 +32,7 @@ from fogbank.engines.embedded.manifest import (
     backups_in,
 )
 from fogbank.engines.embedded.place import digest_of, make_folders, place, sync_folders
+from fogbank.engines.embedded.rewriting import ANEW_NOTE
 from fogbank.platform.blobs import rows as blob_rows
 from fogbank.platform.blobs.port import BlobRef
 
@@ -47,6 +49,8 @@ class Wanted(msgspec.Struct, frozen=True):
     """Small files: where each lies, and its place under the backup's folder."""
     link: bool
     """Blobs may be second names of the store's own files."""
+    keys: list[int] = []
+    """The data keys of the store, if some were dropped: the pool may hold blobs of those."""
 
 
 class Done(msgspec.Struct, frozen=True):
@@ -130,8 +134,12 @@ class _Writer:
             source = path_of(pool, ref)
             target = path_of(self._root / BLOBS, ref)
             try:
+                line = known.get(target.relative_to(self._root).as_posix())
                 size = source.stat().st_size
-                if not target.exists() or target.stat().st_size != size:
+                known_size = size if line is None else line.size
+                if self._wanted.keys and target.exists():
+                    _require_keys(self._root / BLOBS, ref, self._wanted.keys)
+                if not target.exists() or target.stat().st_size not in {size, known_size}:
                     make_folders(self._root, target.parent)
                     place(source, target, link=self._wanted.link)
                     self._blobs_new += 1
@@ -141,8 +149,8 @@ class _Writer:
                 raise Corrupt(f"{source} is missing, and the store refers to it") from None
             # Also of one that was there: who brought it may have been killed before it was durable.
             self._changed.add(target.parent)
-            line = known.get(target.relative_to(self._root).as_posix())
-            self.note(target, line.sha256 if line is not None and line.size == size else "")
+            is_known = line is not None and line.size == target.stat().st_size
+            self.note(target, line.sha256 if line is not None and is_known else "")
             self._blobs += 1
 
     def copy_beside(self) -> None:
@@ -161,8 +169,24 @@ class _Writer:
         return Done(tail.rows, tail.content, self._blobs, self._blobs_new, self._bytes)
 
 
+def _require_keys(pool: Path, ref: BlobRef, keys: list[int]) -> None:
+    """Refuse a file of the pool that the keys of the store do not open any more.
+
+    Raises:
+        Corrupt: It was sealed with a data key that was dropped since, or is damaged.
+    """
+    with Reader(pool, ref, None) as reader:
+        if reader.named_keys() - set(keys):
+            raise Corrupt(
+                f"{reader.path} is sealed with a data key that was dropped, and an older backup "
+                "needs it so: take the next backup into a new folder"
+            )
+
+
 def beside_store(source: Path) -> Iterator[tuple[str, str]]:
     """Yield the small files of a store's directory and their places in a backup."""
     for path in sorted(source.iterdir()):
-        if path.is_file() and path.suffix != ".lock" and not path.name.endswith(".new"):
+        # What is noted of the blobs is of their files here, and not of those in the pool.
+        is_noted = path.name.endswith(".new") or path.name == ANEW_NOTE
+        if path.is_file() and path.suffix != ".lock" and not is_noted:
             yield str(path), f"store/{path.name}"

@@ -32,6 +32,7 @@ from fogbank.engines.embedded.frames import (
 )
 from fogbank.engines.embedded.holdings import Held, Holdings
 from fogbank.engines.embedded.log import end_process
+from fogbank.engines.embedded.rewriting import Rewriter
 from fogbank.platform.blobs.port import FRAME_BYTES, BlobRef
 from fogbank.platform.crypto.keys import BLOBS, DataKeys
 
@@ -144,8 +145,9 @@ class FileBlobs:
         self.damaged_reads = 0
         """How often damage was met instead of bytes."""
         self._pool = ThreadPoolExecutor(THREADS_MAX, "fogbank-blobs")
+        self.rewriter = Rewriter(root, keys, self._holdings, self._syncs.sync, self.in_thread)
 
-    async def _in_thread(self, function: Callable[..., T], *arguments: object) -> T:
+    async def in_thread(self, function: Callable[..., T], *arguments: object) -> T:
         """Run a function in the pool; it runs to its end even if the caller is cancelled."""
         return await _done(self._pool.submit(function, *arguments))
 
@@ -156,7 +158,7 @@ class FileBlobs:
         while self._next > self._reserved:
             async with self._reserving:
                 if self._next > self._reserved:
-                    await self._in_thread(self._reserve)
+                    await self.in_thread(self._reserve)
         number = self._next
         self._next += 1
         return BlobRef(self._incarnation, number)
@@ -207,7 +209,7 @@ class FileBlobs:
                     self._write_note(self._reserved, ref)
                     self._low_water = ref
 
-        await self._in_thread(settle)
+        await self.in_thread(settle)
 
     # Writing.
 
@@ -251,7 +253,7 @@ class FileBlobs:
             parts, have = [], 0
         if feeding is not None:
             await _done(feeding)
-        return await self._in_thread(self._finish, writer, b"".join(parts))
+        return await self.in_thread(self._finish, writer, b"".join(parts))
 
     def _finish(self, writer: Writer, rest: bytes) -> int:
         """Write the rest of a blob and make it durable."""
@@ -264,7 +266,7 @@ class FileBlobs:
 
     async def _give_up(self, writer: Writer, error: BaseException) -> None:
         """Remove what was written; want of space becomes ``Full``."""
-        await self._in_thread(writer.abort)
+        await self.in_thread(writer.abort)
         if isinstance(error, OSError) and is_no_space(error):
             raise Full(f"there is no space for a blob: {error}") from error
 
@@ -276,7 +278,7 @@ class FileBlobs:
             Corrupt: One of the parts is damaged.
         """
         async with self._writing(ref, self._concats) as writer:
-            return await self._in_thread(self._concat, writer, parts)
+            return await self.in_thread(self._concat, writer, parts)
 
     def _concat(self, writer: Writer, parts: list[BlobRef]) -> int:
         """Copy the bodies of parts behind each other."""
@@ -343,7 +345,7 @@ class FileBlobs:
             with Reader(self._root, ref, self._keys) as reader:
                 return reader.verify(first, frames)
 
-        return await self._in_thread(verify)
+        return await self.in_thread(verify)
 
     # Removing and listing.
 
@@ -356,7 +358,7 @@ class FileBlobs:
             if path.parent.is_dir():
                 self._syncs.sync(path.parent)
 
-        await self._in_thread(delete)
+        await self.in_thread(delete)
 
     async def list(self, after: BlobRef | None, limit: int) -> list[tuple[BlobRef, int]]:
         """Return names and sizes in order of name."""
@@ -373,7 +375,7 @@ class FileBlobs:
                     continue
             return out
 
-        return await self._in_thread(some)
+        return await self.in_thread(some)
 
     def begin_counting(self) -> None:
         """Begin to count what was there at the start; ``held`` tells when that is known."""

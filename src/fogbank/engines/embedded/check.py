@@ -28,7 +28,7 @@ from fogbank.engines.embedded import agree, rows
 from fogbank.engines.embedded.blobs import NOTE as BLOBS_NOTE
 from fogbank.engines.embedded.blobs import blob_files, low_water_of
 from fogbank.engines.embedded.checkpoint import LOG, ROWS, merged
-from fogbank.engines.embedded.frames import Reader
+from fogbank.engines.embedded.frames import Reader, is_beside
 from fogbank.engines.embedded.keys import PLAIN, Encryption, find_kind, read_keys
 from fogbank.engines.embedded.migrate import find_identity
 from fogbank.engines.embedded.recover import BLOBS, read_log, take_locks
@@ -413,7 +413,9 @@ def _strangers(folder: Path, found: set[BlobRef]) -> list[str]:
         return []
     blobs = {path for path, _ref in blob_files(folder)} | {folder / BLOBS_NOTE}
     blobs.add(folder / (BLOBS_NOTE + ".new"))
-    return [f"{path} is no blob" for path in sorted(set(files) - blobs)]
+    strangers = sorted(set(files) - blobs)
+    # A crash may leave a file that was to take the place of a blob's (``anew.py``).
+    return [f"{path} is no blob" for path in strangers if not is_beside(path)]
 
 
 if __name__ == "__main__":

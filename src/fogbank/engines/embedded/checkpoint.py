@@ -27,6 +27,7 @@ from fogbank.base.errors import Corrupt
 from fogbank.base.ids import Ids
 from fogbank.engines.embedded import rows
 from fogbank.engines.embedded.files import NO_SPACE
+from fogbank.engines.embedded.reseal import PAGE_ROWS, Place, reseal_page
 from fogbank.engines.embedded.rows import State
 from fogbank.engines.embedded.seal import RowSeals
 from fogbank.engines.embedded.segment import (
@@ -49,7 +50,7 @@ _NICENESS: Final = 5
 _PR_SET_PDEATHSIG: Final = 1
 
 
-class Order(msgspec.Struct, frozen=True):
+class Order(msgspec.Struct, frozen=True, tag="settle"):
     """A sealed segment to apply and make ready again."""
 
     number: int
@@ -61,6 +62,12 @@ class Order(msgspec.Struct, frozen=True):
     """The name that the segment gets when it is empty again."""
     size: int
     chunk_keys: int = rows.CHUNK_KEYS
+
+
+class Reseal(msgspec.Struct, frozen=True, tag="reseal"):
+    """The next rows of a pass are to be sealed anew with the newest data key (``reseal.py``)."""
+
+    page_rows: int = PAGE_ROWS
 
 
 class Hello(msgspec.Struct, frozen=True):
@@ -79,10 +86,14 @@ class Answer(msgspec.Struct, frozen=True):
 
     error: str = ""
     message: str = ""
+    place: Place | None = None
+    """How far the pass is that seals rows anew."""
+    read_bytes: int = 0
+    """What it has read."""
 
 
 decode_hello = msgspec.json.Decoder(Hello).decode
-decode_order = msgspec.json.Decoder(Order).decode
+decode_order = msgspec.json.Decoder(Order | Reseal).decode
 decode_answer = msgspec.json.Decoder(Answer).decode
 
 
@@ -138,9 +149,27 @@ def settle(root: Path, target: Target, order: Order) -> None:
         make_ready(root / LOG, order.ready, order.size)
 
 
-def answer_to(root: Path, target: Target, order: Order) -> Answer:
+def reseal(root: Path, target: Target, order: Reseal) -> Answer:
+    """Seal some rows anew and return how far the pass is.
+
+    Raises:
+        Corrupt: The engine's own rows are not what was written.
+    """
+    env, keys, seals = target
+    assert keys.active is not None, "rows are sealed anew where new ones are sealed"
+    env.reader_check()
+    rows.drop_sums(root / ROWS)
+    page = reseal_page(env, seals, keys.active, order.page_rows)
+    if page.place.is_done:
+        rows.write_sums(root / ROWS, SUMS_BYTES_MAX)
+    return Answer(place=page.place, read_bytes=page.read_bytes)
+
+
+def answer_to(root: Path, target: Target, order: Order | Reseal) -> Answer:
     """Carry an order out and return how it went."""
     try:
+        if isinstance(order, Reseal):
+            return reseal(root, target, order)
         settle(root, target, order)
     except Corrupt as error:
         return Answer("corrupt", str(error))

@@ -15,7 +15,7 @@ from typing import IO, Final, cast
 
 import msgspec
 
-from fogbank.engines.embedded.checkpoint import Answer, Hello, Order, decode_answer
+from fogbank.engines.embedded.checkpoint import Answer, Hello, Order, Reseal, decode_answer
 from fogbank.engines.embedded.lock import LockFile
 from fogbank.platform.crypto.keys import DataKeys
 
@@ -38,8 +38,8 @@ class Checkpointer:
         """Return the process id while there is a process."""
         return None if self._process is None else self._process.pid
 
-    def settle(self, order: Order) -> Answer:
-        """Have a segment applied and made ready again; starts the process as often as it takes."""
+    def settle(self, order: Order | Reseal) -> Answer:
+        """Have an order carried out; starts the process as often as it takes."""
         line = msgspec.json.encode(order) + b"\n"
         for _ in range(STARTS_MAX):
             process = self._process or self._start()
@@ -53,7 +53,7 @@ class Checkpointer:
                         self.close()
                     return answer
             self.close()
-        return Answer("broken", f"the checkpointer died {STARTS_MAX} times over one segment")
+        return Answer("broken", f"the checkpointer died {STARTS_MAX} times over one order")
 
     def _start(self) -> subprocess.Popen[bytes]:
         """Start the process, which inherits its lock and is told the keys first."""

@@ -191,6 +191,12 @@ class BackupRequest(NamedTuple):
     """Where the file system cannot share blocks, blobs may be second names of the store's files."""
 
 
+def _after_drop(keys: DataKeys) -> list[int]:
+    """Return the data keys of a store that has dropped some; none of another."""
+    ids = sorted(keys.export())
+    return ids if ids and ids[0] > 1 else []
+
+
 async def _leaving(cut: OpenCut) -> list[tuple[int, int]]:
     """Return the blobs whose deletion is queued in a cut."""
     out: list[tuple[int, int]] = []
@@ -257,6 +263,7 @@ class CutTaker:
                 leaving=await _leaving(cut),
                 beside=[*beside_store(self._root), *request.beside],
                 link=request.link,
+                keys=_after_drop(self._opened.keys),
             )
             return await reader.back_up(wanted)
         except CutRevoked:

@@ -40,6 +40,8 @@ _ENTRY_BYTES: Final = {_PLAIN: 4, _SEALED: sealing.ENTRY_BYTES}
 _BLOCK_BYTES: Final = {_PLAIN: 0, _SEALED: sealing.BLOCK_BYTES}
 _CANNOT_COPY: Final = frozenset({errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
 _SUFFIX: Final = ".blob"
+BESIDE: Final = ".anew"
+"""What a blob's file is called that is to take the place of the one that is there."""
 _FOLDER_BITS: Final = 12
 _LOW_DIGITS: Final = 3
 _DIGITS: Final = frozenset("0123456789abcdef")
@@ -154,10 +156,13 @@ class Writer:
         root: Where the blobs lie.
         ref: The name of the blob.
         series: What it is sealed with; None: it stays plain.
+        beside: Write there instead, for a blob that has a file already.
     """
 
-    def __init__(self, root: Path, ref: BlobRef, series: Series | None) -> None:
-        self.path = path_of(root, ref)
+    def __init__(
+        self, root: Path, ref: BlobRef, series: Series | None, beside: Path | None = None
+    ) -> None:
+        self.path = beside or path_of(root, ref)
         self.size = 0
         self._ref = ref
         self._sealer = None if series is None else FileSealer(series, ref)
@@ -356,6 +361,25 @@ class Reader:
         assert self._opener is not None, "only an encrypted file has such entries"
         return self._opener.entry(index, self._raw_entry(index))
 
+    def key_ids(self) -> set[int | None]:
+        """Return the data keys that opening the file takes; None among them if it lies open.
+
+        Raises:
+            Corrupt: An entry is not what was written.
+        """
+        if self._opener is None:
+            return {None}
+        entries = {self.entry(index).key_id for index in range(frames_of(self.size))}
+        return {self._opener.key_id, *entries}
+
+    def named_keys(self) -> set[int]:
+        """Return the data keys that an encrypted file names, without opening anything."""
+        if not self.is_sealed:
+            return set()
+        block = os.pread(self.fd, 4, self._shape.block_begin)
+        entries = [self._raw_entry(index) for index in range(frames_of(self.size))]
+        return {int.from_bytes(block), *(sealing.key_in(raw) for raw in entries)}
+
     def frame(self, index: int) -> bytes:
         """Return a frame.
 
@@ -422,6 +446,11 @@ class Reader:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def is_beside(path: Path) -> bool:
+    """Return whether a file is one that was to take the place of a blob's."""
+    return path.name.endswith(_SUFFIX + BESIDE)
 
 
 def is_no_space(error: OSError) -> bool:

@@ -87,6 +87,18 @@ class Holdings:
                 self._count -= 1
                 self._size_bytes -= size
 
+    def replace(self, path: Path, beside: Path, ref: BlobRef) -> None:
+        """Let a file take another's place, unless that is gone: then the new one goes too."""
+        with self._lock:
+            try:
+                size = path.stat().st_size
+            except FileNotFoundError:
+                beside.unlink()
+                return
+            beside.replace(path)
+            if self._is_new(ref) or folder_of(ref) <= self._done:
+                self._size_bytes += path.stat().st_size - size
+
     def _is_new(self, ref: BlobRef) -> bool:
         """Return whether a name was given since the start."""
         return ref.incarnation == self._first.incarnation and ref.number >= self._first.number

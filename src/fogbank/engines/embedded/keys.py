@@ -7,6 +7,7 @@ opened ends the start before anything else is looked at.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -145,6 +146,35 @@ def rotate(root: Path, encryption: Encryption, clock: Clock) -> DataKey:
     keys = with_new_key(list_keys(root, encryption), encryption.draw, clock.now_ms())
     write_keyring(root, keys, encryption)
     return keys[-1]
+
+
+def drop(root: Path, encryption: Encryption) -> list[int]:
+    """Remove all data keys but the newest and return their ids; under the directory's locks.
+
+    Raises:
+        Corrupt: The keyring is damaged.
+        KeyRefused: The secret does not open it, or there is no keyring.
+    """
+    keys = list_keys(root, encryption)
+    write_keyring(root, keys[-1:], encryption)
+    return [key.id for key in keys[:-1]]
+
+
+def secret_of(root: Path, secrets: Sequence[Secret]) -> Secret | None:
+    """Return which of some secrets opens the keyring; the first, if none does or there is none.
+
+    Raises:
+        Corrupt: The keyring is damaged.
+    """
+    raw = find_keyring(root)
+    for secret in secrets:
+        try:
+            if raw is not None:
+                open_keyring(raw, secret)
+        except KeyRefused:
+            continue
+        return secret
+    return secrets[0] if secrets else None
 
 
 def reseal(root: Path, old: Encryption, new: Encryption) -> int:

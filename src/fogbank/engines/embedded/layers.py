@@ -93,11 +93,15 @@ class Layers:
 
     def thaw(self) -> Generation:
         """Read the rows as they are now, drop the oldest frozen generation and return it."""
-        self._reader.abort()
-        self._read_anew()
+        self.renew()
         oldest = self.frozen[-1]
         self.frozen = self.frozen[:-1]
         return oldest
+
+    def renew(self) -> None:
+        """Read the rows as they are now: what they hold is the same, and old pages become free."""
+        self._reader.abort()
+        self._read_anew()
 
     def _read_anew(self) -> None:
         """Take a snapshot of the rows as they are now."""

@@ -41,7 +41,7 @@ _NO_ROOM: Final = ("MDB_SHORT_WRITE", *(os.strerror(number) for number in NO_SPA
 _OWN: Final = b"\0"
 """Rows of the engine itself begin so; no service's key does."""
 STATE_KEY: Final = b"\0state"
-_DIGEST_KEY: Final = b"\0digest"
+DIGEST_KEY: Final = b"\0digest"
 _STATE: Final = struct.Struct(">QQB")
 _DIGEST: Final = struct.Struct(f">{BUCKETS}Q")
 _ROW: Final = 1 << 32
@@ -121,10 +121,10 @@ def state_of(get: Callable[[bytes], bytes | None], seals: RowSeals) -> State:
 
 def read_digests(txn: Reader, seals: RowSeals) -> list[int]:
     """Return the digests as they are stored."""
-    raw = txn.get(_DIGEST_KEY)
+    raw = txn.get(DIGEST_KEY)
     if raw is None:
         return [0] * BUCKETS
-    return list(_DIGEST.unpack(seals.opener(txn.get)(_DIGEST_KEY, raw)))
+    return list(_DIGEST.unpack(seals.opener(txn.get)(DIGEST_KEY, raw)))
 
 
 def add_to_digests(digests: list[int], key: bytes, raw: bytes, sign: int = 1) -> None:
@@ -180,7 +180,14 @@ def _apply_chunk(
             txn.delete(key)
     consumed, _added = cursor.putmulti(rows)
     assert consumed == len(rows), "LMDB took every row"
-    txn.put(_DIGEST_KEY, seal(_DIGEST_KEY, _DIGEST.pack(*digests)))
+    put_digests(txn, digests, seal)
+
+
+def put_digests(
+    txn: lmdb.Transaction[bytes], digests: list[int], seal: Callable[[bytes, bytes], bytes]
+) -> None:
+    """Store the digests."""
+    txn.put(DIGEST_KEY, seal(DIGEST_KEY, _DIGEST.pack(*digests)))
 
 
 def walk_rows(txn: Reader) -> Iterator[tuple[bytes, bytes]]:

@@ -14,7 +14,7 @@ look up; the places of a series are never taken back, so nothing is sealed at on
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final, cast
 
 import lmdb
@@ -99,6 +99,18 @@ class RowSeals:
             self._ciphers.pop(self._number, None)
         number = self._number
         return lambda key, value: seal_with(series, number, key, value)
+
+
+def row_keys(txn: lmdb.Transaction[bytes]) -> Iterator[tuple[int, int]]:
+    """Yield the number of every row key, and the data key that it belongs to."""
+    with txn.cursor() as cursor:
+        if not cursor.set_range(_ROW_KEY):
+            return
+        for key, raw in cursor.iternext(keys=True, values=True):
+            if not key.startswith(_ROW_KEY):
+                return
+            key_id, _salt = cast("tuple[int, bytes]", _BODY.unpack(unseal(key, raw)))
+            yield cast("tuple[int]", _NUMBER.unpack(key[len(_ROW_KEY) :]))[0], key_id
 
 
 def has_row_keys(txn: lmdb.Transaction[bytes]) -> bool:

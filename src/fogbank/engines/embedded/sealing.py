@@ -105,6 +105,7 @@ class FileOpener:
 
     def __init__(self, keys: DataKeys, ref: BlobRef, block: bytes, footer: bytes) -> None:
         key_id, salt, tag = cast("tuple[int, bytes, bytes]", _BLOCK.unpack(block))
+        self.key_id = key_id
         self._keys = keys
         self._ref = ref
         self._cipher = keys.cipher(key_id, BLOBS, salt)
@@ -129,6 +130,11 @@ class FileOpener:
                 self._origins.clear()
             cipher = self._origins[origin] = self._keys.cipher(entry.key_id, BLOBS, entry.salt)
         return unsealed(cipher, 2 * entry.from_index, memoryview(data), entry.about())
+
+
+def key_in(raw: bytes) -> int:
+    """Return the data key that an entry names."""
+    return cast("int", _ENTRY.unpack_from(raw)[4])
 
 
 def check_in(raw: bytes) -> int:

@@ -189,6 +189,26 @@ def find_group(data: bytes, offset: int) -> Group | None:
     return Group(offset, end + -end % _ALIGN, first, count, payload, mark == _SEALED_MARK)
 
 
+def keys_of_groups(path: Path) -> set[int]:
+    """Return the data keys that sealed the groups of a file of groups, going by their heads.
+
+    A file is of the archived log or its spool: groups one behind the other, and nothing else.
+    """
+    found: set[int] = set()
+    at = 0
+    with path.open("rb") as file:
+        while head := file.read(_GROUP.size + 4):
+            mark, length = cast("tuple[bytes, int, int, int, int]", _GROUP.unpack_from(head))[:2]
+            if mark not in _MARKS:
+                raise Corrupt(f"{path} holds more than groups")
+            if mark == _SEALED_MARK:
+                found.add(int.from_bytes(head[_GROUP.size :]))
+            at += _GROUP.size + length
+            at += -at % _ALIGN
+            file.seek(at)
+    return found
+
+
 def group_span(data: bytes, offset: int) -> int | None:
     """Return where the group that begins at the offset would end, going by its head alone."""
     if offset + _GROUP.size > len(data):

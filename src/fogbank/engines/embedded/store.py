@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 from typing import Self, TypeVar
 
 from fogbank.base.clock import Clock
 from fogbank.engines import bodies
 from fogbank.engines.cuts import OpenCut
+from fogbank.engines.embedded.anew import Anew
 from fogbank.engines.embedded.archiver import Archiver, ArchiveState, set_up
 from fogbank.engines.embedded.backup import Done
 from fogbank.engines.embedded.blobs import FileBlobs
 from fogbank.engines.embedded.checkpoint import ROWS
 from fogbank.engines.embedded.core import Core
 from fogbank.engines.embedded.cut import BackupRequest, CutTaker, HeldCut
+from fogbank.engines.embedded.dropping import Needs, still_needed
 from fogbank.engines.embedded.figures import StoreFigures
 from fogbank.engines.embedded.keys import PLAIN, Encryption
 from fogbank.engines.embedded.marks import LogMarks
@@ -164,6 +167,8 @@ class EmbeddedEngine:
     ) -> None:
         self.blobs = blobs
         self.keyring = keyring
+        self.anew = Anew(opened, core, taker, blobs)
+        """Seals with the newest data key what an older one sealed."""
         self._opened = opened
         self._core = core
         self._taker = taker
@@ -230,10 +235,23 @@ class EmbeddedEngine:
         """Return how often since the start a reader met damage instead of bytes."""
         return self.blobs.damaged_reads + self._opened.seals.damaged_reads
 
+    async def drop_keys(self) -> list[int]:
+        """Remove every data key that nothing is sealed with any more; return their ids.
+
+        Raises:
+            KeyRefused: One of them is needed; the message says by what.
+            Corrupt: The archived log is damaged.
+            Unavailable: The store is closed.
+        """
+        archive = None if self._archiver is None else self._archiver.target
+        needs = Needs(self._opened.root, self.anew.state, len(self._taker.cuts), archive)
+        return await self.keyring.drop(partial(still_needed, needs))
+
     async def close(self) -> None:
         """Take nothing more, make everything durable, apply the log, and let the directory go."""
         if self._archiver is not None:
             self._archiver.stop()
+        await self.anew.close()
         await self._taker.close()
         await self._core.stop()
         await self.blobs.close()

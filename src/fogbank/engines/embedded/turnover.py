@@ -21,7 +21,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from fogbank.engines.cuts import AGE_MS_MAX
-from fogbank.engines.embedded.checkpoint import LOG, Answer, Order
+from fogbank.engines.embedded.checkpoint import LOG, Answer, Order, Reseal
 from fogbank.engines.embedded.child import Checkpointer
 from fogbank.engines.embedded.files import NO_SPACE
 from fogbank.engines.embedded.gate import Gate
@@ -338,6 +338,14 @@ class Turnover:
         else:
             self.full = ""
             self._go_on()
+
+    async def reseal(self) -> Answer:
+        """Have some settled rows sealed anew; the caller sees to it that nobody holds the rows."""
+        assert not self._is_held, "rows that stand still are not written"
+        job = self._thread.submit(self._checkpointer.settle, Reseal())
+        answer = await wrap_future(job, loop=self._loop)
+        self._layers.renew()
+        return answer
 
     async def renew_keys(self, keys: DataKeys) -> None:
         """Seal groups with the newest key, and rows that are applied once this has returned."""

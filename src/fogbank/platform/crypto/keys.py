@@ -124,6 +124,11 @@ class DataKeys:
         self._keys[key_id] = key
         self.active = key_id
 
+    def forget_older(self) -> None:
+        """Forget all keys but the one for new writes: nothing is sealed with them any more."""
+        assert self.active is not None, "keys are dropped where new writes are sealed"
+        self._keys = {self.active: self._keys[self.active]}
+
     def export(self) -> dict[int, bytes]:
         """Return the keys, to hand them to a child process over a pipe."""
         return dict(self._keys)

@@ -86,6 +86,11 @@ def is_sealed(raw: bytes) -> bool:
     return raw[:1] == b"\1"
 
 
+def row_key_of(raw: bytes) -> int | None:
+    """Return the row key that sealed a stored value, or None if it lies open."""
+    return int.from_bytes(raw[1:5]) if is_sealed(raw) else None
+
+
 def check_of(raw: bytes) -> int:
     """Return the check, or its end, at the end of a stored value, for digests over many of them."""
     return int.from_bytes(raw[-CHECK_BYTES:])

@@ -20,7 +20,7 @@ from fogbank.engines.sandbox.client import SandboxRuntime
 from fogbank.engines.sandbox.settings import SandboxSettings
 from fogbank.platform.crypto.keyring import PASSPHRASE
 from fogbank.platform.runtime.port import Level
-from fogbank.server import config, datadir, keys, sandboxes
+from fogbank.server import asking, config, control, datadir, keys, sandboxes
 
 MOUNTS = Path("/proc/self/mounts")
 MEANING = {
@@ -47,6 +47,8 @@ def run(given: argparse.Namespace) -> int:
     _line("file system", _file_system(data_dir))
     _line("service user", _service_user(settings.service_user, data_dir))
     _line("encryption", _encryption(data_dir, settings.encryption))
+    for line in _sealed_anew(data_dir):
+        _line("", line)
     server = datadir.find_server(data_dir)
     _line("server", f"{server.endpoint}, process {server.pid}" if server else "none runs")
     return 0 if ok else 1
@@ -120,6 +122,16 @@ def _encryption(data_dir: Path, settings: config.EncryptionSettings) -> str:
     if not kind or path.exists():
         return f"AES-256-GCM{when}; the root key is {path}{beside}"
     return f"AES-256-GCM; THE ROOT KEY {path} IS MISSING: nothing can be opened"
+
+
+def _sealed_anew(data_dir: Path) -> list[str]:
+    """Return how far each store of a running server is under its newest data key."""
+    rows: list[dict[str, Any]] = []
+    try:
+        control.ask(data_dir, "key.status", on_row=rows.append)
+    except (control.NotRunning, control.ControlError, OSError):
+        return []  # no server, not ours to ask, or not encrypted: the line above says
+    return [f"store {row['store']}: sealed anew {asking.anew_words(row['anew'])}" for row in rows]
 
 
 def _file_system(data_dir: Path, mounts: Path = MOUNTS) -> str:

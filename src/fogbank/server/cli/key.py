@@ -1,12 +1,12 @@
-"""``fogbank key status | list | rotate | seal``: the keys of a data directory.
+"""``fogbank key status | list | rotate | seal | drop``: the keys of a data directory.
 
-Keys are listed and rotated by the server where one runs; with another secret they are sealed only
-while none does.
+The server does it where one runs, and goes on serving; else the command does.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
 import os
 import sys
 from collections.abc import Generator
@@ -30,7 +30,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(dest="what", required=True)
     commands.add_parser("status", help="say by what the keys are sealed, and how many there are")
     commands.add_parser("list", help="list the data keys")
-    commands.add_parser("rotate", help="make a new data key for what is written from now on")
+    commands.add_parser("rotate", help="make a new data key, and seal everything with it in time")
+    commands.add_parser("drop", help="remove the data keys that nothing is sealed with any more")
     seal = commands.add_parser("seal", help="seal the keys with another secret")
     seal.add_argument("--by", choices=(FILE, PASSPHRASE), required=True, help="the new secret")
     seal.add_argument("--root-key-file", metavar="FILE", default="", help="made if it is missing")
@@ -45,14 +46,10 @@ def run(given: argparse.Namespace) -> int:
     """Run one command; status 1 with the reason if it is refused, and then nothing is changed."""
     data_dir = config.data_dir_of(given.data)
     try:
-        if given.what in {"list", "rotate"}:
-            try:
-                _ask(data_dir, given.what)
-            except control.NotRunning:
-                pass
-            else:
-                return 0
-        _run(given, data_dir)
+        try:
+            _ask(given, data_dir)
+        except control.NotRunning:
+            _run(given, data_dir)
     except (
         Corrupt,
         Weather,
@@ -66,21 +63,45 @@ def run(given: argparse.Namespace) -> int:
     return 0
 
 
-def _ask(data_dir: Path, what: str) -> None:
-    """Have the server list or rotate the keys.
+def _ask(given: argparse.Namespace, data_dir: Path) -> None:
+    """Have the server do it.
 
     Raises:
         NotRunning: There is none.
     """
+    if given.what == "seal":
+        control.ask(data_dir, "key.list")
+        secret, said = _new_secret(given, data_dir)
+        asked = {"kind": secret.kind, "value": base64.b64encode(secret.value).decode()}
+        count = control.ask(data_dir, "key.seal", asked)["keys"]
+        print(f"{count} data keys are sealed by the new secret; {said}")
+        return
     rows: list[dict[str, Any]] = []
-    stores = control.ask(data_dir, f"key.{what}", on_row=rows.append)["stores"]
+    stores = control.ask(data_dir, f"key.{given.what}", on_row=rows.append)["stores"]
     folders = datadir.store_dirs(data_dir, int(stores))
     for row in rows:
-        label = _label(folders[int(row["store"])], folders)
-        if what == "rotate":
+        store = folders[int(row["store"])]
+        label = _label(store, folders)
+        if given.what == "rotate":
             print(f"{label}data key {row['id']} seals what is written from now on")
-        else:
+        elif given.what == "drop":
+            _print_dropped(label, row["dropped"])
+        elif given.what == "list":
             _print_key(label, int(row["id"]), int(row["made_ms"]), is_newest=bool(row["newest"]))
+        else:
+            _print_status(label, store, int(row["keys"]))
+            print(f"{label}sealed anew: {asking.anew_words(row['anew'])}")
+
+
+def _print_status(label: str, store: Path, count: int) -> None:
+    """Print by what a keyring is sealed, and how many keys it holds."""
+    print(f"{label}sealed by: {directory.find_kind(store)}\n{label}data keys: {count}")
+
+
+def _print_dropped(label: str, dropped: list[int]) -> None:
+    """Print which data keys are gone."""
+    said = f"dropped: {', '.join(map(str, dropped))}" if dropped else "there is no older one"
+    print(f"{label}data keys {said}")
 
 
 def _label(store: Path, stores: list[Path]) -> str:
@@ -96,6 +117,15 @@ def _print_key(label: str, key_id: int, made_ms: int, *, is_newest: bool) -> Non
 
 def _run(given: argparse.Namespace, data_dir: Path) -> None:
     """Run one command on a data directory that no server uses."""
+    if given.what == "drop":
+        label = "store {} " if (datadir.stores_of(data_dir) or 1) > 1 else ""
+        asking.ask(
+            data_dir,
+            "key.drop",
+            {},
+            lambda row: _print_dropped(label.format(row["store"]), row["dropped"]),
+        )
+        return
     settings = config.load(data_dir).encryption
     stores = datadir.store_dirs(data_dir, datadir.stores_of(data_dir) or 1)
     for store in stores:
@@ -121,8 +151,7 @@ def _run(given: argparse.Namespace, data_dir: Path) -> None:
                 for key in found:
                     _print_key(label, key.id, key.made_ms, is_newest=key == found[-1])
                 continue
-            kind = directory.find_kind(store)
-            print(f"{label}sealed by: {kind}\n{label}data keys: {len(found)}")
+            _print_status(label, store, len(found))
 
 
 @contextmanager
@@ -137,9 +166,8 @@ def _locked(store: Path) -> Generator[None]:
             lock.release()
 
 
-def _seal(given: argparse.Namespace, data_dir: Path, old: Encryption) -> None:
-    """Seal the keyring with a new secret and say what the settings have to say now."""
-    secret: Secret
+def _new_secret(given: argparse.Namespace, data_dir: Path) -> tuple[Secret, str]:
+    """Return the new secret, and what the settings have to say now."""
     if given.by == PASSPHRASE:
         secret = keys.passphrase(
             os.environ,
@@ -149,12 +177,17 @@ def _seal(given: argparse.Namespace, data_dir: Path, old: Encryption) -> None:
             confirm=True,
         )
         said = "the passphrase is needed at every start; a root.key that is left opens nothing now"
-    else:
-        path = data_dir / (given.root_key_file or keys.ROOT_KEY)
-        secret = keys.make_root_key(path, old.draw)
-        said = f"the root key is {path}"
-        if given.root_key_file:
-            said += f": set encryption.root_key_file = {given.root_key_file!r}"
+        return secret, said
+    path = data_dir / (given.root_key_file or keys.ROOT_KEY)
+    said = f"the root key is {path}"
+    if given.root_key_file:
+        said += f": set encryption.root_key_file = {given.root_key_file!r}"
+    return keys.make_root_key(path, Ids().random_bytes), said
+
+
+def _seal(given: argparse.Namespace, data_dir: Path, old: Encryption) -> None:
+    """Seal the keyring with a new secret and say what the settings have to say now."""
+    secret, said = _new_secret(given, data_dir)
     new = Encryption(secret, old.draw)
     # The first store says which secret is asked for: it is the last, so that a command that was cut
     # short is run again with both secrets and ends what it began.

@@ -94,6 +94,7 @@ def _store_lines(store: dict[str, Any]) -> Iterator[str]:
     yield f"  blobs     {held}; {_scrub_words(store['scrub'])}"
     backlogs = ", ".join(f"{name} {depth}" for name, depth in store["backlogs"].items())
     yield f"  backlogs  {backlogs}"
+    yield f"  sealed    {asking.anew_words(store['anew'])}"
     ages = [f"{name} {age:.0f} s" for name, age in store["ages_s"].items() if age]
     if store["archive"] is not None:
         ages.append(f"archive {store['archive']['age_s']:.0f} s")
