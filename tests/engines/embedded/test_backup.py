@@ -13,11 +13,14 @@ from typing import Any
 import msgspec
 import pytest
 from tests.engines.embedded.conftest import SEALED, opened
+from tests.engines.embedded.test_archive import World, in_world
+from tests.engines.embedded.test_archive import passed as archived
 
 from fogbank.base.clock import SystemClock
 from fogbank.base.errors import Conflict, Corrupt, CutRevoked, Throttled
 from fogbank.engines.embedded import place as place_module
 from fogbank.engines.embedded.check import check
+from fogbank.engines.embedded.cloud import CLOUD
 from fogbank.engines.embedded.cut import BackupRequest, ReaderFailed
 from fogbank.engines.embedded.frames import path_of
 from fogbank.engines.embedded.manifest import MANIFEST, backups_in, read_manifest
@@ -399,3 +402,61 @@ def test_a_file_is_placed_whole_by_whatever_the_file_system_can(
     assert not same or (link and can_link)
     with pytest.raises(FileNotFoundError):
         place(tmp_path / "none", tmp_path / "three", link=link)
+
+
+# Whose a set is.
+
+
+@pytest.mark.slow
+def test_two_clouds_never_share_a_backup_set(open_engine: Any, tmp_path: Path) -> None:
+    target = tmp_path / "backups"
+    a_backup(open_engine, target)
+    before = sorted(target.rglob("*"))
+
+    async def another() -> None:
+        async with opened(tmp_path / "another") as engine:
+            await add_blob(engine, b"blob" * 400_000)  # of the same name and size
+            with pytest.raises(ReaderFailed, match="holds the backups of another cloud"):
+                await engine.back_up(BackupRequest(target, "second"))
+            await engine.back_up(BackupRequest(tmp_path / "its own", "second"))
+
+    asyncio.run(another())
+    assert sorted(target.rglob("*")) == before
+
+
+@pytest.mark.slow
+def test_a_restored_store_goes_on_with_its_set_and_one_of_before_is_adopted(
+    open_engine: Any, tmp_path: Path
+) -> None:
+    target = tmp_path / "backups"
+    a_backup(open_engine, target)
+    (target / CLOUD).unlink()  # as a program of format 2 left it
+    store = restored(target, tmp_path / "restored")
+
+    async def back_up(path: Path, name: str) -> None:
+        async with opened(path) as engine:
+            await engine.back_up(BackupRequest(target, name))
+
+    asyncio.run(back_up(store, "second"))
+    asyncio.run(back_up(tmp_path / "store", "third"))
+    assert len(backups_in(target)) == 3
+
+
+@pytest.mark.slow
+def test_two_clouds_never_share_an_archive_of_the_log(tmp_path: Path) -> None:
+    async def work(world: World) -> None:
+        engine = await world.open(interval_ms=1)
+        await engine.back_up(BackupRequest(world.backups, "one"))
+        await engine.close()
+        world.store = tmp_path / "another"
+        engine = await world.open(interval_ms=1)
+        await engine.store_of(DOMAIN).transact(put(b"row", b"value"))
+        world.clock.advance_to(world.clock.now_ms() + 1_000)
+        await archived(engine)
+        state = engine.archive_state
+        assert state is not None
+        assert "holds the backups of another cloud" in state.error
+        await engine.close()
+        assert not list((world.backups / "log").glob("*.json"))
+
+    in_world(work, tmp_path)

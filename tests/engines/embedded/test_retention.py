@@ -23,6 +23,7 @@ from tests.engines.embedded.test_backup import (
 from fogbank.base.errors import Corrupt
 from fogbank.engines.embedded import retention, rows
 from fogbank.engines.embedded.backup import Wanted, back_up, beside_store
+from fogbank.engines.embedded.cloud import CLOUD
 from fogbank.engines.embedded.cut import BackupRequest
 from fogbank.engines.embedded.frames import path_of
 from fogbank.engines.embedded.joint import JOINT, joints_in, set_of, write_joint
@@ -72,7 +73,7 @@ def test_all_but_the_newest_go_with_the_blobs_that_only_they_need(
     assert pool(target) == {path_of(target / BLOBS, ref) for ref in (refs[0], refs[2])}
     assert keep_newest(target, 1, 1) == ["two"]
     assert keep_newest(target, 1, 1) == []
-    assert sorted(path.name for path in target.iterdir()) == [BLOBS, "three"]
+    assert sorted(path.name for path in target.iterdir()) == [BLOBS, CLOUD, "three"]
     store = restored(target, tmp_path / "new")
     assert reading(store, refs[0], refs[2])[1] == [bytes(300_000)] * 2
 

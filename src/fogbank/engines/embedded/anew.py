@@ -136,6 +136,8 @@ class Anew:
         self._rewriting: Rewriting | None = None
         self._waiting: list[BlobRef] = []
         self._unsaved = 0
+        self._is_tidy = False
+        """What a crash left half written is gone."""
         self._error = ""
 
     @property
@@ -211,6 +213,9 @@ class Anew:
 
     async def _some_blob(self) -> int | None:
         """Judge the next blob, or write some of it anew; None: wait for those being written."""
+        if not self._is_tidy:
+            await self._rewriter.remove_beside()
+            self._is_tidy = True
         if self._place.key_id != self._active:
             await self._begin_blobs()
         if self._rewriting is not None:
@@ -230,7 +235,6 @@ class Anew:
             await self._rewriter.give_up(self._rewriting)
             self._rewriting = None
         self._waiting.clear()
-        await self._rewriter.remove_beside()
         await self._save(BlobsPlace(self._active, upto=self._blobs.newest()))
 
     async def _next_blob(self) -> BlobRef | None:

@@ -28,6 +28,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from fogbank.base.errors import Corrupt
+from fogbank.engines.embedded.cloud import claim_set, cloud_of
 from fogbank.engines.embedded.core import Core
 from fogbank.engines.embedded.files import make_folder, replace_file, sync_folder
 from fogbank.engines.embedded.frames import path_of
@@ -107,10 +108,12 @@ def carry(store: Path, settings: ArchiveSettings, about: About) -> None:
 
     Raises:
         OSError: The archive cannot be written.
+        AnotherClouds: The set is another cloud's.
         Corrupt: A blob of the entry is missing.
     """
     folder, target = store / SPOOL, settings.target / ARCHIVED_LOG
     make_folder(settings.target)
+    claim_set(settings.target, cloud_of(store))
     changed = {target, settings.target / BLOBS}
     for each in changed:
         each.mkdir(mode=0o700, exist_ok=True)

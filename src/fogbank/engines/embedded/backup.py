@@ -19,6 +19,7 @@ import msgspec
 
 from fogbank.base.errors import Corrupt
 from fogbank.engines.embedded import rows
+from fogbank.engines.embedded.cloud import claim_set, cloud_of
 from fogbank.engines.embedded.dump import Dumped, DumpWriter
 from fogbank.engines.embedded.files import make_folder
 from fogbank.engines.embedded.frames import Reader, path_of
@@ -74,12 +75,14 @@ def back_up(source: Path, txn: rows.Reader, wanted: Wanted) -> Done:
 
     Raises:
         FileExistsError: There is a backup of that name.
+        AnotherClouds: The set is another cloud's.
         Corrupt: A blob that the cut names is missing.
     """
     root = Path(wanted.target)
     folder = root / wanted.head.name
     known = _known_hashes(root)
     make_folder(root)
+    claim_set(root, cloud_of(source))
     (root / BLOBS).mkdir(mode=0o700, exist_ok=True)
     folder.mkdir(mode=0o700)
     writer = _Writer(root, folder, wanted)

@@ -3,6 +3,7 @@
 A backup set is a folder with any number of backups and one pool of blobs that they share:
 
     SET/blobs/0001/.../001.blob     as in the store; immutable, so one file serves every backup
+    SET/cloud.note                  whose backups these are (``cloud.py``)
     SET/log/                        the archived log (``archiver.py``), if it is archived here
     SET/NAME/rows.dump              the rows of the cut (``dump.py``)
     SET/NAME/store/ and data/       small files of the store and of the data directory

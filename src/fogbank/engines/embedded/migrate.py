@@ -20,8 +20,10 @@ import msgspec
 from fogbank.base.errors import Corrupt
 from fogbank.engines.embedded.files import find_note, write_note
 
-FORMAT: Final = 2
-"""1: plain. 2: values, groups and blobs may be encrypted (``platform/crypto``)."""
+FORMAT: Final = 3
+"""1: plain. 2: values, groups and blobs may be encrypted (``platform/crypto``). 3: what waits for a
+delivery lies in the partition of its source (``platform/bus/order``), and a store has a name of its
+own (``cloud.py``)."""
 NOTE: Final = "store.note"
 _RESTORING: Final = "restoring"
 _MAKING: Final = "making"
@@ -45,7 +47,7 @@ def _nothing(_root: Path) -> None:
     """Change nothing: the newer format only allows more, and is written from now on."""
 
 
-STEPS: Final[tuple[Step, ...]] = (Step(2, _nothing),)
+STEPS: Final[tuple[Step, ...]] = (Step(2, _nothing), Step(3, _nothing))
 """One step for every format above 1, in order."""
 
 

@@ -19,8 +19,10 @@ import msgspec
 
 from fogbank.base.clock import Clock
 from fogbank.base.errors import Corrupt, Full
+from fogbank.base.ids import Ids
 from fogbank.engines.embedded import rows
 from fogbank.engines.embedded.checkpoint import LOG, ROWS, SUMS_BYTES_MAX, Target, merged
+from fogbank.engines.embedded.cloud import ensure_cloud
 from fogbank.engines.embedded.files import NO_SPACE, sync_folder
 from fogbank.engines.embedded.keys import Encryption, ensure_keys
 from fogbank.engines.embedded.lock import LockFile
@@ -122,7 +124,9 @@ def take_locks(root: Path) -> tuple[LockFile, LockFile]:
     return store, checkpointer
 
 
-def open_directory(root: Path, segment_bytes: int, encryption: Encryption, clock: Clock) -> Opened:
+def open_directory(
+    root: Path, segment_bytes: int, encryption: Encryption, clock: Clock, ids: Ids
+) -> Opened:
     """Open a data directory: make, lock and recover it.
 
     Raises:
@@ -139,6 +143,7 @@ def open_directory(root: Path, segment_bytes: int, encryption: Encryption, clock
         sync_folder(root.parent)
         sync_folder(root)
         identity = _require_identity(root)
+        ensure_cloud(root, ids.random_bytes)
         _check_pages(root)
         drop_leftovers(root / LOG)
         # Nobody else lives here now: reader slots of killed processes go with the file.

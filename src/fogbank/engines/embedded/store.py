@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 from fogbank.base.clock import Clock
+from fogbank.base.ids import Ids
 from fogbank.engines import bodies
 from fogbank.engines.cuts import OpenCut
 from fogbank.engines.embedded.anew import Anew
@@ -195,7 +196,7 @@ class EmbeddedEngine:
         """
         settings = settings or Settings()
         opened = await asyncio.to_thread(
-            open_directory, data_dir, settings.segment_bytes, encryption, clock
+            open_directory, data_dir, settings.segment_bytes, encryption, clock, Ids()
         )
         try:
             folder = data_dir / BLOBS

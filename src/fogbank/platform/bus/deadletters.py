@@ -34,6 +34,8 @@ class DeadLetter(Record, frozen=True, array_like=True, tag="platform.deadletter/
     delivery: Delivery
     reason: str
     at_ms: int
+    partition: int = 0
+    """The partition of the outbox that it came from, where its order is kept."""
 
 
 decode_dead_letter = RecordDecoder(DeadLetter).decode
@@ -75,7 +77,7 @@ async def put(tr: Transaction, letter: DeadLetter) -> None:
         order_key="",
         attributes={**dead.attributes, **attributes},
     )
-    tr.append(system_prefix(OUTBOX, 0), encode(forwarded))
+    tr.append(system_prefix(OUTBOX, letter.partition), encode(forwarded))
 
 
 def is_id(text: str) -> bool:
@@ -103,11 +105,12 @@ async def redrive(store: Store, letter_id: str, now_ms: int) -> bool:
         raw = await tr.get(key)
         if raw is None:
             return False
-        dead = decode_dead_letter(raw).delivery
+        letter = decode_dead_letter(raw)
+        dead = letter.delivery
         again = msgspec.structs.replace(dead, attempt=0, created_ms=now_ms)
         tr.delete(key)
         await _counted(tr, -1)
-        tr.append(system_prefix(OUTBOX, 0), encode(again))
+        tr.append(system_prefix(OUTBOX, letter.partition), encode(again))
         trace.note(tr, again.event_id, now_ms, "redriven", f"sent to {again.target} again")
         return True
 

@@ -36,6 +36,7 @@ from fogbank.platform.store.keyspace import (
     OUTBOX,
     OUTBOX_LATER,
     PARTITIONS,
+    partition_in,
     partition_of,
     system_prefix,
 )
@@ -76,11 +77,15 @@ async def oldest_ms(store: Store) -> int | None:
 
     The head of each partition is looked at, and of those that wait for another attempt the next.
     """
-    prefixes = [system_prefix(OUTBOX, partition) for partition in range(PARTITIONS)]
+    prefixes = [
+        system_prefix(subspace, partition)
+        for subspace in (OUTBOX, OUTBOX_LATER)
+        for partition in range(PARTITIONS)
+    ]
 
     async def body(tr: Transaction) -> list[tuple[bytes, bytes]]:
         heads: list[tuple[bytes, bytes]] = []
-        for prefix in (*prefixes, system_prefix(OUTBOX_LATER, 0)):
+        for prefix in prefixes:
             heads += await tr.range(prefix, tuples.after_prefix(prefix), limit=1)
         return heads
 
@@ -118,12 +123,13 @@ class BusReader:
 
     async def pending(self) -> list[tuple[bytes, Delivery]]:
         """Return the next entries: new ones of every partition, and those whose time has come."""
-        due = system_prefix(OUTBOX_LATER, 0)
-        due_end = due + tuples.pack(self._now_ms() + 1)
+        until = tuples.pack(self._now_ms() + 1)
 
         async def body(tr: Transaction) -> list[tuple[bytes, bytes]]:
-            rows = await tr.range(due, due_end, limit=BATCH)
+            rows: list[tuple[bytes, bytes]] = []
             for partition in range(PARTITIONS):
+                due = system_prefix(OUTBOX_LATER, partition)
+                rows += await tr.range(due, due + until, limit=BATCH)
                 prefix = system_prefix(OUTBOX, partition)
                 rows += await tr.range(prefix, tuples.after_prefix(prefix), limit=BATCH)
             return rows
@@ -133,17 +139,18 @@ class BusReader:
 
     async def next_try_ms(self) -> int | None:
         """Return when the earliest entry that waits may be tried again, or None."""
-        prefix = system_prefix(OUTBOX_LATER, 0)
 
-        async def body(tr: Transaction) -> int | None:
-            rows = await tr.range(prefix, tuples.after_prefix(prefix), limit=1)
-            if not rows:
-                return None
-            (at_ms,) = tuples.unpack(rows[0][0][len(prefix) : -STAMP_BYTES])
-            assert isinstance(at_ms, int)
-            return at_ms
+        async def body(tr: Transaction) -> list[int]:
+            found: list[int] = []
+            for partition in range(PARTITIONS):
+                prefix = system_prefix(OUTBOX_LATER, partition)
+                for key, _ in await tr.range(prefix, tuples.after_prefix(prefix), limit=1):
+                    (at_ms,) = tuples.unpack(key[len(prefix) : -STAMP_BYTES])
+                    assert isinstance(at_ms, int)
+                    found.append(at_ms)
+            return found
 
-        return await self.store.read(body)
+        return min(await self.store.read(body), default=None)
 
     async def step(self) -> int:
         """Deliver one batch; return how many entries were looked at.
@@ -221,7 +228,7 @@ class BusReader:
             if await _is_held(tr, key, delivery, now_ms):
                 return
             tr.delete(key)
-            tr.put(order.waiting_key(at_ms, key[-STAMP_BYTES:]), encode(waiting))
+            tr.put(order.waiting_key(partition_in(key), at_ms, key[-STAMP_BYTES:]), encode(waiting))
             order.hold(tr, key, delivery)
             _note(
                 tr, delivery, now_ms, "waits", f"attempt {attempt} to {delivery.target}: {reason}"
@@ -233,7 +240,7 @@ class BusReader:
         """Move an entry to the dead letters, in one transaction."""
         log.warning("delivery to %s is dead: %s", delivery.target, reason)
         now_ms = self._now_ms()
-        letter = DeadLetter(delivery=delivery, reason=reason, at_ms=now_ms)
+        letter = DeadLetter(delivery, reason, now_ms, partition_in(key))
 
         async def body(tr: Transaction) -> None:
             if await tr.get(key) is None:

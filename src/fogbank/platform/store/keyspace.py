@@ -46,6 +46,12 @@ def partition_of(domain: Domain) -> int:
     return domain.prefix[-1] % PARTITIONS
 
 
+def partition_in(key: bytes) -> int:
+    """Return the partition that a key of a system subspace lies in."""
+    assert key.startswith(SYSTEM_PREFIX), "a key of a system subspace"
+    return key[len(SYSTEM_PREFIX) + 1]
+
+
 def shard_of(domain: Domain, stores: int) -> int:
     """Return the number of the store that owns a domain, of so many.
 

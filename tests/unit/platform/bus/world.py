@@ -65,12 +65,12 @@ class World:
     async def emit(self, *targets: str) -> None:
         await self.put(*[delivery(target) for target in targets])
 
-    async def put(self, *deliveries: Delivery) -> None:
+    async def put(self, *deliveries: Delivery, source: Domain = SOURCE) -> None:
         async def body(tr: Transaction) -> None:
             for each in deliveries:
                 OutboxWriter().put(tr, each)
 
-        await self.engine.store_of(SOURCE).transact(body)
+        await self.engine.store_of(source).transact(body)
 
     async def arrived(self, target: str) -> int:
         async def body(tr: Transaction) -> int:
