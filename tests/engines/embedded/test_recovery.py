@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import re
 import shutil
 import signal
 from collections.abc import Awaitable, Callable
@@ -24,7 +25,7 @@ from fogbank.engines.embedded.checkpoint import Answer
 from fogbank.engines.embedded.files import write_note
 from fogbank.engines.embedded.keys import Encryption, read_keys
 from fogbank.engines.embedded.lock import DirectoryInUse
-from fogbank.engines.embedded.migrate import mark_making
+from fogbank.engines.embedded.migrate import FORMAT, mark_making
 from fogbank.engines.embedded.segment import (
     PAGE_BYTES,
     Group,
@@ -163,24 +164,35 @@ def test_damage_before_a_valid_group_is_refused(
 ) -> None:
     path = crashed(open_engine, tmp_path, five_rows)
     group = groups_in(last_segment(path))[2]
+    later = groups_in(last_segment(path))[3]
     flip(last_segment(path), group.offset + (9 if part == "header" else 500))
-    with pytest.raises(Corrupt, match="the log is damaged"):
+    said = re.escape(
+        f"{last_segment(path)}: the log is damaged between version {group.first - 1} and version "
+        f"{later.first}: offset {group.offset} holds no group, and offset {later.offset} does"
+    )
+    with pytest.raises(Corrupt, match=said):
         rows_of(path)
-    assert check(path, SEALED) != []
+    assert any(str(last_segment(path)) in each for each in check(path, SEALED))
 
 
 @pytest.mark.parametrize("part", ["header", "payload"])
-def test_damage_in_the_last_group_ends_the_log_there_and_check_tells_it_from_a_tear(
-    open_engine: Any, tmp_path: Path, part: str
+def test_damage_in_the_last_group_ends_the_log_there_and_is_told_from_a_tear(
+    open_engine: Any, tmp_path: Path, part: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = crashed(open_engine, tmp_path, five_rows)
     group = groups_in(last_segment(path))[4]
     flip(last_segment(path), group.offset + (9 if part == "header" else 500))
-    assert check(path, SEALED) != []
+    (said,) = check(path, SEALED)
+    assert str(last_segment(path)) in said
+    assert f"damaged behind offset {group.offset}" in said
+    caplog.clear()
     assert rows_of(path) == FOUR
+    assert f"{said}: transactions behind version {group.first - 1} are lost" in caplog.text
 
 
-def test_a_torn_last_group_is_no_damage(open_engine: Any, tmp_path: Path) -> None:
+def test_a_torn_last_group_is_no_damage(
+    open_engine: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     async def work(store: Any) -> None:
         await five_rows(store)
         await store.transact(put("large", b"v" * 20_000))
@@ -194,6 +206,7 @@ def test_a_torn_last_group_is_no_damage(open_engine: Any, tmp_path: Path) -> Non
     assert check(path, SEALED) == []
     assert rows_of(path) == FIVE
     assert check(path, SEALED) == []
+    assert "damaged" not in caplog.text
 
 
 def test_a_last_group_of_which_all_but_the_first_page_was_written_is_no_damage(
@@ -254,15 +267,18 @@ def check_log(path: Path) -> list[str]:
 
 def test_a_missing_segment_is_refused(open_engine: Any, tmp_path: Path) -> None:
     path = crashed(open_engine, tmp_path, five_rows)
+    number = numbered(path / "log")[-1]
     last_segment(path).unlink()
-    with pytest.raises(Corrupt, match="is missing"):
+    with pytest.raises(Corrupt, match=f"the segment {number} of the log is missing"):
         rows_of(path)
-    assert check(path, SEALED) != []
+    assert any(
+        f"the segment {number} of the log is missing" in each for each in check(path, SEALED)
+    )
 
 
 def test_a_newer_format_and_a_damaged_note_are_refused(open_engine: Any, tmp_path: Path) -> None:
     path = crashed(open_engine, tmp_path, five_rows)
-    write_note(path / "store.note", {"format": 3, "incarnation": 1})
+    write_note(path / "store.note", {"format": FORMAT + 1, "incarnation": 1})
     with pytest.raises(Corrupt, match="start a newer one"):
         rows_of(path)
     flip(path / "store.note", 3)
@@ -278,7 +294,7 @@ def test_a_damaged_page_of_the_rows_is_refused(open_engine: Any, tmp_path: Path)
     assert rows_of(path) == FIVE
     for page in range((path / "rows/data.mdb").stat().st_size // PAGE_BYTES):
         flip(path / "rows/data.mdb", page * PAGE_BYTES + 100)
-        with pytest.raises(Corrupt, match=r"page \d+ of"):
+        with pytest.raises(Corrupt, match=f"page {page} of {re.escape(str(path))}"):
             rows_of(path)
         flip(path / "rows/data.mdb", page * PAGE_BYTES + 100)
     assert rows_of(path) == FIVE
@@ -317,7 +333,10 @@ def test_check_finds_rows_that_are_missing_older_or_moved(
             raw = txn.pop(P + b"row2")
             assert raw is not None
             txn.put(P + b"row9", raw)
-    assert check(path, SEALED) != []
+    said = "\n".join(check(path, SEALED))
+    if change == "moved":
+        assert "row9" in said  # the value is of another key
+    assert f"of {rows.BUCKETS} digests: rows are missing or were changed" in said
 
 
 def test_a_damaged_tree_is_found_without_trusting_it(open_engine: Any, tmp_path: Path) -> None:

@@ -35,13 +35,12 @@ from fogbank.engines.embedded.recover import BLOBS, read_log, take_locks
 from fogbank.engines.embedded.rows import State
 from fogbank.engines.embedded.seal import RowSeals
 from fogbank.engines.embedded.segment import (
-    PAGE_BYTES,
     RESERVE,
     SPARE,
     Writes,
+    behind,
     find_group,
     first_offset,
-    group_span,
     is_readying,
     numbered,
     read_segment,
@@ -218,32 +217,9 @@ def _segment_damage(path: Path, report: Report, *, is_last: bool) -> list[str]:
     known: int | None = None
     while (group := find_group(data, end)) is not None and known in (None, group.first - 1):
         end, known = group.end, group.last
-    page_end = -(-end // PAGE_BYTES) * PAGE_BYTES
-    stray = list(stray_pages(data, end))
-    rest_is_clean = end == page_end or not any(data[end:page_end])
-    if not stray and rest_is_clean:
-        return []
-    if is_last and _is_torn(data, end, stray):
-        return []
-    if is_last and rest_is_clean and end != page_end:
-        # A group that would have begun in the page before may be there but for that page.
-        report.torn.append(f"pages {stray[:10]} of {path}, behind its last group, were changed")
-        return []
-    return [f"{path} is damaged behind offset {end}, pages {stray[:10]}"]
-
-
-def _is_torn(data: bytes, end: int, stray: list[int]) -> bool:
-    """Return whether what is behind the last group is one that was written in part.
-
-    A torn group has a head, changed only pages of its own, and not all of them: were all there,
-    its check would pass.
-    """
-    span = group_span(data, end)
-    if span is None:
-        return False
-    pages = range(end // PAGE_BYTES, -(-span // PAGE_BYTES))
-    whole = [page for page in pages if page * PAGE_BYTES >= end]
-    return set(stray) < set(whole)
+    found = behind(path, data, end, is_last=is_last)
+    report.torn += [found.torn] if found.torn else []
+    return [found.damage] if found.damage else []
 
 
 # The rows.

@@ -35,8 +35,7 @@ from fogbank.engines.embedded.segment import (
     Writes,
     drop_leftovers,
     make_ready,
-    read_groups,
-    read_segment,
+    read_log_of,
     segment_path,
 )
 from fogbank.engines.embedded.spool import spool
@@ -133,7 +132,7 @@ def settle(root: Path, target: Target, order: Order) -> None:
     with env.begin() as txn:
         applied = rows.read_state(txn, seals).segment > order.number
     if not applied:
-        groups, _end = read_groups(read_segment(path), order.floor)
+        _data, (groups, _end) = read_log_of(path, order.floor)
         last = groups[-1].last if groups else order.floor
         if last != order.last:
             raise Corrupt(f"{path} ends at version {last}; version {order.last} was written")

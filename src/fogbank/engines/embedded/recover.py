@@ -11,6 +11,7 @@ from which the same steps work.
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Final
 
@@ -42,17 +43,18 @@ from fogbank.engines.embedded.segment import (
     RESERVE,
     SPARE,
     Group,
+    behind,
     drop_leftovers,
     make_ready,
     numbered,
-    read_groups,
-    read_segment,
+    read_log_of,
     segment_path,
 )
 from fogbank.engines.embedded.spool import spool
 from fogbank.platform.crypto.keys import DataKeys
 
 BLOBS: Final = "blobs"
+log = logging.getLogger("fogbank.store")
 _CLOSE_SUMS_BYTES_MAX: Final = 1 << 30
 """A clean stop makes page sums of a data file up to this size."""
 
@@ -189,11 +191,17 @@ def read_log(root: Path, state: State) -> tuple[list[Group], list[int]]:
     known = state.version
     groups: list[Group] = []
     for number in live:
-        data = read_segment(segment_path(root / LOG, number))
-        found, _end = read_groups(data, known)
+        path = segment_path(root / LOG, number)
+        data, (found, end) = read_log_of(path, known)
         groups += found
         if found:
             known = found[-1].last
+        if wrong := behind(path, data, end, is_last=number == live[-1]).damage:
+            # Not refused: a disk that tears inside a page leaves the same, and then nothing was
+            # acknowledged that is lost. Who must know which it was finds the place here.
+            log.error(
+                "%s: transactions behind version %d are lost, if there were any", wrong, known
+            )
     if groups and state.closed:
         raise Corrupt("the store was stopped in order, and yet its log holds newer transactions")
     return groups, numbers

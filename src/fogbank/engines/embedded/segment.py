@@ -252,6 +252,19 @@ def read_groups(data: bytes, floor: int) -> Reading:
     return Reading(groups, offset)
 
 
+def read_log_of(path: Path, floor: int) -> tuple[bytes, Reading]:
+    """Return the bytes of a segment and its groups that follow the version ``floor``.
+
+    Raises:
+        Corrupt: The segment is damaged; the message names the file and the place.
+    """
+    data = read_segment(path)
+    try:
+        return data, read_groups(data, floor)
+    except Corrupt as error:
+        raise Corrupt(f"{path}: {error}") from error
+
+
 def _later_group(data: bytes, offset: int, known: int) -> Group | None:
     """Return a valid group behind the offset that is newer than the known version."""
     while (offset := data.find(_MARK_START, offset)) >= 0:
@@ -353,3 +366,39 @@ def stray_pages(data: bytes, end: int) -> Iterator[int]:
     for page in range(-(-end // PAGE_BYTES), len(table)):
         if crc32c(data[page * PAGE_BYTES : (page + 1) * PAGE_BYTES]) != table[page]:
             yield page
+
+
+class Behind(NamedTuple):
+    """What lies behind the last group of a segment; nothing of note if both are empty."""
+
+    damage: str = ""
+    torn: str = ""
+    """What may be a group that was written in part, and cannot be told from damage."""
+
+
+def behind(path: Path, data: bytes, end: int, *, is_last: bool) -> Behind:
+    """Return what lies behind the last group of a segment.
+
+    In the last segment a group may have been torn by a crash: it has a head, changed only pages of
+    its own, and not all of them. If all of them are new, and yet its check does not pass, it was
+    damaged after it was written, or the disk tears inside a page of 4 KiB.
+    """
+    page_end = -(-end // PAGE_BYTES) * PAGE_BYTES
+    stray = list(stray_pages(data, end))
+    rest_is_clean = end == page_end or not any(data[end:page_end])
+    if (not stray and rest_is_clean) or (is_last and _is_torn(data, end, stray)):
+        return Behind()
+    if is_last and rest_is_clean and end != page_end:
+        # A group that would have begun in the page before may be there but for that page.
+        return Behind(torn=f"pages {stray[:10]} of {path}, behind its last group, were changed")
+    return Behind(damage=f"{path} is damaged behind offset {end}, pages {stray[:10]}")
+
+
+def _is_torn(data: bytes, end: int, stray: list[int]) -> bool:
+    """Return whether what is behind the last group is one that was written in part."""
+    span = group_span(data, end)
+    if span is None:
+        return False
+    pages = range(end // PAGE_BYTES, -(-span // PAGE_BYTES))
+    whole = [page for page in pages if page * PAGE_BYTES >= end]
+    return set(stray) < set(whole)
