@@ -1,6 +1,7 @@
 """Transactions a second of the embedded engine, plain and encrypted, side by side.
 
-``python benchmarks/store.py [--seconds 3] [--only plain|encrypted]``
+``python benchmarks/store.py [--seconds 3] [--only plain|encrypted]``; with both it writes
+``docs/measured/store.json``.
 
 A transaction is what a signed PutItem with an index and an outbox entry does in the store: two gets
 and four puts of 100 bytes over a preloaded store; concurrent callers each wait for their answer, so
@@ -21,7 +22,9 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import NamedTuple
 
+import record
 import uvloop
 
 from fogbank.base.clock import SystemClock
@@ -32,6 +35,29 @@ from fogbank.platform.crypto.keyring import Secret
 from fogbank.platform.store.engine import Body, Domain, Transaction
 
 DOMAIN = Domain("account", "region")
+
+
+class Measured(NamedTuple):
+    """What callers saw and what it cost."""
+
+    per_s: float
+    p50_ms: float
+    p99_ms: float
+    cpu_us: float
+    """Of the store process, for each call."""
+    checkpointer_us: float
+    late_ms_max: float
+    """The longest turn of the loop beyond a millisecond."""
+
+    def line(self) -> str:
+        """Return it as a line of the table."""
+        return (
+            f"{self.per_s:>9,.0f}/s  p50 {self.p50_ms:>6.2f}  p99 {self.p99_ms:>7.2f} ms"
+            f"  CPU {self.cpu_us:>5.1f} + {self.checkpointer_us:>4.1f} us"
+            f"  loop late max {self.late_ms_max:>5.1f} ms"
+        )
+
+
 KEYS = 1 << 17
 VALUE = b"v" * 100
 ENCRYPTIONS = {
@@ -110,8 +136,8 @@ async def measure(
     callers: int,
     seconds: float,
     call: Callable[[random.Random], Awaitable[object]],
-) -> str:
-    """Return one line of the table."""
+) -> Measured:
+    """Return what so many callers side by side see."""
     took: list[float] = []
     lates: list[float] = []
     stop = time.perf_counter() + seconds
@@ -135,15 +161,19 @@ async def measure(
     passed, cpu = time.perf_counter() - began, time.process_time() - cpu
     child = child_cpu(engine) - child
     cuts = statistics.quantiles(took, n=100)
-    return (
-        f"{len(took) / passed:>9,.0f}/s  p50 {cuts[49] * 1e3:>6.2f}  p99 {cuts[98] * 1e3:>7.2f} ms"
-        f"  CPU {cpu / len(took) * 1e6:>5.1f} + {child / len(took) * 1e6:>4.1f} us"
-        f"  loop late max {max(lates) * 1e3:>5.1f} ms"
+    return Measured(
+        per_s=len(took) / passed,
+        p50_ms=cuts[49] * 1e3,
+        p99_ms=cuts[98] * 1e3,
+        cpu_us=cpu / len(took) * 1e6,
+        checkpointer_us=child / len(took) * 1e6,
+        late_ms_max=max(lates) * 1e3,
     )
 
 
-async def run(folder: Path, seconds: float, encryption: Encryption) -> None:
-    """Print the table."""
+async def run(folder: Path, seconds: float, encryption: Encryption) -> dict[str, Measured]:
+    """Print the table and return it, by what was done."""
+    found: dict[str, Measured] = {}
     engine = await EmbeddedEngine.open(folder, clock=SystemClock(), encryption=encryption)
     store = engine.store_of(DOMAIN)
     await load(engine)
@@ -152,16 +182,31 @@ async def run(folder: Path, seconds: float, encryption: Encryption) -> None:
     gc.disable()
     try:
         for callers in (1, 16, 64, 256):
-            line = await measure(
+            found[f"2 gets + 4 puts, {callers} writers"] = await measure(
                 engine, callers, seconds, lambda n: store.transact(read_modify_write(n))
             )
-            print(f"2 gets + 4 puts, {callers:>3} writers  {line}")
-        line = await measure(engine, 1, seconds, lambda n: store.read(get(n)))
-        print(f"1 get,             1 reader   {line}")
-        line = await measure(engine, 1, seconds, lambda n: store.read(list_rows(n)))
-        print(f"range of 100,      1 reader   {line}")
+        found["1 get"] = await measure(engine, 1, seconds, lambda n: store.read(get(n)))
+        found["range of 100"] = await measure(
+            engine, 1, seconds, lambda n: store.read(list_rows(n))
+        )
     finally:
         await engine.close()
+    for what, each in found.items():
+        print(f"{what:<30}{each.line()}")
+    return found
+
+
+def figures_of(found: dict[str, dict[str, Measured]]) -> dict[str, float]:
+    """Return figures by name: of both, and what encryption leaves of the plain one's speed."""
+    figures: dict[str, float] = {}
+    for name, measured in found.items():
+        for what, each in measured.items():
+            figures[f"{name}: {what}, per s"] = round(each.per_s)
+            figures[f"{name}: {what}, p99 ms"] = round(each.p99_ms, 2)
+    for what, each in found["plain"].items():
+        ratio = found["encrypted"][what].per_s / each.per_s
+        figures[f"encrypted / plain: {what}"] = round(ratio, 2)
+    return figures
 
 
 def main() -> None:
@@ -171,14 +216,18 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="on which disk; default: beside this file")
     parser.add_argument("--only", choices=ENCRYPTIONS, help="one of the two")
     given = parser.parse_args()
+    found: dict[str, dict[str, Measured]] = {}
     for name, encryption in ENCRYPTIONS.items():
         if given.only in (None, name):
             print(name)
             folder = tempfile.mkdtemp(prefix="bench-store-", dir=given.folder or Path.cwd())
             try:
-                uvloop.run(run(Path(folder) / "store", given.seconds, encryption))
+                found[name] = uvloop.run(run(Path(folder) / "store", given.seconds, encryption))
             finally:
                 shutil.rmtree(folder)
+    if found.keys() == ENCRYPTIONS.keys():
+        command = "python benchmarks/store.py"
+        print(record.write("store", command, figures_of(found), failures=[], promises={}))
 
 
 if __name__ == "__main__":

@@ -260,3 +260,18 @@ def test_the_resource_of_boto3_works(cloud: Cloud, dynamodb: Any, make_table: An
     table.update_item(Key={"p": "x", "c": 1}, AttributeUpdates={"n": {"Value": 2, "Action": "ADD"}})
     found = table.get_item(Key={"p": "x", "c": 1}, AttributesToGet=["n", "tags"])
     assert found["Item"] == {"n": 2, "tags": {"a"}}
+
+
+def test_an_item_that_lies_under_the_digest_of_another_partition_key_is_damage_and_no_answer(
+    cloud: Cloud, dynamodb: Any, make_table: Any, refusal: Any
+) -> None:
+    make_table()
+    for name in ("mine", "yours"):
+        dynamodb.put_item(TableName="tab", Item={"p": {"S": name}})
+    rows: Any = cloud.engine.rows  # type: ignore[union-attr]
+    mine, yours = [key for key, raw in rows.items() if b"dynamodb.item" in (raw or b"")]
+    rows[mine], rows[yours] = rows[yours], rows[mine]
+    for name in ("mine", "yours"):
+        status, code, message = refusal(dynamodb.get_item, TableName="tab", Key={"p": {"S": name}})
+        assert (status, code) == (500, "InternalServerError")
+        assert name not in message
