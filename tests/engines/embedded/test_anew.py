@@ -337,7 +337,10 @@ def test_what_is_damaged_is_left_as_it_lies_and_said(
 
     async def go() -> AnewState:
         async with open_engine() as engine:
-            return await passed(engine)
+            state = await passed(engine)
+            with pytest.raises(KeyRefused, match="2 rows or blobs are damaged"):
+                await engine.drop_keys()
+            return state
 
     state = asyncio.run(go())
     assert (state.is_done, state.damaged, state.blobs) == (True, 2, 3)

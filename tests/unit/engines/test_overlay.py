@@ -48,5 +48,4 @@ def test_the_removal_of_a_key_that_is_nowhere_leaves_nothing() -> None:
     generation = Generation()
     assert generation.lay_removals({b"a": None}, nowhere) == []
     assert generation.rows == {}
-    assert generation.fresh_parts == 1
     assert keys_of(generation) == []
