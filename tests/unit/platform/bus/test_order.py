@@ -220,7 +220,7 @@ def test_with_two_stores_each_keeps_the_orders_of_its_own_sources() -> None:
                 world.engine,
                 world.engine.system_stores()[0],
                 world.domain_of,
-                world.deliver,
+                lambda world=world: world.deliver,
                 lambda world=world: world.now_ms,
                 str(number),
             )
