@@ -62,16 +62,7 @@ async def _serve(boot: Boot, steps: Steps) -> None:
     stop, clock = booting.stop_event(), SystemClock()
     async with AsyncExitStack() as stack:
         door, place = Door(), Place(boot)
-        engine = await EmbeddedEngine.open(
-            place.store_dir,
-            clock=clock,
-            settings=store_settings(boot.config, Path(boot.data_dir), boot.number),
-            encryption=Encryption(
-                secret_of(place.store_dir, boot.secrets),
-                Ids().random_bytes,
-                enabled=boot.config.encryption.enabled,
-            ),
-        )
+        engine = await _opened(boot, place, clock)
         stack.push_async_callback(engine.close)
         functions = await _open_functions(boot, place, door, stack)
         async with asyncio.TaskGroup() as group:
@@ -128,6 +119,21 @@ async def _serve(boot: Boot, steps: Steps) -> None:
             for task in work:
                 task.cancel()
             cloud.close()
+
+
+async def _opened(boot: Boot, place: Place, clock: SystemClock) -> EmbeddedEngine:
+    """Open the store of this process."""
+    encryption = Encryption(
+        secret_of(place.store_dir, boot.secrets),
+        Ids().random_bytes,
+        enabled=boot.config.encryption.enabled,
+    )
+    return await EmbeddedEngine.open(
+        place.store_dir,
+        clock=clock,
+        settings=store_settings(boot.config, Path(boot.data_dir), boot.number),
+        encryption=encryption,
+    )
 
 
 def _marking(
