@@ -80,13 +80,11 @@ class Core:
         self.watchers = Watchers()
         self.verifier = RowsVerifier(opened.env, opened.keys)
         self.warming = warming_of(opened, clock.now_ms, settings.warm_above_bytes)
-        self.version = opened.version
-        self.durable = opened.version
+        self.version = self.durable = self._first = opened.version
         self.written = opened.version
         """The newest version that wrote rows of domains."""
         self.filled = opened.version
         """The end of the last durable group that wrote anything."""
-        self._first = opened.version
         self.refuses = ""
         """Why nothing is taken any more, if nothing is."""
         self.is_gated = False
