@@ -452,9 +452,9 @@ def test_an_entry_gets_its_line_when_all_else_of_it_is_on_disk(
         steps.append(target.suffix)
         place(source, target, link=link)
 
-    def synced(folders: set[Path]) -> None:
+    def synced(root: Path, folders: set[Path]) -> None:
         steps.append("sync")
-        sync_folders(folders)
+        sync_folders(root, folders)
 
     monkeypatch.setattr(archiver_module, "place", placed)
     monkeypatch.setattr(archiver_module, "sync_folders", synced)
