@@ -6,9 +6,23 @@ Source: AWS General Reference, "Amazon Resource Names (ARNs)".
 from __future__ import annotations
 
 import hashlib
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 _ARN_PARTS = 6
+AWS: Final = "aws"
+"""The partition of most regions."""
+_BY_PREFIX: Final = (
+    ("cn-", "aws-cn"),
+    ("us-gov-", "aws-us-gov"),
+    ("us-iso-", "aws-iso"),
+    ("us-isob-", "aws-iso-b"),
+    ("us-isof-", "aws-iso-f"),
+    ("eu-isoe-", "aws-iso-e"),
+    ("eusc-", "aws-eusc"),
+)
+"""How the regions of the other partitions begin: ``regionRegex`` in botocore's partitions.json."""
+PARTITIONS: Final = (AWS, *(partition for _, partition in _BY_PREFIX))
+"""The separate clouds of AWS: accounts, names and endpoints of one are nothing in another."""
 
 
 class Arn(NamedTuple):
@@ -32,9 +46,22 @@ def find_arn(text: str) -> Arn | None:
     return Arn(*parts[1:])
 
 
+def partition_of(region: str) -> str:
+    """Return the partition of a region."""
+    for prefix, partition in _BY_PREFIX:
+        if region.startswith(prefix):
+            return partition
+    return AWS
+
+
 def arn_of(service: str, region: str, account: str, resource: str) -> str:
-    """Return an ARN in the ``aws`` partition."""
-    return f"arn:aws:{service}:{region}:{account}:{resource}"
+    """Return an ARN of something in a region, in the region's partition."""
+    return f"arn:{partition_of(region)}:{service}:{region}:{account}:{resource}"
+
+
+def global_arn(partition: str, service: str, account: str, resource: str) -> str:
+    """Return an ARN of something that lies in no region of its partition."""
+    return f"arn:{partition}:{service}::{account}:{resource}"
 
 
 def canonical_user_id(account: str) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from fogbank.base.arn import partition_of
 from fogbank.base.types import Wire
 from fogbank.platform.iam.request import ContextValue
 from fogbank.platform.store.engine import Domain
@@ -25,6 +26,11 @@ class Scope(NamedTuple):
     region_set: tuple[str, ...] = ()
     """The regions that the request is good for, as patterns such as ``*``: of a signature of
     version 4A, or of none; empty: only ``region``."""
+
+    @property
+    def partition(self) -> str:
+        """Return the partition of the region: the caller's account is of the same."""
+        return partition_of(self.region)
 
     def reaches(self, region: str) -> bool:
         """Return whether the request is good for a region."""

@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
+from fogbank.base.arn import global_arn
 from fogbank.base.clock import Clock
 from fogbank.base.errors import ServiceError
 from fogbank.base.types import Wire
@@ -460,7 +461,12 @@ def _session_of(caller: Caller, *, is_role: bool) -> dict[str, Any]:
         session["sessionIssuer"] = {
             "type": "Role",
             "principalId": caller.unique_id,
-            "arn": f"arn:aws:iam::{caller.account}:role{caller.path}{caller.name}",
+            "arn": global_arn(
+                caller.arn.split(":")[1],
+                "iam",
+                caller.account,
+                f"role{caller.path}{caller.name}",
+            ),
             "accountId": caller.account,
             "userName": caller.name,
         }

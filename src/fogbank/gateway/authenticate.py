@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Final, NamedTuple, Protocol
 
+from fogbank.base.arn import partition_of
 from fogbank.base.clock import Clock
 from fogbank.base.errors import ServiceError
 from fogbank.gateway.body import BytesBody, DecodedBody, HashedBody, WholeBodies, content_mismatch
@@ -150,7 +151,9 @@ class Authenticator:
             found = await self._identity.proof(claim.signed.access_key_id, claim.token)
         except ExpiredToken:
             raise words.error(No.EXPIRED_TOKEN) from None
-        if found is not None:
+        # AWS: a partition knows no keys of another's accounts (General Reference, "partitions").
+        elsewhere = found and found.credential.principal.partition != partition_of(target.region)
+        if found is not None and not elsewhere:
             return found
         if claim.token:
             raise self._failed(request, claim, target, No.BAD_TOKEN)

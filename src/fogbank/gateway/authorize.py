@@ -233,7 +233,8 @@ class Authorization:
         """
         vendor = access.action.partition(":")[0]
         facet = self._facets.get(vendor)
-        if facet is None or not access.resource.startswith(f"arn:aws:{vendor}:"):
+        arn = find_arn(access.resource)
+        if facet is None or arn is None or arn.service != vendor:
             return None
         return facet
 

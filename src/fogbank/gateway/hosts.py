@@ -21,10 +21,11 @@ from collections.abc import Collection, Sequence
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
-from fogbank.wire.regions import US_EAST_1, global_region
+from fogbank.wire.regions import global_region
 
 HOSTS_REMEMBERED_MAX: Final = 1_024
-_AWS: Final = ("amazonaws.com", "api.aws")
+_AWS: Final = {"amazonaws.com": "aws", "api.aws": "aws", "amazonaws.com.cn": "aws-cn"}
+"""AWS's own suffixes, and the partition whose global endpoints lie under each."""
 _REGION: Final = re.compile(r"[a-z]{2,4}(?:-[a-z]+){1,3}-\d{1,2}")
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]")
 _ACCOUNT: Final = re.compile(r"\d{12}", re.ASCII)
@@ -118,7 +119,8 @@ class HostNames:
                 continue
             if suffix in _AWS and not found.region and found.service in _AWS_GLOBAL:
                 # AWS: a request to a global endpoint is signed for the region of all of them.
-                return found._replace(region=global_region(found.service) or US_EAST_1)
+                # The tokens of STS are signed there too.
+                return found._replace(region=global_region("iam", _AWS[suffix]))
             return found
         bucket = ".".join(labels)
         if suffix in _AWS or not _BUCKET.fullmatch(bucket):

@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from fogbank.base.arn import partition_of
 from fogbank.base.errors import NotBuilt, ServiceError
 from fogbank.gateway.hosts import BARE, HostName, HostNames
 from fogbank.gateway.render import Words
@@ -37,7 +38,7 @@ _FORM: Final = "application/x-www-form-urlencoded"
 class Door:
     """A service with what the gateway needs to speak for it in one of its protocols."""
 
-    __slots__ = ("codec", "global_region", "name", "others", "signing_name", "targets", "words")
+    __slots__ = ("codec", "name", "others", "signing_name", "targets", "words")
 
     def __init__(self, codec: ServiceCodec) -> None:
         model = codec.model
@@ -50,8 +51,6 @@ class Door:
         """Values of X-Amz-Target to operations, where the protocol has that header."""
         self.name = codec.model.name
         self.signing_name = codec.model.signing_name
-        self.global_region = global_region(codec.model.endpoint_prefix)
-        """The one region of a service that has no other; '' for most."""
         self.words = Words(codec.model, codec.protocol)
 
     @classmethod
@@ -63,6 +62,15 @@ class Door:
             for door in doors.values():
                 door.others = doors
         return doors[model.protocol]
+
+    def region_for(self, region: str) -> str:
+        """Return the region in which the service is asked by who names a region.
+
+        AWS: "aws:RequestedRegion" of a global service is us-east-1 wherever it is called from; each
+        partition has such a region.
+        """
+        prefix = self.codec.model.endpoint_prefix
+        return global_region(prefix, partition_of(region)) or region
 
     def speaking(self, request: HttpRequest) -> Door:
         """Return the door of the protocol that a client of this service speaks."""
@@ -93,8 +101,7 @@ class Target:
         self.operation = ""
         """The operation's name in the model; empty until it is known, or if there is none."""
         self.params: Mapping[str, str] = _NO_PARAMS
-        # AWS: "aws:RequestedRegion" of a global service is us-east-1 wherever it is called from.
-        self.region = door.global_region or region
+        self.region = door.region_for(region)
         self.region_set: tuple[str, ...] = ()
         """The regions that the request is good for, as patterns; empty: only ``region``."""
         self.host = host

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
+from fogbank.base.arn import AWS, PARTITIONS, partition_of
 from fogbank.base.ids import Ids
 from fogbank.platform.identity.accounts import AccountTaken
 from fogbank.platform.identity.identity import ACCOUNTS_PAGE_MAX, Identity
@@ -44,6 +45,8 @@ class CreateAccount(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     id: str = ""
     access_key_id: str = ""
     secret_access_key: str = ""
+    partition: str = ""
+    """Empty: that of the data directory's first account."""
 
     def __repr__(self) -> str:
         return f"CreateAccount({self.name!r}, {self.id!r}, {self.access_key_id!r})"
@@ -51,9 +54,10 @@ class CreateAccount(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def draw(config: Config, ids: Ids) -> AccountCredentials:
     """Return the default account of a first start: what the settings say, the rest at random."""
-    said = config.account
+    said, partition = config.account, partition_of(config.region)
     return _drawn(
-        CreateAccount(DEFAULT_NAME, said.id, said.access_key_id, said.secret_access_key), ids
+        CreateAccount(DEFAULT_NAME, said.id, said.access_key_id, said.secret_access_key, partition),
+        ids,
     )
 
 
@@ -65,6 +69,7 @@ def _drawn(new: CreateAccount, ids: Ids) -> AccountCredentials:
         account_id=account_id,
         access_key_id=new.access_key_id or Identity.mint_key_id(account_id, ids),
         secret_access_key=new.secret_access_key or ids.base62(40),
+        partition=new.partition,
     )
 
 
@@ -95,6 +100,7 @@ async def _finish(identity: Identity, account: AccountCredentials) -> None:
             account_id=account.account_id,
             access_key_id=account.access_key_id,
             secret_access_key=account.secret_access_key,
+            partition=account.partition,
         )
 
 
@@ -108,6 +114,11 @@ def _compare(config: Config, default: AccountCredentials) -> None:
     ):
         if want and want != have:
             raise AccountError(f"{name} differs from the data directory's default account")
+    if partition_of(config.region) != default.partition:
+        raise AccountError(
+            f"region {config.region} is not of the partition {default.partition}, of which the "
+            "data directory's default account is"
+        )
 
 
 class Accounts:
@@ -143,8 +154,12 @@ class Accounts:
         problem = account_problem(new.id, new.access_key_id, new.secret_access_key)
         if problem:
             raise ControlError("BadRequest", problem)
+        if new.partition not in ("", *PARTITIONS):
+            raise ControlError("BadRequest", f"partition must be one of {', '.join(PARTITIONS)}")
         async with self._writing:
             rows = await asyncio.to_thread(datadir.read_credentials, self._data_dir)
+            partition = new.partition or (rows[0].partition if rows else AWS)
+            new = msgspec.structs.replace(new, partition=partition)
             account = next((row for row in rows if row.name == new.name), None)
             try:
                 if account is None:
@@ -181,6 +196,7 @@ class Accounts:
             (new.id, account.account_id),
             (new.access_key_id, account.access_key_id),
             (new.secret_access_key, account.secret_access_key),
+            (new.partition, account.partition),
         )
         return (
             all(not want or want == have for want, have in said)

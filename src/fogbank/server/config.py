@@ -242,7 +242,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     port: int = 4566
     """The port to listen on; 0: a free one."""
     region: str = "us-east-1"
-    """The region that ``fogbank env`` names; every region is served."""
+    """The region that ``fogbank env`` names; every region is served. Its partition (``aws``,
+    ``aws-cn``, ``aws-us-gov``) is that of the account that the first start makes."""
     public_hosts: tuple[str, ...] = ()
     """Further host names under which clients reach the server: ``BUCKET.NAME``,
     ``SERVICE.REGION.NAME`` and ``BUCKET.s3.REGION.NAME`` are read as on AWS."""

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import msgspec
 
+from fogbank.base.arn import AWS
+
 CREDENTIALS_FILE = "credentials.json"
 SERVER_FILE = "server.json"
 STORE = "store"
@@ -31,6 +33,8 @@ class AccountCredentials(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     account_id: str
     access_key_id: str
     secret_access_key: str
+    partition: str = AWS
+    """The one whose regions it has."""
 
 
 class RunningServer(msgspec.Struct, frozen=True):

@@ -28,6 +28,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.config import Config as ClientConfig
 from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 
+from fogbank.base.arn import AWS
 from fogbank.base.ids import Ids
 from fogbank.contract.service import Service
 from fogbank.engines.memory import MemoryEngine
@@ -188,14 +189,19 @@ class Cloud:
         self.adopt(client)
         return client
 
-    def create_account(self, name: str, account_id: str | None = None) -> Credential:
+    def create_account(
+        self, name: str, account_id: str | None = None, *, partition: str = AWS
+    ) -> Credential:
         """Make another account and return the keys of its root.
 
         Args:
             name: What operators call it.
             account_id: Twelve digits; drawn from the seed unless given.
+            partition: The one whose regions it has, such as ``aws-cn``.
         """
-        return self.run(self.app.identity.create_account(name, account_id=account_id))
+        return self.run(
+            self.app.identity.create_account(name, account_id=account_id, partition=partition)
+        )
 
     def create_user(self, name: str, policy: Mapping[str, Any] | None = None) -> Keys:
         """Make a user with one inline policy, or none, and return an access key of it."""

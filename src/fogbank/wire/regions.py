@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any, Final
 
+from fogbank.base.arn import AWS
 from fogbank.wire.model import region_data
 
 US_EAST_1: Final = "us-east-1"
@@ -39,22 +40,29 @@ def is_region(name: str) -> bool:
 
 
 @cache
-def _global_scopes() -> Mapping[str, str]:
-    """Return the endpoint prefixes that have no regional endpoints, with their credential scope."""
+def _global_scopes() -> Mapping[tuple[str, str], str]:
+    """Return where endpoint prefixes have no regional endpoints: by partition, the scope's region."""
     _, endpoints = region_data()
-    found: dict[str, str] = {}
-    services: Mapping[str, Any] = endpoints["partitions"][0]["services"]
-    for prefix, service in services.items():
-        if service.get("isRegionalized", True):
-            continue
-        endpoint = service["endpoints"].get(service.get("partitionEndpoint"), {})
-        found[prefix] = endpoint.get("credentialScope", {}).get("region", US_EAST_1)
+    found: dict[tuple[str, str], str] = {}
+    for partition in endpoints["partitions"]:
+        services: Mapping[str, Any] = partition["services"]
+        for prefix, service in services.items():
+            endpoint = service["endpoints"].get(service.get("partitionEndpoint"), {})
+            region = endpoint.get("credentialScope", {}).get("region")
+            if region and not service.get("isRegionalized", True):
+                found[partition["partition"], prefix] = region
     return found
 
 
-def global_region(endpoint_prefix: str) -> str:
+def global_region(endpoint_prefix: str, partition: str = AWS) -> str:
     """Return the one region of a service that has no other, such as IAM; '' for all others."""
-    return _global_scopes().get(endpoint_prefix, "")
+    return _global_scopes().get((partition, endpoint_prefix), "")
+
+
+def first_region(partition: str) -> str:
+    """Return the region of a partition that its global services are signed for, or its first."""
+    own = [region for region, its in regions().items() if its == partition]
+    return global_region("iam", partition) or own[0]
 
 
 def matches(pattern: str, region: str) -> bool:

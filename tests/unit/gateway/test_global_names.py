@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from tests.unit.gateway.stub import Gate
+
+from fogbank.wire.regions import regions
 
 
 @pytest.fixture
@@ -40,7 +44,36 @@ def test_a_regional_endpoint_of_sts_serves_its_region(gate: Gate) -> None:
 
 @pytest.mark.parametrize("service", ["dynamodb", "logs", "lambda", "s3", "sts"])
 def test_one_address_serves_every_region(gate: Gate, service: str) -> None:
-    for region in ("us-east-1", "ap-south-1", "us-gov-west-1", "cn-north-1", "eusc-de-east-1"):
+    for region in ("us-east-1", "ap-south-1", "eu-west-1"):
         reply, text = gate.handle(gate.request(service, region=region))
         assert reply.status == 200, text
         assert gate.stub.calls[-1][0].region == region
+
+
+@pytest.mark.parametrize("region", ["us-gov-west-1", "cn-north-1", "eusc-de-east-1"])
+def test_a_key_is_unknown_in_the_regions_of_another_partition(gate: Gate, region: str) -> None:
+    assert gate.refusal(gate.request("dynamodb", region=region))[1] == "UnrecognizedClientException"
+    assert gate.refusal(gate.request("s3", region=region))[1] == "InvalidAccessKeyId"
+    assert not gate.stub.calls
+    there = {"account_id": "111122223333", "partition": regions()[region]}
+    other = asyncio.run(gate.identity.create_account("there", **there))
+    keys = {"key_id": other.access_key_id, "secret": other.secret_access_key}
+    for service in ("dynamodb", "logs", "lambda", "s3", "sts"):
+        reply, text = gate.handle(gate.request(service, region=region, **keys))
+        assert reply.status == 200, text
+        call = gate.stub.calls[-1][0]
+        assert (call.region, call.scope.partition) == (region, regions()[region])
+    assert gate.refusal(gate.request("dynamodb", **keys))[1] == "UnrecognizedClientException"
+
+
+def test_iam_of_another_partition_is_asked_in_its_own_region(gate: Gate) -> None:
+    other = asyncio.run(gate.identity.create_account("cn", partition="aws-cn"))
+    keys = {"key_id": other.access_key_id, "secret": other.secret_access_key}
+    request = gate.request("iam", region="cn-northwest-1", **keys)
+    assert gate.handle(request)[0].status == 200
+    assert gate.stub.calls[-1][0].region == "cn-north-1"
+    endpoint = "http://iam.amazonaws.com.cn"
+    request = gate.request("iam", endpoint=endpoint, region="cn-north-1", **keys)
+    assert gate.handle(request)[0].status == 200
+    request = gate.request("iam", endpoint=endpoint, region="cn-northwest-1", **keys)
+    assert gate.refusal(request)[1] == "SignatureDoesNotMatch"

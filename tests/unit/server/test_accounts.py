@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import argparse
 import asyncio
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,8 @@ from fogbank.base.ids import Ids
 from fogbank.engines.memory import MemoryEngine
 from fogbank.platform.identity.identity import Identity
 from fogbank.server import accounts, datadir
-from fogbank.server.accounts import Accounts, CreateAccount
+from fogbank.server.accounts import AccountError, Accounts, CreateAccount
+from fogbank.server.cli import env
 from fogbank.server.config import AccountSettings, Config
 from fogbank.server.control import ControlError, NoArguments
 from fogbank.testing.clock import VirtualClock
@@ -21,16 +24,17 @@ from fogbank.testing.clock import VirtualClock
 class Directory:
     """A data directory with its store, a memory engine."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, config: Config | None = None) -> None:
         self.path = path
         self.ids = Ids.seeded(3)
         self.identity = Identity(MemoryEngine(), VirtualClock(), self.ids)
         self.accounts = Accounts(path, self.identity, self.ids)
         asyncio.run(self.identity.open())
-        self.ensure()
+        self.ensure(config)
 
-    def ensure(self) -> None:
-        asyncio.run(accounts.ensure(self.path, Config(), self.identity, self.ids))
+    def ensure(self, config: Config | None = None) -> None:
+        config = config or Config()
+        asyncio.run(accounts.ensure(self.path, config, self.identity, self.ids))
 
     def create(self, *said: str) -> Mapping[str, Any]:
         return asyncio.run(self.accounts.create(CreateAccount(*said), _no_rows))
@@ -207,3 +211,36 @@ def test_a_file_that_contradicts_the_store_is_an_error_with_its_reason(
     datadir.write_credentials(directory.path, [row, clash])
     with pytest.raises(accounts.AccountError, match="default"):
         directory.ensure()
+
+
+def test_an_account_is_of_the_partition_that_is_said_or_of_the_first_ones(tmp_path: Path) -> None:
+    china = Config(region="cn-northwest-1")
+    directory = Directory(tmp_path, china)
+    directory.create("same")
+    directory.create("gov", "", "", "", "aws-us-gov")
+    with pytest.raises(ControlError, match="partition must be one of aws, aws-cn"):
+        directory.create("none", "", "", "", "aws-mars")
+    file = directory.file()
+    wanted = ["aws-cn", "aws-cn", "aws-us-gov"]
+    assert [row.partition for row in file] == wanted
+    roots = [asyncio.run(directory.identity.credential(row.access_key_id)) for row in file]
+    assert [root.principal.partition for root in roots if root is not None] == wanted
+    directory.ensure(china)
+    with pytest.raises(AccountError, match="region us-east-1 is not of the partition aws-cn"):
+        directory.ensure()
+
+
+@pytest.mark.parametrize(
+    ("partition", "region"),
+    [("aws", "eu-west-1"), ("aws-cn", "cn-north-1"), ("aws-us-gov", "us-gov-west-1")],
+)
+def test_env_names_a_region_of_the_accounts_partition(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], partition: str, region: str
+) -> None:
+    row = datadir.AccountCredentials("a", "111122223333", "K" * 20, "s" * 40, partition)
+    datadir.write_credentials(tmp_path, [row])
+    (tmp_path / "fogbank.toml").write_text('region = "eu-west-1"\n')
+    given = argparse.Namespace(data=str(tmp_path), account="a", format="json")
+    assert env.run(given) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["AWS_REGION"] == found["AWS_DEFAULT_REGION"] == region

@@ -8,6 +8,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from fogbank.testing.cloud import Cloud
 from fogbank.wire.regions import regions
 
 EU = {"LocationConstraint": "eu-west-1"}
@@ -181,8 +182,9 @@ def test_boto3_follows_from_a_regions_own_host(s3: Any) -> None:
 
 
 @pytest.mark.parametrize("region", ["us-gov-west-1", "cn-north-1", max(regions())])
-def test_every_region_has_buckets(client: Any, region: str) -> None:
-    s3 = client("s3", region=region)
+def test_every_region_has_buckets(cloud: Cloud, region: str) -> None:
+    there = cloud.create_account("there", partition=regions()[region])
+    s3 = cloud.client("s3", region=region, credential=there)
     where = {"LocationConstraint": region}
     s3.create_bucket(Bucket="here", CreateBucketConfiguration=where)
     assert s3.head_bucket(Bucket="here")["BucketRegion"] == region

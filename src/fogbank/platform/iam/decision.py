@@ -17,6 +17,7 @@ from __future__ import annotations
 import enum
 from typing import Final, NamedTuple, Protocol
 
+from fogbank.base.arn import PARTITIONS
 from fogbank.platform.iam.request import AccessRequest
 
 
@@ -63,7 +64,7 @@ class Reason(enum.Enum):
     NO_TRUST = "because no role trust policy allows the {action} action"
 
 
-_UNNAMED: Final = {"s3": ("*", "arn:aws:s3:::*")}
+_UNNAMED: Final = {"s3": ("*", *(f"arn:{partition}:s3:::*" for partition in PARTITIONS))}
 """Resources that messages leave out, by service.
 
 AWS: `aws s3 ls` without a right to it hears `is not authorized to perform: s3:ListAllMyBuckets

@@ -14,9 +14,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from functools import partial
 from typing import Any, Final, Literal, NamedTuple, cast
 
+from fogbank.base.arn import PARTITIONS
 from fogbank.platform.iam.conditions import is_operator
 from fogbank.platform.iam.malformed import MalformedPolicy
 
@@ -214,8 +216,13 @@ def require_current_version(raw: RawPolicy) -> None:
         raise MalformedPolicy("Policy document must be version 2012-10-17 or greater.")
 
 
-def check(raw: RawPolicy, kind: Kind) -> None:
+def check(raw: RawPolicy, kind: Kind, partition: str = "") -> None:
     """Refuse what the kind of policy does not allow, in the order in which AWS does.
+
+    Args:
+        raw: The document.
+        kind: Where it hangs.
+        partition: The only one whose resources it may name; empty: any.
 
     Raises:
         MalformedPolicy: With AWS's message.
@@ -237,7 +244,8 @@ def check(raw: RawPolicy, kind: Kind) -> None:
         )
     stages: list[Stage] = [_check_actions]
     if kind != "trust":
-        stages += [_check_no_principal, _check_resources]
+        partitions = (partition, "*") if partition else (*PARTITIONS, "*")
+        stages += [_check_no_principal, partial(_check_resources, partitions)]
     stages.append(_check_vendors)
     for stage in stages:
         for statement in raw.statements:
@@ -252,7 +260,7 @@ def _check_legacy(statement: RawStatement) -> None:
     fine = statement.effect in ("Allow", "Deny")
     for resource in statement.resources:
         parts = resource.split(":")
-        if parts[0] == "arn" and parts[1:2] == ["aws"]:
+        if parts[0] == "arn" and len(parts) > 1 and parts[1] in PARTITIONS:
             short = len(parts) == _FIVE_PARTS and parts[2:4] != ["", ""]
             fine = fine and not short and parts[2:3] != [""]
     if not fine:
@@ -276,21 +284,21 @@ def _check_no_principal(statement: RawStatement) -> None:
         raise MalformedPolicy("Policy document should not specify a principal.")
 
 
-def _check_resources(statement: RawStatement) -> None:
-    """Require resources, each an ARN or ``*``."""
+def _check_resources(partitions: Collection[str], statement: RawStatement) -> None:
+    """Require resources, each an ARN of one of the partitions or ``*``."""
     if not statement.resources:
         raise MalformedPolicy("Policy statement must contain resources.")
     for resource in statement.resources:
         if resource != "*":
-            _check_resource(resource)
+            _check_resource(resource, partitions)
 
 
-def _check_resource(resource: str) -> None:
+def _check_resource(resource: str, partitions: Collection[str]) -> None:
     """Refuse a resource that is no ARN."""
     first, *rest = resource.split(":", _SIX_PARTS - 1)
     if not rest:
         raise MalformedPolicy(f'Resource {resource} must be in ARN format or "*".')
-    if rest[0] not in ("aws", "*"):
+    if rest[0] not in partitions:
         # AWS: the message shows the ARN as its parser completes it.
         shown = ":".join(["arn", *rest, *["*"] * (_SIX_PARTS - 1 - len(rest))])
         raise MalformedPolicy(f'Partition "{rest[0]}" is not valid for resource "{shown}".')

@@ -288,6 +288,7 @@ def compile_policy(
     kind: Kind,
     current_version: bool = False,
     bound: Bound = (),
+    partition: str = "",
 ) -> Policy:
     """Return the compiled policy of a document.
 
@@ -297,6 +298,7 @@ def compile_policy(
             ``session`` (given with a request for a session).
         current_version: Refuse the older version of the language, as managed policies do.
         bound: Whom the document's names of users and roles mean.
+        partition: The only one whose resources the document may name; empty: any.
 
     Raises:
         MalformedPolicy: With AWS's message, as far as known.
@@ -305,7 +307,7 @@ def compile_policy(
     raw = documents.parse(document)
     if current_version:
         documents.require_current_version(raw)
-    documents.check(raw, kind)
+    documents.check(raw, kind, partition)
     variables = raw.version == documents.VERSIONS[-1]
     return Policy(
         kind,

@@ -12,14 +12,17 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from fogbank.base.arn import canonical_user_id
+from fogbank.base.arn import PARTITIONS, canonical_user_id
 from fogbank.platform.iam.malformed import MalformedPolicy
 from fogbank.platform.iam.request import Caller
 
-_ACCOUNT: Final = re.compile(r"(\d{12})|arn:aws:iam::(\d{12}):root", re.ASCII)
+_PARTITION: Final = f"(?:{'|'.join(PARTITIONS)})"
+_ACCOUNT: Final = re.compile(rf"(\d{{12}})|arn:{_PARTITION}:iam::(\d{{12}}):root", re.ASCII)
 _ENTITY_ARN: Final = re.compile(
-    r"arn:aws:iam::\d{12}:(user|role)/[\x21-\x29\x2b-\x3e\x40-\x7e]+"
-    r"|arn:aws:sts::\d{12}:(assumed-role/[\w+=,.@-]+|federated-user)/[\w+=,.@-]+",
+    rf"arn:{_PARTITION}"
+    r":iam::\d{12}:(user|role)/[\x21-\x29\x2b-\x3e\x40-\x7e]+"
+    rf"|arn:{_PARTITION}"
+    r":sts::\d{12}:(assumed-role/[\w+=,.@-]+|federated-user)/[\w+=,.@-]+",
     re.ASCII,
 )
 _SERVICE: Final = re.compile(
@@ -27,8 +30,10 @@ _SERVICE: Final = re.compile(
 )
 _PROVIDER: Final = re.compile(
     r"cognito-identity\.amazonaws\.com|www\.amazon\.com|graph\.facebook\.com|accounts\.google\.com"
-    r"|arn:aws:iam::\d{12}:saml-provider/[\w.-]+"
-    r"|arn:aws:iam::\d{12}:oidc-provider/[a-zA-Z0-9.-]+(:\d+)?(/[\w./-]*)?",
+    rf"|arn:{_PARTITION}"
+    r":iam::\d{12}:saml-provider/[\w.-]+"
+    rf"|arn:{_PARTITION}"
+    r":iam::\d{12}:oidc-provider/[a-zA-Z0-9.-]+(:\d+)?(/[\w./-]*)?",
     re.ASCII,
 )
 _CANONICAL: Final = re.compile(r"[0-9a-f]{64}")

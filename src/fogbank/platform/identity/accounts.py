@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from fogbank.base.arn import AWS
 from fogbank.platform.identity import records
 from fogbank.platform.identity.credentials import find_minted_account
 from fogbank.platform.identity.records import (
@@ -41,6 +42,7 @@ class NewAccount(NamedTuple):
     key_id: str
     secret: str
     created_ms: int
+    partition: str = AWS
 
     def __repr__(self) -> str:
         return f"NewAccount({self.account_id!r}, {self.name!r}, {self.key_id!r})"
@@ -86,7 +88,13 @@ async def reserve(tr: Transaction, new: NewAccount) -> str:
 
 async def write(tr: Transaction, new: NewAccount, account_id: str) -> None:
     """Write the account and its root key in the account's domain."""
-    record = records.AccountRecord(account_id, new.name, new.created_ms, root_keys=(new.key_id,))
+    record = records.AccountRecord(
+        account_id,
+        new.name,
+        new.created_ms,
+        root_keys=(new.key_id,),
+        partition=new.partition,
+    )
     ACCOUNTS.put(tr, record)
     key = records.AccessKeyRecord(new.key_id, new.secret, "", "", new.created_ms)
     ACCESS_KEYS.put(tr, key, new.key_id)

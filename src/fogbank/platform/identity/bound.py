@@ -63,8 +63,11 @@ async def _find_unique_id(placement: Placement, text: str) -> str | None:
     table: Any = USERS if kind == "user" else ROLES
 
     async def body(tr: Transaction) -> str | None:
-        if kind == "federated-user" or await ACCOUNTS.find(tr) is None:
+        account = await ACCOUNTS.find(tr)
+        if kind == "federated-user" or account is None:
             return ""
+        if account.partition != arn.partition:
+            return None
         entity = await table.find(tr, name.lower())
         if entity is None:
             return None

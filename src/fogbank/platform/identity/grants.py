@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
+from fogbank.base.arn import global_arn
 from fogbank.platform.iam.decision import PolicySource
 from fogbank.platform.iam.document import Kind
 from fogbank.platform.iam.evaluate import Finder, PolicySet, document_of
 from fogbank.platform.iam.policy import Policy, StatementIndex, compile_policy
-from fogbank.platform.identity.managed import managed_policies
+from fogbank.platform.identity.managed import find_managed
 from fogbank.platform.identity.principal import Principal, PrincipalKind
 from fogbank.platform.identity.records import (
     GROUPS,
@@ -109,7 +110,8 @@ async def _identity(
     for name in holder.groups:
         group = await GROUPS.find(tr, name.lower())
         assert group is not None, "a group with members stands"
-        arn = f"arn:aws:iam::{principal.account}:group{group.path}{group.name}"
+        path = f"group{group.path}{group.name}"
+        arn = global_arn(principal.partition, "iam", principal.account, path)
         documents += await _documents(tr, arn, group.inline, group.attached)
     return documents
 
@@ -133,7 +135,7 @@ async def policy_document(tr: Transaction, arn: str) -> str:
 
 async def find_policy_document(tr: Transaction, arn: str) -> str | None:
     """Return the document in force of a managed policy of AWS's or the domain's, or None."""
-    managed = managed_policies().get(arn)
+    managed = find_managed(arn)
     if managed is not None:
         return managed.document
     record = await POLICIES.find(tr, arn.rpartition("/")[2].lower())

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hmac
 from typing import Final, TypeVar
 
+from fogbank.base.arn import AWS
 from fogbank.base.clock import Clock
 from fogbank.base.errors import Conflict
 from fogbank.base.ids import Ids
@@ -292,6 +293,7 @@ class Identity:
         account_id: str | None = None,
         access_key_id: str | None = None,
         secret_access_key: str | None = None,
+        partition: str = AWS,
     ) -> Credential:
         """Make an account and return its root credential.
 
@@ -300,6 +302,7 @@ class Identity:
             account_id: Twelve digits; drawn if not given.
             access_key_id: The root key's id; minted if not given.
             secret_access_key: Drawn if not given.
+            partition: The one whose regions it has.
 
         Raises:
             AccountTaken: Id, name or key id belongs to another account.
@@ -311,6 +314,7 @@ class Identity:
             key_id=access_key_id or self.mint_key_id(drawn, self._ids),
             secret=secret_access_key or self._ids.base62(SECRET_CHARACTERS),
             created_ms=self._clock.now_ms(),
+            partition=partition,
         )
         directory = self._store(DIRECTORY)
         account = await directory.transact(lambda tr: accounts.reserve(tr, new))

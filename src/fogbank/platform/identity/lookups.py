@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
+from fogbank.base.arn import AWS, global_arn
 from fogbank.platform.identity.credentials import Credential
 from fogbank.platform.identity.principal import Principal, PrincipalKind, root_principal
 from fogbank.platform.identity.records import (
     ACCESS_KEYS,
+    ACCOUNTS,
     ROLES,
     USERS,
     MasterKeyRecord,
@@ -38,56 +40,73 @@ async def find_key(tr: Transaction, account: str, key_id: str) -> Credential | N
     key = await ACCESS_KEYS.find(tr, key_id)
     if key is None or not key.active:
         return None
+    partition = await partition_of(tr)
     if key.user_id:
         user = await USERS.find(tr, key.user.lower())
         assert user is not None, "a key's user stands"
         assert user.unique_id == key.user_id, "a key belongs to one user for ever"
-        principal = user_principal(account, user, key_id)
+        principal = user_principal(account, user, key_id, partition=partition)
     else:
-        principal = root_principal(account, key_id)
+        principal = root_principal(account, key_id, partition=partition)
     return Credential(access_key_id=key_id, secret_access_key=key.secret, principal=principal)
 
 
 async def find_session_principal(tr: Transaction, session: Session) -> Principal | None:
     """Return the principal of a session, or None if its role or user is gone."""
     account, key = session.account, session.name.lower()
+    partition = await partition_of(tr)
     if session.kind == PrincipalKind.ROOT:
-        return root_principal(account, session.key_id, session.issued_ms)
+        return root_principal(account, session.key_id, session.issued_ms, partition)
     if session.kind == PrincipalKind.SESSION:
         role = await ROLES.find(tr, key)
         if role is None or role.unique_id != session.unique_id:
             return None
-        return session_principal(account, role, session)
+        return session_principal(account, role, session, partition)
     user = await USERS.find(tr, key)
     if user is None or user.unique_id != session.unique_id:
         return None
-    return user_principal(account, user, session.key_id, session.issued_ms)
+    return user_principal(account, user, session.key_id, session.issued_ms, partition)
+
+
+async def partition_of(tr: Transaction) -> str:
+    """Return the partition of the account whose domain this is."""
+    account = await ACCOUNTS.find(tr)
+    return AWS if account is None else account.partition
 
 
 def user_principal(
-    account: str, user: UserRecord, key_id: str = "", issued_ms: int = 0
+    account: str,
+    user: UserRecord,
+    key_id: str = "",
+    issued_ms: int = 0,
+    partition: str = AWS,
 ) -> Principal:
     """Return a user as principal."""
     return Principal(
         kind=PrincipalKind.USER,
         account=account,
-        arn=f"arn:aws:iam::{account}:user{user.path}{user.name}",
+        arn=global_arn(partition, "iam", account, f"user{user.path}{user.name}"),
         unique_id=user.unique_id,
         name=user.name,
         path=user.path,
         tags=user.tags,
         access_key_id=key_id,
         issued_ms=issued_ms,
+        partition=partition,
     )
 
 
-def session_principal(account: str, role: RoleRecord, session: Session) -> Principal:
+def session_principal(
+    account: str, role: RoleRecord, session: Session, partition: str = AWS
+) -> Principal:
     """Return a session of a role as principal; the session's tags win over the role's."""
     given = {key.lower() for key, _ in session.tags}
     return Principal(
         kind=PrincipalKind.SESSION,
         account=account,
-        arn=f"arn:aws:sts::{account}:assumed-role/{role.name}/{session.session_name}",
+        arn=global_arn(
+            partition, "sts", account, f"assumed-role/{role.name}/{session.session_name}"
+        ),
         unique_id=role.unique_id,
         name=role.name,
         path=role.path,
@@ -102,4 +121,5 @@ def session_principal(account: str, role: RoleRecord, session: Session) -> Princ
         issued_ms=session.issued_ms,
         source_identity=session.source_identity,
         source_function_arn=session.source_function_arn,
+        partition=partition,
     )

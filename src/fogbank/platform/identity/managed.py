@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final, NamedTuple
 
-PREFIX: Final = "arn:aws:iam::aws:policy"
+from fogbank.base.arn import PARTITIONS, find_arn, global_arn
+
 _CREATED_MS: Final = 1_423_190_407_000
 """2015-02-06: when AWS introduced managed policies."""
 
@@ -41,11 +42,12 @@ class ManagedPolicy(NamedTuple):
     unique_id: str
     document: str
     created_ms: int
+    partition: str
 
     @property
     def arn(self) -> str:
         """Return the ARN, which names no account."""
-        return f"{PREFIX}{self.path}{self.name}"
+        return global_arn(self.partition, "iam", "aws", f"policy{self.path}{self.name}")
 
 
 def _allow(*actions: str, resource: str = "*") -> dict[str, Any]:
@@ -179,14 +181,24 @@ def _lambda_full() -> list[dict[str, Any]]:
     ]
 
 
+def find_managed(arn: str) -> ManagedPolicy | None:
+    """Return the policy of an ARN, whichever partition's, or None."""
+    found = find_arn(arn)
+    if found is None or found.partition not in PARTITIONS:
+        return None
+    return managed_policies(found.partition).get(arn)
+
+
 @cache
-def managed_policies() -> Mapping[str, ManagedPolicy]:
-    """Return the policies by ARN."""
+def managed_policies(partition: str) -> Mapping[str, ManagedPolicy]:
+    """Return the policies of a partition by ARN."""
+    assert partition in PARTITIONS, "what is kept is bounded"
     found: dict[str, ManagedPolicy] = {}
     for number, (place, statements) in enumerate(_documents().items()):
         path, _, name = place.rpartition("/")
         document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+        document = document.replace('"arn:aws:', f'"arn:{partition}:')
         unique_id = f"ANPAFOGBANKAWS{number:07d}"
-        policy = ManagedPolicy(name, f"{path}/", unique_id, document, _CREATED_MS)
+        policy = ManagedPolicy(name, f"{path}/", unique_id, document, _CREATED_MS, partition)
         found[policy.arn] = policy
     return found

@@ -9,6 +9,8 @@ import enum
 
 import msgspec
 
+from fogbank.base.arn import AWS, global_arn
+
 
 class PrincipalKind(enum.StrEnum):
     """What kind of caller a principal is."""
@@ -54,12 +56,15 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     """For services: ``aws:SourceArn``."""
     source_account: str = ""
     """For services: ``aws:SourceAccount``."""
+    partition: str = AWS
+    """That of the account."""
 
     @property
     def role_arn(self) -> str:
         """Return the ARN of the role of a session, else ''."""
         if self.kind is PrincipalKind.SESSION:
-            return f"arn:aws:iam::{self.account}:role{self.path}{self.name}"
+            role = f"role{self.path}{self.name}"
+            return global_arn(self.partition, "iam", self.account, role)
         return ""
 
     @property
@@ -90,13 +95,16 @@ def service_principal(name: str, *, source_arn: str = "", source_account: str = 
     )
 
 
-def root_principal(account: str, access_key_id: str = "", issued_ms: int = 0) -> Principal:
+def root_principal(
+    account: str, access_key_id: str = "", issued_ms: int = 0, partition: str = AWS
+) -> Principal:
     """Return the root user of an account."""
     return Principal(
         kind=PrincipalKind.ROOT,
         account=account,
-        arn=f"arn:aws:iam::{account}:root",
+        arn=global_arn(partition, "iam", account, "root"),
         unique_id=account,
         access_key_id=access_key_id,
         issued_ms=issued_ms,
+        partition=partition,
     )

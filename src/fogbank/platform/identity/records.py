@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from fogbank.base.arn import AWS
 from fogbank.platform.iam.bound import Bound, BoundName
 from fogbank.platform.store.engine import Domain
 from fogbank.platform.store.records import Record, Table
@@ -32,6 +33,8 @@ class AccountRecord(Record, frozen=True, array_like=True, tag="iam.account/1"):
     root_keys: tuple[str, ...] = ()
     """Access key ids of the root user."""
     alias: str = ""
+    partition: str = AWS
+    """The one whose regions it has."""
 
 
 class AccessKeyRecord(Record, frozen=True, array_like=True, tag="iam.access-key/1"):

@@ -17,6 +17,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     create.add_argument("--id", metavar="DIGITS", default="", help="twelve digits")
     create.add_argument("--access-key-id", metavar="K", default="", help="of the root user")
     create.add_argument("--secret-access-key", metavar="S", default="", help="of the root user")
+    create.add_argument(
+        "--partition", default="", help="whose regions it has, such as aws-cn; else the first's"
+    )
     listed = commands.add_parser("list", help="print name and id of every account")
     for command in (create, listed):
         # Also before the word; what stands behind it wins.
@@ -35,6 +38,7 @@ def run(given: argparse.Namespace) -> int:
             "id": given.id,
             "access_key_id": given.access_key_id,
             "secret_access_key": given.secret_access_key,
+            "partition": given.partition,
         }
     elif not (data_dir / datadir.CREDENTIALS_FILE).exists():
         return _fail(f"{data_dir} is no data directory: run fogbank serve first")

@@ -8,7 +8,9 @@ import shlex
 import sys
 from pathlib import Path
 
+from fogbank.base.arn import partition_of
 from fogbank.server import config, datadir
+from fogbank.wire.regions import first_region
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +37,10 @@ def run(given: argparse.Namespace) -> int:
         print("fogbank: no server runs on this data directory", file=sys.stderr)
         server = _expected(data_dir, settings)
     url, authority = server.client_url, server.client_authority
-    variables = dict(datadir.environment_of(account, url, settings.region, authority))
+    region = settings.region
+    if partition_of(region) != account.partition:
+        region = first_region(account.partition)
+    variables = dict(datadir.environment_of(account, url, region, authority))
     if given.format == "json":
         text = json.dumps({**variables, "AWS_ACCOUNT_ID": account.account_id}, indent=1)
     else:

@@ -5,7 +5,9 @@ Source: Service Authorization Reference, "Resource types defined by Amazon Dynam
 
 from __future__ import annotations
 
+from fogbank.base.arn import arn_of
+
 
 def table_arn(region: str, account: str, name: str) -> str:
     """Return the ARN of a table."""
-    return f"arn:aws:dynamodb:{region}:{account}:table/{name}"
+    return arn_of("dynamodb", region, account, f"table/{name}")

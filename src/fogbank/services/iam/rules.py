@@ -80,15 +80,19 @@ UNIQUE_ID_PREFIXES: Final = {"user": "AIDA", "role": "AROA", "group": "AGPA", "p
 # Documents.
 
 
-def checked(document: str, kind: PolicyKind, *, current_version: bool = False) -> Policy:
-    """Return the compiled policy of a document.
+def checked(
+    document: str, kind: PolicyKind, partition: str, *, current_version: bool = False
+) -> Policy:
+    """Return the compiled policy of a document that names resources of one partition.
 
     Raises:
         MalformedPolicyDocument: In AWS's words.
         NotBuilt: The document uses what is not evaluated.
     """
     try:
-        return compile_policy(document, kind=kind, current_version=current_version)
+        return compile_policy(
+            document, kind=kind, current_version=current_version, partition=partition
+        )
     except NotEvaluated as refused:
         raise NotBuilt(refused.message) from None
     except MalformedPolicy as refused:
@@ -199,7 +203,7 @@ def creates(kind: str, member: str) -> AccessOf:
     """Return the access of an operation that creates an entity named in a member."""
 
     def access(scope: Scope, request: Request) -> list[Access]:
-        arn = entity_arn(scope.account, kind, request.get("Path", "/"), request[member])
+        arn = entity_arn(scope, kind, request.get("Path", "/"), request[member])
         operation = f"Create{kind.capitalize()}"
         context = boundary_context(operation, request.get("PermissionsBoundary", ""))
         context |= created_tag_context(request)
@@ -214,7 +218,7 @@ def lists(action: str, kind: str) -> AccessOf:
     # AWS: listings are decided on `arn:aws:iam::1:user/` and the prefix, as their denials say.
     def access(scope: Scope, request: Request) -> list[Access]:
         prefix = request.get("PathPrefix", "/")
-        return [Access(f"iam:{action}", f"arn:aws:iam::{scope.account}:{kind}{prefix}")]
+        return [Access(f"iam:{action}", entity_arn(scope, kind, prefix, ""))]
 
     return access
 
@@ -286,13 +290,13 @@ def seconds(created_ms: int) -> int:
     return created_ms // 1000 * 1000
 
 
-def user_view(account: str, user: UserRecord, *, details: bool = True) -> shapes.User:
+def user_view(scope: Scope, user: UserRecord, *, details: bool = True) -> shapes.User:
     """Return a user as the wire has it."""
     view: shapes.User = {
         "Path": user.path,
         "UserName": user.name,
         "UserId": user.unique_id,
-        "Arn": entity_arn(account, "user", user.path, user.name),
+        "Arn": entity_arn(scope, "user", user.path, user.name),
         "CreateDate": seconds(user.created_ms),
     }
     return {**view, **_details(user)} if details else view
@@ -312,13 +316,13 @@ def _details(entity: UserRecord | RoleRecord) -> _Details:
     return details
 
 
-def role_view(account: str, role: RoleRecord, trust: str, *, details: bool = True) -> shapes.Role:
+def role_view(scope: Scope, role: RoleRecord, trust: str, *, details: bool = True) -> shapes.Role:
     """Return a role, whose trust policy reads as given, as the wire has it."""
     view: shapes.Role = {
         "Path": role.path,
         "RoleName": role.name,
         "RoleId": role.unique_id,
-        "Arn": entity_arn(account, "role", role.path, role.name),
+        "Arn": entity_arn(scope, "role", role.path, role.name),
         "CreateDate": seconds(role.created_ms),
         "AssumeRolePolicyDocument": encoded(trust),
         "MaxSessionDuration": role.session_s_max,
@@ -328,13 +332,13 @@ def role_view(account: str, role: RoleRecord, trust: str, *, details: bool = Tru
     return {**view, **_details(role)} if details else view
 
 
-def group_view(account: str, group: GroupRecord) -> shapes.Group:
+def group_view(scope: Scope, group: GroupRecord) -> shapes.Group:
     """Return a group as the wire has it."""
     return {
         "Path": group.path,
         "GroupName": group.name,
         "GroupId": group.unique_id,
-        "Arn": entity_arn(account, "group", group.path, group.name),
+        "Arn": entity_arn(scope, "group", group.path, group.name),
         "CreateDate": seconds(group.created_ms),
     }
 
@@ -364,7 +368,7 @@ UNUSED: Final = Uses(0, 0)
 
 
 def policy_view(
-    account: str, policy: PolicyRecord | ManagedPolicy, uses: Uses = UNUSED
+    scope: Scope, policy: PolicyRecord | ManagedPolicy, uses: Uses = UNUSED
 ) -> shapes.Policy:
     """Return a managed policy as the wire has it."""
     view: shapes.Policy = {
@@ -383,7 +387,7 @@ def policy_view(
             "DefaultVersionId": "v1",
             "UpdateDate": seconds(policy.created_ms),
         }
-    view["Arn"] = policy_arn(account, policy.path, policy.name)
+    view["Arn"] = policy_arn(scope, policy.path, policy.name)
     view["DefaultVersionId"] = policy.default
     view["UpdateDate"] = seconds(policy.updated_ms)
     return view
@@ -403,11 +407,11 @@ def version_view(
     return view
 
 
-def arn_of(account: str, policy: PolicyRecord | ManagedPolicy) -> str:
+def arn_of(scope: Scope, policy: PolicyRecord | ManagedPolicy) -> str:
     """Return the ARN of a policy of AWS's or the account's."""
     if isinstance(policy, ManagedPolicy):
         return policy.arn
-    return policy_arn(account, policy.path, policy.name)
+    return policy_arn(scope, policy.path, policy.name)
 
 
 def policy_details(policy: PolicyRecord | ManagedPolicy) -> _PolicyDetails:

@@ -13,7 +13,7 @@ import msgspec
 
 from fogbank.base.arn import find_arn
 from fogbank.base.errors import Conflict
-from fogbank.contract.action import ContextValue
+from fogbank.contract.action import ContextValue, Scope
 from fogbank.contract.call import Call
 from fogbank.platform.identity.managed import ManagedPolicy, managed_policies
 from fogbank.platform.identity.records import (
@@ -79,7 +79,7 @@ async def permitted(
     keys = dict(context or {})
     if isinstance(entity, UserRecord | RoleRecord):
         keys = {**rules.boundary_context(call.operation, entity.boundary), **keys}
-    arn = entity_arn(call.account, kind, path, name)
+    arn = entity_arn(call.scope, kind, path, name)
     await call.require(f"iam:{call.operation}", arn, keys)
     if entity is None:
         raise missing(kind, name)
@@ -218,23 +218,23 @@ def leave(tr: Transaction, group: GroupRecord, user: UserRecord) -> None:
 
 
 async def find_policy(
-    tr: Transaction, account: str, arn: str
+    tr: Transaction, scope: Scope, arn: str
 ) -> PolicyRecord | ManagedPolicy | None:
     """Return the managed policy of an ARN, AWS's or the account's, or None."""
-    managed = managed_policies().get(arn)
+    managed = managed_policies(scope.partition).get(arn)
     if managed is not None:
         return managed
     if find_arn(arn) is None:
         raise InvalidInput(f"ARN {arn} is not valid.")
     record = await POLICIES.find(tr, arn.rpartition("/")[2].lower())
-    if record is None or policy_arn(account, record.path, record.name) != arn:
+    if record is None or policy_arn(scope, record.path, record.name) != arn:
         return None
     return record
 
 
-async def require_policy(tr: Transaction, account: str, arn: str) -> PolicyRecord | ManagedPolicy:
+async def require_policy(tr: Transaction, scope: Scope, arn: str) -> PolicyRecord | ManagedPolicy:
     """Return the managed policy of an ARN, or refuse the call."""
-    policy = await find_policy(tr, account, arn)
+    policy = await find_policy(tr, scope, arn)
     if policy is None:
         raise NoSuchEntity(f"Policy {arn} was not found.")
     return policy
@@ -289,9 +289,9 @@ def detach(tr: Transaction, kind: Kind, entity: Entity, arn: str) -> None:
 # Permissions boundaries: rows among the attachments, under kinds of their own.
 
 
-async def require_boundary(tr: Transaction, account: str, arn: str) -> None:
+async def require_boundary(tr: Transaction, scope: Scope, arn: str) -> None:
     """Refuse the call unless a policy can bound a user or role."""
-    if await find_policy(tr, account, arn) is None:
+    if await find_policy(tr, scope, arn) is None:
         raise NoSuchEntity(f"Scope ARN: {arn} does not exist or is not attachable.")
 
 

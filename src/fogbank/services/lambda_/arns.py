@@ -5,7 +5,7 @@ Source: Service Authorization Reference, "Resource types defined by AWS Lambda".
 
 from __future__ import annotations
 
-from fogbank.base.arn import arn_of, find_arn
+from fogbank.base.arn import arn_of, find_arn, partition_of
 
 LATEST = "$LATEST"
 _FUNCTION = "function"
@@ -22,6 +22,8 @@ def find_function(arn: str) -> tuple[str, str, str, str] | None:
     """Return (account, region, name, qualifier or '') of a function's ARN, or None."""
     parsed = find_arn(arn)
     if parsed is None or parsed.service != "lambda":
+        return None
+    if parsed.partition != partition_of(parsed.region):
         return None
     kind, *rest = parsed.resource.split(":")
     if kind != _FUNCTION or not 1 <= len(rest) < _PARTS_MAX or not rest[0]:

@@ -5,15 +5,19 @@ Source: Service Authorization Reference, "Resource types defined by Amazon S3".
 
 from __future__ import annotations
 
-BUCKETS_ARN = "arn:aws:s3:::*"
-"""What ``s3:ListAllMyBuckets`` is asked on."""
+from fogbank.base.arn import global_arn, partition_of
 
 
-def bucket_arn(bucket: str) -> str:
-    """Return the ARN of a bucket."""
-    return f"arn:aws:s3:::{bucket}"
+def bucket_arn(region: str, bucket: str) -> str:
+    """Return the ARN of a bucket; ``*`` is all of them.
+
+    Args:
+        region: One of the partition that the bucket lies in.
+        bucket: Its name.
+    """
+    return global_arn(partition_of(region), "s3", "", bucket)
 
 
-def object_arn(bucket: str, key: str) -> str:
-    """Return the ARN of an object."""
-    return f"arn:aws:s3:::{bucket}/{key}"
+def object_arn(region: str, bucket: str, key: str) -> str:
+    """Return the ARN of an object of a bucket; see ``bucket_arn``."""
+    return bucket_arn(region, f"{bucket}/{key}")

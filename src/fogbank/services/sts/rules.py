@@ -35,6 +35,7 @@ _TAGS_CLASH: Final = "Duplicate tag keys found. Please note that Tag keys are ca
 class RoleName(NamedTuple):
     """What a role's ARN says."""
 
+    partition: str
     account: str
     path: str
     name: str
@@ -56,10 +57,10 @@ def role_name_of(arn: str) -> RoleName:
     if parsed is None or parsed.service != "iam" or not parsed.resource.startswith("role/"):
         raise ValidationError(f"{arn} is invalid")
     path, _, name = parsed.resource.removeprefix("role").rpartition("/")
-    return RoleName(parsed.account, f"{path}/", name)
+    return RoleName(parsed.partition, parsed.account, f"{path}/", name)
 
 
-def session_policies_of(request: Request) -> tuple[str, ...]:
+def session_policies_of(request: Request, partition: str) -> tuple[str, ...]:
     """Return the session policies of a request: the document, and ARNs of managed ones.
 
     Raises:
@@ -76,7 +77,7 @@ def session_policies_of(request: Request) -> tuple[str, ...]:
     if "Policy" not in request:
         return tuple(given)
     try:
-        compile_policy(document, kind="session")
+        compile_policy(document, kind="session", partition=partition)
     except NotEvaluated as refused:
         raise NotBuilt(refused.message) from None
     except MalformedPolicy as refused:

@@ -78,9 +78,9 @@ def test_what_cannot_be_evaluated_is_not_built_and_the_rest_malformed() -> None:
         '"Condition":{"StringEquals":{"aws:NoSuchKey":"x"}}}}'
     )
     with pytest.raises(NotBuilt, match="aws:NoSuchKey"):
-        rules.checked(strange, "identity")
+        rules.checked(strange, "identity", "aws")
     with pytest.raises(MalformedPolicyDocument, match="Syntax errors"):
-        rules.checked("{}", "identity")
+        rules.checked("{}", "identity", "aws")
 
 
 def test_creating_is_decided_on_the_arn_to_be() -> None:

@@ -45,8 +45,8 @@ def tags(*pairs: tuple[str, str]) -> list[dict[str, str]]:
 @pytest.mark.parametrize(
     ("arn", "found"),
     [
-        (f"arn:aws:iam::{ACCOUNT}:role/r", (ACCOUNT, "/", "r")),
-        (f"arn:aws:iam::{ACCOUNT}:role/a/b/r", (ACCOUNT, "/a/b/", "r")),
+        (f"arn:aws:iam::{ACCOUNT}:role/r", ("aws", ACCOUNT, "/", "r")),
+        (f"arn:aws:iam::{ACCOUNT}:role/a/b/r", ("aws", ACCOUNT, "/a/b/", "r")),
     ],
 )
 def test_the_arn_of_a_role_says_account_path_and_name(arn: str, found: Any) -> None:
@@ -94,17 +94,17 @@ def test_a_source_identity_stays_for_the_chain() -> None:
 
 def test_session_policies_are_checked_and_bounded() -> None:
     arns = [{"arn": "arn:aws:iam::aws:policy/AdministratorAccess"}]
-    assert rules.session_policies_of({}) == ()
-    found = rules.session_policies_of({"Policy": ALLOW, "PolicyArns": arns})
+    assert rules.session_policies_of({}, "aws") == ()
+    found = rules.session_policies_of({"Policy": ALLOW, "PolicyArns": arns}, "aws")
     assert found == (arns[0]["arn"], ALLOW)
     with pytest.raises(PackedPolicyTooLarge):
-        rules.session_policies_of({"Policy": ALLOW + " " * 2_048})
+        rules.session_policies_of({"Policy": ALLOW + " " * 2_048}, "aws")
     for bad in ("", "{}"):
         with pytest.raises(MalformedPolicyDocument):
-            rules.session_policies_of({"Policy": bad})
+            rules.session_policies_of({"Policy": bad}, "aws")
     strange = ALLOW.replace('"*"}}', '"*","Condition":{"Bool":{"aws:NoSuchKey":"true"}}}}')
     with pytest.raises(NotBuilt):
-        rules.session_policies_of({"Policy": strange})
+        rules.session_policies_of({"Policy": strange}, "aws")
 
 
 def test_the_packed_size_is_a_share_rounded_up() -> None:

@@ -23,7 +23,7 @@ from fogbank.services.dynamodb.rules.requests import QUERY, expressions_of
 from fogbank.services.dynamodb.schema import TableRecord
 
 _TABLE: Final = re.compile(
-    r"arn:aws:dynamodb:(?P<region>[a-z0-9-]{1,32}):(?P<account>[0-9]{12})"
+    r"arn:aws[a-z-]*:dynamodb:(?P<region>[a-z0-9-]{1,32}):(?P<account>[0-9]{12})"
     r":table/(?P<name>[a-zA-Z0-9_.-]{1,255})"
 )
 _PLAIN_KEYS: Final = {

@@ -28,7 +28,7 @@ async def _attach(call: Call, kind: Kind, name: str, arn: str) -> Wire:
 
     async def body(tr: Transaction) -> None:
         entity = await state.again(tr, kind, seen)
-        if await state.find_policy(tr, call.account, arn) is None:
+        if await state.find_policy(tr, call.scope, arn) is None:
             raise NoSuchEntity(f"Policy {arn} does not exist or is not attachable.")
         if arn in entity.attached:
             return
@@ -170,7 +170,7 @@ async def list_entities_for_policy(
     prefix, usage = request.get("PathPrefix", "/"), request.get("PolicyUsageFilter", "")
 
     async def body(tr: Transaction) -> tuple[_Entities, str | None]:
-        await state.require_policy(tr, call.account, arn)
+        await state.require_policy(tr, call.scope, arn)
         rows = await state.attached_entities(tr, arn, start, SCAN_ROWS_MAX + 1)
         found: _Entities = {"PolicyGroups": [], "PolicyUsers": [], "PolicyRoles": []}
         last: str | None = None

@@ -27,7 +27,7 @@ async def _rebind(call: Call, kind: Kind, name: str, arn: str) -> Wire:
     async def body(tr: Transaction) -> None:
         entity = await state.again(tr, kind, seen)
         if arn:
-            await state.require_boundary(tr, call.account, arn)
+            await state.require_boundary(tr, call.scope, arn)
         state.rebound(tr, kind, entity, arn)
 
     await call.identity.change(call.account, body)

@@ -34,7 +34,7 @@ async def create_group(
         state.put(tr, "group", group)
 
     await call.identity.change(call.account, body)
-    return {"Group": rules.group_view(call.account, group)}
+    return {"Group": rules.group_view(call.scope, group)}
 
 
 @operation(access=rules.in_operation)
@@ -44,8 +44,8 @@ async def get_group(call: Call, request: shapes.GetGroupRequest) -> shapes.GetGr
     after, limit = rules.after_of(request), rules.limit_of(request)
     users, last = await call.store.read(lambda tr: state.members(tr, group, after, limit))
     return {
-        "Group": rules.group_view(call.account, group),
-        "Users": [rules.user_view(call.account, user, details=False) for user in users],
+        "Group": rules.group_view(call.scope, group),
+        "Users": [rules.user_view(call.scope, user, details=False) for user in users],
         **rules.paging(last),
     }
 
@@ -58,7 +58,7 @@ async def list_groups(call: Call, request: shapes.ListGroupsRequest) -> shapes.L
     groups, last = await call.store.read(
         lambda tr: state.entities(tr, "group", prefix, after, limit)
     )
-    views = [rules.group_view(call.account, group) for group in groups]
+    views = [rules.group_view(call.scope, group) for group in groups]
     return {"Groups": views, **rules.paging(last)}
 
 
@@ -74,7 +74,7 @@ async def list_groups_for_user(
         for name in user.groups:
             group = await state.find(tr, "group", name)
             if group is not None:
-                view = rules.group_view(call.account, cast("GroupRecord", group))
+                view = rules.group_view(call.scope, cast("GroupRecord", group))
                 views.append((name.lower(), view))
         return sorted(views, key=lambda one: one[0])
 

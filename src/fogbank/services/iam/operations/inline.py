@@ -22,7 +22,7 @@ async def _put(call: Call, kind: Kind, name: str, request: Request) -> Wire:
     document = request["PolicyDocument"]
     # Size before content: what is too large is not worth compiling.
     rules.with_inline(seen, kind, request["PolicyName"], document)
-    rules.checked(document, "identity")
+    rules.checked(document, "identity", call.scope.partition)
 
     async def body(tr: Transaction) -> None:
         entity = await state.again(tr, kind, seen)

@@ -39,7 +39,7 @@ def _on_policy(action: str) -> AccessOf:
 
 def _create_access(scope: Scope, request: Request) -> list[Access]:
     """Return the access of creating a policy."""
-    arn = policy_arn(scope.account, request.get("Path", "/"), request["PolicyName"])
+    arn = policy_arn(scope, request.get("Path", "/"), request["PolicyName"])
     return [Access("iam:CreatePolicy", arn, rules.created_tag_context(request))]
 
 
@@ -48,12 +48,12 @@ def _check(call: Call, document: str) -> None:
     characters_max = call.limit(MANAGED_CHARACTERS)
     if rules.characters_of(document) > characters_max:
         raise LimitExceeded(f"Cannot exceed quota for PolicySize: {characters_max}")
-    rules.checked(document, "identity", current_version=True)
+    rules.checked(document, "identity", call.scope.partition, current_version=True)
 
 
 async def _own(tr: Transaction, call: Call, arn: str) -> PolicyRecord:
     """Return a policy that the account may change."""
-    policy = await state.require_policy(tr, call.account, arn)
+    policy = await state.require_policy(tr, call.scope, arn)
     if isinstance(policy, ManagedPolicy):
         raise rules.not_own(arn)
     return policy
@@ -94,7 +94,7 @@ async def create_policy(
         state.put_policy(tr, policy)
 
     await call.identity.change(call.account, body)
-    view = rules.policy_view(call.account, policy)
+    view = rules.policy_view(call.scope, policy)
     return {"Policy": {**view, **rules.policy_tags(policy)}}
 
 
@@ -104,8 +104,8 @@ async def get_policy(call: Call, request: shapes.GetPolicyRequest) -> shapes.Get
     arn = request["PolicyArn"]
 
     async def body(tr: Transaction) -> shapes.Policy:
-        policy = await state.require_policy(tr, call.account, arn)
-        view = rules.policy_view(call.account, policy, await state.uses(tr, arn))
+        policy = await state.require_policy(tr, call.scope, arn)
+        view = rules.policy_view(call.scope, policy, await state.uses(tr, arn))
         return {**view, **rules.policy_details(policy)}
 
     return {"Policy": await call.store.read(body)}
@@ -142,7 +142,7 @@ async def list_policies(
                 views += await _listed(tr, call, policy, wanted)
             if last is not None:
                 return views, last
-        managed = () if scope == "Local" else sorted(managed_policies().items())
+        managed = () if scope == "Local" else sorted(managed_policies(call.scope.partition).items())
         begin = after if after.startswith("arn:") else ""
         last = None
         for arn, policy in managed:
@@ -165,8 +165,8 @@ async def _listed(
     wanted: Callable[[rules.Uses], bool],
 ) -> list[shapes.Policy]:
     """Return the view of a policy, or nothing if it should not be listed."""
-    uses = await state.uses(tr, rules.arn_of(call.account, policy))
-    return [rules.policy_view(call.account, policy, uses)] if wanted(uses) else []
+    uses = await state.uses(tr, rules.arn_of(call.scope, policy))
+    return [rules.policy_view(call.scope, policy, uses)] if wanted(uses) else []
 
 
 @operation(access=_on_policy("DeletePolicy"))
@@ -230,7 +230,7 @@ async def get_policy_version(
     arn = request["PolicyArn"]
 
     async def body(tr: Transaction) -> shapes.PolicyVersion:
-        policy = rules.as_record(await state.require_policy(tr, call.account, arn))
+        policy = rules.as_record(await state.require_policy(tr, call.scope, arn))
         version = _version(policy, arn, request["VersionId"])
         return rules.version_view(version, policy.default, document=True)
 
@@ -245,7 +245,7 @@ async def list_policy_versions(
     arn = request["PolicyArn"]
 
     async def body(tr: Transaction) -> list[tuple[str, shapes.PolicyVersion]]:
-        policy = rules.as_record(await state.require_policy(tr, call.account, arn))
+        policy = rules.as_record(await state.require_policy(tr, call.scope, arn))
         newest_first = policy.versions[::-1]
         return [
             (f"{number:04d}", rules.version_view(version, policy.default))
@@ -337,7 +337,7 @@ async def list_policy_tags(
     arn = request["PolicyArn"]
 
     async def body(tr: Transaction) -> PolicyRecord:
-        return rules.as_record(await state.require_policy(tr, call.account, arn))
+        return rules.as_record(await state.require_policy(tr, call.scope, arn))
 
     policy = await call.store.read(body)
     shown, paging = rules.page(request, rules.numbered(rules.tags_view(policy.tags)))

@@ -32,7 +32,7 @@ async def _bound(call: Call, document: str) -> Pairs:
     characters_max = call.limit(TRUST_CHARACTERS)
     if rules.characters_of(document) > characters_max:
         raise LimitExceeded(f"Cannot exceed quota for ACLSizePerRole: {characters_max}")
-    policy = rules.checked(document, "trust")
+    policy = rules.checked(document, "trust", call.scope.partition)
     try:
         bound = await bind(call.facilities.placement, policy)
     except UnknownPrincipal as unknown:
@@ -45,7 +45,7 @@ async def _bound(call: Call, document: str) -> Pairs:
 async def _view(call: Call, role: RoleRecord, *, details: bool = True) -> shapes.Role:
     """Return a role as the wire has it; whom it trusts and who is gone goes by the unique id."""
     trust = with_ids(role.trust, await gone(call.facilities.placement, role.trusted))
-    return rules.role_view(call.account, role, trust, details=details)
+    return rules.role_view(call.scope, role, trust, details=details)
 
 
 @operation(
@@ -71,7 +71,7 @@ async def create_role(call: Call, request: shapes.CreateRoleRequest) -> shapes.C
     async def body(tr: Transaction) -> None:
         await state.require_free(tr, "role", role.name)
         if role.boundary:
-            await state.require_boundary(tr, call.account, role.boundary)
+            await state.require_boundary(tr, call.scope, role.boundary)
         state.put(tr, "role", role)
         state.bind(tr, "role", role)
 

@@ -44,12 +44,12 @@ async def create_user(call: Call, request: shapes.CreateUserRequest) -> shapes.C
     async def body(tr: Transaction) -> None:
         await state.require_free(tr, "user", user.name)
         if user.boundary:
-            await state.require_boundary(tr, call.account, user.boundary)
+            await state.require_boundary(tr, call.scope, user.boundary)
         state.put(tr, "user", user)
         state.bind(tr, "user", user)
 
     await call.identity.change(call.account, body)
-    return {"User": rules.user_view(call.account, user)}
+    return {"User": rules.user_view(call.scope, user)}
 
 
 @operation(access=rules.in_operation)
@@ -64,7 +64,7 @@ async def get_user(call: Call, request: shapes.GetUserRequest) -> shapes.GetUser
             raise ValidationError("Must specify userName when calling with non-User credentials")
         name = principal.name
     user = cast("UserRecord", await state.permitted(call, "user", name))
-    return {"User": rules.user_view(call.account, user)}
+    return {"User": rules.user_view(call.scope, user)}
 
 
 async def _root_view(call: Call) -> shapes.User:
@@ -73,7 +73,7 @@ async def _root_view(call: Call) -> shapes.User:
     assert account is not None, "the caller's account stands"
     return {
         "UserId": call.account,
-        "Arn": f"arn:aws:iam::{call.account}:root",
+        "Arn": entity_arn(call.scope, "root", "", ""),
         "CreateDate": rules.seconds(account.created_ms),
     }
 
@@ -84,7 +84,7 @@ async def list_users(call: Call, request: shapes.ListUsersRequest) -> shapes.Lis
     prefix, after = request.get("PathPrefix", "/"), rules.after_of(request)
     limit = rules.limit_of(request)
     users, last = await call.store.read(lambda tr: state.entities(tr, "user", prefix, after, limit))
-    views = [rules.user_view(call.account, user, details=False) for user in users]
+    views = [rules.user_view(call.scope, user, details=False) for user in users]
     return {"Users": views, **rules.paging(last)}
 
 
@@ -96,7 +96,7 @@ async def update_user(call: Call, request: shapes.UpdateUserRequest) -> Wire:
     path = request.get("NewPath", seen.path)
     # AWS: a rename needs permission on the new ARN too (User Guide, "Rename an IAM user").
     context = rules.resource_tag_context(seen.tags)
-    await call.require("iam:UpdateUser", entity_arn(call.account, "user", path, name), context)
+    await call.require("iam:UpdateUser", entity_arn(call.scope, "user", path, name), context)
 
     async def body(tr: Transaction) -> None:
         user = await state.again(tr, "user", seen)

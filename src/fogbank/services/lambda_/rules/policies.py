@@ -10,6 +10,7 @@ import json
 import re
 from typing import Any, Final
 
+from fogbank.base.arn import global_arn
 from fogbank.base.types import Request
 from fogbank.platform.iam.bound import Bound, BoundPolicy
 from fogbank.platform.iam.evaluate import NO_POLICIES, evaluate
@@ -31,7 +32,7 @@ INVALID_PRINCIPAL: Final = (
 )
 _ACCOUNT: Final = re.compile(r"\d{12}", re.ASCII)
 _SERVICE: Final = re.compile(r"[a-z0-9][a-z0-9.-]*\.(amazonaws\.com(\.cn)?|amazon\.com)")
-_ROOT: Final = re.compile(r"arn:aws:iam::(\d{12}):root", re.ASCII)
+_ROOT: Final = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}):root", re.ASCII)
 _ENTITY: Final = re.compile(
     r"arn:aws[a-z-]*:(iam::\d{12}:(root|user/.+|role/.+)|sts::\d{12}:assumed-role/.+)", re.ASCII
 )
@@ -39,12 +40,12 @@ _ENTITY: Final = re.compile(
 Statement = dict[str, Any]
 
 
-def principal_of(text: str) -> str | dict[str, str]:
-    """Return the Principal element for what a request names."""
+def principal_of(text: str, partition: str) -> str | dict[str, str]:
+    """Return the Principal element for what a request names, in a partition."""
     if text == "*":
         return "*"
     if _ACCOUNT.fullmatch(text):
-        return {"AWS": f"arn:aws:iam::{text}:root"}
+        return {"AWS": global_arn(partition, "iam", text, "root")}
     if _SERVICE.fullmatch(text):
         return {"Service": text}
     if _ENTITY.fullmatch(text):
@@ -65,7 +66,7 @@ def statement_of(request: Request, function_arn: str) -> Statement:
     statement: Statement = {
         "Sid": request["StatementId"],
         "Effect": "Allow",
-        "Principal": principal_of(request["Principal"]),
+        "Principal": principal_of(request["Principal"], function_arn.split(":")[1]),
         "Action": request["Action"],
         "Resource": function_arn,
     }

@@ -63,7 +63,7 @@ async def create_bucket(
     location = f"/{name}"
     if reserved.record.region != US_EAST_1:
         location = f"{bucket_url(call.http, name, reserved.record.region)}/"
-    return {"Location": location, "BucketArn": bucket_arn(name)}
+    return {"Location": location, "BucketArn": bucket_arn(reserved.record.region, name)}
 
 
 def _wanted(call: Call, request: Request) -> NameRecord:
@@ -104,7 +104,7 @@ async def head_bucket(call: Call, request: shapes.HeadBucketRequest) -> shapes.H
     """Say that a bucket is there, whose it may be, and where."""
     bucket = await _read_bucket(call, request)
     return {
-        "BucketArn": bucket_arn(bucket.name),
+        "BucketArn": bucket_arn(bucket.region, bucket.name),
         "BucketRegion": bucket.region,
         "AccessPointAlias": False,
     }
@@ -190,7 +190,7 @@ def _listed_bucket(name: str, record: AccountBucketRecord) -> shapes.Bucket:
         "Name": name,
         "CreationDate": record.created_ms,
         "BucketRegion": record.region,
-        "BucketArn": bucket_arn(name),
+        "BucketArn": bucket_arn(record.region, name),
     }
 
 

@@ -183,7 +183,7 @@ async def _open_source(call: Call, request: Request, named: CopySource) -> _Sour
 
     opened = await store.read(body)
     if opened is None:
-        await call.require("s3:ListBucket", bucket_arn(named.bucket))
+        await call.require("s3:ListBucket", bucket_arn(call.region, named.bucket))
         raise NoSuchKey(Key=named.key)
     return _Source(store, call.blobs_of(domain), opened)
 

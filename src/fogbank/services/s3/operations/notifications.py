@@ -54,7 +54,9 @@ async def _validate(
     Asking for a dry run is authorised by the function's resource policy, as each delivery will be.
     """
     principal = service_principal(
-        notifications.SOURCE, source_arn=bucket_arn(bucket.name), source_account=bucket.account
+        notifications.SOURCE,
+        source_arn=bucket_arn(bucket.region, bucket.name),
+        source_account=bucket.account,
     )
     for arn in dict.fromkeys(function.function_arn for function in functions):
         request: Request = {"FunctionName": arn, "InvocationType": "DryRun"}

@@ -163,7 +163,7 @@ async def _open(call: Call, request: Request) -> objects.Opened:
     if opened is None:
         # AWS: who may not list the bucket is not told that a key does not exist (API Reference,
         # GetObject, "Permissions").
-        await call.require("s3:ListBucket", bucket_arn(request["Bucket"]))
+        await call.require("s3:ListBucket", bucket_arn(call.region, request["Bucket"]))
         raise NoSuchKey(Key=request["Key"])
     return opened
 

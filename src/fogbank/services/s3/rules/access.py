@@ -10,7 +10,7 @@ from __future__ import annotations
 from fogbank.base.types import Request, Wire
 from fogbank.contract.action import Access, ContextValue, Scope
 from fogbank.platform.store.engine import DIRECTORY, Domain
-from fogbank.services.s3.arns import BUCKETS_ARN, bucket_arn, object_arn
+from fogbank.services.s3.arns import bucket_arn, object_arn
 from fogbank.services.s3.rules.copying import CopySource, copy_source_of
 
 
@@ -35,17 +35,19 @@ def _context(request: Request, members: dict[str, str]) -> dict[str, ContextValu
 
 
 def _on_bucket(
-    action: str, request: Request, members: dict[str, str] | None = None
+    scope: Scope, action: str, request: Request, members: dict[str, str] | None = None
 ) -> list[Access]:
     """Return one access to the request's bucket."""
     context = _context(request, members or {})
-    return [Access(action, bucket_arn(request["Bucket"]), context)]
+    return [Access(action, bucket_arn(scope.region, request["Bucket"]), context)]
 
 
-def _on_object(action: str, request: Request, members: dict[str, str] | None = None) -> Access:
+def _on_object(
+    scope: Scope, action: str, request: Request, members: dict[str, str] | None = None
+) -> Access:
     """Return one access to the request's object."""
     context = _context(request, members or {})
-    return Access(action, object_arn(request["Bucket"], request["Key"]), context)
+    return Access(action, object_arn(scope.region, request["Bucket"], request["Key"]), context)
 
 
 _WRITE_KEYS = {
@@ -74,79 +76,79 @@ def create_bucket(scope: Scope, request: Request) -> list[Access]:
     }
     context = _context(request, keys)
     context["s3:locationconstraint"] = location or scope.region
-    return [Access("s3:CreateBucket", bucket_arn(request["Bucket"]), context)]
+    return [Access("s3:CreateBucket", bucket_arn(scope.region, request["Bucket"]), context)]
 
 
-def list_buckets(_scope: Scope, _request: Request) -> list[Access]:
+def list_buckets(scope: Scope, _request: Request) -> list[Access]:
     """Return what ListBuckets needs."""
-    return [Access("s3:ListAllMyBuckets", BUCKETS_ARN)]
+    return [Access("s3:ListAllMyBuckets", bucket_arn(scope.region, "*"))]
 
 
-def head_bucket(_scope: Scope, request: Request) -> list[Access]:
+def head_bucket(scope: Scope, request: Request) -> list[Access]:
     """Return what HeadBucket needs."""
-    return _on_bucket("s3:ListBucket", request)
+    return _on_bucket(scope, "s3:ListBucket", request)
 
 
-def delete_bucket(_scope: Scope, request: Request) -> list[Access]:
+def delete_bucket(scope: Scope, request: Request) -> list[Access]:
     """Return what DeleteBucket needs."""
-    return _on_bucket("s3:DeleteBucket", request)
+    return _on_bucket(scope, "s3:DeleteBucket", request)
 
 
-def get_bucket_location(_scope: Scope, request: Request) -> list[Access]:
+def get_bucket_location(scope: Scope, request: Request) -> list[Access]:
     """Return what GetBucketLocation needs."""
-    return _on_bucket("s3:GetBucketLocation", request)
+    return _on_bucket(scope, "s3:GetBucketLocation", request)
 
 
-def list_objects(_scope: Scope, request: Request) -> list[Access]:
+def list_objects(scope: Scope, request: Request) -> list[Access]:
     """Return what both listings of objects need."""
-    return _on_bucket("s3:ListBucket", request, _LIST_KEYS)
+    return _on_bucket(scope, "s3:ListBucket", request, _LIST_KEYS)
 
 
-def list_multipart_uploads(_scope: Scope, request: Request) -> list[Access]:
+def list_multipart_uploads(scope: Scope, request: Request) -> list[Access]:
     """Return what ListMultipartUploads needs."""
-    return _on_bucket("s3:ListBucketMultipartUploads", request)
+    return _on_bucket(scope, "s3:ListBucketMultipartUploads", request)
 
 
-def put_notification(_scope: Scope, request: Request) -> list[Access]:
+def put_notification(scope: Scope, request: Request) -> list[Access]:
     """Return what PutBucketNotificationConfiguration needs."""
-    return _on_bucket("s3:PutBucketNotification", request)
+    return _on_bucket(scope, "s3:PutBucketNotification", request)
 
 
-def get_notification(_scope: Scope, request: Request) -> list[Access]:
+def get_notification(scope: Scope, request: Request) -> list[Access]:
     """Return what GetBucketNotificationConfiguration needs."""
-    return _on_bucket("s3:GetBucketNotification", request)
+    return _on_bucket(scope, "s3:GetBucketNotification", request)
 
 
-def put_cors(_scope: Scope, request: Request) -> list[Access]:
+def put_cors(scope: Scope, request: Request) -> list[Access]:
     """Return what PutBucketCors and DeleteBucketCors need."""
-    return _on_bucket("s3:PutBucketCORS", request)
+    return _on_bucket(scope, "s3:PutBucketCORS", request)
 
 
-def get_cors(_scope: Scope, request: Request) -> list[Access]:
+def get_cors(scope: Scope, request: Request) -> list[Access]:
     """Return what GetBucketCors needs."""
-    return _on_bucket("s3:GetBucketCORS", request)
+    return _on_bucket(scope, "s3:GetBucketCORS", request)
 
 
-def get_object(_scope: Scope, request: Request) -> list[Access]:
+def get_object(scope: Scope, request: Request) -> list[Access]:
     """Return what GetObject and HeadObject need."""
     action = "s3:GetObjectVersion" if "VersionId" in request else "s3:GetObject"
-    return [_on_object(action, request, {"s3:versionid": "VersionId"})]
+    return [_on_object(scope, action, request, {"s3:versionid": "VersionId"})]
 
 
 def get_object_attributes(scope: Scope, request: Request) -> list[Access]:
     """Return what GetObjectAttributes needs: reading, and asking for attributes."""
     suffix = "VersionAttributes" if "VersionId" in request else "Attributes"
-    return [*get_object(scope, request), _on_object(f"s3:GetObject{suffix}", request)]
+    return [*get_object(scope, request), _on_object(scope, f"s3:GetObject{suffix}", request)]
 
 
-def put_object(_scope: Scope, request: Request) -> list[Access]:
+def put_object(scope: Scope, request: Request) -> list[Access]:
     """Return what PutObject and CompleteMultipartUpload need."""
-    return [_creating(_on_object("s3:PutObject", request, _WRITE_KEYS), creates=True)]
+    return [_creating(_on_object(scope, "s3:PutObject", request, _WRITE_KEYS), creates=True)]
 
 
-def put_part(_scope: Scope, request: Request) -> list[Access]:
+def put_part(scope: Scope, request: Request) -> list[Access]:
     """Return what the steps of a multipart upload need that create no object yet."""
-    return [_creating(_on_object("s3:PutObject", request, _WRITE_KEYS), creates=False)]
+    return [_creating(_on_object(scope, "s3:PutObject", request, _WRITE_KEYS), creates=False)]
 
 
 def _creating(access: Access, *, creates: bool) -> Access:
@@ -159,11 +161,11 @@ def _creating(access: Access, *, creates: bool) -> Access:
     return access._replace(context={**access.context, **key})
 
 
-def delete_object(_scope: Scope, request: Request) -> list[Access]:
+def delete_object(scope: Scope, request: Request) -> list[Access]:
     """Return what DeleteObject needs."""
     action = "s3:DeleteObjectVersion" if "VersionId" in request else "s3:DeleteObject"
     keys = {"s3:versionid": "VersionId", "s3:if-match": "IfMatch"}
-    return [_on_object(action, request, keys)]
+    return [_on_object(scope, action, request, keys)]
 
 
 def delete_objects(_scope: Scope, _request: Request) -> list[Access]:
@@ -171,31 +173,33 @@ def delete_objects(_scope: Scope, _request: Request) -> list[Access]:
     return []
 
 
-def abort_multipart_upload(_scope: Scope, request: Request) -> list[Access]:
+def abort_multipart_upload(scope: Scope, request: Request) -> list[Access]:
     """Return what AbortMultipartUpload needs."""
-    return [_on_object("s3:AbortMultipartUpload", request)]
+    return [_on_object(scope, "s3:AbortMultipartUpload", request)]
 
 
-def list_parts(_scope: Scope, request: Request) -> list[Access]:
+def list_parts(scope: Scope, request: Request) -> list[Access]:
     """Return what ListParts needs."""
-    return [_on_object("s3:ListMultipartUploadParts", request)]
+    return [_on_object(scope, "s3:ListMultipartUploadParts", request)]
 
 
-def copy_object(_scope: Scope, request: Request) -> list[Access]:
+def copy_object(scope: Scope, request: Request) -> list[Access]:
     """Return what CopyObject and UploadPartCopy need: reading the source, writing the target."""
     source = copy_source_of(request["CopySource"])
     keys = _WRITE_KEYS | {"s3:x-amz-metadata-directive": "MetadataDirective"}
-    write = _creating(_on_object("s3:PutObject", request, keys), creates="UploadId" not in request)
+    write = _creating(
+        _on_object(scope, "s3:PutObject", request, keys), creates="UploadId" not in request
+    )
     # AWS: policies name the source with and without a leading slash ("Bucket policy examples using
     # condition keys" has both): either spelling is compared.
     path = f"{source.bucket}/{source.key}"
     context = {**write.context, "s3:x-amz-copy-source": (path, f"/{path}")}
-    return [_read_source(source), write._replace(context=context)]
+    return [_read_source(scope, source), write._replace(context=context)]
 
 
-def _read_source(source: CopySource) -> Access:
+def _read_source(scope: Scope, source: CopySource) -> Access:
     """Return the access to the source of a copy."""
-    resource = object_arn(source.bucket, source.key)
+    resource = object_arn(scope.region, source.bucket, source.key)
     if source.version_id:
         return Access("s3:GetObjectVersion", resource, {"s3:versionid": source.version_id})
     return Access("s3:GetObject", resource)

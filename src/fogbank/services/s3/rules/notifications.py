@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
+from fogbank.base.arn import partition_of
 from fogbank.base.errors import NotBuilt
 from fogbank.services.s3.errors import InvalidArgument, MalformedXML
 from fogbank.services.s3.quotas import KEY_BYTES_MAX, NOTIFICATION_CONFIGURATIONS_MAX
@@ -43,7 +44,7 @@ _KNOWN: Final = re.compile(
     r"ObjectAnnotation:.+|ObjectRetention:Put)"
 )
 _FUNCTION_ARN: Final = re.compile(
-    r"arn:aws:lambda:(?P<region>[a-z0-9-]+):(?P<account>\d{12}):function:"
+    r"arn:(?P<partition>aws[a-z-]*):lambda:(?P<region>[a-z0-9-]+):(?P<account>\d{12}):function:"
     r"(?P<name>[A-Za-z0-9_-]{1,64})(?::(?P<qualifier>[A-Za-z0-9$_-]{1,128}))?"
 )
 _UNVALIDATED: Final = "Unable to validate the following destination configurations"
@@ -96,7 +97,7 @@ def _function_of(
     """Return one entry, checked by itself."""
     arn: str = entry.get("LambdaFunctionArn") or ""
     found = _FUNCTION_ARN.fullmatch(arn)
-    if found is None:
+    if found is None or found["partition"] != partition_of(found["region"]):
         raise InvalidArgument(
             "The ARN could not be parsed", ArgumentName="LambdaFunctionArn", ArgumentValue=arn
         )

@@ -55,7 +55,7 @@ async def tell(
     functions = matching(await list_functions(tr, bucket), happening.event, happening.key)
     if not functions:
         return
-    arn = bucket_arn(bucket.name)
+    arn = bucket_arn(bucket.region, bucket.name)
     occasion = Occasion(
         region=bucket.region,
         time=iso_millis(now_ms),

@@ -15,6 +15,7 @@ from fogbank.platform.iam.evaluate import evaluate
 from fogbank.platform.iam.request import AccessRequest
 from fogbank.platform.identity.credentials import Credential
 from fogbank.platform.identity.grants import find_policy_document
+from fogbank.platform.identity.lookups import partition_of
 from fogbank.platform.identity.principal import PrincipalKind
 from fogbank.platform.identity.records import RoleRecord, iam_domain
 from fogbank.platform.identity.tokens import Session
@@ -48,7 +49,10 @@ def _denied(call: Call, arn: str) -> AccessDenied:
 async def _require_role(call: Call, arn: str, named: RoleName) -> RoleRecord:
     """Return the role of an ARN, or refuse the call as if it did not trust the caller."""
     role = await call.identity.find_role(named.account, named.name)
-    if role is None or role.path != named.path:
+    if role is None or role.path != named.path or named.partition != call.scope.partition:
+        raise _denied(call, arn)
+    partition = await call.read(iam_domain(named.account), partition_of)
+    if partition != named.partition:
         raise _denied(call, arn)
     return role
 
@@ -107,7 +111,7 @@ async def assume_role(call: Call, request: shapes.AssumeRoleRequest) -> shapes.A
     if principal.kind is PrincipalKind.ROOT:
         raise AccessDenied("Roles may not be assumed by root accounts.")
     named = rules.role_name_of(arn)
-    policies = rules.session_policies_of(request)
+    policies = rules.session_policies_of(request, call.scope.partition)
     tags = rules.tags_of(request, principal)
     source_identity = rules.source_identity_of(request, principal)
     role = await _require_role(call, arn, named)
