@@ -196,3 +196,19 @@ def test_credentials_are_good_in_their_partition_alone(
     token = clients("sts").get_session_token()["Credentials"]
     session = clients("sts", region="us-east-1", **keys_of(token))
     assert refusal(session.get_caller_identity)[0] == "InvalidClientTokenId"
+
+
+def test_no_role_is_assumed_across_partitions(cloud: Cloud, refusal: Any) -> None:
+    there = cloud.create_account("there", "111122223333", partition="aws-cn")
+    trusted = {"AWS": cloud.account.principal.account}
+    trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": trusted}
+    role = cloud.client("iam", credential=there, region="cn-north-1").create_role(
+        RoleName="r",
+        AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
+    )["Role"]["Arn"]
+    allow = {"Effect": "Allow", "Action": "sts:*", "Resource": "*"}
+    keys = cloud.create_user("u", {"Version": "2012-10-17", "Statement": [allow]})
+    sts = cloud.client("sts", access_key=keys.access_key_id, secret_key=keys.secret_access_key)
+    for arn in (role, role.replace("aws-cn", "aws")):
+        refused = refusal(sts.assume_role, RoleArn=arn, RoleSessionName="one")
+        assert refused[0] == "AccessDenied"

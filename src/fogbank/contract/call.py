@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol, TypeVar
 
 from fogbank.base.clock import Clock
@@ -98,6 +98,7 @@ class Call:
     __slots__ = (
         "_authorizer",
         "access_context",
+        "accesses",
         "asked",
         "decisions",
         "facilities",
@@ -135,6 +136,9 @@ class Call:
         self.decisions: list[tuple[str, str, Decision]] = [] if decisions is None else decisions
         """Action, resource and outcome of every access that was decided so far, in order: what
         the caller of ``Call`` keeps to say later why a request was refused."""
+        self.accesses: Sequence[Access] = ()
+        """What was decided before the operation began, for operations that must find what was
+        decided on."""
         self.asked: AccessRequest | None = None
         """The access that was refused last, with its condition keys."""
         self._authorizer = authorizer

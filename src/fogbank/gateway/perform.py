@@ -152,6 +152,7 @@ class Performer:
             ),
             decisions=visit.decisions,
         )
+        call.accesses = accesses
         try:
             if accesses:
                 await self.authorization.require(call, accesses)

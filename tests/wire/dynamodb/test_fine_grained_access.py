@@ -10,11 +10,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
+import msgspec
 import pytest
+from botocore.exceptions import ClientError
 
+from fogbank.contract.action import Access
+from fogbank.contract.call import Call
+from fogbank.gateway.authorize import Authorization
+from fogbank.platform.store.engine import Domain, Transaction
 from fogbank.services.dynamodb.rules.access import RequestKeys
-from fogbank.services.dynamodb.schema import TableRecord
+from fogbank.services.dynamodb.schema import TABLES, TableRecord
 from fogbank.testing.cloud import Cloud
 
 ITEM_ACTIONS = [
@@ -264,3 +271,58 @@ def test_what_no_request_here_has_is_absent(as_user: Any, refusal: Any) -> None:
     )
     assert "Item" in alice.get_item(TableName="games", Key=key(ALICE))
     assert refusal(alice.put_item, TableName="games", Item=key(ALICE))[1] == DENIED
+
+
+ROW = {"p": ALICE, "c": {"S": "bob"}}
+
+
+@pytest.mark.parametrize(
+    ("call", "request_"),
+    [
+        ("get_item", {"TableName": "games", "Key": ROW}),
+        ("put_item", {"TableName": "games", "Item": ROW}),
+        ("delete_item", {"TableName": "games", "Key": ROW}),
+        (
+            "query",
+            {
+                "TableName": "games",
+                "KeyConditionExpression": "p = :p",
+                "ExpressionAttributeValues": {":p": ALICE},
+            },
+        ),
+        ("batch_get_item", {"RequestItems": {"games": {"Keys": [ROW]}}}),
+        ("batch_write_item", {"RequestItems": {"games": [{"PutRequest": {"Item": ROW}}]}}),
+    ],
+)
+def test_what_was_decided_on_the_key_of_a_table_is_not_done_to_another_of_its_name(
+    cloud: Cloud,
+    account: str,
+    games: None,
+    as_user: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    call: str,
+    request_: dict[str, Any],
+) -> None:
+    del games
+    alice = as_user({"Action": ITEM_ACTIONS, "Condition": OWN_ROWS})
+    getattr(alice, call)(**request_)
+    decide = Authorization.require
+    store = cloud.engine.store_of(Domain("dynamodb", account, "us-east-1"))
+
+    async def replace_table(tr: Transaction) -> None:
+        table = await TABLES.find(tr, "games")
+        assert table is not None
+        assert table.sort is not None
+        other = msgspec.structs.replace(
+            table, partition=table.sort, sort=table.partition, id=str(UUID(int=7))
+        )
+        TABLES.put(tr, other, "games")
+
+    async def deciding_slowly(self: Authorization, asked: Call, accesses: list[Access]) -> None:
+        await decide(self, asked, accesses)
+        await store.transact(replace_table)
+
+    monkeypatch.setattr(Authorization, "require", deciding_slowly)
+    with pytest.raises(ClientError) as caught:
+        getattr(alice, call)(**request_)
+    assert caught.value.response["Error"]["Code"] == "ResourceNotFoundException"

@@ -95,3 +95,19 @@ def test_who_may_tag_can_depend_on_the_keys_and_on_the_tags(
         (tagger.list_tags, {}),
     ):
         assert refusal(call, Resource=arn, **more)[0] == "AccessDeniedException"
+
+
+@pytest.mark.parametrize("key", ["aws:team", "AWS:x", "Aws:"])
+def test_keys_that_aws_keeps_for_itself_are_refused(
+    functions: Any, create: Any, arn: str, refusal: Any, key: str
+) -> None:
+    """Tagging AWS Resources User Guide, "Tag naming limits and requirements"."""
+    reserved = (
+        "InvalidParameterValueException",
+        "aws: prefixed tag key names are not allowed for external use.",
+    )
+    assert refusal(functions.tag_resource, Resource=arn, Tags={"a": "b", key: "x"}) == reserved
+    assert functions.list_tags(Resource=arn)["Tags"] == {"team": "blue", "stage": "test"}
+    assert refusal(create, FunctionName="g", Tags={key: "x"}) == reserved
+    assert refusal(functions.get_function, FunctionName="g")[0] == "ResourceNotFoundException"
+    functions.tag_resource(Resource=arn, Tags={"awsome": "x", "my:aws:": "y"})

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -128,6 +129,28 @@ def test_a_role_that_trusts_someone_else_is_not_assumed(
     assert refusal(caller("sts").assume_role, RoleArn=given, RoleSessionName="one") == (
         "ValidationError",
         f"{given} is invalid",
+    )
+
+
+def test_who_is_denied_by_a_trust_policy_hears_that_it_says_so(
+    iam: Any, role: Any, caller: Any, refusal: Any, account: str
+) -> None:
+    """IAM User Guide, "Troubleshoot access denied error messages", role trust policies: "Explicit
+    denial"."""
+    arn = role()
+    user = f"arn:aws:iam::{account}:user/alice"
+    trust = [
+        {"Effect": effect, "Action": "sts:AssumeRole", "Principal": {"AWS": principal}}
+        for effect, principal in (("Allow", account), ("Deny", user))
+    ]
+    document = json.dumps({"Version": "2012-10-17", "Statement": trust})
+    iam.update_assume_role_policy(RoleName="worker", PolicyDocument=document)
+    assert refusal(caller("sts").assume_role, RoleArn=arn, RoleSessionName="one") == (
+        "AccessDenied",
+        (
+            f"User: {user} is not authorized to perform: sts:AssumeRole with an explicit deny in "
+            "the role trust policy"
+        ),
     )
 
 

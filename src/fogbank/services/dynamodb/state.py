@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from fogbank.base.errors import Corrupt
 from fogbank.contract.action import Access, ContextValue
+from fogbank.contract.call import Call
 from fogbank.platform.scheduler import worklist
 from fogbank.platform.scheduler.worklist import WorkEntry
 from fogbank.platform.store.engine import Transaction
@@ -20,7 +21,7 @@ from fogbank.services.dynamodb.errors import (
     ResourceInUseException,
     ResourceNotFoundException,
 )
-from fogbank.services.dynamodb.rules.access import RequestKeys, name_of
+from fogbank.services.dynamodb.rules.access import RequestKeys, decided_on, name_of
 from fogbank.services.dynamodb.rules.keys import ItemKey
 from fogbank.services.dynamodb.rules.pages import KeyRange
 from fogbank.services.dynamodb.schema import (
@@ -38,10 +39,15 @@ MEASURED_TABLES = "dynamodb.measured_tables"
 """The work list of tables, each due when it is to be counted next."""
 
 
-async def require_table(tr: Transaction, name: str) -> TableRecord:
-    """Return the table that an operation on items needs."""
+async def require_table(tr: Transaction, call: Call, name: str) -> TableRecord:
+    """Return the table that an operation on items needs.
+
+    Raises:
+        ResourceNotFoundException: There is none, or it is not the one whose key the caller's
+            policies were held against: another has taken its name since.
+    """
     table = await TABLES.find(tr, name)
-    if table is None:
+    if table is None or not decided_on(call.accesses, table):
         raise ResourceNotFoundException("Requested resource not found")
     return table
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fogbank.base.ids import Ids
-from fogbank.contract.action import Scope
+from fogbank.contract.action import Access, Scope
 from fogbank.contract.quota import Quota, Quotas
 from fogbank.engines.memory import MemoryEngine
 from fogbank.platform.store.engine import Domain
@@ -24,6 +24,7 @@ class FakeCall:
         self.domain = Domain("dynamodb", SCOPE.account, SCOPE.region)
         self.store = self.engine.store_of(self.domain)
         self.scope = SCOPE
+        self.accesses: tuple[Access, ...] = ()
         self.ids = Ids.seeded(1)
         self.now_ms = 1_700_000_000_000
         self.quotas: dict[str, int] = {}

@@ -76,7 +76,7 @@ async def _read_tables(call: Call, named: list[str]) -> dict[str, TableRecord]:
     """Return the tables of a batch by name."""
 
     async def body(tr: Transaction) -> dict[str, TableRecord]:
-        return {name: await state.require_table(tr, name) for name in named}
+        return {name: await state.require_table(tr, call, name) for name in named}
 
     return await call.store.read(body)
 
@@ -131,14 +131,14 @@ async def _write_group(call: Call, group: list[BatchWrite]) -> list[float]:
     """Make some writes in one transaction; return the units that each consumes."""
 
     async def body(tr: Transaction) -> list[float]:
-        return [await _write(tr, write) for write in group]
+        return [await _write(tr, call, write) for write in group]
 
     return await call.store.transact(body)
 
 
-async def _write(tr: Transaction, write: BatchWrite) -> float:
+async def _write(tr: Transaction, call: Call, write: BatchWrite) -> float:
     """Make one write; return the units that it consumes."""
-    table = await state.require_table(tr, write.name)
+    table = await state.require_table(tr, call, write.name)
     key = _key_of(table, write)
     before = await state.find_item(tr, table, key)
     if not write.removes:

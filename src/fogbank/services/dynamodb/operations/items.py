@@ -34,7 +34,7 @@ async def get_item(call: Call, request: shapes.GetItemInput) -> Wire:
     expressions = expressions_of(request, requests.GET)
 
     async def body(tr: Transaction) -> tuple[TableRecord, ItemRecord | None]:
-        table = await state.require_table(tr, name)
+        table = await state.require_table(tr, call, name)
         key = keys.key_of(table, wanted)
         return table, await state.find_item(tr, table, key)
 
@@ -60,7 +60,7 @@ async def put_item(call: Call, request: shapes.PutItemInput) -> Wire:
     expressions = expressions_of(request, requests.WRITE)
 
     async def body(tr: Transaction) -> tuple[int, Item | None]:
-        table = await state.require_table(tr, name)
+        table = await state.require_table(tr, call, name)
         key = keys.key_of_item(table, item)
         keys.require_scalar_keys(table, expressions.nested_attributes)
         before = await state.find_item(tr, table, key)
@@ -85,7 +85,7 @@ async def update_item(call: Call, request: shapes.UpdateItemInput) -> Wire:
     update, size_max = expressions.update, call.limit(quotas.ITEM_BYTES)
 
     async def body(tr: Transaction) -> tuple[tuple[int, int], Item | None, Item | None]:
-        table = await state.require_table(tr, name)
+        table = await state.require_table(tr, call, name)
         key = keys.key_of(table, wanted)
         keys.require_unchanged_keys(table, () if update is None else update.attributes)
         keys.require_scalar_keys(table, expressions.nested_attributes)
@@ -116,7 +116,7 @@ async def delete_item(call: Call, request: shapes.DeleteItemInput) -> Wire:
     expressions = expressions_of(request, requests.WRITE)
 
     async def body(tr: Transaction) -> tuple[int, Item | None]:
-        table = await state.require_table(tr, name)
+        table = await state.require_table(tr, call, name)
         key = keys.key_of(table, wanted)
         keys.require_scalar_keys(table, expressions.nested_attributes)
         before = await state.find_item(tr, table, key)

@@ -60,7 +60,7 @@ async def _read_table(call: Call, name: str) -> TableRecord:
     """Return the table that a request names."""
 
     async def body(tr: Transaction) -> TableRecord:
-        return await state.require_table(tr, name)
+        return await state.require_table(tr, call, name)
 
     return await call.store.read(body)
 

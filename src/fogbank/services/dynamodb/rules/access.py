@@ -102,12 +102,14 @@ def name_of(arn: str) -> str:
 class RequestKeys(Mapping[str, ContextValue]):
     """The condition keys of one request on one table, put together when first read."""
 
-    __slots__ = ("_keys", "_operation", "_request")
+    __slots__ = ("_keys", "_operation", "_request", "table_id")
 
     def __init__(self, operation: str, request: Request) -> None:
         self._operation = operation
         self._request = request
         self._keys: dict[str, ContextValue] | None = None
+        self.table_id = ""
+        """The table whose key a decision was made with; empty: no policy has asked for it."""
 
     def leading(self, table: TableRecord) -> Mapping[str, ContextValue]:
         """Return the values of the table's partition key that the request names; none of a scan.
@@ -117,6 +119,7 @@ class RequestKeys(Mapping[str, ContextValue]):
         Raises:
             ValidationException: An expression or a value cannot be read.
         """
+        self.table_id = table.id
         name, request = table.partition.name, self._request
         if self._operation == "Query":
             terms = expressions_of(request, QUERY).key_terms or {}
@@ -150,6 +153,15 @@ class RequestKeys(Mapping[str, ContextValue]):
 
     def __len__(self) -> int:
         return len(self._all())
+
+
+def decided_on(accesses: Iterable[Access], table: TableRecord) -> bool:
+    """Return whether what was decided of a table was decided of this one, if its key mattered."""
+    for access in accesses:
+        keys = access.context
+        if isinstance(keys, RequestKeys) and name_of(access.resource) == table.name:
+            return keys.table_id in ("", table.id)
+    return True
 
 
 def _text_of(value: values.Value) -> str:

@@ -105,7 +105,13 @@ def tags_of(request: Request) -> dict[str, str]:
 
 
 def check_tags(tags: dict[str, str]) -> None:
-    """Refuse more tags than a function may have."""
+    """Refuse more tags than a function may have, and keys that are reserved."""
+    # AWS: in any case of letters (Tagging AWS Resources User Guide, "Tag naming limits and
+    # requirements").
+    if any(key.lower().startswith("aws:") for key in tags):
+        raise InvalidParameterValueException(
+            "aws: prefixed tag key names are not allowed for external use."
+        )
     if len(tags) > quotas.TAGS_MAX:
         raise InvalidParameterValueException("Number of tags exceeds resource tag limit.")
 
