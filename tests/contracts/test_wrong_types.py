@@ -203,7 +203,9 @@ def adding(built: Built, path: tuple[str, ...]) -> Change:
 def test_members_that_no_model_knows_are_passed_over_at_every_depth(
     built: Built, bodies: Bodies, clients: Any, shared: Any
 ) -> None:
-    # AWS: clients of a newer model are answered, in JSON, in forms and in XML alike.
+    # AWS: clients of a newer model are answered, in JSON, in forms and in XML alike; but S3 holds
+    # documents against its schema (an answer of Amazon S3 in ceph pull request 23486).
+    strict = built.service.model == "s3"
     account = shared.account.principal.account
     seed(built.service.model, clients, account)
     minded = []
@@ -214,7 +216,8 @@ def test_members_that_no_model_knows_are_passed_over_at_every_depth(
         before, between, after = [
             bodies.send(built, request, each) for each in (None, change, None)
         ]
-        if between[:2] not in {before[:2], after[:2]}:
+        refused = between[:2] == (400, "MalformedXML")
+        if refused is not strict or not (strict or between[:2] in {before[:2], after[:2]}):
             minded.append((path, before, between, after))
     assert minded == []
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from tests.http.listening import SMALL, echo, listening, run
+from tests.http.h2client import H2Client
+from tests.http.listening import SMALL, echo, listening, run, until_true
 
 from fogbank.base.errors import ServiceError
 from fogbank.gateway.head import HeadLimits
@@ -143,3 +144,34 @@ def test_what_could_be_read_in_two_ways_is_refused_and_reaches_no_handler(what: 
             assert b"smuggled" not in await client.ended()
 
     run(work())
+
+
+def test_what_cannot_be_read_is_counted_and_logged_with_who_sent_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """No audit trail has it: a record of CloudTrail's is of a service and an operation."""
+    caplog.set_level("INFO", "fogbank.gateway.listener")
+
+    async def work() -> None:
+        async with listening(echo, SMALL) as house:
+            for _ in range(2):
+                client = await house.connect()
+                client.send(body=MALFORMED["no HTTP"])
+                await client.answer()
+            client = await house.connect()
+            client.writer.write(b"GET / HTTP/1.1\r\n")
+            await until_true(lambda: house.listener.bytes_in > 2 * len(MALFORMED["no HTTP"]))
+            await house.after(SMALL.head_timeout_ms + 2 * SMALL.sweep_ms)
+            await client.answer()
+            h2 = await H2Client.connect(house)
+            number = h2.send("GET", "/" + "a" * SMALL.head.target_bytes_max)
+            assert (await h2.reply(number)).status == 414
+            assert house.listener.unread_by_code == {
+                "BadRequest": 2,
+                "RequestTimeout": 1,
+                "RequestURITooLong": 1,
+            }
+
+    run(work())
+    told = [record.getMessage() for record in caplog.records]
+    assert len([line for line in told if line.startswith("request of 127.0.0.1 not read: ")]) == 4

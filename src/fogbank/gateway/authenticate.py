@@ -118,12 +118,12 @@ class Authenticator:
             raise words.error(No.THROTTLED)
         proof = await self.proof(request, claim, target)
         target.key_account = proof.credential.principal.account
-        if target.host.account not in ("", proof.credential.principal.account):
-            raise error_of("AccessDeniedException", words.denied_status, _OTHER_ACCOUNT)
         if words.is_s3:
             self._check_s3(request, target, claim, self._signing_key(proof.credential, signed))
         else:
             await self._check_other(request, target, claim, proof.credential)
+        if target.host.account not in ("", proof.credential.principal.account):
+            raise error_of("AccessDeniedException", words.denied_status, _OTHER_ACCOUNT)
         return proof
 
     def _failed(

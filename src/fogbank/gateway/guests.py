@@ -12,6 +12,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final, Protocol, cast
 
+from fogbank.gateway.head import Refused
 from fogbank.gateway.settings import ListenerSettings
 from fogbank.wire.http import HttpReply, HttpRequest
 
@@ -40,6 +41,10 @@ class House(Protocol):
     in_flight: int
     bytes_in: int
     bytes_out: int
+
+    def unread(self, peer: str, refused: Refused) -> None:
+        """Count a request that came to no service, and say in the log whose it was."""
+        ...
 
 
 class Share:

@@ -45,7 +45,6 @@ class Http2Connection(Http2Replies, asyncio.Protocol):
         super().__init__(roll)
         self._sandbox = sandbox
         self._share = Share("")
-        self._peer = ""
         self._secure = False
         self._tls = ""
         self._going = False

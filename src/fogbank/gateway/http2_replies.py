@@ -46,6 +46,7 @@ class Http2Replies:
     def __init__(self, roll: Roll) -> None:
         settings = roll.settings
         self._roll = roll
+        self._peer = ""
         self._transport = cast("asyncio.Transport", None)
         self._h2 = H2Connection(_CONFIG)
         self._meter = FrameMeter(
@@ -109,6 +110,7 @@ class Http2Replies:
 
     def _refuse(self, number: int, refused: Refused, *, ended: bool, bare: bool = False) -> None:
         """Answer what is no request; what comes of its body is thrown away."""
+        self._roll.unread(self._peer, refused)
         reply = refusal_reply(refused)
         assert isinstance(reply.body, bytes)
         if bare or self._h2.local_flow_control_window(number) < len(reply.body):

@@ -350,6 +350,7 @@ class Intake:
         self._linger()
 
     def _write_refusal(self, refused: Refused) -> None:
+        self._house.unread(self._peer, refused)
         reply = refusal_reply(refused)
         exchange = Exchange("GET", 1, self._house.date, keep_alive=False)
         assert isinstance(reply.body, bytes)

@@ -19,6 +19,7 @@ from typing import Any
 from fogbank.base.clock import Clock
 from fogbank.gateway.connection import Connection
 from fogbank.gateway.guests import HTTP_2, Busy, Guest, Handler, Share
+from fogbank.gateway.head import Refused
 from fogbank.gateway.http2 import Http2Connection
 from fogbank.gateway.intake import busy_plainly
 from fogbank.gateway.settings import ListenerSettings
@@ -61,6 +62,8 @@ class Listener:
         """Streams of HTTP/2 that clients broke off."""
         self.resets_by_us = 0
         """Streams of HTTP/2 that were refused or broken off, but for the ends of whole replies."""
+        self.unread_by_code: Counter[str] = Counter()
+        """Requests that came to no service, by the code of their refusal: no trail has them."""
         self.tls: ssl.SSLContext | None = None
         """With what connections to come are encrypted, inside sandboxes too; None: not at all."""
         self._clock = clock
@@ -79,6 +82,15 @@ class Listener:
     def connections(self) -> int:
         """Return how many connections there are."""
         return len(self._connections)
+
+    def unread(self, peer: str, refused: Refused) -> None:
+        """Count a request that came to no service, and say in the log whose it was.
+
+        What cannot be read as a request names no service and no operation, of which CloudTrail's
+        records are; so this is all that is kept of it. The codes are our own, a dozen in all.
+        """
+        self.unread_by_code[refused.code] += 1
+        _log.info("request of %s not read: %s: %s", peer or "?", refused.code, refused.message)
 
     def spoken(self) -> Counter[str]:
         """Return how many connections speak which protocol."""

@@ -175,6 +175,12 @@ class EdgeFigures:
         yield gauge("fogbank_requests_in_flight", "Requests in work.", listener.in_flight)
         yield counter("fogbank_received_bytes_total", "Bytes from clients.", listener.bytes_in)
         yield counter("fogbank_sent_bytes_total", "Bytes to clients.", listener.bytes_out)
+        yield Family(
+            "fogbank_unread_requests_total",
+            "counter",
+            "Requests that came to no service (malformed, too long, too slow, no room), by code.",
+            [({"code": code}, count) for code, count in sorted(listener.unread_by_code.items())],
+        )
         yield gauge("fogbank_http2_streams", "Open streams of HTTP/2.", listener.streams)
         resets = {"client": listener.resets_by_clients, "server": listener.resets_by_us}
         yield Family(

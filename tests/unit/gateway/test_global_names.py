@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from tests.unit.gateway.stub import Gate
+from tests.unit.gateway.stub import ACCOUNT, Gate
 
 from fogbank.wire.regions import regions
 
@@ -77,3 +77,17 @@ def test_iam_of_another_partition_is_asked_in_its_own_region(gate: Gate) -> None
     assert gate.handle(request)[0].status == 200
     request = gate.request("iam", endpoint=endpoint, region="cn-northwest-1", **keys)
     assert gate.refusal(request)[1] == "SignatureDoesNotMatch"
+
+
+def test_an_account_based_host_is_for_its_account_alone(gate: Gate) -> None:
+    """Amazon DynamoDB Developer Guide, "Account-based endpoints"."""
+    own, other = (f"http://{account}.ddb.us-east-1.localhost" for account in (ACCOUNT, "1" * 12))
+    assert gate.handle(gate.request("dynamodb", endpoint=own))[0].status == 200
+    assert gate.refusal(gate.request("dynamodb", endpoint=other))[:2] == (
+        400,
+        "AccessDeniedException",
+    )
+    assert len(gate.stub.calls) == 1
+    # Who proves nothing hears nothing of whose key it is.
+    forged = gate.request("dynamodb", endpoint=other, secret="wrong" * 8)
+    assert gate.refusal(forged)[1] == "InvalidSignatureException"

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fogbank.base.errors import ServiceError
+from fogbank.gateway.head import Refused
 from fogbank.gateway.intake import Intake, Mode, busy_plainly
 from fogbank.gateway.settings import ListenerSettings
 from fogbank.wire.http import HttpRequest
@@ -63,6 +64,11 @@ class House:
         self.bytes_in = 0
         self.bytes_out = 0
         self.busy = busy_plainly
+        self.refused: list[str] = []
+
+    def unread(self, peer: str, refused: Refused) -> None:
+        del peer
+        self.refused.append(refused.code)
 
 
 class Driven(Intake):

@@ -26,7 +26,8 @@ from fogbank.wire.http import HttpRequest
 def edge(**changed: Any) -> EdgeFigures:
     """Return the figures of a process with these numbers."""
     numbers = {"in_flight": 4, "bytes_in": 5, "bytes_out": 6, "streams": 7, "connections": 3}
-    resets = {"resets_by_clients": 8, "resets_by_us": 9}
+    unread = Counter({"BadRequest": 13, "RequestTimeout": 14})
+    resets = {"resets_by_clients": 8, "resets_by_us": 9, "unread_by_code": unread}
     spoken = Counter({"h2": 2, "tls": 1})
     listener: Any = SimpleNamespace(spoken=lambda: spoken, **{**numbers, **resets, **changed})
     meter = RequestMeter()
@@ -54,6 +55,8 @@ def test_sockets_and_requests_are_told_by_protocol_outcome_and_whoever_broke_off
         "fogbank_http2_streams 7",
         'fogbank_http2_resets_total{by="client"} 8',
         'fogbank_http2_resets_total{by="server"} 9',
+        'fogbank_unread_requests_total{code="BadRequest"} 13',
+        'fogbank_unread_requests_total{code="RequestTimeout"} 14',
         "fogbank_throttled_total 10",
         "fogbank_not_built_total 11",
         "fogbank_audit_grouped_total 12",

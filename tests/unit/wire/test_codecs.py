@@ -51,6 +51,47 @@ class TestS3:
         large = _decoded("s3", "PutObject", b"", params=params, stream=stream)
         assert large["Body"] is stream
 
+    @pytest.mark.parametrize(
+        ("operation", "document"),
+        [
+            ("DeleteObjects", b"<Delete>%s<Object>%s<Key>k</Key></Object></Delete>"),
+            ("CompleteMultipartUpload", b"<CompleteMultipartUpload>%s<Part>%s</Part></>"),
+            ("PutBucketTagging", b"<Tagging>%s<TagSet>%s<Tag><Key>k</Key></Tag></TagSet></>"),
+            ("CreateBucket", b"<CreateBucketConfiguration>%s<Location>%s</Location></>"),
+        ],
+    )
+    def test_a_document_holds_what_the_schema_has_and_nothing_else(
+        self, operation: str, document: bytes
+    ) -> None:
+        """Amazon S3 API Reference, "Error responses": MalformedXML, "did not validate against our
+        published schema"."""
+        params = {"Bucket": "b", "Key": "k"}
+        root = document[1 : document.index(b">")]
+        document = document.replace(b"</>", b"</" + root + b">")
+        if operation == "PutBucketTagging":
+            document = document.replace(b"</Key>", b"</Key><Value>v</Value>")
+
+        def decoded(*inside: bytes) -> Any:
+            body = document % inside
+            headers = {"content-md5": text_of(digest_of("MD5", body))}
+            found = _decoded(
+                "s3", operation, body, query="uploadId=u", params=params, headers=headers
+            )
+            return {name: value for name, value in found.items() if name != "ContentMD5"}
+
+        plain = decoded(b"", b"")
+        assert decoded(b"\n <!-- a comment -->", b"  ") == plain
+        like_a_tag = b"<Odd><Key>k</Key><Value>v</Value></Odd>"
+        for inside in ((b"<Odd/>", b""), (b"", b"<Odd>x</Odd>"), (b"", like_a_tag)):
+            with pytest.raises(ServiceError) as caught:
+                decoded(*inside)
+            assert caught.value.code == "MalformedXML"
+
+    def test_other_services_ignore_what_they_do_not_know(self) -> None:
+        body = b"<CreateHostedZoneRequest><Name>n</Name><CallerReference>r</CallerReference><Odd/>"
+        found = _decoded("route53", "CreateHostedZone", body + b"</CreateHostedZoneRequest>")
+        assert found == {"Name": "n", "CallerReference": "r"}
+
     def test_an_upload_says_how_long_it_is(self) -> None:
         params = {"Bucket": "b", "Key": "k"}
         with pytest.raises(ServiceError) as caught:

@@ -74,17 +74,8 @@ class Identity:
         epochs: The epochs of accounts; this process's own unless several change accounts.
     """
 
-    __slots__ = (
-        "_clock",
-        "_credentials",
-        "_documents",
-        "_epochs",
-        "_ids",
-        "_placement",
-        "_policy_sets",
-        "_token_session",
-        "sealer",
-    )
+    __slots__ = ("_clock", "_credentials", "_documents", "_epochs", "_ids", "_placement",
+                 "_policy_sets", "_token_session", "sealer")  # fmt: skip
 
     def __init__(
         self, placement: Placement, clock: Clock, ids: Ids, epochs: Epochs | None = None

@@ -1,8 +1,9 @@
 """XML documents of a service's shapes, both ways, for rest-xml and for query's answers.
 
 Rule: encoders are functions from a value to a string, one per structure, compiled from the model;
-decoders walk the children that are there. Unknown elements are ignored; a text that is not of the
-member's type is ``Unreadable``, which the protocol's codec turns into its own error.
+decoders walk the children that are there. Unknown elements are ignored, but for S3, which holds
+documents against its schema; what is not of the member's type is ``Unreadable``, which the
+protocol's codec turns into its own error.
 
 Source: Smithy, "XML binding traits".
 """
@@ -52,7 +53,7 @@ _ODD = re.compile("[&<>\x00-\x08\x0b-\x1f\x7f\ufffe\uffff]")
 
 
 class Unreadable(Exception):
-    """An element's text is not of its member's type; ``shape`` says which was meant."""
+    """An element is not of its member's type; ``shape`` says which was meant."""
 
     def __init__(self, shape: Shape, text: str) -> None:
         super().__init__(shape.name)
@@ -128,6 +129,7 @@ class XmlDocuments:
         self._encoders = Functions("e", encoding, self._write_encoder)
         self._decoders: dict[str, dict[str, _Entry]] = {}
         self._by_element = settings.flat_by_element
+        self._strict = settings.s3_style
 
     def encoder(self, shape: Shape) -> Callable[[Any], str]:
         """Return what writes the inside of a structure's element."""
@@ -251,6 +253,10 @@ class XmlDocuments:
         out: dict[str, Any] = {}
         for child in element:
             entry = table.get(local(child.tag))
+            # AWS: S3 answers MalformedXML to an element that is not in its schema, in tags, CORS
+            # rules and ACLs alike (an answer of Amazon S3 in ceph pull request 23486, 2018).
+            if entry is None and self._strict:
+                raise Unreadable(shape, child.tag)
             while entry is not None:
                 name, gathered, read, entry = entry
                 value = read(child, depth)
@@ -311,7 +317,10 @@ class XmlDocuments:
             return lambda element, depth: self.decode(shape, element, depth + 1)
         if shape.type == "list":
             read = self._reader(shape.member)
-            return lambda element, depth: [read(child, depth + 1) for child in element]
+            named = shape.member.trait("locationName") or "member"
+            return lambda element, depth: [
+                read(self._listed(shape, named, child), depth + 1) for child in element
+            ]
         if shape.type == "map":
             read = self._entry_reader(shape)
             return lambda element, depth: dict(read(child, depth + 1) for child in element)
@@ -324,6 +333,16 @@ class XmlDocuments:
                 raise Unreadable(shape, text) from None
 
         return read_scalar
+
+    def _listed(self, shape: Shape, named: str, element: Element) -> Element:
+        """Return an element of a list, which has the name that the schema gives it.
+
+        Raises:
+            Unreadable: It has another, where that matters.
+        """
+        if self._strict and local(element.tag) != named:
+            raise Unreadable(shape, element.tag)
+        return element
 
     def _entry_reader(self, shape: Shape) -> Read:
         """Return what reads a key and a value from the element of a map's entry."""
