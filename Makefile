@@ -33,6 +33,7 @@ check: env
 
 bench: env
 	$(BIN)/python benchmarks/main_job.py
+	$(BIN)/python benchmarks/iam.py
 
 # One table beside the machine's limits and beside peers: ARGS="--short" shows that it works.
 bench-table: env
