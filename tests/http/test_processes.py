@@ -67,6 +67,25 @@ def test_buckets_of_all_stores_are_listed_and_serve_objects_of_every_size(cloud:
             assert part is None or part["Body"].read() == body[:10]
 
 
+def test_the_cors_rules_of_a_bucket_are_found_wherever_it_lies(cloud: Server) -> None:
+    page, s3 = "https://app.example", cloud.client("s3")
+    rule = {"AllowedMethods": ["PUT"], "AllowedOrigins": [page]}
+    for bucket in BUCKETS:
+        s3.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": [rule]})
+    asked = {"Origin": page, "Access-Control-Request-Method": "PUT"}
+    for bucket in BUCKETS:
+        for headers, status in ((asked, 200), ({**asked, "Origin": "https://other"}, 403)):
+            connection = http.client.HTTPConnection("127.0.0.1", cloud.port, timeout=60)
+            connection.request("OPTIONS", f"/{bucket}/k", headers=headers)
+            answer = connection.getresponse()
+            assert answer.status == status
+            assert answer.getheader("Access-Control-Allow-Origin") == (
+                page if status == 200 else None
+            )
+            connection.close()
+        s3.delete_bucket_cors(Bucket=bucket)
+
+
 def test_an_object_is_copied_from_one_store_to_another(cloud: Server) -> None:
     source = next(bucket for bucket in BUCKETS if store_of(bucket) == 0)
     target = next(bucket for bucket in BUCKETS if store_of(bucket) == 1)
