@@ -42,6 +42,7 @@ from fogbank.gateway.resolve import Resolver, Target, is_form
 from fogbank.gateway.settings import GatewaySettings
 from fogbank.gateway.throttle import Throttle
 from fogbank.gateway.visit import Visit
+from fogbank.platform.blobs.port import BlobLender, Keeper
 from fogbank.platform.identity.principal import Principal, PrincipalKind
 from fogbank.platform.metering.current import IN_WORK
 from fogbank.platform.metering.meters import RequestMeter
@@ -66,15 +67,20 @@ class Edge(NamedTuple):
     clock: Clock
     ids: Ids
     quotas: Quotas
+    keeper: Keeper | None = None
+    """Writes bodies to the blobs of store processes."""
 
 
 _Answer = Callable[[Visit, Target, HttpRequest], Awaitable[HttpReply]]
 
 
-def _perform_of(local: Perform | None, owner_of: OwnerOf | None) -> Perform:
+def _perform_of(
+    local: Perform | None, owner_of: OwnerOf | None, facilities: Facilities | Edge
+) -> Perform:
     """Return what performs calls: here, or where their domain lives."""
     if owner_of is not None:
-        return Forwarder(local, owner_of).perform
+        keeper = facilities.keeper if isinstance(facilities, Edge) else None
+        return Forwarder(local, owner_of, keeper).perform
     assert local is not None, "a process without operations knows who has them"
     return local
 
@@ -128,7 +134,7 @@ class Dispatcher:
             self.performer = Performer(self.catalogue, facilities, audit)
             local, placement = self.performer.perform, facilities.placement
         self._rule_book = RuleBook(services, placement, owner_of)
-        self._perform = _perform_of(local, owner_of)
+        self._perform = _perform_of(local, owner_of, facilities)
         self.throttle = Throttle(settings, self._clock)
         self._origins = Origins(self._resolver, self._rule_book, settings, self.throttle)
         self.meter = RequestMeter()
@@ -296,10 +302,11 @@ class Dispatcher:
             raise target.error
         raise NotBuilt.operation(target.service, target.operation)
 
-    def arrivals(self, epoch_of: EpochOf) -> Arrivals:
+    def arrivals(self, epoch_of: EpochOf, lender: BlobLender | None = None) -> Arrivals:
         """Return what performs the calls that other processes send."""
         also = self._rule_book.handlers()
-        return Arrivals(self.catalogue, self.performer.perform, epoch_of, self._sink, also)
+        perform = self.performer.perform
+        return Arrivals(self.catalogue, perform, epoch_of, self._sink, also, lender)
 
     # Calls from service to service.
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Final, cast
 
 import msgspec
@@ -26,9 +26,10 @@ from fogbank.gateway.audit import AuditEntry, Sink
 from fogbank.gateway.bound import Bound
 from fogbank.gateway.perform import Catalogue, Perform, StaleProof
 from fogbank.gateway.visit import Visit
+from fogbank.platform.blobs.port import BlobLender, Keeper, Kept, Permit, Wanted
 from fogbank.platform.identity.cache import Lru
 from fogbank.platform.identity.principal import Principal
-from fogbank.platform.link.port import Answer, Asked, ByteSource, Handlers, Peer
+from fogbank.platform.link.port import Answer, Asked, ByteSource, Diverted, Handlers, LinkLost, Peer
 from fogbank.platform.metering.current import IN_WORK
 from fogbank.platform.store.engine import Domain
 
@@ -64,6 +65,8 @@ class _Parcel(msgspec.Struct, array_like=True):
     request: dict[str, Any]
     streamed: str
     """The member whose bytes follow, or ''."""
+    keeps: bool = False
+    """Whether who has these bytes can write blobs."""
 
 
 _encode: Final = msgspec.msgpack.Encoder().encode
@@ -72,7 +75,82 @@ _decode_principal: Final = msgspec.msgpack.Decoder(Principal).decode
 _decode_entries: Final = msgspec.msgpack.Decoder(list[AuditEntry]).decode
 
 
-def _packed(visit: Visit, bound: Bound, wire: Wire) -> tuple[bytes, ByteSource | None]:
+class _Order(msgspec.Struct, array_like=True):
+    """What the store process wants done with a body that stays where it is."""
+
+    permit: Permit
+    wanted: Wanted
+
+
+_decode_order: Final = msgspec.msgpack.Decoder(_Order).decode
+_decode_kept: Final = msgspec.msgpack.Decoder(Kept).decode
+
+
+class _NearBody:
+    """A body in our hands, which its call's store process may have us write to its blobs."""
+
+    def __init__(self, source: ByteSource, keeper: Keeper) -> None:
+        self._source = source
+        self._keeper = keeper
+        self._is_over: Callable[[], bool] = lambda: False
+
+    @property
+    def length(self) -> int | None:
+        """Return how many bytes there will be, or None if nobody knows."""
+        return self._source.length
+
+    @property
+    def trailers(self) -> Mapping[str, str]:
+        """Return what was said behind the last byte."""
+        return getattr(self._source, "trailers", None) or {}
+
+    async def read(self, limit: int) -> bytes:
+        """Return up to ``limit`` bytes, at least one; empty bytes at the end."""
+        if self._is_over():
+            raise LinkLost("the store process ended while it was asked")
+        return await self._source.read(limit)
+
+    async def obey(self, order: bytes, is_over: Callable[[], bool]) -> bytes:
+        """Keep the body as the store process says, as long as it is there."""
+        self._is_over = is_over
+        asked = _decode_order(order)
+        return _encode(await self._keeper.keep(asked.permit, asked.wanted, self))
+
+
+class _FarBody:
+    """A body in the hands of the process that sent us its call; a ``BodyStream``."""
+
+    def __init__(self, inflow: Diverted, lender: BlobLender) -> None:
+        self._inflow = inflow
+        self._lender = lender
+        self._kept: Kept | None = None
+
+    @property
+    def length(self) -> int | None:
+        """Return how many bytes there will be, or None if nobody knows."""
+        return self._inflow.length
+
+    @property
+    def trailers(self) -> Mapping[str, str]:
+        """Return what was said behind the last byte; complete at the end."""
+        return self._inflow.trailers if self._kept is None else self._kept.trailers
+
+    async def read(self, limit: int) -> bytes:
+        """Return up to ``limit`` bytes, at least one; empty bytes at the end."""
+        return await self._inflow.read(limit)
+
+    async def keep(self, wanted: Wanted) -> Kept:
+        """Have the body kept where it is; see ``BlobSource``."""
+        order = _encode(_Order(self._lender.permit(wanted.ref), wanted))
+        kept = self._kept = _decode_kept(await self._inflow.divert(order))
+        if kept.inline is None and kept.size <= wanted.bytes_max:
+            await self._lender.adopt(wanted.ref, kept.size)
+        return kept
+
+
+def _packed(
+    visit: Visit, bound: Bound, wire: Wire, keeper: Keeper | None
+) -> tuple[bytes, ByteSource | None]:
     """Return a call as bytes, and the stream that follows it."""
     request, stream, streamed = wire, None, ""
     if bound.streams:
@@ -95,7 +173,10 @@ def _packed(visit: Visit, bound: Bound, wire: Wire) -> tuple[bytes, ByteSource |
         visit.epoch,
         request,
         streamed,
+        keeper is not None,
     )
+    if stream is not None and keeper is not None:
+        stream = _NearBody(stream, keeper)
     return _encode(parcel), stream
 
 
@@ -116,10 +197,14 @@ class Forwarder:
     Args:
         local: Performs what is ours; None if nothing is (a front).
         owner_of: The process that owns a domain, or None if this one does.
+        keeper: Writes bodies to the blobs of others; None: they are sent to whoever owns them.
     """
 
-    def __init__(self, local: Perform | None, owner_of: OwnerOf) -> None:
+    def __init__(
+        self, local: Perform | None, owner_of: OwnerOf, keeper: Keeper | None = None
+    ) -> None:
         self._local = local
+        self._keeper = keeper
         self._owner_of = owner_of
 
     async def perform(self, visit: Visit, bound: Bound, wire: Wire) -> Wire:
@@ -132,7 +217,7 @@ class Forwarder:
         if owner is None:
             assert self._local is not None, "who owns no store owns no domain"
             return await self._local(visit, bound, wire)
-        parcel, stream = _packed(visit, bound, wire)
+        parcel, stream = _packed(visit, bound, wire, self._keeper)
         answer = await owner.call(PERFORM, parcel, stream)
         if answer.value is None:
             raise StaleProof("the caller's account has changed")
@@ -151,6 +236,7 @@ class Arrivals:
         epoch_of: The current epoch of an account.
         sink: Where the entries of calls go that a front has refused.
         also: What else can be asked.
+        lender: Lets their senders write blobs; None: all bytes come here.
     """
 
     def __init__(
@@ -160,7 +246,9 @@ class Arrivals:
         epoch_of: EpochOf,
         sink: Sink,
         also: Handlers,
+        lender: BlobLender | None = None,
     ) -> None:
+        self._lender = lender
         self._catalogue = catalogue
         self._perform = perform
         self._epoch_of = epoch_of
@@ -181,10 +269,16 @@ class Arrivals:
         bound = self._catalogue.require(visit.service, visit.operation)
         wire = parcel.request
         if parcel.streamed:
-            wire[parcel.streamed] = asked.stream
+            wire[parcel.streamed] = self._body_of(parcel, asked.stream)
         visit.performed = True
         IN_WORK.set(visit)  # and until its task ends: it has one of its own
         return _answer_of(await self._perform(visit, bound, wire))
+
+    def _body_of(self, parcel: _Parcel, stream: ByteSource | None) -> object:
+        """Return the body of a call, which its sender may be able to keep."""
+        if parcel.keeps and self._lender is not None and isinstance(stream, Diverted):
+            return _FarBody(stream, self._lender)
+        return stream
 
     def _principal_of(self, raw: msgspec.Raw) -> Principal:
         """Return a caller, one object for the same caller: what is remembered goes by it.

@@ -20,6 +20,7 @@ from fogbank.gateway.audit import Audit
 from fogbank.gateway.credentials import ProofOwner
 from fogbank.gateway.dispatch import Dispatcher
 from fogbank.gateway.forward import EpochOf, OwnerOf
+from fogbank.platform.blobs.port import BlobLender
 from fogbank.platform.blobs.sweep import SettlingBlobs
 from fogbank.platform.bus.entry import Delivery
 from fogbank.platform.bus.reader import BusReader, Deliver, OutboxWriter, Undeliverable
@@ -170,9 +171,14 @@ class App:
         jobs += [job for service in services for job in service.jobs]
         self.driver = Driver(self.facilities, jobs, self.bus, holder=parts.ids.base32(16))
 
-    def handlers(self, epoch_of: EpochOf) -> Handlers:
-        """Return what other processes of the cloud can ask of this one's services."""
-        arrivals = self.dispatcher.arrivals(epoch_of).handlers()
+    def handlers(self, epoch_of: EpochOf, lender: BlobLender | None = None) -> Handlers:
+        """Return what other processes of the cloud can ask of this one's services.
+
+        Args:
+            epoch_of: The current epoch of an account.
+            lender: Lets them write our blobs.
+        """
+        arrivals = self.dispatcher.arrivals(epoch_of, lender).handlers()
         return {**arrivals, **ProofOwner(self.identity).handlers(), FLUSH: self._flush}
 
     async def _flush(self, _asked: Asked) -> Answer:

@@ -1,8 +1,8 @@
 """A front: sockets, TLS, HTTP, signatures, decoding and encoding, and no state.
 
 It serves the sockets that the supervisor bound, and sends each decoded, authenticated call to the
-store process that owns its domain. Bodies pass through it, hashed on their way, with back-pressure
-from the socket to the store process and back.
+store process that owns its domain. Bytes of uploads it writes to the blobs of that process, hashed and
+sealed, when the operation has asked for them; other bodies pass through it, with back-pressure.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from fogbank.base.clock import SystemClock
 from fogbank.base.ids import Ids
 from fogbank.contract.quota import Quotas
+from fogbank.engines.embedded.keeping import BlobKeeper
 from fogbank.gateway.credentials import RemoteProofs
 from fogbank.gateway.dispatch import Dispatcher, Edge
 from fogbank.gateway.forward import Notes
@@ -30,6 +31,7 @@ from fogbank.server.figures import EdgeFigures, FrontReporter, front_name, handl
 from fogbank.server.links import Meeting, dial_of, front_socket, store_socket
 from fogbank.server.roster import services
 from fogbank.server.steps import Steps
+from fogbank.wire.checksums import hasher_of
 
 
 def main() -> int:
@@ -52,7 +54,8 @@ async def _serve(boot: Boot, steps: Steps) -> None:
         return lines[shard_of(domain, len(lines))]
 
     notes = Notes(lines[0])
-    edge = Edge(RemoteProofs(owner_of, epochs, clock), clock, Ids(), Quotas(boot.config.quotas))
+    proofs, quotas = RemoteProofs(owner_of, epochs, clock), Quotas(boot.config.quotas)
+    edge = Edge(proofs, clock, Ids(), quotas, BlobKeeper(hasher_of))
     settings = gateway_settings(boot.config)
     dispatcher = Dispatcher(built, edge, settings, sink=notes, owner_of=owner_of)
     listener = Listener(dispatcher.handle, listener_settings(boot.config), clock, dispatcher.busy)

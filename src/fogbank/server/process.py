@@ -256,7 +256,7 @@ def _wire(
         **BlobOwner(engine.blobs).handlers(),
         **MemberOwner(OwnMember(engine), clock, group).handlers(),
         **(OwnMarks(engine.marks).handlers() if engine.marks is not None else {}),
-        **app.handlers(epochs.of),
+        **app.handlers(epochs.of, engine.blobs),
     }
     meeting = Meeting(store_socket(dirs[boot.number]), handlers, group)
     fronts = [front_socket(Path(boot.data_dir), number) for number in range(boot.fronts)]

@@ -11,14 +11,18 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.unit.gateway.stub import CALLS, REGION, Gate, StreamOf
+from tests.unit.gateway.stub import CALLS, REGION, Gate, StreamOf, module_of
 
 from fogbank.base.errors import ServiceError, Throttled, Unavailable
 from fogbank.base.ids import Ids
+from fogbank.contract.call import Call
+from fogbank.contract.operation import operation
 from fogbank.contract.quota import Quotas
+from fogbank.contract.service import Service
 from fogbank.gateway.audit import AuditEntry
 from fogbank.gateway.dispatch import PROOFS_MAX, Dispatcher, Edge
 from fogbank.gateway.forward import NOTES_MAX, Notes
+from fogbank.platform.blobs.port import BlobRef, BlobSource, Kept, Permit, Wanted
 from fogbank.platform.identity.records import ACCESS_KEYS
 from fogbank.platform.link.errors import error_of, value_of
 from fogbank.platform.link.port import Answer, Asked, ByteSource
@@ -210,3 +214,125 @@ def test_an_account_that_changes_all_the_time_is_told_to_slow_down(split: Split)
     assert split.refusal(split.request("dynamodb"))[1] == "ThrottlingException"
     assert split.peer.calls == PROOFS_MAX + 1
     assert split.stub.calls == []
+
+
+class FarStream:
+    """The store process's end of a stream that can be dealt with where it is."""
+
+    def __init__(self, source: Any, over: bool) -> None:
+        self.source, self.over = source, over
+        self.length = source.length
+        self.trailers: dict[str, str] = {}
+        self.sent = 0
+
+    async def read(self, limit: int) -> bytes:
+        piece = await self.source.read(limit)
+        self.sent += len(piece)
+        return piece
+
+    async def divert(self, order: Any) -> Any:
+        return await self.source.obey(order, lambda: self.over)
+
+
+class Blobs:
+    """Lends and keeps blobs, on both sides."""
+
+    def __init__(self) -> None:
+        self.kept: dict[BlobRef, bytes] = {}
+        self.adopted: dict[BlobRef, int] = {}
+
+    def permit(self, ref: BlobRef) -> Permit:
+        return Permit("/blobs", ref, (1, b"salt", b"key of one blob"))
+
+    async def adopt(self, ref: BlobRef, size: int) -> None:
+        assert len(self.kept[ref]) == size
+        self.adopted[ref] = size
+
+    async def keep(self, permit: Permit, wanted: Wanted, source: Any) -> Kept:
+        assert permit == self.permit(wanted.ref)
+        body = b""
+        while piece := await source.read(1_000):
+            body += piece
+        if len(body) <= wanted.inline_bytes_max:
+            return Kept(len(body), {"MD5": b"of it"}, body, {"a": "b"})
+        if len(body) <= wanted.bytes_max:
+            self.kept[wanted.ref] = body
+        return Kept(len(body), {"MD5": b"of it"}, None, {"a": "b"})
+
+
+class Keeping(Split):
+    """A front that keeps bodies, before an operation that asks for it."""
+
+    def __init__(self, *, keeps: bool = True, lends: bool = True, over: bool = False) -> None:
+        super().__init__()
+        self.blobs, self.streams = Blobs(), list[FarStream]()
+        self.bodies: list[Any] = []
+        self.wanted = Wanted(BlobRef(1, 7), ("CRC32",), 10, 20_000)
+
+        @operation(access=lambda _scope, _request: [])
+        async def put_object(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+            body = request["Body"]
+            if isinstance(body, BlobSource):
+                kept = await body.keep(self.wanted)
+                self.bodies.append((kept, dict(body.trailers)))  # type: ignore[attr-defined]
+            else:
+                self.bodies.append(await body.read(1 << 20))
+            return {"ETag": '"x"'}
+
+        built = [Service(model="s3", operations=(module_of("s3", put_object=put_object),))]
+        store = Dispatcher(built, self.facilities)
+        lender = self.blobs if lends else None
+        handlers = store.arrivals(self.identity.epoch_of, lender).handlers()
+
+        class Peer(FakePeer):
+            async def call(peer, method: str, value: Any, stream: Any = None) -> Answer:  # noqa: N805
+                if stream is not None:
+                    stream = FarStream(stream, over)
+                    self.streams.append(stream)
+                return await super().call(method, value, stream)
+
+        peer = Peer(handlers)
+        keeper = self.blobs if keeps else None
+        edge = Edge(self.identity, self.clock, Ids.seeded(8), Quotas(), keeper)
+        self.dispatcher = Dispatcher(built, edge, sink=self.refused.append, owner_of=lambda _: peer)
+
+    def put(self, size: int) -> int:
+        """Put an object of a size; return the status."""
+        request = self.request("s3", "put_object", {"Bucket": "b", "Key": "k", "Body": b"x" * size})
+        request.stream, request.body = StreamOf(request.body or b"x" * size), b""
+        return self.handle(request)[0].status
+
+
+def test_the_front_keeps_a_body_where_the_store_process_says_and_sends_none_of_it() -> None:
+    keeping = Keeping()
+    assert keeping.put(9_000) == 200
+    kept = Kept(9_000, {"MD5": b"of it"}, None, {"a": "b"})
+    assert keeping.bodies == [(kept, {"a": "b"})]
+    assert keeping.blobs.kept == {BlobRef(1, 7): b"x" * 9_000}
+    assert keeping.blobs.adopted == {BlobRef(1, 7): 9_000}
+    assert [stream.sent for stream in keeping.streams] == [0]
+
+
+def test_a_short_body_and_one_that_is_too_long_are_no_blobs() -> None:
+    keeping = Keeping()
+    assert keeping.put(10) == 200
+    assert keeping.bodies[0][0].inline == b"x" * 10
+    assert keeping.put(20_001) == 200
+    assert keeping.bodies[1][0].size == 20_001
+    assert keeping.blobs.adopted == {}
+
+
+@pytest.mark.parametrize(("keeps", "lends"), [(False, True), (True, False)])
+def test_where_one_side_keeps_no_bodies_they_are_sent(*, keeps: bool, lends: bool) -> None:
+    keeping = Keeping(keeps=keeps, lends=lends)
+    assert keeping.put(9_000) == 200
+    assert keeping.streams[0].sent > 0
+    assert isinstance(keeping.bodies[0], bytes)
+    assert keeping.blobs.kept == {}
+
+
+def test_a_body_is_read_no_further_once_the_store_process_is_gone() -> None:
+    keeping = Keeping(over=True)
+    assert keeping.put(9_000) == 503
+    assert keeping.bodies == []
+    assert keeping.blobs.kept == {}

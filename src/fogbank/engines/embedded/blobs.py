@@ -33,7 +33,7 @@ from fogbank.engines.embedded.frames import (
 from fogbank.engines.embedded.holdings import Held, Holdings
 from fogbank.engines.embedded.log import end_process
 from fogbank.engines.embedded.rewriting import Rewriter
-from fogbank.platform.blobs.port import FRAME_BYTES, BlobRef
+from fogbank.platform.blobs.port import FRAME_BYTES, BlobRef, Permit
 from fogbank.platform.crypto.keys import BLOBS, DataKeys
 
 T = TypeVar("T")
@@ -269,6 +269,26 @@ class FileBlobs:
         await self.in_thread(writer.abort)
         if isinstance(error, OSError) and is_no_space(error):
             raise Full(f"there is no space for a blob: {error}") from error
+
+    def permit(self, ref: BlobRef) -> Permit:
+        """Return what another process needs to write a blob under a fresh name."""
+        return Permit(str(self._root.absolute()), ref, self._keys.lend(BLOBS))
+
+    async def adopt(self, ref: BlobRef, size: int) -> None:
+        """Take over a blob that another process has written and synced; durable on return.
+
+        Raises:
+            Corrupt: It is not there, or not of this size.
+        """
+
+        def adopt() -> None:
+            with Reader(self._root, ref, self._keys) as reader:
+                if reader.size != size:
+                    raise Corrupt(f"{reader.path} has {reader.size} bytes of {size}")
+            self._syncs.sync(reader.path.parent)
+            self._holdings.added(reader.path)
+
+        await self._in_thread(adopt)
 
     async def concat(self, ref: BlobRef, parts: list[BlobRef]) -> int:
         """Store under a fresh name the bytes of other blobs in order; durable on return.

@@ -289,7 +289,8 @@ class Writer:
             self._is_over = True
             if self._fd >= 0:
                 os.close(self._fd)
-                self.path.unlink()
+                # Whoever gave the name may have given it up already.
+                self.path.unlink(missing_ok=True)
 
 
 class Reader:

@@ -46,6 +46,87 @@ class BlobPlacement(Protocol):
         ...
 
 
+class Wanted(NamedTuple):
+    """How the bytes of a body shall be kept by whoever has them."""
+
+    ref: BlobRef
+    """The name of their blob, fresh, if they are many."""
+    algorithms: tuple[str, ...]
+    """What shall be computed over them, beside their MD5."""
+    inline_bytes_max: int
+    """Up to so many come back and are in no blob; none, if it is 0, is not in one either."""
+    bytes_max: int
+    """Of more than this nothing is kept."""
+
+
+class Kept(NamedTuple):
+    """What became of the bytes of a body."""
+
+    size: int
+    digests: dict[str, bytes]
+    """By algorithm, their MD5 among them."""
+    inline: bytes | None
+    """The bytes, if they are few; None: they are in the blob."""
+    trailers: dict[str, str]
+    """What their sender said behind them."""
+
+
+@runtime_checkable
+class BlobSource(Protocol):
+    """A body in the hands of another process, which can write blobs."""
+
+    async def keep(self, wanted: Wanted) -> Kept:
+        """Have the body kept; where it is a blob, that is durable on return.
+
+        Raises:
+            ServiceError: The body broke off, or is not the one that was signed; nothing is kept.
+            Full: There is no space for it; nothing is kept.
+        """
+        ...
+
+
+class Permit(NamedTuple):
+    """What another process needs to write one blob: a place, and the key of this blob alone."""
+
+    root: str
+    """The directory of the blobs."""
+    ref: BlobRef
+    sealed_by: tuple[int, bytes, bytes] | None
+    """Data key id, salt and subkey; None: it stays plain."""
+
+
+class BlobLender(Protocol):
+    """Lets another process write blobs of this store."""
+
+    def permit(self, ref: BlobRef) -> Permit:
+        """Return what it takes to write a blob under a fresh name."""
+        ...
+
+    async def adopt(self, ref: BlobRef, size: int) -> None:
+        """Take over a blob that another process has written and synced; durable on return.
+
+        Raises:
+            Corrupt: It is not there, or not of this size.
+        """
+        ...
+
+
+class Keeper(Protocol):
+    """Writes blobs of other processes' stores."""
+
+    async def keep(self, permit: Permit, wanted: Wanted, source: ByteStream) -> Kept:
+        """Write a body where a permit says; see ``BlobSource.keep``; its file is synced."""
+        ...
+
+
+class ByteStream(Protocol):
+    """Bytes that are read with back-pressure."""
+
+    async def read(self, limit: int) -> bytes:
+        """Return up to ``limit`` bytes, at least one; empty bytes at the end."""
+        ...
+
+
 class Blobs(BlobReader, Protocol):
     """Immutable large values of the domains of one store."""
 

@@ -144,12 +144,27 @@ class DataKeys:
             raise Corrupt(f"stored bytes name the data key {key_id}, which is not in the keyring")
         return AESGCM(subkey(key, purpose, salt))
 
+    def lend(self, purpose: bytes) -> tuple[int, bytes, bytes] | None:
+        """Return data key id, salt and subkey of a series that another process will seal with.
+
+        The subkey opens and seals what is of this series and nothing else. None: it stays plain.
+        """
+        if self.active is None:
+            return None
+        salt = self._draw(SALT_BYTES)
+        return self.active, salt, subkey(self._keys[self.active], purpose, salt)
+
     def series(self, purpose: bytes) -> Series | None:
         """Return a fresh series for new writes, or None if they stay plain."""
         if self.active is None:
             return None
         salt = self._draw(SALT_BYTES)
         return Series(self.active, salt, self.cipher(self.active, purpose, salt))
+
+
+def lent_series(lent: tuple[int, bytes, bytes] | None) -> Series | None:
+    """Return the series that was lent; it is sealed with once, by one writer."""
+    return None if lent is None else Series(lent[0], lent[1], AESGCM(lent[2]))
 
 
 def no_draw(_count: int) -> bytes:

@@ -80,6 +80,8 @@ class Answerer(FrameProtocol):
             answering.credit.grant(message[2])
         elif kind == frames.PIECE and inflow is not None:
             inflow.add(message[2], message[3])
+        elif kind == frames.DONE and inflow is not None:
+            inflow.done(message[2])
         elif kind == frames.BROKEN and inflow is not None:
             inflow.fail(errors.error_of(message[2]))
         else:
@@ -95,7 +97,12 @@ class Answerer(FrameProtocol):
         inflow = None
         if length is not None:
             known = None if length < 0 else length
-            inflow = Inflow(known, lambda size: self.say(number, frames.MORE, size), lambda: None)
+            inflow = Inflow(
+                known,
+                lambda size: self.say(number, frames.MORE, size),
+                lambda: None,
+                lambda order: self.say(number, frames.ORDER, order),
+            )
         answering = self._calls[number] = _Answering(inflow)
         answering.task = self._group.create_task(
             self._run(number, answering, method, Asked(value, inflow))

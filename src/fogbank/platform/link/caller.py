@@ -16,7 +16,7 @@ from fogbank.base.clock import Clock
 from fogbank.base.errors import Throttled, Unavailable
 from fogbank.platform.link import errors, frames
 from fogbank.platform.link.frames import FrameProtocol
-from fogbank.platform.link.port import CALLS_MAX, Answer, ByteSource, LinkLost
+from fogbank.platform.link.port import CALLS_MAX, Answer, ByteSource, Keeping, LinkLost
 from fogbank.platform.link.streams import Credit, Inflow, pump_source
 
 CONNECT_WAIT_MS: Final = 2_000
@@ -29,12 +29,14 @@ _UNKNOWN_LENGTH: Final = -1
 class _Calling:
     """One call under way."""
 
-    __slots__ = ("answer", "credit", "inflow")
+    __slots__ = ("answer", "credit", "inflow", "order")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.answer: asyncio.Future[Answer] = loop.create_future()
         self.credit: Credit | None = None
         self.inflow: Inflow | None = None
+        self.order: Any = None
+        """What the other side wants done with the stream."""
 
 
 class Link(FrameProtocol):
@@ -91,8 +93,11 @@ class Link(FrameProtocol):
                 stream,
                 calling.credit,
                 lambda piece, trailers: self.say(number, frames.PIECE, piece, trailers),
-                calling.answer.done,
+                lambda: calling.answer.done() or calling.order is not None,
             )
+            if calling.order is not None:
+                assert isinstance(stream, Keeping), "an order is for those who said they keep"
+                self.say(number, frames.DONE, await stream.obey(calling.order, calling.answer.done))
         except Exception as error:  # noqa: BLE001 (the other side decides what comes of it)
             self.say(number, frames.BROKEN, errors.value_of(error))
 
@@ -117,6 +122,10 @@ class Link(FrameProtocol):
                 calling.inflow.add(message[2], message[3])
                 if not message[2]:
                     del self._calls[number]
+            case frames.ORDER:
+                assert calling.credit is not None, "an order is about a stream"
+                calling.order = message[2]
+                calling.credit.wake()
             case frames.MORE:
                 if calling.credit is not None:
                     calling.credit.grant(message[2])

@@ -27,6 +27,10 @@ MORE: Final = 5
 """(id, MORE, bytes): how many more bytes of the stream the other side will take."""
 BROKEN: Final = 6
 """(id, BROKEN, error): the stream of the call ends in an error."""
+ORDER: Final = 7
+"""(id, ORDER, value): what the caller shall do with the stream of its call instead of sending it."""
+DONE: Final = 8
+"""(id, DONE, value): what came of that; it ends the stream."""
 
 Message = tuple[Any, ...]
 _LENGTH_BYTES: Final = 4

@@ -8,7 +8,7 @@ but that it happened at most once.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 
 from fogbank.base.errors import Unavailable
 
@@ -42,6 +42,37 @@ class ByteSource(Protocol):
 
     async def read(self, limit: int) -> bytes:
         """Return up to ``limit`` bytes, at least one; empty bytes at the end."""
+        ...
+
+
+@runtime_checkable
+class Keeping(Protocol):
+    """A source whose owner can do something with its bytes where they are."""
+
+    async def obey(self, order: Any, is_over: Callable[[], bool]) -> Any:
+        """Do what the other side asks with the bytes, which it will not read; return the outcome.
+
+        Args:
+            order: What it asks.
+            is_over: Says whether nobody will hear the outcome: leave it, then, and leave nothing.
+
+        Raises:
+            ServiceError, Weather: The other side hears it as it would of a stream that breaks off.
+        """
+        ...
+
+
+@runtime_checkable
+class Diverted(ByteSource, Protocol):
+    """A stream of the other side's, which that side can do something with itself."""
+
+    @property
+    def trailers(self) -> Mapping[str, str]:
+        """Return what was said behind the last byte."""
+        ...
+
+    async def divert(self, order: Any) -> Any:
+        """Have that done, instead of reading; return the outcome; see ``Keeping``."""
         ...
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Self
+from typing import Any, Self
 
 from fogbank.platform.link.port import PIECE_BYTES_MAX, WINDOW_BYTES, ByteSource
 
@@ -54,11 +54,18 @@ class Inflow:
         length: How many there will be, if anybody knows.
         more: Tells the other side how many more bytes to send.
         leave: Tells the other side that nobody reads on.
+        order: Tells the other side what to do with the bytes instead of sending them.
     """
 
     def __init__(
-        self, length: int | None, more: Callable[[int], None], leave: Callable[[], None]
+        self,
+        length: int | None,
+        more: Callable[[int], None],
+        leave: Callable[[], None],
+        order: Callable[[Any], None] | None = None,
     ) -> None:
+        self._order = order
+        self._outcome: Any = None
         self._length = length
         self._more = more
         self._leave = leave
@@ -81,6 +88,25 @@ class Inflow:
         self._take = take
         while piece := await self.read(PIECE_BYTES_MAX):
             take(piece)
+
+    async def divert(self, order: Any) -> Any:
+        """Have the other side do something with the bytes, none of which was read; its outcome.
+
+        Raises:
+            ServiceError, Weather: As the stream would have ended.
+        """
+        assert self._order is not None, "only the stream of a call is diverted"
+        assert not self._granted, "a stream is read or diverted"
+        self._granted = True
+        self._order(order)
+        if await self.read(1):
+            raise AssertionError("a diverted stream brings no bytes")
+        return self._outcome
+
+    def done(self, outcome: Any) -> None:
+        """Take what came of an order: the end of the stream."""
+        self._outcome, self._ended = outcome, True
+        self._wake()
 
     def add(self, piece: bytes, trailers: Mapping[str, str]) -> None:
         """Take a piece that came; an empty one is the end."""

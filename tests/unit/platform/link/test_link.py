@@ -401,3 +401,87 @@ def test_a_frame_of_absurd_length_ends_the_connection(tmp_path: Any) -> None:
             writer.close()
 
     asyncio.run(run())
+
+
+class Keeper(Source):
+    """A source that can be told what to do with its bytes."""
+
+    def __init__(self, pieces: list[bytes], error: Exception | None = None) -> None:
+        super().__init__(pieces, error)
+        self.orders: list[Any] = []
+        self.is_over: Callable[[], bool] = lambda: False
+
+    async def obey(self, order: Any, is_over: Callable[[], bool]) -> Any:
+        self.orders.append(order)
+        self.is_over = is_over
+        size = 0
+        while piece := await self.read(1 << 20):
+            size += len(piece)
+        return {"size": size}
+
+
+async def divert(asked: Asked) -> Answer:
+    stream: Any = asked.stream
+    return Answer(await stream.divert(["keep", asked.value]))
+
+
+def test_a_stream_can_be_dealt_with_where_it_is_and_none_of_it_is_sent(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kinds: list[int] = []
+    say = frames.FrameProtocol.say
+
+    def counted(self: Any, *message: Any) -> None:
+        kinds.append(message[1])
+        say(self, *message)
+
+    monkeypatch.setattr(frames.FrameProtocol, "say", counted)
+    source = Keeper([b"x" * 100_000] * 7)
+
+    async def run() -> None:
+        async with linked(tmp_path, {"divert": divert}) as (line, _):
+            assert (await line.call("divert", "there", source)).value == {"size": 700_000}
+            assert source.orders == [["keep", "there"]]
+            assert kinds == [frames.CALL, frames.ORDER, frames.DONE, frames.ANSWER]
+            assert (await line.call("divert", "here", Keeper([]))).value == {"size": 0}
+
+    asyncio.run(run())
+
+
+def test_what_goes_wrong_with_a_diverted_stream_is_heard_as_its_end(tmp_path: Any) -> None:
+    async def run() -> None:
+        async with linked(tmp_path, {"divert": divert}) as (line, _):
+            gone = ResourceGone("the client broke off")
+            with pytest.raises(ServiceError, match="the client broke off") as caught:
+                await line.call("divert", None, Keeper([b"x"], gone))
+            assert caught.value.code == "ResourceGone"
+            with pytest.raises(Throttled, match="slow"):
+                await line.call("divert", None, Keeper([b"x"], Throttled("slow")))
+
+    asyncio.run(run())
+
+
+def test_who_deals_with_a_stream_sees_that_nobody_waits_any_more(tmp_path: Any) -> None:
+    go_on = asyncio.Event()
+
+    class Waiting(Keeper):
+        async def read(self, limit: int) -> bytes:
+            await go_on.wait()
+            return await super().read(limit)
+
+    source = Waiting([b"x"])
+
+    async def run() -> None:
+        async with linked(tmp_path, {"divert": divert}) as (line, listening):
+            calling = asyncio.ensure_future(line.call("divert", None, source))
+            await turns()
+            assert source.orders
+            assert not source.is_over()
+            listening.accepted[0].close()
+            await turns()
+            assert source.is_over()
+            go_on.set()
+            with pytest.raises(LinkLost):
+                await calling
+
+    asyncio.run(run())

@@ -11,7 +11,6 @@ recorded by LocalStack (tests/aws/services/s3/test_s3.snapshot.json).
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, TypedDict, cast
 
@@ -20,6 +19,8 @@ from fogbank.services.s3.errors import BadDigest, InvalidDigest, InvalidRequest
 from fogbank.services.s3.schema import Checksum
 from fogbank.wire.checksums import (
     ALGORITHMS,
+    Buffer,
+    Hasher,
     digest_of,
     find_digest,
     full_object,
@@ -40,6 +41,7 @@ MEMBERS: Final[Mapping[str, str]] = {
 }
 """The members of requests and replies that carry a checksum."""
 _HEADER_PREFIX: Final = "x-amz-checksum-"
+_MD5: Final = "MD5"
 _SINGLE: Final = (
     "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed."
 )
@@ -141,20 +143,43 @@ def _md5_of(text: str | None) -> bytes | None:
     return digest
 
 
+class _Told(NamedTuple):
+    """A digest that was computed elsewhere, in a hasher's place."""
+
+    value: bytes
+
+    def update(self, data: Buffer, /) -> None:
+        """Refuse: what was told is complete."""
+        raise AssertionError(f"{len(memoryview(data))} bytes come behind the end")
+
+    def digest(self) -> bytes:
+        """Return it."""
+        return self.value
+
+
 class Digests:
-    """All that is computed over one body: MD5 for the entity tag, and the checksums."""
+    """All that is computed over one body: MD5 for the entity tag, and the checksums.
 
-    __slots__ = ("_expected", "_hashers", "_md5", "size")
+    Args:
+        expected: What the body must come to.
+        told: Digests by algorithm that were computed already; None: of nothing yet.
+        size: Of how many bytes.
+    """
 
-    def __init__(self, expected: Expected) -> None:
+    __slots__ = ("_expected", "_hashers", "size")
+
+    def __init__(
+        self, expected: Expected, told: Mapping[str, bytes] | None = None, size: int = 0
+    ) -> None:
         self._expected = expected
-        self._md5 = hashlib.md5(usedforsecurity=False)
-        self._hashers = {name: hasher_of(name) for name in expected.algorithms}
-        self.size = 0
+        self._hashers: dict[str, Hasher] = {
+            name: hasher_of(name) if told is None else _Told(told[name])
+            for name in (_MD5, *expected.algorithms)
+        }
+        self.size = size
 
     def update(self, data: bytes) -> None:
         """Take the next bytes; may run on another thread than the loop's."""
-        self._md5.update(data)
         for hasher in self._hashers.values():
             hasher.update(data)
         self.size += len(data)
@@ -162,7 +187,7 @@ class Digests:
     @property
     def etag(self) -> str:
         """Return the MD5 of what was taken, in hexadecimal."""
-        return self._md5.hexdigest()
+        return self._hashers[_MD5].digest().hex()
 
     @property
     def checksum(self) -> Checksum:
@@ -183,10 +208,9 @@ class Digests:
             InvalidRequest: The trailer that was announced did not come, or is no checksum.
         """
         expected = self._expected
-        if expected.md5 is not None and expected.md5 != self._md5.digest():
-            raise BadDigest(
-                ExpectedDigest=expected.md5.hex(), CalculatedDigest=text_of(self._md5.digest())
-            )
+        md5 = self._hashers[_MD5].digest()
+        if expected.md5 is not None and expected.md5 != md5:
+            raise BadDigest(ExpectedDigest=expected.md5.hex(), CalculatedDigest=text_of(md5))
         if not expected.given:
             return
         value = expected.value

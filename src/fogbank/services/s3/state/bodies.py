@@ -17,7 +17,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from typing import Final, NamedTuple
 
 from fogbank.base.errors import Conflict, ServiceError, TransactionTooLarge
-from fogbank.platform.blobs.port import FRAME_BYTES, INLINE_BYTES_MAX, BlobRef, Blobs
+from fogbank.platform.blobs.port import (
+    FRAME_BYTES,
+    INLINE_BYTES_MAX,
+    BlobRef,
+    Blobs,
+    BlobSource,
+    Wanted,
+)
 from fogbank.services.s3.errors import EntityTooLarge, IncompleteBody
 from fogbank.services.s3.quotas import PUT_BYTES_MAX
 from fogbank.services.s3.rules.checksums import Digests, Expected
@@ -74,8 +81,35 @@ async def take(
     length = source.length
     if length is not None and length > PUT_BYTES_MAX:
         raise EntityTooLarge(ProposedSize=length, MaxSizeAllowed=PUT_BYTES_MAX)
+    if isinstance(source, BlobSource):
+        return await _kept(blobs, source, length, expected, inline=inline)
     frames = _checked(_frames(source.read), length)
     return await _take_frames(blobs, frames, digests, _Trailers(source), inline=inline)
+
+
+async def _kept(
+    blobs: Blobs, source: BlobSource, length: int | None, expected: Expected, *, inline: bool
+) -> Body:
+    """Have a body kept by the process that has it, and verify it; see ``take``."""
+    ref = await blobs.name()
+    wanted = Wanted(ref, expected.algorithms, INLINE_BYTES_MAX if inline else 0, PUT_BYTES_MAX)
+    try:
+        kept = await source.keep(wanted)
+        _check_size(kept.size, length)
+        digests = Digests(expected, kept.digests, kept.size)
+        digests.verify(kept.trailers)
+    except BaseException:
+        await blobs.delete(ref)
+        raise
+    return _body_of(digests, kept.inline, ref if kept.inline is None else None)
+
+
+def _check_size(size: int, length: int | None) -> None:
+    """Refuse more than one request may carry, and less than was promised."""
+    if size > PUT_BYTES_MAX:
+        raise EntityTooLarge(ProposedSize=size, MaxSizeAllowed=PUT_BYTES_MAX)
+    if length is not None and size != length:
+        raise IncompleteBody
 
 
 async def take_copy(

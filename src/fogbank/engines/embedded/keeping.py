@@ -1,0 +1,137 @@
+"""A front's half of the blob store: bytes of uploads go from its sockets to the store's directory.
+
+The store process names the blob and lends the key of this one blob; the bytes are hashed, sealed
+and written here, frame by frame, and the file is synced. The store process makes its folder entry
+durable, counts it and commits the reference. Until then the file is an orphan like any other: who
+gives up removes it, and what a crash leaves the next start's sweep finds.
+
+Rule: nothing is held whole because it is large: two frames of a body at most.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final, Protocol
+
+from fogbank.base.errors import Full
+from fogbank.engines.embedded.blobs import THREADS_MAX, WRITES_MAX
+from fogbank.engines.embedded.frames import Writer, is_no_space
+from fogbank.platform.blobs.port import FRAME_BYTES, ByteStream, Kept, Permit, Wanted
+from fogbank.platform.crypto.keys import lent_series
+
+_LOOP_HASH_BYTES_MAX: Final = 128 << 10
+"""Up to this many bytes are hashed on the loop: less work than a hop to a thread."""
+
+
+class Hasher(Protocol):
+    """An incremental checksum."""
+
+    def update(self, data: bytes, /) -> None:
+        """Add bytes."""
+        ...
+
+    def digest(self) -> bytes:
+        """Return the checksum of everything added so far."""
+        ...
+
+
+HasherOf = Callable[[str], Hasher]
+
+
+class _Hashes:
+    """What is computed over one body."""
+
+    def __init__(self, hasher_of: HasherOf, algorithms: tuple[str, ...]) -> None:
+        self._hashers = {name: hasher_of(name) for name in ("MD5", *algorithms)}
+        self.size = 0
+
+    def update(self, data: bytes) -> None:
+        """Take the next bytes."""
+        for hasher in self._hashers.values():
+            hasher.update(data)
+        self.size += len(data)
+
+    def digests(self) -> dict[str, bytes]:
+        """Return the digests so far, by algorithm."""
+        return {name: hasher.digest() for name, hasher in self._hashers.items()}
+
+
+class BlobKeeper:
+    """Writes blobs of the store processes beside this one.
+
+    Args:
+        hasher_of: Makes a hasher of an algorithm.
+    """
+
+    def __init__(self, hasher_of: HasherOf) -> None:
+        self._hasher_of = hasher_of
+        self._pool = ThreadPoolExecutor(THREADS_MAX, "fogbank-blobs")
+        self._writes = asyncio.Semaphore(WRITES_MAX)
+
+    async def keep(self, permit: Permit, wanted: Wanted, source: ByteStream) -> Kept:
+        """Write a body where a permit says, or return it if it is short; see ``Keeper``.
+
+        Raises:
+            Full: No space is left; nothing remains.
+        """
+        hashes, frames = _Hashes(self._hasher_of, wanted.algorithms), _frames(source)
+        first = await anext(frames, b"")
+        if not first or len(first) <= wanted.inline_bytes_max:
+            await self._hash(hashes, first)
+            return _kept(hashes, first, source)
+        async with self._writes:
+            writer = Writer(Path(permit.root), permit.ref, lent_series(permit.sealed_by))
+            try:
+                size, under_way = len(first), self._write(writer, hashes, first)
+                async for frame in frames:
+                    size += len(frame)
+                    await under_way
+                    if size > wanted.bytes_max:
+                        await self._in_thread(writer.abort)
+                        return Kept(size, {}, None, {})
+                    under_way = self._write(writer, hashes, frame)
+                await under_way
+                await self._in_thread(writer.finish)
+            except BaseException as error:
+                await self._in_thread(writer.abort)
+                if isinstance(error, OSError) and is_no_space(error):
+                    raise Full(f"there is no space for a blob: {error}") from error
+                raise
+        return _kept(hashes, None, source)
+
+    async def _hash(self, hashes: _Hashes, data: bytes) -> None:
+        if len(data) <= _LOOP_HASH_BYTES_MAX:
+            hashes.update(data)
+        else:
+            await self._in_thread(hashes.update, data)
+
+    def _write(self, writer: Writer, hashes: _Hashes, frame: bytes) -> Awaitable[object]:
+        """Begin to write a frame and to hash it, side by side; return what waits for both."""
+        jobs = (self._pool.submit(writer.feed, frame), self._pool.submit(hashes.update, frame))
+        return asyncio.shield(asyncio.gather(*map(asyncio.wrap_future, jobs)))
+
+    async def _in_thread(self, function: Callable[..., object], *arguments: object) -> None:
+        """Run a function in the pool; it runs to its end even if the caller is cancelled."""
+        await asyncio.shield(asyncio.wrap_future(self._pool.submit(function, *arguments)))
+
+
+def _kept(hashes: _Hashes, inline: bytes | None, source: ByteStream) -> Kept:
+    trailers: dict[str, str] = dict(getattr(source, "trailers", None) or {})
+    return Kept(hashes.size, hashes.digests(), inline, trailers)
+
+
+async def _frames(source: ByteStream) -> AsyncIterator[bytes]:
+    """Yield what a stream gives, gathered into frames."""
+    pieces: list[bytes] = []
+    size = 0
+    while piece := await source.read(FRAME_BYTES - size):
+        pieces.append(piece)
+        size += len(piece)
+        if size == FRAME_BYTES:
+            yield b"".join(pieces)
+            pieces, size = [], 0
+    if pieces:
+        yield b"".join(pieces)
