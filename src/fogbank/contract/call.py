@@ -103,6 +103,7 @@ class Call:
         "decisions",
         "facilities",
         "http",
+        "lending",
         "operation",
         "principal",
         "scope",
@@ -123,6 +124,7 @@ class Call:
         http: HttpFacts,
         access_context: Mapping[str, str | tuple[str, ...]],
         decisions: list[tuple[str, str, Decision]] | None = None,
+        lending: BlobReader | None = None,
     ) -> None:
         self.service = service
         self.operation = operation
@@ -142,6 +144,7 @@ class Call:
         self.asked: AccessRequest | None = None
         """The access that was refused last, with its condition keys."""
         self._authorizer = authorizer
+        self.lending = lending
 
     @property
     def account(self) -> str:
@@ -172,6 +175,14 @@ class Call:
     def blobs(self) -> Blobs:
         """Return the store of large values."""
         return self.facilities.blobs
+
+    @property
+    def leaving(self) -> BlobReader:
+        """Return what reads blobs whose bytes leave with the reply, unseen by the operation.
+
+        What it yields may be a loan, which the process that has the client's socket reads.
+        """
+        return self.lending or self.facilities.blobs
 
     def blobs_of(self, domain: Domain) -> BlobReader:
         """Return where the blobs of another domain are read, to copy their bytes."""

@@ -304,8 +304,7 @@ class Dispatcher:
 
     def arrivals(self, epoch_of: EpochOf, lender: BlobLender | None = None) -> Arrivals:
         """Return what performs the calls that other processes send."""
-        also = self._rule_book.handlers()
-        perform = self.performer.perform
+        also, perform = self._rule_book.handlers(), self.performer.perform
         return Arrivals(self.catalogue, perform, epoch_of, self._sink, also, lender)
 
     # Calls from service to service.

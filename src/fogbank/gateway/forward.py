@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from typing import Any, Final, cast
 
 import msgspec
 
-from fogbank.base.errors import Weather
+from fogbank.base.errors import Corrupt, Weather
 from fogbank.base.types import Wire
 from fogbank.contract.action import Scope
 from fogbank.contract.call import HttpFacts
@@ -26,15 +26,30 @@ from fogbank.gateway.audit import AuditEntry, Sink
 from fogbank.gateway.bound import Bound
 from fogbank.gateway.perform import Catalogue, Perform, StaleProof
 from fogbank.gateway.visit import Visit
-from fogbank.platform.blobs.port import BlobLender, Keeper, Kept, Permit, Wanted
+from fogbank.platform.blobs.port import BlobLender, BlobRef, Keeper, Kept, Loan, Permit, Wanted
 from fogbank.platform.identity.cache import Lru
 from fogbank.platform.identity.principal import Principal
-from fogbank.platform.link.port import Answer, Asked, ByteSource, Diverted, Handlers, LinkLost, Peer
+from fogbank.platform.link.port import (
+    PIECE_BYTES_MAX,
+    Answer,
+    Asked,
+    ByteSource,
+    Diverted,
+    Handlers,
+    LinkLost,
+    Peer,
+    close_stream,
+)
 from fogbank.platform.metering.current import IN_WORK
 from fogbank.platform.store.engine import Domain
 
 PERFORM: Final = "gateway.perform"
-"""(visit, epoch, request, streamed member) -> (reply, streamed member); see ``_Parcel``."""
+"""(visit, epoch, request, streamed member) -> (reply, streamed member, whether its pieces are
+marked: loans of blobs, or bytes); see ``_Parcel``."""
+_BYTES: Final = b"\0"
+_LOAN: Final = b"\1"
+LOAN_TRIES: Final = 3
+"""How often a call is performed again because a blob that was lent is gone already."""
 
 OwnerOf = Callable[[Domain], Peer | None]
 NOTE: Final = "gateway.note"
@@ -83,6 +98,7 @@ class _Order(msgspec.Struct, array_like=True):
 
 
 _decode_order: Final = msgspec.msgpack.Decoder(_Order).decode
+_decode_loan: Final = msgspec.msgpack.Decoder(Loan).decode
 _decode_kept: Final = msgspec.msgpack.Decoder(Kept).decode
 
 
@@ -146,6 +162,65 @@ class _FarBody:
         if kept.inline is None and kept.size <= wanted.bytes_max:
             await self._lender.adopt(wanted.ref, kept.size)
         return kept
+
+
+class _LoanPiece(bytes):
+    """A loan, in the place of the bytes that were lent."""
+
+    __slots__ = ()
+
+
+class _Lending:
+    """Reads blobs for one reply: it yields one piece, the loan."""
+
+    def __init__(self, lender: BlobLender) -> None:
+        self._lender = lender
+
+    async def read(
+        self, ref: BlobRef, begin: int = 0, end: int | None = None
+    ) -> AsyncIterator[bytes]:
+        """Yield the loan of a half-open range."""
+        yield _LoanPiece(_encode(await self._lender.lend(ref, begin, end)))
+
+
+async def _marked(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield pieces with a byte in front that tells loans from other bytes."""
+    try:
+        async for piece in pieces:
+            if isinstance(piece, _LoanPiece):
+                yield _LOAN + piece
+                continue
+            for at in range(0, len(piece), PIECE_BYTES_MAX - 1):
+                yield _BYTES + piece[at : at + PIECE_BYTES_MAX - 1]
+    finally:
+        await close_stream(pieces)
+
+
+async def _borrowed(keeper: Keeper, marked: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    """Yield bytes as they came, and those of the blobs that were lent."""
+    try:
+        async for raw in marked:
+            if raw[:1] == _BYTES:
+                yield raw[1:]
+                continue
+            pieces = keeper.read(_decode_loan(raw[1:]))
+            try:
+                async for piece in pieces:
+                    yield piece
+            finally:
+                await close_stream(pieces)
+    finally:
+        await close_stream(marked)
+
+
+async def _behind(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
+    """Yield a piece that was read already, and the others."""
+    try:
+        yield first
+        async for piece in rest:
+            yield piece
+    finally:
+        await rest.aclose()
 
 
 def _packed(
@@ -218,13 +293,36 @@ class Forwarder:
             assert self._local is not None, "who owns no store owns no domain"
             return await self._local(visit, bound, wire)
         parcel, stream = _packed(visit, bound, wire, self._keeper)
-        answer = await owner.call(PERFORM, parcel, stream)
-        if answer.value is None:
-            raise StaleProof("the caller's account has changed")
-        reply, streamed = answer.value
-        if streamed:
-            reply[streamed] = answer.stream
-        return cast("Wire", reply)
+        for attempt in range(1, LOAN_TRIES + 1):
+            answer = await owner.call(PERFORM, parcel, stream)
+            if answer.value is None:
+                raise StaleProof("the caller's account has changed")
+            reply, streamed, is_marked = cast("tuple[Wire, str, bool]", answer.value)
+            if streamed:
+                assert answer.stream is not None, "the streamed member follows"
+                try:
+                    reply[streamed] = await self._body_of(answer.stream, is_marked=is_marked)
+                except Corrupt:
+                    # The object was replaced before we had opened its blob, or it is damaged.
+                    if attempt == LOAN_TRIES:
+                        raise
+                    continue
+            return reply
+        raise AssertionError("the last attempt returns or raises")
+
+    async def _body_of(
+        self, stream: AsyncIterator[bytes], *, is_marked: bool
+    ) -> AsyncIterator[bytes]:
+        """Return the bytes of a reply's streamed member; of blobs that were lent, the first is open.
+
+        Raises:
+            Corrupt: A blob that was lent is gone, or damaged.
+        """
+        if not is_marked:
+            return stream
+        assert self._keeper is not None, "who says so reads blobs"
+        pieces = _borrowed(self._keeper, stream)
+        return _behind(await anext(pieces, b""), pieces)
 
 
 class Arrivals:
@@ -267,12 +365,15 @@ class Arrivals:
         if visit.epoch >= 0 and self._epoch_of(visit.principal.account) != visit.epoch:
             return Answer(None)
         bound = self._catalogue.require(visit.service, visit.operation)
+        if parcel.keeps and self._lender is not None:
+            visit.lending = _Lending(self._lender)
         wire = parcel.request
         if parcel.streamed:
             wire[parcel.streamed] = self._body_of(parcel, asked.stream)
         visit.performed = True
         IN_WORK.set(visit)  # and until its task ends: it has one of its own
-        return _answer_of(await self._perform(visit, bound, wire))
+        reply = await self._perform(visit, bound, wire)
+        return _answer_of(reply, marks=visit.lending is not None)
 
     def _body_of(self, parcel: _Parcel, stream: ByteSource | None) -> object:
         """Return the body of a call, which its sender may be able to keep."""
@@ -299,13 +400,14 @@ class Arrivals:
         return Answer(None)
 
 
-def _answer_of(reply: Wire) -> Answer:
+def _answer_of(reply: Wire, *, marks: bool) -> Answer:
     """Return a reply with its streamed member behind it."""
     for name, value in reply.items():
         if hasattr(value, "__aiter__"):
             rest = {key: each for key, each in reply.items() if key != name}
-            return Answer((rest, name), cast("AsyncIterator[bytes]", value))
-    return Answer((reply, ""))
+            stream = cast("AsyncIterator[bytes]", value)
+            return Answer((rest, name, marks), _marked(stream) if marks else stream)
+    return Answer((reply, "", False))
 
 
 class Notes:

@@ -151,6 +151,7 @@ class Performer:
                 principal, scope.region, visit.http, visit.now_ms, visit.context
             ),
             decisions=visit.decisions,
+            lending=visit.lending,
         )
         call.accesses = accesses
         try:

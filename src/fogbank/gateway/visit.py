@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from fogbank.contract.action import Access, Scope
 from fogbank.contract.call import HttpFacts
+from fogbank.platform.blobs.port import BlobReader
 from fogbank.platform.iam.decision import Decision
 from fogbank.platform.identity.cache import NO_EPOCH
 from fogbank.platform.identity.principal import ANONYMOUS
@@ -39,6 +40,7 @@ class Visit:
         "ended",
         "epoch",
         "http",
+        "lending",
         "now_ms",
         "operation",
         "performed",
@@ -76,6 +78,8 @@ class Visit:
         """Whether it came to the operation, which records its end."""
         self.context = _NO_CONTEXT
         """Condition keys that say how the request was signed."""
+        self.lending: BlobReader | None = None
+        """What reads blobs whose bytes leave with the reply, if whoever asks reads them itself."""
         self.epoch = NO_EPOCH
         """The epoch of the caller's account under which its credential was read."""
 

@@ -10,7 +10,7 @@ a store process its store, jobs and functions besides (``storefigures``). One of
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -198,9 +198,13 @@ class FrontReporter:
         name: What operators call it.
         edge: Its sockets and requests.
         notes: Its refusals on their way to the audit trail.
+        damaged_reads: How often it met damage instead of a blob's bytes.
     """
 
-    def __init__(self, name: str, edge: EdgeFigures, notes: Notes) -> None:
+    def __init__(
+        self, name: str, edge: EdgeFigures, notes: Notes, damaged_reads: Callable[[], int]
+    ) -> None:
+        self._damaged_reads = damaged_reads
         self._name = name
         self._edge = edge
         self._notes = notes
@@ -210,7 +214,7 @@ class FrontReporter:
         itself = figures_of(self._name, os.getpid())
         return Report(
             self._name,
-            packed([*self._edge.families(), *self._audit()]),
+            packed([*self._edge.families(), *self._audit(), damaged(self._damaged_reads())]),
             self._edge.state(),
             [] if itself is None else [itself],
             list(self._degraded()),
@@ -222,11 +226,19 @@ class FrontReporter:
     def _degraded(self) -> Iterator[str]:
         if self._notes.lost:
             yield f"{self._notes.lost} audit records were lost"
+        if count := self._damaged_reads():
+            yield f"{count} reads met damage since the start"
 
 
 def lost(count: int) -> Iterator[Family]:
     """Yield how many records of the audit trail a process has lost."""
     yield counter("fogbank_audit_lost_total", "Records that the store did not take.", count)
+
+
+def damaged(count: int) -> Family:
+    """Return how many reads of a process met damage."""
+    meaning = "Reads that met damage instead of bytes."
+    return counter("fogbank_store_damaged_reads_total", meaning, count)
 
 
 def front_name(number: int) -> str:

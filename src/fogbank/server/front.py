@@ -55,13 +55,14 @@ async def _serve(boot: Boot, steps: Steps) -> None:
 
     notes = Notes(lines[0])
     proofs, quotas = RemoteProofs(owner_of, epochs, clock), Quotas(boot.config.quotas)
-    edge = Edge(proofs, clock, Ids(), quotas, BlobKeeper(hasher_of))
+    keeper = BlobKeeper(hasher_of)
+    edge = Edge(proofs, clock, Ids(), quotas, keeper)
     settings = gateway_settings(boot.config)
     dispatcher = Dispatcher(built, edge, settings, sink=notes, owner_of=owner_of)
     listener = Listener(dispatcher.handle, listener_settings(boot.config), clock, dispatcher.busy)
     garbage = booting.garbage_of(boot, clock, listener)
     figures = EdgeFigures(dispatcher, listener, clock, steps, garbage)
-    reporter = FrontReporter(front_name(boot.number), figures, notes)
+    reporter = FrontReporter(front_name(boot.number), figures, notes, lambda: keeper.damaged_reads)
     booting.hear_supervisor(boot, listener)
     async with asyncio.TaskGroup() as group:
         socket_path = front_socket(Path(boot.data_dir), boot.number)

@@ -19,7 +19,7 @@ from fogbank.platform.runtime.placement import FunctionPlacement
 from fogbank.platform.runtime.port import Level
 from fogbank.server.app import App
 from fogbank.server.backlogs import DEPTH_MAX, Waiting, age_s, waiting_in
-from fogbank.server.figures import EdgeFigures, Report, lost, of_store
+from fogbank.server.figures import EdgeFigures, Report, damaged, lost, of_store
 from fogbank.server.kernel import ProcessFigures, figures_of, sandboxd_of
 
 DAMAGE_SHOWN_MAX: Final = 20
@@ -160,10 +160,7 @@ class StoreReporter:
         yield gauge(
             "fogbank_store_full", "1: there is no space to write to.", float(bool(found.full))
         )
-        yield counter(
-            "fogbank_store_damaged_reads_total", "Reads that met damage instead of bytes.",
-            self._engine.damaged_reads,
-        )  # fmt: skip
+        yield damaged(self._engine.damaged_reads)
 
     def _blobs(self, scrub: ScrubReport) -> Iterator[Family]:
         held = self._engine.blobs.held()

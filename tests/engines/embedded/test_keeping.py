@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from tests.engines.embedded.conftest import Opener
 
@@ -18,8 +19,9 @@ from fogbank.engines.embedded.blobs import blob_files
 from fogbank.engines.embedded.keeping import BlobKeeper
 from fogbank.engines.embedded.keys import PLAIN
 from fogbank.engines.embedded.store import EmbeddedEngine
-from fogbank.platform.blobs.port import FRAME_BYTES, BlobRef, Kept, Wanted
+from fogbank.platform.blobs.port import FRAME_BYTES, BlobRef, Kept, Loan, Wanted
 from fogbank.platform.blobs.sweep import sweep
+from fogbank.platform.crypto.keys import LentKeys
 from fogbank.wire.checksums import digest_of, hasher_of
 
 MB = 1 << 20
@@ -144,6 +146,28 @@ def test_a_full_disk_is_told_as_such_and_leaves_nothing(
     asyncio.run(scene())
 
 
+def test_a_front_ends_when_a_sync_fails(
+    open_engine: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the disk holds is not known then; another sync might say that all is well."""
+
+    def broken(_fd: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    async def scene() -> None:
+        async with open_engine() as engine:
+            said: list[str] = []
+            ref = await engine.blobs.name()
+            permit, wanted = engine.blobs.permit(ref), Wanted(ref, (), 0, 9 * MB)
+            monkeypatch.setattr(os, "fsync", broken)
+            with pytest.raises(OSError, match="Input/output"):
+                await BlobKeeper(hasher_of, said.append).keep(permit, wanted, Source(bytes(MB)))
+            monkeypatch.undo()
+            assert said == ["the blobs cannot be written: [Errno 5] Input/output error"]
+
+    asyncio.run(scene())
+
+
 def test_who_gives_up_finds_the_file_gone_and_says_nothing(open_engine: Opener) -> None:
     """The store process removes what its caller was writing when the link between them breaks."""
 
@@ -236,5 +260,102 @@ def test_the_sweep_leaves_alone_what_is_just_being_written(open_engine: Opener) 
             await engine.blobs.adopt(ref, 2 * MB)
             assert swept == [1]
             assert await whole(engine, ref) == bytes(2 * MB)
+
+    asyncio.run(scene())
+
+
+async def borrowed(engine: EmbeddedEngine, ref: BlobRef, begin: int, end: int | None) -> bytes:
+    """Read a range as a front does: by a loan that was bytes meanwhile."""
+    loan = msgspec.msgpack.encode(await engine.blobs.lend(ref, begin, end))
+    keeper = BlobKeeper(hasher_of)
+    pieces = keeper.read(msgspec.msgpack.decode(loan, type=Loan))
+    return b"".join([piece async for piece in pieces])
+
+
+RANGES = [
+    (0, None),
+    (0, 10),
+    (FRAME_BYTES - 1, FRAME_BYTES + 1),
+    (2 * FRAME_BYTES, 9 * FRAME_BYTES),
+]
+
+
+@pytest.mark.parametrize("sealed", [True, False])
+def test_what_is_lent_is_read_as_the_store_would_read_it(open_engine: Opener, sealed: bool) -> None:
+    async def scene() -> None:
+        async with open_engine(**({} if sealed else {"encryption": PLAIN})) as engine:
+            body = os.urandom(3 * FRAME_BYTES + 5)
+            ref, _ = await keep(engine, Source(body))
+            for begin, end in RANGES:
+                assert await borrowed(engine, ref, begin, end) == body[begin:end]
+            loan = await engine.blobs.lend(ref, 0, None)
+            assert len(loan.sealed_by) == sealed
+
+    asyncio.run(scene())
+
+
+def test_frames_that_were_copied_from_other_blobs_are_lent_with_their_keys(
+    open_engine: Opener,
+) -> None:
+    async def scene() -> None:
+        async with open_engine() as engine:
+            bodies = [os.urandom(2 * FRAME_BYTES), os.urandom(FRAME_BYTES), os.urandom(5)]
+            parts = [(await keep(engine, Source(body), inline=0))[0] for body in bodies]
+            ref = await engine.blobs.name()
+            await engine.blobs.concat(ref, parts)
+            whole = b"".join(bodies)
+            for begin, end in RANGES:
+                assert await borrowed(engine, ref, begin, end) == whole[begin:end]
+
+    asyncio.run(scene())
+
+
+def test_a_loan_opens_nothing_but_its_blob(open_engine: Opener) -> None:
+    async def scene() -> None:
+        async with open_engine() as engine:
+            one, _ = await keep(engine, Source(bytes(MB)))
+            two, _ = await keep(engine, Source(bytes(MB)))
+            loan = await engine.blobs.lend(one, 0, None)
+            keeper = BlobKeeper(hasher_of)
+            with pytest.raises(Corrupt, match="not the one that was lent"):
+                await anext(keeper.read(loan._replace(ref=two)))
+            assert keeper.damaged_reads == 0
+            assert "key" not in repr(LentKeys(loan.sealed_by)).lower().replace("lentkeys", "")
+
+    asyncio.run(scene())
+
+
+def test_a_blob_that_is_gone_is_told_by_who_lends_and_by_who_reads(open_engine: Opener) -> None:
+    async def scene() -> None:
+        async with open_engine() as engine:
+            ref, _ = await keep(engine, Source(bytes(MB)))
+            loan = await engine.blobs.lend(ref, 0, None)
+            await engine.blobs.delete(ref)
+            with pytest.raises(Corrupt, match="missing"):
+                await engine.blobs.lend(ref, 0, None)
+            assert engine.damaged_reads == 1
+            keeper = BlobKeeper(hasher_of)
+            with pytest.raises(Corrupt, match="missing"):
+                await anext(keeper.read(loan))
+            assert keeper.damaged_reads == 1
+
+    asyncio.run(scene())
+
+
+def test_a_front_never_hands_out_a_damaged_frame(open_engine: Opener) -> None:
+    async def scene() -> None:
+        async with open_engine() as engine:
+            ref, _ = await keep(engine, Source(os.urandom(2 * FRAME_BYTES)))
+            with frames.path_of(engine.blobs._root, ref).open("r+b") as file:
+                file.seek(FRAME_BYTES + 7)
+                byte = file.read(1)
+                file.seek(FRAME_BYTES + 7)
+                file.write(bytes([byte[0] ^ 1]))
+            keeper = BlobKeeper(hasher_of)
+            pieces = keeper.read(await engine.blobs.lend(ref, 0, None))
+            assert len(await anext(pieces)) == FRAME_BYTES
+            with pytest.raises(Corrupt, match="frame 1"):
+                await anext(pieces)
+            assert keeper.damaged_reads == 1
 
     asyncio.run(scene())

@@ -6,14 +6,14 @@ The link between them is a fake, through which everything goes as MessagePack.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import msgspec
 import pytest
 from tests.unit.gateway.stub import CALLS, REGION, Gate, StreamOf, module_of
 
-from fogbank.base.errors import ServiceError, Throttled, Unavailable
+from fogbank.base.errors import Corrupt, ServiceError, Throttled, Unavailable
 from fogbank.base.ids import Ids
 from fogbank.contract.call import Call
 from fogbank.contract.operation import operation
@@ -21,8 +21,8 @@ from fogbank.contract.quota import Quotas
 from fogbank.contract.service import Service
 from fogbank.gateway.audit import AuditEntry
 from fogbank.gateway.dispatch import PROOFS_MAX, Dispatcher, Edge
-from fogbank.gateway.forward import NOTES_MAX, Notes
-from fogbank.platform.blobs.port import BlobRef, BlobSource, Kept, Permit, Wanted
+from fogbank.gateway.forward import LOAN_TRIES, NOTES_MAX, Notes
+from fogbank.platform.blobs.port import BlobRef, BlobSource, Kept, Loan, Permit, Wanted
 from fogbank.platform.identity.records import ACCESS_KEYS
 from fogbank.platform.link.errors import error_of, value_of
 from fogbank.platform.link.port import Answer, Asked, ByteSource
@@ -284,11 +284,13 @@ class Keeping(Split):
         lender = self.blobs if lends else None
         handlers = store.arrivals(self.identity.epoch_of, lender).handlers()
 
+        streams = self.streams
+
         class Peer(FakePeer):
-            async def call(peer, method: str, value: Any, stream: Any = None) -> Answer:  # noqa: N805
+            async def call(self, method: str, value: Any, stream: Any = None) -> Answer:
                 if stream is not None:
                     stream = FarStream(stream, over)
-                    self.streams.append(stream)
+                    streams.append(stream)
                 return await super().call(method, value, stream)
 
         peer = Peer(handlers)
@@ -336,3 +338,96 @@ def test_a_body_is_read_no_further_once_the_store_process_is_gone() -> None:
     assert keeping.put(9_000) == 503
     assert keeping.bodies == []
     assert keeping.blobs.kept == {}
+
+
+DOTS = b"." * 300_000
+
+
+class Lending(Split):
+    """A front that reads blobs, before an operation whose reply is two of them."""
+
+    def __init__(self, *, keeps: bool = True, gone: int = 0) -> None:
+        super().__init__()
+        self.performed = 0
+        self.gone = gone
+        self.closed: list[str] = []
+
+        @operation(access=lambda _scope, _request: [])
+        async def get_object(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+            self.performed += 1
+
+            async def pieces() -> AsyncIterator[bytes]:
+                try:
+                    for ref in (BlobRef(1, 7), BlobRef(1, 8)):
+                        async for piece in call.leaving.read(ref, 5, 9):
+                            yield piece
+                        yield DOTS
+                finally:
+                    self.closed.append("pieces")
+
+            return {"Body": pieces(), "ContentLength": 600_008}
+
+        self.facilities.blobs = self  # type: ignore[assignment]
+        built = [Service(model="s3", operations=(module_of("s3", get_object=get_object),))]
+        store = Dispatcher(built, self.facilities)
+        peer = FakePeer(store.arrivals(self.identity.epoch_of, self).handlers())  # type: ignore[arg-type]
+        keeper: Any = Reading(self) if keeps else None
+        edge = Edge(self.identity, self.clock, Ids.seeded(8), Quotas(), keeper)
+        self.dispatcher = Dispatcher(
+            built,
+            edge,
+            sink=self.refused.append,
+            owner_of=lambda _: peer,  # type: ignore[arg-type]
+        )
+
+    async def lend(self, ref: BlobRef, begin: int, end: int | None) -> Loan:
+        return Loan("/blobs", ref, begin, end, ((1, b"salt", b"key"),))
+
+    async def read(self, ref: BlobRef, begin: int, end: int) -> AsyncIterator[bytes]:
+        """Read as the store process does."""
+        yield b"sent"
+
+    def get(self) -> tuple[int, bytes]:
+        reply, body = self.handle(self.request("s3", "get_object", {"Bucket": "b", "Key": "k"}))
+        return reply.status, body
+
+
+class Reading:
+    """Reads what is lent; the first few blobs are gone by then."""
+
+    def __init__(self, lending: Lending) -> None:
+        self.lending = lending
+
+    async def read(self, loan: Loan) -> AsyncIterator[bytes]:
+        assert loan == await self.lending.lend(loan.ref, 5, 9)
+        try:
+            if self.lending.gone:
+                self.lending.gone -= 1
+                raise Corrupt("the blob is missing")
+            yield b"%d-" % loan.ref.number
+            yield b"kb"
+        finally:
+            self.lending.closed.append("loan")
+
+
+def test_the_front_reads_the_blobs_that_leave_with_a_reply() -> None:
+    lending = Lending()
+    assert lending.get() == (200, b"7-kb" + DOTS + b"8-kb" + DOTS)
+    assert lending.closed == ["loan", "loan", "pieces"]
+
+
+def test_the_blobs_of_a_reply_are_sent_to_who_reads_none() -> None:
+    lending = Lending(keeps=False)
+    assert lending.get() == (200, b"sent" + DOTS + b"sent" + DOTS)
+
+
+def test_a_call_whose_blob_is_gone_before_it_was_opened_is_performed_again() -> None:
+    lending = Lending(gone=LOAN_TRIES - 1)
+    assert lending.get() == (200, b"7-kb" + DOTS + b"8-kb" + DOTS)
+    assert lending.performed == LOAN_TRIES
+
+
+def test_a_blob_that_stays_away_is_damage() -> None:
+    lending = Lending(gone=LOAN_TRIES)
+    assert lending.get()[0] == 500
+    assert lending.performed == LOAN_TRIES

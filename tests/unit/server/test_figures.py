@@ -76,7 +76,7 @@ class Gone:
 
 def test_a_front_that_lost_records_is_degraded() -> None:
     notes = Notes(Gone())
-    reporter = FrontReporter("front 0", edge(), notes)
+    reporter = FrontReporter("front 0", edge(), notes, lambda: 0)
     assert asyncio.run(reporter.report()).degraded == []
 
     async def lose() -> Report:

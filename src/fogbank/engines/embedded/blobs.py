@@ -33,8 +33,8 @@ from fogbank.engines.embedded.frames import (
 from fogbank.engines.embedded.holdings import Held, Holdings
 from fogbank.engines.embedded.log import end_process
 from fogbank.engines.embedded.rewriting import Rewriter
-from fogbank.platform.blobs.port import FRAME_BYTES, BlobRef, Permit
-from fogbank.platform.crypto.keys import BLOBS, DataKeys
+from fogbank.platform.blobs.port import FRAME_BYTES, BlobRef, Loan, Permit
+from fogbank.platform.crypto.keys import BLOBS, DataKeys, Opens
 
 T = TypeVar("T")
 
@@ -288,7 +288,7 @@ class FileBlobs:
             self._syncs.sync(reader.path.parent)
             self._holdings.added(reader.path)
 
-        await self._in_thread(adopt)
+        await self.in_thread(adopt)
 
     async def concat(self, ref: BlobRef, parts: list[BlobRef]) -> int:
         """Store under a fresh name the bytes of other blobs in order; durable on return.
@@ -319,44 +319,34 @@ class FileBlobs:
         Raises:
             Corrupt: A frame is not what was written, or the blob is missing.
         """
-        assert begin >= 0, "a range begins inside the blob"
-        opening = self._pool.submit(Reader, self._root, ref, self._keys)
+        pieces = read_range(self._pool, (self._root, ref, self._keys), begin, end)
         try:
-            reader = await _done(opening)
-        except asyncio.CancelledError:
-            opening.add_done_callback(_close_opened)
-            raise
-        except Corrupt:
-            self.damaged_reads += 1
-            raise
-        try:
-            stop = reader.size if end is None else min(end, reader.size)
-            if begin >= stop:
-                return
-            index, last = begin // FRAME_BYTES, (stop - 1) // FRAME_BYTES
-            ahead = self._pool.submit(reader.frame, index)
-            while index <= last:
-                frame = await _done(ahead)
-                if index < last:
-                    ahead = self._pool.submit(reader.frame, index + 1)
-                offset = index * FRAME_BYTES
-                if begin > offset or stop < offset + len(frame):
-                    frame = frame[max(begin - offset, 0) : stop - offset]
-                yield frame
-                index += 1
+            async for piece in pieces:
+                yield piece
         except Corrupt:
             self.damaged_reads += 1
             raise
         finally:
-            # Not waited for: the reader's lock has it wait for the frame that is read ahead.
-            self._close_soon(reader)
+            await pieces.aclose()
 
-    def _close_soon(self, reader: Reader) -> None:
-        """Close a reader in the pool; here, if the pool has ended."""
+    async def lend(self, ref: BlobRef, begin: int, end: int | None) -> Loan:
+        """Return what another process needs to read the half-open range of a blob.
+
+        Raises:
+            Corrupt: It is missing, or its end is not what was written.
+        """
+
+        def lend() -> Loan:
+            with Reader(self._root, ref, self._keys) as reader:
+                series = reader.series(begin, end)
+            lent = tuple(self._keys.lent(key_id, BLOBS, salt) for key_id, salt in series)
+            return Loan(str(self._root.absolute()), ref, begin, end, lent)
+
         try:
-            self._pool.submit(reader.close)
-        except RuntimeError:
-            reader.close()
+            return await self.in_thread(lend)
+        except Corrupt:
+            self.damaged_reads += 1
+            raise
 
     async def verify(self, ref: BlobRef, first: int = 0, frames: int | None = None) -> int:
         """Read frames and return the size of the blob; raise ``Corrupt`` if one is damaged."""
@@ -409,6 +399,45 @@ class FileBlobs:
         """Wait for what is being written or read and end the threads."""
         await asyncio.to_thread(self._holdings.end)
         await asyncio.to_thread(self._pool.shutdown)
+
+
+async def read_range(
+    pool: ThreadPoolExecutor, blob: tuple[Path, BlobRef, Opens], begin: int, end: int | None
+) -> AsyncGenerator[bytes, None]:
+    """Yield the bytes of the half-open range of a blob; see ``FileBlobs.read``."""
+    assert begin >= 0, "a range begins inside the blob"
+    opening = pool.submit(Reader, *blob)
+    try:
+        reader = await _done(opening)
+    except asyncio.CancelledError:
+        opening.add_done_callback(_close_opened)
+        raise
+    try:
+        stop = reader.size if end is None else min(end, reader.size)
+        if begin >= stop:
+            return
+        index, last = begin // FRAME_BYTES, (stop - 1) // FRAME_BYTES
+        ahead = pool.submit(reader.frame, index)
+        while index <= last:
+            frame = await _done(ahead)
+            if index < last:
+                ahead = pool.submit(reader.frame, index + 1)
+            offset = index * FRAME_BYTES
+            if begin > offset or stop < offset + len(frame):
+                frame = frame[max(begin - offset, 0) : stop - offset]
+            yield frame
+            index += 1
+    finally:
+        # Not waited for: the reader's lock has it wait for the frame that is read ahead.
+        _close_soon(pool, reader)
+
+
+def _close_soon(pool: ThreadPoolExecutor, reader: Reader) -> None:
+    """Close a reader in the pool; here, if the pool has ended."""
+    try:
+        pool.submit(reader.close)
+    except RuntimeError:
+        reader.close()
 
 
 async def _done(job: Job[T]) -> T:

@@ -27,7 +27,7 @@ from fogbank.engines.embedded import sealing
 from fogbank.engines.embedded.files import NO_SPACE, read_all, read_into, write_all
 from fogbank.engines.embedded.sealing import Entry, FileOpener, FileSealer, mask_of
 from fogbank.platform.blobs.port import FRAME_BYTES, BlobRef
-from fogbank.platform.crypto.keys import TAG_BYTES, DataKeys, KeyRefused, Series
+from fogbank.platform.crypto.keys import TAG_BYTES, KeyRefused, Opens, Series
 
 SYNC_EVERY_BYTES: Final = 64 << 20
 """A writer waits for the disk after so many bytes: unwritten pages are bounded, and so is the
@@ -305,7 +305,7 @@ class Reader:
         Corrupt: It is missing, or damaged.
     """
 
-    def __init__(self, root: Path, ref: BlobRef, keys: DataKeys | None) -> None:
+    def __init__(self, root: Path, ref: BlobRef, keys: Opens | None) -> None:
         self.path = path_of(root, ref)
         self._ref = ref
         self._opener: FileOpener | None = None
@@ -327,7 +327,21 @@ class Reader:
         """Return whether the file is encrypted."""
         return self._shape.magic == _SEALED
 
-    def _checked_shape(self, keys: DataKeys | None) -> Shape:
+    def series(self, begin: int, end: int | None) -> list[tuple[int, bytes]]:
+        """Return data key ids and salts of whatever opens a range of the file; none: it is plain.
+
+        Frames that were copied from other blobs keep the series that sealed them.
+        """
+        if self._opener is None:
+            return []
+        first = begin // FRAME_BYTES
+        count = max(frames_of(self.size if end is None else min(end, self.size)) - first, 0)
+        length = self._shape.entry_bytes
+        raw = os.pread(self.fd, length * count, self.size + length * first)
+        found = sealing.series_in(raw, len(raw) // length)
+        return sorted(found | {self._opener.series})
+
+    def _checked_shape(self, keys: Opens | None) -> Shape:
         """Return the shape of the file, if its end belongs to this name and this file."""
         shape = find_shape(self.fd)
         if shape is None:

@@ -1,6 +1,7 @@
-"""A front's half of the blob store: bytes of uploads go from its sockets to the store's directory.
+"""A front's half of the blob store: bytes go between its sockets and the store's directory.
 
-The store process names the blob and lends the key of this one blob; the bytes are hashed, sealed
+Of a download the store process lends place, range and key; frames are read, verified and opened here.
+Of an upload the store process names the blob and lends the key of this one blob; the bytes are hashed, sealed
 and written here, frame by frame, and the file is synced. The store process makes its folder entry
 durable, counts it and commits the reference. Until then the file is an orphan like any other: who
 gives up removes it, and what a crash leaves the next start's sweep finds.
@@ -11,16 +12,17 @@ Rule: nothing is held whole because it is large: two frames of a body at most.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, Protocol
 
-from fogbank.base.errors import Full
-from fogbank.engines.embedded.blobs import THREADS_MAX, WRITES_MAX
+from fogbank.base.errors import Corrupt, Full
+from fogbank.engines.embedded.blobs import THREADS_MAX, WRITES_MAX, fatal_if_broken, read_range
 from fogbank.engines.embedded.frames import Writer, is_no_space
-from fogbank.platform.blobs.port import FRAME_BYTES, ByteStream, Kept, Permit, Wanted
-from fogbank.platform.crypto.keys import lent_series
+from fogbank.engines.embedded.log import end_process
+from fogbank.platform.blobs.port import FRAME_BYTES, ByteStream, Kept, Loan, Permit, Wanted
+from fogbank.platform.crypto.keys import KeyRefused, LentKeys, lent_series
 
 _LOOP_HASH_BYTES_MAX: Final = 128 << 10
 """Up to this many bytes are hashed on the loop: less work than a hop to a thread."""
@@ -60,14 +62,20 @@ class _Hashes:
 
 
 class BlobKeeper:
-    """Writes blobs of the store processes beside this one.
+    """Writes and reads blobs of the store processes beside this one.
 
     Args:
         hasher_of: Makes a hasher of an algorithm.
+        on_fatal: Called in a thread when it is not known what the disk holds; ends the process.
     """
 
-    def __init__(self, hasher_of: HasherOf) -> None:
+    def __init__(
+        self, hasher_of: HasherOf, on_fatal: Callable[[str], object] = end_process
+    ) -> None:
         self._hasher_of = hasher_of
+        self._on_fatal = on_fatal
+        self.damaged_reads = 0
+        """How often damage was met instead of bytes."""
         self._pool = ThreadPoolExecutor(THREADS_MAX, "fogbank-blobs")
         self._writes = asyncio.Semaphore(WRITES_MAX)
 
@@ -94,13 +102,34 @@ class BlobKeeper:
                         return Kept(size, {}, None, {})
                     under_way = self._write(writer, hashes, frame)
                 await under_way
-                await self._in_thread(writer.finish)
+                await self._in_thread(self._finish, writer)
             except BaseException as error:
                 await self._in_thread(writer.abort)
                 if isinstance(error, OSError) and is_no_space(error):
                     raise Full(f"there is no space for a blob: {error}") from error
                 raise
         return _kept(hashes, None, source)
+
+    def _finish(self, writer: Writer) -> None:
+        """Write the rest of a blob and sync it."""
+        with fatal_if_broken(self._on_fatal):
+            writer.finish()
+
+    async def read(self, loan: Loan) -> AsyncGenerator[bytes, None]:
+        """Yield the bytes that were lent; see ``Keeper``."""
+        blob = (Path(loan.root), loan.ref, LentKeys(loan.sealed_by))
+        pieces = read_range(self._pool, blob, loan.begin, loan.end)
+        try:
+            async for piece in pieces:
+                yield piece
+        except Corrupt:
+            self.damaged_reads += 1
+            raise
+        except KeyRefused as error:
+            # Its file was written anew, under another key, after it was lent: no damage.
+            raise Corrupt(f"a blob is not the one that was lent: {error}") from error
+        finally:
+            await pieces.aclose()
 
     async def _hash(self, hashes: _Hashes, data: bytes) -> None:
         if len(data) <= _LOOP_HASH_BYTES_MAX:

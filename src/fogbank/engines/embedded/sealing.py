@@ -22,7 +22,7 @@ from fogbank.platform.crypto.keys import (
     SALT_BYTES,
     TAG_BYTES,
     Cipher,
-    DataKeys,
+    Opens,
     Series,
     unsealed,
 )
@@ -103,9 +103,11 @@ class FileOpener:
         Corrupt: The footer is not the one that was written.
     """
 
-    def __init__(self, keys: DataKeys, ref: BlobRef, block: bytes, footer: bytes) -> None:
+    def __init__(self, keys: Opens, ref: BlobRef, block: bytes, footer: bytes) -> None:
         key_id, salt, tag = cast("tuple[int, bytes, bytes]", _BLOCK.unpack(block))
         self.key_id = key_id
+        self.series = (key_id, salt)
+        """Data key id and salt of the series that the file was written with."""
         self._keys = keys
         self._ref = ref
         self._cipher = keys.cipher(key_id, BLOBS, salt)
@@ -135,6 +137,12 @@ class FileOpener:
 def key_in(raw: bytes) -> int:
     """Return the data key that an entry names."""
     return cast("int", _ENTRY.unpack_from(raw)[4])
+
+
+def series_in(raw: bytes, entries: int) -> set[tuple[int, bytes]]:
+    """Return data key ids and salts of the series that some entries name; they are not verified."""
+    found = (Entry(*_ENTRY.unpack_from(raw, ENTRY_BYTES * index)) for index in range(entries))
+    return {(entry.key_id, entry.salt) for entry in found}
 
 
 def check_in(raw: bytes) -> int:

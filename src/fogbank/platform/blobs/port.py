@@ -95,8 +95,28 @@ class Permit(NamedTuple):
     """Data key id, salt and subkey; None: it stays plain."""
 
 
+class Loan(NamedTuple):
+    """What another process needs to read a range of one blob: a place, and the keys of this range."""
+
+    root: str
+    """The directory of the blobs."""
+    ref: BlobRef
+    begin: int
+    end: int | None
+    sealed_by: tuple[tuple[int, bytes, bytes], ...]
+    """Data key id, salt and subkey of each series that sealed some of it; none: it is plain."""
+
+
 class BlobLender(Protocol):
-    """Lets another process write blobs of this store."""
+    """Lets another process write and read blobs of this store."""
+
+    async def lend(self, ref: BlobRef, begin: int, end: int | None) -> Loan:
+        """Return what it takes to read the half-open range of a blob.
+
+        Raises:
+            Corrupt: It is missing, or its end is not what was written.
+        """
+        ...
 
     def permit(self, ref: BlobRef) -> Permit:
         """Return what it takes to write a blob under a fresh name."""
@@ -112,7 +132,15 @@ class BlobLender(Protocol):
 
 
 class Keeper(Protocol):
-    """Writes blobs of other processes' stores."""
+    """Writes and reads blobs of other processes' stores."""
+
+    def read(self, loan: Loan) -> AsyncIterator[bytes]:
+        """Yield the bytes that were lent; see ``BlobReader.read``.
+
+        Raises:
+            Corrupt: A frame is not what was written, or the blob is gone by now.
+        """
+        ...
 
     async def keep(self, permit: Permit, wanted: Wanted, source: ByteStream) -> Kept:
         """Write a body where a permit says; see ``BlobSource.keep``; its file is synced."""

@@ -20,8 +20,8 @@ The derivation is HKDF-Expand of RFC 5869 for one block; its extract step is lef
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Mapping
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -70,6 +70,14 @@ def unsealed(cipher: Cipher, place: int, sealed: bytes | memoryview, about: byte
         return cipher.decrypt(place.to_bytes(_NONCE_BYTES), sealed, about)
     except (InvalidTag, ValueError) as error:
         raise Corrupt("sealed bytes are not what was written") from error
+
+
+class Opens(Protocol):
+    """Has the ciphers of series."""
+
+    def cipher(self, key_id: int, purpose: bytes, salt: bytes) -> Cipher:
+        """Return what opens the series with this salt."""
+        ...
 
 
 class Series:
@@ -133,16 +141,28 @@ class DataKeys:
         """Return the keys, to hand them to a child process over a pipe."""
         return dict(self._keys)
 
+    def lent(self, key_id: int, purpose: bytes, salt: bytes) -> tuple[int, bytes, bytes]:
+        """Return data key id, salt and subkey of a series, for another process to open it.
+
+        Raises:
+            Corrupt: The keyring holds no such data key.
+        """
+        return key_id, salt, subkey(self._key(key_id), purpose, salt)
+
+    def _key(self, key_id: int) -> bytes:
+        """Return a data key."""
+        key = self._keys.get(key_id)
+        if key is None:
+            raise Corrupt(f"stored bytes name the data key {key_id}, which is not in the keyring")
+        return key
+
     def cipher(self, key_id: int, purpose: bytes, salt: bytes) -> Cipher:
         """Return what opens the series with this salt.
 
         Raises:
             Corrupt: The keyring, which was opened whole, holds no such data key.
         """
-        key = self._keys.get(key_id)
-        if key is None:
-            raise Corrupt(f"stored bytes name the data key {key_id}, which is not in the keyring")
-        return AESGCM(subkey(key, purpose, salt))
+        return AESGCM(subkey(self._key(key_id), purpose, salt))
 
     def lend(self, purpose: bytes) -> tuple[int, bytes, bytes] | None:
         """Return data key id, salt and subkey of a series that another process will seal with.
@@ -160,6 +180,30 @@ class DataKeys:
             return None
         salt = self._draw(SALT_BYTES)
         return Series(self.active, salt, self.cipher(self.active, purpose, salt))
+
+
+class LentKeys:
+    """The subkeys of some series, for whoever reads what was sealed with them."""
+
+    __slots__ = ("_lent",)
+
+    def __init__(self, lent: Iterable[tuple[int, bytes, bytes]]) -> None:
+        self._lent = {(key_id, salt): key for key_id, salt, key in lent}
+
+    def __repr__(self) -> str:
+        """Return how many there are, and not what they are."""
+        return f"LentKeys({len(self._lent)})"
+
+    def cipher(self, key_id: int, purpose: bytes, salt: bytes) -> Cipher:
+        """Return what opens the series with this salt.
+
+        Raises:
+            KeyRefused: It was not lent.
+        """
+        key = self._lent.get((key_id, salt))
+        if key is None:
+            raise KeyRefused(f"the key of a {purpose.decode()} was not lent")
+        return AESGCM(key)
 
 
 def lent_series(lent: tuple[int, bytes, bytes] | None) -> Series | None:

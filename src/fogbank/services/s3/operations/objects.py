@@ -109,7 +109,7 @@ async def get_object(call: Call, request: shapes.GetObjectRequest) -> shapes.Get
     for attempt in range(1, READ_TRIES + 1):
         opened = await _open(call, request)
         span, part = await _span(call, request, opened)
-        pieces = objects.pieces_of(call.store, call.blobs, opened, span.begin, span.end)
+        pieces = objects.pieces_of(call.store, call.leaving, opened, span.begin, span.end)
         try:
             body = await bodies.opened(pieces)
         except Corrupt:

@@ -1,4 +1,4 @@
-"""Uploads through a front: it writes the bytes, the store process commits them, and either may die."""
+"""Objects through a front: it writes and reads the bytes, and whoever is killed, none is lost."""
 
 from __future__ import annotations
 
@@ -117,14 +117,25 @@ def read_by(pid: int) -> int:
     return int(lines[0].removeprefix("rchar: "))
 
 
-def test_the_bytes_of_an_upload_do_not_come_to_the_store_process(server: Server) -> None:
+def written_by(pid: int) -> int:
+    """Return how many bytes a process has written so far, to files and sockets."""
+    lines = Path(f"/proc/{pid}/io").read_text().splitlines()
+    return int(lines[1].removeprefix("wchar: "))
+
+
+def test_the_bytes_of_objects_do_not_come_to_the_store_process(server: Server) -> None:
     store, s3 = process(server, "process"), server.client("s3")
     body = os.urandom(32 * MB)
     before = read_by(store)
     s3.put_object(Bucket="bucket", Key="large", Body=body, ChecksumAlgorithm="SHA256")
     assert read_by(store) - before < 4 * MB
+    before, sent = read_by(store), written_by(store)
     got = s3.get_object(Bucket="bucket", Key="large", ChecksumMode="ENABLED")
     assert got["Body"].read() == body
+    some = s3.get_object(Bucket="bucket", Key="large", Range=f"bytes={MB - 1}-{5 * MB}")
+    assert some["Body"].read() == body[MB - 1 : 5 * MB + 1]
+    assert read_by(store) - before < 4 * MB
+    assert written_by(store) - sent < 4 * MB
 
 
 def test_parts_of_an_upload_are_written_by_the_front_too(server: Server) -> None:
