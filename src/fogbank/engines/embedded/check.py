@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Final, cast
@@ -28,10 +28,13 @@ from fogbank.engines.embedded import agree, rows
 from fogbank.engines.embedded.blobs import NOTE as BLOBS_NOTE
 from fogbank.engines.embedded.blobs import blob_files, low_water_of
 from fogbank.engines.embedded.checkpoint import LOG, ROWS, merged
+from fogbank.engines.embedded.cloud import CLOUD
+from fogbank.engines.embedded.files import find_note
 from fogbank.engines.embedded.frames import Reader, is_beside
 from fogbank.engines.embedded.keys import PLAIN, Encryption, find_kind, read_keys
 from fogbank.engines.embedded.migrate import find_identity
 from fogbank.engines.embedded.recover import BLOBS, read_log, take_locks
+from fogbank.engines.embedded.rewriting import ANEW_NOTE
 from fogbank.engines.embedded.rows import State
 from fogbank.engines.embedded.seal import RowSeals
 from fogbank.engines.embedded.segment import (
@@ -126,6 +129,7 @@ def examine(data_dir: Path, encryption: Encryption = PLAIN) -> Report:
         if incarnation is None:
             return report
         keys = _checked_keys(data_dir, encryption, report)
+        report.add(_note_damage(data_dir))
         report.add(rows.sums_damage(data_dir / ROWS))
         seen = _seen_rows(data_dir, keys)
         report.add(seen.damage)
@@ -153,6 +157,15 @@ def _checked_incarnation(data_dir: Path, report: Report) -> int | None:
         report.add([f"{data_dir} holds no store"])
         return None
     return identity.incarnation
+
+
+def _note_damage(data_dir: Path) -> Iterator[str]:
+    """Yield what is wrong with the notes beside the store's own."""
+    for name in (ANEW_NOTE, CLOUD):
+        try:
+            find_note(data_dir / name)
+        except Corrupt as error:
+            yield str(error)
 
 
 def _checked_keys(data_dir: Path, encryption: Encryption, report: Report) -> DataKeys | None:

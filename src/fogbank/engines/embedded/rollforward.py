@@ -19,8 +19,8 @@ from fogbank.base.errors import Corrupt
 from fogbank.engines.embedded.blobs import unsettle
 from fogbank.engines.embedded.checkpoint import LOG
 from fogbank.engines.embedded.files import replace_file
-from fogbank.engines.embedded.frames import path_of
-from fogbank.engines.embedded.keys import KEYRING, find_keyring
+from fogbank.engines.embedded.frames import Reader, path_of
+from fogbank.engines.embedded.keys import KEYRING, find_keyring, find_kind
 from fogbank.engines.embedded.manifest import ARCHIVED_LOG, BLOBS, Manifest
 from fogbank.engines.embedded.place import make_folders, place, sync_folders
 from fogbank.engines.embedded.segment import (
@@ -192,6 +192,8 @@ def roll_forward(root: Path, manifest: Manifest, store: Path, until: Until) -> R
         version = kept[-1].last
         blobs.update(BlobRef(*each) for each in about.blobs)
     _lay(store, number + laid, [])
+    # What rotted would seal the store that is made: it is looked at, if not opened.
+    find_kind(root / ARCHIVED_LOG)
     keyring = find_keyring(root / ARCHIVED_LOG)
     if laid and keyring is not None:
         # It has every key that the backup's has, and those that came later.
@@ -223,6 +225,9 @@ def _copy_blobs(root: Path, store: Path, refs: set[BlobRef]) -> int:
             continue
         make_folders(store, target.parent)
         try:
+            # No manifest has the SHA-256 of what came with the log; its own checks need no key.
+            with Reader(root / BLOBS, ref, None) as reader:
+                reader.verify()
             place(source, target, link=False)
         except FileNotFoundError:
             raise Corrupt(f"{source} is missing, and the archived log refers to it") from None

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+from awscrt.checksums import crc32c
 
 from fogbank.base.errors import Corrupt
 from fogbank.engines.embedded.files import replace_file
@@ -46,7 +47,7 @@ class ArchiveSettings(msgspec.Struct, frozen=True):
     """Several stores archive their logs together: who marks their common moments seals them."""
 
 
-class About(msgspec.Struct, frozen=True, kw_only=True):
+class About(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What an entry holds."""
 
     incarnation: int
@@ -59,6 +60,8 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     """Versions, and when they were durable."""
     blobs: list[tuple[int, int]]
     """The blobs that came with these transactions."""
+    check: int = -1
+    """CRC-32C of the line without this; -1: it has none, as lines of earlier versions."""
 
     @property
     def name(self) -> str:
@@ -66,7 +69,32 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.incarnation:05d}-{self.first:020d}"
 
 
-decode_about: Final = msgspec.json.Decoder(About).decode
+_decode_about = msgspec.json.Decoder(About).decode
+
+
+def encode_about(about: About) -> bytes:
+    """Return the line of an entry, with its check."""
+    raw = msgspec.json.encode(msgspec.structs.replace(about, check=-1))
+    return msgspec.json.encode(msgspec.structs.replace(about, check=crc32c(raw)))
+
+
+def read_about(path: Path) -> About:
+    """Return the line of an entry.
+
+    Raises:
+        Corrupt: It is not what was written.
+    """
+    raw = path.read_bytes()
+    try:
+        about = _decode_about(raw)
+    except msgspec.DecodeError as error:
+        raise Corrupt(f"{path} is not what was written: {error}") from error
+    known = encode_about(about) if about.check >= 0 else msgspec.json.encode(about)
+    if known != raw:
+        raise Corrupt(f"{path} is not what was written")
+    if about.name + ABOUT != path.name:
+        raise Corrupt(f"{path} is not what was written: it is of {about.name}")
+    return about
 
 
 def spool(root: Path, groups: list[Group], keys: DataKeys) -> None:
@@ -97,7 +125,7 @@ def spool(root: Path, groups: list[Group], keys: DataKeys) -> None:
         blobs=_blobs_of(groups, keys),
     )
     replace_file(folder / (about.name + GROUPS), raw)
-    replace_file(folder / (about.name + ABOUT), msgspec.json.encode(about))
+    replace_file(folder / (about.name + ABOUT), encode_about(about))
 
 
 def _blobs_of(groups: list[Group], keys: DataKeys) -> list[tuple[int, int]]:
@@ -122,14 +150,9 @@ def entries(folder: Path) -> list[About]:
     found: list[About] = []
     for path in sorted(folder.glob(f"*{ABOUT}")):
         try:
-            about = decode_about(path.read_bytes())
+            found.append(read_about(path))
         except FileNotFoundError:
             continue  # carried away since
-        except msgspec.DecodeError as error:
-            raise Corrupt(f"{path} is not what was written: {error}") from error
-        if about.name + ABOUT != path.name:
-            raise Corrupt(f"{path} is not what was written: it is of {about.name}")
-        found.append(about)
     return found
 
 
