@@ -151,7 +151,7 @@ def test_a_front_ends_when_a_sync_fails(
 ) -> None:
     """What the disk holds is not known then; another sync might say that all is well."""
 
-    def broken(_fd: int) -> None:
+    def broken(_: object) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
     async def scene() -> None:
@@ -159,7 +159,7 @@ def test_a_front_ends_when_a_sync_fails(
             said: list[str] = []
             ref = await engine.blobs.name()
             permit, wanted = engine.blobs.permit(ref), Wanted(ref, (), 0, 9 * MB)
-            monkeypatch.setattr(os, "fsync", broken)
+            monkeypatch.setattr(frames.Writer, "finish", broken)
             with pytest.raises(OSError, match="Input/output"):
                 await BlobKeeper(hasher_of, said.append).keep(permit, wanted, Source(bytes(MB)))
             monkeypatch.undo()
