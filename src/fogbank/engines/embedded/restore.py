@@ -119,7 +119,12 @@ def begin_store(store: Path) -> None:
 
 
 def restore_store(
-    root: Path, manifest: Manifest, store: Path, until: Until | None = None
+    root: Path,
+    manifest: Manifest,
+    store: Path,
+    until: Until | None = None,
+    *,
+    blobs: bool = True,
 ) -> Restored:
     """Make a store of a backup that is whole, where ``begin_store`` has begun one.
 
@@ -128,6 +133,7 @@ def restore_store(
         manifest: Of the backup.
         store: Where to make it.
         until: How far to roll it forward over the archived log; None: not at all.
+        blobs: With its blobs; without them it is only good for reading rows.
 
     Raises:
         Corrupt: What was made is not what the manifest says.
@@ -139,17 +145,17 @@ def restore_store(
     (store / ROWS / rows.LOCK).unlink(missing_ok=True)
     if (loaded.rows, loaded.content) != (manifest.tail.rows, manifest.tail.content):
         raise Corrupt(f"the rows of {store} are not those of the backup {head.name}")
-    blobs = _copy_blobs(root, manifest, store)
+    count = _copy_blobs(root, manifest, store) if blobs else 0
     make_ready(store / LOG, segment_path(store / LOG, head.segment).name, _SEGMENT_BYTES)
     _copy_beside(root, manifest, store)
     version = head.version
     if until is not None:
-        rolled = roll_forward(root, manifest, store, until)
-        version, blobs = rolled.version, blobs + rolled.blobs
+        rolled = roll_forward(root, manifest, store, until, blobs=blobs)
+        version, count = rolled.version, count + rolled.blobs
     sync_folders(store, {store / ROWS})
     identity = Identity(head.format, head.incarnation + 1)
     write_identity(store, identity)
-    return Restored(loaded.rows, blobs, loaded.content, identity.incarnation, version)
+    return Restored(loaded.rows, count, loaded.content, identity.incarnation, version)
 
 
 def _copy_blobs(root: Path, manifest: Manifest, store: Path) -> int:

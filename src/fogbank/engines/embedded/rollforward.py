@@ -170,7 +170,9 @@ def transactions(
                     yield version, own
 
 
-def roll_forward(root: Path, manifest: Manifest, store: Path, until: Until) -> Rolled:
+def roll_forward(
+    root: Path, manifest: Manifest, store: Path, until: Until, *, blobs: bool = True
+) -> Rolled:
     """Lay the archived log behind a backup into the log of the store that was made of it.
 
     Raises:
@@ -180,7 +182,7 @@ def roll_forward(root: Path, manifest: Manifest, store: Path, until: Until) -> R
     target = target_of(chain, manifest, until)
     number = manifest.head.segment
     segment_path(store / LOG, number).unlink()
-    blobs: set[BlobRef] = set()
+    refs: set[BlobRef] = set()
     version = manifest.head.version
     laid = 0
     for about, groups in zip(chain, groups_of(root, chain, version), strict=True):
@@ -190,7 +192,8 @@ def roll_forward(root: Path, manifest: Manifest, store: Path, until: Until) -> R
         _lay(store, number + laid, kept)
         laid += 1
         version = kept[-1].last
-        blobs.update(BlobRef(*each) for each in about.blobs)
+        if blobs:
+            refs.update(BlobRef(*each) for each in about.blobs)
     _lay(store, number + laid, [])
     # What rotted would seal the store that is made: it is looked at, if not opened.
     find_kind(root / ARCHIVED_LOG)
@@ -199,7 +202,7 @@ def roll_forward(root: Path, manifest: Manifest, store: Path, until: Until) -> R
         # It has every key that the backup's has, and those that came later.
         replace_file(store / KEYRING, keyring)
     unsettle(store / BLOBS, manifest.head.incarnation)
-    return Rolled(version, laid, _copy_blobs(root, store, blobs))
+    return Rolled(version, laid, _copy_blobs(root, store, refs))
 
 
 def _lay(store: Path, number: int, groups: list[Group]) -> None:

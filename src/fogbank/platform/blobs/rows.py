@@ -21,6 +21,7 @@ from fogbank.base.errors import Corrupt
 from fogbank.platform.blobs.port import BlobRef, Blobs
 from fogbank.platform.store import tuples
 from fogbank.platform.store.engine import (
+    DIRECTORY,
     STAMP_BYTES,
     Stamp,
     Store,
@@ -94,9 +95,33 @@ def attach(
 ) -> None:
     """Give a blob that was just written its row, with one reference."""
     assert size >= 0
-    ROWS.put(tr, BlobRow(size, 1, checksums or {}), ref.incarnation, ref.number)
-    entry = BlobFile(size, tr.domain.prefix)
+    row = BlobRow(size, 1, checksums or {})
+    ROWS.put(tr, row, ref.incarnation, ref.number)
+    expect_file(tr, ref, row)
+
+
+def expect_file(tr: Transaction, ref: BlobRef, row: BlobRow) -> None:
+    """Note that the file of a blob should be there, in the transaction that writes its row."""
+    entry = BlobFile(row.size, tr.domain.prefix)
     tr.put(file_key(partition_of(tr.domain), ref), encode(entry))
+
+
+def queue_deletion(tr: Transaction, ref: BlobRef) -> None:
+    """Have the file of a blob removed, in the transaction that removes its row."""
+    deletion = BlobDeletion(ref.incarnation, ref.number)
+    tr.append(system_prefix(BLOB_DELETIONS, partition_of(tr.domain)), encode(deletion))
+
+
+def ref_of_row_key(key: bytes) -> BlobRef:
+    """Return the blob whose row lies at a key of a domain.
+
+    Raises:
+        Corrupt: It is no key of a row.
+    """
+    incarnation, number = tuples.unpack(key[len(DIRECTORY.prefix) + len(ROWS.subspace) :])
+    if not isinstance(incarnation, int) or not isinstance(number, int):
+        raise Corrupt(f"{key!r} names no blob")
+    return BlobRef(incarnation, number)
 
 
 async def find(tr: Transaction, ref: BlobRef) -> BlobRow | None:
@@ -137,9 +162,7 @@ async def release(tr: Transaction, ref: BlobRef) -> None:
         ROWS.put(tr, row, ref.incarnation, ref.number)
         return
     ROWS.delete(tr, ref.incarnation, ref.number)
-    partition = partition_of(tr.domain)
-    deletion = BlobDeletion(ref.incarnation, ref.number)
-    tr.append(system_prefix(BLOB_DELETIONS, partition), encode(deletion))
+    queue_deletion(tr, ref)
 
 
 async def drain_deletions(

@@ -1,0 +1,46 @@
+"""``fogbank restore --domain``: one bucket comes back, and the rest of the cloud stays as it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from botocore.exceptions import ClientError
+
+from fogbank.testing.server import Server
+
+pytestmark = [pytest.mark.http, pytest.mark.slow]
+
+LARGE = b"large" * 60_000
+
+
+def test_a_bucket_is_put_back_by_the_command_and_others_keep_what_came_later(
+    tmp_path: Path,
+) -> None:
+    backups = str(tmp_path / "backups")
+    with Server(tmp_path / "data") as server:
+        s3 = server.client("s3")
+        for bucket in ("mine", "other"):
+            s3.create_bucket(Bucket=bucket)
+            s3.put_object(Bucket=bucket, Key="large", Body=LARGE)
+        assert server.run("backup", backups).returncode == 0
+        s3.delete_object(Bucket="mine", Key="large")
+        for bucket in ("mine", "other"):
+            s3.put_object(Bucket=bucket, Key="later", Body=b"later")
+        refused = server.run("restore", backups, "--domain", "s3/mine")
+        assert refused.returncode == 1
+        assert "another server uses this data directory" in refused.stderr
+        assert server.stop() == 0
+        done = server.run("restore", backups, "--domain", "s3/mine")
+        assert done.returncode == 0, done.stderr
+        assert "put s3/mine back" in done.stderr
+        server.start()
+        s3 = server.client("s3")
+        assert s3.get_object(Bucket="mine", Key="large")["Body"].read() == LARGE
+        with pytest.raises(ClientError, match="NoSuchKey"):
+            s3.get_object(Bucket="mine", Key="later")
+        assert s3.get_object(Bucket="other", Key="later")["Body"].read() == b"later"
+        assert s3.get_object(Bucket="other", Key="large")["Body"].read() == LARGE
+        assert server.stop() == 0
+        assert server.run("check").returncode == 0
+        server.start()
