@@ -19,6 +19,7 @@ from fogbank.platform.blobs import rows
 from fogbank.platform.blobs.port import BlobRef
 from fogbank.platform.crypto.keyring import Secret
 from fogbank.platform.store.engine import Domain, Transaction
+from fogbank.server import domains
 from fogbank.server.config import Config
 from fogbank.server.domains import Asked, PutBack, domain_of, put_back
 from fogbank.server.restores import RestoreRefused
@@ -130,6 +131,36 @@ def test_a_domain_is_put_back_with_its_blobs_and_no_other_is_touched(tmp_path: P
     assert check(owned.data_dir / "store", SEALED) == []
     assert owned.put_back() == PutBack(written=0, removed=0, blobs=0)
     assert [path.name for path in owned.data_dir.iterdir()] == ["store"]
+
+
+def test_the_file_of_a_blob_is_durable_before_the_domain_refers_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owned, steps = Owned(tmp_path), [""]
+    sync_folders, expect_file = domains.sync_folders, rows.expect_file
+
+    async def lose() -> BlobRef:
+        engine = await owned.opened()
+        ref = await add_blob(engine, MINE)
+        await engine.back_up(BackupRequest(owned.backups, "one"))
+        await drop_blob(engine, MINE, ref)
+        assert await rows.drain_deletions(engine.system_stores()[0], engine.blobs, 9) == 1
+        await engine.close()
+        return ref
+
+    def synced(root: Path, folders: set[Path]) -> None:
+        sync_folders(root, folders)
+        steps.extend(str(folder) for folder in folders)
+
+    def expected(tr: Transaction, ref: BlobRef, row: rows.BlobRow) -> None:
+        steps.append("referred to")
+        expect_file(tr, ref, row)
+
+    path = path_of(owned.data_dir / "store" / "blobs", asyncio.run(lose()))
+    monkeypatch.setattr(domains, "sync_folders", synced)
+    monkeypatch.setattr(rows, "expect_file", expected)
+    owned.put_back()
+    assert steps[1:] == [str(path.parent), "referred to"]
 
 
 def test_a_backup_of_another_cloud_or_that_is_not_whole_changes_nothing(tmp_path: Path) -> None:
