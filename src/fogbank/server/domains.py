@@ -112,9 +112,9 @@ def put_back(asked: Asked, data_dir: Path, config: Config, encryption: Encryptio
         chosen = choose(asked.backups, asked.name, asked.until)
         if stores != chosen.stores:
             raise RestoreRefused(f"the backup is of {chosen.stores} stores; here are {stores or 0}")
-        number = shard_of(asked.domain, stores) if stores > 1 else 0
+        number = shard_of(asked.domain, chosen.stores) if chosen.stores > 1 else 0
         root, manifest = chosen.set_of(number), chosen.manifests[number]
-        store_dir = datadir.store_dirs(data_dir, stores)[number]
+        store_dir = datadir.store_dirs(data_dir, chosen.stores)[number]
         restore.require_whole(root, manifest)
         if cloud_of(root) != cloud_of(store_dir):
             raise RestoreRefused(f"{root} holds the backups of another cloud")
