@@ -339,7 +339,7 @@ def test_a_restore_that_was_cut_short_leaves_no_store_that_opens(
     def crash(*_: Any) -> None:
         raise Crash
 
-    steps = ("make_folder", "load_rows", "_copy_blobs", "make_ready", "_copy_beside")
+    steps = ("read_dump", "load_rows", "_copy_blobs", "make_ready", "_copy_beside")
     for name in (*steps, "write_identity"):
         with monkeypatch.context() as patch:
             patch.setattr(f"fogbank.engines.embedded.restore.{name}", crash)

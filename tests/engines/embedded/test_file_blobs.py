@@ -170,7 +170,7 @@ def test_parts_are_copied_where_the_kernel_cannot(
 def test_a_full_disk_refuses_the_blob_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: object, name: str
 ) -> None:
-    def no_space(*_: Any) -> None:
+    def no_space(*_: Any, **__: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     async def run(blobs: FileBlobs) -> None:
