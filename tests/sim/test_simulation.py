@@ -88,15 +88,6 @@ async def build(world: World) -> None:
     )
 
 
-async def work(world: World, actor: Actor, acts: int) -> None:
-    """Act, over and over, whatever becomes of it."""
-    for _ in range(acts):
-        try:
-            await actor.act()
-        except Unknown:
-            world.note(f"{type(actor).__name__} {actor.number} heard nothing")
-
-
 async def checked(world: World, actors: list[Actor]) -> None:
     """Compare everything with what everybody knows, while nothing fails."""
     faults, world.engine.faults = world.engine.faults, QUIET
@@ -105,14 +96,47 @@ async def checked(world: World, actors: list[Actor]) -> None:
     world.engine.faults = faults
 
 
-async def live(world: World, actors: list[Actor], acts: int) -> None:
-    """Let everybody act at once, and check the whole after every death."""
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(work(world, actor, acts)) for actor in actors]
-        while not all(task.done() for task in tasks):
-            await world.pace()
-            if world.engine.is_dead:
-                await world.rise()
+class Crowd:
+    """Actors at work, who stand still while the whole is looked at."""
+
+    def __init__(self, world: World, actors: list[Actor]) -> None:
+        self.world = world
+        self.actors = actors
+        self._may_act = asyncio.Event()
+        self._may_act.set()
+        self._acting = 0
+
+    async def work(self, actor: Actor, acts: int) -> None:
+        """Act, over and over, whatever becomes of it."""
+        for _ in range(acts):
+            await self._may_act.wait()
+            self._acting += 1
+            try:
+                await actor.act()
+            except Unknown:
+                self.world.note(f"{type(actor).__name__} {actor.number} heard nothing")
+            finally:
+                self._acting -= 1
+
+    async def live(self, acts: int) -> None:
+        """Let everybody act at once, and check the whole after every death."""
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self.work(actor, acts)) for actor in self.actors]
+            while not all(task.done() for task in tasks):
+                await self.world.pace()
+                if self.world.engine.is_dead:
+                    await self.world.rise()
+                    await self._look()
+
+    async def _look(self) -> None:
+        """Check the whole once everybody has ended what the death left under way."""
+        self._may_act.clear()
+        faults, self.world.engine.faults = self.world.engine.faults, QUIET
+        while self._acting:
+            await self.world.pace()
+        await checked(self.world, self.actors)
+        self.world.engine.faults = faults
+        self._may_act.set()
 
 
 async def rest(world: World, actors: list[Actor]) -> None:
@@ -149,7 +173,7 @@ async def simulate(seed: int, acts: int) -> World:
     for actor in actors:
         await actor.prepare()
     world.engine.faults = FAULTS
-    await live(world, actors, acts)
+    await Crowd(world, actors).live(acts)
     await rest(world, actors)
     await world.end()
     return world
