@@ -379,7 +379,9 @@ def test_check_without_a_key_says_what_it_left_out_and_still_finds_damage(
         raw = bytearray(path.read_bytes())
         raw[offset] ^= 1
         path.write_bytes(raw)
-        assert any(str(path) in f for f in [*examine(root).damage, *examine(root).unseen]), path
+        found = examine(root)
+        # Behind the last group it may as well be one that a crash tore.
+        assert any(str(path) in f for f in [*found.damage, *found.unseen, *found.torn]), path
         raw[offset] ^= 1
         path.write_bytes(raw)
 
