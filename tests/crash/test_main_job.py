@@ -81,10 +81,10 @@ def document(statement: dict[str, Any]) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
-def package() -> bytes:
+def package(code: str = CODE) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as file:
-        file.writestr("app.py", CODE)
+        file.writestr("app.py", code)
     return out.getvalue()
 
 
