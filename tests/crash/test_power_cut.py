@@ -31,6 +31,10 @@ CUTS_SOAK = 1_000
 FIRST_CUTS = 40
 TRIES = 150
 """So many cuts near a sync must show what is lost without it."""
+SEEDS = 6
+"""How often such cuts are drawn before nothing counts as lost."""
+RECORDS = 5
+"""How often a load is recorded before a sync counts as missing."""
 MEMORY = next((each for each in ("/dev/shm",) if os.access(each, os.W_OK)), None)
 """What is left by a cut is looked at once: no disk needs to hold it."""
 LOADS: dict[str, Callable[..., Iterator[str]]] = {"cutting": store_damage, "keeping": kept_damage}
@@ -90,9 +94,19 @@ class Record:
         return {min(point, len(self.events)) for point in points}
 
 
+def known_of(load: str) -> set[str]:
+    """Return the labels of the syncs that a load is there to show."""
+    return {label for label, each in CUT_LABELS.items() if each == load}
+
+
 @pytest.fixture(scope="module", params=LOADS)
 def record(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Record:
-    return Record(request.param, tmp_path_factory.mktemp(request.param))
+    """Return a record of a load with all its syncs: which thread makes what varies."""
+    for _ in range(RECORDS):
+        made = Record(request.param, tmp_path_factory.mktemp(request.param))
+        if made.labels >= known_of(request.param):
+            break
+    return made
 
 
 @pytest.mark.timeout(3_600)
@@ -115,13 +129,12 @@ def test_a_first_start_that_is_cut_short_can_be_made_again(record: Record) -> No
 
 
 def test_each_sync_of_a_load_is_one_that_is_known(record: Record) -> None:
-    known = {label for label, load in CUT_LABELS.items() if load == record.name}
-    assert record.labels >= known
+    assert record.labels >= known_of(record.name)
     assert record.labels <= CUT_LABELS.keys()
 
 
 @pytest.mark.parametrize("label", CUT_LABELS)
 def test_without_a_sync_a_power_cut_loses_what_was_acknowledged(record: Record, label: str) -> None:
     if CUT_LABELS[label] == record.name:
-        points = record.near(label, random.Random(label))
-        assert record.damage(label, points, {label}) is not None
+        draws = (f"{label}/{number}" for number in range(SEEDS))
+        assert any(record.damage(d, record.near(label, random.Random(d)), {label}) for d in draws)

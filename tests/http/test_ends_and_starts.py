@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -115,7 +116,8 @@ def test_a_start_waits_for_the_port_and_the_lock_of_a_server_that_is_ending(tmp_
     def kill_soon() -> None:
         time.sleep(0.7)  # the second has tried by now, and must still be waiting
         for pid in pids:
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it has ended with the one before
+                os.kill(pid, signal.SIGKILL)
 
     killing = threading.Thread(target=kill_soon)
     began = time.monotonic()
