@@ -99,7 +99,7 @@ async def _check_again(call: Call, reserved: buckets.Reserved, region: str) -> N
         raise BucketAlreadyOwnedByYou(BucketName=reserved.name)
 
 
-@operation(access=access.head_bucket, domain=access.bucket_domain)
+@operation(access=access.on_bucket("s3:ListBucket"), domain=access.bucket_domain)
 async def head_bucket(call: Call, request: shapes.HeadBucketRequest) -> shapes.HeadBucketOutput:
     """Say that a bucket is there, whose it may be, and where."""
     bucket = await _read_bucket(call, request)
@@ -110,7 +110,7 @@ async def head_bucket(call: Call, request: shapes.HeadBucketRequest) -> shapes.H
     }
 
 
-@operation(access=access.get_bucket_location, domain=access.bucket_domain)
+@operation(access=access.on_bucket("s3:GetBucketLocation"), domain=access.bucket_domain)
 async def get_bucket_location(
     call: Call, request: shapes.GetBucketLocationRequest
 ) -> shapes.GetBucketLocationOutput:
@@ -194,7 +194,7 @@ def _listed_bucket(name: str, record: AccountBucketRecord) -> shapes.Bucket:
     }
 
 
-@operation(access=access.delete_bucket, domain=access.bucket_domain)
+@operation(access=access.on_bucket("s3:DeleteBucket"), domain=access.bucket_domain)
 async def delete_bucket(call: Call, request: shapes.DeleteBucketRequest) -> Wire:
     """Delete a bucket that holds no object."""
     now_ms = call.clock.now_ms()

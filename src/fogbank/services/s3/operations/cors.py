@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from fogbank.wire.shapes import s3 as shapes
 
 
-@operation(access=access.put_cors, domain=access.bucket_domain, unhonoured=unhonoured.DIGESTS)
+@operation(
+    access=access.on_bucket("s3:PutBucketCORS"),
+    domain=access.bucket_domain,
+    unhonoured=unhonoured.DIGESTS,
+)
 async def put_bucket_cors(call: Call, request: shapes.PutBucketCorsRequest) -> Wire:
     """Replace the CORS configuration of a bucket."""
     rules = rules_of(request["CORSConfiguration"])
@@ -29,7 +33,7 @@ async def put_bucket_cors(call: Call, request: shapes.PutBucketCorsRequest) -> W
     return {}
 
 
-@operation(access=access.get_cors, domain=access.bucket_domain)
+@operation(access=access.on_bucket("s3:GetBucketCORS"), domain=access.bucket_domain)
 async def get_bucket_cors(
     call: Call, request: shapes.GetBucketCorsRequest
 ) -> shapes.GetBucketCorsOutput:
@@ -41,7 +45,7 @@ async def get_bucket_cors(
     return configuration_of(await call.store.read(body))
 
 
-@operation(access=access.put_cors, domain=access.bucket_domain)
+@operation(access=access.on_bucket("s3:PutBucketCORS"), domain=access.bucket_domain)
 async def delete_bucket_cors(call: Call, request: shapes.DeleteBucketCorsRequest) -> Wire:
     """Remove the CORS configuration of a bucket, whether it has one or not."""
 

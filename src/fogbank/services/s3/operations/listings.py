@@ -48,7 +48,11 @@ class _Reply(TypedDict, total=False):
     CommonPrefixes: list[shapes.CommonPrefix]
 
 
-@operation(access=access.list_objects, domain=access.bucket_domain, unhonoured=unhonoured.LIST)
+@operation(
+    access=access.on_bucket("s3:ListBucket", access.LIST_KEYS),
+    domain=access.bucket_domain,
+    unhonoured=unhonoured.LIST,
+)
 async def list_objects_v2(
     call: Call, request: shapes.ListObjectsV2Request
 ) -> shapes.ListObjectsV2Output:
@@ -78,7 +82,11 @@ def _walk_of(request: Request) -> Walk:
     return Walk(prefix, delimiter, limit, Place((start_after,) if start_after else ()))
 
 
-@operation(access=access.list_objects, domain=access.bucket_domain, unhonoured=unhonoured.LIST)
+@operation(
+    access=access.on_bucket("s3:ListBucket", access.LIST_KEYS),
+    domain=access.bucket_domain,
+    unhonoured=unhonoured.LIST,
+)
 async def list_objects(call: Call, request: shapes.ListObjectsRequest) -> shapes.ListObjectsOutput:
     """List keys in UTF-8 order, with markers: the first version."""
     marker: str = request.get("Marker") or ""

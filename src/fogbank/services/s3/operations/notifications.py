@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from fogbank.wire.shapes import s3 as shapes
 
 
-@operation(access=access.put_notification, domain=access.bucket_domain)
+@operation(access=access.on_bucket("s3:PutBucketNotification"), domain=access.bucket_domain)
 async def put_bucket_notification_configuration(
     call: Call, request: shapes.PutBucketNotificationConfigurationRequest
 ) -> Wire:
@@ -73,7 +73,7 @@ async def _validate(
             raise unauthorized(arn) from error
 
 
-@operation(access=access.get_notification, domain=access.bucket_domain)
+@operation(access=access.on_bucket("s3:GetBucketNotification"), domain=access.bucket_domain)
 async def get_bucket_notification_configuration(
     call: Call, request: shapes.GetBucketNotificationConfigurationRequest
 ) -> shapes.NotificationConfiguration:

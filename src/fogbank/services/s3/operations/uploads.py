@@ -312,7 +312,7 @@ async def list_parts(call: Call, request: shapes.ListPartsRequest) -> shapes.Lis
 
 
 @operation(
-    access=access.list_multipart_uploads,
+    access=access.on_bucket("s3:ListBucketMultipartUploads"),
     domain=access.bucket_domain,
     unhonoured=unhonoured.PAYER,
 )

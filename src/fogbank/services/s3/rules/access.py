@@ -7,8 +7,10 @@ caller's own is checked on its record (``state.buckets``): the name alone does n
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from fogbank.base.types import Request, Wire
-from fogbank.contract.action import Access, ContextValue, Scope
+from fogbank.contract.action import Access, AccessOf, ContextValue, Scope
 from fogbank.platform.store.engine import DIRECTORY, Domain
 from fogbank.services.s3.arns import bucket_arn, object_arn
 from fogbank.services.s3.rules.copying import CopySource, copy_source_of
@@ -29,17 +31,24 @@ def directory_domain(_scope: Scope, _request: Request) -> Domain:
     return DIRECTORY
 
 
-def _context(request: Request, members: dict[str, str]) -> dict[str, ContextValue]:
+def _context(request: Request, members: Mapping[str, str]) -> dict[str, ContextValue]:
     """Return condition keys for the members that the request carries."""
     return {key: str(request[member]) for key, member in members.items() if member in request}
 
 
-def _on_bucket(
-    scope: Scope, action: str, request: Request, members: dict[str, str] | None = None
-) -> list[Access]:
-    """Return one access to the request's bucket."""
-    context = _context(request, members or {})
-    return [Access(action, bucket_arn(scope.region, request["Bucket"]), context)]
+def on_bucket(action: str, members: Mapping[str, str] | None = None) -> AccessOf:
+    """Return the access of an operation on its request's bucket.
+
+    Args:
+        action: What is done.
+        members: Condition keys, and the members of the request that give them.
+    """
+
+    def access(scope: Scope, request: Request) -> list[Access]:
+        context = _context(request, members or {})
+        return [Access(action, bucket_arn(scope.region, request["Bucket"]), context)]
+
+    return access
 
 
 def _on_object(
@@ -58,7 +67,7 @@ _WRITE_KEYS = {
     "s3:if-none-match": "IfNoneMatch",
     "s3:object-lock-legal-hold": "ObjectLockLegalHoldStatus",
 }
-_LIST_KEYS = {
+LIST_KEYS = {
     "s3:prefix": "Prefix",
     "s3:delimiter": "Delimiter",
     "s3:max-keys": "MaxKeys",
@@ -82,51 +91,6 @@ def create_bucket(scope: Scope, request: Request) -> list[Access]:
 def list_buckets(scope: Scope, _request: Request) -> list[Access]:
     """Return what ListBuckets needs."""
     return [Access("s3:ListAllMyBuckets", bucket_arn(scope.region, "*"))]
-
-
-def head_bucket(scope: Scope, request: Request) -> list[Access]:
-    """Return what HeadBucket needs."""
-    return _on_bucket(scope, "s3:ListBucket", request)
-
-
-def delete_bucket(scope: Scope, request: Request) -> list[Access]:
-    """Return what DeleteBucket needs."""
-    return _on_bucket(scope, "s3:DeleteBucket", request)
-
-
-def get_bucket_location(scope: Scope, request: Request) -> list[Access]:
-    """Return what GetBucketLocation needs."""
-    return _on_bucket(scope, "s3:GetBucketLocation", request)
-
-
-def list_objects(scope: Scope, request: Request) -> list[Access]:
-    """Return what both listings of objects need."""
-    return _on_bucket(scope, "s3:ListBucket", request, _LIST_KEYS)
-
-
-def list_multipart_uploads(scope: Scope, request: Request) -> list[Access]:
-    """Return what ListMultipartUploads needs."""
-    return _on_bucket(scope, "s3:ListBucketMultipartUploads", request)
-
-
-def put_notification(scope: Scope, request: Request) -> list[Access]:
-    """Return what PutBucketNotificationConfiguration needs."""
-    return _on_bucket(scope, "s3:PutBucketNotification", request)
-
-
-def get_notification(scope: Scope, request: Request) -> list[Access]:
-    """Return what GetBucketNotificationConfiguration needs."""
-    return _on_bucket(scope, "s3:GetBucketNotification", request)
-
-
-def put_cors(scope: Scope, request: Request) -> list[Access]:
-    """Return what PutBucketCors and DeleteBucketCors need."""
-    return _on_bucket(scope, "s3:PutBucketCORS", request)
-
-
-def get_cors(scope: Scope, request: Request) -> list[Access]:
-    """Return what GetBucketCors needs."""
-    return _on_bucket(scope, "s3:GetBucketCORS", request)
 
 
 def get_object(scope: Scope, request: Request) -> list[Access]:
