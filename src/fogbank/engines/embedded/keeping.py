@@ -12,7 +12,7 @@ Rule: nothing is held whole because it is large: two frames of a body at most.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, Protocol
@@ -21,7 +21,14 @@ from fogbank.base.errors import Corrupt, Full
 from fogbank.engines.embedded.blobs import THREADS_MAX, WRITES_MAX, fatal_if_broken, read_range
 from fogbank.engines.embedded.frames import Writer, is_no_space
 from fogbank.engines.embedded.log import end_process
-from fogbank.platform.blobs.port import FRAME_BYTES, ByteStream, Kept, Loan, Permit, Wanted
+from fogbank.platform.blobs.port import (
+    ByteStream,
+    Kept,
+    Loan,
+    Permit,
+    Wanted,
+    frames_of,
+)
 from fogbank.platform.crypto.keys import KeyRefused, LentKeys, lent_series
 
 _LOOP_HASH_BYTES_MAX: Final = 128 << 10
@@ -85,7 +92,7 @@ class BlobKeeper:
         Raises:
             Full: No space is left; nothing remains.
         """
-        hashes, frames = _Hashes(self._hasher_of, wanted.algorithms), _frames(source)
+        hashes, frames = _Hashes(self._hasher_of, wanted.algorithms), frames_of(source)
         first = await anext(frames, b"")
         if not first or len(first) <= wanted.inline_bytes_max:
             await self._hash(hashes, first)
@@ -150,17 +157,3 @@ class BlobKeeper:
 def _kept(hashes: _Hashes, inline: bytes | None, source: ByteStream) -> Kept:
     trailers: dict[str, str] = dict(getattr(source, "trailers", None) or {})
     return Kept(hashes.size, hashes.digests(), inline, trailers)
-
-
-async def _frames(source: ByteStream) -> AsyncIterator[bytes]:
-    """Yield what a stream gives, gathered into frames."""
-    pieces: list[bytes] = []
-    size = 0
-    while piece := await source.read(FRAME_BYTES - size):
-        pieces.append(piece)
-        size += len(piece)
-        if size == FRAME_BYTES:
-            yield b"".join(pieces)
-            pieces, size = [], 0
-    if pieces:
-        yield b"".join(pieces)

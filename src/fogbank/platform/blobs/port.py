@@ -155,6 +155,20 @@ class ByteStream(Protocol):
         ...
 
 
+async def frames_of(source: ByteStream) -> AsyncIterator[bytes]:
+    """Yield what a stream gives, gathered into frames."""
+    pieces: list[bytes] = []
+    size = 0
+    while piece := await source.read(FRAME_BYTES - size):
+        pieces.append(piece)
+        size += len(piece)
+        if size == FRAME_BYTES:
+            yield b"".join(pieces)
+            pieces, size = [], 0
+    if pieces:
+        yield b"".join(pieces)
+
+
 class Blobs(BlobReader, Protocol):
     """Immutable large values of the domains of one store."""
 

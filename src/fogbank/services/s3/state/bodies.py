@@ -13,7 +13,7 @@ looks at the record again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from fogbank.base.errors import Conflict, ServiceError, TransactionTooLarge
@@ -24,6 +24,7 @@ from fogbank.platform.blobs.port import (
     Blobs,
     BlobSource,
     Wanted,
+    frames_of,
 )
 from fogbank.services.s3.errors import EntityTooLarge, IncompleteBody
 from fogbank.services.s3.quotas import PUT_BYTES_MAX
@@ -34,7 +35,6 @@ from fogbank.wire.http import BodyStream
 _LOOP_HASH_BYTES_MAX: Final = 128 << 10
 """Up to this many bytes are hashed on the loop: less work than a hop to a thread."""
 _NO_TRAILERS: Final[Mapping[str, str]] = {}
-Read = Callable[[int], Awaitable[bytes]]
 REFUSALS: Final = (ServiceError, Conflict, TransactionTooLarge)
 """What a transaction raises when it certainly has not committed."""
 
@@ -83,7 +83,7 @@ async def take(
         raise EntityTooLarge(ProposedSize=length, MaxSizeAllowed=PUT_BYTES_MAX)
     if isinstance(source, BlobSource):
         return await _kept(blobs, source, length, expected, inline=inline)
-    frames = _checked(_frames(source.read), length)
+    frames = _checked(frames_of(source), length)
     return await _take_frames(blobs, frames, digests, _Trailers(source), inline=inline)
 
 
@@ -190,20 +190,6 @@ async def _once(whole: bytes) -> AsyncIterator[bytes]:
     """Yield bytes that are there already, in frames."""
     for at in range(0, len(whole), FRAME_BYTES):
         yield whole[at : at + FRAME_BYTES]
-
-
-async def _frames(read: Read) -> AsyncIterator[bytes]:
-    """Yield what a stream gives, gathered into frames of 1 MiB."""
-    pieces: list[bytes] = []
-    size = 0
-    while piece := await read(FRAME_BYTES - size):
-        pieces.append(piece)
-        size += len(piece)
-        if size == FRAME_BYTES:
-            yield b"".join(pieces)
-            pieces, size = [], 0
-    if pieces:
-        yield b"".join(pieces)
 
 
 async def _checked(frames: AsyncIterator[bytes], length: int | None) -> AsyncIterator[bytes]:
