@@ -128,9 +128,14 @@ async def live(root: Path, life: int) -> None:
     engine = await EmbeddedEngine.open(
         root / "store", clock=SystemClock(), settings=settings(root), encryption=SEALED
     )
+    archive = engine.archive_state
+    assert archive is not None
+    before = archive.upto
     async with asyncio.TaskGroup() as group:
         for writer in range(WRITERS):
             group.create_task(write(engine, life, writer))
+    while archive.upto == before:  # noqa: ASYNC110 (nothing says so; each life drops from the spool)
+        await asyncio.sleep(0.01)
     if life < 3:
         os.kill(os.getpid(), signal.SIGKILL)
     await engine.close()

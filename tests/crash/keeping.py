@@ -2,7 +2,8 @@
 
 Run as ``python keeping.py ROOT``: backups of which one is killed, a rotation of keys, a restore
 that rolls forward, the removal of an old backup. What is done goes to the standard output, a line
-each: ``row COUNT``, ``key COUNT``, ``backup NAME COUNT``, ``kept NAME``, ``restored COUNT``.
+each: ``row COUNT``, ``plain COUNT``, ``alone COUNT``, ``key COUNT``, ``backup NAME COUNT``,
+``kept NAME``, ``restored COUNT``.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ from fogbank.engines.embedded.store import EmbeddedEngine
 from fogbank.server.datadir import make_data_dir
 
 PLACED = "files.sync_folder<place.sync_folders<backup._Writer.finish"
+ALONE = "alone"
+"""The set of the store that has no archive."""
 SECRET = "what stands beside the store"
 
 
@@ -63,7 +66,11 @@ async def back_up(engine: EmbeddedEngine, root: Path, name: str, rows: int) -> N
 
 async def first_life(root: Path) -> None:
     plain = await EmbeddedEngine.open(root / "plain", clock=SystemClock())
-    cutting.say(f"plain {await cutting.write_row(plain, 0)}")
+    count = await cutting.write_row(plain, 0)
+    cutting.say(f"plain {count}")
+    # A set that no archiver has made before.
+    await plain.back_up(BackupRequest(root / ALONE, "alone"))
+    cutting.say(f"alone {count}")
     await plain.close()
     engine = await opened(root, root / "store")
     await back_up(engine, root, "one", await add(engine, 20))

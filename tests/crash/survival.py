@@ -153,10 +153,12 @@ def kept_damage(root: Path, said: Said, *, whole_pages: bool) -> Iterator[str]:
     done = {words[0]: words[1:] for words in said}
     if "key" in done and len(list_keys(root / "store", cutting.SEALED)) < 2:
         yield "the new key is lost"
+    if "alone" in done:
+        yield from backup_damage(root / keeping.ALONE, "alone")
     backups = [words[1] for words in said if words[0] == "backup"]
     # What is removed behind the restore may be gone or not, until that is acknowledged.
     for name in backups[-1:] if "restored" in done else backups:
-        yield from backup_damage(root, name)
+        yield from backup_damage(root / "set", name)
     left = [manifest.head.name for manifest in backups_in(root / "set")]
     if "kept" in done and left != done["kept"]:
         yield f"a removed backup is back: {left}"
@@ -191,8 +193,8 @@ def half_damage(root: Path, rows: int) -> Iterator[str]:
         yield f"a restore that was cut short is served with {contents.count_of(0)} rows"
 
 
-def backup_damage(root: Path, name: str) -> Iterator[str]:
+def backup_damage(backups: Path, name: str) -> Iterator[str]:
     try:
-        require_whole(root / "set", find_backup(root / "set", name))
+        require_whole(backups, find_backup(backups, name))
     except Corrupt as error:
         yield str(error)

@@ -3,6 +3,7 @@
 A load runs once, recorded (``disk/recorder.py``); the disk after a cut at any point is made of the
 record under a seed (``disk/disk.py``). Without one of its syncs something must be lost: the same
 record, in which the syncs of one place in the program do nothing, shows that a test would notice.
+That is looked for where it must show: while no later sync has made up for the one that is missing.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Collection, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.crash.disk.disk import Disk
-from tests.crash.disk.events import Event, Said, SyncBegin, SyncEnd
+from tests.crash.disk.events import Event, Said, SyncBegin
 from tests.crash.disk.sites import CUT_LABELS
 from tests.crash.survival import kept_damage, store_damage
 
@@ -29,10 +31,12 @@ HERE = Path(__file__).parent
 CUTS = 12
 CUTS_SOAK = 1_000
 FIRST_CUTS = 40
-TRIES = 150
-"""So many cuts near a sync must show what is lost without it."""
-SEEDS = 6
-"""How often such cuts are drawn before nothing counts as lost."""
+BETWEEN = 40
+"""At so many points while a sync is missing it is looked for what is lost without it."""
+WHOLE = 4_096
+"""What a disk writes whole or not at all: one with such sectors tears no page."""
+ODDS = (0.0, 0.1, 0.5, 0.9, 1.0)
+"""How probable it is that something lasts that was not synced: one of these for each cut."""
 RECORDS = 5
 """How often a load is recorded before a sync counts as missing."""
 MEMORY = next((each for each in ("/dev/shm",) if os.access(each, os.W_OK)), None)
@@ -58,40 +62,57 @@ class Record:
         self.events: list[Event] = pickle.loads((folder / "trace").read_bytes())
         self.labels = {each.label for each in self.events if isinstance(each, SyncBegin)}
 
-    def damage(self, seed: str, points: Collection[int], ignored: Collection[str] = ()) -> Any:
+    def damage(self, seed: str, points: Collection[int]) -> Any:
         """Return the first damage that a cut at one of the points leaves, with its point."""
-        disk, at = Disk(ignored), 0
+        disk, at = Disk(), 0
         for point in sorted(points):
             disk.follow(self.events[at:point])
             at = point
             draw = random.Random(f"{seed}/{point}")
-            sector = draw.choice((512, 4_096))
-            with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
-                root = Path(folder, "root")
-                disk.cut(root, draw, sector)
-                if wrong := self._wrong(root, disk, whole_pages=sector == 4_096):
-                    return f"seed {seed}, event {point} of {len(self.events)}", wrong
+            odds, sector = draw.choice(ODDS), draw.choice((512, WHOLE))
+            cut = partial(disk.cut, draw=draw, odds=odds, sector=sector)
+            if wrong := self._wrong(disk, cut, whole_pages=sector == WHOLE):
+                return f"seed {seed}, event {point} of {len(self.events)}", wrong
         return None
 
-    def _wrong(self, root: Path, disk: Disk, *, whole_pages: bool) -> list[str]:
-        said = [line.split() for line in disk.said.decode().split("\n")[:-1]]
-        try:
-            return list(LOADS[self.name](root, said, whole_pages=whole_pages))
-        except Exception as error:  # noqa: BLE001 (a start that is refused is what is looked for)
-            return [repr(error)]
+    def damage_without(self, label: str) -> list[str]:
+        """Return what a cut can lose if the syncs of a label do nothing.
 
-    def near(self, label: str, draw: random.Random) -> set[int]:
-        """Return points a little behind the syncs of a label."""
-        ends = [
-            index
-            for index, event in enumerate(self.events)
-            if isinstance(event, SyncEnd)
-            and isinstance(begun := self.events[event.begun], SyncBegin)
-            and begun.label == label
-        ]
-        behind = (12, 200, len(self.events))
-        points = [draw.choice(ends) + draw.randrange(1, draw.choice(behind)) for _ in range(TRIES)]
-        return {min(point, len(self.events)) for point in points}
+        Looked for are the two worst things that a disk may do: keep nothing that was not synced, and
+        keep everything but what those syncs were for.
+        """
+        for point in self._exposed(label):
+            disk = Disk({label})
+            disk.follow(self.events[:point])
+            for cut in (disk.cut_short, disk.cut_out_of_order):
+                if wrong := self._wrong(disk, cut, whole_pages=True):
+                    return wrong
+        return []
+
+    def _exposed(self, label: str) -> list[int]:
+        """Return points at which a sync of the label is missing, the most telling first.
+
+        That is where most was acknowledged since: just before something else syncs the same.
+        """
+        disk, points = Disk({label}), []
+        for index, event in enumerate(self.events):
+            disk.follow([event])
+            if disk.owes():
+                points.append(index + 1)
+        ends = set(points) - {point - 1 for point in points}
+        between = points[:: max(len(points) // BETWEEN, 1)]
+        return sorted(ends, reverse=True) + between
+
+    def _wrong(self, disk: Disk, cut: Callable[[Path], None], *, whole_pages: bool) -> list[str]:
+        """Cut, and return what is wrong with what is left."""
+        said = [line.split() for line in disk.said.decode().split("\n")[:-1]]
+        with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
+            root = Path(folder, "root")
+            cut(root)
+            try:
+                return list(LOADS[self.name](root, said, whole_pages=whole_pages))
+            except Exception as error:  # noqa: BLE001 (a start that is refused is looked for)
+                return [repr(error)]
 
 
 def known_of(load: str) -> set[str]:
@@ -136,5 +157,4 @@ def test_each_sync_of_a_load_is_one_that_is_known(record: Record) -> None:
 @pytest.mark.parametrize("label", CUT_LABELS)
 def test_without_a_sync_a_power_cut_loses_what_was_acknowledged(record: Record, label: str) -> None:
     if CUT_LABELS[label] == record.name:
-        draws = (f"{label}/{number}" for number in range(SEEDS))
-        assert any(record.damage(d, record.near(label, random.Random(d)), {label}) for d in draws)
+        assert record.damage_without(label)

@@ -9,7 +9,7 @@ its neighbours and of their order; a rename is one change.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +99,8 @@ class Disk:
         self._files: dict[int, File] = {}
         self._ignored = ignored
         self._begun: dict[int, tuple[File | Folder, int]] = {}
+        self._missed: dict[int, tuple[File | Folder, int]] = {}
+        self._owed: list[tuple[File | Folder, int]] = []
         self._index = -1
 
     def follow(self, events: Sequence[Event]) -> None:
@@ -133,6 +135,8 @@ class Disk:
         if event.is_synced and "lmdb" not in self._ignored:
             apply(file.lasting, event)
         file.changes.append(event)
+        if event.is_synced and "lmdb" in self._ignored:
+            self._owed.append((file, file.synced + len(file.changes)))
 
     def _truncate(self, event: Truncate) -> None:
         self._files[event.inode].changes.append(event)
@@ -159,8 +163,6 @@ class Disk:
         new.change({other: old.now[name]})
 
     def _sync_begin(self, event: SyncBegin) -> None:
-        if event.label in self._ignored:
-            return
         target: File | Folder = self.root
         if event.inode is not None:
             target = self._files[event.inode]
@@ -168,23 +170,38 @@ class Disk:
             folder, name = self._parent(event.path)
             target = folder.now[name]
             assert isinstance(target, Folder), event
-        self._begun[self._index] = target, target.synced + len(target.changes)
+        syncs = self._missed if event.label in self._ignored else self._begun
+        syncs[self._index] = target, target.synced + len(target.changes)
 
     def _sync_end(self, event: SyncEnd) -> None:
         if event.begun in self._begun:
             target, upto = self._begun.pop(event.begun)
             target.sync(upto)
+        elif event.begun in self._missed:
+            self._owed.append(self._missed.pop(event.begun))
 
     def _said(self, event: Said) -> None:
         self.said += event.data
 
     # What is left.
 
-    def cut(self, into: Path, draw: random.Random, sector: int) -> None:
-        """Make a folder that holds what a power cut leaves."""
-        odds = draw.choice((0.0, 0.1, 0.5, 0.9, 1.0))
-        left = Left(draw, odds, sector)
-        left.make(self.root, into)
+    def owes(self) -> bool:
+        """Return whether a sync that did nothing is not made up for by a later one."""
+        self._owed = [(target, upto) for target, upto in self._owed if target.synced < upto]
+        return bool(self._owed)
+
+    def cut(self, into: Path, draw: random.Random, sector: int, odds: float) -> None:
+        """Make a folder that holds what a power cut leaves: each change with these odds."""
+        Left(lambda: draw.random() < odds, sector).make(self.root, into)
+
+    def cut_short(self, into: Path) -> None:
+        """Make a folder that holds what was synced and nothing else."""
+        Left(lambda: False).make(self.root, into)
+
+    def cut_out_of_order(self, into: Path) -> None:
+        """Make a folder that holds every change but those that a missing sync was for."""
+        missed = {id(target): upto - target.synced for target, upto in self._owed}
+        Left(lambda: True, missed=missed).make(self.root, into)
 
 
 _FOLLOW: dict[type, Callable[[Disk, Any], None]] = {
@@ -202,21 +219,29 @@ _FOLLOW: dict[type, Callable[[Disk, Any], None]] = {
 
 
 class Left:
-    """Draws what is left of what was not synced."""
+    """Makes what is left.
 
-    def __init__(self, draw: random.Random, odds: float, sector: int) -> None:
-        self._draw = draw
-        self._odds = odds
+    Args:
+        is_there: Says of each change that was not synced whether it is there.
+        sector: So many bytes are a change of their own.
+        missed: How many of the first changes of a file or folder are surely lost, by its identity.
+    """
+
+    def __init__(
+        self,
+        is_there: Callable[[], bool],
+        sector: int = 4_096,
+        missed: Mapping[int, int] | None = None,
+    ) -> None:
+        self._is_there = is_there
         self._sector = sector
+        self._missed = missed or {}
         self._made: dict[int, Path] = {}
-
-    def _is_there(self) -> bool:
-        return self._draw.random() < self._odds
 
     def make(self, folder: Folder, path: Path) -> None:
         path.mkdir(mode=0o700)
         entries = dict(folder.lasting)
-        for change in folder.changes:
+        for change in folder.changes[self._missed.get(id(folder), 0) :]:
             if self._is_there():
                 put(entries, change)
         for name, found in entries.items():
@@ -231,7 +256,7 @@ class Left:
 
     def _bytes(self, file: File) -> bytes:
         data = bytearray(file.lasting)
-        for change in file.changes:
+        for change in file.changes[self._missed.get(id(file), 0) :]:
             if isinstance(change, Write):
                 for part in self._sectors(change):
                     if self._is_there():

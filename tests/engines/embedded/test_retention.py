@@ -27,7 +27,14 @@ from fogbank.engines.embedded.cloud import CLOUD
 from fogbank.engines.embedded.cut import BackupRequest
 from fogbank.engines.embedded.frames import path_of
 from fogbank.engines.embedded.joint import JOINT, joints_in, set_of, write_joint
-from fogbank.engines.embedded.manifest import BLOBS, MANIFEST, backups_in, read_manifest
+from fogbank.engines.embedded.manifest import (
+    ARCHIVED_LOG,
+    BLOBS,
+    MANIFEST,
+    backups_in,
+    read_manifest,
+)
+from fogbank.engines.embedded.place import PARTIAL
 from fogbank.engines.embedded.restore import require_whole
 from fogbank.engines.embedded.retention import keep_newest
 from fogbank.engines.embedded.rollforward import Until
@@ -96,14 +103,17 @@ def test_what_a_cut_short_backup_left_in_the_pool_is_used_by_the_next_or_goes(
     refs, copied = asyncio.run(run())
     assert copied == 0
     stray = path_of(target / BLOBS, refs[1])
-    partial = stray.with_name(stray.name + ".partial")
-    partial.write_bytes(b"half")
+    log = target / ARCHIVED_LOG
+    log.mkdir(exist_ok=True)
+    partials = [stray.with_name(stray.name + PARTIAL), log / f"1.groups.7{PARTIAL}"]
+    for partial in partials:
+        partial.write_bytes(b"half")
     assert keep_newest(target, 1, 1) == []
     assert stray.exists()  # the archiver might be bringing it
-    assert partial.exists()
+    assert all(partial.exists() for partial in partials)
     assert keep_newest(target, 1, 1, stray_s=-3_600) == []
     assert pool(target) == {path_of(target / BLOBS, refs[0])}
-    assert not partial.exists()
+    assert not any(partial.exists() for partial in partials)
     assert reading(restored(target, tmp_path / "new"), refs[0])[1] == [bytes(300_000)]
 
 

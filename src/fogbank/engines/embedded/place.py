@@ -24,7 +24,8 @@ _CANNOT_SHARE: Final = frozenset(
     {errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.EOPNOTSUPP, errno.ENOSYS, errno.EPERM}
 )
 _CANNOT_LINK: Final = frozenset({errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP})
-_PARTIAL: Final = ".partial"
+PARTIAL: Final = ".partial"
+"""How the names of files end that are being brought. What a kill left of them goes as a stray."""
 
 
 def place(source: Path, target: Path, *, link: bool) -> None:
@@ -38,7 +39,8 @@ def place(source: Path, target: Path, *, link: bool) -> None:
     Raises:
         FileNotFoundError: The source is not there.
     """
-    beside = target.with_name(target.name + _PARTIAL)
+    # Two processes, an archiver and a backup, may bring the same file to a set at the same time.
+    beside = target.with_name(f"{target.name}.{os.getpid()}{PARTIAL}")
     beside.unlink(missing_ok=True)
     with source.open("rb") as file:
         fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -68,12 +70,17 @@ def _shared(source: int, target: int) -> bool:
 
 def _linked(source: Path, target: Path) -> bool:
     """Give a file a second name; return whether the file system can."""
+    second = target.with_name(f"{target.name}.{os.getpid()}.link{PARTIAL}")
+    second.unlink(missing_ok=True)
     try:
-        target.hardlink_to(source)
+        second.hardlink_to(source)
+        second.replace(target)
     except OSError as error:
         if error.errno in _CANNOT_LINK:
             return False
         raise
+    finally:
+        second.unlink(missing_ok=True)  # rename(2) leaves it if both are names of the same file
     return True
 
 

@@ -6,9 +6,10 @@ SHA-256. What an older backup shares with one that stays is kept.
 A removal that was cut short is gone on with by the next one: a backup that goes loses its name as
 one first (its manifest is renamed), then the blobs that are listed there, then the rest.
 
-A *stray* is a file of the pool that neither a backup nor the archived log refers to: a backup that
-was cut short left it, and the next one found no use for it. It goes when it is a day older than the
-newest backup, because what the archiver brings is listed only when all of it is there.
+A *stray* is a file of the pool that neither a backup nor the archived log refers to, or a part of a
+file of that log: a backup or an archiver that was cut short left it, and the next one found no use
+for it. It goes when it is a day older than the newest backup, because what the archiver brings is
+listed only when all of it is there.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from fogbank.engines.embedded.manifest import (
     backups_in,
     read_manifest,
 )
+from fogbank.engines.embedded.place import PARTIAL
 from fogbank.engines.embedded.restore import require_whole
 from fogbank.engines.embedded.spool import ABOUT, GROUPS, About, entries
 from fogbank.platform.blobs.port import BlobRef
@@ -118,12 +120,12 @@ def _remove_before(root: Path, kept: list[Manifest]) -> set[str]:
 
 
 def _remove_strays(root: Path, newest: str, stray_s: int) -> None:
-    """Remove the files of the pool that have no use and are that much older than a backup."""
+    """Remove the files of a set that have no use and are that much older than a backup."""
     # By the times of one file system, whatever the clock of this process says.
     latest = (root / newest / MANIFEST).stat().st_ctime - stray_s
     log = root / ARCHIVED_LOG
     needed = _blobs_of(root, backups_in(root), entries(log) if log.is_dir() else [])
-    for path in (root / BLOBS).rglob("*"):
+    for path in (*(root / BLOBS).rglob("*"), *log.glob(f"*{PARTIAL}")):
         if path.is_file() and path not in needed and path.stat().st_ctime < latest:
             path.unlink()
 
