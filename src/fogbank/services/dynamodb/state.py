@@ -172,12 +172,20 @@ def delete_item(tr: Transaction, table: TableRecord, key: ItemKey) -> None:
 async def list_items(
     tr: Transaction, table: TableRecord, keys: KeyRange, *, limit: int, forward: bool = True
 ) -> list[tuple[bytes, ItemRecord]]:
-    """Return up to ``limit`` items of a range in order: where within the table, and what."""
+    """Return up to ``limit`` items of a range in order: where within the table, and what.
+
+    Raises:
+        Corrupt: An item in the range of one partition key is of another.
+    """
     prefix = _items_prefix(tr, table.id)
     end = after_prefix(prefix) if keys.end is None else prefix + keys.end
     rows = await tr.range(prefix + keys.begin, end, limit=limit, reverse=not forward)
     skip = len(prefix)
-    return [(key[skip:], ITEMS.decode(value)) for key, value in rows]
+    items = [(key[skip:], ITEMS.decode(value)) for key, value in rows]
+    if keys.partition is not None:
+        for _, record in items:
+            require_partition(record, keys.partition)
+    return items
 
 
 async def remove_items(tr: Transaction, table_id: str, limit: int) -> int:

@@ -208,10 +208,23 @@ def test_without_a_table_nothing_is_read_or_written(run: Any) -> None:
         assert caught.value.message == "Requested resource not found"
 
 
-def test_an_item_under_another_key_is_never_served(run: Any, make_table: Any, call: Any) -> None:
+READS = [
+    ("get_item", {"Key": KEY}),
+    ("delete_item", {"Key": KEY}),
+    (
+        "query",
+        {"KeyConditions": {"p": {"ComparisonOperator": "EQ", "AttributeValueList": [KEY["p"]]}}},
+    ),
+]
+
+
+@pytest.mark.parametrize(("operation", "members"), READS, ids=[name for name, _ in READS])
+def test_an_item_under_another_key_is_never_served(
+    run: Any, make_table: Any, call: Any, operation: str, members: Any
+) -> None:
     make_table()
     run("put_item", TableName="tab", Item=ITEM)
     [place] = [key for key in call.engine.rows if key.startswith(ITEMS.prefix(call.domain))]
     call.engine.rows[place] = call.engine.rows[place].replace(b"\xc4\x01x", b"\xc4\x01y")
     with pytest.raises(Corrupt):
-        run("get_item", TableName="tab", Key=KEY)
+        run(operation, TableName="tab", **members)

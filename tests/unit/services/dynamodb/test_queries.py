@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
+from fogbank.base.errors import Corrupt
 from fogbank.services.dynamodb import quotas
 from fogbank.services.dynamodb.errors import ResourceNotFoundException, ValidationException
+from fogbank.services.dynamodb.schema import ITEMS
 
 
 def fill(run: Any, partitions: int, items: int, size: int = 0) -> None:
@@ -41,6 +43,36 @@ def pages(run: Any, operation: str, **request: Any) -> list[Any]:
         start = replies[-1]["LastEvaluatedKey"]
         replies.append(run(operation, TableName="tab", ExclusiveStartKey=start, **request))
     return replies
+
+
+@pytest.mark.parametrize(
+    ("sort", "start"),
+    [
+        ("", None),
+        ("AND c = :c", None),
+        ("AND c < :d", None),
+        ("AND c BETWEEN :c AND :d", None),
+        ("", {"p": {"S": "p1"}, "c": {"N": "0"}}),
+    ],
+)
+@pytest.mark.parametrize("forward", [True, False])
+def test_a_query_serves_no_item_of_another_partition_key(
+    run: Any,
+    make_table: Any,
+    call: Any,
+    sort: str,
+    start: Any,
+    forward: bool,
+) -> None:
+    make_table(sort="N")
+    fill(run, 2, 2)
+    for place in [key for key in call.engine.rows if key.startswith(ITEMS.prefix(call.domain))]:
+        call.engine.rows[place] = call.engine.rows[place].replace(b"\xc4\x02p1", b"\xc4\x02p2")
+    values = {name: {"N": number} for name, number in ((":c", "1"), (":d", "2")) if name in sort}
+    begins = {} if start is None or not forward else {"ExclusiveStartKey": start}
+    with pytest.raises(Corrupt):
+        query(run, f"p = :p {sort}", values=values, ScanIndexForward=forward, **begins)
+    assert run("scan", TableName="tab")["Count"] == 4, "a scan asks for no partition key"
 
 
 @pytest.mark.parametrize(

@@ -31,12 +31,14 @@ class KeyRange(NamedTuple):
 
     begin: bytes = b""
     end: bytes | None = None
+    partition: bytes | None = None
+    """The content of the partition key that every item of the range has; None if it is of many."""
 
     def behind(self, place: bytes, *, forward: bool) -> KeyRange:
         """Return what is left of the range when a place was the last one read."""
         if forward:
-            return KeyRange(max(self.begin, place + b"\0"), self.end)
-        return KeyRange(self.begin, place if self.end is None else min(self.end, place))
+            return self._replace(begin=max(self.begin, place + b"\0"))
+        return self._replace(end=place if self.end is None else min(self.end, place))
 
     def holds(self, place: bytes) -> bool:
         """Return whether a place lies in the range."""

@@ -106,6 +106,7 @@ def query_range(
         asked = pages.partition_range(digest)
     else:
         asked = pages.sort_range(digest, table.sort, sort)
+    asked = asked._replace(partition=content)
     if start is None:
         return asked
     key = _start_key(table, start)
