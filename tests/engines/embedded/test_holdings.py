@@ -136,6 +136,57 @@ def test_what_goes_and_comes_while_the_old_files_are_counted_counts_once(
     counting.end()
 
 
+def test_a_file_that_takes_anothers_place_counts_as_what_it_takes_on_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = [BlobRef(1, 1), BlobRef(1, 2), BlobRef(1, 5_000), BlobRef(1, 5_001)]
+    for ref in old:
+        put(tmp_path, ref, 100)
+    counting = Holdings(tmp_path, BlobRef(2, 1))
+    seen: list[Path] = []
+    count_folder = Holdings._count_folder
+
+    def replace(ref: BlobRef, size: int) -> None:
+        beside = path_of(tmp_path, ref).with_name("beside")
+        beside.write_bytes(b"y" * size)
+        counting.replace(path_of(tmp_path, ref), beside, ref)
+        assert not beside.exists()
+
+    def beside(self: Holdings, folder: Path) -> None:
+        """Let files be replaced before the second folder is counted."""
+        seen.append(folder)
+        if len(seen) == 2:
+            self._lock.release()
+            replace(old[0], 130)  # was counted
+            replace(old[2], 60)  # was not counted yet
+            self.added(put(tmp_path, BlobRef(2, 1), 7))
+            replace(BlobRef(2, 1), 9)  # came after the start
+            self._lock.acquire()
+        count_folder(self, folder)
+
+    monkeypatch.setattr(Holdings, "_count_folder", beside)
+    counting.begin()
+    assert counted(counting) == Held(5, 130 + 100 + 60 + 100 + 9)
+    assert path_of(tmp_path, old[2]).read_bytes() == b"y" * 60
+    counting.end()
+
+
+def test_a_file_does_not_take_the_place_of_one_that_is_gone(tmp_path: Path) -> None:
+    ref = BlobRef(1, 1)
+    path = put(tmp_path, ref, 100)
+    counting = Holdings(tmp_path, BlobRef(2, 1))
+    counting.begin()
+    assert counted(counting) == Held(1, 100)
+    counting.remove(path, ref)
+    beside = path.with_name("beside")
+    beside.write_bytes(b"y")
+    counting.replace(path, beside, ref)
+    assert not path.exists(), "a deletion is not undone"
+    assert not beside.exists()
+    assert counted(counting) == Held(0, 0)
+    counting.end()
+
+
 def test_a_store_that_closes_does_not_wait_for_the_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from tests.engines.embedded.test_archive import World
+from tests.engines.embedded.test_archive import passed as archived
 
 from fogbank.base.clock import SystemClock
 from fogbank.base.ids import Ids
@@ -14,6 +16,7 @@ from fogbank.engines.embedded.check import check
 from fogbank.engines.embedded.cut import BackupRequest
 from fogbank.engines.embedded.frames import path_of
 from fogbank.engines.embedded.keys import Encryption
+from fogbank.engines.embedded.rollforward import Until
 from fogbank.engines.embedded.store import EmbeddedEngine
 from fogbank.platform.blobs import rows
 from fogbank.platform.blobs.port import BlobRef
@@ -44,8 +47,8 @@ class Owned:
             self.data_dir / "store", clock=SystemClock(), encryption=SEALED
         )
 
-    def put_back(self, domain: Domain = MINE) -> PutBack:
-        return put_back(Asked(self.backups, "", domain, None), self.data_dir, Config(), SEALED)
+    def put_back(self, domain: Domain = MINE, until: Until | None = None) -> PutBack:
+        return put_back(Asked(self.backups, "", domain, until), self.data_dir, Config(), SEALED)
 
 
 async def put(engine: EmbeddedEngine, domain: Domain, name: bytes, value: bytes | None) -> None:
@@ -161,6 +164,56 @@ def test_the_file_of_a_blob_is_durable_before_the_domain_refers_to_it(
     monkeypatch.setattr(rows, "expect_file", expected)
     owned.put_back()
     assert steps[1:] == [str(path.parent), "referred to"]
+
+
+def test_a_domain_is_put_back_to_a_moment_behind_the_backup(tmp_path: Path) -> None:
+    owned = Owned(tmp_path)
+    world = World(tmp_path)
+    world.store = owned.data_dir / "store"
+    moments: list[Until] = []
+    refs: list[BlobRef] = []
+
+    async def lived() -> None:
+        engine = await world.open()
+
+        async def later() -> None:
+            """Let the log that there is be archived, and some time pass."""
+            world.clock.advance_to(world.clock.now_ms() + 60_000)
+            await archived(engine)
+            moments.append(Until(time_ms=world.clock.now_ms()))
+
+        await put(engine, MINE, b"row", b"in the backup")
+        await put(engine, OTHER, b"row", b"in the backup")
+        await engine.back_up(BackupRequest(owned.backups, "base"))
+        world.clock.advance_to(world.clock.now_ms() + 60_000)
+        await put(engine, MINE, b"row", b"after it")
+        refs.append(await add_blob(engine, MINE))
+        await later()
+        await put(engine, MINE, b"row", b"spoiled")
+        await put(engine, MINE, b"new", b"new")
+        await drop_blob(engine, MINE, refs[0])
+        await put(engine, OTHER, b"row", b"of another")
+        await later()
+        assert await rows.drain_deletions(engine.system_stores()[0], engine.blobs, 9) == 1
+        await engine.close()
+
+    async def found() -> tuple[bytes, bytes | None, bytes]:
+        engine = await world.open()
+        mine, other = await rows_of(engine, MINE), await rows_of(engine, OTHER)
+        if b"new" not in mine:
+            assert b"".join([part async for part in engine.blobs.read(refs[0])]) == LARGE
+        await engine.close()
+        return mine[b"row"], mine.get(b"new"), other[b"row"]
+
+    asyncio.run(lived())
+    assert owned.put_back(until=moments[0]) == PutBack(written=2, removed=1, blobs=1)
+    assert asyncio.run(found()) == (b"after it", None, b"of another")
+    # Forward again: what was archived last, which the domain had before it was put back.
+    assert owned.put_back(until=moments[1]) == PutBack(written=2, removed=1, blobs=0)
+    assert asyncio.run(found()) == (b"spoiled", b"new", b"of another")
+    with pytest.raises(RestoreRefused, match="no backup"):
+        owned.put_back(until=Until(time_ms=0))
+    assert check(owned.data_dir / "store", SEALED) == []
 
 
 def test_a_backup_of_another_cloud_or_that_is_not_whole_changes_nothing(tmp_path: Path) -> None:
