@@ -18,7 +18,8 @@ from fogbank.gateway.authorize import Circumstances
 from fogbank.platform.iam.decision import PolicySource
 from fogbank.platform.iam.decisions import Decisions
 from fogbank.platform.iam.evaluate import PolicySet, evaluate
-from fogbank.platform.iam.policy import Policy, StatementIndex, compile_policy
+from fogbank.platform.iam.index import StatementIndex
+from fogbank.platform.iam.policy import Policy, compile_policy
 from fogbank.platform.iam.request import AccessRequest
 from fogbank.platform.identity.principal import Principal, PrincipalKind
 

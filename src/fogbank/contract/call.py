@@ -13,7 +13,7 @@ from fogbank.contract.event import Outbox
 from fogbank.contract.quota import Quota, Quotas
 from fogbank.platform.blobs.port import BlobPlacement, BlobReader, Blobs
 from fogbank.platform.iam.decision import Decision
-from fogbank.platform.iam.request import AccessRequest
+from fogbank.platform.iam.request import AccessRequest, Context
 from fogbank.platform.identity.identity import Identity
 from fogbank.platform.identity.principal import Principal
 from fogbank.platform.runtime.functions import Functions
@@ -122,7 +122,7 @@ class Call:
         facilities: Facilities,
         authorizer: Authorizer,
         http: HttpFacts,
-        access_context: Mapping[str, str | tuple[str, ...]],
+        access_context: Context,
         decisions: list[tuple[str, str, Decision]] | None = None,
         lending: BlobReader | None = None,
     ) -> None:

@@ -6,13 +6,13 @@ comes from the service that owns the ARN, whoever's operation asks.
 
 Theory: the decision itself is pure (``platform/iam/evaluate``). This room gathers its inputs:
 identities' policies are compiled once per principal and epoch (``Identity``), resources' policies
-once per text, so that a change counts at once. Condition keys are put together only when a
-condition reads one.
+once per text, so that a change counts at once. A condition key is found when a condition reads
+it, and no other is; what is refused is kept with all of its keys.
 """
 
 from __future__ import annotations
 
-from collections.abc import ItemsView, Iterator, Mapping, Sequence
+from collections.abc import Callable, ItemsView, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -29,8 +29,8 @@ from fogbank.platform.iam.decisions import Decisions
 from fogbank.platform.iam.evaluate import PolicySet
 from fogbank.platform.iam.keys import TAGS
 from fogbank.platform.iam.policy import Policy
-from fogbank.platform.iam.request import AccessRequest, account_of
-from fogbank.platform.identity.context import context_of
+from fogbank.platform.iam.request import AccessRequest, Context, account_of, lowered
+from fogbank.platform.identity.context import context_of, find_key
 from fogbank.platform.identity.grants import Sourced
 from fogbank.platform.identity.identity import Identity
 from fogbank.platform.identity.principal import Principal, PrincipalKind
@@ -39,51 +39,27 @@ from fogbank.platform.store.engine import Placement, Transaction
 _NO_KEYS: Final[Mapping[str, ContextValue]] = {}
 
 
-class Circumstances(Mapping[str, ContextValue]):
-    """The global condition keys of one request, put together when first read.
+def _time_of(now_ms: int) -> datetime:
+    """Return a moment in whole seconds."""
+    return datetime.fromtimestamp(now_ms // 1000, UTC)
 
-    Source: IAM User Guide, "AWS global condition context keys".
-    """
 
-    __slots__ = ("_extra", "_http", "_keys", "_now_ms", "_principal", "_region")
+class _Gathered(Context):
+    """Condition keys that are also gathered into one mapping, for what wants to see them all."""
 
-    def __init__(
-        self,
-        principal: Principal,
-        region: str,
-        http: HttpFacts,
-        now_ms: int,
-        extra: Mapping[str, str],
-    ) -> None:
-        self._principal = principal
-        self._region = region
-        self._http = http
-        self._now_ms = now_ms
-        self._extra = extra
-        self._keys: dict[str, ContextValue] | None = None
+    __slots__ = ("_gathered",)
+    _gathered: dict[str, ContextValue] | None
+    """None until they are."""
+
+    def _gather(self) -> dict[str, ContextValue]:
+        """Return all keys, as they are written."""
+        raise NotImplementedError
 
     def _all(self) -> dict[str, ContextValue]:
-        keys = self._keys
-        if keys is None:
-            http, now = self._http, datetime.fromtimestamp(self._now_ms // 1000, UTC)
-            keys = self._keys = {
-                **context_of(self._principal),
-                "aws:CurrentTime": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
-                "aws:EpochTime": str(self._now_ms // 1000),
-                "aws:RequestedRegion": self._region,
-                # A call from service to service does not travel in the clear, as on AWS.
-                "aws:SecureTransport": "true" if http.secure or http.in_process else "false",
-                "aws:ViaAWSService": "false",
-                **self._extra,
-            }
-            for key, value in (
-                ("aws:SourceIp", http.source_ip),
-                ("aws:UserAgent", http.user_agent),
-                ("aws:Referer", http.headers.get("referer", "")),
-            ):
-                if value:
-                    keys[key] = value
-        return keys
+        """Return all keys, gathered once."""
+        if self._gathered is None:
+            self._gathered = self._gather()
+        return self._gathered
 
     def __getitem__(self, key: str) -> ContextValue:
         return self._all()[key]
@@ -99,44 +75,100 @@ class Circumstances(Mapping[str, ContextValue]):
         return self._all().items()
 
 
-class _AccessKeys(Mapping[str, ContextValue]):
+class Circumstances(_Gathered):
+    """The global condition keys of one request.
+
+    Source: IAM User Guide, "AWS global condition context keys".
+    """
+
+    __slots__ = ("_extra", "_principal", "http", "now_ms", "region")
+
+    def __init__(
+        self,
+        principal: Principal,
+        region: str,
+        http: HttpFacts,
+        now_ms: int,
+        extra: Mapping[str, str],
+    ) -> None:
+        self._gathered = None
+        self._principal = principal
+        self.region = region
+        self.http = http
+        self.now_ms = now_ms
+        self._extra = extra
+
+    def find(self, key: str) -> ContextValue | None:
+        """Return the value of a condition key (in lower case), or None if it is absent."""
+        of = _OF_REQUEST_LOWERED.get(key)
+        if of is not None:
+            return of(self) or None
+        found = find_key(self._principal, key)
+        return lowered(self._extra).get(key) if found is None and self._extra else found
+
+    def _gather(self) -> dict[str, ContextValue]:
+        found = {name: of(self) for name, of in _OF_REQUEST.items()}
+        given = {name: value for name, value in found.items() if value}
+        return {**context_of(self._principal), **given, **self._extra}
+
+
+_OfRequest = Callable[[Circumstances], ContextValue]
+
+_OF_REQUEST: Final[Mapping[str, _OfRequest]] = {
+    "aws:CurrentTime": lambda of: _time_of(of.now_ms).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    "aws:EpochTime": lambda of: str(of.now_ms // 1000),
+    "aws:RequestedRegion": lambda of: of.region,
+    # A call from service to service does not travel in the clear, as on AWS.
+    "aws:SecureTransport": lambda of: "true" if of.http.secure or of.http.in_process else "false",
+    "aws:ViaAWSService": lambda _: "false",
+    "aws:SourceIp": lambda of: of.http.source_ip,
+    "aws:UserAgent": lambda of: of.http.user_agent,
+    "aws:Referer": lambda of: of.http.headers.get("referer", ""),
+}
+"""The keys that every request has; one whose value is empty is absent."""
+_OF_REQUEST_LOWERED: Final = {name.lower(): of for name, of in _OF_REQUEST.items()}
+
+
+class _AccessKeys(_Gathered):
     """The condition keys of one access: the request's, the resource's, the access's own."""
 
-    __slots__ = ("_access", "_call", "_owner", "_stored")
+    __slots__ = ("_access", "_call", "_own", "_owner", "_stored")
 
     def __init__(
         self, call: Call, access: Access, owner: str, stored: Mapping[str, ContextValue]
     ) -> None:
+        self._gathered = None
         self._call = call
         self._access = access
         self._owner = owner
         self._stored = stored
+        self._own: dict[str, ContextValue] | None = None
 
-    def _all(self) -> dict[str, ContextValue]:
+    def find(self, key: str) -> ContextValue | None:
+        """Return the value of a condition key (in lower case), or None if it is absent."""
+        found = self._call.access_context.find(key)
+        if found is not None:
+            return found
+        if self._own is None:
+            self._own = lowered(self._gather_own())
+        return self._own.get(key)
+
+    def _gather_own(self) -> dict[str, ContextValue]:
+        """Return the keys that are not the request's."""
         call, access = self._call, self._access
         # AWS: the key is in every request; where no ARN says whose, it is the caller's own.
         owner = self._owner or account_of(access.resource) or call.principal.account
-        owned = {"aws:ResourceAccount": owner} if owner else {}
+        owned: dict[str, ContextValue] = {"aws:ResourceAccount": owner} if owner else {}
         # AWS: the keys of S3 have one of their own that says the same.
         if access.action.startswith("s3:"):
             if owner:
                 owned["s3:ResourceAccount"] = owner
             if call.http.tls:
                 owned["s3:TlsVersion"] = call.http.tls
-        return {**call.access_context, **owned, **self._stored, **access.context}
+        return {**owned, **self._stored, **access.context}
 
-    def __getitem__(self, key: str) -> ContextValue:
-        return self._all()[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._all())
-
-    def __len__(self) -> int:
-        return 1
-
-    def items(self) -> ItemsView[str, ContextValue]:
-        """Return the keys with their values."""
-        return self._all().items()
+    def _gather(self) -> dict[str, ContextValue]:
+        return {**self._gather_own(), **self._call.access_context}
 
 
 class Authorization:

@@ -12,6 +12,8 @@ from tests.unit.gateway.stub import ACCOUNT, REGION, Gate, session_of
 from fogbank.base.errors import ServiceError
 from fogbank.contract.call import HttpFacts
 from fogbank.gateway.authorize import Circumstances
+from fogbank.platform.iam.evaluate import document_of
+from fogbank.platform.iam.keys import keys_set
 from fogbank.platform.identity.principal import (
     ANONYMOUS,
     Principal,
@@ -28,9 +30,12 @@ OTHER = "210987654321"
 PUT = {"Bucket": "bucket", "Key": "key"}
 
 
+def document(*statements: dict[str, Any]) -> str:
+    return json.dumps(document_of(*statements))
+
+
 def policy(effect: str, action: str, resource: str = "*", **more: Any) -> str:
-    statement = {"Effect": effect, "Action": action, "Resource": resource, **more}
-    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    return document({"Effect": effect, "Action": action, "Resource": resource, **more})
 
 
 def gate_with(*documents: str) -> Gate:
@@ -287,10 +292,67 @@ def test_a_remembered_decision_takes_no_condition_keys(monkeypatch: pytest.Monke
         )
 
 
-def test_circumstances_are_put_together_when_read() -> None:
+CALLERS = (
+    USER,
+    ANONYMOUS,
+    root_principal(ACCOUNT, issued_ms=1_767_225_600_000),
+    service_principal("sns.amazonaws.com", source_arn="arn:aws:sns:us-east-1:1:t"),
+    Principal(
+        kind=PrincipalKind.SESSION,
+        account=ACCOUNT,
+        arn=f"arn:aws:sts::{ACCOUNT}:assumed-role/worker/one",
+        unique_id="AROA",
+        name="worker",
+        session_name="one",
+        issued_ms=1_767_225_600_000,
+        provider="accounts.google.com",
+        source_identity="ann",
+        source_function_arn="arn:aws:lambda:us-east-1:1:function:f",
+        tags=(("Team", "red"), ("empty", "")),
+    ),
+)
+
+
+@pytest.mark.parametrize("caller", CALLERS, ids=lambda caller: caller.kind.value)
+def test_a_condition_key_that_is_found_is_the_one_among_all_keys(caller: Principal) -> None:
+    http = HttpFacts("10.0.0.1", "agent", secure=True, headers={"referer": "http://r"})
+    keys = Circumstances(caller, REGION, http, 1_767_225_600_000, {"s3:authType": "POST"})
+    names = keys_set() | {"aws:principaltag/team", "aws:principaltag/empty"}
+    found = {name: keys.find(name) for name in names}
+    assert keys._gathered is None, "nothing is put together for a few keys"
+    assert {name: value for name, value in found.items() if value is not None} == {
+        name.lower(): value for name, value in keys.items()
+    }
+
+
+def test_no_key_is_found_that_no_condition_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    find = Circumstances.find
+
+    def noted(keys: Circumstances, key: str) -> Any:
+        asked.append(key)
+        return find(keys, key)
+
+    monkeypatch.setattr(Circumstances, "find", noted)
+    conditions = {
+        "StringEquals": {"aws:username": "ann", "aws:SourceIp": "", "lambda:SourceFunctionArn": "f"}
+    }
+    twice = {"StringEquals": {"aws:username": ["${aws:username}", "bob"]}}
+    gate = gate_with(
+        document(
+            {"Effect": "Deny", "Action": "dynamodb:*", "Resource": "*", "Condition": conditions},
+            {"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": twice},
+        )
+    )
+    run(gate)
+    # The first condition that fails is the last that is read, and what was read is known.
+    assert asked == ["aws:username", "aws:sourceip"]
+
+
+def test_circumstances_are_put_together_when_all_are_read() -> None:
     http = HttpFacts("10.0.0.1", "agent", secure=True, headers={"referer": "http://r"})
     keys = Circumstances(USER, REGION, http, 1_767_225_600_000, {"s3:authType": "POST"})
-    assert keys._keys is None
+    assert keys._gathered is None
     assert keys["aws:SourceIp"] == "10.0.0.1"
     assert keys["aws:username"] == "ann"
     assert keys["aws:Referer"] == "http://r"

@@ -13,9 +13,11 @@ from collections.abc import Iterable
 from typing import Any, Final, NamedTuple, Protocol
 
 from fogbank.platform.iam.decision import Decision, PolicySource, Reason
-from fogbank.platform.iam.policy import Found, Policy, Statement, StatementIndex
+from fogbank.platform.iam.index import Found, StatementIndex
+from fogbank.platform.iam.policy import Policy
 from fogbank.platform.iam.principals import Named
 from fogbank.platform.iam.request import AccessRequest, Caller
+from fogbank.platform.iam.statement import Statement
 
 
 class Finder(Protocol):
@@ -65,7 +67,7 @@ class PolicySet(NamedTuple):
         """Return the set with the policy of the request's resource."""
         if policy is None and not required:
             return self
-        return self._replace(resource=policy, resource_required=required)
+        return PolicySet(self.identity, self.session, self.boundary, policy, required)
 
 
 NO_POLICIES: Final = PolicySet()
@@ -110,28 +112,22 @@ def evaluate(request: AccessRequest, policies: PolicySet) -> Decision:
     return own
 
 
-def _by(reason: Reason, finder: Finder, statement: Statement, *, allowed: bool = False) -> Decision:
-    """Return the decision of a statement of the caller's own policies."""
-    return Decision(allowed, reason, statement, finder.source_of(statement))
-
-
 def _denied(request: AccessRequest, policies: PolicySet) -> Decision | None:
     """Return the explicit deny of the first policy that has one."""
-    action, resource = request.action, request.resource
-    if policies.identity is not None:
-        for statement in policies.identity.find(action)[0]:
-            if resource.startswith(statement.prefixes) and statement.matches(request):
-                return _by(Reason.DENIED_BY_IDENTITY, policies.identity, statement)
-    if policies.session is not None or policies.boundary is not None:
-        denied = _denied_by_limits(request, policies)
-        if denied is not None:
-            return denied
+    for finder, reason in (
+        (policies.identity, Reason.DENIED_BY_IDENTITY),
+        (policies.session, Reason.DENIED_BY_SESSION),
+        (policies.boundary, Reason.DENIED_BY_BOUNDARY),
+    ):
+        if finder is None:
+            continue
+        for statement in finder.find(request.action).denying.at(request.resource):
+            if statement.matches(request):
+                return Decision(False, reason, statement, finder.source_of(statement))  # noqa: FBT003 (the field says it)
     policy = policies.resource
     if policy is None:
         return None
-    for statement in policy.find(action)[0]:
-        if not resource.startswith(statement.prefixes):
-            continue
+    for statement in policy.find(request.action).denying.at(request.resource):
         if statement.named(request.principal) is not Named.NOT and statement.matches(request):
             trust = policy.kind == "trust"
             reason = Reason.DENIED_BY_TRUST if trust else Reason.DENIED_BY_RESOURCE
@@ -144,29 +140,13 @@ def _hanging_on(request: AccessRequest, policy: Policy) -> PolicySource:
     return PolicySource(policy.kind, "", request.resource)
 
 
-def _denied_by_limits(request: AccessRequest, policies: PolicySet) -> Decision | None:
-    """Return the explicit deny of a session policy or a boundary."""
-    for finder, reason in (
-        (policies.session, Reason.DENIED_BY_SESSION),
-        (policies.boundary, Reason.DENIED_BY_BOUNDARY),
-    ):
-        if finder is None:
-            continue
-        for statement in finder.find(request.action)[0]:
-            if request.resource.startswith(statement.prefixes) and statement.matches(request):
-                return _by(reason, finder, statement)
-    return None
-
-
 def _granted(request: AccessRequest, policy: Policy | None) -> tuple[Named, Statement | None]:
     """Return the most direct grant of the resource's policy, and its statement."""
     best, grant = Named.NOT, None
     if policy is None:
         return best, grant
-    resource, principal = request.resource, request.principal
-    for statement in policy.find(request.action)[1]:
-        if not resource.startswith(statement.prefixes):
-            continue
+    principal = request.principal
+    for statement in policy.find(request.action).allowing.at(request.resource):
         named = statement.named(principal)
         if named > best and statement.matches(request):
             best, grant = named, statement
@@ -189,9 +169,8 @@ def _no_resource(policies: PolicySet) -> Decision:
 def _matching(request: AccessRequest, finder: Finder | None) -> Statement | None:
     """Return the first allowing statement that matches."""
     if finder is not None:
-        resource = request.resource
-        for statement in finder.find(request.action)[1]:
-            if resource.startswith(statement.prefixes) and statement.matches(request):
+        for statement in finder.find(request.action).allowing.at(request.resource):
+            if statement.matches(request):
                 return statement
     return None
 
@@ -212,7 +191,8 @@ def _allowed_by_identity(request: AccessRequest, policies: PolicySet) -> Decisio
     if statement is None:
         return _NO_IDENTITY
     assert identity is not None, "a statement stands in a policy"
-    allowed = _by(Reason.ALLOWED_BY_IDENTITY, identity, statement, allowed=True)
+    source = identity.source_of(statement)
+    allowed = Decision(True, Reason.ALLOWED_BY_IDENTITY, statement, source)  # noqa: FBT003 (the field says it)
     return _cut_down(request, policies, allowed)
 
 

@@ -68,6 +68,7 @@ class Principals:
     """
 
     __slots__ = (
+        "_accounts_only",
         "_allows",
         "_bound",
         "_selves",
@@ -106,21 +107,28 @@ class Principals:
         self.providers = frozenset(names["provider"])
         self.canonical = frozenset(names["canonical"])
         self._selves = self.arns | self.services | self.providers
+        self._accounts_only = not (self.everyone or self._selves)
 
     def named(self, caller: Caller) -> Named:
         """Return how directly the statement speaks of a caller."""
         if self.negated:
             spared = self._names_part_of if self._allows else self._names_whole
             return Named.NOT if spared(caller) else Named.DIRECT
+        if self._accounts_only:
+            return self._named_by_account(caller)
         if self._names_itself(caller):
             return Named.DIRECT
         if self.arns and self._names_role(caller):
             return Named.ROLE
         if self.providers and caller.provider in self.providers:
             return Named.ROLE
-        if self._names_account(caller):
-            return Named.DIRECT if caller.kind == "root" else Named.ACCOUNT
-        return Named.NOT
+        return self._named_by_account(caller)
+
+    def _named_by_account(self, caller: Caller) -> Named:
+        """Return how directly the caller's account is listed."""
+        if not self._names_account(caller):
+            return Named.NOT
+        return Named.DIRECT if caller.kind == "root" else Named.ACCOUNT
 
     def _names_itself(self, caller: Caller) -> bool:
         """Tell whether the caller itself, or everyone, is listed."""

@@ -1,9 +1,13 @@
-"""What is asked: who wants to do what on which resource, and under which circumstances."""
+"""What is asked: who wants to do what on which resource, and under which circumstances.
+
+Rule: a condition key is found when a condition or a variable reads it, and once; most requests are
+decided without most keys.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Final, Protocol
 
 from fogbank.base.arn import find_arn
 from fogbank.platform.iam.keys import is_steady
@@ -56,6 +60,34 @@ class Caller(Protocol):
         ...
 
 
+class Context(Mapping[str, ContextValue]):
+    """The condition keys of a request, each found when it is asked for."""
+
+    __slots__ = ()
+
+    def find(self, key: str) -> ContextValue | None:
+        """Return the value of a condition key (in lower case), or None if it is absent."""
+        raise NotImplementedError
+
+
+_Find = Callable[[str], ContextValue | None]
+
+
+def _find_in(context: Mapping[str, ContextValue]) -> _Find:
+    """Return how a key, in lower case, is found in a context."""
+    if isinstance(context, Context):
+        return context.find
+    return lowered(context).get
+
+
+def lowered(context: Mapping[str, ContextValue]) -> dict[str, ContextValue]:
+    """Return condition keys in lower case, with their values."""
+    return {name.lower(): value for name, value in context.items()}
+
+
+_NO_KEYS: Final[Mapping[str, ContextValue]] = {}
+
+
 class AccessRequest:
     """One action on one resource by one caller.
 
@@ -64,20 +96,20 @@ class AccessRequest:
         action: Such as ``s3:PutObject``; its case does not matter.
         resource: The ARN, or ``*`` for actions without a resource.
         context: Condition keys to values; the case of keys does not matter. It is read only when
-            a condition or a variable asks for it.
+            a condition or a variable asks for a key, and only for that key if it is a ``Context``.
         resource_account: The account that owns the resource, where its ARN does not say (S3);
             else the ARN's account, else the caller's.
     """
 
-    __slots__ = ("_context", "_lowered", "action", "principal", "resource", "resource_account",
-                 "varies")  # fmt: skip
+    __slots__ = ("_find", "_known", "action", "context", "principal", "resource",
+                 "resource_account", "varies")  # fmt: skip
 
     def __init__(
         self,
         principal: Caller,
         action: str,
         resource: str,
-        context: Mapping[str, ContextValue] | None = None,
+        context: Mapping[str, ContextValue] = _NO_KEYS,
         resource_account: str = "",
     ) -> None:
         self.principal = principal
@@ -86,13 +118,10 @@ class AccessRequest:
         self.resource_account = resource_account or account_of(resource) or principal.account
         self.varies = False
         """Whether a key was asked for that does not follow from caller and resource."""
-        self._context = context
-        self._lowered: dict[str, ContextValue] | None = None
-
-    @property
-    def context(self) -> Mapping[str, ContextValue]:
-        """Return the condition keys, as they were given."""
-        return {} if self._context is None else self._context
+        self.context = context
+        """The condition keys, as they were given."""
+        self._find: _Find | None = None
+        self._known: dict[str, ContextValue | None] = {}
 
     def value(self, key: str) -> ContextValue | None:
         """Return the value of a condition key (in lower case), or None if it is absent."""
@@ -101,10 +130,14 @@ class AccessRequest:
 
     def steady(self, key: str) -> ContextValue | None:
         """Return the value of a key that is the same whenever this caller asks for the resource."""
-        if self._lowered is None:
-            given = () if self._context is None else self._context.items()
-            self._lowered = {name.lower(): value for name, value in given}
-        return self._lowered.get(key)
+        known = self._known
+        if key in known:
+            return known[key]
+        find = self._find
+        if find is None:
+            find = self._find = _find_in(self.context)
+        value = known[key] = find(key)
+        return value
 
 
 def account_of(resource: str) -> str:

@@ -26,6 +26,8 @@ from fogbank.platform.iam.wildcards import Matcher, Part, Wild, matcher_of
 Hit = Callable[[str, AccessRequest], bool]
 HitOf = Callable[[list[str], bool], Hit]
 """From the policy's values, and whether its version knows variables, to the test of a value."""
+Said = Callable[[Template, AccessRequest, str], bool]
+"""Whether a value is what a template says in a request."""
 
 _COMPARISONS: Final[dict[str, Callable[..., bool]]] = {
     "==": operator.eq,
@@ -61,53 +63,52 @@ def _text(parts: list[Part]) -> str:
     return "".join(str(part) for part in parts)
 
 
+def _hit_of(matches: Matcher, templates: list[Template], said: Said) -> Hit:
+    """Return whether a value matches, or is what one of the templates says in a request."""
+
+    def plain(value: str, request: AccessRequest) -> bool:
+        del request
+        return matches(value)
+
+    def bound(value: str, request: AccessRequest) -> bool:
+        return matches(value) or any(said(each, request, value) for each in templates)
+
+    return bound if templates else plain
+
+
+def _says(template: Template, request: AccessRequest, value: str) -> bool:
+    """Tell whether a value is one that a template stands for."""
+    return template.matches(request, value)
+
+
+def _says_ignoring_case(template: Template, request: AccessRequest, value: str) -> bool:
+    """Tell whether a value is the text that a template says, but for case."""
+    parts = template.bind(request)
+    return parts is not None and _text(parts).lower() == value.lower()
+
+
 def text_equals(wanted: list[str], variables: bool) -> Hit:  # noqa: FBT001 (one signature)
     """Compare texts exactly."""
     plain, templates = _templates(wanted, variables=variables, wildcards=False)
-    literals = frozenset(_text(parts) for parts in plain)
-
-    def hit(value: str, request: AccessRequest) -> bool:
-        if value in literals:
-            return True
-        return any(
-            (parts := template.bind(request)) is not None and _text(parts) == value
-            for template in templates
-        )
-
-    return hit
+    return _hit_of(frozenset(_text(parts) for parts in plain).__contains__, templates, _says)
 
 
 def text_equals_ignoring_case(wanted: list[str], variables: bool) -> Hit:  # noqa: FBT001 (one of a table of functions, called by place)
     """Compare texts without regard to case."""
     plain, templates = _templates(wanted, variables=variables, wildcards=False)
     literals = frozenset(_text(parts).lower() for parts in plain)
-
-    def hit(value: str, request: AccessRequest) -> bool:
-        lowered = value.lower()
-        if lowered in literals:
-            return True
-        return any(
-            (parts := template.bind(request)) is not None and _text(parts).lower() == lowered
-            for template in templates
-        )
-
-    return hit
+    return _hit_of(lambda value: value.lower() in literals, templates, _says_ignoring_case)
 
 
 def text_like(wanted: list[str], variables: bool) -> Hit:  # noqa: FBT001 (one of a table of functions, called by place)
     """Compare texts with patterns."""
     plain, templates = _templates(wanted, variables=variables, wildcards=True)
-    matchers = [matcher_of(parts) for parts in plain]
+    return _hit_of(_one_of([matcher_of(parts) for parts in plain]), templates, _says)
 
-    def hit(value: str, request: AccessRequest) -> bool:
-        if any(matches(value) for matches in matchers):
-            return True
-        return any(
-            (parts := template.bind(request)) is not None and matcher_of(parts)(value)
-            for template in templates
-        )
 
-    return hit
+def _one_of(matchers: list[Matcher]) -> Matcher:
+    """Return whether a text matches one of several patterns."""
+    return matchers[0] if len(matchers) == 1 else lambda text: any(each(text) for each in matchers)
 
 
 def arn_like(wanted: list[str], variables: bool) -> Hit:  # noqa: FBT001 (one of a table of functions, called by place)
@@ -117,18 +118,14 @@ def arn_like(wanted: list[str], variables: bool) -> Hit:  # noqa: FBT001 (one of
     if None in matchers:
         raise MalformedPolicy(_LEGACY)
     known = [matcher for matcher in matchers if matcher is not None]
+    return _hit_of(_one_of(known), templates, _says_arn)
 
-    def hit(value: str, request: AccessRequest) -> bool:
-        if any(matches(value) for matches in known):
-            return True
-        for template in templates:
-            parts = template.bind(request)
-            matcher = None if parts is None else _arn_matcher(parts)
-            if matcher is not None and matcher(value):
-                return True
-        return False
 
-    return hit
+def _says_arn(template: Template, request: AccessRequest, value: str) -> bool:
+    """Tell whether a value is an ARN that a template stands for."""
+    parts = template.bind(request)
+    matches = None if parts is None else _arn_matcher(parts)
+    return matches is not None and matches(value)
 
 
 def _arn_matcher(parts: list[Part]) -> Matcher | None:
@@ -232,16 +229,12 @@ def truth_is(wanted: list[str], variables: bool) -> Hit:  # noqa: FBT001 (one of
     if truths - _TRUTHS:
         raise MalformedPolicy("Syntax errors in policy.")
 
-    def hit(value: str, request: AccessRequest) -> bool:
-        lowered = value.lower()
-        if lowered in truths:
-            return True
-        return lowered in _TRUTHS and any(
-            (parts := template.bind(request)) is not None and _text(parts).lower() == lowered
-            for template in templates
-        )
+    return _hit_of(lambda value: value.lower() in truths, templates, _says_truth)
 
-    return hit
+
+def _says_truth(template: Template, request: AccessRequest, value: str) -> bool:
+    """Tell whether a value is the truth that a template says."""
+    return value.lower() in _TRUTHS and _says_ignoring_case(template, request, value)
 
 
 def _decoded(text: str) -> bytes | None:
@@ -303,6 +296,9 @@ def address_in(wanted: list[str], variables: bool) -> Hit:  # noqa: FBT001 (one 
         if address is None:
             return False
         version, number = address
-        return any(version == of and number & mask == network for of, mask, network in networks)
+        for of, mask, network in networks:  # noqa: SIM110 (a loop is twice as fast as any() here)
+            if version == of and number & mask == network:
+                return True
+        return False
 
     return hit

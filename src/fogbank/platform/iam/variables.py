@@ -8,12 +8,12 @@ nothing. Source: IAM User Guide, "IAM policy elements: Variables and tags".
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from fogbank.platform.iam.malformed import MalformedPolicy
 from fogbank.platform.iam.request import AccessRequest, ContextValue, reader_of
-from fogbank.platform.iam.wildcards import Part, parts_of
+from fogbank.platform.iam.wildcards import Part, Wild, matcher_of, parts_of
 
 _VARIABLE: Final = re.compile(r"\$\{([^}]{0,600})\}")
 """Longer than a tag's key and a tag's value; the bound keeps the search linear."""
@@ -31,17 +31,26 @@ class Variable(NamedTuple):
     default: str | None
     read: Callable[[AccessRequest, str], ContextValue | None]
 
+    def text(self, request: AccessRequest) -> str | None:
+        """Return what it stands for in a request, or None if it has no value."""
+        value = self.read(request, self.key)
+        # A key with several values cannot stand in a text; AWS treats it as without value.
+        return value if isinstance(value, str) else self.default
+
 
 class Template:
     """A text with wildcards and variables, bound to a request when it is evaluated."""
 
-    __slots__ = ("_parts", "prefix", "variables")
+    __slots__ = ("_heading", "_parts", "is_prefix", "prefix", "variables")
 
     def __init__(self, parts: list[Part | Variable]) -> None:
         self._parts = parts
         self.prefix = parts[0] if parts and isinstance(parts[0], str) else ""
         """The literal text that everything it stands for begins with."""
+        self.is_prefix = parts in ([self.prefix, Wild.ANY], [Wild.ANY])
+        """Whether it stands for everything that begins so."""
         self.variables = tuple(part for part in parts if isinstance(part, Variable))
+        self._heading = _heading_of(parts)
 
     def bind(self, request: AccessRequest | None) -> list[Part] | None:
         """Return the parts with values for variables, or None if one has no value."""
@@ -51,14 +60,35 @@ class Template:
                 bound.append(part)
                 continue
             assert request is not None, "a template with variables is bound to a request"
-            value = part.read(request, part.key)
-            # A key with several values cannot stand in a text; AWS treats it as without value.
-            if not isinstance(value, str):
-                value = part.default
+            value = part.text(request)
             if value is None:
                 return None
             bound.append(value)
         return bound
+
+    def matches(self, request: AccessRequest, text: str) -> bool:
+        """Tell whether a text is one that the template stands for in a request."""
+        if self._heading is None:
+            parts = self.bind(request)
+            return parts is not None and matcher_of(parts)(text)
+        at = 0
+        for part in self._heading:
+            literal = part if isinstance(part, str) else part.text(request)
+            if literal is None or not text.startswith(literal, at):
+                return False
+            at += len(literal)
+        return True
+
+
+def _heading_of(parts: Sequence[Part | Variable]) -> tuple[str | Variable, ...] | None:
+    """Return texts and variables of which anything follows the last, None if parts are others.
+
+    That is the form of most that are written, such as ``home/${aws:username}/*``.
+    """
+    if not parts or parts[-1] is not Wild.ANY:
+        return None
+    heading = tuple(part for part in parts[:-1] if not isinstance(part, Wild))
+    return heading if len(heading) == len(parts) - 1 else None
 
 
 def template_of(text: str, *, variables: bool, wildcards: bool = True) -> Template:

@@ -60,20 +60,14 @@ def matcher_of(parts: Sequence[Part]) -> Matcher:
         return literals[0].__eq__
     first, *middle, last = literals
     middle = [piece for piece in middle if piece]
-    if not middle and not last:
-        return _anything if not first else _beginning(first)
-    return _Literals(first, middle, last).matches
+    if middle:
+        return _holding(first, middle, last)
+    return _beginning(first) if not last else _between(first, last)
 
 
 def pattern_matcher(pattern: str) -> Matcher:
     """Return what tells whether a whole text matches a pattern."""
     return matcher_of(parts_of(pattern))
-
-
-def _anything(text: str) -> bool:
-    """Match every text."""
-    del text
-    return True
 
 
 def _beginning(prefix: str) -> Matcher:
@@ -85,33 +79,46 @@ def _beginning(prefix: str) -> Matcher:
     return matches
 
 
-class _Literals:
-    """Pieces without ``?``: found by plain string search."""
+def _between(first: str, last: str) -> Matcher:
+    """Return what tells whether a text begins and ends so, with anything or nothing between."""
+    length_min = len(first) + len(last)
 
-    __slots__ = ("_first", "_last", "_length_min", "_middle")
+    def matches(text: str) -> bool:
+        return len(text) >= length_min and text.endswith(last) and text.startswith(first)
 
-    def __init__(self, first: str, middle: list[str], last: str) -> None:
-        self._first = first
-        self._middle = middle
-        self._last = last
-        self._length_min = len(first) + len(last) + sum(len(piece) for piece in middle)
+    return matches
 
-    def matches(self, text: str) -> bool:
-        """Tell whether the whole text matches."""
-        if (
-            len(text) < self._length_min
-            or not text.startswith(self._first)
-            or not text.endswith(self._last)
-        ):
+
+def _beginning_holding(first: str, piece: str) -> Matcher:
+    """Return what tells whether a text begins with one text and holds another behind it."""
+    begins = len(first)
+
+    def matches(text: str) -> bool:
+        return text.find(piece, begins) >= 0 and text.startswith(first)
+
+    return matches
+
+
+def _holding(first: str, middle: Sequence[str], last: str) -> Matcher:
+    """Return what tells whether a text also holds pieces, one behind the other."""
+    if len(middle) == 1 and not last:
+        return _beginning_holding(first, middle[0])
+    begins, tail = len(first), len(last)
+    length_min = begins + tail + sum(len(piece) for piece in middle)
+
+    def matches(text: str) -> bool:
+        end = len(text) - tail
+        if end + tail < length_min or not (text.startswith(first) and text.endswith(last)):
             return False
-        at = len(self._first)
-        end = len(text) - len(self._last)
-        for piece in self._middle:
+        at = begins
+        for piece in middle:
             at = text.find(piece, at, end)
             if at < 0:
                 return False
             at += len(piece)
         return True
+
+    return matches
 
 
 class _Pieces:

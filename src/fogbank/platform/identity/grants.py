@@ -12,7 +12,8 @@ from fogbank.base.arn import global_arn
 from fogbank.platform.iam.decision import PolicySource
 from fogbank.platform.iam.document import Kind
 from fogbank.platform.iam.evaluate import Finder, PolicySet, document_of
-from fogbank.platform.iam.policy import Policy, StatementIndex, compile_policy
+from fogbank.platform.iam.index import StatementIndex
+from fogbank.platform.iam.policy import Policy, compile_policy
 from fogbank.platform.identity.managed import find_managed
 from fogbank.platform.identity.principal import Principal, PrincipalKind
 from fogbank.platform.identity.records import (

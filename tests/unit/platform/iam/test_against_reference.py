@@ -15,7 +15,8 @@ from fogbank.base.arn import canonical_user_id
 from fogbank.platform.iam.decision import PolicySource
 from fogbank.platform.iam.decisions import Decisions
 from fogbank.platform.iam.evaluate import PolicySet, evaluate, index_of
-from fogbank.platform.iam.policy import StatementIndex, compile_policy
+from fogbank.platform.iam.index import StatementIndex
+from fogbank.platform.iam.policy import compile_policy
 from fogbank.platform.iam.request import AccessRequest
 
 ACCOUNT, OTHER = "111122223333", "444455556666"

@@ -63,7 +63,7 @@ def on_resource(principal: Any, **elements: Any) -> Any:
 
 
 def decide(caller: Caller, policies: PolicySet, owner: str = A) -> Reason:
-    request = AccessRequest(caller, "s3:GetObject", "arn:aws:s3:::photos/a", None, owner)
+    request = AccessRequest(caller, "s3:GetObject", "arn:aws:s3:::photos/a", {}, owner)
     return evaluate(request, policies).reason
 
 
@@ -302,7 +302,7 @@ def test_carlos_may_save_to_production_and_not_to_its_logs(
     """ "Cross-account policy evaluation logic", the example."""
     own = policy("identity", *OWN_POLICY)
     granting = policy("resource", BUCKET_POLICY)
-    request = AccessRequest(CARLOS, action, arn, None, B)
+    request = AccessRequest(CARLOS, action, arn, {}, B)
     assert evaluate(request, PolicySet(own, resource=granting)).reason is reason
 
 

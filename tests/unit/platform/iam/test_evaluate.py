@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 import pytest
 
 from fogbank.platform.iam.decision import Decision, PolicySource, Reason
 from fogbank.platform.iam.evaluate import PolicySet, evaluate, index_of
-from fogbank.platform.iam.policy import ACTIONS_REMEMBERED_MAX, StatementIndex, compile_policy
+from fogbank.platform.iam.index import ACTIONS_REMEMBERED_MAX, StatementIndex
+from fogbank.platform.iam.policy import compile_policy
 from fogbank.platform.iam.request import AccessRequest
 
 ACCOUNT = "111122223333"
@@ -234,31 +236,77 @@ def test_a_pattern_is_held_against_an_action_once_however_many_statements_say_it
     def noted(pattern: str) -> Callable[[str], bool]:
         def matches(action: str) -> bool:
             asked.append((pattern, action))
-            return action.startswith(pattern.rstrip("*"))
+            return fnmatchcase(action, pattern)
 
         return matches
 
-    monkeypatch.setattr("fogbank.platform.iam.policy.pattern_matcher", noted)
+    monkeypatch.setattr("fogbank.platform.iam.index.pattern_matcher", noted)
     said: list[dict[str, Any]] = [
-        {"Effect": "Allow", "Action": ["s3:Get*", "s3:PutObject"]},
-        {"Effect": "Deny", "Action": "s3:get*"},
+        {"Effect": "Allow", "Action": ["s3:Get*Object", "s3:Get*", "s3:PutObject"]},
+        {"Effect": "Deny", "Action": "s3:get*object"},
         {"Effect": "Allow", "Action": "lambda:*"},
         {"Effect": "Allow", "NotAction": "s3:Get*"},
     ]
     document = {"Version": "2012-10-17", "Statement": [{**one, "Resource": "*"} for one in said]}
     index = index_of(compile_policy(document, kind="identity") for _ in range(20))
     found = index.find("s3:GetObject")
-    assert ([each.index for each in found[0]], [each.index for each in found[1]]) == (
-        [1] * 20,
-        [0] * 20,
-    )
-    assert asked == [("s3:get*", "s3:getobject")]
+    assert ([each.index for each in found.denying.statements]) == [1] * 20
+    assert ([each.index for each in found.allowing.statements]) == [0] * 20
+    # A pattern that is a text with anything behind it is looked up, and tried by nobody.
+    assert asked == [("s3:get*object", "s3:getobject")]
     # Actions of which the same statements speak share what was found.
-    assert index.find("s3:GetObjectAcl") is found
+    assert index.find("s3:GetAnObject") is found
+    assert index.find("s3:GetObjectAcl").denying.statements == ()
     put = index.find("s3:PutObject")
-    assert (put[0], {each.index for each in put[1]}) == ((), {0, 3})
+    assert (put.denying.statements, {each.index for each in put.allowing.statements}) == (
+        (),
+        {0, 3},
+    )
     none = index.find("sqs:SendMessage")
-    assert (none[0], {each.index for each in none[1]}) == ((), {3})
+    assert (none.denying.statements, {each.index for each in none.allowing.statements}) == (
+        (),
+        {3},
+    )
+
+
+def test_only_statements_on_what_begins_as_the_resource_are_asked_and_in_their_order() -> None:
+    resources = [
+        "*",
+        "arn:aws:s3:::a/*",
+        "arn:aws:s3:::b/*",
+        "arn:aws:s3:::ab",
+        "arn:aws:s3:::a*/x",
+    ]
+    said = [{"Effect": "Allow", "Action": "s3:*", "Resource": one} for one in resources]
+    said.append({"Effect": "Allow", "Action": "s3:*", "NotResource": "arn:aws:s3:::b/*"})
+    said.append(
+        {"Effect": "Allow", "Action": "s3:*", "Resource": [resources[2], "arn:aws:s3:::a/y/*"]}
+    )
+    document = {"Version": "2012-10-17", "Statement": said}
+    index = index_of([compile_policy(document, kind="identity")])
+    shelf = index.find("s3:GetObject").allowing
+
+    def at(arn: str) -> list[int]:
+        return [each.index for each in shelf.at(arn)]
+
+    assert at("arn:aws:s3:::a/y/z") == [0, 1, 4, 5, 6]
+    assert at("arn:aws:s3:::b/x") == [0, 2, 5, 6]
+    assert at("arn:aws:s3:::ab") == [0, 3, 4, 5]
+    assert at("*") == [0, 5]
+    # Resources of which the same statements may speak share what was found.
+    assert shelf.at("arn:aws:s3:::b/x") is shelf.at("arn:aws:s3:::b/y")
+
+
+def test_the_statements_that_are_remembered_by_resource_are_bounded() -> None:
+    said = [
+        {"Effect": "Allow", "Action": "s3:*", "Resource": f"arn:aws:s3:::{'a' * length}*"}
+        for length in range(2 * ACTIONS_REMEMBERED_MAX)
+    ]
+    document = {"Version": "2012-10-17", "Statement": said}
+    shelf = index_of([compile_policy(document, kind="identity")]).find("s3:GetObject").allowing
+    for length in range(2 * ACTIONS_REMEMBERED_MAX):
+        assert len(shelf.at(f"arn:aws:s3:::{'a' * length}")) == length + 1
+        assert len(shelf._found) <= ACTIONS_REMEMBERED_MAX
 
 
 # "Troubleshoot access denied error messages", and messages that callers of AWS have published.
@@ -276,7 +324,7 @@ MESSAGES = [
 def test_a_denial_says_what_aws_says(
     caller: Caller, policies: PolicySet, user: str, why: str
 ) -> None:
-    request = AccessRequest(caller, "s3:GetObject", OBJECT, None, ACCOUNT)
+    request = AccessRequest(caller, "s3:GetObject", OBJECT, {}, ACCOUNT)
     assert evaluate(request, policies).message(request) == (
         f'User: {user} is not authorized to perform: s3:GetObject on resource: "{OBJECT}" {why}'
     )
@@ -381,9 +429,9 @@ def test_a_denial_names_the_kind_of_policy_and_the_managed_policy(
         policy if kind == "resource" else StatementIndex([(policy, PolicySource(source, name))])
     )
     given = PolicySet(identity=ALLOW)._replace(**{kind: finder})
-    request = AccessRequest(ALICE, "s3:GetObject", OBJECT, None, ACCOUNT)
+    request = AccessRequest(ALICE, "s3:GetObject", OBJECT, {}, ACCOUNT)
     said = evaluate(request, given).message(request)
     assert said.endswith(f'on resource: "{OBJECT}" {why}')
     # Across accounts the policy is not named.
-    elsewhere = AccessRequest(ALICE, "s3:GetObject", OBJECT, None, OTHER)
+    elsewhere = AccessRequest(ALICE, "s3:GetObject", OBJECT, {}, OTHER)
     assert MANAGED not in evaluate(elsewhere, given).message(elsewhere)

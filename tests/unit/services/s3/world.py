@@ -11,6 +11,7 @@ from fogbank.contract.action import Access, Scope
 from fogbank.contract.call import Call, Facilities, HttpFacts
 from fogbank.contract.quota import Quotas
 from fogbank.engines.memory import MemoryEngine
+from fogbank.gateway.authorize import Circumstances
 from fogbank.platform.blobs import rows
 from fogbank.platform.bus.entry import Delivery
 from fogbank.platform.bus.reader import OutboxWriter, decode_delivery
@@ -103,21 +104,23 @@ class World:
         scope = Scope(account, region, f"{REQUEST_IDS}{self._requests:09}")
         assert declared.domain is not None
         assert declared.access is not None
+        http = HttpFacts(source_ip="192.0.2.7", headers=headers or {})
+        principal = Principal(
+            kind=PrincipalKind.ROOT,
+            account=account,
+            arn=f"arn:aws:iam::{account}:root",
+            unique_id=account,
+        )
         call = Call(
             service="s3",
             operation=modelled.name,
             scope=scope,
-            principal=Principal(
-                kind=PrincipalKind.ROOT,
-                account=account,
-                arn=f"arn:aws:iam::{account}:root",
-                unique_id=account,
-            ),
+            principal=principal,
             store=self.engine.store_of(declared.domain(scope, request)),
             facilities=self.facilities,
             authorizer=self.denials,
-            http=HttpFacts(source_ip="192.0.2.7", headers=headers or {}),
-            access_context={},
+            http=http,
+            access_context=Circumstances(principal, scope.region, http, 0, {}),
         )
         await self.denials.require(call, declared.access(scope, request))
         reply = await declared.function(call, request)
