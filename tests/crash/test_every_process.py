@@ -10,7 +10,6 @@ adds its rounds to ``docs/measured/soak.json``.
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import os
 import random
@@ -26,12 +25,12 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 from tests.crash.test_main_job import ALLOW, TRUST, document, package
+from tests.measured import add_up
 
 from fogbank.testing.server import Server
 
 pytestmark = [pytest.mark.crash, pytest.mark.slow]
 
-ROOT = Path(__file__).parents[2]
 ROUNDS_SOAK = 400
 SETTLE_S = 60
 ACTIONS = 3
@@ -392,16 +391,10 @@ KINDS = (
 )
 
 
-def add_up(outcomes: list[Outcome]) -> None:
-    """Add a run's rounds to those of the runs before it, whatever source they were of."""
-    spec = importlib.util.spec_from_file_location("record", ROOT / "benchmarks" / "record.py")
-    assert spec is not None
-    assert spec.loader is not None
-    record = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(record)
-    path = record.MEASURED / "soak.json"
-    figures = Counter(json.loads(path.read_text())["figures"] if path.exists() else {})
-    longest = {name: value for name, value in figures.items() if name.endswith("_ms_max")}
+def figures_of(outcomes: list[Outcome]) -> dict[str, int]:
+    """Return what a run's rounds showed, as the soaks before it said it."""
+    figures: Counter[str] = Counter()
+    longest: dict[str, int] = {}
     for outcome in outcomes:
         name = outcome.kind.replace(" ", "_")
         figures[f"kill_rounds_{name}"] += 1
@@ -412,13 +405,7 @@ def add_up(outcomes: list[Outcome]) -> None:
             if ms:
                 key = f"{what}_{name}_ms_max"
                 longest[key] = max(longest.get(key, 0), ms)
-    record.write(
-        "soak",
-        "make soak",
-        {**figures, **longest},
-        failures=[what for outcome in outcomes for what in outcome.lost],
-        promises={"kill_rounds": ">= 1000", "lost": "<= 0"},
-    )
+    return {**figures, **longest}
 
 
 @pytest.mark.timeout(14_400)
@@ -441,4 +428,9 @@ def test_whatever_is_killed_nothing_acknowledged_is_lost(
             assert outcome.lost == [], f"seed {seed + number}, {outcome.kind}"
     finally:
         if soak:
-            add_up(outcomes)
+            add_up(
+                "soak",
+                figures_of(outcomes),
+                promises={"kill_rounds": ">= 1000", "lost": "<= 0"},
+                failures=[what for outcome in outcomes for what in outcome.lost],
+            )

@@ -55,6 +55,10 @@ def test_malformed_chunking_fails_the_reader_and_ends_the_connection(body: bytes
 
 MALFORMED = {
     "no HTTP": b"hello\r\n\r\n",
+    "a bare line feed before the request": b"\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    "a bare carriage return before the request": b"\rGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    "two spaces before the target": b"GET  / HTTP/1.1\r\nHost: a\r\n\r\n",
+    "two spaces behind the target": b"GET /  HTTP/1.1\r\nHost: a\r\n\r\n",
     "bare line feeds": b"GET / HTTP/1.1\nHost: a\n\n",
     "a bare line feed between headers": b"GET / HTTP/1.1\r\nHost: a\nX: y\r\n\r\n",
     "a bare carriage return": b"GET / HTTP/1.1\r\nHost: a\rX: y\r\n\r\n",

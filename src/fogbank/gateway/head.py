@@ -20,6 +20,8 @@ import httptools
 from fogbank.wire.http import HttpReply
 
 HEAD_END: Final = b"\r\n\r\n"
+_LINE_ENDS: Final = (b"\r", b"\n")
+_VERSION: Final = b" HTTP/"
 _LENGTH_DIGITS_MAX: Final = 18
 
 _KNOWN: Final = (
@@ -194,6 +196,9 @@ def read_head(raw: bytes, limits: HeadLimits) -> Head:
     Raises:
         Refused: The head is malformed, ambiguous or past a limit.
     """
+    if raw[:1] in _LINE_ENDS:
+        # llhttp passes over any number of them, bare ones too; where they are cut must not matter.
+        raise _bad_request("A request begins with its method.")
     collector = _Collector()
     parser = httptools.HttpRequestParser(collector)
     try:
@@ -206,7 +211,10 @@ def read_head(raw: bytes, limits: HeadLimits) -> Head:
     url = collector.url
     if len(url) > limits.target_bytes_max:
         raise Refused(414, "RequestURITooLong", "The request target is too long.")
-    method = parser.get_method().decode("latin-1")
+    named = parser.get_method()
+    if not raw.startswith(url + _VERSION, len(named) + 1):
+        raise _bad_request("One space stands before and behind a request's target.")
+    method = named.decode("latin-1")
     path, query = _target(url, method, collector)
     head = Head(method, path, query, collector.headers)
     version = parser.get_http_version()

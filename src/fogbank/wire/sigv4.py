@@ -277,7 +277,7 @@ def _normalised(path: str) -> str:
     return "/" + "/".join(out) + tail
 
 
-def canonical_query(query: str, *, without: str = "") -> str:
+def canonical_query(query: str, *, without: str | None = None) -> str:
     """Return the query string as it is signed: decoded, encoded by AWS's rule, and sorted.
 
     Args:

@@ -3,11 +3,13 @@
 Rule: a document with a DOCTYPE is refused before it is parsed, so there are no entities, no bombs
 and no external files; bytes, elements, attributes and depth are bounded; every failure is a
 MalformedXML. A document with a NUL is refused too: that is every one in UTF-16, in which a DOCTYPE
-could hide, since a byte order mark wins over the encoding that a parser is told.
+could hide, since a byte order mark wins over the encoding that a parser is told. Documents are
+in UTF-8: one that says another encoding is refused where that would be another text.
 """
 
 from __future__ import annotations
 
+import re
 from xml.etree.ElementTree import Element, ParseError, XMLParser
 
 from fogbank.wire.errors import MalformedXML
@@ -18,6 +20,9 @@ ELEMENTS_MAX = 100_000
 ATTRIBUTES_MAX = 100_000
 """Equals signs, in truth: those of Base64 in texts count as well."""
 DEPTH_MAX = 100
+_ENCODING = re.compile(rb"(?:\xef\xbb\xbf)?<\?xml\s[^>]*?\sencoding\s*=\s*[\"']([A-Za-z0-9._-]+)")
+_SAME_ENCODINGS = frozenset((b"us-ascii", b"iso-8859-1"))
+"""Those in which a text of ASCII alone is what it is in UTF-8."""
 
 MALFORMED = (
     "The XML you provided was not well-formed or did not validate against our published schema"
@@ -34,7 +39,7 @@ def parse(body: bytes) -> Element:
         raise MalformedXML(MALFORMED)
     if body.count(b"=") > ATTRIBUTES_MAX:
         raise MalformedXML(MALFORMED)
-    if b"<!DOCTYPE" in body or b"\0" in body:
+    if b"<!DOCTYPE" in body or b"\0" in body or not _is_utf_8(body):
         raise MalformedXML(MALFORMED)
     parser = XMLParser(encoding="utf-8")  # noqa: S314 (see the rule)
     try:
@@ -45,6 +50,15 @@ def parse(body: bytes) -> Element:
     if body.count(b"</") > DEPTH_MAX:
         _check_depth(root)
     return root
+
+
+def _is_utf_8(body: bytes) -> bool:
+    """Return whether a document means, by its own declaration, what it means in UTF-8."""
+    found = _ENCODING.match(body)
+    if found is None:
+        return True
+    name = found[1].lower()
+    return name == b"utf-8" or (name in _SAME_ENCODINGS and body.isascii())
 
 
 def _check_depth(root: Element) -> None:

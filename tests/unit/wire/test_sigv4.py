@@ -141,6 +141,16 @@ def test_the_published_presigned_example_holds() -> None:
     assert not check_presigned(HttpRequest("GET", "/test.tx", query, {"host": HOST}), found, key)
 
 
+@pytest.mark.parametrize("query", ["=x", "=", "a=1&=x", "=x&a=1"])
+def test_a_parameter_without_a_name_is_signed_as_any_other(query: str) -> None:
+    asked = HttpRequest("GET", "/k", "a=1" if "a=1" in query else "", {"host": HOST})
+    sign(asked, access_key_id="AKIDEXAMPLE", secret="secret", region="us-east-1", service="s3",
+         timestamp="20260102T030405Z")  # fmt: skip
+    assert _holds(asked, "secret", EMPTY_SHA256)
+    asked.query = query
+    assert not _holds(asked, "secret", EMPTY_SHA256)
+
+
 PATHS = [
     "/",
     "/a b/c",

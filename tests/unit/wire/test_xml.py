@@ -65,6 +65,33 @@ def test_a_bad_or_dangerous_document_is_malformed(body: bytes) -> None:
         parse(body)
 
 
+@pytest.mark.parametrize(
+    ("encoding", "text", "taken"),
+    [
+        (b"utf-8", b"\xc3\xa9", True),
+        (b"UTF-8", b"\xc3\xa9", True),
+        (b"iso-8859-1", b"e", True),
+        (b"US-ASCII", b"e", True),
+        (b"iso-8859-1", b"\xc3\xa9", False),
+        (b"windows-1252", b"e", False),
+        (b"utf-16", b"e", False),
+        (b"nonsense", b"e", False),
+    ],
+)
+def test_a_document_is_read_in_the_encoding_that_it_says_or_refused(
+    encoding: bytes, text: bytes, taken: bool
+) -> None:
+    for mark in (b"", b"\xef\xbb\xbf")[: 2 if encoding.lower() == b"utf-8" else 1]:
+        for quoted in (b'"%s"', b"'%s'"):
+            said = b"<?xml version='1.0' encoding = " + quoted % encoding + b" ?>"
+            body = mark + said + b"<a>" + text + b"</a>"
+            if taken:
+                assert parse(body).text == text.decode()
+            else:
+                with pytest.raises(MalformedXML):
+                    parse(body)
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=80))
 def test_no_bytes_break_the_reader(data: bytes) -> None:
