@@ -9,7 +9,7 @@ KEEP ?=
 BOTOCORE = $(shell sed -n 's/^botocore==//p' constraints.txt)
 CASES = $(VENV)/cases/botocore-$(BOTOCORE)/.ready
 
-.PHONY: demo test check bench bench-table bench-growth bench-lateness conformance soak clean env
+.PHONY: demo test check bench bench-table bench-growth bench-lateness bench-bounds conformance soak clean env
 
 env: $(VENV)/.ready $(CASES)
 
@@ -45,6 +45,10 @@ bench-growth: env
 
 bench-lateness: env
 	$(BIN)/python benchmarks/lateness.py $(ARGS)
+
+# Memory at most, of every process: ARGS="--short" shows that it works, ARGS="--only NAME" runs one.
+bench-bounds: env
+	$(BIN)/python benchmarks/bounds.py $(ARGS)
 
 conformance: env
 	$(BIN)/python benchmarks/protocols.py

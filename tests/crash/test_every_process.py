@@ -62,37 +62,6 @@ Fact = Callable[[], bool]
 # The processes.
 
 
-def parent_of(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-
-
-def kind_of(pid: int, command: str, zygotes: set[int]) -> str:
-    for words, kind in (
-        ("supervisor", "supervisor"),
-        ("fogbank.server.front", "front"),
-        ("fogbank.server.process", "store process"),
-        ("embedded.checkpoint", "checkpointer"),
-        ("daemon.__main__", "sandbox daemon"),
-    ):
-        if words in command:
-            return kind
-    if "inside.zygote" in command:
-        return "zygote" if pid in zygotes else "sandbox"
-    return "other"
-
-
-def kinds(server: Server) -> dict[str, list[int]]:
-    """Return the processes of a running server by kind."""
-    processes = server.processes()
-    found: dict[str, list[int]] = {}
-    for pid, command in processes.items():
-        with suppress(FileNotFoundError, ProcessLookupError):
-            above = processes.get(parent_of(pid), "")
-            zygotes = {pid} if "daemon.__main__" in above else set()
-            found.setdefault(kind_of(pid, command, zygotes), []).append(pid)
-    return found
-
-
 def runs(pid: int) -> bool:
     """Return whether a process is there and not dead already."""
     try:
@@ -338,7 +307,7 @@ def serves(clients: Clients) -> bool:
 
 def kill(server: Server, clients: Clients, outcome: Outcome, draw: random.Random) -> None:
     """Kill one process of a kind, or all; where the supervisor dies, wait for the end of all."""
-    kind, found = outcome.kind, kinds(server)
+    kind, found = outcome.kind, server.kinds()
     below = [pid for pids in found.values() for pid in pids]
     victims = below if kind == "all" else [draw.choice(found[kind])]
     began = time.monotonic()
@@ -367,8 +336,8 @@ def round_of(server: Server, clients: Clients, kind: str, seed: int) -> Outcome:
     try:
         work.wait_for(draw.randrange(1, len(threads) * 2))
         deadline = time.monotonic() + SETTLE_S
-        while kind not in {"all", *kinds(server)}:  # a sandbox comes with its first invocation
-            assert time.monotonic() < deadline, f"there is no {kind}: {kinds(server)}"
+        while kind not in {"all", *server.kinds()}:  # a sandbox comes with its first invocation
+            assert time.monotonic() < deadline, f"there is no {kind}: {server.kinds()}"
         time.sleep(draw.random() * 0.1)  # the random point
         kill(server, clients, outcome, draw)
     finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from h2.errors import ErrorCodes
@@ -15,7 +16,7 @@ from tests.unit.gateway.stub import Gate
 
 from fogbank.gateway.head import HeadLimits
 from fogbank.gateway.settings import GatewaySettings, ListenerSettings
-from fogbank.server.bounds import PROOF_LIMITS, gateway_settings, listener_settings
+from fogbank.server.bounds import GATEWAY_LIMITS, gateway_settings, listener_settings
 from fogbank.server.config import Config, ConfigError, LimitSettings, load
 from fogbank.wire.http import HttpReply, HttpRequest
 
@@ -29,11 +30,11 @@ def limited(**limits: int) -> ListenerSettings:
 
 def test_every_bound_is_a_setting_with_the_same_default() -> None:
     names = {*ListenerSettings._fields, *HeadLimits._fields} - {"head"}
-    assert names | {"drain_ms", *PROOF_LIMITS} == set(LimitSettings.__struct_fields__)
+    assert names | {"drain_ms", *GATEWAY_LIMITS} == set(LimitSettings.__struct_fields__)
     assert limited() == ListenerSettings()
     told = gateway_settings(Config())
-    assert {name: getattr(told, name) for name in PROOF_LIMITS} == {
-        name: getattr(GatewaySettings(), name) for name in PROOF_LIMITS
+    assert {name: getattr(told, name) for name in GATEWAY_LIMITS} == {
+        name: getattr(GatewaySettings(), name) for name in GATEWAY_LIMITS
     }
 
 
@@ -226,6 +227,42 @@ def test_beyond_the_cap_no_handshake_is_made(tmp_path: Path) -> None:
             with pytest.raises(ConnectionError):
                 await house.connect()
             assert not house.listener._refusing
+
+    run(work())
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_replies_that_clients_do_not_take_are_held_up_to_their_cap(version: int) -> None:
+    busy, size = Gate().dispatcher.busy, 8 << 20
+
+    async def much(request: HttpRequest) -> HttpReply:
+        return HttpReply(200, [], b"x" * size if request.path == "/" else b"little")
+
+    async def work() -> None:
+        settings = SMALL._replace(whole_replies_bytes_max=size + 1_000)
+        async with listening(much, settings, busy=busy) as house:
+            if version == 1:
+                unread: Any = await house.connect()
+                unread.send("POST / HTTP/1.1", "Host: a", *TARGET)
+            else:
+                unread = await H2Client.connect(house)
+                unread.send("POST", "/", ("x-amz-target", "DynamoDB_20120810.ListTables"))
+                unread.take = False
+                await unread.until(lambda: unread.replies[1].status)
+            unread.writer.transport.pause_reading()
+            await until_true(lambda: house.listener.held_bytes == size)
+            refused = await house.connect()
+            refused.send("POST / HTTP/1.1", "Host: a", *TARGET)
+            told = await refused.answer()
+            assert told.status == 400
+            assert json.loads(told.body)["__type"].endswith("#ThrottlingException")
+            refused.send("POST /little HTTP/1.1", "Host: a", *TARGET)
+            assert (await refused.answer()).body == b"little"
+            unread.writer.transport.abort()
+            await until_true(lambda: house.listener.held_bytes == 0)
+            refused.send("POST / HTTP/1.1", "Host: a", *TARGET)
+            assert len((await refused.answer()).body) == size
+            await until_true(lambda: house.listener.held_bytes == 0)
 
     run(work())
 

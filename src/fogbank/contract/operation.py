@@ -44,6 +44,7 @@ class Operation(NamedTuple):
     domain: DomainOf | None
     unhonoured: Mapping[str, Any]
     body: BodyLimit | None
+    reply: Quota | None = None
     begun: bool = False
 
 
@@ -53,6 +54,7 @@ def operation(
     domain: DomainOf | None = None,
     unhonoured: Mapping[str, Any] | None = None,
     body: BodyLimit | None = None,
+    reply: Quota | None = None,
     begun: bool = False,
 ) -> Callable[[F], F]:
     """Make a function an operation.
@@ -69,11 +71,13 @@ def operation(
             another value, with NotImplemented.
         body: How long its requests may be, where that is not the service's usual limit. Streamed
             bodies are the operation's own to bound.
+        reply: How many bytes its replies may have, where that is a megabyte or more and they are
+            made at once: the gateway makes room for them before it runs.
         begun: The function is not written yet: clients hear NotImplemented, the ledger says begun.
     """
 
     def declare(function: F) -> F:
-        declared = Operation(function, access, domain, unhonoured or {}, body, begun)
+        declared = Operation(function, access, domain, unhonoured or {}, body, reply, begun)
         function.__operation__ = declared  # pyright: ignore[reportFunctionMemberAccess]
         return function
 

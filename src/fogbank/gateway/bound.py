@@ -19,6 +19,7 @@ from fogbank.gateway.pages import Paged
 from fogbank.gateway.redact import Audited
 from fogbank.platform.store.engine import Domain
 from fogbank.wire.compile import ServiceCodec
+from fogbank.wire.model import OperationModel
 
 DOMAINS_REMEMBERED_MAX: Final = 1_024
 """Default domains of an operation that are remembered, by account and region."""
@@ -38,6 +39,8 @@ class Bound:
         "model",
         "name",
         "paged",
+        "raw",
+        "reply",
         "service",
         "streams",
         "unhonoured",
@@ -60,7 +63,11 @@ class Bound:
         )
         self.body = (declared and declared.body) or service.body
         """How long its requests may be; None: as long as those of any operation."""
+        self.reply = declared.reply if declared else None
+        """How long its replies may be, where that is much."""
         self.paged = Paged.find(model)
+        self.raw = _is_raw(model)
+        """Whether its body is bytes that nobody decodes, such as a function's payload."""
         self.streams = bool(model.streaming_input or model.event_stream_input)
 
     def domain_of(self, scope: Scope, request: Wire) -> Domain:
@@ -87,6 +94,14 @@ class Bound:
         for member, neutral in unhonoured.items():
             if member in request and neutral is not ANY and not _is(neutral, request[member]):
                 raise NotBuilt.member(self.service.model, self.name, member)
+
+
+def _is_raw(model: OperationModel) -> bool:
+    """Return whether the body of a request is one member, of bytes."""
+    shape = model.input
+    if shape is None or shape.payload is None:
+        return False
+    return shape.members[shape.payload].shape.type == "blob"
 
 
 def _is(neutral: Any, value: Any) -> bool:

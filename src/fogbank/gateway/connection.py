@@ -15,7 +15,16 @@ from typing import Final, cast
 
 from fogbank.gateway.frames import BUSY_GOAWAY, PREFACE
 from fogbank.gateway.framing import RequestTimeout, SocketBody
-from fogbank.gateway.guests import HTTP_1, HTTP_2, Roll, Share, address_of, origin_of, tls_of
+from fogbank.gateway.guests import (
+    HELD_BYTES_MIN,
+    HTTP_1,
+    HTTP_2,
+    Roll,
+    Share,
+    address_of,
+    origin_of,
+    tls_of,
+)
 from fogbank.gateway.head import Refused
 from fogbank.gateway.intake import TIMEOUT_MESSAGE, Intake, Mode, slow_down
 from fogbank.gateway.pace import Pace
@@ -136,7 +145,7 @@ class Connection(Intake, asyncio.Protocol):
                 self._transport.abort()
 
     async def _serve(self, request: HttpRequest) -> None:
-        house, share = self._house, self._share
+        house, share, held = self._house, self._share, 0
         house.in_flight += 1
         share.requests += 1
         try:
@@ -148,6 +157,8 @@ class Connection(Intake, asyncio.Protocol):
                 reply = house.busy(request)
             else:
                 reply = await house.handler(request)
+                if type(reply.body) is bytes and len(reply.body) > HELD_BYTES_MIN:
+                    reply, held = house.hold(request, reply)
             body = self._body
             keep = not (self.close_after or house.draining) and (body is None or self._keeps(body))
             exchange = Exchange(request.method, self._minor, house.date, keep_alive=keep)
@@ -155,6 +166,7 @@ class Connection(Intake, asyncio.Protocol):
         finally:
             house.in_flight -= 1
             share.requests -= 1
+            house.held_bytes -= held
             if self._reserved:
                 self._release()
         if not exchange.keep_alive:

@@ -39,6 +39,7 @@ from fogbank.gateway.perform import Catalogue, Perform, Performer, StaleProof
 from fogbank.gateway.refusals import Refusals, entry_of
 from fogbank.gateway.render import No, error_of
 from fogbank.gateway.resolve import Resolver, Target, is_form
+from fogbank.gateway.room import SMALL_BYTES, Room
 from fogbank.gateway.settings import GatewaySettings
 from fogbank.gateway.throttle import Throttle
 from fogbank.gateway.visit import Visit
@@ -115,6 +116,7 @@ class Dispatcher:
         self._endpoints = [endpoint for each in services for endpoint in each.endpoints]
         self._bodies = WholeBodies(settings.whole_bodies_bytes_max)
         self.decoding = Decoding()
+        self._room = Room(settings.work_bytes_max, facilities.quotas)
         self._resolver = Resolver(list(self.catalogue.doors.values()), settings)
         self.busy: Busy = _Busy(self._resolver, self._ids)
         """Answers requests there is no room for."""
@@ -122,11 +124,7 @@ class Dispatcher:
             self.catalogue, self._resolver, facilities.quotas, settings.body_bytes_max
         )
         self._authenticator = Authenticator(
-            facilities.identity,
-            self._clock,
-            self._bodies,
-            self._limits,
-            settings,
+            facilities.identity, self._clock, self._bodies, self._limits, settings
         )
         local: Perform | None = None
         placement: Placement | None = None
@@ -152,9 +150,8 @@ class Dispatcher:
         if request.path == "/health" and _is_probe(request, self._resolver):
             return HttpReply(200, [("content-type", "application/json")], _HEALTHY)
         if self._endpoints:
-            host = request.headers.get("host", "")
             for endpoint in self._endpoints:
-                if endpoint.matches(host, request.path):
+                if endpoint.matches(request.headers.get("host", ""), request.path):
                     return await _serve_endpoint(self._facilities, endpoint.serve, request)
         # No operation of any service has this method: it is a browser's question (CORS).
         if request.method == "OPTIONS":
@@ -213,13 +210,15 @@ class Dispatcher:
         bound = self._require_built(target, principal)
         account = principal.account
         self.throttle.enter(account)
+        weight = 0
         try:
             if not bound.streams:
-                words = target.door.words
                 if request.stream is not None:
-                    await self._bodies.take(request, self._limits.of(bound, words))
+                    await self._bodies.take(request, self._limits.of(bound, target.door.words))
                 else:
-                    self._limits.check(bound, len(request.body), words)
+                    self._limits.check(bound, len(request.body), target.door.words)
+            if bound.reply is not None or len(request.body) > SMALL_BYTES:
+                weight = await self._room.enter(self._room.weight_of(bound, request))
             codec = target.door.codec
             if is_long(codec, bound.name, request):
                 wire = await self.decoding.decode(codec, bound.name, request, target.params)
@@ -235,6 +234,8 @@ class Dispatcher:
                 answer = with_told_ends(bound.model, answer, target.door.words, visit)
             return codec.encode(bound.name, answer, visit.request_id)
         finally:
+            if weight:
+                self._room.leave(weight)
             self.throttle.leave(account)
 
     async def _performed_again(

@@ -19,6 +19,8 @@ from fogbank.wire.http import HttpReply, HttpRequest
 HTTP_2: Final = "h2"
 """The name of HTTP/2 over TLS (RFC 9113, section 3.2)."""
 HTTP_1: Final = "http/1.1"
+HELD_BYTES_MIN: Final = 64 << 10
+"""Replies up to this are not counted: a connection may have more than that in its buffer anyway."""
 HANDSHAKE: Final = "tls"
 """What a connection speaks until a protocol is agreed."""
 
@@ -38,9 +40,15 @@ class House(Protocol):
     date: str
     draining: bool
     whole_bytes: int
+    held_bytes: int
+    """Bytes of long replies that are held whole until their clients have taken them."""
     in_flight: int
     bytes_in: int
     bytes_out: int
+
+    def hold(self, request: HttpRequest, reply: HttpReply) -> tuple[HttpReply, int]:
+        """Count a long reply; return it and how much it counts, or that there is no room for it."""
+        ...
 
     def unread(self, peer: str, refused: Refused) -> None:
         """Count a request that came to no service, and say in the log whose it was."""

@@ -24,7 +24,14 @@ from hyperframe.frame import GoAwayFrame
 
 from fogbank.gateway.frames import Flood
 from fogbank.gateway.framing import RequestTimeout
-from fogbank.gateway.guests import HTTP_2, Roll, Share, address_of, origin_of, tls_of
+from fogbank.gateway.guests import (
+    HTTP_2,
+    Roll,
+    Share,
+    address_of,
+    origin_of,
+    tls_of,
+)
 from fogbank.gateway.head import Head, Refused, head_of_fields
 from fogbank.gateway.http2_replies import Http2Replies
 from fogbank.gateway.intake import TIMEOUT_MESSAGE, no_room
@@ -238,7 +245,7 @@ class Http2Connection(Http2Replies, asyncio.Protocol):
                 reply = roll.busy(request)
             else:
                 reply = await roll.handler(request)
-            await self._send_reply(stream, reply, request.method)
+            await self._send_reply(stream, reply, request)
         except (Truncated, ProtocolError) as error:
             _log.warning("connection of %s: %s", self._peer, error)
             self._reset(stream, ErrorCodes.INTERNAL_ERROR)

@@ -23,7 +23,7 @@ from fogbank.gateway.head import Refused
 from fogbank.gateway.pace import Pace
 from fogbank.gateway.reply import Truncated, close_body, fields_of, has_no_body, refusal_reply
 from fogbank.gateway.streams import STREAM_SLACK, Stream
-from fogbank.wire.http import HttpReply
+from fogbank.wire.http import HttpReply, HttpRequest
 
 _BATCH_BYTES: Final = 64 << 10
 """How much of a reply is framed before it is written and room is awaited."""
@@ -123,12 +123,19 @@ class Http2Replies:
         if not ended:
             self._h2.reset_stream(number, ErrorCodes.NO_ERROR)
 
-    async def _send_reply(self, stream: Stream, reply: HttpReply, method: str) -> None:
-        """Write a whole reply.
+    async def _send_reply(self, stream: Stream, reply: HttpReply, request: HttpRequest) -> None:
+        """Write a whole reply, which counts as long as it is held.
 
         Raises:
             Truncated: The body is not as long as it was said to be.
         """
+        reply, held = self._roll.hold(request, reply)
+        try:
+            await self._write_reply(stream, reply, request.method)
+        finally:
+            self._roll.held_bytes -= held
+
+    async def _write_reply(self, stream: Stream, reply: HttpReply, method: str) -> None:
         body, number = reply.body, stream.number
         nothing = has_no_body(reply, method) or body == b""
         self._h2.send_headers(number, fields_of(reply, method, self._roll.date), end_stream=nothing)

@@ -18,12 +18,13 @@ from typing import Any
 
 from fogbank.base.clock import Clock
 from fogbank.gateway.connection import Connection
-from fogbank.gateway.guests import HTTP_2, Busy, Guest, Handler, Share
+from fogbank.gateway.guests import HELD_BYTES_MIN, HTTP_2, Busy, Guest, Handler, Share
 from fogbank.gateway.head import Refused
 from fogbank.gateway.http2 import Http2Connection
 from fogbank.gateway.intake import busy_plainly
 from fogbank.gateway.settings import ListenerSettings
 from fogbank.gateway.tls import TlsLayer
+from fogbank.wire.http import HttpReply, HttpRequest
 
 _log = logging.getLogger(__name__)
 
@@ -53,6 +54,8 @@ class Listener:
         self.draining = False
         self.whole_bytes = 0
         """Bytes of all bodies that are read whole just now."""
+        self.held_bytes = 0
+        """Bytes of long replies that clients have not taken yet."""
         self.bytes_in = 0
         self.bytes_out = 0
         """Bytes of plain HTTP, from and to all clients so far."""
@@ -82,6 +85,16 @@ class Listener:
     def connections(self) -> int:
         """Return how many connections there are."""
         return len(self._connections)
+
+    def hold(self, request: HttpRequest, reply: HttpReply) -> tuple[HttpReply, int]:
+        """Count a long reply; return it and how much it counts, or that there is no room for it."""
+        size = len(reply.body) if isinstance(reply.body, bytes) else 0
+        if size <= HELD_BYTES_MIN:
+            return reply, 0
+        if self.held_bytes + size > self.settings.whole_replies_bytes_max:
+            return self.busy(request), 0
+        self.held_bytes += size
+        return reply, size
 
     def unread(self, peer: str, refused: Refused) -> None:
         """Count a request that came to no service, and say in the log whose it was.

@@ -31,6 +31,8 @@ class ListenerSettings(NamedTuple):
     """Requests in work at once of one such origin."""
     whole_bodies_bytes_max: int = 256 << 20
     """Memory of all bodies that are read whole."""
+    whole_replies_bytes_max: int = 256 << 20
+    """Memory of all replies that are held whole until their clients take them."""
     stream_buffer_bytes_max: int = 256 << 10
     """What a streamed body holds before its socket is left alone."""
     pipelined_bytes_max: int = 64 << 10
@@ -86,6 +88,8 @@ class GatewaySettings(NamedTuple):
     limit."""
     whole_bodies_bytes_max: int = 256 << 20
     """Memory of all bodies that such operations read from streams."""
+    work_bytes_max: int = 512 << 20
+    """Memory of all requests in work that become many times their bytes, or have long replies."""
     skew_ms: int = 15 * 60 * 1000
     """How far a signature's time may lie from ours."""
     failed_proofs_burst: int = 100

@@ -17,14 +17,19 @@ PROOF_LIMITS: Final = (
     "address_failed_proofs_per_second",
 )
 """Limits of dispatchers, of which each listening process has its share."""
+GATEWAY_LIMITS: Final = (*PROOF_LIMITS, "work_bytes_max")
+"""What listeners need not know."""
+SHARED: Final = ("whole_bodies_bytes_max", "whole_replies_bytes_max")
+"""Memory of the whole server, of which each listening process has its share."""
 
 
 def listener_settings(config: Config) -> ListenerSettings:
     """Return what the settings say to a listener."""
     limits = msgspec.structs.asdict(config.limits)
-    for name in ("drain_ms", *PROOF_LIMITS):
+    for name in ("drain_ms", *GATEWAY_LIMITS):
         del limits[name]
-    limits["whole_bodies_bytes_max"] = _whole_bodies_bytes_max(config)
+    for name in SHARED:
+        limits[name] //= listening_of(config)
     head = HeadLimits(**{name: limits.pop(name) for name in HeadLimits._fields})
     return ListenerSettings(head=head, **limits)
 
@@ -36,12 +41,8 @@ def gateway_settings(config: Config) -> GatewaySettings:
         public_url=config.public_url,
         allowed_origins=config.allowed_origins,
         region=config.region,
-        whole_bodies_bytes_max=_whole_bodies_bytes_max(config),
+        whole_bodies_bytes_max=config.limits.whole_bodies_bytes_max // listening_of(config),
+        work_bytes_max=config.limits.work_bytes_max // listening_of(config),
         listening=listening_of(config),
         **{name: getattr(config.limits, name) for name in PROOF_LIMITS},
     )
-
-
-def _whole_bodies_bytes_max(config: Config) -> int:
-    """Return the share of one of the processes that listen."""
-    return config.limits.whole_bodies_bytes_max // listening_of(config)

@@ -61,6 +61,13 @@ class LimitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The longest body of any request, with its framing; services have limits of their own."""
     whole_bodies_bytes_max: int = 256 << 20
     """Memory of all bodies together that are read whole."""
+    whole_replies_bytes_max: int = 256 << 20
+    """Memory of all replies together that are held whole until their clients have taken them;
+    beyond, clients are told to slow down."""
+    work_bytes_max: int = 512 << 20
+    """Memory of the requests in work that become many times their bytes once they are decoded, or
+    whose replies are long; others wait their turn. This and the two above are of the whole server:
+    each process that listens has its equal share."""
     stream_buffer_bytes_max: int = 256 << 10
     """What a streamed body holds in memory before its client must wait; over HTTP/2 its window."""
     pipelined_bytes_max: int = 64 << 10

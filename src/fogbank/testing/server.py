@@ -98,6 +98,16 @@ class Server:
                 wanted.append(child)
         return found
 
+    def kinds(self) -> dict[str, list[int]]:
+        """Return the processes of a running server by what they are; what is none of ours: other."""
+        processes = self.processes()
+        found: dict[str, list[int]] = {}
+        for pid, command in processes.items():
+            with suppress(FileNotFoundError, ProcessLookupError):
+                above = processes.get(_parent_of(pid), "")
+                found.setdefault(_kind_of(command, above), []).append(pid)
+        return found
+
     def kill(self) -> None:
         """Kill every process at once, as a power cut would, and wait until all are gone."""
         for pid in self.processes():
@@ -166,6 +176,31 @@ class Server:
     ) -> None:
         if self._process is not None:
             self.stop()
+
+
+_KINDS = {
+    "supervisor": "supervisor",
+    "fogbank.server.front": "front",
+    "fogbank.server.process": "store process",
+    "embedded.checkpoint": "checkpointer",
+    "daemon.__main__": "sandbox daemon",
+}
+"""Words of command lines, and what they are."""
+
+
+def _kind_of(command: str, above: str) -> str:
+    """Return what a process is by its command line and that of its parent."""
+    for words, kind in _KINDS.items():
+        if words in command:
+            return kind
+    if "inside.zygote" in command:
+        return "zygote" if "daemon.__main__" in above else "sandbox"
+    return "other"
+
+
+def _parent_of(pid: int) -> int:
+    """Return the parent of a process; raises FileNotFoundError if it is gone."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def _children() -> dict[int, list[tuple[int, str]]]:

@@ -34,6 +34,7 @@ _NOT_EXPECTED = "Start of structure or map found where not expected"
 _TOO_DEEP = "The request is nested too deeply"
 _TRUE = frozenset({"TRUE", "1", "YES"})
 _FALSE = frozenset({"FALSE", "0", "NO"})
+_INT64_MAX = 2**63 - 1
 _SPECIAL = frozenset({"NaN", "Infinity", "-Infinity"})
 
 
@@ -255,7 +256,8 @@ def _number(shape: Shape, value: Any, java: str) -> float:
     if not whole:
         return float(value)
     # AWS: numbers are truncated to whole ones (TruncatingBigNumber in older texts).
-    if isinstance(value, float) and not math.isfinite(value):
+    # Beyond 64 bits there are none: what Java's types cannot hold, no field of ours can either.
+    if not -_INT64_MAX - 1 <= value <= _INT64_MAX:
         return _refuse(value, java)
     return math.floor(value)
 

@@ -342,6 +342,14 @@ class TestJson:
             _decoded("dynamodb", "PutItem", body)
         assert caught.value.message == message
 
+    @pytest.mark.parametrize(
+        "number", ["1180591620717411303424", "-1e30", "1e400", "-9223372036854777856"]
+    )
+    def test_numbers_beyond_all_types_are_refused(self, number: str) -> None:
+        body = b'{"TableName":"abc","Limit":%s}' % number.encode()
+        with pytest.raises(SerializationException):
+            _decoded("dynamodb", "Scan", body)
+
     def test_coral_is_lenient_where_it_is(self) -> None:
         body = (
             b'{"TableName":"abc","Limit":2.9,"Unknown":1,"ScanFilter":null,"ConsistentRead":"yes"}'

@@ -21,7 +21,7 @@ _KEYS_PER_STEP: Final = 16
 """Items read in one transaction: 6.4 MB at most."""
 
 
-@operation(access=access.on_tables("BatchGetItem"))
+@operation(access=access.on_tables("BatchGetItem"), reply=quotas.BATCH_GET_BYTES)
 async def batch_get_item(call: Call, request: shapes.BatchGetItemInput) -> Wire:
     """Return items by their keys, as many as one reply takes."""
     reads = batches.reads_of(call.scope, request)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _UNHONOURED: Final = {"IndexName": None}
 
 
-@operation(access=access.on_table("Query"), unhonoured=_UNHONOURED)
+@operation(access=access.on_table("Query"), unhonoured=_UNHONOURED, reply=quotas.PAGE_BYTES)
 async def query(call: Call, request: shapes.QueryInput) -> Wire:
     """Return the items of one partition key, in the order of their sort keys."""
     name = names.table_name_of(call.scope, request)
@@ -41,7 +41,7 @@ async def query(call: Call, request: shapes.QueryInput) -> Wire:
     return _reply(request, table, page)
 
 
-@operation(access=access.on_table("Scan"), unhonoured=_UNHONOURED)
+@operation(access=access.on_table("Scan"), unhonoured=_UNHONOURED, reply=quotas.PAGE_BYTES)
 async def scan(call: Call, request: shapes.ScanInput) -> Wire:
     """Return the items of a table, or of one segment of it, in an order of the table's own."""
     name = names.table_name_of(call.scope, request)

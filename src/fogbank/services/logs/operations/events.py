@@ -85,7 +85,11 @@ async def _append(call: Call, group: GroupRecord, stream: str, rows: Sequence[Ro
     await call.store.transact(body)
 
 
-@operation(access=access.on_stream("GetLogEvents"), unhonoured={"unmask": False})
+@operation(
+    access=access.on_stream("GetLogEvents"),
+    unhonoured={"unmask": False},
+    reply=quotas.EVENT_BYTES,
+)
 async def get_log_events(
     call: Call, request: shapes.GetLogEventsRequest
 ) -> shapes.GetLogEventsResponse:
@@ -183,6 +187,7 @@ class _Reader:
 @operation(
     access=access.on_group("FilterLogEvents"),
     unhonoured={"unmask": False, "interleaved": ANY},
+    reply=quotas.SCAN_BYTES,
 )
 async def filter_log_events(
     call: Call, request: shapes.FilterLogEventsRequest

@@ -1,0 +1,105 @@
+"""Room for requests that become many times their bytes, and for replies that are long.
+
+Rule: a request that may take much memory while it is worked on takes room for it first: for what its
+body becomes once it is decoded, and for the longest reply that its operation declares. Where there
+is none it waits its turn; what waits is its bytes, which others bound (``whole_bodies_bytes_max``,
+``requests_max``). Small requests of operations with short replies, nearly all, take none.
+
+Theory: first come, first served, or who wants much would wait for ever. What wants more than all has
+the whole room to itself. An operation that waits for a function takes no room: the function may need
+some for its own requests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Final
+
+from fogbank.contract.quota import Quotas
+from fogbank.gateway.bound import Bound
+from fogbank.wire.http import HttpRequest
+
+SMALL_BYTES: Final = 16 << 10
+"""Bodies up to this are not weighed: all that can be in work together are a few hundred MB."""
+NODE_BYTES: Final = 120
+"""What one value of a document takes once it is decoded: measured, an object of one member."""
+_NODES: Final = (b",", b"{", b"[", b"<", b"&")
+"""What every value of JSON, XML and forms has one of."""
+_BINARY: Final = "cbor"
+
+
+def weight_of(request: HttpRequest, reply_bytes: int) -> int:
+    """Return the memory that a request may take while it is worked on, if that is much; else 0.
+
+    Args:
+        request: With its body, which is whole.
+        reply_bytes: How long its reply may be, where that is much.
+    """
+    body = request.body
+    if len(body) <= SMALL_BYTES:
+        # The values of the answer, and the bytes that they are written as.
+        return 2 * reply_bytes
+    binary = _BINARY in request.headers.get("content-type", "")
+    nodes = len(body) if binary else sum(map(body.count, _NODES))
+    return len(body) + NODE_BYTES * nodes + 2 * reply_bytes
+
+
+class Room:
+    """A bound on the memory of all requests that are worked on.
+
+    Args:
+        bytes_max: The bound.
+        quotas: How long the replies of operations may be.
+    """
+
+    __slots__ = ("_bytes_max", "_quotas", "_waiting", "taken")
+
+    def __init__(self, bytes_max: int, quotas: Quotas) -> None:
+        self._bytes_max = bytes_max
+        self._quotas = quotas
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self.taken = 0
+
+    def weight_of(self, bound: Bound, request: HttpRequest) -> int:
+        """Return what a request of an operation may take; 0 of one whose body is not decoded."""
+        if bound.raw:
+            return 0
+        reply = bound.reply
+        return weight_of(request, 0 if reply is None else self._quotas.value(reply))
+
+    async def enter(self, weight: int) -> int:
+        """Return how much was taken, at once or when there is room; give it back by ``leave``."""
+        weight = min(weight, self._bytes_max)
+        if not self._waiting and self.taken + weight <= self._bytes_max:
+            self.taken += weight
+            return weight
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((weight, turn))
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.leave(weight)
+            else:
+                self._advance()  # who waited behind it may go on
+            raise
+        return weight
+
+    def leave(self, weight: int) -> None:
+        """Give back what was taken."""
+        self.taken -= weight
+        self._advance()
+
+    def _advance(self) -> None:
+        """Let those go on for whom there is room, the first come first."""
+        while self._waiting:
+            weight, turn = self._waiting[0]
+            if turn.done():
+                self._waiting.popleft()
+            elif self.taken + weight <= self._bytes_max:
+                self._waiting.popleft()
+                self.taken += weight
+                turn.set_result(None)
+            else:
+                return

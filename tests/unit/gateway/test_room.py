@@ -1,0 +1,129 @@
+"""Room for what becomes many times its bytes: taken first, by turns, and always given back."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from tests.unit.gateway.stub import Gate, module_of
+
+from fogbank.contract.call import Call
+from fogbank.contract.operation import operation
+from fogbank.contract.quota import Quota, Quotas
+from fogbank.contract.service import Service
+from fogbank.gateway.room import NODE_BYTES, SMALL_BYTES, Room, weight_of
+from fogbank.gateway.settings import GatewaySettings
+from fogbank.wire.http import HttpRequest
+
+
+def request(body: bytes, kind: str = "application/x-amz-json-1.0") -> HttpRequest:
+    return HttpRequest("POST", "/", "", {"content-type": kind}, body)
+
+
+def test_small_requests_of_short_replies_weigh_nothing() -> None:
+    assert weight_of(request(b"[" * SMALL_BYTES), 0) == 0
+    assert weight_of(request(b""), 1_000) == 2_000
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (json.dumps([{"NULL": True}] * 3_000).encode(), "application/x-amz-json-1.0"),
+        (b"<a>" + b"<b/>" * 6_000 + b"</a>", "application/xml"),
+        (b"&".join(b"a=1" for _ in range(6_000)), "application/x-www-form-urlencoded"),
+        (b"\x9f" + b"\x80" * 20_000 + b"\xff", "application/cbor"),
+    ],
+)
+def test_a_body_weighs_what_its_values_take_and_not_its_bytes(body: bytes, kind: str) -> None:
+    assert weight_of(request(body, kind), 0) >= len(body) + 3_000 * NODE_BYTES
+
+
+def test_a_long_text_weighs_little_more_than_its_bytes() -> None:
+    assert weight_of(request(b'{"a":"' + b"x" * 1_000_000 + b'"}'), 0) < 1_001_000
+
+
+def test_who_finds_no_room_waits_its_turn() -> None:
+    async def work() -> None:
+        room, order = Room(100, Quotas()), []
+
+        async def one(name: str, weight: int) -> int:
+            taken = await room.enter(weight)
+            order.append(name)
+            return taken
+
+        first = await one("first", 80)
+        tasks = [asyncio.create_task(one(*each)) for each in (("large", 50), ("small", 10))]
+        await asyncio.sleep(0)
+        assert order == ["first"]  # the small one does not overtake
+        room.leave(first)
+        await asyncio.gather(*tasks)
+        assert order == ["first", "large", "small"]
+        assert room.taken == 60
+
+    asyncio.run(work())
+
+
+def test_what_wants_more_than_all_has_the_room_to_itself() -> None:
+    async def work() -> None:
+        room = Room(100, Quotas())
+        taken = await room.enter(1_000)
+        assert (taken, room.taken) == (100, 100)
+        room.leave(taken)
+        assert room.taken == 0
+
+    asyncio.run(work())
+
+
+@pytest.mark.parametrize("when", ["waiting", "let in"])
+def test_who_goes_away_keeps_no_room(when: str) -> None:
+    async def work() -> None:
+        room = Room(100, Quotas())
+        held = await room.enter(100)
+        leaving = asyncio.create_task(room.enter(100))
+        behind = asyncio.create_task(room.enter(10))
+        await asyncio.sleep(0)
+        if when == "let in":
+            room.leave(held)  # its turn came, and it does not know yet
+            leaving.cancel()
+        else:
+            leaving.cancel()
+            await asyncio.sleep(0)
+            room.leave(held)
+        with pytest.raises(asyncio.CancelledError):
+            await leaving
+        assert await behind == room.taken == 10
+
+    asyncio.run(work())
+
+
+def test_no_more_long_replies_are_made_at_once_than_there_is_room_for() -> None:
+    inside: list[int] = []
+    running = 0
+
+    async def list_tables(_call: Call, _request: dict[str, Any]) -> dict[str, Any]:
+        nonlocal running
+        running += 1
+        inside.append(running)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        running -= 1
+        return {"TableNames": []}
+
+    quota = Quota("dynamodb.page_bytes_max", 1 << 20, "for this test")
+    declared = operation(reply=quota)(list_tables)
+    service = Service(
+        model="dynamodb",
+        operations=(module_of("dynamodb", list_tables=declared),),
+        access_denied="AccessDeniedException",
+    )
+    gate = Gate(GatewaySettings(work_bytes_max=4 << 20), [service])
+
+    async def work() -> list[int]:
+        asked = [gate.dispatcher.handle(gate.request("dynamodb")) for _ in range(6)]
+        return [reply.status for reply in await asyncio.gather(*asked)]
+
+    assert asyncio.run(work()) == [200] * 6
+    assert max(inside) == 2
+    assert gate.dispatcher._room.taken == 0
