@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import re
 from hashlib import sha256
 
 import pytest
 from tests.fuzz.conftest import Hunted
-from tests.fuzz.hunting import Target
+from tests.fuzz.hunting import Target, json_changed
 from tests.unit.gateway.test_intake import Driven, cut
 
 from fogbank.base.errors import ServiceError
+from fogbank.gateway.head import Head, Refused, head_of_fields, read_head
+from fogbank.gateway.settings import ListenerSettings
 from fogbank.wire.chunked import Chain, ChunkedDecoder
 from fogbank.wire.sigv4 import ALGORITHM, chunk_text, signature, signing_key, trailer_text
 
@@ -299,3 +302,77 @@ def test_chunks_are_read_in_one_way_and_none_leaves_that_was_not_signed(hunted: 
     outcome = hunted(Target("chunks", seeds, check_chunks, CHUNK_WORDS, count=300))
     assert outcome.findings == []
     assert outcome.accepted >= len(seeds)
+
+
+# One request under HTTP/1.1 and HTTP/2.
+
+HEADS = [
+    json.dumps([method, target, fields]).encode()
+    for method, target, fields in (
+        ("GET", "/a?b=c%20d&e", [["host", "h"], ["x-a", "1"], ["x-a", "2"]]),
+        ("PUT", "/b/k", [["host", "h"], ["content-length", "5"], ["expect", "100-continue"]]),
+        (
+            "POST",
+            "/",
+            [["host", "h"], ["authorization", "AWS4"], ["x-amz-date", "20260101T000000Z"]],
+        ),
+        ("OPTIONS", "*", [["host", "h:4566"], ["origin", "https://a"], ["cookie", "a=b"]]),
+        ("HEAD", "/%C3%A9//./..", [["host", "h"], ["x-amz-meta-\u00e9", " two  blanks "]]),
+    )
+]
+HEAD_WORDS = (b'["content-length", "0"],', b'["host", "other"],', b'["te", "trailers"],', b"\\u00e9",
+              b"\\u000a", b"\\u0000", b'["range", ""],', b'["X-Upper", "1"],', b"\\t", b"http://h/")  # fmt: skip
+LIMITS = ListenerSettings().head
+OF_ONE_CONNECTION = {
+    *("connection", "transfer-encoding", "upgrade", "keep-alive", "proxy-connection", "te"),
+    *("http2-settings", "content-length", "cookie"),
+}
+"""Fields that mean other things under the two, or that only one of them frames."""
+
+
+def head_1(method: str, target: str, fields: list[tuple[str, str]]) -> Head | None:
+    lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in fields)]
+    try:
+        return read_head("\r\n".join([*lines, "", ""]).encode("latin-1"), LIMITS)
+    except Refused:
+        return None
+
+
+def head_2(method: str, target: str, fields: list[tuple[str, str]]) -> Head | None:
+    pairs = [(":method", method), (":scheme", "http"), (":path", target)]
+    pairs += [(":authority", value) for name, value in fields if name == "host"][:1]
+    pairs += [pair for pair in fields if pair[0] != "host"]
+    try:
+        return head_of_fields(
+            [(name.encode("latin-1"), value.encode("latin-1")) for name, value in pairs], LIMITS
+        )
+    except Refused:
+        return None
+
+
+def check_heads(data: bytes) -> bool:
+    try:
+        method, target, fields = json.loads(data)
+        asked = [(name.lower(), value.strip(" \t")) for name, value in fields]
+        "".join([method, target, *(part for pair in asked for part in pair)]).encode("latin-1")
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return False
+    if sum(name == "host" for name, _ in asked) != 1 or "\n" in f"{method}{target}{asked}":
+        return False
+    if any(name in OF_ONE_CONNECTION or ":" in name for name, _ in asked):
+        return False
+    one, two = head_1(method, target, asked), head_2(method, target, asked)
+    if one is None or two is None:
+        assert (one is None) == (two is None) or target.lower().startswith("http")
+        return False
+    assert (one.method, one.path, one.query) == (two.method, two.path, two.query)
+    assert one.headers == two.headers
+    return True
+
+
+def test_a_request_is_the_same_under_http_1_and_http_2_or_refused_by_both(hunted: Hunted) -> None:
+    outcome = hunted(
+        Target("heads", HEADS, check_heads, HEAD_WORDS, count=300, mutate=json_changed)
+    )
+    assert outcome.findings == []
+    assert outcome.accepted >= 2

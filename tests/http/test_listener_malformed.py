@@ -69,6 +69,8 @@ MALFORMED = {
     "a NUL": b"GET / HTTP/1.1\r\nHost: a\r\nX: \x00\r\n\r\n",
     "no host": b"GET / HTTP/1.1\r\n\r\n",
     "an empty host": b"GET / HTTP/1.1\r\nHost:\r\n\r\n",
+    "a blank in the host": b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n",
+    "user information in the host": b"GET / HTTP/1.1\r\nHost: u@a\r\n\r\n",
     "two hosts": b"GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n",
     "length and chunked": (
         b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -116,6 +118,7 @@ MALFORMED = {
     "too many headers": b"GET / HTTP/1.1\r\nHost: a\r\n"
     + b"".join(b"X-%d: 1\r\n" % at for at in range(60))
     + b"\r\n",
+    "too many headers of one name": b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: 1\r\n" * 60 + b"\r\n",
     "too large a head": b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 20_000 + b"\r\n\r\n",
     "a head without end": b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 20_000,
     "too large a body": b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 10000001\r\n\r\n",

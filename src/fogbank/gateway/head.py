@@ -143,9 +143,9 @@ def head_of_fields(fields: Iterable[tuple[bytes, bytes]], limits: HeadLimits) ->
     """
     collector = _Collector()
     pseudo: dict[bytes, bytes] = {}
-    count = 0
-    for name, value in fields:
-        count += 1
+    for count, (name, value) in enumerate(fields, 1):
+        if count > limits.header_count_max:
+            raise _too_many()
         if name[:1] == b":":
             # RFC 9113, 8.3: before all others, each once, and no unknown ones.
             if collector.headers or name in pseudo or name not in _PSEUDO:
@@ -159,8 +159,6 @@ def head_of_fields(fields: Iterable[tuple[bytes, bytes]], limits: HeadLimits) ->
             collector.on_header(name, value)
         if _CONTROL.search(value):
             raise _bad_request("A header holds a control character.")
-    if count > limits.header_count_max:
-        raise Refused(431, "RequestHeaderSectionTooLarge", "There are too many headers.")
     return _head_of(pseudo, collector, limits)
 
 
@@ -199,6 +197,9 @@ def read_head(raw: bytes, limits: HeadLimits) -> Head:
     if raw[:1] in _LINE_ENDS:
         # llhttp passes over any number of them, bare ones too; where they are cut must not matter.
         raise _bad_request("A request begins with its method.")
+    # By lines and before they are read: values of one name are joined, each time anew.
+    if raw.count(b"\n") - 2 > limits.header_count_max:
+        raise _too_many()
     collector = _Collector()
     parser = httptools.HttpRequestParser(collector)
     try:
@@ -236,6 +237,10 @@ def _keeps(connection: str, *, kept: bool) -> bool:
     return "close" not in options and (kept or "keep-alive" in options)
 
 
+def _too_many() -> Refused:
+    return Refused(431, "RequestHeaderSectionTooLarge", "There are too many headers.")
+
+
 def _bad_request(message: str) -> Refused:
     return Refused(400, "BadRequest", message)
 
@@ -265,10 +270,12 @@ def _check(head: Head, limits: HeadLimits, *, repeated: bool) -> None:
     headers = head.headers
     if repeated:
         raise _bad_request("A header that may stand once stands twice.")
-    if len(headers) > limits.header_count_max:
-        raise Refused(431, "RequestHeaderSectionTooLarge", "There are too many headers.")
-    if head.minor and not headers.get("host"):
-        raise _bad_request("Host is missing.")
+    host = headers.get("host")
+    if not host:
+        if head.minor:
+            raise _bad_request("Host is missing.")
+    elif " " in host or "\t" in host or "@" in host:
+        raise _bad_request("Host is malformed.")
     coding = headers.get("transfer-encoding")
     text = headers.get("content-length")
     if coding is not None:
