@@ -6,7 +6,9 @@ is none it waits its turn; what waits is its bytes, which others bound (``whole_
 ``requests_max``). Small requests of operations with short replies, nearly all, take none.
 
 Theory: first come, first served, or who wants much would wait for ever. What wants more than all has
-the whole room to itself. An operation that waits for a function takes no room: the function may need
+the whole room to itself. A request that is answered from memory never waits for anything: hundreds
+of them would run one after the other before the loop turns. So after one that took long the next
+begins when the loop has turned, and of those who wait one at each turn. An operation that waits for a function takes no room: the function may need
 some for its own requests.
 """
 
@@ -24,6 +26,8 @@ SMALL_BYTES: Final = 16 << 10
 """Bodies up to this are not weighed: all that can be in work together are a few hundred MB."""
 NODE_BYTES: Final = 120
 """What one value of a document takes once it is decoded: measured, an object of one member."""
+LONG_S: Final = 0.005
+"""What a step of the loop may take."""
 _NODES: Final = (b",", b"{", b"[", b"<", b"&")
 """What every value of JSON, XML and forms has one of."""
 _BINARY: Final = "cbor"
@@ -53,12 +57,16 @@ class Room:
         quotas: How long the replies of operations may be.
     """
 
-    __slots__ = ("_bytes_max", "_quotas", "_waiting", "taken")
+    __slots__ = ("_began_s", "_bytes_max", "_quotas", "_turning", "_waiting", "taken")
 
     def __init__(self, bytes_max: int, quotas: Quotas) -> None:
         self._bytes_max = bytes_max
         self._quotas = quotas
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._turning = False
+        """Whether who comes now waits until the loop has turned."""
+        self._began_s = 0.0
+        """When the last of them began."""
         self.taken = 0
 
     def weight_of(self, bound: Bound, request: HttpRequest) -> int:
@@ -71,10 +79,12 @@ class Room:
     async def enter(self, weight: int) -> int:
         """Return how much was taken, at once or when there is room; give it back by ``leave``."""
         weight = min(weight, self._bytes_max)
-        if not self._waiting and self.taken + weight <= self._bytes_max:
+        loop = asyncio.get_running_loop()
+        if not (self._waiting or self._turning) and self.taken + weight <= self._bytes_max:
             self.taken += weight
+            self._began_s = loop.time()
             return weight
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        turn: asyncio.Future[None] = loop.create_future()
         self._waiting.append((weight, turn))
         try:
             await turn
@@ -84,16 +94,29 @@ class Room:
             else:
                 self._advance()  # who waited behind it may go on
             raise
+        self._began_s = loop.time()
         return weight
 
     def leave(self, weight: int) -> None:
         """Give back what was taken."""
         self.taken -= weight
+        loop = asyncio.get_running_loop()
+        if not self._turning and loop.time() - self._began_s > LONG_S:
+            self._turn(loop)
+        self._advance()
+
+    def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Let nobody begin before the loop has turned."""
+        self._turning = True
+        loop.call_soon(self._turned)
+
+    def _turned(self) -> None:
+        self._turning = False
         self._advance()
 
     def _advance(self) -> None:
-        """Let those go on for whom there is room, the first come first."""
-        while self._waiting:
+        """Let the first go on, if there is room for it; the next when the loop has turned."""
+        while self._waiting and not self._turning:
             weight, turn = self._waiting[0]
             if turn.done():
                 self._waiting.popleft()
@@ -101,5 +124,6 @@ class Room:
                 self._waiting.popleft()
                 self.taken += weight
                 turn.set_result(None)
+                self._turn(asyncio.get_running_loop())
             else:
                 return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from typing import Any
+from unittest import mock
 
 import pytest
 from tests.unit.gateway.stub import Gate, module_of
@@ -127,3 +128,35 @@ def test_no_more_long_replies_are_made_at_once_than_there_is_room_for() -> None:
     assert asyncio.run(work()) == [200] * 6
     assert max(inside) == 2
     assert gate.dispatcher._room.taken == 0
+
+
+@pytest.mark.parametrize(("took_s", "turns"), [(1.0, [0, 2, 3, 4]), (0.0, [0, 0, 0, 0])])
+def test_after_one_that_took_long_the_next_begins_when_the_loop_has_turned(
+    took_s: float, turns: list[int]
+) -> None:
+    async def work() -> None:
+        room, began, turn, now = Room(100, Quotas()), list[int](), 0, 0.0
+        loop = asyncio.get_running_loop()
+
+        def count() -> None:
+            nonlocal turn
+            turn += 1
+            loop.call_soon(count)
+
+        async def one() -> None:
+            nonlocal now
+            taken = await room.enter(10)
+            began.append(turn)
+            now += took_s
+            room.leave(taken)
+
+        with mock.patch.object(loop, "time", side_effect=lambda: now):
+            tasks = [asyncio.create_task(one()) for _ in turns]
+            loop.call_soon(count)
+            for _ in range(20):
+                await asyncio.sleep(0)
+            assert [each.done() for each in tasks] == [True] * 4
+        assert began == turns
+        assert room.taken == 0
+
+    asyncio.run(work())
