@@ -15,6 +15,7 @@ import uvloop
 from cryptography.hazmat.primitives import serialization
 
 from fogbank.base.clock import SystemClock
+from fogbank.base.errors import ServiceError
 from fogbank.gateway.guests import Busy
 from fogbank.gateway.intake import busy_plainly
 from fogbank.gateway.listener import Listener
@@ -25,6 +26,8 @@ from fogbank.testing.clock import VirtualClock
 from fogbank.wire.http import HttpReply, HttpRequest
 
 SMALL = ListenerSettings(sweep_ms=1_000)
+PACED = SMALL._replace(body_rate_bytes_min=100, body_rate_grace_ms=10_000)
+"""Bodies have to come, and replies to go, at some pace."""
 WAIT_S = 10
 """No test waits this long unless it fails."""
 
@@ -162,6 +165,24 @@ async def echo(request: HttpRequest) -> HttpReply:
         body = b"".join(pieces)
     text = f"{request.method} {request.path} {request.query} ".encode() + body
     return HttpReply(200, [("Content-Type", "text/plain")], text)
+
+
+async def echo_or_code(request: HttpRequest) -> HttpReply:
+    """Answer what came, or the code of the error that kept it from coming."""
+    try:
+        return await echo(request)
+    except ServiceError as error:
+        return HttpReply(400, [], error.code.encode())
+
+
+async def endless(request: HttpRequest) -> HttpReply:
+    """Answer with bytes that never end."""
+
+    async def pieces() -> AsyncIterator[bytes]:
+        while True:
+            yield b"x" * 65_536
+
+    return HttpReply(200, [], pieces())
 
 
 class Waiting:

@@ -18,9 +18,18 @@ from hyperframe.frame import (
     WindowUpdateFrame,
 )
 from tests.http.h2client import ORDINARY, H2Client
-from tests.http.listening import SMALL, Waiting, echo, listening, run, until_true
+from tests.http.listening import (
+    PACED,
+    SMALL,
+    Waiting,
+    echo,
+    echo_or_code,
+    endless,
+    listening,
+    run,
+    until_true,
+)
 
-from fogbank.base.errors import ServiceError
 from fogbank.gateway.head import HeadLimits
 from fogbank.wire.http import HttpReply, HttpRequest
 
@@ -132,13 +141,6 @@ def test_a_client_that_opens_no_window_loses_the_stream_and_then_the_connection(
 
 
 def test_a_client_that_takes_no_bytes_loses_its_connection() -> None:
-    async def endless(request: HttpRequest) -> HttpReply:
-        async def pieces():
-            while True:
-                yield b"x" * 65_536
-
-        return HttpReply(200, [], pieces())
-
     async def work() -> None:
         async with listening(endless, SMALL._replace(body_timeout_ms=5_000)) as house:
             values = {SettingCodes.INITIAL_WINDOW_SIZE: (1 << 31) - 1}
@@ -358,17 +360,11 @@ def test_a_body_of_another_length_than_it_says_commits_nothing(sent: bytes) -> N
 
 
 def test_late_bodies_fail_and_late_heads_end_the_connection() -> None:
-    async def catch(request: HttpRequest) -> HttpReply:
-        try:
-            return await echo(request)
-        except ServiceError as error:
-            return HttpReply(400, [], error.code.encode())
-
     async def work() -> None:
         settings = SMALL._replace(
             head_timeout_ms=3_000, body_timeout_ms=5_000, whole_body_timeout_ms=4_000
         )
-        async with listening(catch, settings) as house:
+        async with listening(echo_or_code, settings) as house:
             client = await H2Client.connect(house)
             whole = client.send("PUT", "/", ("content-length", "9"), body=b"abc", end=False)
             stream = client.send("PUT", "/", body=b"abc", end=False)
@@ -411,15 +407,8 @@ def test_requests_and_gathered_bodies_share_the_bounds_of_the_listener() -> None
 
 
 def test_a_stream_that_drips_its_body_is_broken_off_and_no_other() -> None:
-    async def catch(request: HttpRequest) -> HttpReply:
-        try:
-            return await echo(request)
-        except ServiceError as error:
-            return HttpReply(400, [], error.code.encode())
-
     async def work() -> None:
-        settings = SMALL._replace(body_rate_bytes_min=100, body_rate_grace_ms=10_000)
-        async with listening(catch, settings) as house:
+        async with listening(echo_or_code, PACED) as house:
             client = await H2Client.connect(house)
             drips, pours = client.send("PUT", "/", end=False), client.send("PUT", "/", end=False)
             await until_true(lambda: house.listener.in_flight == 2)

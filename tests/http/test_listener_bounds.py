@@ -5,7 +5,17 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from tests.http.listening import SMALL, Waiting, echo, listening, run, until_true
+from tests.http.listening import (
+    PACED,
+    SMALL,
+    Waiting,
+    echo,
+    echo_or_code,
+    endless,
+    listening,
+    run,
+    until_true,
+)
 
 from fogbank.base.errors import ServiceError
 from fogbank.gateway.guests import origin_of
@@ -182,14 +192,8 @@ def test_late_clients_lose_their_connection() -> None:
 
 
 def test_a_client_that_stops_in_a_stream_fails_its_reader_with_request_timeout() -> None:
-    async def catch(request: HttpRequest) -> HttpReply:
-        try:
-            return await echo(request)
-        except ServiceError as error:
-            return HttpReply(400, [], error.code.encode())
-
     async def work() -> None:
-        async with listening(catch, SMALL._replace(body_timeout_ms=5_000)) as house:
+        async with listening(echo_or_code, SMALL._replace(body_timeout_ms=5_000)) as house:
             client = await house.connect()
             client.send("PUT / HTTP/1.1", "Host: a", "Content-Length: 1000000", body=b"abc")
             await until_true(lambda: house.listener.in_flight == 1)
@@ -203,13 +207,6 @@ def test_a_client_that_stops_in_a_stream_fails_its_reader_with_request_timeout()
 
 
 def test_a_client_that_takes_no_reply_loses_its_connection() -> None:
-    async def pieces():
-        while True:
-            yield b"x" * 65_536
-
-    async def endless(request: HttpRequest) -> HttpReply:
-        return HttpReply(200, [], pieces())
-
     async def work() -> None:
         async with listening(endless, SMALL._replace(body_timeout_ms=5_000)) as house:
             client = await house.connect()
@@ -224,18 +221,9 @@ def test_a_client_that_takes_no_reply_loses_its_connection() -> None:
     run(work())
 
 
-SLOW = SMALL._replace(body_rate_bytes_min=100, body_rate_grace_ms=10_000)
-
-
 def test_a_client_that_drips_its_body_is_broken_off_though_it_never_pauses_long() -> None:
-    async def catch(request: HttpRequest) -> HttpReply:
-        try:
-            return await echo(request)
-        except ServiceError as error:
-            return HttpReply(400, [], error.code.encode())
-
     async def work() -> None:
-        async with listening(catch, SLOW) as house:
+        async with listening(echo_or_code, PACED) as house:
             drips, pours = await house.connect(), await house.connect()
             for client in (drips, pours):
                 client.send("PUT / HTTP/1.1", "Host: a", "Content-Length: 1000000")
@@ -256,16 +244,9 @@ def test_a_client_that_drips_its_body_is_broken_off_though_it_never_pauses_long(
 
 
 def test_a_slow_client_that_keeps_pace_gets_its_reply_and_one_that_sips_does_not() -> None:
-    async def big(request: HttpRequest) -> HttpReply:
-        async def pieces():
-            while True:
-                yield b"x" * 65_536
-
-        return HttpReply(200, [], pieces())
-
     async def work() -> None:
-        settings = SLOW._replace(body_timeout_ms=5_000)
-        async with listening(big, settings) as house:
+        settings = PACED._replace(body_timeout_ms=5_000)
+        async with listening(endless, settings) as house:
             client = await house.connect()
             client.send("GET / HTTP/1.1", "Host: a")
             (connection,) = await _connections(house)
