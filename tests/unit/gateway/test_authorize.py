@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from tests.unit.gateway.stub import ACCOUNT, REGION, Gate, session_of
+from tests.unit.principals import session
 
 from fogbank.base.errors import ServiceError
 from fogbank.contract.call import HttpFacts
@@ -297,13 +298,7 @@ CALLERS = (
     ANONYMOUS,
     root_principal(ACCOUNT, issued_ms=1_767_225_600_000),
     service_principal("sns.amazonaws.com", source_arn="arn:aws:sns:us-east-1:1:t"),
-    Principal(
-        kind=PrincipalKind.SESSION,
-        account=ACCOUNT,
-        arn=f"arn:aws:sts::{ACCOUNT}:assumed-role/worker/one",
-        unique_id="AROA",
-        name="worker",
-        session_name="one",
+    session(
         issued_ms=1_767_225_600_000,
         provider="accounts.google.com",
         source_identity="ann",

@@ -15,13 +15,14 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Protocol
 
 from fogbank.base.errors import Corrupt, Full
 from fogbank.engines.embedded.blobs import THREADS_MAX, WRITES_MAX, fatal_if_broken, read_range
 from fogbank.engines.embedded.frames import Writer, is_no_space
 from fogbank.engines.embedded.log import end_process
 from fogbank.platform.blobs.port import (
+    LOOP_HASH_BYTES_MAX,
     ByteStream,
     Kept,
     Loan,
@@ -30,9 +31,6 @@ from fogbank.platform.blobs.port import (
     frames_of,
 )
 from fogbank.platform.crypto.keys import KeyRefused, LentKeys, lent_series
-
-_LOOP_HASH_BYTES_MAX: Final = 128 << 10
-"""Up to this many bytes are hashed on the loop: less work than a hop to a thread."""
 
 
 class Hasher(Protocol):
@@ -139,7 +137,7 @@ class BlobKeeper:
             await pieces.aclose()
 
     async def _hash(self, hashes: _Hashes, data: bytes) -> None:
-        if len(data) <= _LOOP_HASH_BYTES_MAX:
+        if len(data) <= LOOP_HASH_BYTES_MAX:
             hashes.update(data)
         else:
             await self._in_thread(hashes.update, data)

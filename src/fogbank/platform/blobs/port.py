@@ -16,6 +16,8 @@ from fogbank.platform.store.engine import Domain
 FRAME_BYTES = 1 << 20
 INLINE_BYTES_MAX = 64 << 10
 """Values up to this length lie in their record instead (a setting)."""
+LOOP_HASH_BYTES_MAX = 128 << 10
+"""Up to this many bytes of a body are hashed on the loop: less work than a hop to a thread."""
 
 
 class BlobRef(NamedTuple):

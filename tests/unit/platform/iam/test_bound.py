@@ -11,30 +11,16 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.unit.principals import ACCOUNT, session, user
 
 from fogbank.platform.iam.bound import Bound, BoundName, with_ids
 from fogbank.platform.iam.decisions import Decisions
 from fogbank.platform.iam.evaluate import NO_POLICIES
 from fogbank.platform.iam.policy import Policy, compile_policy
-from fogbank.platform.identity.principal import Principal, PrincipalKind
+from fogbank.platform.identity.principal import Principal
 
-ACCOUNT = "111122223333"
 FUNCTION = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:f"
-USER = Principal(
-    kind=PrincipalKind.USER,
-    account=ACCOUNT,
-    arn=f"arn:aws:iam::{ACCOUNT}:user/a",
-    unique_id="AIDA1",
-    name="a",
-)
-SESSION = Principal(
-    kind=PrincipalKind.SESSION,
-    account=ACCOUNT,
-    arn=f"arn:aws:sts::{ACCOUNT}:assumed-role/r/s",
-    unique_id="AROA1",
-    name="r",
-    session_name="s",
-)
+USER, SESSION = user(), session()
 NAMES = [USER.arn, SESSION.arn, SESSION.role_arn]
 
 
@@ -66,7 +52,7 @@ def test_a_name_means_who_had_it_when_the_policy_was_put(name: str, sid: str) ->
     assert not allowed(caller, policy(name, (BoundName(name, "AXXXOLD", sid),)))
     # Who was meant is meant still, whatever the name is now.
     renamed = msgspec.structs.replace(
-        caller, name="b", arn=caller.arn.replace(":user/a", ":user/b")
+        caller, name="b", arn=caller.arn.replace(":user/alice", ":user/b")
     )
     assert allowed(renamed, policy(name, (BoundName(name, caller.unique_id, sid),)))
 
@@ -134,7 +120,7 @@ def test_who_is_gone_is_shown_by_the_unique_id() -> None:
     assert json.loads(with_ids(document, gone))["Statement"] == [
         {"Sid": "one", "Principal": {"AWS": ["AIDA1", root]}},
         {"Sid": "two", "Principal": {"AWS": USER.arn}},
-        {"NotPrincipal": {"AWS": "AROA1:s"}},
+        {"NotPrincipal": {"AWS": "AROA1:one"}},
         {"Principal": "*"},
         {"Principal": {"Service": "s3.amazonaws.com"}},
     ]

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.unit.principals import session, user
 
 import fogbank
 from fogbank.platform.iam.keys import _ABSENT, Standing, keys_set, require_evaluated, standing_of
@@ -16,7 +17,6 @@ from fogbank.platform.identity.context import context_of
 from fogbank.platform.identity.principal import (
     ANONYMOUS,
     Principal,
-    PrincipalKind,
     root_principal,
     service_principal,
 )
@@ -173,27 +173,15 @@ def test_every_global_key_of_aws_may_be_used(name: str) -> None:
 
 
 # The page's "Availability", and "Principal key values" of "Variables and tags".
-ROLE = Principal(
-    kind=PrincipalKind.SESSION,
-    account="111122223333",
-    arn="arn:aws:sts::111122223333:assumed-role/r/one",
-    unique_id="AROA1",
-    name="r",
+ROLE = session(
     path="/p/",
-    session_name="one",
     issued_ms=1_767_225_600_000,
     tags=(("team", "red"),),
     source_identity="me",
     source_function_arn="arn:aws:lambda:us-east-1:111122223333:function:f",
     provider="accounts.google.com",
 )
-USER = Principal(
-    kind=PrincipalKind.USER,
-    account="111122223333",
-    arn="arn:aws:iam::111122223333:user/alice",
-    unique_id="AIDA1",
-    name="alice",
-)
+USER = user()
 SERVICE = service_principal("s3.amazonaws.com", source_arn="arn:aws:s3:::b", source_account="1")
 CALLERS: list[tuple[Principal, dict[str, object]]] = [
     (

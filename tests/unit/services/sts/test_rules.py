@@ -4,9 +4,10 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.unit.principals import ACCOUNT, session, user
 
 from fogbank.base.errors import NotBuilt
-from fogbank.platform.identity.principal import Principal, PrincipalKind, root_principal
+from fogbank.platform.identity.principal import root_principal
 from fogbank.platform.identity.records import RoleRecord
 from fogbank.services.sts import rules
 from fogbank.services.sts.errors import (
@@ -16,20 +17,8 @@ from fogbank.services.sts.errors import (
     ValidationError,
 )
 
-ACCOUNT = "111122223333"
-USER = Principal(
-    kind=PrincipalKind.USER,
-    account=ACCOUNT,
-    arn=f"arn:aws:iam::{ACCOUNT}:user/a",
-    unique_id="AIDA",
-    name="a",
-)
-SESSION = Principal(
-    kind=PrincipalKind.SESSION,
-    account=ACCOUNT,
-    arn=f"arn:aws:sts::{ACCOUNT}:assumed-role/r/s",
-    unique_id="AROA",
-    name="r",
+USER = user()
+SESSION = session(
     tags=(("Team", "red"), ("own", "x")),
     transitive_tags=("team",),
     issued_ms=1,

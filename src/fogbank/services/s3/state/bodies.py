@@ -20,6 +20,7 @@ from fogbank.base.errors import Conflict, ServiceError, TransactionTooLarge
 from fogbank.platform.blobs.port import (
     FRAME_BYTES,
     INLINE_BYTES_MAX,
+    LOOP_HASH_BYTES_MAX,
     BlobRef,
     Blobs,
     BlobSource,
@@ -32,8 +33,6 @@ from fogbank.services.s3.rules.checksums import Digests, Expected
 from fogbank.services.s3.schema import Checksum
 from fogbank.wire.http import BodyStream
 
-_LOOP_HASH_BYTES_MAX: Final = 128 << 10
-"""Up to this many bytes are hashed on the loop: less work than a hop to a thread."""
 _NO_TRAILERS: Final[Mapping[str, str]] = {}
 REFUSALS: Final = (ServiceError, Conflict, TransactionTooLarge)
 """What a transaction raises when it certainly has not committed."""
@@ -210,7 +209,7 @@ async def _hashed(
     """Yield frames and hash each while it is being written."""
     loop = asyncio.get_running_loop()
     async for frame in _chained(head, frames):
-        if len(frame) <= _LOOP_HASH_BYTES_MAX:
+        if len(frame) <= LOOP_HASH_BYTES_MAX:
             digests.update(frame)
             yield frame
         else:
