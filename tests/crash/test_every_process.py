@@ -24,7 +24,8 @@ from pathlib import Path
 
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
-from tests.crash.test_main_job import ALLOW, TRUST, document, package
+from tests.crash.test_main_job import ALLOW
+from tests.http.making import TRUST, document, make_function, make_role, zipped
 from tests.measured import add_up
 
 from fogbank.testing.server import Server
@@ -224,7 +225,6 @@ class Work:
 
 
 def build(server: Server) -> None:
-    iam, functions = server.client("iam"), server.client("lambda")
     server.client("s3").create_bucket(Bucket="objects")
     server.client("logs").create_log_group(logGroupName="lines")
     for table in ("rows", "done"):
@@ -235,18 +235,8 @@ def build(server: Server) -> None:
             BillingMode="PAY_PER_REQUEST",
         )
     trust = {**TRUST, "Principal": {"Service": "lambda.amazonaws.com", "AWS": "*"}}
-    role = iam.create_role(RoleName="job", AssumeRolePolicyDocument=document(trust))["Role"]["Arn"]
-    iam.put_role_policy(RoleName="job", PolicyName="all", PolicyDocument=document(ALLOW))
-    functions.create_function(
-        FunctionName="job",
-        Runtime=f"python{sys.version_info.major}.{sys.version_info.minor}",
-        Role=role,
-        Handler="app.handler",
-        Code={"ZipFile": package(CODE)},
-        Timeout=30,
-        MemorySize=256,
-    )
-    functions.get_waiter("function_active_v2").wait(FunctionName="job", WaiterConfig={"Delay": 1})
+    role = make_role(server, ALLOW, trust=trust)
+    make_function(server, role, {"ZipFile": zipped(CODE)}, MemorySize=256)
 
 
 @pytest.fixture(scope="module")

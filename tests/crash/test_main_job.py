@@ -8,15 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import io
-import json
 import os
 import random
 import signal
-import sys
 import threading
 import time
-import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -25,6 +21,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
+from tests.http.making import make_function, make_role, tell, zipped
 
 from fogbank.base.clock import SystemClock
 from fogbank.base.ids import Ids
@@ -70,60 +67,20 @@ def handler(event, context):
         table.put_item(TableName="rows", Item={"name": {"S": key}, "digest": {"S": digest}})
 """
 ALLOW = {"Effect": "Allow", "Action": ["s3:*", "dynamodb:*", "logs:*"], "Resource": "*"}
-TRUST = {
-    "Effect": "Allow",
-    "Principal": {"Service": "lambda.amazonaws.com"},
-    "Action": "sts:AssumeRole",
-}
-
-
-def document(statement: dict[str, Any]) -> str:
-    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-
-
-def package(code: str = CODE) -> bytes:
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as file:
-        file.writestr("app.py", code)
-    return out.getvalue()
 
 
 def build(server: Server) -> None:
-    s3, iam, functions = server.client("s3"), server.client("iam"), server.client("lambda")
     for bucket in ("photos", "thumbnails"):
-        s3.create_bucket(Bucket=bucket)
+        server.client("s3").create_bucket(Bucket=bucket)
     server.client("dynamodb").create_table(
         TableName="rows",
         KeySchema=[{"AttributeName": "name", "KeyType": "HASH"}],
         AttributeDefinitions=[{"AttributeName": "name", "AttributeType": "S"}],
         BillingMode="PAY_PER_REQUEST",
     )
-    role = iam.create_role(RoleName="job", AssumeRolePolicyDocument=document(TRUST))["Role"]["Arn"]
-    iam.put_role_policy(RoleName="job", PolicyName="all", PolicyDocument=document(ALLOW))
-    arn = functions.create_function(
-        FunctionName="job",
-        Runtime=f"python{sys.version_info.major}.{sys.version_info.minor}",
-        Role=role,
-        Handler="app.handler",
-        Code={"ZipFile": package()},
-        Timeout=30,
-        MemorySize=256,
-    )["FunctionArn"]
-    functions.get_waiter("function_active_v2").wait(FunctionName="job", WaiterConfig={"Delay": 1})
-    functions.add_permission(
-        FunctionName="job",
-        StatementId="s3",
-        Action="lambda:InvokeFunction",
-        Principal="s3.amazonaws.com",
-    )
-    s3.put_bucket_notification_configuration(
-        Bucket="photos",
-        NotificationConfiguration={
-            "LambdaFunctionConfigurations": [
-                {"LambdaFunctionArn": arn, "Events": ["s3:ObjectCreated:*"]}
-            ]
-        },
-    )
+    role = make_role(server, ALLOW)
+    arn = make_function(server, role, {"ZipFile": zipped(CODE)}, MemorySize=256)
+    tell(server, arn, "photos")
 
 
 SHARED = """

@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import json
-import sys
 import time
-import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.http.making import make_function, make_role, tell, zipped
 
 from fogbank.testing.server import Server
 
 pytestmark = [pytest.mark.http, pytest.mark.slow]
 
-RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"
 WAIT_S = 30
-ROLE = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {
-            "Effect": "Allow",
-            "Principal": {"Service": "lambda.amazonaws.com"},
-            "Action": "sts:AssumeRole",
-        }
-    ],
-}
 
 
 @pytest.fixture
@@ -39,28 +26,10 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 def build(server: Server) -> None:
     """A bucket whose uploads a function is told of."""
-    role = server.client("iam").create_role(
-        RoleName="r", AssumeRolePolicyDocument=json.dumps(ROLE)
-    )["Role"]["Arn"]
-    code = io.BytesIO()
-    with zipfile.ZipFile(code, "w") as archive:
-        archive.writestr("app.py", "def handler(event, context): return 1")
-    functions, s3 = server.client("lambda"), server.client("s3")
-    arn = functions.create_function(
-        FunctionName="f", Runtime=RUNTIME, Role=role, Handler="app.handler",
-        Code={"ZipFile": code.getvalue()},
-    )["FunctionArn"]  # fmt: skip
-    functions.add_permission(
-        FunctionName="f",
-        StatementId="s",
-        Action="lambda:InvokeFunction",
-        Principal="s3.amazonaws.com",
-    )
-    s3.create_bucket(Bucket="told")
-    configured = [{"Id": "n", "LambdaFunctionArn": arn, "Events": ["s3:ObjectCreated:*"]}]
-    s3.put_bucket_notification_configuration(
-        Bucket="told", NotificationConfiguration={"LambdaFunctionConfigurations": configured}
-    )
+    code = {"ZipFile": zipped("def handler(event, context): return 1")}
+    arn = make_function(server, make_role(server), code, FunctionName="f")
+    server.client("s3").create_bucket(Bucket="told")
+    tell(server, arn, "told")
 
 
 def rows(server: Server, *words: str) -> list[dict[str, Any]]:

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import json
-import sys
 import threading
 import time
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.http.making import make_function, make_role, zipped
 
 from fogbank.testing.server import Server
 
 pytestmark = [pytest.mark.http, pytest.mark.slow]
 
-TRUST = {
-    "Effect": "Allow",
-    "Principal": {"Service": "lambda.amazonaws.com"},
-    "Action": "sts:AssumeRole",
-}
 LOGS = {"Effect": "Allow", "Action": "logs:*", "Resource": "*"}
 FLOOD = """
 import os, time
@@ -41,28 +34,12 @@ COPIES = 3
 """A line lies in the redo log, in the rows, and in what the rows' file grows by."""
 
 
-def document(statement: dict[str, Any]) -> str:
-    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-
-
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with Server(tmp_path_factory.mktemp("flood") / "data") as server:
-        iam = server.client("iam")
-        role = iam.create_role(RoleName="r", AssumeRolePolicyDocument=document(TRUST))["Role"]
-        iam.put_role_policy(RoleName="r", PolicyName="p", PolicyDocument=document(LOGS))
+        role = make_role(server, LOGS)
         for name, code in (("flood", FLOOD), ("quiet", QUIET)):
-            packed = io.BytesIO()
-            with zipfile.ZipFile(packed, "w") as file:
-                file.writestr("app.py", code)
-            server.client("lambda").create_function(
-                FunctionName=name,
-                Runtime=f"python{sys.version_info.major}.{sys.version_info.minor}",
-                Role=role["Arn"],
-                Handler="app.handler",
-                Code={"ZipFile": packed.getvalue()},
-                Timeout=60,
-            )
+            make_function(server, role, {"ZipFile": zipped(code)}, FunctionName=name, Timeout=60)
         yield server
 
 

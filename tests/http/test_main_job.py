@@ -15,24 +15,19 @@ from typing import Any
 
 import pytest
 from botocore.config import Config
+from tests.http.making import allow, make_function, make_role, tell
 
 from fogbank.testing.server import Server
 
 pytestmark = [pytest.mark.http, pytest.mark.slow]
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "photo"
-RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"
 WAIT_S = 60
 SETTINGS = """
 [quotas]
 "lambda.async_retry_1_ms" = 300
 "lambda.async_retry_2_ms" = 600
 """
-TRUST = {
-    "Effect": "Allow",
-    "Principal": {"Service": "lambda.amazonaws.com"},
-    "Action": "sts:AssumeRole",
-}
 LOGS = {
     "Effect": "Allow",
     "Action": ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"],
@@ -56,10 +51,6 @@ def handler(event, context):
 """
 
 
-def document(*statements: dict[str, Any]) -> str:
-    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
-
-
 def package() -> bytes:
     sys.path.insert(0, str(EXAMPLE))
     try:
@@ -81,41 +72,12 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def build(server: Server) -> None:
-    s3, iam, functions = server.client("s3"), server.client("iam"), server.client("lambda")
     for bucket in ("job-in", "job-out", "job-pages"):
-        s3.create_bucket(Bucket=bucket)
-    role = iam.create_role(RoleName="job", AssumeRolePolicyDocument=document(TRUST))["Role"]["Arn"]
-    allow(server, LOGS, READ, WRITE)
-    arn = functions.create_function(
-        FunctionName="job",
-        Runtime=RUNTIME,
-        Role=role,
-        Handler="job.handler",
-        Code={"ZipFile": package()},
-        Timeout=20,
-        MemorySize=512,
-    )["FunctionArn"]
-    functions.get_waiter("function_active_v2").wait(FunctionName="job", WaiterConfig={"Delay": 1})
-    functions.add_permission(
-        FunctionName="job",
-        StatementId="s3",
-        Action="lambda:InvokeFunction",
-        Principal="s3.amazonaws.com",
-    )
-    s3.put_bucket_notification_configuration(
-        Bucket="job-in",
-        NotificationConfiguration={
-            "LambdaFunctionConfigurations": [
-                {"LambdaFunctionArn": arn, "Events": ["s3:ObjectCreated:*"]}
-            ]
-        },
-    )
-
-
-def allow(server: Server, *statements: dict[str, Any]) -> None:
-    server.client("iam").put_role_policy(
-        RoleName="job", PolicyName="p", PolicyDocument=document(*statements)
-    )
+        server.client("s3").create_bucket(Bucket=bucket)
+    role = make_role(server, LOGS, READ, WRITE)
+    code = {"ZipFile": package()}
+    arn = make_function(server, role, code, Handler="job.handler", Timeout=20, MemorySize=512)
+    tell(server, arn, "job-in")
 
 
 def log_lines(server: Server) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import signal
@@ -11,7 +10,6 @@ import subprocess
 import sys
 import urllib.parse
 import urllib.request
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+from tests.http.making import make_function, make_role, zipped
 from tests.http.observing import fogbank, scrape
 
 from fogbank.testing.server import Server
@@ -150,40 +149,14 @@ def test_following_prints_calls_as_they_come(observed: Server) -> None:
         following.communicate()
 
 
-TRUST = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {
-            "Effect": "Allow",
-            "Principal": {"Service": "lambda.amazonaws.com"},
-            "Action": "sts:AssumeRole",
-        }
-    ],
-}
-
-
 def test_the_memory_that_is_set_bounds_all_environments_together(tmp_path: Path) -> None:
     with Server(
         tmp_path / "data", variables={"FOGBANK_FUNCTIONS_MEMORY_BUDGET_MB": "128"}
     ) as server:
-        trust = json.dumps(TRUST)
-        role = server.client("iam").create_role(RoleName="r", AssumeRolePolicyDocument=trust)
-        code = io.BytesIO()
-        with zipfile.ZipFile(code, "w") as archive:
-            archive.writestr("app.py", "def handler(event, context): return 'ran'")
-        functions = server.client("lambda")
+        functions, role = server.client("lambda"), make_role(server)
+        code = {"ZipFile": zipped("def handler(event, context): return 'ran'")}
         for name in ("first", "second"):
-            functions.create_function(
-                FunctionName=name,
-                Runtime=f"python{sys.version_info.major}.{sys.version_info.minor}",
-                Role=role["Role"]["Arn"],
-                Handler="app.handler",
-                Code={"ZipFile": code.getvalue()},
-                MemorySize=128,
-            )
-            functions.get_waiter("function_active_v2").wait(
-                FunctionName=name, WaiterConfig={"Delay": 1}
-            )
+            make_function(server, role, code, FunctionName=name, MemorySize=128)
             assert functions.invoke(FunctionName=name)["Payload"].read() == b'"ran"'
         # The idle environment of the first had to make room for that of the second.
         assert json.loads(fogbank(server, "status", "--format", "json"))["environments"] == 1

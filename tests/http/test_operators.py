@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from tests.http.several import (
     ACCOUNT,
     BUCKETS,
-    make_function,
+    make_told,
     processes,
     settings,
     store_of,
@@ -53,7 +53,7 @@ def cloud(
         assert len(processes(server, "front")) == fronts
         for bucket in BUCKETS:
             server.client("s3").create_bucket(Bucket=bucket)
-        make_function(server, NEAR, FAR)
+        make_told(server, NEAR, FAR)
         yield server
 
 

@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from tests.http.making import document
 from tests.http.several import (
     ACCOUNT,
-    ALLOW,
     BUCKETS,
-    make_function,
+    make_told,
     processes,
     settings,
     store_of,
@@ -144,7 +144,7 @@ def test_a_revocation_that_was_acknowledged_is_in_force_at_once_everywhere(cloud
     iam.put_user_policy(
         UserName="mary",
         PolicyName="p",
-        PolicyDocument=ALLOW.replace("logs:*", "s3:*"),
+        PolicyDocument=document({"Effect": "Allow", "Action": "s3:*", "Resource": "*"}),
     )
     with ThreadPoolExecutor(8) as threads:
         for _ in range(3):
@@ -172,7 +172,7 @@ def seen(server: Server) -> list[str]:
 def test_an_event_of_one_store_runs_a_function_of_another_once(cloud: Server) -> None:
     home = shard_of(Domain("lambda", ACCOUNT, "us-east-1"), 2)
     bucket = next(each for each in BUCKETS if store_of(each) != home)
-    make_function(cloud, bucket)
+    make_told(cloud, bucket)
     keys = [f"photo-{n}" for n in range(12)]
     with ThreadPoolExecutor(4) as threads:
         for key in keys:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import signal
@@ -13,7 +12,6 @@ import sys
 import time
 import urllib.error
 import urllib.request
-import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -27,6 +25,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
+from tests.http.making import document, make_function, make_role, zipped
 
 from fogbank.base.clock import SystemClock
 from fogbank.server import authority, datadir
@@ -35,12 +34,6 @@ from fogbank.testing.server import Server, StartFailed
 pytestmark = [pytest.mark.http, pytest.mark.slow]
 
 WAIT_S = 20
-RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"
-TRUST = {
-    "Effect": "Allow",
-    "Principal": {"Service": "lambda.amazonaws.com"},
-    "Action": "sts:AssumeRole",
-}
 CODE = """
 import boto3, os, ssl, urllib.request
 from botocore.config import Config
@@ -53,10 +46,6 @@ def handler(event, context):
         page = got.read().decode()
     return {"endpoint": os.environ["AWS_ENDPOINT_URL"], "url": url, "page": page}
 """
-
-
-def document(*statements: dict[str, Any]) -> str:
-    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
 
 
 @pytest.fixture(scope="module")
@@ -176,27 +165,13 @@ def test_policies_see_the_version_of_tls(
 
 def build_function(server: Server) -> Any:
     """Make a function that calls back; return a client that invokes it."""
-    s3, iam = server.client("s3"), server.client("iam")
+    s3 = server.client("s3")
     s3.create_bucket(Bucket="inside")
     s3.put_object(Bucket="inside", Key="page", Body=b"hello")
-    role = iam.create_role(RoleName="inside", AssumeRolePolicyDocument=document(TRUST))["Role"]
     allowed = {"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::inside/*"}
-    iam.put_role_policy(RoleName="inside", PolicyName="p", PolicyDocument=document(allowed))
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as file:
-        file.writestr("inside.py", CODE)
-    functions = server.client("lambda", config=Config(read_timeout=60))
-    functions.create_function(
-        FunctionName="inside",
-        Runtime=RUNTIME,
-        Role=role["Arn"],
-        Handler="inside.handler",
-        Code={"ZipFile": packed.getvalue()},
-        Timeout=30,
-    )
-    waiter = functions.get_waiter("function_active_v2")
-    waiter.wait(FunctionName="inside", WaiterConfig={"Delay": 1})
-    return functions
+    role = make_role(server, allowed)
+    make_function(server, role, {"ZipFile": zipped(CODE)}, FunctionName="inside")
+    return server.client("lambda", config=Config(read_timeout=60))
 
 
 def check_function(server: Server, context: ssl.SSLContext) -> None:
