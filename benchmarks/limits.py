@@ -11,11 +11,9 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import uvloop
-from peers import CACHE, Child, NotInstalled, free_port
+from peers import CACHE, Child, Entered, NotInstalled, free_port
 
 from fogbank.base.clock import SystemClock
 from fogbank.base.ids import Ids
@@ -183,7 +181,7 @@ async def _commits(folder: Path, seconds: float) -> tuple[float, float]:
         shutil.rmtree(folder)
 
 
-class Nginx:
+class Nginx(Entered):
     """nginx with static files, as the limit of a GET; a ``Target`` without keys."""
 
     def __init__(self, files: dict[str, bytes]) -> None:
@@ -215,26 +213,10 @@ class Nginx:
         """Refuse: it has no API."""
         raise NotImplementedError(service)
 
-    def __enter__(self) -> Self:
-        try:
-            self._child.wait()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
     def stop(self) -> None:
         """End it."""
-        self._child.stop()
+        super().stop()
         self._folder.cleanup()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
 
 
 def nginx() -> Path:

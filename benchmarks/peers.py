@@ -201,7 +201,36 @@ class Child:
         self._folder.cleanup()
 
 
-class Peer:
+class Entered:
+    """A server that is waited for when it is entered, and ended when it is left."""
+
+    _child: Child | None
+    """Its process, where we started it."""
+
+    def __enter__(self) -> Self:
+        try:
+            if self._child:
+                self._child.wait()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def stop(self) -> None:
+        """End its process, where it is ours."""
+        if self._child:
+            self._child.stop()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+
+class Peer(Entered):
     """A server that is loaded beside ours.
 
     Args:
@@ -261,28 +290,6 @@ class Peer:
                 s3={"addressing_style": "path"},
             ),
         )
-
-    def __enter__(self) -> Self:
-        try:
-            if self._child:
-                self._child.wait()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def stop(self) -> None:
-        """End its process, where it is ours."""
-        if self._child:
-            self._child.stop()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
 
 
 def started(spec: Spec) -> Peer:
