@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import http.client
+import io
 import os
 import signal
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import pytest
 from botocore.config import Config
@@ -30,9 +32,12 @@ def wait_until(what: str, done: Callable[[], bool]) -> None:
         time.sleep(0.02)  # a condition of another process
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with Server(tmp_path_factory.mktemp("uploads") / "data", settings=SETTINGS) as server:
+@pytest.fixture(scope="module", params=["", "[tls]\nenabled = true\n"], ids=["plain", "tls"])
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    settings = SETTINGS + request.param
+    with Server(tmp_path_factory.mktemp("uploads") / "data", settings=settings) as server:
         server.client("s3").create_bucket(Bucket="bucket")
         yield server
         assert server.stop() == 0
@@ -65,15 +70,23 @@ def blobs(server: Server) -> dict[Path, int]:
     return sizes
 
 
+def connected(server: Server) -> http.client.HTTPConnection:
+    if server.endpoint.startswith("http:"):
+        return http.client.HTTPConnection("127.0.0.1", server.port, timeout=WAIT_S)
+    trust = ssl.create_default_context(cafile=server.environment()["AWS_CA_BUNDLE"])
+    return http.client.HTTPSConnection("127.0.0.1", server.port, timeout=WAIT_S, context=trust)
+
+
 class Upload:
     """An upload of a client that stops in the middle."""
 
-    def __init__(self, server: Server, key: str) -> None:
+    def __init__(self, server: Server, key: str, **part: Any) -> None:
         before = set(blobs(server))
         s3 = server.client("s3", config=Config(signature_version="s3v4"))
-        url = s3.generate_presigned_url("put_object", Params={"Bucket": "bucket", "Key": key})
+        operation, asked = "upload_part" if part else "put_object", {"Bucket": "bucket", "Key": key}
+        url = s3.generate_presigned_url(operation, Params={**asked, **part})
         self.body = os.urandom(8 * MB)
-        self.connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=WAIT_S)
+        self.connection = connected(server)
         self.connection.putrequest("PUT", url.removeprefix(server.endpoint))
         self.connection.putheader("Content-Length", str(len(self.body)))
         self.connection.endheaders()
@@ -163,6 +176,46 @@ def test_a_front_that_is_killed_in_an_upload_leaves_nothing(server: Server) -> N
         os.kill(process(server, "front"), signal.SIGKILL)
     wait_until("the half-written blob to go", lambda: not upload.path.exists())
     wait_until("a front that answers", lambda: is_missing(server, "cut"))
+
+
+class Deadly(io.BytesIO):
+    """A body under whose reader the front dies, once some of it lies on the disk."""
+
+    def __init__(self, body: bytes, server: Server) -> None:
+        super().__init__(body)
+        self._server = server
+        self._before = set(blobs(server))
+        self.victim = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        if not self.victim:
+            now = blobs(self._server)
+            if any(now[path] >= 2 * MB for path in now.keys() - self._before):
+                self.victim = process(self._server, "front")
+                os.kill(self.victim, signal.SIGKILL)
+        return super().read(size)
+
+
+def test_a_front_that_is_killed_in_a_part_costs_that_part_only(server: Server) -> None:
+    bodies, etags = [os.urandom(8 * MB) for _ in range(2)], []
+    s3 = server.client("s3", config=Config(retries={"total_max_attempts": 10, "mode": "standard"}))
+    asked = {"Bucket": "bucket", "Key": "in-parts"}
+    asked["UploadId"] = s3.create_multipart_upload(**asked)["UploadId"]
+    etags.append(s3.upload_part(**asked, PartNumber=1, Body=bodies[0])["ETag"])
+    with Upload(server, "in-parts", UploadId=asked["UploadId"], PartNumber=2) as upload:
+        os.kill(process(server, "front"), signal.SIGKILL)
+    wait_until("the half-written part to go", lambda: not upload.path.exists())
+    wait_until("a front that answers", lambda: is_missing(server, "in-parts"))
+    kept = s3.list_parts(**asked)["Parts"]
+    assert [(part["PartNumber"], part["ETag"]) for part in kept] == [(1, etags[0])]
+    # An ordinary client sends the part again by itself when its connection breaks.
+    body = Deadly(bodies[1], server)
+    etags.append(s3.upload_part(**asked, PartNumber=2, Body=body)["ETag"])
+    assert body.victim not in (0, process(server, "front"))
+    parts = [{"PartNumber": number, "ETag": etag} for number, etag in enumerate(etags, 1)]
+    s3.complete_multipart_upload(**asked, MultipartUpload={"Parts": parts})
+    got = server.client("s3").get_object(Bucket="bucket", Key="in-parts")["Body"].read()
+    assert got == b"".join(bodies)
 
 
 def test_a_store_process_that_is_killed_in_an_upload_has_lost_it_and_its_front_knows(
