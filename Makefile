@@ -9,7 +9,7 @@ KEEP ?=
 BOTOCORE = $(shell sed -n 's/^botocore==//p' constraints.txt)
 CASES = $(VENV)/cases/botocore-$(BOTOCORE)/.ready
 
-.PHONY: demo test check bench bench-table bench-growth bench-lateness bench-bounds conformance soak clean env
+.PHONY: demo test check bench bench-table bench-growth bench-lateness bench-bounds bench-idle conformance soak clean env
 
 env: $(VENV)/.ready $(CASES)
 
@@ -49,6 +49,9 @@ bench-lateness: env
 # Memory at most, of every process: ARGS="--short" shows that it works, ARGS="--only NAME" runs one.
 bench-bounds: env
 	$(BIN)/python benchmarks/bounds.py $(ARGS)
+
+bench-idle: env
+	$(BIN)/python benchmarks/idle.py $(ARGS)
 
 conformance: env
 	$(BIN)/python benchmarks/protocols.py

@@ -17,9 +17,9 @@ from peers import CACHE, Child, Entered, NotInstalled, free_port
 
 from fogbank.base.clock import SystemClock
 from fogbank.base.ids import Ids
-from fogbank.engines.embedded.keys import Encryption
+from fogbank.engines.embedded.keyfile import Encryption
 from fogbank.engines.embedded.store import EmbeddedEngine
-from fogbank.platform.crypto.keyring import Secret
+from fogbank.platform.crypto.secret import Secret
 from fogbank.platform.store.engine import Domain, Transaction
 
 PAGE = 4096

@@ -66,14 +66,16 @@ def cpu_seconds(target: Target) -> float:
 
 def memory_mb(target: Target) -> float:
     """Return the memory of all processes of a server, what they share counted once (PSS)."""
-    total = 0
-    for pid in target.processes():
-        try:
-            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-        except OSError:
-            continue
-        total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
-    return total / 1024
+    return sum(pss_kb(pid) for pid in target.processes()) / 1024
+
+
+def pss_kb(pid: int) -> int:
+    """Return the memory of a process, of what it shares its part; 0 if it has ended."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
 
 
 def signed(

@@ -29,9 +29,9 @@ import uvloop
 
 from fogbank.base.clock import SystemClock
 from fogbank.base.ids import Ids
-from fogbank.engines.embedded.keys import PLAIN, Encryption
+from fogbank.engines.embedded.keyfile import PLAIN, Encryption
 from fogbank.engines.embedded.store import EmbeddedEngine
-from fogbank.platform.crypto.keyring import Secret
+from fogbank.platform.crypto.secret import Secret
 from fogbank.platform.store.engine import Body, Domain, Transaction
 
 DOMAIN = Domain("account", "region")

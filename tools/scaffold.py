@@ -18,7 +18,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from fogbank.wire.model import OperationModel, load
+from fogbank.wire.model import OperationModel, documentation, load
 
 ROOT = Path(__file__).parents[1]
 SERVICES = ROOT / "src" / "fogbank" / "services"
@@ -131,7 +131,7 @@ def add_service(names: Names) -> None:
 
 def sentence_of(model: OperationModel) -> str:
     """Return an imperative sentence of what the model says the operation does."""
-    said = re.sub(r"<[^>]+>|\s+", " ", model.raw.get("documentation", "")).strip()
+    said = re.sub(r"<[^>]+>|\s+", " ", documentation(model)).strip()
     said = re.sub(r"\s+([.,;:])", r"\1", said)
     sentence = re.sub(r"\s+", " ", said.partition(". ")[0]).rstrip(".")
     verb, _, rest = sentence.partition(" ")

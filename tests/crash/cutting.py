@@ -25,13 +25,13 @@ from tests.crash.disk.labels.sitecustomize import DIE_AT
 from fogbank.base.clock import SystemClock
 from fogbank.base.errors import Throttled
 from fogbank.base.ids import Ids
-from fogbank.engines.embedded.keys import Encryption
+from fogbank.engines.embedded.keyfile import Encryption
 from fogbank.engines.embedded.spool import ArchiveSettings
 from fogbank.engines.embedded.store import EmbeddedEngine
 from fogbank.engines.embedded.turnover import Settings
 from fogbank.platform.blobs import rows as blob_rows
 from fogbank.platform.blobs.port import BlobRef
-from fogbank.platform.crypto.keyring import Secret
+from fogbank.platform.crypto.secret import Secret
 from fogbank.platform.store.engine import Body, Domain, Transaction
 
 T = TypeVar("T")

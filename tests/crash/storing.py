@@ -14,10 +14,10 @@ from pathlib import Path
 from fogbank.base.clock import SystemClock
 from fogbank.base.errors import Throttled
 from fogbank.base.ids import Ids
-from fogbank.engines.embedded.keys import Encryption
+from fogbank.engines.embedded.keyfile import Encryption
 from fogbank.engines.embedded.store import EmbeddedEngine
 from fogbank.engines.embedded.turnover import Settings
-from fogbank.platform.crypto.keyring import Secret
+from fogbank.platform.crypto.secret import Secret
 from fogbank.platform.store.engine import Domain, Transaction
 from fogbank.platform.store.keyspace import OUTBOX, system_prefix
 

@@ -16,7 +16,8 @@ from fogbank.base.clock import SystemClock
 from fogbank.base.errors import Corrupt
 from fogbank.engines.embedded.check import check
 from fogbank.engines.embedded.frames import Reader
-from fogbank.engines.embedded.keys import PLAIN, Encryption, list_keys, read_keys
+from fogbank.engines.embedded.keyfile import PLAIN, Encryption
+from fogbank.engines.embedded.keys import list_keys, read_keys
 from fogbank.engines.embedded.manifest import backups_in
 from fogbank.engines.embedded.migrate import find_identity
 from fogbank.engines.embedded.restore import find_backup, require_whole

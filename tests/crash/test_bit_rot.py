@@ -20,11 +20,11 @@ from tests.crash.test_main_job import build
 from fogbank.base.errors import Corrupt
 from fogbank.base.ids import Ids
 from fogbank.engines.embedded.check import examine
-from fogbank.engines.embedded.keys import Encryption
+from fogbank.engines.embedded.keyfile import Encryption
 from fogbank.engines.embedded.restore import find_backup
 from fogbank.engines.embedded.rollforward import Until
 from fogbank.engines.embedded.spool import ABOUT, GROUPS, entries
-from fogbank.platform.crypto.keys import KeyRefused
+from fogbank.platform.crypto.secret import KeyRefused
 from fogbank.server.keys import read_root_key
 from fogbank.server.restores import RestoreRefused, restore_into
 from fogbank.testing.server import Server

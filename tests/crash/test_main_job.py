@@ -25,7 +25,7 @@ from tests.http.making import make_function, make_role, tell, zipped
 
 from fogbank.base.clock import SystemClock
 from fogbank.base.ids import Ids
-from fogbank.engines.embedded.keys import Encryption
+from fogbank.engines.embedded.keyfile import Encryption
 from fogbank.engines.embedded.store import EmbeddedEngine
 from fogbank.platform.store.engine import Transaction
 from fogbank.platform.store.keyspace import (

@@ -7,7 +7,6 @@ the operating system's source; a simulation on a seed, and then every id of a ru
 from __future__ import annotations
 
 import os
-import random
 from collections.abc import Callable
 
 _BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
@@ -27,7 +26,9 @@ class Ids:
     @classmethod
     def seeded(cls, seed: int) -> Ids:
         """Return ids that repeat for the same seed: for simulation and tests only."""
-        return cls(random.Random(seed).randbytes)  # noqa: S311 (never used by a server)
+        from random import Random  # noqa: PLC0415 (it brings OpenSSL, which a server may not need)
+
+        return cls(Random(seed).randbytes)  # noqa: S311 (never used by a server)
 
     def random_bytes(self, count: int) -> bytes:
         """Return ``count`` fresh bytes; use this for secrets."""

@@ -25,77 +25,22 @@ from fogbank.base.clock import Clock
 from fogbank.base.errors import Corrupt, Unavailable, Weather
 from fogbank.gateway.listener import Listener
 from fogbank.gateway.tls import server_context
-from fogbank.platform.crypto.keyring import Secret
-from fogbank.platform.crypto.keys import KeyRefused
+from fogbank.platform.crypto.secret import KeyRefused
 from fogbank.platform.identity.cache import SharedEpochs
 from fogbank.server import logs
-from fogbank.server.config import Config
 from fogbank.server.garbage import Garbage, Work
 from fogbank.server.kernel import own_memory_bytes
 from fogbank.server.links import Meeting
 from fogbank.server.steps import Steps, WatchedLoop
-from fogbank.server.tls import Material
+from fogbank.server.told import ANSWERED, ASKED, NEWS_BYTES_MAX, TRY_AGAIN, Boot, Material
 
 log = logging.getLogger("fogbank")
 
-TRY_AGAIN: Final = 75
-"""The status of a process that found no peer: it may be started again (sysexits, EX_TEMPFAIL)."""
 PEERS_WAIT_MS: Final = 30_000
 """How long a start waits for the other processes that start beside it."""
 PEERS_PAUSE_MS: Final = 100
 PR_SET_PDEATHSIG: Final = 1
 FILES_MAX: Final = 65_536
-ASKED: Final = b"?"
-"""What the supervisor says to hear whether our loop turns."""
-ANSWERED: Final = b"!"
-NEWS_BYTES_MAX: Final = 1 << 20
-"""More than a certificate, its key and its authority take."""
-
-
-class Boot(msgspec.Struct, frozen=True):
-    """What the supervisor tells a child."""
-
-    data_dir: str
-    config: Config
-    listener: int
-    """Descriptor of the listening socket; -1: others listen."""
-    ready: int
-    """Descriptor of the pipe that takes ``ready`` or the reason why not."""
-    life: int
-    """Descriptor of the socket that ends with the supervisor; it carries new certificates, the
-    question whether our loop turns, which is answered on it, and the secret by which keys are
-    sealed while we serve."""
-    endpoint: str
-    tls: Material | None = None
-    """The certificate to serve with; None: without TLS."""
-    daemons: int = -1
-    """Descriptor on which the supervisor is asked to start sandboxd; -1: start it ourselves."""
-    secrets: list[Secret] = []
-    """What opens the keys of the stores: one of these, where they are just being sealed by another.
-    Fronts are not told."""
-    number: int = 0
-    """Which of the children of its kind this is."""
-    epochs: int = -1
-    """Descriptor of the page of epochs; -1: there is only one process."""
-
-    def tell_secret(self, secret: Secret) -> None:
-        """Tell the supervisor what will seal the keys, so that it starts us again with that too."""
-        os.write(self.life, msgspec.json.encode(secret))
-
-    @property
-    def stores(self) -> int:
-        """Return how many store processes there are."""
-        return self.config.processes.stores
-
-    @property
-    def fronts(self) -> int:
-        """Return how many fronts there are."""
-        return self.config.processes.fronts
-
-    @property
-    def is_alone(self) -> bool:
-        """Return whether one process does everything."""
-        return self.stores == 1 and not self.fronts
 
 
 class NoPeerError(Exception):

@@ -15,12 +15,11 @@ from typing import Final
 
 import msgspec
 
-from fogbank.platform.crypto.keyring import Secret
-from fogbank.server.boot import ANSWERED, ASKED, NEWS_BYTES_MAX, Boot
+from fogbank.platform.crypto.secret import Secret
 from fogbank.server.config import Config
 from fogbank.server.privilege import Drop
 from fogbank.server.sandboxes import launch_sandboxd
-from fogbank.server.tls import Material
+from fogbank.server.told import ANSWERED, ASKED, NEWS_BYTES_MAX, Boot, Material
 
 RESTARTS_MAX: Final = 20
 RESTARTS_WINDOW_S: Final = 60.0

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from fogbank.base.clock import Clock
 from fogbank.base.ids import Ids
-from fogbank.platform.crypto.keyring import Secret
+from fogbank.platform.crypto.secret import Secret
 from fogbank.platform.identity.identity import Identity
 from fogbank.platform.store.engine import Store
 from fogbank.server.accounts import Accounts

@@ -27,7 +27,7 @@ from fogbank.base.errors import Corrupt
 from fogbank.engines.embedded import restore
 from fogbank.engines.embedded.cloud import cloud_of
 from fogbank.engines.embedded.frames import path_of
-from fogbank.engines.embedded.keys import Encryption
+from fogbank.engines.embedded.keyfile import Encryption
 from fogbank.engines.embedded.manifest import BLOBS
 from fogbank.engines.embedded.place import make_folders, place, sync_folders
 from fogbank.engines.embedded.rollforward import Until

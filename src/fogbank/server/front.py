@@ -25,12 +25,13 @@ from fogbank.platform.store.engine import Domain
 from fogbank.platform.store.keyspace import shard_of
 from fogbank.server import boot as booting
 from fogbank.server import datadir
-from fogbank.server.boot import Boot, StartRefusedError
+from fogbank.server.boot import StartRefusedError
 from fogbank.server.bounds import gateway_settings, listener_settings
 from fogbank.server.figures import EdgeFigures, FrontReporter, front_name, handlers_of
 from fogbank.server.links import Meeting, dial_of, front_socket, store_socket
 from fogbank.server.roster import services
 from fogbank.server.steps import Steps
+from fogbank.server.told import Boot
 from fogbank.wire.checksums import hasher_of
 
 

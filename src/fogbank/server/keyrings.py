@@ -14,8 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from fogbank.base.errors import Corrupt
-from fogbank.platform.crypto.keyring import Secret
-from fogbank.platform.crypto.keys import KeyRefused
+from fogbank.platform.crypto.secret import KeyRefused, Secret
 from fogbank.server.control import Control, ControlError, NoArguments, Send
 from fogbank.server.members import Member
 

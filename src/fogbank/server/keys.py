@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import Final
 
 from fogbank.engines.embedded.files import sync_folder
-from fogbank.engines.embedded.keys import Encryption, find_kind
-from fogbank.platform.crypto.keyring import FILE, PASSPHRASE, Secret
-from fogbank.platform.crypto.keys import KEY_BYTES, Draw, KeyRefused
+from fogbank.engines.embedded.keyfile import Encryption, find_kind
+from fogbank.platform.crypto.secret import FILE, KEY_BYTES, PASSPHRASE, Draw, KeyRefused, Secret
 from fogbank.server import datadir, privilege
 from fogbank.server.config import EncryptionSettings
 

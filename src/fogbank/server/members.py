@@ -19,8 +19,7 @@ from fogbank.engines.embedded.backup import Done
 from fogbank.engines.embedded.cut import BackupRequest, HeldCut, ReaderFailed
 from fogbank.engines.embedded.hold import HOLD_S_MAX
 from fogbank.engines.embedded.store import EmbeddedEngine
-from fogbank.platform.crypto.keyring import Secret
-from fogbank.platform.crypto.keys import KeyRefused
+from fogbank.platform.crypto.secret import KeyRefused, Secret
 from fogbank.platform.link.port import Answer, Asked, Handlers, Peer
 
 HOLD: Final = "backup.hold"

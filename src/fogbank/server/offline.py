@@ -19,10 +19,10 @@ import msgspec
 from fogbank.base.clock import SystemClock
 from fogbank.base.errors import Corrupt, ServiceError, Weather
 from fogbank.base.ids import Ids
-from fogbank.engines.embedded.keys import Encryption
+from fogbank.engines.embedded.keyfile import Encryption
 from fogbank.engines.embedded.lock import DirectoryInUse
 from fogbank.engines.embedded.store import EmbeddedEngine
-from fogbank.platform.crypto.keys import KeyRefused
+from fogbank.platform.crypto.secret import KeyRefused
 from fogbank.platform.identity.identity import Identity
 from fogbank.platform.store.engine import Placement
 from fogbank.server import accounts, datadir, keys, privilege

@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 from fogbank.base.clock import SystemClock
 from fogbank.base.ids import Ids
-from fogbank.engines.embedded.keys import Encryption, secret_of
+from fogbank.engines.embedded.keyfile import Encryption
+from fogbank.engines.embedded.keys import secret_of
 from fogbank.engines.embedded.store import EmbeddedEngine
 from fogbank.engines.remote.blobs import BlobOwner
 from fogbank.engines.remote.owner import StoreOwner
@@ -31,7 +32,7 @@ from fogbank.server import accounts, datadir, sandboxes
 from fogbank.server import boot as booting
 from fogbank.server.app import App, Neighbours, Parts
 from fogbank.server.backups import store_settings
-from fogbank.server.boot import Boot, StartRefusedError
+from fogbank.server.boot import StartRefusedError
 from fogbank.server.bounds import listener_settings
 from fogbank.server.config import Config
 from fogbank.server.control import ControlServer, listening
@@ -48,6 +49,7 @@ from fogbank.server.roster import services
 from fogbank.server.shards import Shards
 from fogbank.server.steps import Steps
 from fogbank.server.storefigures import Seat, StoreReporter
+from fogbank.server.told import Boot
 
 log = logging.getLogger("fogbank")
 
@@ -62,9 +64,13 @@ async def _serve(boot: Boot, steps: Steps) -> None:
     stop, clock = booting.stop_event(), SystemClock()
     async with AsyncExitStack() as stack:
         door, place = Door(), Place(boot)
-        engine = await _opened(boot, place, clock)
+        # Each waits for another process or for the disk, and neither for the other.
+        engine, runtime = await asyncio.gather(
+            _opened(boot, place, clock), _open_sandboxes(boot, place, door)
+        )
         stack.push_async_callback(engine.close)
-        functions = await _open_functions(boot, place, door, stack)
+        stack.push_async_callback(runtime.close)
+        functions = await _open_functions(boot, place, runtime, stack)
         async with asyncio.TaskGroup() as group:
             cloud = _wire(boot, engine, functions, clock, group)
             app, listener = (
@@ -282,16 +288,14 @@ async def _settle(boot: Boot, app: App) -> None:
         raise StartRefusedError(str(error)) from error
 
 
-async def _open_functions(
-    boot: Boot, place: Place, door: Door, stack: AsyncExitStack
-) -> FunctionPlacement:
-    """Open the sandboxes and the placement of functions; the stack closes what was opened."""
-    clock, ids, work_dir = SystemClock(), Ids(), place.functions_dir
+async def _open_sandboxes(boot: Boot, place: Place, door: Door) -> SandboxRuntime:
+    """Open the sandboxes; if they cannot run here, the server serves all the same."""
+    work_dir = place.functions_dir
     work_dir.mkdir(mode=0o755, exist_ok=True)  # ours before it is sandboxd's
     runtime = await SandboxRuntime.open(
         work_dir,
-        clock=clock,
-        ids=ids,
+        clock=SystemClock(),
+        ids=Ids(),
         endpoint_port=sandboxes.port_of(boot.endpoint),
         serve=door.serve,
         settings=sandboxes.settings_of(
@@ -302,14 +306,20 @@ async def _open_functions(
             (boot.data_dir,),
         ),
     )
-    stack.push_async_callback(runtime.close)
     if runtime.barred:
         log.warning("FUNCTIONS CANNOT RUN: %s", runtime.barred)
+    return runtime
+
+
+async def _open_functions(
+    boot: Boot, place: Place, runtime: SandboxRuntime, stack: AsyncExitStack
+) -> FunctionPlacement:
+    """Open the placement of functions; the stack closes it."""
     functions = FunctionPlacement(
         runtime,
-        Packages(work_dir, runtime.runtimes().get),
-        clock=clock,
-        ids=ids,
+        Packages(place.functions_dir, runtime.runtimes().get),
+        clock=SystemClock(),
+        ids=Ids(),
         limits=PlacementLimits(_memory_budget(boot.config), idle_ms=boot.config.functions.idle_ms),
         variables={"AWS_ENDPOINT_URL": boot.endpoint, **runtime.trust()},
     )

@@ -10,8 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from fogbank.base.errors import Unavailable
-from fogbank.engines.sandbox.client import config_of
-from fogbank.engines.sandbox.link import launch
+from fogbank.engines.sandbox.launch import config_of, launch
 from fogbank.engines.sandbox.settings import SandboxSettings
 from fogbank.platform.runtime.port import Level
 from fogbank.server.config import Config

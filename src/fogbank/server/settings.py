@@ -8,8 +8,6 @@ stands here.
 
 from __future__ import annotations
 
-import ast
-import inspect
 import json
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
@@ -21,7 +19,6 @@ from typing import Annotated, Any, Final, NamedTuple, cast, get_args, get_origin
 import msgspec
 
 from fogbank.contract.quota import Quota
-from fogbank.server.roster import ROSTER
 
 ENVIRONMENT_PREFIX: Final = "FOGBANK_"
 QUOTAS: Final = "quotas"
@@ -41,7 +38,8 @@ class Setting(NamedTuple):
     """``text``, ``number``, ``yes or no``, ``list of text``, or the allowed words."""
     default: Any
     secret: bool
-    meaning: str
+    declared: type[msgspec.Struct] | None = None
+    """Where the field stands, with its meaning below it."""
 
     @property
     def name(self) -> str:
@@ -52,6 +50,11 @@ class Setting(NamedTuple):
     def variable(self) -> str:
         """Return the environment variable that sets it."""
         return variable_of(self.path)
+
+    @property
+    def meaning(self) -> str:
+        """Return the text below the field; read from the source, so only for whoever is shown it."""
+        return "" if self.declared is None else meanings_of(self.declared).get(self.path[-1], "")
 
 
 def variable_of(path: Path) -> str:
@@ -66,7 +69,6 @@ def tree_of(config: type[msgspec.Struct]) -> dict[Path, Setting]:
 
 def _settings_of(struct: type[msgspec.Struct], above: Path) -> Iterator[Setting]:
     hints = get_type_hints(struct, include_extras=True)
-    meanings = meanings_of(struct)
     for field in msgspec.structs.fields(struct):
         path = (*above, field.name)
         if path == (QUOTAS,):
@@ -77,7 +79,7 @@ def _settings_of(struct: type[msgspec.Struct], above: Path) -> Iterator[Setting]
             yield from _settings_of(bare, path)
             continue
         secret = SECRET in get_args(hint)[1:]
-        yield Setting(path, _type_name(bare), field.default, secret, meanings.get(field.name, ""))
+        yield Setting(path, _type_name(bare), field.default, secret, struct)
 
 
 def _type_name(hint: Any) -> str:
@@ -93,6 +95,9 @@ def _type_name(hint: Any) -> str:
 @cache
 def meanings_of(struct: type[msgspec.Struct]) -> Mapping[str, str]:
     """Return the text below each field of a structure, on one line."""
+    import ast  # noqa: PLC0415 (a start needs no meanings)
+    import inspect  # noqa: PLC0415 (as above)
+
     tree = ast.parse(inspect.getsource(struct))
     body = cast("ast.ClassDef", tree.body[0]).body
     meanings: dict[str, str] = {}
@@ -108,6 +113,8 @@ def meanings_of(struct: type[msgspec.Struct]) -> Mapping[str, str]:
 @cache
 def quotas() -> Mapping[str, Quota]:
     """Return every limit that a service declares, by name; loads the services."""
+    from fogbank.server.roster import ROSTER  # noqa: PLC0415 (it brings the contract)
+
     found: dict[str, Quota] = {}
     for package in ROSTER:
         words = vars(import_module(f"fogbank.services.{package}.quotas"))
@@ -127,17 +134,17 @@ def rows(config: msgspec.Struct, origins: Mapping[str, str]) -> Iterator[Mapping
         value: Any = config
         for key in setting.path:
             value = getattr(value, key)
-        yield _row(setting, value, origins)
+        yield _row(setting, value, origins, setting.meaning)
     given = cast("Mapping[str, int]", getattr(config, QUOTAS))
     for name, quota in quotas().items():
         value = given.get(name, quota.default)
-        setting = Setting(
-            (QUOTAS, name), "number", quota.default, secret=False, meaning=quota.source
-        )
-        yield _row(setting, value, origins)
+        setting = Setting((QUOTAS, name), "number", quota.default, secret=False)
+        yield _row(setting, value, origins, quota.source)
 
 
-def _row(setting: Setting, value: Any, origins: Mapping[str, str]) -> Mapping[str, Any]:
+def _row(
+    setting: Setting, value: Any, origins: Mapping[str, str], meaning: str
+) -> Mapping[str, Any]:
     return {
         "name": setting.name,
         "variable": setting.variable,
@@ -145,7 +152,7 @@ def _row(setting: Setting, value: Any, origins: Mapping[str, str]) -> Mapping[st
         "value": MASK if setting.secret and value else value,
         "origin": origins.get(setting.name, "default"),
         "default": setting.default,
-        "meaning": setting.meaning,
+        "meaning": meaning,
     }
 
 

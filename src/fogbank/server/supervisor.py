@@ -4,6 +4,9 @@ Rule: it parses no request. When it dies, all die; when another process dies, th
 again on the same sockets, so that clients see a pause and no new address, and the others go on. A
 start that cannot work (another server has the directory, the store is damaged) ends the supervisor
 with the reason. What listens drains first: fronts end before the store processes behind them.
+
+It stands for as long as the server and does almost nothing, and whoever starts waits for it: so it
+loads no event loop, no cipher, no model, and X.509 only where there is a certificate.
 """
 
 from __future__ import annotations
@@ -17,19 +20,16 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Final
+from typing import Final, Protocol
 
-from fogbank.base.clock import SystemClock
 from fogbank.base.errors import Corrupt
 from fogbank.base.ids import Ids
-from fogbank.platform.crypto.keyring import Secret
-from fogbank.platform.crypto.keys import KeyRefused
+from fogbank.platform.crypto.secret import KeyRefused, Secret
 from fogbank.platform.identity.cache import page_bytes
 from fogbank.server import datadir, keys, notify, privilege, watchdog
-from fogbank.server.boot import TRY_AGAIN, Boot
 from fogbank.server.children import Child, Daemons
 from fogbank.server.config import Config
-from fogbank.server.tls import Keeper, Material, TlsError, end_of, host_of
+from fogbank.server.told import TRY_AGAIN, Boot, Material, TlsError
 
 PORT_WAIT_S: Final = 2.0
 PORT_POLL_S: Final = 0.05
@@ -65,18 +65,41 @@ def bind(host: str, port: int) -> socket.socket:
             return listener
 
 
-def endpoint_of(
-    listener: socket.socket, material: Material | None, public_hosts: Sequence[str]
-) -> str:
-    """Return at which URL this machine reaches a listening socket.
+class Certificates(Protocol):
+    """What keeps the certificate: ``tls.Keeper``."""
 
-    The host is the numeric address, unless a certificate is for names only.
-    """
-    address: tuple[str, int] = listener.getsockname()[:2]
-    scheme, host, port = "http", *address
-    if material is not None:
-        scheme, host = "https", host_of(material, datadir.reached_at(host), public_hosts)
-    return datadir.endpoint_of(scheme, host, port)
+    note: str
+    """What the operator should know of the certificate that was read last."""
+
+    @property
+    def authority_file(self) -> str:
+        """Return the file of what clients must trust, or nothing."""
+        ...
+
+    def read(self) -> Material:
+        """Return the certificate, checked; raises ``TlsError``."""
+        ...
+
+    def is_due(self) -> bool:
+        """Return whether it should be read again."""
+        ...
+
+    def host_of(self, material: Material, numeric: str) -> str:
+        """Return under which host it lets clients on this machine reach the server."""
+        ...
+
+    def end_of(self, material: Material) -> str:
+        """Return until when it is valid."""
+        ...
+
+
+def _certificates(data_dir: Path, config: Config) -> Certificates | None:
+    """Return what keeps the certificate, or None without TLS."""
+    if not config.tls.enabled:
+        return None
+    from fogbank.server import tls  # noqa: PLC0415 (a server without TLS loads no X.509)
+
+    return tls.keeper_of(data_dir, config)
 
 
 def _say(text: str) -> None:
@@ -114,11 +137,7 @@ class Supervisor:
             [*self._stores, *self._fronts], config.processes.hang_ms / 1_000, _say
         )
         self._epochs = self._epochs_page()
-        self._keeper = (
-            Keeper(data_dir, config, SystemClock(), socket.gethostname())
-            if config.tls.enabled
-            else None
-        )
+        self._keeper = _certificates(data_dir, config)
         self._material: Material | None = None
         self._terminal = _has_terminal()
         self._endpoint = ""
@@ -145,7 +164,7 @@ class Supervisor:
         found = self._found_secret()
         self._secrets = [] if found is None else [found]
         with bind(self._config.host, self._config.port) as listener:
-            self._endpoint = endpoint_of(listener, self._material, self._config.public_hosts)
+            self._endpoint = self._endpoint_of(listener)
             try:
                 for children in (self._stores, self._fronts):
                     for child in children:
@@ -161,6 +180,18 @@ class Supervisor:
                     datadir.remove_server(self._data_dir)  # ours, as only one server starts
             finally:
                 self._kill()
+
+    def _endpoint_of(self, listener: socket.socket) -> str:
+        """Return at which URL this machine reaches a listening socket.
+
+        The host is the numeric address, unless a certificate is for names only.
+        """
+        address: tuple[str, int] = listener.getsockname()[:2]
+        scheme, host, port = "http", *address
+        if self._keeper is not None and self._material is not None:
+            numeric = datadir.reached_at(host)
+            scheme, host = "https", self._keeper.host_of(self._material, numeric)
+        return datadir.endpoint_of(scheme, host, port)
 
     def _found_secret(self) -> Secret | None:
         """Return what opens the keys, once: a restart must not ask for a passphrase again.
@@ -291,7 +322,7 @@ class Supervisor:
         waits = [self._watchdog.wait_s(), CERTIFICATE_LOOK_S if self._keeper else None]
         return min([each for each in waits if each is not None], default=None)
 
-    def _first_material(self, keeper: Keeper) -> Material:
+    def _first_material(self, keeper: Certificates) -> Material:
         """Return the certificate to start with.
 
         Raises:
@@ -322,7 +353,7 @@ class Supervisor:
         self._material = material
         for child in (*self._stores, *self._fronts):
             child.tell(material)
-        _say(f"the certificate in force is valid until {end_of(material)}")
+        _say(f"the certificate in force is valid until {self._keeper.end_of(material)}")
 
     def _trusted(self) -> str:
         """Return what functions must trust to call the endpoint."""

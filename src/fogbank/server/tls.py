@@ -10,20 +10,21 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
+import socket
 import ssl
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
-import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from fogbank.base.clock import Clock
+from fogbank.base.clock import Clock, SystemClock
 from fogbank.gateway.tls import server_context
 from fogbank.server import authority, datadir, privilege
 from fogbank.server.config import Config
+from fogbank.server.told import Material, TlsError
 
 PEM_BYTES_MAX: Final = 64 << 10
 """A chain and a key take a tenth; more is no certificate."""
@@ -31,20 +32,6 @@ RENEWAL_LOOK_MS: Final = 3_600_000
 """How often the end of our own certificate is looked at."""
 SHORTLY: Final = dt.timedelta(days=14)
 _WILDCARD: Final = "*."
-
-
-class TlsError(Exception):
-    """The certificate cannot be used; the message says why."""
-
-
-class Material(msgspec.Struct, frozen=True):
-    """A certificate, ready to serve with; PEM text."""
-
-    certificate: str
-    """The chain, the server's own first."""
-    key: str
-    authority: str
-    """What clients must trust; empty where they trust it anyway."""
 
 
 class Seen(NamedTuple):
@@ -96,6 +83,14 @@ class Keeper:
         self.note = check(material, self._clock.now_ms())
         return material
 
+    def host_of(self, material: Material, numeric: str) -> str:
+        """Return under which host a certificate lets clients on this machine reach the server."""
+        return host_of(material, numeric, self._config.public_hosts)
+
+    def end_of(self, material: Material) -> str:
+        """Return until when a certificate is valid."""
+        return f"{certificate_of(material).not_valid_after_utc:%Y-%m-%d %H:%M} UTC"
+
     def is_due(self) -> bool:
         """Return whether a file has changed since ``read``, or ours may have to be renewed."""
         return self._look() != self._seen or (
@@ -123,6 +118,11 @@ class Keeper:
         if not paths:
             paths = [self._data_dir / datadir.TLS / authority.SERVER_FILE]
         return tuple(_seen(path) for path in paths)
+
+
+def keeper_of(data_dir: Path, config: Config) -> Keeper:
+    """Return what keeps the certificate of this machine."""
+    return Keeper(data_dir, config, SystemClock(), socket.gethostname())
 
 
 def _seen(path: Path) -> Seen | None:
@@ -201,11 +201,6 @@ def certificate_of(material: Material) -> x509.Certificate:
         return x509.load_pem_x509_certificates(material.certificate.encode())[0]
     except ValueError as error:
         raise TlsError("tls.certificate holds no certificate in PEM form") from error
-
-
-def end_of(material: Material) -> str:
-    """Return until when a certificate is valid."""
-    return f"{certificate_of(material).not_valid_after_utc:%Y-%m-%d %H:%M} UTC"
 
 
 def names_of(config: Config, hostname: str) -> tuple[str, ...]:

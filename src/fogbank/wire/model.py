@@ -1,8 +1,7 @@
 """A read-only view of the published models of AWS services.
 
-Rule: botocore is imported here and nowhere else, and only as a reader of its data files; nothing
-reads a model from a user's home. Shapes are thin objects over the raw JSON, made when asked for
-and kept per service, so that a service's model is loaded once and only when it is used.
+Rule: shapes are thin objects over the raw JSON (``published``), made when asked for and kept per
+service, so that a service's model is loaded once and only when it is used.
 
 Corrections lie in ``patches/<service>.toml`` and are applied at load, each with its reason and
 evidence; behaviour on the wire that no model states (error codes of constraint violations, root
@@ -12,16 +11,14 @@ elements, namespaces of error types) lies there too and is read through ``Servic
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache, cached_property
-from importlib import resources
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 
-from botocore import xform_name  # pyright: ignore[reportUnknownVariableType]
-from botocore.exceptions import UnknownServiceError
-from botocore.loaders import Loader
-
+from fogbank.wire import published
+from fogbank.wire.published import NotPublished
 from fogbank.wire.settings import Settings, settings_of
 
 Raw = Mapping[str, Any]
@@ -30,18 +27,11 @@ _PROTOCOLS = ("json", "rest-json", "rest-xml", "query", "ec2", "smithy-rpc-v2-cb
 """Protocols in the order of our preference, where nothing says what the client speaks."""
 
 _EMPTY: Raw = MappingProxyType({})
+_PATCHES = Path(__file__).with_name("patches")
 
 
 class UnknownService(LookupError):
     """There is no published model of this name."""
-
-
-def _loader() -> Loader:
-    """Return a fresh reader of botocore's own data, blind to ``~/.aws/models``.
-
-    A reader keeps what it read, and we correct that in place: so one reader serves one load.
-    """
-    return Loader(extra_search_paths=[Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
 
 
 class Ref:
@@ -245,7 +235,7 @@ class OperationModel:
     @cached_property
     def function(self) -> str:
         """Return the name that boto3 gives this operation's method."""
-        return str(xform_name(self.name))
+        return published.method_of(self.name)
 
     @cached_property
     def input_ref(self) -> Ref | None:
@@ -497,7 +487,7 @@ class ServiceModel:
     @cached_property
     def by_function(self) -> Mapping[str, OperationModel]:
         """Return the operations by the name boto3 gives their methods."""
-        return {str(xform_name(name)): self.operations[name] for name in self.operations}
+        return {published.method_of(name): self.operations[name] for name in self.operations}
 
     @cached_property
     def errors(self) -> Mapping[str, ErrorModel]:
@@ -520,15 +510,9 @@ class ServiceModel:
         yield code, entry
 
 
-def _read_model(loader: Loader, service: str, kind: str) -> Raw:
-    """Return a file of botocore's data, with its own amendments merged in."""
-    read = cast("Callable[[str, str], Raw]", loader.load_service_model)
-    return read(service, kind)
-
-
 def _read_patch(service: str) -> Raw:
     """Return the service's patch file, or nothing."""
-    file = resources.files("fogbank.wire") / "patches" / f"{service}.toml"
+    file = _PATCHES / f"{service}.toml"
     return tomllib.loads(file.read_text("utf-8")) if file.is_file() else _EMPTY
 
 
@@ -553,27 +537,26 @@ def load(service: str) -> ServiceModel:
     Raises:
         UnknownService: There is no published model of this name.
     """
-    loader = _loader()
     try:
-        raw = _read_model(loader, service, "service-2")
-    except UnknownServiceError as error:
+        raw = published.without_prose(published.read(service, "service-2"))
+    except NotPublished as error:
         raise UnknownService(service) from error
     patch = _read_patch(service)
     for correction in patch.get("correction", ()):
         _correct(raw, correction)
-    return ServiceModel(service, raw, _paginators(loader, service), settings_of(patch))
+    return ServiceModel(service, raw, _paginators(service), settings_of(patch))
 
 
-def _paginators(loader: Loader, service: str) -> Raw:
+def _paginators(service: str) -> Raw:
     """Return the paginators of a service; a service without any has none."""
     try:
-        found = _read_model(loader, service, "paginators-1")
-    except UnknownServiceError:
+        found = published.read(service, "paginators-1")
+    except NotPublished:
         return _EMPTY
-    return found["pagination"]
+    return cast("Raw", found["pagination"])
 
 
-def region_data() -> tuple[Raw, Raw]:
-    """Return the published lists of partitions with their regions, and of endpoints."""
-    read = cast("Callable[[str], Raw]", _loader().load_data)
-    return read("partitions"), read("endpoints")
+def documentation(operation: OperationModel) -> str:
+    """Return what AWS says that an operation does, as HTML; for tools, as it reads a file anew."""
+    raw = published.read(operation.service.name, "service-2")
+    return str(raw["operations"][operation.name].get("documentation", ""))

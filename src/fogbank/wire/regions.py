@@ -15,7 +15,7 @@ from functools import cache
 from typing import Any, Final
 
 from fogbank.base.arn import AWS
-from fogbank.wire.model import region_data
+from fogbank.wire import published
 
 US_EAST_1: Final = "us-east-1"
 """The region of what has no region, and the default of old."""
@@ -25,10 +25,9 @@ _PSEUDO: Final = "-global"
 @cache
 def regions() -> Mapping[str, str]:
     """Return every region and the id of its partition: ``eu-west-1`` -> ``aws``."""
-    partitions, _ = region_data()
     return {
         region: partition["id"]
-        for partition in partitions["partitions"]
+        for partition in published.read_list("partitions")["partitions"]
         for region in partition["regions"]
         if not region.endswith(_PSEUDO)
     }
@@ -42,9 +41,8 @@ def is_region(name: str) -> bool:
 @cache
 def _global_scopes() -> Mapping[tuple[str, str], str]:
     """Return where endpoint prefixes have no regional endpoints: by partition, the scope's region."""
-    _, endpoints = region_data()
     found: dict[tuple[str, str], str] = {}
-    for partition in endpoints["partitions"]:
+    for partition in published.read_list("endpoints")["partitions"]:
         services: Mapping[str, Any] = partition["services"]
         for prefix, service in services.items():
             endpoint = service["endpoints"].get(service.get("partitionEndpoint"), {})

@@ -12,11 +12,11 @@ import pytest
 from fogbank.base.clock import SystemClock
 from fogbank.base.ids import Ids
 from fogbank.engines.embedded.checkpoint import Answer, Order, Target, answer_to
-from fogbank.engines.embedded.keys import Encryption
+from fogbank.engines.embedded.keyfile import Encryption
 from fogbank.engines.embedded.seal import RowSeals
 from fogbank.engines.embedded.store import EmbeddedEngine
 from fogbank.engines.embedded.turnover import Settings
-from fogbank.platform.crypto.keyring import Secret
+from fogbank.platform.crypto.secret import Secret
 
 Opener = Callable[..., AbstractAsyncContextManager[EmbeddedEngine]]
 

@@ -40,7 +40,7 @@ from fogbank.engines.embedded.rollforward import Until
 from fogbank.engines.embedded.store import EmbeddedEngine
 from fogbank.platform.blobs import rows as blob_rows
 from fogbank.platform.blobs.port import FRAME_BYTES, BlobRef
-from fogbank.platform.crypto.keys import KeyRefused
+from fogbank.platform.crypto.secret import KeyRefused
 from fogbank.platform.store.engine import Transaction
 
 pytestmark = pytest.mark.slow

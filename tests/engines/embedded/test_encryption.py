@@ -17,21 +17,14 @@ from fogbank.base.ids import Ids
 from fogbank.engines.embedded import rows
 from fogbank.engines.embedded.check import check, examine
 from fogbank.engines.embedded.frames import path_of
-from fogbank.engines.embedded.keys import (
-    PLAIN,
-    Encryption,
-    find_kind,
-    read_keys,
-    reseal,
-    rotate,
-)
+from fogbank.engines.embedded.keyfile import PLAIN, Encryption, find_kind
+from fogbank.engines.embedded.keys import read_keys, reseal, rotate
 from fogbank.engines.embedded.segment import numbered, segment_path
 from fogbank.engines.embedded.store import EmbeddedEngine
 from fogbank.platform.blobs import rows as blob_rows
 from fogbank.platform.blobs.port import FRAME_BYTES, BlobRef
 from fogbank.platform.crypto import keyring, keys
-from fogbank.platform.crypto.keyring import Scrypt, Secret
-from fogbank.platform.crypto.keys import KeyRefused
+from fogbank.platform.crypto.secret import KeyRefused, Scrypt, Secret, no_draw
 from fogbank.platform.store.engine import Domain, Transaction
 from fogbank.platform.store.seal import is_sealed
 
@@ -280,9 +273,7 @@ def test_after_a_rotation_new_writes_have_the_new_key_and_old_ones_are_read(
 
     newer = run(open_engine, after)
     assert path_of(root / "blobs", ref).read_bytes() == raw
-    only_old = keys.DataKeys(
-        {1: read_keys(root, SEALED).export()[1]}, active=None, draw=keys.no_draw
-    )
+    only_old = keys.DataKeys({1: read_keys(root, SEALED).export()[1]}, active=None, draw=no_draw)
     with pytest.raises(Corrupt, match="data key 2"):
         asyncio.run(verified(root, newer, only_old))
     asyncio.run(verified(root, ref, only_old))

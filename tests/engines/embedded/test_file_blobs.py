@@ -19,14 +19,14 @@ from fogbank.engines.embedded import frames
 from fogbank.engines.embedded.blobs import NUMBERS_BLOCK, FileBlobs, blob_files
 from fogbank.engines.embedded.check import check, examine
 from fogbank.engines.embedded.frames import path_of, ref_of
-from fogbank.engines.embedded.keys import Encryption
+from fogbank.engines.embedded.keyfile import Encryption
 from fogbank.engines.embedded.store import EmbeddedEngine
 from fogbank.engines.embedded.turnover import Settings
 from fogbank.platform.blobs import rows
 from fogbank.platform.blobs.port import FRAME_BYTES, BlobRef
 from fogbank.platform.blobs.sweep import sweep
-from fogbank.platform.crypto.keyring import Secret
 from fogbank.platform.crypto.keys import DataKeys
+from fogbank.platform.crypto.secret import Secret
 from fogbank.platform.store.engine import Domain, Transaction
 
 DOMAIN = Domain("bucket")

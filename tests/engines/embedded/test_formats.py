@@ -11,8 +11,8 @@ from awscrt.checksums import crc32c
 
 from fogbank.base.errors import Corrupt
 from fogbank.engines.embedded.blobs import FileBlobs
-from fogbank.engines.embedded.files import find_note, write_note
 from fogbank.engines.embedded.frames import path_of
+from fogbank.engines.embedded.notes import find_note, write_note
 from fogbank.engines.embedded.segment import (
     PAGE_BYTES,
     encode_writes,
@@ -26,7 +26,8 @@ from fogbank.engines.embedded.segment import (
     stray_pages,
 )
 from fogbank.platform.blobs.port import BlobRef
-from fogbank.platform.crypto.keys import LOG, DataKeys, no_draw
+from fogbank.platform.crypto.keys import LOG, DataKeys
+from fogbank.platform.crypto.secret import no_draw
 
 SIZE = 1 << 16
 KEYS = DataKeys({3: bytes(range(32))}, active=3, draw=lambda count: bytes(range(count)))

@@ -17,7 +17,7 @@ from fogbank.base.errors import Corrupt, Full
 from fogbank.engines.embedded import frames
 from fogbank.engines.embedded.blobs import blob_files
 from fogbank.engines.embedded.keeping import BlobKeeper
-from fogbank.engines.embedded.keys import PLAIN
+from fogbank.engines.embedded.keyfile import PLAIN
 from fogbank.engines.embedded.store import EmbeddedEngine
 from fogbank.platform.blobs.port import FRAME_BYTES, BlobRef, Kept, Loan, Wanted
 from fogbank.platform.blobs.sweep import sweep

@@ -15,12 +15,12 @@ from fogbank.base.clock import SystemClock
 from fogbank.base.ids import Ids
 from fogbank.engines.embedded.check import examine
 from fogbank.engines.embedded.checkpoint import Answer, Order, Target, answer_to
-from fogbank.engines.embedded.keys import Encryption
+from fogbank.engines.embedded.keyfile import Encryption
 from fogbank.engines.embedded.seal import RowSeals
 from fogbank.engines.embedded.store import EmbeddedEngine
 from fogbank.engines.embedded.turnover import Settings
 from fogbank.engines.memory import MemoryEngine
-from fogbank.platform.crypto.keyring import Secret
+from fogbank.platform.crypto.secret import Secret
 from fogbank.platform.store.engine import SYSTEM, Domain, Transaction
 from fogbank.platform.store.keyspace import OUTBOX, WORK, system_prefix
 

@@ -19,14 +19,14 @@ from fogbank.base.clock import SystemClock
 from fogbank.base.errors import Corrupt
 from fogbank.base.ids import Ids
 from fogbank.engines.embedded.check import check
-from fogbank.engines.embedded.files import find_note, write_note
-from fogbank.engines.embedded.keys import PLAIN, Encryption, find_kind
+from fogbank.engines.embedded.keyfile import PLAIN, Encryption, find_kind
 from fogbank.engines.embedded.migrate import FORMAT, STEPS, Identity, Step, find_identity, migrated
+from fogbank.engines.embedded.notes import find_note, write_note
 from fogbank.engines.embedded.store import EmbeddedEngine
 from fogbank.engines.embedded.turnover import Settings
 from fogbank.platform.blobs import rows as blob_rows
 from fogbank.platform.blobs.port import BlobRef
-from fogbank.platform.crypto.keyring import Secret
+from fogbank.platform.crypto.secret import Secret
 from fogbank.platform.store.engine import SYSTEM, Domain, Transaction
 from fogbank.platform.store.keyspace import OUTBOX, system_prefix
 

@@ -22,10 +22,11 @@ from fogbank.base.ids import Ids
 from fogbank.engines.embedded import rows, turnover
 from fogbank.engines.embedded.check import check, examine, see_rows
 from fogbank.engines.embedded.checkpoint import Answer
-from fogbank.engines.embedded.files import write_note
-from fogbank.engines.embedded.keys import Encryption, read_keys
+from fogbank.engines.embedded.keyfile import Encryption
+from fogbank.engines.embedded.keys import read_keys
 from fogbank.engines.embedded.lock import DirectoryInUse
 from fogbank.engines.embedded.migrate import FORMAT, mark_making
+from fogbank.engines.embedded.notes import write_note
 from fogbank.engines.embedded.segment import (
     PAGE_BYTES,
     Group,
@@ -36,7 +37,7 @@ from fogbank.engines.embedded.segment import (
 )
 from fogbank.engines.embedded.store import EmbeddedEngine
 from fogbank.engines.embedded.turnover import Settings
-from fogbank.platform.crypto.keyring import Secret
+from fogbank.platform.crypto.secret import Secret
 from fogbank.platform.store.engine import Body, Domain, Transaction
 from fogbank.platform.store.seal import seal
 

@@ -14,7 +14,8 @@ from tests.engines.embedded.test_encryption import copied
 from fogbank.base.errors import Unavailable
 from fogbank.engines.embedded import rotation
 from fogbank.engines.embedded.check import check
-from fogbank.engines.embedded.keys import Encryption, read_keys
+from fogbank.engines.embedded.keyfile import Encryption
+from fogbank.engines.embedded.keys import read_keys
 from fogbank.engines.embedded.segment import (
     find_group,
     first_offset,
@@ -23,7 +24,7 @@ from fogbank.engines.embedded.segment import (
     segment_path,
 )
 from fogbank.engines.embedded.store import EmbeddedEngine
-from fogbank.platform.crypto.keys import KeyRefused
+from fogbank.platform.crypto.secret import KeyRefused
 
 pytestmark = pytest.mark.slow
 

@@ -171,8 +171,8 @@ def test_a_damaged_blob_is_reported_durably_and_never_served(
 
 def test_check_lists_what_a_scrub_reported(open_engine: Any, tmp_path: Path) -> None:
     from fogbank.base.ids import Ids  # noqa: PLC0415 (only this test needs it)
-    from fogbank.engines.embedded.keys import Encryption  # noqa: PLC0415 (only this test needs it)
-    from fogbank.platform.crypto.keyring import Secret  # noqa: PLC0415 (only this test needs it)
+    from fogbank.engines.embedded.keyfile import Encryption  # noqa: PLC0415 (only this test needs it)
+    from fogbank.platform.crypto.secret import Secret  # noqa: PLC0415 (only this test needs it)
 
     async def work(engine: Any, root: Path) -> None:
         ref = await kept(engine, 100)

@@ -26,8 +26,8 @@ import pytest
 from fogbank.base.clock import SystemClock
 from fogbank.base.errors import Unavailable
 from fogbank.base.ids import Ids
-from fogbank.engines.sandbox.client import SandboxRuntime, config_of
-from fogbank.engines.sandbox.link import command_of
+from fogbank.engines.sandbox.client import SandboxRuntime
+from fogbank.engines.sandbox.launch import command_of, config_of
 from fogbank.engines.sandbox.settings import SandboxSettings
 from fogbank.platform.runtime.port import Credentials, Level, Outcome, Sandbox, SandboxSpec
 

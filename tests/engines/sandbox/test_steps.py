@@ -28,9 +28,9 @@ from tests.engines.sandbox.conftest import (
 )
 
 from fogbank.base.errors import Unavailable
-from fogbank.engines.sandbox.client import config_of
 from fogbank.engines.sandbox.daemon import cgroups
 from fogbank.engines.sandbox.daemon.steps import INSIDE, STEPS
+from fogbank.engines.sandbox.launch import config_of
 from fogbank.engines.sandbox.settings import SandboxSettings
 
 ZYGOTE = ("sandbox.inside.zygote", f'"port": {PORT}')

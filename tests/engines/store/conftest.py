@@ -16,14 +16,14 @@ import msgspec
 import pytest
 
 from fogbank.base.ids import Ids
-from fogbank.engines.embedded.keys import Encryption
+from fogbank.engines.embedded.keyfile import Encryption
 from fogbank.engines.embedded.store import EmbeddedEngine
 from fogbank.engines.embedded.turnover import Settings
 from fogbank.engines.memory import MemoryEngine
 from fogbank.engines.remote.owner import StoreOwner
 from fogbank.engines.remote.store import Remote
 from fogbank.engines.simulated import Faults, SimulatedEngine
-from fogbank.platform.crypto.keyring import Secret
+from fogbank.platform.crypto.secret import Secret
 from fogbank.platform.link.answerer import Answerer
 from fogbank.platform.link.caller import Line, dialling
 from fogbank.platform.store.engine import SYSTEM, Store

@@ -15,12 +15,12 @@ from fogbank.base.ids import Ids
 from fogbank.engines.embedded.check import check
 from fogbank.engines.embedded.cut import BackupRequest
 from fogbank.engines.embedded.frames import path_of
-from fogbank.engines.embedded.keys import Encryption
+from fogbank.engines.embedded.keyfile import Encryption
 from fogbank.engines.embedded.rollforward import Until
 from fogbank.engines.embedded.store import EmbeddedEngine
 from fogbank.platform.blobs import rows
 from fogbank.platform.blobs.port import BlobRef
-from fogbank.platform.crypto.keyring import Secret
+from fogbank.platform.crypto.secret import Secret
 from fogbank.platform.store.engine import Domain, Transaction
 from fogbank.server import domains
 from fogbank.server.config import Config

@@ -11,8 +11,7 @@ import pytest
 from fogbank.base.clock import SystemClock
 from fogbank.base.ids import Ids
 from fogbank.engines.embedded.keys import ensure_keys
-from fogbank.platform.crypto.keyring import Scrypt, Secret
-from fogbank.platform.crypto.keys import KeyRefused
+from fogbank.platform.crypto.secret import KeyRefused, Scrypt, Secret
 from fogbank.server import keys
 from fogbank.server.config import EncryptionSettings
 from fogbank.server.keys import Finder

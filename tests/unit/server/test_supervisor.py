@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from fogbank.platform.crypto.keyring import Secret
+from fogbank.platform.crypto.secret import Secret
 from fogbank.server import children, supervisor
-from fogbank.server.boot import Boot
 from fogbank.server.children import RESTARTS_MAX, RESTARTS_WINDOW_S, Child
 from fogbank.server.config import Config, ProcessSettings
 from fogbank.server.privilege import Drop
+from fogbank.server.told import Boot
 
 
 def clock(monkeypatch: pytest.MonkeyPatch, on_sleep: Callable[[], None]) -> list[float]:

@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from fogbank.server import authority, datadir, sandboxes
 from fogbank.server.config import Config, ConfigError, TlsSettings, load
-from fogbank.server.tls import Keeper, Material, TlsError, check, host_of, names_of
+from fogbank.server.tls import Keeper, check, host_of, names_of
+from fogbank.server.told import Material, TlsError
 from fogbank.testing.clock import VirtualClock
 
 NOW_MS = 1_767_225_600_000

@@ -25,7 +25,7 @@ from fogbank.base.errors import Corrupt, Full
 from fogbank.engines.embedded.blobs import FileBlobs
 from fogbank.engines.embedded.core import Core
 from fogbank.engines.embedded.cut import CutTaker
-from fogbank.engines.embedded.files import find_note, write_note
+from fogbank.engines.embedded.notes import find_note, write_note
 from fogbank.engines.embedded.recover import Opened
 from fogbank.engines.embedded.reseal import Place, read_place
 from fogbank.engines.embedded.rewriting import ANEW_NOTE, Rewriting

@@ -32,7 +32,7 @@ from fogbank.engines.embedded.cloud import claim_set, cloud_of
 from fogbank.engines.embedded.core import Core
 from fogbank.engines.embedded.files import make_folder, replace_file, sync_folder
 from fogbank.engines.embedded.frames import path_of
-from fogbank.engines.embedded.keys import KEYRING, find_keyring
+from fogbank.engines.embedded.keyfile import KEYRING, find_keyring
 from fogbank.engines.embedded.manifest import ARCHIVED_LOG, BLOBS
 from fogbank.engines.embedded.place import make_folders, place, sync_folders
 from fogbank.engines.embedded.spool import (

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from fogbank.base.errors import Corrupt, Full
-from fogbank.engines.embedded.files import BROKEN, find_note, sync_folder, write_note
+from fogbank.engines.embedded.files import BROKEN, sync_folder
 from fogbank.engines.embedded.frames import (
     Reader,
     Writer,
@@ -32,6 +32,7 @@ from fogbank.engines.embedded.frames import (
 )
 from fogbank.engines.embedded.holdings import Held, Holdings
 from fogbank.engines.embedded.log import end_process
+from fogbank.engines.embedded.notes import find_note, write_note
 from fogbank.engines.embedded.rewriting import Rewriter
 from fogbank.platform.blobs.port import FRAME_BYTES, BlobRef, Loan, Permit
 from fogbank.platform.crypto.keys import BLOBS, DataKeys, Opens

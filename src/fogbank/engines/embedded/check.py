@@ -29,10 +29,11 @@ from fogbank.engines.embedded.blobs import NOTE as BLOBS_NOTE
 from fogbank.engines.embedded.blobs import blob_files, low_water_of
 from fogbank.engines.embedded.checkpoint import LOG, ROWS, merged
 from fogbank.engines.embedded.cloud import CLOUD
-from fogbank.engines.embedded.files import find_note
 from fogbank.engines.embedded.frames import Reader, is_beside
-from fogbank.engines.embedded.keys import PLAIN, Encryption, find_kind, read_keys
+from fogbank.engines.embedded.keyfile import PLAIN, Encryption, find_kind
+from fogbank.engines.embedded.keys import read_keys
 from fogbank.engines.embedded.migrate import find_identity
+from fogbank.engines.embedded.notes import find_note
 from fogbank.engines.embedded.recover import BLOBS, read_log, take_locks
 from fogbank.engines.embedded.rewriting import ANEW_NOTE
 from fogbank.engines.embedded.rows import State
@@ -55,7 +56,8 @@ from fogbank.engines.embedded.spool import entries as entries_of
 from fogbank.platform.blobs import rows as blob_rows
 from fogbank.platform.blobs.port import BlobRef
 from fogbank.platform.blobs.scrub import damage_key_is, decode_damage
-from fogbank.platform.crypto.keys import DataKeys, no_draw
+from fogbank.platform.crypto.keys import DataKeys
+from fogbank.platform.crypto.secret import no_draw
 
 FINDINGS_MAX: Final = 1_000
 """After so many findings of one kind the rest is only counted."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from fogbank.base.errors import Corrupt
-from fogbank.engines.embedded.files import find_note, write_note
+from fogbank.engines.embedded.notes import find_note, write_note
 
 CLOUD: Final = "cloud.note"
 _ID: Final = "id"

@@ -1,9 +1,6 @@
-"""Small durable files, and the file calls whose order durability depends on.
+"""The file calls whose order durability depends on.
 
-A *note* is a file of ``name value`` lines that ends in the CRC-32C of what stands above: the
-store's format and incarnation, the blob store's numbers. It is replaced whole: write another file,
-sync it, rename it over the old one, sync the folder. A note that is not exactly what ``write_note``
-makes of its own content is damage.
+Rule: the supervisor imports this, and so it brings the standard library only.
 """
 
 from __future__ import annotations
@@ -12,10 +9,6 @@ import errno
 import os
 from pathlib import Path
 from typing import Final
-
-from awscrt.checksums import crc32c
-
-from fogbank.base.errors import Corrupt
 
 NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """Errors that mean: there is no room, and nothing is broken."""
@@ -75,17 +68,6 @@ def fill_zeros(fd: int, begin: int, end: int) -> None:
         write_all(fd, memoryview(_ZEROS)[: min(len(_ZEROS), end - offset)], offset)
 
 
-def _note_text(values: dict[str, int]) -> bytes:
-    """Return the bytes of a note."""
-    text = "".join(f"{name} {value}\n" for name, value in values.items()).encode()
-    return text + f"check {crc32c(text):08x}\n".encode()
-
-
-def write_note(path: Path, values: dict[str, int]) -> None:
-    """Replace a note durably."""
-    replace_file(path, _note_text(values))
-
-
 def replace_file(path: Path, data: bytes) -> None:
     """Replace a file durably: after a crash it is the old one or the new one."""
     beside = path.with_name(path.name + ".new")
@@ -100,23 +82,3 @@ def replace_file(path: Path, data: bytes) -> None:
         os.close(fd)
     beside.replace(path)
     sync_folder(path.parent)
-
-
-def find_note(path: Path) -> dict[str, int] | None:
-    """Return the values of a note, or None if there is no such file.
-
-    Raises:
-        Corrupt: The file is not what was written.
-    """
-    try:
-        raw = path.read_bytes()
-    except FileNotFoundError:
-        return None
-    try:
-        lines = [line.split(" ") for line in raw.decode("ascii").splitlines()[:-1]]
-        values = {name: int(value) for name, value in lines}
-    except ValueError:
-        values = {}
-    if raw != _note_text(values):
-        raise Corrupt(f"{path} is not what was written")
-    return values

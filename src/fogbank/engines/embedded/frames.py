@@ -27,7 +27,8 @@ from fogbank.engines.embedded import sealing
 from fogbank.engines.embedded.files import NO_SPACE, read_all, read_into, write_all
 from fogbank.engines.embedded.sealing import Entry, FileOpener, FileSealer, mask_of
 from fogbank.platform.blobs.port import FRAME_BYTES, BlobRef
-from fogbank.platform.crypto.keys import TAG_BYTES, KeyRefused, Opens, Series
+from fogbank.platform.crypto.keys import TAG_BYTES, Opens, Series
+from fogbank.platform.crypto.secret import KeyRefused
 
 SYNC_EVERY_BYTES: Final = 64 << 20
 """A writer waits for the disk after so many bytes: unwritten pages are bounded, and so is the

@@ -30,7 +30,8 @@ from fogbank.platform.blobs.port import (
     Wanted,
     frames_of,
 )
-from fogbank.platform.crypto.keys import KeyRefused, LentKeys, lent_series
+from fogbank.platform.crypto.keys import LentKeys, lent_series
+from fogbank.platform.crypto.secret import KeyRefused
 
 
 class Hasher(Protocol):

@@ -9,60 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
-
-import msgspec
 
 from fogbank.base.clock import Clock
 from fogbank.base.errors import Corrupt
 from fogbank.engines.embedded.files import replace_file
+from fogbank.engines.embedded.keyfile import KEYRING, Encryption, find_keyring
 from fogbank.platform.crypto.keyring import (
     DataKey,
-    Scrypt,
-    Secret,
     data_keys,
     kind_of,
     open_keyring,
     seal_keyring,
     with_new_key,
 )
-from fogbank.platform.crypto.keys import DataKeys, Draw, KeyRefused, no_draw
-
-KEYRING: Final = "keyring"
-
-
-class Encryption(msgspec.Struct, frozen=True):
-    """How a data directory is encrypted, and what opens it."""
-
-    secret: Secret | None
-    draw: Draw
-    """The source of keys and salts."""
-    enabled: bool = True
-    """New writes are sealed; what is sealed already is read either way."""
-    scrypt: Scrypt = Scrypt()
-    """The costs of a passphrase for a keyring that is made."""
-
-
-PLAIN: Final = Encryption(secret=None, draw=no_draw, enabled=False)
-"""A directory that is not encrypted, and never was."""
-
-
-def find_keyring(root: Path) -> bytes | None:
-    """Return the bytes of the keyring file, or None if the directory was never encrypted."""
-    try:
-        return (root / KEYRING).read_bytes()
-    except FileNotFoundError:
-        return None
-
-
-def find_kind(root: Path) -> str | None:
-    """Return by what the keyring is sealed: ``file`` or ``passphrase``; None without a keyring.
-
-    Raises:
-        Corrupt: The keyring is damaged.
-    """
-    raw = find_keyring(root)
-    return None if raw is None else _named(root, raw)
+from fogbank.platform.crypto.keys import DataKeys
+from fogbank.platform.crypto.secret import KeyRefused, Secret, no_draw
 
 
 def _named(root: Path, raw: bytes) -> str:

@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from fogbank.base.errors import Corrupt
-from fogbank.engines.embedded.files import find_note, write_note
+from fogbank.engines.embedded.notes import find_note, write_note
 
 FORMAT: Final = 3
 """1: plain. 2: values, groups and blobs may be encrypted (``platform/crypto``). 3: what waits for a

@@ -25,7 +25,8 @@ from fogbank.engines.embedded import rows
 from fogbank.engines.embedded.checkpoint import LOG, ROWS, SUMS_BYTES_MAX, Target, merged
 from fogbank.engines.embedded.cloud import ensure_cloud
 from fogbank.engines.embedded.files import NO_SPACE, sync_folder
-from fogbank.engines.embedded.keys import Encryption, ensure_keys
+from fogbank.engines.embedded.keyfile import Encryption
+from fogbank.engines.embedded.keys import ensure_keys
 from fogbank.engines.embedded.lock import LockFile
 from fogbank.engines.embedded.migrate import (
     FORMAT,

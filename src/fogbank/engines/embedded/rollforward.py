@@ -20,7 +20,7 @@ from fogbank.engines.embedded.blobs import unsettle
 from fogbank.engines.embedded.checkpoint import LOG
 from fogbank.engines.embedded.files import replace_file
 from fogbank.engines.embedded.frames import Reader, path_of
-from fogbank.engines.embedded.keys import KEYRING, find_keyring, find_kind
+from fogbank.engines.embedded.keyfile import KEYRING, find_keyring, find_kind
 from fogbank.engines.embedded.manifest import ARCHIVED_LOG, BLOBS, Manifest
 from fogbank.engines.embedded.place import make_folders, place, sync_folders
 from fogbank.engines.embedded.segment import (

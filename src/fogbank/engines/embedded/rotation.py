@@ -16,10 +16,11 @@ import msgspec
 
 from fogbank.base.clock import Clock
 from fogbank.engines.embedded.core import Core
-from fogbank.engines.embedded.keys import Encryption, drop, list_keys, reseal, rotate
+from fogbank.engines.embedded.keyfile import Encryption
+from fogbank.engines.embedded.keys import drop, list_keys, reseal, rotate
 from fogbank.engines.embedded.recover import Opened
-from fogbank.platform.crypto.keyring import DataKey, Secret
-from fogbank.platform.crypto.keys import KeyRefused
+from fogbank.platform.crypto.keyring import DataKey
+from fogbank.platform.crypto.secret import KeyRefused, Secret
 
 
 class OpenKeyring:

@@ -25,7 +25,7 @@ from fogbank.engines.embedded.core import Core
 from fogbank.engines.embedded.cut import BackupRequest, CutTaker, HeldCut
 from fogbank.engines.embedded.dropping import Needs, still_needed
 from fogbank.engines.embedded.figures import StoreFigures
-from fogbank.engines.embedded.keys import PLAIN, Encryption
+from fogbank.engines.embedded.keyfile import PLAIN, Encryption
 from fogbank.engines.embedded.marks import LogMarks
 from fogbank.engines.embedded.recover import BLOBS, Opened, close_directory, open_directory
 from fogbank.engines.embedded.rotation import OpenKeyring

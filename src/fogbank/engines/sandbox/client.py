@@ -22,7 +22,8 @@ from fogbank.engines.sandbox.daemon import messages, root
 from fogbank.engines.sandbox.daemon.config import Config
 from fogbank.engines.sandbox.daemon.messages import Message
 from fogbank.engines.sandbox.environment import End, Environment
-from fogbank.engines.sandbox.link import Link, launch
+from fogbank.engines.sandbox.launch import config_of, launch
+from fogbank.engines.sandbox.link import Link
 from fogbank.engines.sandbox.settings import SandboxSettings
 from fogbank.platform.runtime.port import (
     Connect,
@@ -38,28 +39,6 @@ RESTART_WINDOW_S = 60.0
 HELLO_SECONDS_MAX = 15.0
 TRUST_VARIABLES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS")
 _LOST = End("lost", 0, 0, "the sandbox daemon is gone")
-
-
-def config_of(work_dir: Path, endpoint_port: int, settings: SandboxSettings) -> Config:
-    """Return what sandboxd is started with."""
-    found = interpreters.find_interpreters()
-    return Config(
-        work_dir=str(work_dir.absolute()),
-        port=endpoint_port,
-        hosts=list(settings.hosts),
-        packages=interpreters.preinstalled(),
-        runtimes=found,
-        spare_runtime=next(iter(found)),
-        processes_max=settings.processes_max,
-        sandboxes_max=settings.sandboxes_max,
-        zygotes_max=settings.zygotes_max,
-        forks_max=settings.forks_max,
-        spares=settings.spares,
-        zygote_seconds_max=settings.zygote_minutes_max * 60,
-        strict_cpu=settings.strict_cpu,
-        level_forced=int(settings.level_forced or 0),
-        authority=settings.authority,
-    )
 
 
 class SandboxRuntime:

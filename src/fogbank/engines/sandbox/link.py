@@ -12,46 +12,14 @@ import socket
 import subprocess
 from collections import deque
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from fogbank.base.errors import Unavailable
 from fogbank.engines.sandbox.daemon import messages
-from fogbank.engines.sandbox.daemon.config import Config
 from fogbank.engines.sandbox.daemon.messages import Message
 
 PACKETS_WAITING_MAX = 1024
 _PACKETS_PER_TURN_MAX = 64
 _STOP_SECONDS_MAX = 5
-_START = (
-    "import sys; sys.path.insert(0, sys.argv[1]); "
-    "from fogbank.engines.sandbox.daemon.__main__ import main; main(sys.argv[2], sys.argv[3])"
-)
-
-
-def command_of(config: Config, python: str, fd: int) -> list[str]:
-    """Return the command line of a daemon that serves the client behind a descriptor."""
-    source = str(Path(__file__).parents[3])
-    flags = ("-I", "-S", "-B", "-c", _START)
-    return [os.path.realpath(python), *flags, source, config.to_json(), str(fd)]
-
-
-def launch(config: Config, python: str) -> tuple[socket.socket, subprocess.Popen[bytes]]:
-    """Start sandboxd; return the socket to it and its process.
-
-    The supervisor calls this while it is still root; a server without one calls it itself.
-    """
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with theirs:
-        process = subprocess.Popen(  # noqa: S603 (our own interpreter and our own program)
-            command_of(config, python, theirs.fileno()),
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            env={},
-            cwd="/",
-            start_new_session=True,
-        )
-    return ours, process
 
 
 class Link:

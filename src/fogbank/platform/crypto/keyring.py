@@ -21,46 +21,21 @@ from awscrt.checksums import crc32c
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from fogbank.base.errors import Corrupt
-from fogbank.platform.crypto.keys import (
+from fogbank.platform.crypto.keys import KEYRING, SALT_BYTES, DataKeys, nonce_of, subkey, unsealed
+from fogbank.platform.crypto.secret import (
     KEY_BYTES,
-    KEYRING,
-    SALT_BYTES,
-    DataKeys,
+    MAGIC,
+    PASSPHRASE,
     Draw,
     KeyRefused,
-    nonce_of,
-    subkey,
-    unsealed,
+    Scrypt,
+    Secret,
 )
 
-FILE: Final = "file"
-PASSPHRASE: Final = "passphrase"  # noqa: S105 (the name of a kind)
 PASSPHRASE_BYTES_MIN: Final = 12
 KEYS_MAX: Final = 10_000
-_MAGIC: Final = b"fogbank keyring 1\n"
 _SCRYPT_MEMORY_MAX: Final = 1 << 30
 _SCRYPT_COST_MAX: Final = 20
-
-
-class Secret(msgspec.Struct, frozen=True):
-    """What opens a keyring: the bytes of a root key, or a passphrase in UTF-8."""
-
-    kind: str
-    value: bytes
-
-    def __repr__(self) -> str:
-        """Return of what kind it is, and not what it is."""
-        return f"Secret({self.kind})"
-
-
-class Scrypt(msgspec.Struct, frozen=True):
-    """How a passphrase becomes a key; the default takes 128 MiB and about half a second."""
-
-    salt: bytes = b""
-    cost: int = 17
-    """The binary logarithm of the parameter N."""
-    block: int = 8
-    lanes: int = 1
 
 
 class DataKey(msgspec.Struct, frozen=True, array_like=True):
@@ -95,10 +70,10 @@ def _envelope_of(raw: bytes) -> _Envelope:
         Corrupt: The file is not what was written.
     """
     body, check = raw[:-9], raw[-9:]
-    if not raw.startswith(_MAGIC) or check != b"%08x\n" % crc32c(body):
+    if not raw.startswith(MAGIC) or check != b"%08x\n" % crc32c(body):
         raise Corrupt("the keyring is not what was written")
     try:
-        return _decode_envelope(body[len(_MAGIC) :])
+        return _decode_envelope(body[len(MAGIC) :])
     except msgspec.DecodeError as error:
         raise Corrupt(f"the keyring is not what was written: {error}") from error
 
@@ -133,7 +108,7 @@ def _root_key(secret: Secret, scrypt: Scrypt | None) -> bytes:
 
 def _about(kind: str, scrypt: Scrypt | None) -> bytes:
     """Return what is authenticated beside the keys."""
-    return _MAGIC + msgspec.json.encode([kind, scrypt])
+    return MAGIC + msgspec.json.encode([kind, scrypt])
 
 
 def seal_keyring(
@@ -161,7 +136,7 @@ def seal_keyring(
     cipher = AESGCM(subkey(_root_key(secret, scrypt), KEYRING, salt))
     about = _about(secret.kind, scrypt)
     sealed = cipher.encrypt(nonce_of(0), msgspec.msgpack.encode(keys), about)
-    body = _MAGIC + msgspec.json.encode(_Envelope(secret.kind, scrypt, salt, sealed)) + b"\n"
+    body = MAGIC + msgspec.json.encode(_Envelope(secret.kind, scrypt, salt, sealed)) + b"\n"
     return body + b"%08x\n" % crc32c(body)
 
 

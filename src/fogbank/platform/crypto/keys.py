@@ -20,15 +20,15 @@ The derivation is HKDF-Expand of RFC 5869 for one block; its extract step is lef
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from fogbank.base.errors import Corrupt
+from fogbank.platform.crypto.secret import KEY_BYTES, Draw, KeyRefused
 
-KEY_BYTES: Final = 32
 SALT_BYTES: Final = 16
 TAG_BYTES: Final = 16
 """What sealing adds to a body, beside what says by which key it was sealed."""
@@ -41,11 +41,6 @@ BLOBS: Final = b"fogbank blob"
 KEYRING: Final = b"fogbank keyring"
 
 Cipher = AESGCM
-Draw = Callable[[int], bytes]
-
-
-class KeyRefused(Exception):
-    """There is no key, or it is another one; the message says what to do. Nothing was changed."""
 
 
 def nonce_of(place: int) -> bytes:
@@ -209,8 +204,3 @@ class LentKeys:
 def lent_series(lent: tuple[int, bytes, bytes] | None) -> Series | None:
     """Return the series that was lent; it is sealed with once, by one writer."""
     return None if lent is None else Series(lent[0], lent[1], AESGCM(lent[2]))
-
-
-def no_draw(_count: int) -> bytes:
-    """Refuse to draw: who reads, or writes plain, needs no salt."""
-    raise AssertionError("plain writes need no salt")

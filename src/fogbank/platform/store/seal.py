@@ -16,7 +16,8 @@ from awscrt.checksums import crc32c
 from cryptography.exceptions import InvalidTag
 
 from fogbank.base.errors import Corrupt
-from fogbank.platform.crypto.keys import TAG_BYTES, Cipher, KeyRefused, Series
+from fogbank.platform.crypto.keys import TAG_BYTES, Cipher, Series
+from fogbank.platform.crypto.secret import KeyRefused
 
 _PLAIN: Final = b"\0"
 _SEALED: Final = 1

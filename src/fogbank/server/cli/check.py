@@ -9,8 +9,8 @@ from pathlib import Path
 from fogbank.base.errors import Corrupt, Weather
 from fogbank.base.ids import Ids
 from fogbank.engines.embedded.check import examine
-from fogbank.engines.embedded.keys import Encryption
-from fogbank.platform.crypto.keys import KeyRefused
+from fogbank.engines.embedded.keyfile import Encryption
+from fogbank.platform.crypto.secret import KeyRefused
 from fogbank.server import config, datadir, keys
 
 

@@ -14,11 +14,11 @@ from typing import Any
 from fogbank.base.clock import SystemClock
 from fogbank.base.errors import Corrupt, Unavailable
 from fogbank.base.ids import Ids
-from fogbank.engines.embedded.keys import find_kind
+from fogbank.engines.embedded.keyfile import find_kind
 from fogbank.engines.sandbox import passage
 from fogbank.engines.sandbox.client import SandboxRuntime
 from fogbank.engines.sandbox.settings import SandboxSettings
-from fogbank.platform.crypto.keyring import PASSPHRASE
+from fogbank.platform.crypto.secret import PASSPHRASE
 from fogbank.platform.runtime.port import Level
 from fogbank.server import asking, config, control, datadir, keys, sandboxes
 

@@ -17,11 +17,11 @@ from typing import Any
 from fogbank.base.clock import SystemClock
 from fogbank.base.errors import Corrupt, Weather
 from fogbank.base.ids import Ids
+from fogbank.engines.embedded import keyfile
 from fogbank.engines.embedded import keys as directory
-from fogbank.engines.embedded.keys import Encryption
+from fogbank.engines.embedded.keyfile import Encryption
 from fogbank.engines.embedded.recover import take_locks
-from fogbank.platform.crypto.keyring import FILE, PASSPHRASE, Secret
-from fogbank.platform.crypto.keys import KeyRefused
+from fogbank.platform.crypto.secret import FILE, PASSPHRASE, KeyRefused, Secret
 from fogbank.server import asking, config, control, datadir, keys, privilege
 
 
@@ -95,7 +95,7 @@ def _ask(given: argparse.Namespace, data_dir: Path) -> None:
 
 def _print_status(label: str, store: Path, count: int) -> None:
     """Print by what a keyring is sealed, and how many keys it holds."""
-    print(f"{label}sealed by: {directory.find_kind(store)}\n{label}data keys: {count}")
+    print(f"{label}sealed by: {keyfile.find_kind(store)}\n{label}data keys: {count}")
 
 
 def _print_dropped(label: str, dropped: list[int]) -> None:
@@ -129,7 +129,7 @@ def _run(given: argparse.Namespace, data_dir: Path) -> None:
     settings = config.load(data_dir).encryption
     stores = datadir.store_dirs(data_dir, datadir.stores_of(data_dir) or 1)
     for store in stores:
-        if directory.find_kind(store) is None:
+        if keyfile.find_kind(store) is None:
             raise KeyRefused(f"{data_dir} is not encrypted: there are no keys")
     draw, prompt = Ids().random_bytes, keys.terminal_prompt()
     finder = keys.Finder(data_dir, settings, draw, prompt=prompt)

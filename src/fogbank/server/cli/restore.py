@@ -38,7 +38,7 @@ def _put_back(given: argparse.Namespace) -> int:
     """Put one domain back."""
     from fogbank.base.errors import Corrupt, Weather  # noqa: PLC0415 (as below)
     from fogbank.base.ids import Ids  # noqa: PLC0415 (as below)
-    from fogbank.platform.crypto.keys import KeyRefused  # noqa: PLC0415 (as below)
+    from fogbank.platform.crypto.secret import KeyRefused  # noqa: PLC0415 (as below)
     from fogbank.server import domains, keys, offline, restores  # noqa: PLC0415 (they bring the store)
 
     data_dir = config.data_dir_of(given.data)

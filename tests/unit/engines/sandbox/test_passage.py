@@ -11,8 +11,9 @@ import pytest
 from fogbank.base.clock import SystemClock
 from fogbank.base.errors import Unavailable
 from fogbank.engines.sandbox import passage
-from fogbank.engines.sandbox.client import SandboxRuntime, config_of
+from fogbank.engines.sandbox.client import SandboxRuntime
 from fogbank.engines.sandbox.daemon.messages import Message
+from fogbank.engines.sandbox.launch import config_of
 from fogbank.engines.sandbox.settings import SandboxSettings
 from fogbank.platform.runtime.port import Level
 

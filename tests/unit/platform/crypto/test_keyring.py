@@ -8,15 +8,14 @@ from fogbank.base.errors import Corrupt
 from fogbank.base.ids import Ids
 from fogbank.platform.crypto.keyring import (
     DataKey,
-    Scrypt,
-    Secret,
     data_keys,
     kind_of,
     open_keyring,
     seal_keyring,
     with_new_key,
 )
-from fogbank.platform.crypto.keys import ROWS, KeyRefused
+from fogbank.platform.crypto.keys import ROWS
+from fogbank.platform.crypto.secret import KeyRefused, Scrypt, Secret
 
 ROOT = Secret("file", bytes(range(32)))
 WORDS = Secret("passphrase", b"correct horse battery")

@@ -8,16 +8,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from fogbank.base.errors import Corrupt
 from fogbank.base.ids import Ids
-from fogbank.platform.crypto.keys import (
-    BLOBS,
-    LOG,
-    ROWS,
-    DataKeys,
-    Series,
-    no_draw,
-    subkey,
-    unsealed,
-)
+from fogbank.platform.crypto.keys import BLOBS, LOG, ROWS, DataKeys, Series, subkey, unsealed
+from fogbank.platform.crypto.secret import no_draw
 
 KEY = bytes(range(32))
 SALT = bytes(range(16))

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fogbank.base.errors import Corrupt
-from fogbank.platform.crypto.keys import ROWS, Cipher, DataKeys, KeyRefused, Series
+from fogbank.platform.crypto.keys import ROWS, Cipher, DataKeys, Series
+from fogbank.platform.crypto.secret import KeyRefused
 from fogbank.platform.store.seal import (
     SEAL_BYTES,
     SEALED_BYTES,
