@@ -17,6 +17,7 @@ SETTINGS = "[metrics]\nport = 0\n"
 """Settings under which a server can be scraped."""
 SEGMENT_BYTES = 16 << 20
 """Of the redo log: so much is written between one checkpoint and the next."""
+CHECKPOINTS = "fogbank_store_checkpoint_duration_seconds"
 LOGGED = "fogbank_store_group_bytes_total"
 CHECKPOINTER = "fogbank.engines.embedded.checkpoint"
 

@@ -16,7 +16,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
-from time import monotonic
+from time import monotonic, monotonic_ns
 from typing import Any, Final
 
 import msgspec
@@ -30,6 +30,7 @@ from fogbank.platform.identity.cache import SharedEpochs
 from fogbank.server import logs
 from fogbank.server.garbage import Garbage, Work
 from fogbank.server.kernel import own_memory_bytes
+from fogbank.server.lateness import Lateness
 from fogbank.server.links import Meeting
 from fogbank.server.steps import Steps, WatchedLoop
 from fogbank.server.told import ANSWERED, ASKED, NEWS_BYTES_MAX, TRY_AGAIN, Boot, Material
@@ -96,14 +97,10 @@ def stop_event() -> asyncio.Event:
     return stop
 
 
-def garbage_of(
-    boot: Boot, clock: Clock, listener: Listener, meeting: Meeting | None = None
-) -> Garbage:
-    """Return what collects this process's garbage.
+def work_of(listener: Listener, meeting: Meeting | None = None) -> Callable[[], Work]:
+    """Return what says how much this process has to do.
 
     Args:
-        boot: What we were told.
-        clock: The time.
         listener: Where work comes from.
         meeting: Where more of it comes from.
     """
@@ -114,14 +111,25 @@ def garbage_of(
             under_way, so_far = under_way + meeting.under_way, so_far + meeting.begun
         return Work(under_way, so_far)
 
+    return work
+
+
+def garbage_of(boot: Boot, clock: Clock, work: Callable[[], Work]) -> Garbage:
+    """Return what collects this process's garbage."""
     growth_bytes = boot.config.processes.garbage_growth_mb << 20
     return Garbage(clock, own_memory_bytes, work, growth_bytes)
 
 
-def say_ready(boot: Boot, steps: Steps, garbage: Garbage) -> None:
-    """Tell the supervisor that we serve; from now on garbage and long steps are looked after."""
+def lateness_of(work: Callable[[], Work]) -> Lateness:
+    """Return what measures the running loop."""
+    return Lateness(monotonic_ns, asyncio.get_running_loop().call_later, work)
+
+
+def say_ready(boot: Boot, steps: Steps, garbage: Garbage, lateness: Lateness) -> None:
+    """Tell the supervisor that we serve; from now on the loop is looked after."""
     garbage.begin()
     steps.begin()
+    lateness.begin()
     os.write(boot.ready, b"ready")
     os.close(boot.ready)
 

@@ -27,7 +27,6 @@ from fogbank.server.kernel import ProcessFigures, figures_of
 
 REPORT: Final = "figures.report"
 """() -> what a process says of itself: a ``Report``"""
-LATENESS_PERIOD_MS: Final = 1_000
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -88,15 +87,6 @@ class EdgeFigures:
         self._clock = clock
         self._loop = loop
         self._began = clock.monotonic()
-        self._lateness = Histogram()
-        """How late the loop was when it should have run."""
-
-    async def watch_loop(self) -> None:
-        """Measure how late the loop runs, until cancelled."""
-        while True:
-            due_ms = self._clock.now_ms() + LATENESS_PERIOD_MS
-            await self._clock.sleep_until(due_ms)
-            self._lateness.add(max(0, self._clock.now_ms() - due_ms) * 1_000)
 
     def state(self) -> dict[str, Any]:
         """Return what ``fogbank status`` shows."""
@@ -117,8 +107,6 @@ class EdgeFigures:
         yield gauge("fogbank_uptime_seconds", "Since the process began.", self._uptime_s())
         yield from self._requests()
         yield from self._connections()
-        meaning = "How late the event loop ran what was due."
-        yield Family("fogbank_loop_lateness_seconds", "histogram", meaning, [({}, self._lateness)])
         for each in self._loop:
             yield from each.families()
 

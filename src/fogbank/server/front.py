@@ -61,8 +61,10 @@ async def _serve(boot: Boot, steps: Steps) -> None:
     settings = gateway_settings(boot.config)
     dispatcher = Dispatcher(built, edge, settings, sink=notes, owner_of=owner_of)
     listener = Listener(dispatcher.handle, listener_settings(boot.config), clock, dispatcher.busy)
-    garbage = booting.garbage_of(boot, clock, listener)
-    figures = EdgeFigures(dispatcher, listener, clock, steps, garbage)
+    work_to_do = booting.work_of(listener)
+    garbage = booting.garbage_of(boot, clock, work_to_do)
+    lateness = booting.lateness_of(work_to_do)
+    figures = EdgeFigures(dispatcher, listener, clock, lateness, steps, garbage)
     reporter = FrontReporter(front_name(boot.number), figures, notes, lambda: keeper.damaged_reads)
     booting.hear_supervisor(boot, listener)
     async with asyncio.TaskGroup() as group:
@@ -73,10 +75,9 @@ async def _serve(boot: Boot, steps: Steps) -> None:
             group.create_task(garbage.run(), name="garbage"),
             group.create_task(notes.run(), name="notes"),
             group.create_task(dispatcher.refusals.run(), name="refusals"),
-            group.create_task(figures.watch_loop(), name="lateness"),
         ]
         group.create_task(listener.serve([socket.socket(fileno=boot.listener)]), name="http")
-        booting.say_ready(boot, steps, garbage)
+        booting.say_ready(boot, steps, garbage, lateness)
         await stop.wait()
         await listener.drain(boot.config.limits.drain_ms / 1000)
         dispatcher.refusals.tell()

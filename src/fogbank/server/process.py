@@ -83,8 +83,10 @@ async def _serve(boot: Boot, steps: Steps) -> None:
                 ),
             )
             door.listener = listener
-            garbage = booting.garbage_of(boot, clock, listener, cloud.meeting)
-            figures = EdgeFigures(app.dispatcher, listener, clock, steps, garbage)
+            work_to_do = booting.work_of(listener, cloud.meeting)
+            garbage = booting.garbage_of(boot, clock, work_to_do)
+            lateness = booting.lateness_of(work_to_do)
+            figures = EdgeFigures(app.dispatcher, listener, clock, lateness, steps, garbage)
             seat = Seat(boot.number, boot.stores, place.functions_dir)
             reporter = StoreReporter(seat, app, engine, functions, figures)
             if cloud.meeting is not None:
@@ -97,7 +99,6 @@ async def _serve(boot: Boot, steps: Steps) -> None:
                 group.create_task(app.trail.run(), name="audit"),
                 group.create_task(app.dispatcher.refusals.run(), name="refusals"),
                 group.create_task(garbage.run(), name="garbage"),
-                group.create_task(figures.watch_loop(), name="lateness"),
             ]
             if boot.number == 0:
                 operators = stack.enter_context(listening(Path(boot.data_dir)))
@@ -118,7 +119,7 @@ async def _serve(boot: Boot, steps: Steps) -> None:
                 ]
             sockets = [socket.socket(fileno=boot.listener)] if boot.listener >= 0 else []
             group.create_task(listener.serve(sockets), name="http")
-            booting.say_ready(boot, steps, garbage)
+            booting.say_ready(boot, steps, garbage, lateness)
             await stop.wait()
             await _leave(boot, listener, cloud, clock)
             await app.flush_trail()

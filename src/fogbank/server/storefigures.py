@@ -150,6 +150,11 @@ class StoreReporter:
             "fogbank_store_checkpoint_seconds", "What a checkpoint is expected to take.",
             found.checkpoint_s,
         )  # fmt: skip
+        meaning = "Applying a segment of the log to the rows."
+        yield Family(
+            "fogbank_store_checkpoint_duration_seconds", "histogram", meaning,
+            [({}, found.checkpoints)],
+        )  # fmt: skip
         yield counter(
             "fogbank_store_first_runs_total",
             "Transactions that were first run in a thread, to read their rows from the disk.",

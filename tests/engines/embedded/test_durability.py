@@ -310,6 +310,31 @@ def test_writers_wait_for_a_checkpoint_and_are_refused_when_it_takes_too_long(
     asyncio.run(run())
 
 
+@pytest.mark.slow
+def test_each_checkpoint_that_was_applied_is_counted_with_how_long_it_took(
+    open_engine: Any,
+) -> None:
+    async def run() -> None:
+        async with open_engine() as engine:
+            turnover = engine._core.turnover
+            settle = turnover._checkpointer.settle
+            orders: list[int] = []
+            turnover._checkpointer.settle = lambda order: (
+                orders.append(getattr(order, "number", 0)),
+                settle(order),
+            )[1]
+            assert engine.figures().checkpoints.count == 0
+            for n in range(60):
+                await engine.store_of(DOMAIN).transact(put(b"%d" % n, b"v" * 3_000))
+            while turnover.is_busy:  # noqa: ASYNC110 (its end is told to nobody)
+                await asyncio.sleep(0)
+            found = engine.figures().checkpoints
+            assert found.count == len(orders) >= 2
+            assert found.sum_us > 0
+
+    asyncio.run(run())
+
+
 def test_a_transaction_larger_than_a_segment_is_refused(open_engine: Any) -> None:
     async def large(tr: Transaction) -> None:
         tr.put(P, b"v" * 70_000)

@@ -4,6 +4,9 @@ from typing import Any
 
 import pytest
 
+from fogbank.contract.call import Call
+from fogbank.services.dynamodb.rules.pages import ROWS_MAX
+
 
 @pytest.fixture
 def numbers(dynamodb: Any, make_table: Any) -> range:
@@ -106,6 +109,28 @@ def test_a_page_has_a_megabyte(dynamodb: Any, make_table: Any) -> None:
     rest = dynamodb.scan(TableName="tab", ExclusiveStartKey=first["LastEvaluatedKey"])
     assert rest["Count"] == 2
     assert "LastEvaluatedKey" not in rest
+
+
+def test_a_long_scan_gives_way_to_others_between_its_steps(
+    dynamodb: Any, make_table: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_table()
+    numbers = range(4 * ROWS_MAX)
+    for first in numbers[::25]:
+        puts = [{"PutRequest": {"Item": {"p": {"S": f"{n}"}}}} for n in numbers[first : first + 25]]
+        dynamodb.batch_write_item(RequestItems={"tab": puts})
+    turns: list[str] = []
+    give_way = Call.give_way
+
+    async def noted(call: Call) -> None:
+        turns.append(call.operation)
+        await give_way(call)
+
+    monkeypatch.setattr(Call, "give_way", noted)
+    found = dynamodb.scan(TableName="tab")
+    assert {item["p"]["S"] for item in found["Items"]} == {f"{n}" for n in numbers}
+    # A short step to learn the size of rows, whole ones, and the one that finds the end.
+    assert turns == ["Scan"] * 4
 
 
 @pytest.mark.parametrize(

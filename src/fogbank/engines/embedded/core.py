@@ -124,6 +124,7 @@ class Core:
             overlay_rows=len(self.layers.active.rows),
             log_fill=self._fill(),
             checkpoint_s=self._gate.expected_s,
+            checkpoints=self.turnover.checkpoints,
             sealed=self.turnover.sealed,
             file_bytes=file.stat().st_size,
             full=self.turnover.full,

@@ -21,6 +21,8 @@ class StoreFigures(NamedTuple):
     log_fill: float
     checkpoint_s: float
     """How long a checkpoint is expected to take, by how long the last ones took."""
+    checkpoints: Histogram
+    """How long those took that were applied."""
     sealed: int
     file_bytes: int
     full: str

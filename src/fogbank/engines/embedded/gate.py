@@ -56,12 +56,13 @@ class Gate:
         """Note that a checkpoint runs from now on."""
         self._began = self._loop.time()
 
-    def checkpoint_ended(self) -> None:
-        """Note how long the checkpoint took."""
+    def checkpoint_ended(self) -> float:
+        """Note how long the checkpoint took; return it in seconds."""
         assert self._began is not None
         took = self._loop.time() - self._began
         self._expected_s += (took - self._expected_s) * _MEMORY
         self._began = None
+        return took
 
     @property
     def expected_s(self) -> float:

@@ -34,6 +34,7 @@ from fogbank.engines.embedded.segment import RESERVE, SEGMENT_BYTES, SPARE, Writ
 from fogbank.engines.embedded.spool import ArchiveSettings
 from fogbank.platform.crypto.keys import LOG as LOG_GROUPS
 from fogbank.platform.crypto.keys import DataKeys
+from fogbank.platform.metering.meters import Histogram
 
 GENERATION_KEYS_MAX: Final = 100_000
 """A generation with more keys is frozen at the next chance: larger ones pause the loop."""
@@ -106,6 +107,8 @@ class Turnover:
     ) -> None:
         self.full = ""
         """Why there is no space, if there is none."""
+        self.checkpoints = Histogram()
+        """How long the checkpoints took that were applied."""
         self._folder = opened.root / LOG
         self._loop, self._log, self._layers, self._gate = parts
         self._settings = settings
@@ -239,7 +242,7 @@ class Turnover:
     def _checkpoint_ended(self, order: Order, answer: Answer) -> None:
         """Drop the generation of an applied segment; try again later if there is no space."""
         self._is_checkpointing = False
-        self._gate.checkpoint_ended()
+        took_s = self._gate.checkpoint_ended()
         if answer.error == "full":
             self._try_again(answer.message, self.checkpoint)
             return
@@ -247,6 +250,7 @@ class Turnover:
             self.give_up(f"the checkpointer failed: {answer.message}")
             return
         self.full = ""
+        self.checkpoints.add(int(took_s * 1_000_000))
         self._sealed.popleft()
         self._ready.append(order.ready)
         self._free(self._layers.thaw())

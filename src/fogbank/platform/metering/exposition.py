@@ -6,11 +6,12 @@ Source: Prometheus, "Exposition formats", text format 0.0.4.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import accumulate
 from typing import Final, NamedTuple
 
 import msgspec
 
-from fogbank.platform.metering.meters import BUCKETS, Histogram
+from fogbank.platform.metering.meters import FINE_EDGES_US, FineHistogram, Histogram
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _FIRST_BUCKET: Final = 6
@@ -85,7 +86,8 @@ def unpacked(raw: bytes) -> list[Family]:
 def _figure(value: float | list[int]) -> float | Histogram:
     if not isinstance(value, list):
         return value
-    found = Histogram()
+    found = FineHistogram() if len(value) == len(FINE_EDGES_US) + 2 else Histogram()
+    assert len(value) == len(found.buckets) + 1, "a histogram of another program"
     found.sum_us, found.buckets = value[0], value[1:]
     return found
 
@@ -107,15 +109,26 @@ def _lines(family: Family) -> Iterator[str]:
 
 def _histogram(name: str, labels: Labels, found: Histogram) -> Iterator[str]:
     """Yield the buckets of a histogram, which are cumulative, in seconds."""
-    below = sum(found.buckets[:_FIRST_BUCKET])
-    for bits in range(_FIRST_BUCKET, _LAST_BUCKET + 1):
-        below += found.buckets[bits]
-        edge = _number((1 << bits) / 1_000_000)
+    for edge_us, below in _fine(found) if isinstance(found, FineHistogram) else _by_powers(found):
+        edge = _number(edge_us / 1_000_000)
         yield f"{name}_bucket{_labels({**labels, 'le': edge})} {below}"
-    total = below + sum(found.buckets[_LAST_BUCKET + 1 : BUCKETS])
+    total = found.count
     yield f"{name}_bucket{_labels({**labels, 'le': '+Inf'})} {total}"
     yield f"{name}_sum{_labels(labels)} {_number(found.sum_us / 1_000_000)}"
     yield f"{name}_count{_labels(labels)} {total}"
+
+
+def _by_powers(found: Histogram) -> Iterator[tuple[int, int]]:
+    """Yield edges in microseconds, and how many durations lie below each."""
+    below = sum(found.buckets[:_FIRST_BUCKET])
+    for bits in range(_FIRST_BUCKET, _LAST_BUCKET + 1):
+        below += found.buckets[bits]
+        yield 1 << bits, below
+
+
+def _fine(found: FineHistogram) -> Iterator[tuple[int, int]]:
+    """Yield edges in microseconds, and how many durations lie at or below each."""
+    return zip(FINE_EDGES_US, accumulate(found.buckets), strict=False)  # the last has no edge
 
 
 def _labels(labels: Labels) -> str:

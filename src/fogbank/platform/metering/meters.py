@@ -6,6 +6,7 @@ into the bucket of its bit length, and label sets beyond ``SERIES_MAX`` are coun
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Final
 
@@ -13,6 +14,13 @@ SERIES_MAX: Final = 2_000
 """Kinds of request by service, operation and outcome."""
 BUCKETS: Final = 32
 """Bucket n holds durations below 2**n microseconds; the last all others."""
+FINE_EDGES_US: Final = (
+    *range(250, 1_000, 250),
+    *range(1_000, 5_000, 500),
+    *(5_000, 6_000, 7_000, 8_000, 10_000, 12_500, 15_000, 20_000, 30_000, 50_000, 100_000),
+    *(250_000, 500_000, 1_000_000, 5_000_000, 60_000_000),
+)
+"""Where the buckets of a fine histogram end; a last one holds all others."""
 OTHER: Final = "other"
 
 
@@ -34,6 +42,21 @@ class Histogram:
     def count(self) -> int:
         """Return how many durations there were."""
         return sum(self.buckets)
+
+
+class FineHistogram(Histogram):
+    """Durations, by steps that are narrow around some milliseconds: a promise can lie on an edge."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.buckets = [0] * (len(FINE_EDGES_US) + 1)
+
+    def add(self, micros: int) -> None:
+        """Count one duration; one that lies on an edge lies below it."""
+        self.sum_us += micros
+        self.buckets[bisect_left(FINE_EDGES_US, micros)] += 1
 
 
 class RequestMeter:

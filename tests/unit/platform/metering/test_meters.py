@@ -11,7 +11,7 @@ from fogbank.platform.metering.exposition import (
     text_of,
     unpacked,
 )
-from fogbank.platform.metering.meters import BUCKETS, Histogram, RequestMeter
+from fogbank.platform.metering.meters import BUCKETS, FineHistogram, Histogram, RequestMeter
 
 
 def test_a_duration_falls_below_the_next_power_of_two() -> None:
@@ -78,3 +78,20 @@ def test_figures_of_several_processes_are_one_text_with_a_label_for_each() -> No
     ]
     assert sum(line.startswith("# TYPE c_seconds") for line in lines) == 1
     assert 'c_seconds_count{process="1",x="y"} 1' in lines
+
+
+def test_a_fine_histogram_is_the_same_after_its_way_from_process_to_process() -> None:
+    found = FineHistogram()
+    for micros in (0, 4_500, 4_501, 5_000, 70_000_000):
+        found.add(micros)
+    families = [Family("c_seconds", "histogram", "Cs.", [({}, found)])]
+    lines = text_of(families).splitlines()
+    for line in (
+        'c_seconds_bucket{le="0.0045"} 2',
+        'c_seconds_bucket{le="0.005"} 4',
+        'c_seconds_bucket{le="60"} 4',
+        'c_seconds_bucket{le="+Inf"} 5',
+        "c_seconds_count 5",
+    ):
+        assert line in lines, line
+    assert text_of(unpacked(packed(families))).splitlines() == lines

@@ -87,17 +87,17 @@ async def _read_page(
 ) -> Page:
     """Read a page of a range, step by step, until it is full or the range ends."""
     page, rest = Page(rules), asked
-    while not page.full:
+    while True:
         limit = page.rows_next
         rows = await _read_step(call, rules.table, rest, limit, forward)
-        for place, record in rows:
+        for _, record in rows:
             if page.full:
                 break
             page.add(record)
-            rest = rest.behind(place, forward=forward)
-        if len(rows) < limit:
-            break
-    return page
+        if page.full or len(rows) < limit:
+            return page
+        rest = rest.behind(rows[-1][0], forward=forward)
+        await call.give_way()
 
 
 async def _read_step(

@@ -22,8 +22,8 @@ from fogbank.services.dynamodb.schema import ItemRecord, KeyAttribute, TableReco
 
 ROWS_FIRST: Final = 16
 """Rows read before anything is known of their size: 6.4 MB at most."""
-ROWS_MAX: Final = 256
-"""Rows read in one step at most, so that no step holds the loop for long."""
+ROWS_MAX: Final = 64
+"""Rows read in one step at most, so that no step holds the loop for long: half a millisecond."""
 
 
 class KeyRange(NamedTuple):

@@ -1,0 +1,66 @@
+"""How late the event loop runs what is due.
+
+Rule: while there is work it is measured every ``BUSY_MS``, so that seconds of load are enough for a
+99th percentile; a loop at rest is asked once a second, for that is all it would do. Work that begins
+is noticed at the next measurement.
+
+Theory: uvloop's timers count whole milliseconds of the monotonic clock, from the last one that has
+begun. So a timer is due a whole number of milliseconds after that one, which we know, and what comes
+later is lateness: of the loop, or up to a millisecond of the kernel, which is asked to wait for whole
+milliseconds too. It is never told too low.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from fogbank.platform.metering.exposition import Family
+from fogbank.platform.metering.meters import FineHistogram
+from fogbank.server.garbage import Work
+
+BUSY_MS: Final = 10
+REST_MS: Final = 1_000
+_MS: Final = 1_000_000
+
+CallLater = Callable[[float, Callable[[], None]], object]
+
+
+class Lateness:
+    """Measures one loop.
+
+    Args:
+        monotonic_ns: The time of the loop's timers, in nanoseconds.
+        call_later: The loop's own.
+        work: What the process has to do.
+    """
+
+    def __init__(
+        self, monotonic_ns: Callable[[], int], call_later: CallLater, work: Callable[[], Work]
+    ) -> None:
+        self._monotonic_ns = monotonic_ns
+        self._call_later = call_later
+        self._work = work
+        self._seen = -1
+        """How much work had come at the last measurement."""
+        self._due_ns = 0
+        self.found = FineHistogram()
+
+    def begin(self) -> None:
+        """Measure from now on, for as long as the loop runs."""
+        work = self._work()
+        rests = not work.under_way and work.so_far == self._seen
+        self._seen = work.so_far
+        wait_ms = REST_MS if rests else BUSY_MS
+        self._due_ns = (self._monotonic_ns() // _MS + wait_ms) * _MS
+        self._call_later(wait_ms / 1_000, self._run)
+
+    def _run(self) -> None:
+        """Count how late this is, and go on."""
+        self.found.add(max(0, self._monotonic_ns() - self._due_ns) // 1_000)
+        self.begin()
+
+    def families(self) -> Iterator[Family]:
+        """Yield the figures."""
+        meaning = "How late the event loop ran what was due."
+        yield Family("fogbank_loop_lateness_seconds", "histogram", meaning, [({}, self.found)])
