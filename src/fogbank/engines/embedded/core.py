@@ -90,10 +90,9 @@ class Core:
         self.is_gated = False
         """A writer has to pass ``admit`` first."""
         self.passengers: Passengers | None = None
-        self.groups = self.group_bytes = 0
+        self.groups = self.group_bytes = self._pending_bytes = 0
         self._loop = loop
         self._pending: list[_Entry] = []
-        self._pending_bytes = 0
         self._inflight: _Group | None = None
         self._is_flush_due = self._is_stalled = False
         size = settings.segment_bytes

@@ -26,6 +26,7 @@ from fogbank.base.errors import Corrupt
 from fogbank.engines.embedded import sealing
 from fogbank.engines.embedded.files import NO_SPACE, read_all, read_into, write_all
 from fogbank.engines.embedded.sealing import Entry, FileOpener, FileSealer, mask_of
+from fogbank.engines.embedded.writeback import WRITE_BACK_BYTES, begin_write_back
 from fogbank.platform.blobs.port import FRAME_BYTES, BlobRef
 from fogbank.platform.crypto.keys import TAG_BYTES, Opens, Series
 from fogbank.platform.crypto.secret import KeyRefused
@@ -170,7 +171,7 @@ class Writer:
         self._table = bytearray()
         self._frames = 0
         self._rest = bytearray()
-        self._synced = 0
+        self._begun = self._synced = 0
         self._fd = -1
         self._is_over = False
         # A cancelled caller aborts from another thread while a frame may still be written.
@@ -228,6 +229,9 @@ class Writer:
         self._table += entry
         self._frames += 1
         self.size += length
+        if self.size - self._begun >= WRITE_BACK_BYTES:
+            begin_write_back(self._fd, self._begun, self.size)
+            self._begun = self.size
         if self.size - self._synced >= SYNC_EVERY_BYTES:
             os.fdatasync(self._fd)
             self._synced = self.size
