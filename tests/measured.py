@@ -13,7 +13,8 @@ LONGEST = "_max"
 """The end of the names of figures of which the largest is kept."""
 
 
-def _recorder() -> Any:
+def recorder() -> Any:
+    """Return what benchmarks write their figures with."""
     path = Path(__file__).parents[1] / "benchmarks" / "record.py"
     spec = importlib.util.spec_from_file_location("record", path)
     assert spec is not None
@@ -41,7 +42,7 @@ def add_up(
     failures: Sequence[str] = (),
 ) -> None:
     """Add a run's figures to those of the runs before it in ``docs/measured/<name>.json``."""
-    record = _recorder()
+    record = recorder()
     path: Path = record.MEASURED / f"{name}.json"
     before = json.loads(path.read_text())["figures"] if path.exists() else {}
     sums = added(before, figures)
