@@ -362,19 +362,27 @@ class Supervisor:
     def _stop(self) -> int:
         """Let fronts drain, then store processes; return how it went."""
         notify.say("STOPPING=1")
-        status = 0
+        went_well = True
         for children in (self._fronts, self._stores):
             for child in children:
                 child.stop()
             until = time.monotonic() + STOP_WAIT_S
             for child in children:
-                try:
-                    status |= child.wait(max(0.0, until - time.monotonic())) != 0
-                except subprocess.TimeoutExpired:
-                    _say(f"{child.name} does not end; killing it")
-                    child.kill()
-                    status = 1
-        return status
+                went_well &= self._ends_well(child, until)
+        return 0 if went_well else 1
+
+    def _ends_well(self, child: Child, until: float) -> bool:
+        """Wait for the end of a child that was told to stop; return whether it ended in order."""
+        try:
+            status = child.wait(max(0.0, until - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            _say(f"{child.name} does not end; killing it")
+            child.kill()
+            return False
+        if status == 0 or (status == -signal.SIGTERM and not child.is_ready):
+            return True  # one that was still starting has nothing to end in order
+        _say(f"{child.name} ended ({status}) when it was told to stop")
+        return False
 
     def _kill(self) -> None:
         """Leave no child behind."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import selectors
+import signal
 import socket
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -102,3 +104,30 @@ def test_what_a_store_process_says_will_seal_its_keys_is_told_to_those_that_star
             each.start = start  # type: ignore[method-assign]
             told._start(each, ours)
     assert [boot.secrets for boot in started] == [[new, old], []]
+
+
+@pytest.mark.parametrize(
+    ("is_ready", "ended", "status"),
+    [
+        (True, 0, 0),
+        (True, -signal.SIGTERM, 1),
+        (False, -signal.SIGTERM, 0),
+        (False, -signal.SIGKILL, 1),
+        (True, 1, 1),
+    ],
+)
+def test_a_stop_goes_well_unless_a_child_that_served_did_not_end_in_order(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], is_ready: bool, ended: int, status: int
+) -> None:
+    told = supervisor.Supervisor(tmp_path, Config(processes=ProcessSettings(fronts=1)), print)
+    stopped: list[str] = []
+    for child in (*told._fronts, *told._stores):
+        child.stop = partial(stopped.append, child.name)  # type: ignore[method-assign]
+        child.wait = lambda _timeout: 0  # type: ignore[method-assign]
+        child.is_ready = True
+    front = told._fronts[0]
+    front.is_ready = is_ready
+    front.wait = lambda _timeout: ended  # type: ignore[method-assign]
+    assert told._stop() == status
+    assert stopped == [front.name, told._stores[0].name]
+    assert (f"front 0 ended ({ended})" in capfd.readouterr().err) == bool(status)
