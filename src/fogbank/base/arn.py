@@ -6,9 +6,11 @@ Source: AWS General Reference, "Amazon Resource Names (ARNs)".
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 _ARN_PARTS = 6
+_REGIONS_REMEMBERED_MAX: Final = 256
 AWS: Final = "aws"
 """The partition of most regions."""
 _BY_PREFIX: Final = (
@@ -40,12 +42,15 @@ class Arn(NamedTuple):
 
 def find_arn(text: str) -> Arn | None:
     """Return the parsed ARN, or None if the text is not one."""
+    if not text.startswith("arn:"):
+        return None
     parts = text.split(":", 5)
-    if len(parts) != _ARN_PARTS or parts[0] != "arn" or not parts[1] or not parts[2]:
+    if len(parts) != _ARN_PARTS or not parts[1] or not parts[2]:
         return None
     return Arn(*parts[1:])
 
 
+@lru_cache(maxsize=_REGIONS_REMEMBERED_MAX)
 def partition_of(region: str) -> str:
     """Return the partition of a region."""
     for prefix, partition in _BY_PREFIX:

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable
 
 _BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+_BASE32_OF_BYTES = bytes(ord(_BASE32[byte & 31]) for byte in range(256))
 _BASE62 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 
@@ -43,15 +44,13 @@ class Ids:
 
     def uuid(self) -> str:
         """Return a version 4 UUID: most services' request ids, Lambda's revision ids."""
-        raw = bytearray(self._pooled(16))
-        raw[6] = raw[6] & 0x0F | 0x40
-        raw[8] = raw[8] & 0x3F | 0x80
-        text = raw.hex()
-        return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+        raw = self._pooled(16)
+        text, variant = raw.hex(), "89ab"[raw[8] >> 4 & 3]
+        return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
 
     def base32(self, length: int) -> str:
         """Return upper-case letters and digits 2 to 7: S3 and DynamoDB request ids, key ids."""
-        return "".join(_BASE32[byte & 31] for byte in self._pooled(length))
+        return self._pooled(length).translate(_BASE32_OF_BYTES).decode()
 
     def base62(self, length: int) -> str:
         """Return letters and digits without bias: secrets and tokens."""

@@ -200,7 +200,7 @@ class Authenticator:
                     400,
                     "Missing required header for this request: x-amz-content-sha256",
                 )
-            holds = sigv4.check(request, signed, key, payload)
+            holds = sigv4.check(request, signed, key, payload, claim.timestamp)
         if not holds:
             raise self._failed(
                 request,
@@ -236,7 +236,7 @@ class Authenticator:
             allowed = self._limits.before(target, request, claim.signed.service)
             digest = await self._bodies.take(request, allowed)
         if claim.presigned is None:
-            holds = sigv4.check(request, claim.signed, key, digest)
+            holds = sigv4.check(request, claim.signed, key, digest, claim.timestamp)
         else:
             holds = sigv4.check_presigned(request, claim.presigned, key, digest)
         if not holds:

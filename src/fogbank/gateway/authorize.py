@@ -265,10 +265,10 @@ class Authorization:
         """
         vendor = access.action.partition(":")[0]
         facet = self._facets.get(vendor)
-        arn = find_arn(access.resource)
-        if facet is None or arn is None or arn.service != vendor:
+        if facet is None:
             return None
-        return facet
+        arn = find_arn(access.resource)
+        return facet if arn is not None and arn.service == vendor else None
 
     async def _resource(self, facet: ResourcePolicies, arn: str) -> tuple[Policy | None, str]:
         """Return the policy of a resource, compiled, and the account that owns it."""

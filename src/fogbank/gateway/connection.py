@@ -28,7 +28,7 @@ from fogbank.gateway.guests import (
 from fogbank.gateway.head import Refused
 from fogbank.gateway.intake import TIMEOUT_MESSAGE, Intake, Mode, slow_down
 from fogbank.gateway.pace import Pace
-from fogbank.gateway.reply import Exchange, Truncated, send_reply
+from fogbank.gateway.reply import Exchange, Truncated, write_reply
 from fogbank.wire.errors import IncompleteBody
 from fogbank.wire.http import HttpRequest
 
@@ -162,7 +162,11 @@ class Connection(Intake, asyncio.Protocol):
             body = self._body
             keep = not (self.close_after or house.draining) and (body is None or self._keeps(body))
             exchange = Exchange(request.method, self._minor, house.date, keep_alive=keep)
-            await send_reply(self, reply, exchange)
+            rest = write_reply(self, reply, exchange)
+            if rest is not None:
+                await rest
+            if self._writable is not None:
+                await self._writable
         finally:
             house.in_flight -= 1
             share.requests -= 1
@@ -187,7 +191,7 @@ class Connection(Intake, asyncio.Protocol):
         )
 
     def write(self, data: bytes) -> None:
-        """Send, or buffer and send: what ``send_reply`` writes to."""
+        """Send, or buffer and send: what ``write_reply`` writes to."""
         self._house.bytes_out += len(data)
         self._transport.write(data)
 

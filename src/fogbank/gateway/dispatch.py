@@ -72,9 +72,6 @@ class Edge(NamedTuple):
     """Writes bodies to the blobs of store processes."""
 
 
-_Answer = Callable[[Visit, Target, HttpRequest], Awaitable[HttpReply]]
-
-
 def _perform_of(
     local: Perform | None, owner_of: OwnerOf | None, facilities: Facilities | Edge
 ) -> Perform:
@@ -159,25 +156,38 @@ class Dispatcher:
             return await self._replied(target, request, self._origins.preflight)
         claim = _claim_of(request)
         target = self._resolver.begin(request, claim.signed if isinstance(claim, Claim) else None)
+        if "origin" in request.headers:
+            return await self._granted(target, request, claim)
+        return await self._replied(target, request, self._answer, claim)
+
+    async def _granted(
+        self, target: Target, request: HttpRequest, claim: Claim | ServiceError | None
+    ) -> HttpReply:
+        """Answer a request of a page, and say whether the page may read the answer."""
         granted: Headers = ()
 
         async def answer(visit: Visit, target: Target, request: HttpRequest) -> HttpReply:
             nonlocal granted
-            if "origin" in request.headers:
-                granted = await self._origins.granted(target, request)
+            granted = await self._origins.granted(target, request)
             return await self._answer(visit, target, request, claim)
 
         reply = await self._replied(target, request, answer)
         reply.headers.extend(granted)
         return reply
 
-    async def _replied(self, target: Target, request: HttpRequest, answer: _Answer) -> HttpReply:
+    async def _replied(
+        self,
+        target: Target,
+        request: HttpRequest,
+        answer: Callable[..., Awaitable[HttpReply]],
+        *said: Claim | ServiceError | None,
+    ) -> HttpReply:
         """Answer a request to the API of a service, with an error if it comes to that."""
         visit = _visit_of(request, target, _request_id(self._ids, target))
         visit.began = self._clock.monotonic()
         was = IN_WORK.set(visit)
         try:
-            reply = await answer(visit, target, request)
+            reply = await answer(visit, target, request, *said)
         except ServiceError as error:
             return self._refusal(visit, target, request, error)
         except Weather as weather:

@@ -58,7 +58,7 @@ class FailedProofs:
 
     def is_spent(self, request: HttpRequest, key_id: str) -> bool:
         """Return whether a claim comes too soon after too many failures, and count it if so."""
-        if not len(self._pairs):
+        if not self.failed:
             return False
         spent = self._pairs.is_spent(_pair_of(request, key_id))
         self.throttled += spent

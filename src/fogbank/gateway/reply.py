@@ -7,8 +7,9 @@ Rule: the listener owns the framing. ``content-length``, ``transfer-encoding``, 
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
-from typing import Final, Protocol
+from collections.abc import AsyncIterator, Coroutine
+from functools import lru_cache
+from typing import Any, Final, Protocol
 from xml.sax.saxutils import escape
 
 from fogbank.gateway.head import Refused
@@ -18,6 +19,8 @@ CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 END_CHUNK: Final = b"0\r\n\r\n"
 _JOINED_BYTES_MAX: Final = 64 << 10
 """Bodies up to this leave in one write with their head."""
+_NAMES_REMEMBERED_MAX: Final = 1_024
+"""Names of headers; those of metadata are the clients' own."""
 _BODILESS: Final = frozenset((204, 304))
 _OWNED: Final = frozenset(("content-length", "transfer-encoding", "connection", "date"))
 
@@ -88,6 +91,12 @@ class Truncated(Exception):
     """A reply's body ended before or after its declared length: the connection must break."""
 
 
+@lru_cache(maxsize=_NAMES_REMEMBERED_MAX)
+def _line_begin(name: str) -> str:
+    """Return what a header's line begins with; '' if the header is ours to write."""
+    return "" if name.lower() in _OWNED else f"{name}: "
+
+
 def head_of(reply: HttpReply, exchange: Exchange) -> bytes:
     """Return the status line and the headers, with the empty line.
 
@@ -97,10 +106,10 @@ def head_of(reply: HttpReply, exchange: Exchange) -> bytes:
     status, length = reply.status, reply.length
     lines = [_STATUS_LINES.get(status) or f"HTTP/1.1 {status} \r\n"]
     for name, value in reply.headers:
-        lower = name.lower()
-        if lower not in _OWNED:
-            lines.append(f"{name}: {value}\r\n")
-        elif lower == "content-length" and exchange.method == "HEAD":
+        begin = _line_begin(name)
+        if begin:
+            lines.append(f"{begin}{value}\r\n")
+        elif exchange.method == "HEAD" and name.lower() == "content-length":
             length = int(value)
     if status not in _BODILESS:
         if length is not None:
@@ -147,26 +156,28 @@ def has_no_body(reply: HttpReply, method: str) -> bool:
     return method == "HEAD" or reply.status in _BODILESS
 
 
-async def send_reply(outlet: Outlet, reply: HttpReply, exchange: Exchange) -> None:
-    """Write a whole reply.
+def write_reply(
+    outlet: Outlet, reply: HttpReply, exchange: Exchange
+) -> Coroutine[Any, Any, None] | None:
+    """Write a reply as far as it is at hand; return what sends the rest, or None: that was all.
 
-    Raises:
-        Truncated: The body is not as long as it was said to be.
+    What is returned raises ``Truncated`` if the body is not as long as it was said to be.
     """
     head, body = head_of(reply, exchange), reply.body
-    if has_no_body(reply, exchange.method):
+    bodiless = has_no_body(reply, exchange.method)
+    if not isinstance(body, bytes):
         outlet.write(head)
-        if not isinstance(body, bytes):
-            await close_body(body)
-    elif not isinstance(body, bytes):
+        if bodiless:
+            return close_body(body)
+        return _send_stream(outlet, body, reply.length, chunked=bool(exchange.minor))
+    if bodiless:
         outlet.write(head)
-        await _send_stream(outlet, body, reply.length, chunked=bool(exchange.minor))
     elif len(body) <= _JOINED_BYTES_MAX:
         outlet.write(head + body)
     else:
         outlet.write(head)
         outlet.write(body)
-    await outlet.drain()
+    return None
 
 
 async def _send_stream(

@@ -12,7 +12,6 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from fogbank.base.arn import partition_of
 from fogbank.base.errors import NotBuilt, ServiceError
 from fogbank.gateway.hosts import BARE, HostName, HostNames
 from fogbank.gateway.render import Words
@@ -20,7 +19,7 @@ from fogbank.gateway.settings import GatewaySettings
 from fogbank.wire.compile import ServiceCodec, codec_of
 from fogbank.wire.errors import UnknownOperation
 from fogbank.wire.http import HttpRequest
-from fogbank.wire.regions import global_region, reached
+from fogbank.wire.regions import own_region, reached
 from fogbank.wire.route import Router, has_action, is_rpc, protocol_of
 from fogbank.wire.sigv4 import Authorization
 
@@ -69,8 +68,7 @@ class Door:
         AWS: "aws:RequestedRegion" of a global service is us-east-1 wherever it is called from; each
         partition has such a region.
         """
-        prefix = self.codec.model.endpoint_prefix
-        return global_region(prefix, partition_of(region)) or region
+        return own_region(self.codec.model.endpoint_prefix, region)
 
     def speaking(self, request: HttpRequest) -> Door:
         """Return the door of the protocol that a client of this service speaks."""

@@ -73,7 +73,7 @@ def _check_region(signed: Authorization, target: Target) -> None:
     """Refuse a signature for another region than the host names, or for none that there is."""
     host_region, named = target.host.region, signed.region or ",".join(signed.region_set)
     region = signed.region or reached(signed.region_set, host_region or US_EAST_1)
-    if is_region(region) and host_region in ("", region):
+    if host_region in ("", region) and is_region(region):
         return
     if target.door.words.is_s3:
         expecting = host_region or US_EAST_1

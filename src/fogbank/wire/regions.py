@@ -11,15 +11,16 @@ endpoints", on global endpoints.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final
 
-from fogbank.base.arn import AWS
+from fogbank.base.arn import AWS, partition_of
 from fogbank.wire import published
 
 US_EAST_1: Final = "us-east-1"
 """The region of what has no region, and the default of old."""
 _PSEUDO: Final = "-global"
+_REMEMBERED_MAX: Final = 1_024
 
 
 @cache
@@ -55,6 +56,12 @@ def _global_scopes() -> Mapping[tuple[str, str], str]:
 def global_region(endpoint_prefix: str, partition: str = AWS) -> str:
     """Return the one region of a service that has no other, such as IAM; '' for all others."""
     return _global_scopes().get((partition, endpoint_prefix), "")
+
+
+@lru_cache(maxsize=_REMEMBERED_MAX)
+def own_region(endpoint_prefix: str, region: str) -> str:
+    """Return the region in which a service is asked by who names a region."""
+    return global_region(endpoint_prefix, partition_of(region)) or region
 
 
 def first_region(partition: str) -> str:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from hashlib import sha256
@@ -305,19 +305,18 @@ def _encoded(text: str) -> str:
     return quote(unquote_to_bytes(_bytes(text)), _SAFE)
 
 
-def canonical_headers(headers: Mapping[str, str], names: Iterable[str]) -> str:
+def canonical_headers(headers: Mapping[str, str], names: Sequence[str]) -> str:
     """Return the signed headers as they are signed, each on a line."""
-    out: list[str] = []
-    for name in names:
-        value = headers.get(name, "").strip(_BLANKS)
-        if "  " in value or "\t" in value:
-            value = _SPACES.sub(" ", value)
-        out.append(f"{name}:{value}\n")
-    return "".join(out)
+    text = "".join([f"{name}:{headers.get(name, '').strip(_BLANKS)}\n" for name in names])
+    if "  " in text or "\t" in text:
+        values = [_SPACES.sub(" ", headers.get(name, "").strip(_BLANKS)) for name in names]
+        pairs = zip(names, values, strict=True)
+        text = "".join([f"{name}:{value}\n" for name, value in pairs])
+    return text
 
 
-def canonical_requests(begin: str, headers: str, end: str) -> Iterator[bytes]:
-    """Yield the canonical requests that a client may have signed: one, unless headers have accents.
+def canonical_requests(begin: str, headers: str, end: str) -> list[bytes]:
+    """Return the canonical requests that a client may have signed: one, unless headers have accents.
 
     Args:
         begin: Method, path and query string, each on a line.
@@ -325,14 +324,12 @@ def canonical_requests(begin: str, headers: str, end: str) -> Iterator[bytes]:
         end: The names of the signed headers, and the hash of the body.
     """
     if headers.isascii():
-        yield _bytes(begin) + f"{headers}\n{end}".encode()
-        return
+        return [_bytes(f"{begin}{headers}\n{end}")]
     # AWS: signatures are over UTF-8, but HTTP libraries send such a header as Latin-1 where they
     # can (Python's http.client): which of the two the bytes were does not say what was signed.
-    last = f"\n{end}".encode()
-    yield _bytes(begin) + headers.encode() + last
-    if _bytes(headers) != headers.encode():
-        yield _bytes(begin) + _bytes(headers) + last
+    first, last = _bytes(begin), f"\n{end}".encode()
+    forms = dict.fromkeys((headers.encode(), _bytes(headers)))
+    return [first + form + last for form in forms]
 
 
 def string_to_sign(timestamp: str, scope: str, canonical: bytes, algorithm: str = ALGORITHM) -> str:
@@ -413,8 +410,8 @@ def _basic_of(date: str) -> str:
 
 def _signed(
     request: HttpRequest, names: tuple[str, ...], path: str, query: str, payload_hash: str
-) -> Iterator[bytes]:
-    """Yield the canonical requests of a request with these signed headers."""
+) -> list[bytes]:
+    """Return the canonical requests of a request with these signed headers."""
     return canonical_requests(
         f"{request.method}\n{path}\n{query}\n",
         canonical_headers(request.headers, names),
@@ -427,20 +424,23 @@ def check(
     authorization: Authorization,
     key: SigningKey | VerifyingKey,
     payload_hash: str,
+    timestamp: str | None = None,
 ) -> bool:
     """Return whether a request signed in its headers was signed with this key.
 
     Args:
-        request: Its ``x-amz-date`` header must be there.
+        request: The request.
         authorization: The parts of its Authorization header.
         key: The signing key of the scope that the header names; of version 4A, the access key's.
         payload_hash: The header ``x-amz-content-sha256``, or else the hash of the body.
+        timestamp: When it was signed, for who has read that already.
 
     Raises:
         IncompleteSignature: It carries no readable date.
     """
     query = canonical_query(request.query) if request.query else ""
-    timestamp = timestamp_of(request.headers)
+    if timestamp is None:
+        timestamp = timestamp_of(request.headers)
     return _holds(request, authorization, key, (timestamp, query, payload_hash))
 
 
@@ -453,10 +453,10 @@ def _holds(
     """Return whether a signature holds for the path as sent or as S3 encodes it anew."""
     timestamp, query, payload_hash = said
     service, names = authorization.service, authorization.signed_headers
+    scope, algorithm = authorization.scope, authorization.algorithm
     path: str | None = "/" if request.path == "/" else canonical_path(request.path, service)
     while path is not None:
         for canonical in _signed(request, names, path, query, payload_hash):
-            scope, algorithm = authorization.scope, authorization.algorithm
             text = string_to_sign(timestamp, scope, canonical, algorithm)
             if is_signed(key, text, authorization.signature):
                 return True
@@ -476,7 +476,7 @@ def explain(
     """
     timestamp, query, payload_hash = said
     path = canonical_path(request.path, authorization.service)
-    canonical = next(_signed(request, authorization.signed_headers, path, query, payload_hash))
+    canonical = _signed(request, authorization.signed_headers, path, query, payload_hash)[0]
     text = string_to_sign(timestamp, authorization.scope, canonical, authorization.algorithm)
     return canonical.decode("utf-8", "replace"), text
 
@@ -569,7 +569,7 @@ def sign(  # noqa: PLR0913 (a signer needs these)
     found = Authorization(access_key_id, timestamp[:8], region, service, names, "")
     key = signing_key(secret, timestamp[:8], region, service)
     path = canonical_path(request.path, service)
-    canonical = next(_signed(request, names, path, canonical_query(request.query), digest))
+    canonical = _signed(request, names, path, canonical_query(request.query), digest)[0]
     made = signature(key, string_to_sign(timestamp, found.scope, canonical))
     headers["authorization"] = (
         f"{ALGORITHM} Credential={access_key_id}/{found.scope}, "

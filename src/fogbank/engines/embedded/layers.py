@@ -187,7 +187,7 @@ class Layers:
         out: list[Row] = []
         dead = 0
         limit, reverse = span.limit, span.reverse
-        unseal = self._unseal
+        unseal, laid_rows = self._unseal, self.active.rows
         key, row = next(laid, None), next(settled, None)
         while len(out) < limit:
             if key is None:
@@ -203,7 +203,9 @@ class Layers:
                     out.append((row[0], unseal(*row)))
                     row = next(settled, None)
                     continue
-            value = self._value_above(key, own)
+            value = None if own else laid_rows.get(key)
+            if value is None:
+                value = self._value_above(key, own)
             if value is not None:
                 out.append((key, value))
             elif not out:

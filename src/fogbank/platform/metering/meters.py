@@ -79,7 +79,9 @@ class RequestMeter:
         found = self._series.get((service, operation, code))
         if found is None:
             found = self._new(service, operation, code)
-        found.add(micros)
+        # As ``found.add`` does; a call less in every request.
+        found.sum_us += micros
+        found.buckets[min(micros.bit_length(), BUCKETS - 1)] += 1
 
     def _new(self, service: str, operation: str, code: str) -> Histogram:
         if len(self._series) >= SERIES_MAX:

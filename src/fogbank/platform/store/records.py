@@ -8,6 +8,8 @@ so a value says what it is. A new version is a new class with ``PREVIOUS`` namin
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import msgspec
@@ -70,15 +72,21 @@ class Table(Generic[R]):
     """Records of one type under one prefix of a domain, at keys that are tuples.
 
     Functions take the transaction first and compose. ``number`` is the table's byte within its
-    service and is never reused.
+    service and is never reused. Where most requests read the same few records (a table, a bucket),
+    ``remembered`` says of how many the decoded value and the key are kept: by their bytes and their
+    parts, which say all there is to know, so that nothing remembered can be stale.
     """
 
-    __slots__ = ("_decode", "record", "subspace")
+    __slots__ = ("_pack", "decode", "record", "subspace")
 
-    def __init__(self, service: str, number: int, record: type[R]) -> None:
+    def __init__(self, service: str, number: int, record: type[R], *, remembered: int = 0) -> None:
         self.subspace = bytes((SERVICES[service], number))
         self.record = record
-        self._decode = RecordDecoder(record).decode
+        decode: Callable[[bytes], R] = RecordDecoder(record).decode
+        pack: Callable[..., bytes] = tuples.pack
+        self.decode: Callable[[bytes], R] = lru_cache(remembered)(decode) if remembered else decode
+        """From the stored bytes of a record to it; see ``RecordDecoder.decode``."""
+        self._pack = lru_cache(remembered, typed=True)(pack) if remembered else pack
 
     def prefix(self, domain: Domain, *parts: Element) -> bytes:
         """Return the prefix of all keys that begin with these parts."""
@@ -88,8 +96,8 @@ class Table(Generic[R]):
 
     async def find(self, tr: Transaction, *parts: Element) -> R | None:
         """Return the record at the key, or None."""
-        raw = await tr.get(tr.domain.prefix + self.subspace + tuples.pack(*parts))
-        return None if raw is None else self._decode(raw)
+        raw = await tr.get(tr.domain.prefix + self.subspace + self._pack(*parts))
+        return None if raw is None else self.decode(raw)
 
     def put(self, tr: Transaction, record: R, *parts: Element) -> None:
         """Write the record at the key."""
@@ -119,8 +127,4 @@ class Table(Generic[R]):
             begin, end = (begin, edge) if reverse else (tuples.after_prefix(edge), end)
         rows = await tr.range(begin, end, limit=limit, reverse=reverse)
         skip = len(base)
-        return [(tuples.unpack(key[skip:]), self._decode(value)) for key, value in rows]
-
-    def decode(self, raw: bytes) -> R:
-        """Return the record whose stored bytes these are."""
-        return self._decode(raw)
+        return [(tuples.unpack(key[skip:]), self.decode(value)) for key, value in rows]

@@ -49,8 +49,12 @@ def pack(*elements: Element) -> bytes:
 
 def _pack_groups(out: bytearray, raw: bytes) -> None:
     """Append the groups of a byte string."""
+    if len(raw) <= _GROUP:
+        out += raw.ljust(_GROUP, b"\0")
+        out.append(len(raw))
+        return
     full = len(raw) - len(raw) % _GROUP
-    if full == len(raw) and full:
+    if full == len(raw):
         full -= _GROUP
     for at in range(0, full, _GROUP):
         out += raw[at : at + _GROUP]
@@ -84,20 +88,20 @@ def unpack(raw: bytes) -> tuple[Element, ...]:
 
 def _unpack_groups(raw: bytes, at: int) -> tuple[bytes, int]:
     """Return a byte string and the place after its last group."""
-    out = bytearray()
-    while True:
-        group = raw[at : at + _GROUP + 1]
-        if len(group) != _GROUP + 1:
-            raise ValueError("the key ends inside a group")
-        at += _GROUP + 1
-        marker = group[_GROUP]
-        if marker == _FULL:
-            out += group[:_GROUP]
-            continue
-        if marker > _GROUP:
-            raise ValueError(f"no group has the marker {marker}")
-        out += group[:marker]
-        return bytes(out), at
+    end, size = at + _GROUP, len(raw)
+    while end < size and raw[end] == _FULL:
+        end += _GROUP + 1
+    if end >= size:
+        raise ValueError("the key ends inside a group")
+    marker = raw[end]
+    if marker > _GROUP:
+        raise ValueError(f"no group has the marker {marker}")
+    last = end - _GROUP
+    if last == at:
+        return raw[at : at + marker], end + 1
+    out = bytearray(raw[at:last])
+    del out[_GROUP :: _GROUP + 1]
+    return bytes(out) + raw[last : last + marker], end + 1
 
 
 def text_prefix(prefix: str) -> bytes:

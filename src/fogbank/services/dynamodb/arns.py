@@ -5,9 +5,15 @@ Source: Service Authorization Reference, "Resource types defined by Amazon Dynam
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import Final
+
 from fogbank.base.arn import arn_of
 
+_REMEMBERED_MAX: Final = 1_024
 
+
+@lru_cache(maxsize=_REMEMBERED_MAX)
 def table_arn(region: str, account: str, name: str) -> str:
     """Return the ARN of a table."""
     return arn_of("dynamodb", region, account, f"table/{name}")

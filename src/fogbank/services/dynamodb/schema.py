@@ -82,6 +82,6 @@ class MeasureRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dyn
     """Where within the table the count goes on."""
 
 
-TABLES = Table("dynamodb", 0x01, TableRecord)
+TABLES = Table("dynamodb", 0x01, TableRecord, remembered=1_024)
 ITEMS = Table("dynamodb", 0x02, ItemRecord)
 MEASURES = Table("dynamodb", 0x03, MeasureRecord)

@@ -7,6 +7,8 @@ length (``schema``); everything else lies at tuples.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
+from typing import Final
 
 from fogbank.base.errors import Corrupt
 from fogbank.contract.action import Access, ContextValue
@@ -33,6 +35,7 @@ from fogbank.services.dynamodb.schema import (
     TableRecord,
 )
 
+_TABLES_REMEMBERED_MAX: Final = 1_024
 DROPPED_TABLES = "dynamodb.dropped_tables"
 """The work list of tables whose items are still to be removed."""
 MEASURED_TABLES = "dynamodb.measured_tables"
@@ -134,7 +137,13 @@ async def list_table_names(tr: Transaction, after: str | None, limit: int) -> li
 
 def _items_prefix(tr: Transaction, table_id: str) -> bytes:
     """Return what the keys of a table's items begin with."""
-    return ITEMS.prefix(tr.domain) + bytes.fromhex(table_id.replace("-", ""))
+    return tr.domain.prefix + ITEMS.subspace + _id_bytes(table_id)
+
+
+@lru_cache(maxsize=_TABLES_REMEMBERED_MAX)
+def _id_bytes(table_id: str) -> bytes:
+    """Return the 16 bytes of a table's id."""
+    return bytes.fromhex(table_id.replace("-", ""))
 
 
 def _item_key(tr: Transaction, table: TableRecord, key: ItemKey) -> bytes:

@@ -231,7 +231,7 @@ class TaskRecord(Record, frozen=True, array_like=True, kw_only=True, tag="s3.tas
     """For ``sweep_upload``: only these parts, not all."""
 
 
-BUCKET: Final = Table(SERVICE, 0x01, BucketRecord)
+BUCKET: Final = Table(SERVICE, 0x01, BucketRecord, remembered=1_024)
 OBJECTS: Final = Table(SERVICE, 0x02, ObjectRecord)
 BODIES: Final = Table(SERVICE, 0x03, BodyRecord)
 UPLOADS: Final = Table(SERVICE, 0x04, UploadRecord)

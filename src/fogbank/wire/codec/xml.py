@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import re
 from binascii import b2a_base64
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import Any, NamedTuple, cast
 from xml.etree.ElementTree import Element
 
@@ -163,13 +164,24 @@ class XmlDocuments:
         if shape.type == "list" and ref.flattened:
             inner = shape.member
             name = self._flat_name(ref)
-            with source.block("for y in x"):
+            with self._each(source, "for y in x"):
                 self._write_element(source, inner, name, "y")
         elif shape.type == "map" and ref.flattened:
-            with source.block("for k, y in x.items()"):
+            with self._each(source, "for k, y in x.items()"):
                 self._write_entry(source, shape, ref.wire_name)
         else:
             self._write_element(source, ref, ref.wire_name, "x")
+
+    @contextmanager
+    def _each(self, source: Source, head: str) -> Generator[None]:
+        """Write a loop whose body adds to ``s``: in pieces, for a text that grows is copied."""
+        outer, pieces = source.fresh("o"), source.fresh("p")
+        source.line(f"{outer}, s, {pieces} = s, '', []")
+        with source.block(head):
+            yield
+            source.line(f"{pieces}.append(s)")
+            source.line("s = ''")
+        source.line(f"s = {outer} + ''.join({pieces})")
 
     def _flat_name(self, ref: Ref) -> str:
         """Return the name of each element of a flattened list."""
@@ -225,10 +237,10 @@ class XmlDocuments:
         item, key = source.fresh("y"), source.fresh("k")
         if shape.type == "list":
             name = shape.member.trait("locationName") or "member"
-            with source.block(f"for {item} in {var}"):
+            with self._each(source, f"for {item} in {var}"):
                 self._write_element(source, shape.member, name, item)
         else:
-            with source.block(f"for {key}, {item} in {var}.items()"):
+            with self._each(source, f"for {key}, {item} in {var}.items()"):
                 source.line("s += '<entry>'")
                 key_name = shape.key.trait("locationName") or "key"
                 value_name = shape.value.trait("locationName") or "value"

@@ -98,3 +98,20 @@ def test_a_table_finds_lists_and_deletes_its_records() -> None:
             THINGS.put(tr, Other("a"), "a", 1)  # type: ignore[arg-type]
 
     run(body)
+
+
+def test_a_remembered_record_is_decoded_once_and_never_stale() -> None:
+    table = Table("platform", 0xFD, ThingTwo, remembered=8)
+
+    async def body(tr: Transaction) -> None:
+        table.put(tr, ThingTwo("a", 1), 1)
+        first = await table.find(tr, 1)
+        assert first == ThingTwo("a", 1)
+        assert await table.find(tr, 1) is first
+        assert await table.find(tr, "1") is None
+        table.put(tr, ThingTwo("a", 2), 1)
+        assert await table.find(tr, 1) == ThingTwo("a", 2)
+        table.delete(tr, 1)
+        assert await table.find(tr, 1) is None
+
+    run(body)

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from fogbank.contract.action import Scope
+from fogbank.contract.action import Access, Scope
 from fogbank.services.dynamodb.rules import access
+from fogbank.services.dynamodb.schema import PAY_PER_REQUEST, KeyAttribute, TableRecord
 
 SCOPE = Scope("111122223333", "us-east-1")
 ARN = "arn:aws:dynamodb:us-east-1:111122223333:table/tab"
@@ -73,3 +74,24 @@ def test_a_read_that_projects_nothing_asks_for_everything() -> None:
     assert found.context["dynamodb:Select"] == "SPECIFIC_ATTRIBUTES"
     [found] = of(SCOPE, request | {"AttributesToGet": ["a"]})
     assert found.context["dynamodb:Select"] == "SPECIFIC_ATTRIBUTES"
+
+
+def test_one_access_decided_on_the_key_of_another_table_is_enough_to_refuse() -> None:
+    table = TableRecord(
+        name="tab",
+        id="ours",
+        digest_key=b"",
+        partition=KeyAttribute("p", "S"),
+        sort=None,
+        billing_mode=PAY_PER_REQUEST,
+        read_units=0,
+        write_units=0,
+        deletion_protected=False,
+        created_ms=0,
+    )
+    undecided, decided = (access.RequestKeys("GetItem", {"Key": {}}) for _ in range(2))
+    both = [Access("dynamodb:GetItem", ARN, keys) for keys in (undecided, decided)]
+    decided.table_id = "another of that name"
+    assert not access.decided_on(both, table)
+    decided.table_id = table.id
+    assert access.decided_on(both, table)

@@ -159,8 +159,12 @@ def decided_on(accesses: Iterable[Access], table: TableRecord) -> bool:
     """Return whether what was decided of a table was decided of this one, if its key mattered."""
     for access in accesses:
         keys = access.context
-        if isinstance(keys, RequestKeys) and name_of(access.resource) == table.name:
-            return keys.table_id in ("", table.id)
+        if (
+            isinstance(keys, RequestKeys)
+            and keys.table_id not in ("", table.id)
+            and name_of(access.resource) == table.name
+        ):
+            return False
     return True
 
 

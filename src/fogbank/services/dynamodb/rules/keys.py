@@ -134,6 +134,8 @@ def require_unchanged_keys(table: TableRecord, changed: Iterable[str | int]) -> 
 
 def require_scalar_keys(table: TableRecord, nested: frozenset[str]) -> None:
     """Refuse expressions that look inside an attribute of the key."""
+    if not nested:
+        return
     for attribute in table.key_attributes:
         if attribute.name in nested:
             raise ValidationException(

@@ -47,8 +47,11 @@ def resolved_name(scope: Scope, given: str) -> str:
 
 def require_name(name: str) -> None:
     """Refuse what can be the name of no table, in the words of AWS's own model checks."""
+    is_named = _NAME.fullmatch(name) is not None
+    if is_named and TABLE_NAME_LENGTH_MIN <= len(name) <= TABLE_NAME_LENGTH_MAX:
+        return
     faults: list[str] = []
-    if _NAME.fullmatch(name) is None:
+    if not is_named:
         faults.append(f"Member must satisfy regular expression pattern: {_PATTERN}")
     if len(name) < TABLE_NAME_LENGTH_MIN:
         faults.append(f"Member must have length greater than or equal to {TABLE_NAME_LENGTH_MIN}")

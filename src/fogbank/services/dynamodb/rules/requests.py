@@ -26,6 +26,7 @@ from fogbank.services.dynamodb.rules.expressions.projections import BoundProject
 from fogbank.services.dynamodb.rules.expressions.updates import BoundUpdate
 
 _PROJECTION = "ProjectionExpression"
+_PLACEHOLDERS: Final = ("ExpressionAttributeNames", "ExpressionAttributeValues")
 
 
 class Expressions(NamedTuple):
@@ -40,6 +41,8 @@ class Expressions(NamedTuple):
     @property
     def nested_attributes(self) -> frozenset[str]:
         """Return the attributes that some expression enters by name or by index."""
+        if self is NOTHING:
+            return _NO_NAMES
         bound = (self.update, self.condition, self.filter, self.projection)
         touched: list[paths.Path] = [path for one in bound if one is not None for path in one.paths]
         return frozenset(str(path[0]) for path in touched if len(path) > 1)
@@ -51,24 +54,32 @@ class Parameters(NamedTuple):
     expressions: tuple[str, ...]
     legacy: tuple[str, ...]
     """Parameters from before there were expressions; they cannot stand beside them."""
+    members: frozenset[str]
+    """All of these, and the placeholders."""
+
+    @classmethod
+    def of(cls, expressions: tuple[str, ...], legacy: tuple[str, ...]) -> Parameters:
+        """Return what an operation can be asked in."""
+        return cls(expressions, legacy, frozenset((*expressions, *legacy, *_PLACEHOLDERS)))
 
 
-GET: Final = Parameters(("ProjectionExpression",), ("AttributesToGet",))
-WRITE: Final = Parameters(("ConditionExpression",), ("Expected", "ConditionalOperator"))
-UPDATE: Final = Parameters(
+GET: Final = Parameters.of(("ProjectionExpression",), ("AttributesToGet",))
+WRITE: Final = Parameters.of(("ConditionExpression",), ("Expected", "ConditionalOperator"))
+UPDATE: Final = Parameters.of(
     ("UpdateExpression", "ConditionExpression"),
     ("AttributeUpdates", "Expected", "ConditionalOperator"),
 )
-QUERY: Final = Parameters(
+QUERY: Final = Parameters.of(
     ("ProjectionExpression", "FilterExpression", "KeyConditionExpression"),
     ("AttributesToGet", "QueryFilter", "ConditionalOperator", "KeyConditions"),
 )
-SCAN: Final = Parameters(
+SCAN: Final = Parameters.of(
     ("ProjectionExpression", "FilterExpression"),
     ("AttributesToGet", "ScanFilter", "ConditionalOperator"),
 )
 _CONDITIONS: Final = ("Expected", "QueryFilter", "ScanFilter")
-_NOTHING: Final = Expressions()
+NOTHING: Final = Expressions()
+_NO_NAMES: Final[frozenset[str]] = frozenset()
 
 
 def expressions_of(request: Request, parameters: Parameters) -> Expressions:
@@ -77,12 +88,14 @@ def expressions_of(request: Request, parameters: Parameters) -> Expressions:
     Raises:
         ValidationException: An expression is wrong, or a placeholder is undefined or unused.
     """
+    if parameters.members.isdisjoint(request):
+        return NOTHING
     given = [name for name in parameters.expressions if name in request]
     older = [name for name in parameters.legacy if name in request]
     if given and older:
         _require_one_style(request, given, older)
     _require_users(request, parameters.expressions, given)
-    asked = _legacy(request, parameters) if older else _NOTHING
+    asked = _legacy(request, parameters) if older else NOTHING
     if not given:
         return asked
     placeholders = placeholders_of(request)

@@ -19,7 +19,7 @@ from fogbank.services.s3.rules.listings import (
     token_of,
     walk_from_marker,
 )
-from fogbank.services.s3.rules.replies import common_prefixes, listed_object
+from fogbank.services.s3.rules.replies import common_prefixes, listed_objects
 from fogbank.services.s3.schema import BucketRecord
 from fogbank.services.s3.state import buckets, objects
 
@@ -122,9 +122,7 @@ def _reply(request: Request, page: _Page, *, owner: bool) -> _Reply:
         "Prefix": encoded(request, page.walk.prefix),
         "MaxKeys": page.limit,
         "IsTruncated": page.walk.truncated,
-        "Contents": [
-            listed_object(request, page.bucket, row, owner=owner) for row in page.walk.rows
-        ],
+        "Contents": listed_objects(request, page.bucket, page.walk.rows, owner=owner),
         "CommonPrefixes": common_prefixes(request, page.walk.prefixes),
     }
     if request.get("Delimiter"):

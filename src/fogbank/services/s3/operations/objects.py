@@ -109,6 +109,13 @@ async def get_object(call: Call, request: shapes.GetObjectRequest) -> shapes.Get
     for attempt in range(1, READ_TRIES + 1):
         opened = await _open(call, request)
         span, part = await _span(call, request, opened)
+        reply: shapes.GetObjectOutput = {
+            **object_reply(request, opened.record, span, part),
+            **overrides,
+        }
+        if opened.content is not None:
+            reply["Body"] = opened.content[span.begin : span.end]
+            return reply
         pieces = objects.pieces_of(call.store, call.leaving, opened, span.begin, span.end)
         try:
             body = await bodies.opened(pieces)
@@ -117,12 +124,8 @@ async def get_object(call: Call, request: shapes.GetObjectRequest) -> shapes.Get
             if attempt == READ_TRIES or await _is_current(call, request, opened.record):
                 raise
             continue
-        inline = opened.content
-        return {
-            **object_reply(request, opened.record, span, part),
-            **overrides,
-            "Body": body if inline is None else inline[span.begin : span.end],
-        }
+        reply["Body"] = body
+        return reply
     raise AssertionError("the last attempt returns or raises")
 
 

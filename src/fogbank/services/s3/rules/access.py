@@ -8,6 +8,8 @@ caller's own is checked on its record (``state.buckets``): the name alone does n
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
+from typing import Final
 
 from fogbank.base.types import Request, Wire
 from fogbank.contract.action import Access, AccessOf, ContextValue, Scope
@@ -15,7 +17,10 @@ from fogbank.platform.store.engine import DIRECTORY, Domain
 from fogbank.services.s3.arns import bucket_arn, object_arn
 from fogbank.services.s3.rules.copying import CopySource, copy_source_of
 
+_BUCKETS_REMEMBERED_MAX: Final = 1_024
 
+
+@lru_cache(maxsize=_BUCKETS_REMEMBERED_MAX)
 def domain_of(bucket: str) -> Domain:
     """Return the domain of the bucket that has the name now."""
     return Domain("s3", bucket)

@@ -83,10 +83,24 @@ class Walk:
             rows: What was found; rows outside the prefix are passed over.
             last: Whether there is nothing behind them.
         """
-        for row in rows:
-            if not self._take(row):
-                return
+        if self._delimiter or self.place.past:
+            for row in rows:
+                if not self._take(row):
+                    return
+        elif not self._take_all([row for row in rows if row.key.startswith(self.prefix)]):
+            return
         self.done = last
+
+    def _take_all(self, rows: Sequence[Row]) -> bool:
+        """Take rows that roll up into nothing; return whether the walk goes on."""
+        fitting = rows[: self.limit - len(self.rows)]
+        if fitting:
+            self.rows += fitting
+            self.place = _behind(fitting[-1])
+        if len(fitting) == len(rows):
+            return True
+        self.truncated = self.done = True
+        return False
 
     def _take(self, row: Row) -> bool:
         """Take one row; return whether the walk goes on."""
@@ -102,10 +116,14 @@ class Walk:
             self.place = Place((common,), past=True)
             self.prefixes.append(common)
         else:
-            parts = (row.key, row.upload_id) if row.upload_id else (row.key,)
-            self.place = Place(parts)
+            self.place = _behind(row)
             self.rows.append(row)
         return True
+
+
+def _behind(row: Row) -> Place:
+    """Return the place behind a row."""
+    return Place((row.key, row.upload_id) if row.upload_id else (row.key,))
 
 
 def walk_from_marker(prefix: str, delimiter: str, limit: int, marker: str) -> Walk:

@@ -139,6 +139,8 @@ def overrides_of(request: Request, *, anonymous: bool) -> HeaderMembers:
         InvalidRequest: An anonymous caller asks for them.
         InvalidArgument: A value does not fit into a header.
     """
+    if _OVERRIDES.keys().isdisjoint(request):
+        return {}
     reply = {
         member: request[parameter]
         for parameter, member in _OVERRIDES.items()

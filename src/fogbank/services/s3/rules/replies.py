@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypedDict
 
 from fogbank.base.arn import canonical_user_id
@@ -70,24 +71,32 @@ def owner_of(account: str) -> shapes.Owner:
     return {"ID": canonical_user_id(account)}
 
 
-def listed_object(
-    request: Request, bucket: BucketRecord, row: Row, *, owner: bool
-) -> shapes.Object:
-    """Return one entry of a listing of objects."""
-    record = OBJECTS.decode(row.value)
-    entry: shapes.Object = {
-        "Key": encoded(request, row.key),
-        "LastModified": record.modified_ms,
-        "ETag": quoted(record.etag),
-        "Size": record.size,
-        "StorageClass": STORAGE_CLASS,
-    }
-    if record.checksum is not None:
-        entry["ChecksumAlgorithm"] = [record.checksum.algorithm]
-        entry["ChecksumType"] = kind_of(record.checksum)
-    if owner:
-        entry["Owner"] = owner_of(bucket.account)
-    return entry
+def listed_objects(
+    request: Request, bucket: BucketRecord, rows: Sequence[Row], *, owner: bool
+) -> list[shapes.Object]:
+    """Return the entries of a listing of objects."""
+    decode, account = OBJECTS.decode, owner_of(bucket.account) if owner else None
+    names = [row.key for row in rows]
+    if "EncodingType" in request:
+        names = [encoded(request, name) for name in names]
+    entries: list[shapes.Object] = []
+    for name, row in zip(names, rows, strict=True):
+        record = decode(row.value)
+        entry: shapes.Object = {
+            "Key": name,
+            "LastModified": record.modified_ms,
+            "ETag": f'"{record.etag}"',
+            "Size": record.size,
+            "StorageClass": STORAGE_CLASS,
+        }
+        checksum = record.checksum
+        if checksum is not None:
+            entry["ChecksumAlgorithm"] = [checksum.algorithm]
+            entry["ChecksumType"] = kind_of(checksum)
+        if account is not None:
+            entry["Owner"] = account
+        entries.append(entry)
+    return entries
 
 
 def listed_upload(request: Request, bucket: BucketRecord, row: Row) -> shapes.MultipartUpload:

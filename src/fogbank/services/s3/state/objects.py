@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 import msgspec
 
@@ -230,7 +230,7 @@ async def _walk_some(tr: Transaction, base: bytes, walk: Walk) -> Walk:
         # Past a common prefix the next row may be in the next one: look at few at a time.
         limit = min(left, _SEEK_ROWS if walk.place.past else ROWS_PER_READ)
         found = await tr.range(_begin(base, walk), end, limit=limit)
-        walk.feed([_row(base, key, value) for key, value in found], last=len(found) < limit)
+        walk.feed(_rows(found, len(base)), last=len(found) < limit)
         left -= len(found)
         if walk.done or left <= 0:
             break
@@ -248,7 +248,11 @@ def _begin(base: bytes, walk: Walk) -> bytes:
     return max(first, tuples.after_prefix(base + tuples.pack(*place.after)))
 
 
-def _row(base: bytes, key: bytes, value: bytes) -> Row:
-    """Return a stored row as a listing takes it."""
-    name, *rest = tuples.unpack(key[len(base) :])
-    return Row(str(name), str(rest[0]) if rest else "", value)
+def _rows(found: list[tuple[bytes, bytes]], skip: int) -> list[Row]:
+    """Return stored rows as a listing takes them: their keys are names, or names and upload ids."""
+    unpack = tuples.unpack
+    names = [cast("tuple[str, ...]", unpack(key[skip:])) for key, _ in found]
+    return [
+        Row(name[0], name[1] if len(name) > 1 else "", value)
+        for name, (_, value) in zip(names, found, strict=True)
+    ]
