@@ -34,7 +34,7 @@ from fogbank.gateway.events import with_told_ends
 from fogbank.gateway.forward import Arrivals, EpochOf, Forwarder, OwnerOf
 from fogbank.gateway.guests import Busy
 from fogbank.gateway.limits import BodyLimits
-from fogbank.gateway.origins import Headers, Origins, RuleBook
+from fogbank.gateway.origins import Origins, RuleBook
 from fogbank.gateway.perform import Catalogue, Perform, Performer, StaleProof
 from fogbank.gateway.refusals import Refusals, entry_of
 from fogbank.gateway.render import No, error_of
@@ -157,23 +157,8 @@ class Dispatcher:
         claim = _claim_of(request)
         target = self._resolver.begin(request, claim.signed if isinstance(claim, Claim) else None)
         if "origin" in request.headers:
-            return await self._granted(target, request, claim)
+            return await self._origins.answered(self._replied, self._answer, target, request, claim)
         return await self._replied(target, request, self._answer, claim)
-
-    async def _granted(
-        self, target: Target, request: HttpRequest, claim: Claim | ServiceError | None
-    ) -> HttpReply:
-        """Answer a request of a page, and say whether the page may read the answer."""
-        granted: Headers = ()
-
-        async def answer(visit: Visit, target: Target, request: HttpRequest) -> HttpReply:
-            nonlocal granted
-            granted = await self._origins.granted(target, request)
-            return await self._answer(visit, target, request, claim)
-
-        reply = await self._replied(target, request, answer)
-        reply.headers.extend(granted)
-        return reply
 
     async def _replied(
         self,
@@ -225,7 +210,7 @@ class Dispatcher:
             if not bound.streams:
                 if request.stream is not None:
                     await self._bodies.take(request, self._limits.of(bound, target.door.words))
-                else:
+                elif request.body:
                     self._limits.check(bound, len(request.body), target.door.words)
             if bound.reply is not None or len(request.body) > SMALL_BYTES:
                 weight = await self._room.enter(self._room.weight_of(bound, request))

@@ -314,7 +314,8 @@ class Intake:
         self._body = None
         self.mode = Mode.IDLE
         self.since_ms = self._house.now_ms
-        self._resume()
+        if not self._reading:
+            self._resume()
         if self._buffer:
             self._advance()
         elif self._house.draining:

@@ -65,7 +65,8 @@ class BodyLimits:
         Raises:
             ServiceError: In the words of the service.
         """
-        if size > self._value(bound.body):
+        allowed = self._bytes_max if bound.body is None else self._value(bound.body)
+        if size > allowed:
             raise self.of(bound, words).refusal(size)
 
     def of(self, bound: Bound, words: Words) -> Allowance:

@@ -13,7 +13,7 @@ CORS".
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
@@ -21,6 +21,7 @@ import msgspec
 from fogbank.base.errors import ServiceError
 from fogbank.contract.facet import OriginRule, OriginRules
 from fogbank.contract.service import Service
+from fogbank.gateway.claim import Claim
 from fogbank.gateway.forward import OwnerOf
 from fogbank.gateway.render import No, error_of
 from fogbank.gateway.resolve import Resolver, Target
@@ -134,6 +135,26 @@ class Origins:
         self._everyone = ANY_ORIGIN in settings.allowed_origins
         self._allowed = frozenset(settings.allowed_origins)
         self._exposed: dict[str, str] = {}
+
+    async def answered(
+        self,
+        replied: Callable[..., Awaitable[HttpReply]],
+        answer: Callable[..., Awaitable[HttpReply]],
+        target: Target,
+        request: HttpRequest,
+        claim: Claim | ServiceError | None,
+    ) -> HttpReply:
+        """Answer a request that a page sent, and say whether the page may read the answer."""
+        granted: Headers = ()
+
+        async def granting(visit: Visit, target: Target, request: HttpRequest) -> HttpReply:
+            nonlocal granted
+            granted = await self.granted(target, request)
+            return await answer(visit, target, request, claim)
+
+        reply = await replied(target, request, granting)
+        reply.headers.extend(granted)
+        return reply
 
     async def preflight(self, visit: Visit, target: Target, request: HttpRequest) -> HttpReply:
         """Answer a browser's question whether it may send a request.

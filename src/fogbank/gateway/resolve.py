@@ -37,7 +37,7 @@ _FORM: Final = "application/x-www-form-urlencoded"
 class Door:
     """A service with what the gateway needs to speak for it in one of its protocols."""
 
-    __slots__ = ("codec", "name", "others", "signing_name", "targets", "words")
+    __slots__ = ("codec", "name", "others", "prefix", "signing_name", "targets", "words")
 
     def __init__(self, codec: ServiceCodec) -> None:
         model = codec.model
@@ -49,6 +49,7 @@ class Door:
         self.targets = {f"{prefix}.{name}": name for name in names}
         """Values of X-Amz-Target to operations, where the protocol has that header."""
         self.name = codec.model.name
+        self.prefix = model.endpoint_prefix
         self.signing_name = codec.model.signing_name
         self.words = Words(codec.model, codec.protocol)
 
@@ -68,7 +69,7 @@ class Door:
         AWS: "aws:RequestedRegion" of a global service is us-east-1 wherever it is called from; each
         partition has such a region.
         """
-        return own_region(self.codec.model.endpoint_prefix, region)
+        return own_region(self.prefix, region)
 
     def speaking(self, request: HttpRequest) -> Door:
         """Return the door of the protocol that a client of this service speaks."""
@@ -99,7 +100,7 @@ class Target:
         self.operation = ""
         """The operation's name in the model; empty until it is known, or if there is none."""
         self.params: Mapping[str, str] = _NO_PARAMS
-        self.region = door.region_for(region)
+        self.region = own_region(door.prefix, region)
         self.region_set: tuple[str, ...] = ()
         """The regions that the request is good for, as patterns; empty: only ``region``."""
         self.host = host
@@ -145,7 +146,7 @@ class Resolver:
             request: The request.
             signed: The parts of its signature, if it has one.
         """
-        host = self.host_of(request)
+        host = self._hosts.read(request.headers.get("host", ""))
         if host.unbuilt:
             target = Target(self._strangers.s3, host, host.region or self._region)
             target.error = NotBuilt(f"fogbank has not built the {host.unbuilt} endpoints of s3")
@@ -164,7 +165,9 @@ class Resolver:
         door = self._by_signing.get(signed.service)
         region = signed.region or reached(signed.region_set, host.region or self._region)
         if door is not None:
-            target = Target(door.speaking(request), host, region)
+            if door.others:
+                door = door.speaking(request)
+            target = Target(door, host, region)
             target.region_set = signed.region_set
             target.signed = signed
             return target

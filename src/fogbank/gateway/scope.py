@@ -14,7 +14,7 @@ from typing import Final
 from fogbank.gateway.claim import Claim
 from fogbank.gateway.render import No, Words, error_of
 from fogbank.gateway.resolve import Target
-from fogbank.wire.regions import US_EAST_1, is_region, reached
+from fogbank.wire.regions import US_EAST_1, is_region, reached, regions
 from fogbank.wire.sigv4 import Authorization, Presigned
 
 _TIMES_REMEMBERED_MAX: Final = 256
@@ -66,7 +66,8 @@ def check_scope(timestamp: str, signed: Authorization, target: Target) -> None:
             raise _malformed(f'incorrect service "{signed.service}".')
         text = f"Credential should be scoped to correct service: '{host.service}'. "
         raise words.error(No.BAD_SIGNATURE, text)
-    _check_region(signed, target)
+    if signed.region not in regions() or host.region not in ("", signed.region):
+        _check_region(signed, target)
 
 
 def _check_region(signed: Authorization, target: Target) -> None:

@@ -453,12 +453,11 @@ def _holds(
     """Return whether a signature holds for the path as sent or as S3 encodes it anew."""
     timestamp, query, payload_hash = said
     service, names = authorization.service, authorization.signed_headers
-    scope, algorithm = authorization.scope, authorization.algorithm
+    scope, algorithm, given = authorization.scope, authorization.algorithm, authorization.signature
     path: str | None = "/" if request.path == "/" else canonical_path(request.path, service)
     while path is not None:
         for canonical in _signed(request, names, path, query, payload_hash):
-            text = string_to_sign(timestamp, scope, canonical, algorithm)
-            if is_signed(key, text, authorization.signature):
+            if is_signed(key, string_to_sign(timestamp, scope, canonical, algorithm), given):
                 return True
         path = _recoded_path(path, service)
     return False

@@ -225,8 +225,9 @@ class Identity:
 
     async def policies_of(self, principal: Principal) -> PolicySet:
         """Return the compiled policies that hang on a principal."""
-        token = principal.is_temporary and principal.kind is not PrincipalKind.SESSION
-        if principal.kind not in (PrincipalKind.USER, PrincipalKind.SESSION):
+        kind = principal.kind
+        token = principal.issued_ms > 0 and kind is not PrincipalKind.SESSION
+        if kind is not PrincipalKind.USER and kind is not PrincipalKind.SESSION:
             return self._token_session if token else NO_POLICIES
         key = (principal.account, principal.unique_id, principal.session_policies, token)
         entry = self._policy_sets.find(key)

@@ -148,7 +148,7 @@ def _id_bytes(table_id: str) -> bytes:
 
 def _item_key(tr: Transaction, table: TableRecord, key: ItemKey) -> bytes:
     """Return where an item lies."""
-    return _items_prefix(tr, table.id) + key.place
+    return tr.domain.prefix + ITEMS.subspace + _id_bytes(table.id) + key.digest + key.sort
 
 
 async def find_item(tr: Transaction, table: TableRecord, key: ItemKey) -> ItemRecord | None:

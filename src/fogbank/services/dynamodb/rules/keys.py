@@ -52,7 +52,7 @@ def key_of_item(table: TableRecord, item: Item) -> ItemKey:
 
 def key_of(table: TableRecord, key: Item) -> ItemKey:
     """Return the key that a request names, or refuse it: it has the table's attributes only."""
-    if len(key) != len(table.key_attributes):
+    if len(key) != (1 if table.sort is None else 2):
         raise ValidationException(_MISMATCH)
     require_key_types(table, key)
     return _key(table, key)

@@ -6,6 +6,7 @@ Source: Amazon DynamoDB API Reference, ``TableName``; Developer Guide, "Naming r
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from fogbank.base.arn import find_arn
@@ -18,6 +19,7 @@ from fogbank.services.dynamodb.quotas import TABLE_NAME_LENGTH_MAX, TABLE_NAME_L
 _PATTERN: Final = "[a-zA-Z0-9_.-]+"
 _NAME: Final = re.compile(_PATTERN)
 _TABLE: Final = "table/"
+_NAMES_REMEMBERED_MAX: Final = 1_024
 
 
 def table_name_of(scope: Scope, request: Request) -> str:
@@ -32,7 +34,7 @@ def table_name_of(scope: Scope, request: Request) -> str:
 
 def resolved_name(scope: Scope, given: str) -> str:
     """Return the plain name for a name or an ARN of a table of this account and region."""
-    arn = find_arn(given)
+    arn = find_arn(given) if ":" in given else None
     if arn is None:
         require_name(given)
         return given
@@ -45,13 +47,11 @@ def resolved_name(scope: Scope, given: str) -> str:
     return name
 
 
+@lru_cache(maxsize=_NAMES_REMEMBERED_MAX)
 def require_name(name: str) -> None:
     """Refuse what can be the name of no table, in the words of AWS's own model checks."""
-    is_named = _NAME.fullmatch(name) is not None
-    if is_named and TABLE_NAME_LENGTH_MIN <= len(name) <= TABLE_NAME_LENGTH_MAX:
-        return
     faults: list[str] = []
-    if not is_named:
+    if _NAME.fullmatch(name) is None:
         faults.append(f"Member must satisfy regular expression pattern: {_PATTERN}")
     if len(name) < TABLE_NAME_LENGTH_MIN:
         faults.append(f"Member must have length greater than or equal to {TABLE_NAME_LENGTH_MIN}")
