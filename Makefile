@@ -9,7 +9,7 @@ KEEP ?=
 BOTOCORE = $(shell sed -n 's/^botocore==//p' constraints.txt)
 CASES = $(VENV)/cases/botocore-$(BOTOCORE)/.ready
 
-.PHONY: demo test check bench bench-table bench-growth bench-lateness bench-bounds bench-idle conformance soak clean env
+.PHONY: demo test check bench bench-table bench-growth bench-lateness bench-anatomy bench-bounds bench-idle conformance soak clean env
 
 env: $(VENV)/.ready $(CASES)
 
@@ -52,6 +52,10 @@ bench-bounds: env
 
 bench-idle: env
 	$(BIN)/python benchmarks/idle.py $(ARGS)
+
+# What each microsecond of a request is spent on: docs/speed.md. ARGS="--again" keeps what was less.
+bench-anatomy: env
+	$(BIN)/python benchmarks/anatomy.py $(ARGS)
 
 conformance: env
 	$(BIN)/python benchmarks/protocols.py

@@ -1,5 +1,7 @@
 """Write ``docs/specification.md``: what we promise with its proof, and what was measured.
 
+``docs/speed.md``, which tells one of the measurements at length, is written beside it (``speed``).
+
 The promises come from ``docs/promises.toml`` and fail here if a test that they name does not
 exist. A figure typed by hand is a defect: every number on the page comes from a JSON file that a
 benchmark, suite or soak target wrote. Figures whose source has changed since are marked stale.
@@ -16,6 +18,7 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "benchmarks"), str(ROOT / "tools")]
 import promises  # noqa: E402 (the folder is no package)
 import record  # noqa: E402 (the folder is no package)
+import speed  # noqa: E402 (the folder is no package)
 
 PAGE = ROOT / "docs" / "specification.md"
 HEAD = """# Specification: what we promise
@@ -101,11 +104,14 @@ def main() -> int:
     except promises.Unproved as error:
         print(error)
         return 1
+    told = speed.page()
     if "--check" in sys.argv[1:]:
         same = PAGE.is_file() and without_state(PAGE.read_text()) == without_state(text)
+        same = same and speed.PAGE.is_file() and speed.PAGE.read_text() == told
         print("" if same else "docs/specification.md differs; run tools/specification.py", end="")
         return 0 if same else 1
     PAGE.write_text(text)
+    speed.PAGE.write_text(told)
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import sys
 from pathlib import Path
@@ -138,3 +139,38 @@ def test_a_quantile_of_a_histogram_is_of_what_came_between_and_never_too_low(
     assert metrics.quantile_edge(before, after, 0.99) == 4.0
     assert metrics.quantile_edge(before, after, 0.995) is None
     assert metrics.quantile_edge(before, before, 0.5) is None
+
+
+def test_what_is_spent_between_two_seams_is_of_the_inner_part_and_waiting_is_nobodys(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    anatomy = imported("anatomy")
+    spent_ns = 0
+    monkeypatch.setattr(anatomy.time, "thread_time_ns", lambda: spent_ns)
+
+    def spend(ns: int) -> None:
+        nonlocal spent_ns
+        spent_ns += ns
+
+    watch = anatomy.Watch()
+    inner = watch.around("inner", lambda: spend(5))
+
+    async def whole(waited: asyncio.Future[None]) -> str:
+        spend(1)
+        inner()
+        await waited
+        spend(2)
+        return "answer"
+
+    async def asked() -> str:
+        waited: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        asking = asyncio.ensure_future(watch.around("outer", whole)(waited))
+        await asyncio.sleep(0)
+        spend(100)
+        waited.set_result(None)
+        return await asking
+
+    assert asyncio.run(asked()) == "answer"
+    watch.turn()
+    assert watch.spent == {"outer": 3, "inner": 5, anatomy.REST: 100}
+    assert watch.inner["outer"] == 1
