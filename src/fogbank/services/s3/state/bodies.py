@@ -206,16 +206,23 @@ async def _checked(frames: AsyncIterator[bytes], length: int | None) -> AsyncIte
 async def _hashed(
     head: list[bytes], frames: AsyncIterator[bytes], digests: Digests
 ) -> AsyncIterator[bytes]:
-    """Yield frames and hash each while it is being written."""
+    """Yield frames and hash each while it is being written, and while the next one comes.
+
+    MD5 takes longer than anything else that is done with a frame: it must never wait for bytes.
+    """
     loop = asyncio.get_running_loop()
+    hashing: asyncio.Future[None] | None = None
     async for frame in _chained(head, frames):
+        if hashing is not None:
+            await hashing
+            hashing = None
         if len(frame) <= LOOP_HASH_BYTES_MAX:
             digests.update(frame)
-            yield frame
         else:
             hashing = loop.run_in_executor(None, digests.update, frame)
-            yield frame
-            await hashing
+        yield frame
+    if hashing is not None:
+        await hashing
 
 
 async def _chained(head: list[bytes], rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
