@@ -204,6 +204,9 @@ def read_head(raw: bytes, limits: HeadLimits) -> Head:
     Raises:
         Refused: The head is malformed, ambiguous or past a limit.
     """
+    # By lines and before they are read: values of one name are joined, each time anew.
+    if raw.count(b"\n") - 2 > limits.header_count_max:
+        raise _too_many()
     found = _find_plain(raw)
     if found is None:
         return _parsed_head(raw, limits)
@@ -263,9 +266,6 @@ def _parsed_head(raw: bytes, limits: HeadLimits) -> Head:
     if raw[:1] in _LINE_ENDS:
         # llhttp passes over any number of them, bare ones too; where they are cut must not matter.
         raise _bad_request("A request begins with its method.")
-    # By lines and before they are read: values of one name are joined, each time anew.
-    if raw.count(b"\n") - 2 > limits.header_count_max:
-        raise _too_many()
     collector = _Collector()
     parser = httptools.HttpRequestParser(collector)
     try:

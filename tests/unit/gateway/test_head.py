@@ -69,3 +69,10 @@ def test_what_clients_send_is_read_without_llhttp(
 def test_a_target_past_its_limit_is_refused_however_plain() -> None:
     raw = b"GET /" + b"a" * LIMITS.target_bytes_max + b" HTTP/1.1\r\nHost: a\r\n\r\n"
     assert outcome(read_head, raw) == 414
+
+
+def test_more_headers_than_there_may_be_are_refused_however_plain() -> None:
+    lines = b"".join(b"X-%d: a\r\n" % number for number in range(LIMITS.header_count_max - 1))
+    whole = b"GET / HTTP/1.1\r\nHost: a\r\n" + lines
+    assert len(read_head(whole + b"\r\n", LIMITS).headers) == LIMITS.header_count_max
+    assert outcome(read_head, whole + b"X: a\r\n\r\n") == 431
