@@ -61,7 +61,7 @@ conformance: env
 	$(BIN)/python benchmarks/protocols.py
 
 soak: env
-	$(BIN)/python -m pytest tests/crash tests/sim tests/fuzz tests/conformance/test_protocols.py --soak --session-timeout=0
+	$(BIN)/python -m pytest tests/crash tests/sim tests/fuzz tests/conformance/test_protocols.py --soak --session-timeout=604800 --timeout=14400
 
 clean:
 	rm -rf $(VENV) build .pytest_cache .ruff_cache .hypothesis

@@ -101,8 +101,8 @@ def conversation_changed(draw: random.Random, data: bytes) -> bytes:
             payload = bytes(draw.randrange(256) for _ in range(draw.choice((0, 4, 5, 6, 8, 30))))
             made = frame(draw.choice(KINDS), draw.randrange(256), draw.choice(NUMBERS), payload)
             frames[at:at] = [made] * draw.choice((1, 1, 3, 1_500))
-        else:
-            frames[at] = b""
+        elif len(frames) > 1:
+            del frames[at]
             continue
         frames[at if kind < 5 else -1] = bytes(one) if kind < 5 else frames[-1]
     return PREFACE + b"".join(frames)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import posixpath
 import random
 import re
 from collections.abc import Iterator
@@ -56,7 +57,7 @@ WORDS = (
     ),
 )
 TARGET = re.compile(r"[\x21-\x7e]*")
-FIELD = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
+FIELD = re.compile("[^\\x00-\\x08\\x0a-\\x1f\\x7f\\ud800-\\udfff]*")
 SIGNED_IN = re.compile("SignedHeaders=([^,&]*)")
 
 
@@ -175,9 +176,8 @@ def meaning(request: HttpRequest) -> tuple[object, ...]:
     body = sha256(request.body).hexdigest()
     if "UNSIGNED" in headers.get("x-amz-content-sha256", "") or "X-Amz-Signature" in request.query:
         body = ""
-    path = "/" + "/".join(
-        part for part in unquote(request.path).split("/") if part not in {"", "."}
-    )
+    # RFC 3986, 5.2.4, as another library reads it; S3 takes a path as it is.
+    path = posixpath.normpath("/" + unquote(request.path).lstrip("/"))
     if "/s3/" in unquote(headers.get("authorization", "") + request.query):
         path = unquote(request.path)
     return request.method, path, tuple(fields), tuple(values), body
