@@ -30,6 +30,7 @@ POST_OBJECT = "PostObject"
 """S3's upload by a browser's form: no operation of the model, answered by an endpoint."""
 
 _SEGMENTS_MAX = 64
+_DOTS = frozenset((".", ".."))
 _PATH_PARTS = 5
 _WRITE_RESPONSE = "/WriteGetObjectResponse"
 _REST = frozenset({"rest-json", "rest-xml"})
@@ -219,9 +220,13 @@ class _RestRouter:
         node.names[operation.name] = tuple(names)
 
     def find(self, request: HttpRequest) -> Route | None:
-        """Return the route of a request, or None."""
+        """Return the route of a request, or None.
+
+        A path with ``.`` or ``..`` is none of ours: it is signed as if they were resolved, and so
+        whoever changes one such path into another would keep the signature.
+        """
         segments = _segments(request.path)
-        if len(segments) > _SEGMENTS_MAX:
+        if len(segments) > _SEGMENTS_MAX or not _DOTS.isdisjoint(segments):
             return None
         asked = _asked(request)
         for node, values in self._walk(self._root, segments, 0, ()):

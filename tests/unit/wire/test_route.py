@@ -236,6 +236,22 @@ def test_a_path_that_goes_on_behind_a_greedy_label_is_not_taken_by_it() -> None:
         assert found.operation == operation
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/2015-03-31/functions/.",
+        "/2015-03-31/functions/..",
+        "/2015-03-31/functions/../configuration",
+    ],
+)
+def test_a_path_that_is_signed_as_another_is_no_operation(path: str) -> None:
+    """RFC 3986, 5.2.4; a key of S3 may have such segments, and is signed as it is sent."""
+    assert _resolved("GET", "/2015-03-31/functions/f", signing="lambda").operation == "GetFunction"
+    with pytest.raises(UnknownOperation):
+        _resolved("GET", path, signing="lambda")
+    assert _resolved("GET", "/b/./../k").operation == "GetObject"
+
+
 def test_s3_control_is_told_from_s3_by_its_header() -> None:
     router = Router(["s3", "s3control"])
     path = "/v20180820/jobs/x"
