@@ -8,8 +8,8 @@ is none it waits its turn; what waits is its bytes, which others bound (``whole_
 Theory: first come, first served, or who wants much would wait for ever. What wants more than all has
 the whole room to itself. A request that is answered from memory never waits for anything: hundreds
 of them would run one after the other before the loop turns. So after one that took long the next
-begins when the loop has turned, and of those who wait one at each turn. An operation that waits for a function takes no room: the function may need
-some for its own requests.
+begins when the loop has turned, and of those who wait one at each turn. An operation that waits for
+a function takes no room: the function may need some for its own requests.
 """
 
 from __future__ import annotations

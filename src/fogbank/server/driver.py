@@ -1,8 +1,9 @@
 """The job driver: runs reconcilers, timers, work lists and the bus, and survives their bugs.
 
 Every loop is woken by a hint from the store and by time alike, so a lost hint costs a delay and
-never work; so does weather, such as a full disk that refuses a claim. Here, in the bus and in ``gateway/dispatch`` alone is a bug caught: it costs one step,
-is logged, and is tried again after a pause.
+never work; so does weather, such as a full disk that refuses a claim. Here, in the bus and in
+``gateway/dispatch`` alone is a bug caught: it costs one step, is logged, and is tried again after a
+pause.
 """
 
 from __future__ import annotations
