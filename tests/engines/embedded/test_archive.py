@@ -181,6 +181,25 @@ def test_a_backup_and_the_log_restore_to_every_version_and_time_between(tmp_path
             world.restored(until)
 
 
+def test_a_restore_goes_up_to_a_stop_in_order(tmp_path: Path) -> None:
+    """Also where no tick came between the last write and the stop."""
+    stopped: list[int] = []
+
+    async def work(world: World) -> None:
+        engine = await world.open()
+        await engine.back_up(BackupRequest(world.backups, "base"))
+        await engine.store_of(DOMAIN).transact(put(1))
+        world.clock.advance_to(world.clock.now_ms() + 500)
+        stopped.append(world.clock.now_ms())
+        await engine.close()
+        engine = await world.open()
+        await passed(engine)
+        await engine.close()
+
+    world = in_world(work, tmp_path)
+    assert asyncio.run(world.rows(world.restored(Until(time_ms=stopped[0])))) == [1]
+
+
 @pytest.mark.slow
 def test_blobs_that_came_with_the_log_are_restored_though_the_store_deleted_them(
     tmp_path: Path,

@@ -51,6 +51,7 @@ from fogbank.platform.blobs.port import BlobRef
 from fogbank.platform.store.engine import Stamp
 
 TICK_S: Final = 1.0
+END_WAIT_S: Final = 1.0
 SAY_MS: Final = 60_000
 """A failure that lasts is said again so often."""
 log = logging.getLogger("fogbank.store")
@@ -290,3 +291,17 @@ class Archiver:
         if self._timer is not None:
             self._timer.cancel()
         self._turns.put(None)
+
+    def end(self) -> None:
+        """Note when the last version was durable, so that a restore goes up to the stop; it blocks.
+
+        Not while a large entry is still being carried: then the restore goes up to the last tick.
+        """
+        core = self._core
+        self._thread.join(END_WAIT_S)
+        if self._thread.is_alive() or self._settings.is_joint or core.durable <= self._marked:
+            return
+        try:
+            note_time(self._store / SPOOL / TIMES, core.durable, self._now_ms())
+        except OSError as error:
+            self._say(error)

@@ -34,6 +34,17 @@ def _named(root: Path, raw: bytes) -> str:
         raise Corrupt(f"{root / KEYRING}: {error}") from error
 
 
+def require_whole(root: Path) -> None:
+    """Refuse a keyring that is not what was written; it is not opened.
+
+    Raises:
+        Corrupt: The keyring is damaged.
+    """
+    raw = find_keyring(root)
+    if raw is not None:
+        _named(root, raw)
+
+
 def read_keys(root: Path, encryption: Encryption) -> DataKeys:
     """Return the data keys of a directory, and change nothing.
 

@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from fogbank.base.errors import Corrupt
+from fogbank.engines.embedded import keys
 from fogbank.engines.embedded.blobs import unsettle
 from fogbank.engines.embedded.checkpoint import LOG
 from fogbank.engines.embedded.files import replace_file
 from fogbank.engines.embedded.frames import Reader, path_of
-from fogbank.engines.embedded.keyfile import KEYRING, find_keyring, find_kind
+from fogbank.engines.embedded.keyfile import KEYRING, find_keyring
 from fogbank.engines.embedded.manifest import ARCHIVED_LOG, BLOBS, Manifest
 from fogbank.engines.embedded.place import make_folders, place, sync_folders
 from fogbank.engines.embedded.segment import (
@@ -196,7 +197,7 @@ def roll_forward(
             refs.update(BlobRef(*each) for each in about.blobs)
     _lay(store, number + laid, [])
     # What rotted would seal the store that is made: it is looked at, if not opened.
-    find_kind(root / ARCHIVED_LOG)
+    keys.require_whole(root / ARCHIVED_LOG)
     keyring = find_keyring(root / ARCHIVED_LOG)
     if laid and keyring is not None:
         # It has every key that the backup's has, and those that came later.

@@ -255,6 +255,8 @@ class EmbeddedEngine:
         await self.anew.close()
         await self._taker.close()
         await self._core.stop()
+        if self._archiver is not None:
+            await asyncio.to_thread(self._archiver.end)
         await self.blobs.close()
         await asyncio.to_thread(self._close)
 

@@ -34,6 +34,9 @@ class FakeCall:
     def clock(self) -> Any:
         return type("Standing", (), {"now_ms": lambda _: self.now_ms})()
 
+    async def give_way(self) -> None:
+        await asyncio.sleep(0)
+
     def limit(self, quota: Quota) -> int:
         return Quotas(self.quotas).value(quota)
 
