@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -42,6 +43,24 @@ def handler(event, context):
     return names.get("answer")
 """
 _next_folder = iter(range(1_000_000))
+
+
+@pytest.fixture(autouse=True)
+def apart_from_bombs(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Keep sandboxes and bombs of other test processes apart.
+
+    At the bare level a sandbox's limit is the kernel's count of all processes of its user.
+    """
+    is_bomb = request.node.get_closest_marker("bomb") is not None
+    path = Path(tempfile.gettempdir()) / f"fogbank-bombs-{os.getuid()}"
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX if is_bomb else fcntl.LOCK_SH)
+        yield
+
+
+def processes_of(level: str) -> dict[str, int]:
+    """Return a low limit of processes; the usual one where the kernel counts all of our user's."""
+    return {} if level == "bare" and os.getuid() != 0 else {"processes_max": 64}
 
 
 class Lab:

@@ -192,14 +192,14 @@ class Archiver:
         if core.refuses:
             return
         is_joint = self._settings.is_joint
-        is_new = core.filled > self._marked and not is_joint
-        self._marked = core.durable
         if not is_joint and now_ms - self._sealed_ms >= self._settings.interval_ms:
             if core.filled > self._sealed:
                 core.seal()
                 self._sealed = core.durable
             self._sealed_ms = now_ms
         if not self._is_busy:
+            is_new = core.filled > self._marked and not is_joint
+            self._marked = core.durable
             self._is_busy = True
             self._turns.put(_Turn(core.durable if is_new else 0, now_ms, is_tick=True))
         self._timer = self._loop.call_later(TICK_S, self._tick)

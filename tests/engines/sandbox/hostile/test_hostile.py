@@ -20,7 +20,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from tests.engines.sandbox.conftest import ALL, ORDINARY_UID, Lab, descendants, lab_at
+from tests.engines.sandbox.conftest import (
+    ALL,
+    ORDINARY_UID,
+    Lab,
+    descendants,
+    lab_at,
+    processes_of,
+)
 
 from fogbank.engines.sandbox.rest import FREEZE_AFTER_S
 from fogbank.platform.runtime.port import Ending, Sandbox
@@ -64,7 +71,7 @@ class Scene(NamedTuple):
 
 @pytest.fixture(scope="module", params=ALL)
 def scene(request: pytest.FixtureRequest) -> Iterator[Scene]:
-    lab = lab_at(request.param, {"processes_max": 64})
+    lab = lab_at(request.param, processes_of(request.param))
     with ExitStack() as stack:
         stack.callback(lab.close)
         neighbour = lab.start(NOTE, function_name="neighbour")
@@ -213,6 +220,7 @@ BOMBS = {
 }
 
 
+@pytest.mark.bomb
 @pytest.mark.parametrize("bomb", BOMBS)
 def test_a_bomb_ends_its_own_sandbox_only_and_leaves_nothing(scene: Scene, bomb: str) -> None:
     lab = scene.lab
