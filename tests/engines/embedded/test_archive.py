@@ -26,7 +26,14 @@ from fogbank.engines.embedded.restore import (
     restore_store,
 )
 from fogbank.engines.embedded.rollforward import Until, transactions
-from fogbank.engines.embedded.spool import ABOUT, GROUPS, SPOOL, ArchiveSettings, entries
+from fogbank.engines.embedded.spool import (
+    ABOUT,
+    GROUPS,
+    SPOOL,
+    ArchiveSettings,
+    entries,
+    note_time,
+)
 from fogbank.engines.embedded.store import EmbeddedEngine
 from fogbank.engines.embedded.turnover import Settings
 from fogbank.platform.blobs import rows as blob_rows
@@ -179,6 +186,35 @@ def test_a_backup_and_the_log_restore_to_every_version_and_time_between(tmp_path
     ):
         with pytest.raises(Corrupt, match="backup and log reach from"):
             world.restored(until)
+
+
+def test_the_log_is_sealed_behind_the_note_of_its_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is spooled takes the notes that are there: one that came later would be lost."""
+    order: list[str] = []
+
+    async def work(world: World) -> None:
+        engine = await world.open(interval_ms=1)
+        seal = engine._core.seal
+
+        def noted(*values: Any) -> None:
+            order.append("note")
+            note_time(*values)
+
+        def sealed() -> None:
+            order.append("seal")
+            seal()
+
+        monkeypatch.setattr(archiver_module, "note_time", noted)
+        engine._core.seal = sealed  # type: ignore[method-assign]
+        await engine.store_of(DOMAIN).transact(put(1))
+        world.clock.advance_to(world.clock.now_ms() + 1_000)
+        await passed(engine)
+        await engine.close()
+
+    in_world(work, tmp_path)
+    assert order[:2] == ["note", "seal"]
 
 
 def test_a_restore_goes_up_to_a_stop_in_order(tmp_path: Path) -> None:

@@ -191,18 +191,23 @@ class Archiver:
         core, now_ms = self._core, self._now_ms()
         if core.refuses:
             return
-        is_joint = self._settings.is_joint
-        if not is_joint and now_ms - self._sealed_ms >= self._settings.interval_ms:
-            if core.filled > self._sealed:
-                core.seal()
-                self._sealed = core.durable
-            self._sealed_ms = now_ms
         if not self._is_busy:
-            is_new = core.filled > self._marked and not is_joint
-            self._marked = core.durable
             self._is_busy = True
-            self._turns.put(_Turn(core.durable if is_new else 0, now_ms, is_tick=True))
+            self._turns.put(self._turn(now_ms))
         self._timer = self._loop.call_later(TICK_S, self._tick)
+
+    def _turn(self, now_ms: int) -> _Turn:
+        """Return what is to be done now; the log is sealed behind the note, which is of its end."""
+        core = self._core
+        if self._settings.is_joint:
+            return _Turn(time_ms=now_ms, is_tick=True)
+        is_new, is_unsealed = core.filled > self._marked, core.filled > self._sealed
+        is_time = now_ms - self._sealed_ms >= self._settings.interval_ms
+        self._marked = core.durable
+        if is_time:
+            self._sealed, self._sealed_ms = core.durable, now_ms
+        version = core.durable if is_new else 0
+        return _Turn(version, now_ms, seals=is_time and is_unsealed, is_tick=True)
 
     def note(self, version: int, time_ms: int) -> None:
         """Note when a version was durable, and then have the log sealed behind it."""
@@ -212,10 +217,12 @@ class Archiver:
         """Do what blocks, until told to end."""
         while (turn := self._turns.get()) is not None:
             try:
-                if turn.version:
-                    note_time(self._store / SPOOL / TIMES, turn.version, turn.time_ms)
-                if turn.seals:
-                    self._loop.call_soon_threadsafe(self._core.seal)
+                try:
+                    if turn.version:
+                        note_time(self._store / SPOOL / TIMES, turn.version, turn.time_ms)
+                finally:
+                    if turn.seals:
+                        self._loop.call_soon_threadsafe(self._core.seal)
                 self.step()
             except (OSError, Corrupt) as error:
                 self._say(error)
