@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import gc
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +36,18 @@ def cloud(fogbank: Cloud) -> Cloud:
 @pytest.fixture
 def client(cloud: Cloud) -> Any:
     return cloud.client
+
+
+@pytest.fixture(autouse=True)
+def kept_umask() -> Iterator[None]:
+    """Have no test meet the mask that a command has set, which owns its process outside of tests.
+
+    Sandboxes of another user could not read the functions of whatever test comes later.
+    """
+    mask = os.umask(0o022)
+    os.umask(mask)
+    yield
+    os.umask(mask)
 
 
 def pytest_collection_finish() -> None:

@@ -57,6 +57,7 @@ def eventually(condition: Callable[[], bool]) -> bool:
 def zygote_of(lab: Lab) -> int:
     """Return the zygote that forked something: the one that serves the account of these tests."""
     sandbox = lab.start(function_name="marked")
+    assert sandbox.init.error is None
     for zygote in children(lab.daemon_pid):
         for pid in children(zygote):
             if Path(f"/proc/{pid}/comm").read_text() == "marked\n":
