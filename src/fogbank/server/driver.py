@@ -34,44 +34,19 @@ from fogbank.platform.store.keyspace import (
     OUTBOX,
     PARTITIONS,
     TIMERS,
-    WORK,
     system_prefix,
 )
+from fogbank.server.hints import POLL_MS, Heads, Hint, Slots
 
 log = logging.getLogger("fogbank.jobs")
 
 PAUSE_MS: Final = 1_000
 """How long a loop waits after a bug before it goes on."""
-POLL_MS: Final = 60_000
-"""How long a loop trusts that no hint was lost."""
 THROTTLED_MS: Final = 500
 TIMERS_BATCH: Final = 64
 
 Turn = Callable[[], Awaitable[None]]
 """One round of a loop."""
-
-
-class Hint:
-    """A wake-up that remembers: from watches of the store, from ends of attempts, from tests."""
-
-    def __init__(self) -> None:
-        self._event = asyncio.Event()
-
-    def give(self) -> None:
-        """Wake the loop, or let its next wait return at once."""
-        self._event.set()
-
-    async def wait(self, facilities: Facilities, until_ms: int) -> None:
-        """Return at a hint or at a time, whichever is first."""
-        if not self._event.is_set() and facilities.clock.now_ms() < until_ms:
-            sleep = asyncio.ensure_future(facilities.clock.sleep_until(until_ms))  # noqa: TID251 (both are awaited or cancelled here)
-            hint = asyncio.ensure_future(self._event.wait())  # noqa: TID251 (both are awaited or cancelled here)
-            try:
-                await asyncio.wait((sleep, hint), return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                sleep.cancel()
-                hint.cancel()
-        self._event.clear()
 
 
 class Driver:
@@ -119,13 +94,13 @@ class Driver:
 
     def _hint(self, group: asyncio.TaskGroup, store: Store, subspace: int) -> Hint:
         """Return a hint that commits to a system subspace give."""
-        hint = self._new_hint()
+        hint = self._new_hint(group)
         self._watch(group, store, subspace, hint)
         return hint
 
-    def _new_hint(self) -> Hint:
+    def _new_hint(self, group: asyncio.TaskGroup) -> Hint:
         """Return a hint that ``wake`` gives too."""
-        hint = Hint()
+        hint = Hint(self._facilities.clock, group)
         self._hints.append(hint)
         return hint
 
@@ -146,7 +121,7 @@ class Driver:
 
     async def _reconcile(self, job: Reconciler, group: asyncio.TaskGroup) -> None:
         """Step one reconciler for ever."""
-        hint = self._new_hint()
+        hint = self._new_hint(group)
         if job.signal is not None:
             for store in self._facilities.placement.system_stores():
                 self._watch(group, store, job.signal, hint)
@@ -158,7 +133,7 @@ class Driver:
                 await asyncio.sleep(0)  # noqa: TID251 (lets requests go first; no time passes)
                 continue
             wait_ms = THROTTLED_MS if progress is Progress.THROTTLED else job.period_ms
-            await hint.wait(self._facilities, self._facilities.clock.now_ms() + wait_ms)
+            await hint.wait(self._facilities.clock.now_ms() + wait_ms)
 
     async def _step(self, job: Reconciler) -> Progress:
         """Run one step; a bug or weather costs a pause."""
@@ -196,7 +171,7 @@ class Driver:
                 return
             now = self._facilities.clock.now_ms()
             next_ms = await reader.next_try_ms()
-            await hint.wait(self._facilities, min(now + POLL_MS, next_ms or now + POLL_MS))
+            await hint.wait(min(now + POLL_MS, next_ms or now + POLL_MS))
 
         await self._repeat("the bus", turn)
 
@@ -210,7 +185,7 @@ class Driver:
             due = [timer for timer in timers if timer.due_ms <= now][:TIMERS_BATCH]
             if not due:
                 next_ms = min((timer.due_ms for timer in timers), default=now + POLL_MS)
-                await hint.wait(self._facilities, min(next_ms, now + POLL_MS))
+                await hint.wait(min(next_ms, now + POLL_MS))
             for timer in due:
                 await self._wake(timer)
 
@@ -259,30 +234,52 @@ class Driver:
         finally:
             self._running -= 1
 
+    def _heads(self, store: Store, work: WorkList, group: asyncio.TaskGroup) -> Heads:
+        """Return what tells of commits in each part of a list."""
+        heads = Heads(self._facilities.clock, group)
+        self._hints.append(heads)
+        for partition in range(PARTITIONS):
+            watch = store.watch(worklist.watched(work.name, partition))
+            name = f"watch {work.name}.{partition}"
+            group.create_task(_touch(watch, heads, partition), name=name)
+        return heads
+
     async def _run_list(self, store: Store, work: WorkList, group: asyncio.TaskGroup) -> None:
         """Claim and attempt entries of one list for ever."""
-        hint = self._hint(group, store, WORK)
-        slots = Slots(work.concurrency_max, hint)
-        clock = self._facilities.clock
+        heads, clock = self._heads(store, work, group), self._facilities.clock
+        slots = Slots(work.concurrency_max, heads)
         held = set(range(PARTITIONS))  # where an earlier run of the server may still hold entries
 
         async def turn() -> None:
             while held:
                 await self._release(store, work, min(held))
                 held.remove(min(held))
-            first = await worklist.first_visible(store, work.name)
-            now = clock.now_ms()
-            ready = [partition for visible_ms, partition in first if visible_ms <= now]
+            if slots.free:
+                await self._look(store, work, heads)
+            ready = heads.visible() if slots.free else []
             for partition in ready:
                 for entry in await self._claim(store, work, partition, slots.free):
                     slots.take()
                     self._running += 1
                     group.create_task(self._attempt(work, entry, slots), name=work.name)
-            if not ready or slots.free == 0:
-                next_ms = first[0][0] if first and not ready else now + POLL_MS
-                await hint.wait(self._facilities, min(next_ms, now + POLL_MS))
+                heads.touch(partition)
+            if not ready:
+                until_ms = heads.next_ms() if slots.free else clock.now_ms() + POLL_MS
+                await heads.wait(until_ms)
 
         await self._repeat(work.name, turn)
+
+    async def _look(self, store: Store, work: WorkList, heads: Heads) -> None:
+        """Learn the first entry of every part of a list in which something was committed."""
+        unknown = heads.take_unknown()
+        if not unknown:
+            return
+        try:
+            for partition, first_ms in await worklist.first_visible(store, work.name, unknown):
+                heads.know(partition, first_ms)
+        except BaseException:
+            heads.give()
+            raise
 
     async def _claim(
         self, store: Store, work: WorkList, partition: int, limit: int
@@ -345,19 +342,7 @@ class Driver:
         await self._facilities.placement.store_of(Domain(*entry.domain)).transact(body)
 
 
-class Slots:
-    """How many attempts of a list may run at once."""
-
-    def __init__(self, count: int, hint: Hint) -> None:
-        self.free = count
-        self._hint = hint
-
-    def take(self) -> None:
-        """Use one slot."""
-        assert self.free > 0, "an attempt without a slot"
-        self.free -= 1
-
-    def give(self) -> None:
-        """Free one slot and wake the list."""
-        self.free += 1
-        self._hint.give()
+async def _touch(watch: AsyncIterator[None], heads: Heads, partition: int) -> None:
+    """Pass hints of one part of a list on."""
+    async for _ in watch:
+        heads.touch(partition)

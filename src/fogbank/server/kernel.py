@@ -9,6 +9,8 @@ from typing import Final
 
 import msgspec
 
+from fogbank.platform.runtime.pace import ProcessorTimes
+
 _SANDBOXD: Final = b"fogbank.engines.sandbox.daemon"
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
@@ -39,6 +41,22 @@ def figures_of(role: str, pid: int) -> ProcessFigures | None:
 def memory_bytes() -> int:
     """Return how much memory the machine has."""
     return os.sysconf("SC_PHYS_PAGES") * _PAGE
+
+
+def processors() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def processor_times() -> ProcessorTimes:
+    """Return what all processors of the machine have done since it started.
+
+    Source: proc(5), ``/proc/stat``: user, nice, system, idle, iowait, irq, softirq, steal; what
+    guests used is in user and nice already.
+    """
+    with open("/proc/stat", "rb") as file:  # noqa: PTH123 (ten times a second while functions wait)
+        spent = [int(each) for each in file.readline().split()[1:9]]
+    return ProcessorTimes(idle=spent[3] + spent[4], total=sum(spent))
 
 
 def own_memory_bytes() -> int:

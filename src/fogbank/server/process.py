@@ -25,6 +25,7 @@ from fogbank.engines.remote.store import Remote
 from fogbank.engines.sandbox.client import SandboxRuntime
 from fogbank.gateway.listener import Listener
 from fogbank.platform.link.caller import Line
+from fogbank.platform.runtime.pace import RUNNING_PER_PROCESSOR_MIN, Pace
 from fogbank.platform.runtime.packages import Packages
 from fogbank.platform.runtime.placement import FunctionPlacement, PlacementLimits
 from fogbank.platform.store.engine import SYSTEM, Domain
@@ -39,7 +40,7 @@ from fogbank.server.control import ControlServer, listening
 from fogbank.server.controls import controls
 from fogbank.server.figures import EdgeFigures, front_name, handlers_of, of_store
 from fogbank.server.jobs import sealing_anew
-from fogbank.server.kernel import memory_bytes
+from fogbank.server.kernel import memory_bytes, processor_times, processors
 from fogbank.server.links import Meeting, dial_of, front_socket, store_socket
 from fogbank.server.marking import OwnMarks, PeerMarks, keep_marking
 from fogbank.server.members import MemberOwner, OwnMember, PeerMember
@@ -323,6 +324,7 @@ async def _open_functions(
         ids=Ids(),
         limits=PlacementLimits(_memory_budget(boot.config), idle_ms=boot.config.functions.idle_ms),
         variables={"AWS_ENDPOINT_URL": boot.endpoint, **runtime.trust()},
+        pace=Pace(processor_times, RUNNING_PER_PROCESSOR_MIN * processors()),
     )
     await functions.open()
     stack.push_async_callback(functions.close)

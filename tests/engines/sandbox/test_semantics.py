@@ -65,6 +65,29 @@ def handler(event, context):
     lab.end(sandbox)
 
 
+def test_memory_that_is_freed_and_asked_for_again_costs_no_page_faults(lab: Any) -> None:
+    """A picture takes some blocks of a few megabytes; given back, each would be faulted in anew."""
+    code = """
+import resource
+
+def picture():
+    blocks = [b'x' * (3 << 20) for _ in range(3)]
+    return len(blocks)
+
+def handler(event, context):
+    for _ in range(3):
+        picture()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(10):
+        picture()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+"""
+    sandbox = lab.start(code)
+    faults = json.loads(lab.invoke(sandbox).payload)
+    assert faults < 9 * (1 << 20) // 4096, "less than one picture's pages for ten pictures"
+    lab.end(sandbox)
+
+
 def test_an_exception_has_the_shape_and_the_log_line_of_aws(lab: Any) -> None:
     code = "def handler(event, context):\n    return deeper()\n\ndef deeper():\n    raise ValueError('no')\n"
     sandbox = lab.start(code)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, cast
 
 import pytest
@@ -17,8 +17,10 @@ from fogbank.platform.scheduler import worklist as entries
 from fogbank.platform.scheduler.schedules import Occurrence, Schedule
 from fogbank.platform.scheduler.timers import Timer, Timers
 from fogbank.platform.scheduler.worklist import WorkEntry
-from fogbank.platform.store.engine import Domain, Transaction
-from fogbank.server.driver import POLL_MS, Driver
+from fogbank.platform.store.engine import Domain, Store, Transaction
+from fogbank.platform.store.keyspace import PARTITIONS, partition_of
+from fogbank.server.driver import Driver
+from fogbank.server.hints import POLL_MS
 from fogbank.testing.clock import START_MS, VirtualClock
 
 DOMAIN = Domain("test", "jobs")
@@ -152,6 +154,66 @@ def test_work_is_attempted_side_by_side_up_to_its_bound_and_then_gone() -> None:
     asyncio.run(while_driving(shared, [attempt], script))
     assert sorted(done) == [str(number) for number in range(8)]
     assert most == 3
+
+
+def test_a_commit_has_one_part_of_a_list_looked_at_and_time_has_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A list lies in 16 parts; reading the first entry of each cost more than the work."""
+    shared = Shared()
+    looks: list[list[int]] = []
+    done: list[str] = []
+    first_visible = entries.first_visible
+
+    async def looked(store: Store, name: str, partitions: Sequence[int]) -> list[tuple[int, int]]:
+        looks.append(list(partitions))
+        return await first_visible(store, name, partitions)
+
+    monkeypatch.setattr(entries, "first_visible", looked)
+    every = list(range(PARTITIONS))
+
+    @worklist("work", concurrency_max=2, hold_ms=60_000)
+    async def attempt(entry: WorkEntry, _facilities: Facilities) -> Verdict:
+        done.append(entry.id)
+        return Verdict()
+
+    async def script(advance: Callable[[int], Awaitable[None]]) -> None:
+        await advance(1_000)
+        assert looks == [every]
+        await put(shared, "a", "b", "c")
+        await advance(1_000)
+        assert sorted(done) == ["a", "b", "c"]
+        assert set(map(tuple, looks[1:])) == {(partition_of(DOMAIN),)}
+        await advance(POLL_MS)
+        assert looks[-1] == every
+
+    asyncio.run(while_driving(shared, [attempt], script))
+
+
+def test_a_lost_hint_costs_a_delay_and_no_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    shared = Shared()
+    done: list[str] = []
+
+    async def silent(_self: MemoryEngine, _prefix: bytes) -> AsyncIterator[None]:
+        await asyncio.Event().wait()
+        yield
+
+    @worklist("work", concurrency_max=2, hold_ms=60_000)
+    async def attempt(entry: WorkEntry, _facilities: Facilities) -> Verdict:
+        done.append(entry.id)
+        return Verdict()
+
+    async def script(advance: Callable[[int], Awaitable[None]]) -> None:
+        await advance(1_000)
+        await put(shared, "a")
+        await advance(1_000)
+        assert done == []
+        await advance(POLL_MS)
+        assert done == ["a"]
+
+    store = type(shared.placement.system_stores()[0])
+    monkeypatch.setattr(store, "watch", silent)
+    asyncio.run(while_driving(shared, [attempt], script))
 
 
 def test_a_failed_attempt_comes_back_when_its_verdict_says_and_is_counted() -> None:

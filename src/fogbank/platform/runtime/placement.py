@@ -34,6 +34,7 @@ from fogbank.platform.runtime.cloud import LogStream, assume_role
 from fogbank.platform.runtime.endings import End
 from fogbank.platform.runtime.functions import Invocation, Package, Run, Surroundings, Target
 from fogbank.platform.runtime.line import Line
+from fogbank.platform.runtime.pace import Pace
 from fogbank.platform.runtime.packages import Packages
 from fogbank.platform.runtime.pool import Environment, Pool
 from fogbank.platform.runtime.port import (
@@ -79,9 +80,10 @@ class FunctionPlacement:
         limits: How many environments there may be.
         variables: Defaults for the environment of every function, such as ``AWS_ENDPOINT_URL``;
             read at each start of an environment.
+        pace: How many queued invocations run at once; None: as many as there is room for.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (what placement stands on)
         self,
         runtime: Runtime,
         packages: Packages,
@@ -90,6 +92,7 @@ class FunctionPlacement:
         ids: Ids,
         limits: PlacementLimits,
         variables: Mapping[str, str],
+        pace: Pace | None = None,
     ) -> None:
         self._runtime = runtime
         self._packages = packages
@@ -101,7 +104,7 @@ class FunctionPlacement:
         self._pool = Pool(budget_mb, limits.concurrency_max, self._end)
         self._starts = asyncio.Semaphore(limits.starts_max)
         self._tasks = asyncio.TaskGroup()
-        self._line = Line(self._admit, self._leave, clock, self._tasks)
+        self._line = Line(self._admit, self._leave, pace or Pace(None), clock, self._tasks)
         self._stop = asyncio.Event()
         self.cold_starts = 0
         """Environments that were started so far."""
@@ -212,6 +215,7 @@ class FunctionPlacement:
         """Take an environment back, and give its room to who waits."""
         if self._stop.is_set():
             environment.broken = True
+        self._line.leave(environment)
         self._pool.leave(environment, self._clock.now_ms())
         self._line.advance()
         idle = self._pool.oldest_idle_ms() is not None

@@ -35,6 +35,7 @@ class Environment:
         "idle_since_ms",
         "journal",
         "key",
+        "queued",
         "sandbox",
         "target",
     )
@@ -51,6 +52,8 @@ class Environment:
         self.idle_since_ms = 0
         self.broken = False
         """Whether it must not be used again."""
+        self.queued = False
+        """Whether its present invocation is one that could wait."""
 
     @property
     def gone(self) -> bool:

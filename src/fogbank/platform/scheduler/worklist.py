@@ -9,7 +9,7 @@ Source: Amazon SQS Developer Guide, "Visibility timeout"; DESIGN section 6.6.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
@@ -36,6 +36,7 @@ class WorkEntry(Record, frozen=True, array_like=True, tag="platform.work/1"):
 
 _decode = RecordDecoder(WorkEntry).decode
 RELEASE_BATCH = 200
+_WATCHED_BYTES = 4
 LISTS_MAX = 64
 """So many lists of a partition are looked at for the oldest entry."""
 
@@ -48,6 +49,14 @@ def _prefix(name: str, partition: int) -> bytes:
 def _key(entry: WorkEntry, partition: int) -> bytes:
     """Return the key at which an entry lies."""
     return _prefix(entry.list, partition) + tuples.pack(entry.visible_ms, entry.id)
+
+
+def watched(name: str, partition: int) -> bytes:
+    """Return what to watch to hear of one partition of a list, and seldom of another list.
+
+    It is cut to one length, for a commit looks each of its keys up once for every length.
+    """
+    return _prefix(name, partition)[: len(system_prefix(WORK, partition)) + _WATCHED_BYTES]
 
 
 def put(tr: Transaction, entry: WorkEntry) -> None:
@@ -88,16 +97,18 @@ async def claim(  # noqa: PLR0913 (a claim has these parts)
     return [_decode(value) for _, value in await store.claim(begin, end, limit, move)]
 
 
-async def first_visible(store: Store, name: str) -> list[tuple[int, int]]:
-    """Return (visible-from time, partition) of the first entry of every partition, in order."""
+async def first_visible(
+    store: Store, name: str, partitions: Sequence[int] = range(PARTITIONS)
+) -> list[tuple[int, int]]:
+    """Return (partition, visible-from time) of the first entry of each that has one."""
 
     async def body(tr: Transaction) -> list[tuple[int, int]]:
         found: list[tuple[int, int]] = []
-        for partition in range(PARTITIONS):
+        for partition in partitions:
             begin = _prefix(name, partition)
             rows = await tr.range(begin, tuples.after_prefix(begin), limit=1)
-            found += [(_decode(value).visible_ms, partition) for _, value in rows]
-        return sorted(found)
+            found += [(partition, _decode(value).visible_ms) for _, value in rows]
+        return found
 
     return await store.read(body)
 

@@ -17,6 +17,7 @@ from fogbank.platform.blobs.port import BlobRef
 from fogbank.platform.identity.credentials import Credential
 from fogbank.platform.identity.principal import Principal, PrincipalKind
 from fogbank.platform.runtime.functions import Invocation, Package, Target
+from fogbank.platform.runtime.pace import Pace
 from fogbank.platform.runtime.packages import Packages
 from fogbank.platform.runtime.placement import FunctionPlacement, PlacementLimits
 from fogbank.platform.runtime.port import (
@@ -224,7 +225,9 @@ def event(request_id: str = "r-1", payload: bytes = b"{}") -> Invocation:
 class World:
     """A placement over fakes; ``async with`` opens and closes it."""
 
-    def __init__(self, tmp_path: Any, *, budget_mb: int = 1024, **limits: int) -> None:
+    def __init__(
+        self, tmp_path: Any, *, budget_mb: int = 1024, pace: Pace | None = None, **limits: int
+    ) -> None:
         self.clock = VirtualClock()
         self.runtime = FakeRuntime()
         self.cloud = FakeCloud(self.clock)
@@ -235,6 +238,7 @@ class World:
             ids=Ids.seeded(1),
             limits=PlacementLimits(budget_mb << 20, **limits),
             variables={"AWS_ENDPOINT_URL": "http://127.0.0.1:4566"},
+            pace=pace,
         )
 
     async def __aenter__(self) -> Self:

@@ -10,6 +10,7 @@ import pytest
 from fogbank.base.errors import Conflict, Throttled, Unavailable
 from fogbank.platform.metering.report import find_report
 from fogbank.platform.runtime.functions import RoleNotAssumableError
+from fogbank.platform.runtime.pace import LOOK_MS, Pace, ProcessorTimes
 from fogbank.platform.runtime.port import Ending, InitReport, Outcome
 
 from .fakes import (  # noqa: TID252 (fakes of this folder)
@@ -234,6 +235,54 @@ def test_the_patient_wait_in_line_and_lose_patience(tmp_path: Path) -> None:
             world.runtime.gate.set()
             await asyncio.gather(*tasks)
             assert order == ["a", "b", "c"]
+
+    asyncio.run(story())
+
+
+def test_functions_take_turns_however_many_of_one_wait(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with World(tmp_path, budget_mb=128) as world:
+            world.runtime.gate = asyncio.Event()
+            order: list[str] = []
+
+            async def wait(name: str) -> None:
+                await world.run(target(name), patience_ms=10_000)
+                order.append(name)
+
+            names = ("first", "many", "many", "many", "few", "many")
+            tasks = [asyncio.create_task(wait(name)) for name in names]
+            await world.started(1)
+            await world.settle()
+            world.runtime.gate.set()
+            await asyncio.gather(*tasks)
+            assert order == ["first", "many", "few", "many", "many", "many"]
+
+    asyncio.run(story())
+
+
+def test_who_can_wait_runs_as_the_processors_have_time_and_who_cannot_runs_at_once(
+    tmp_path: Path,
+) -> None:
+    async def story() -> None:
+        times = [ProcessorTimes(0, 0)]
+        async with World(tmp_path, pace=Pace(lambda: times[-1], 2)) as world:
+            world.runtime.gate = asyncio.Event()
+            queued = [world.begin(patience_ms=60_000) for _ in range(5)]
+            await world.started(2)
+            await world.settle()
+            assert world.placement.environments == 2
+            times.append(ProcessorTimes(0, 100))
+            await world.advance(LOOK_MS)
+            assert world.placement.environments == 2
+            at_once = world.begin()
+            await world.started(3)
+            times.append(ProcessorTimes(50, 200))
+            await world.advance(LOOK_MS)
+            await world.started(4)
+            assert world.placement.environments == 4
+            world.runtime.gate.set()
+            await asyncio.gather(*queued, at_once)
+            assert world.placement.environments == 4
 
     asyncio.run(story())
 

@@ -66,7 +66,7 @@ def test_an_entry_that_is_done_is_gone_and_one_put_back_counts_its_attempt() -> 
         a, b = await world.claim(10)
         await world.settle(a, None)
         await world.settle(b, 60_000)
-        assert await worklist.first_visible(world.system, "list") == [(60_000, PARTITION)]
+        assert await worklist.first_visible(world.system, "list") == [(PARTITION, 60_000)]
         assert await world.claim(59_999) == []
         (again,) = await world.claim(60_000)
         assert (again.id, again.attempt) == ("b", 1)

@@ -1,0 +1,127 @@
+"""What wakes the loops of the job driver, and what it knows of a work list between two looks.
+
+Rule: a hint may be late, doubled or lost, so it only ever brings forward what time would do. Theory:
+a list has a part in each partition of the store, and most commits touch one; reading the first entry
+of every part at each of them would cost more than the work, so a part is read again only once
+something was committed there, and what was read last stands until then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from fogbank.base.clock import Clock
+from fogbank.platform.store.keyspace import PARTITIONS
+
+POLL_MS: Final = 60_000
+"""How long a loop trusts that no hint was lost."""
+
+
+class Hint:
+    """A wake-up that remembers: from watches of the store, from ends of attempts, from tests.
+
+    Args:
+        clock: The time.
+        group: Owns the one task that sleeps; a hint does not end its sleep, for what wakes a loop
+            often would then pay for a sleep each time. A loop may thus wake too early.
+    """
+
+    def __init__(self, clock: Clock, group: asyncio.TaskGroup) -> None:
+        self._clock = clock
+        self._group = group
+        self._event = asyncio.Event()
+        self._sleep: asyncio.Task[None] | None = None
+        self._sleeps_until_ms = 0
+
+    def give(self) -> None:
+        """Wake the loop, or let its next wait return at once."""
+        self._event.set()
+
+    async def wait(self, until_ms: int) -> None:
+        """Return at a hint, and not later than at a time."""
+        if not self._event.is_set() and self._clock.now_ms() < until_ms:
+            if self._sleep is None or self._sleep.done() or until_ms < self._sleeps_until_ms:
+                self._begin_sleep(until_ms)
+            await self._event.wait()
+        self._event.clear()
+
+    def _begin_sleep(self, until_ms: int) -> None:
+        """Have the loop woken at a time."""
+        if self._sleep is not None:
+            self._sleep.cancel()
+        self._sleeps_until_ms = until_ms
+        self._sleep = self._group.create_task(self._wake_at(until_ms), name="wake-up")
+
+    async def _wake_at(self, until_ms: int) -> None:
+        """Wake the loop at a time."""
+        await self._clock.sleep_until(until_ms)
+        self._event.set()
+
+
+class Heads(Hint):
+    """When the first entry of each part of one work list is visible, as far as is known."""
+
+    def __init__(self, clock: Clock, group: asyncio.TaskGroup) -> None:
+        super().__init__(clock, group)
+        self._visible_ms: dict[int, int] = {}
+        self._unknown: set[int] = set()
+        self._trusted_until_ms = 0
+
+    def give(self) -> None:
+        """Wake the loop and have it look at every part."""
+        self._unknown.update(range(PARTITIONS))
+        super().give()
+
+    def touch(self, partition: int) -> None:
+        """Wake the loop and have it look at one part, in which something was committed."""
+        self._unknown.add(partition)
+        super().give()
+
+    def go_on(self) -> None:
+        """Wake the loop: it may do more of what it knows."""
+        super().give()
+
+    def take_unknown(self) -> list[int]:
+        """Return the parts to look at; what is committed from now on makes them unknown again."""
+        now_ms = self._clock.now_ms()
+        if now_ms >= self._trusted_until_ms:
+            self._unknown.update(range(PARTITIONS))
+            self._trusted_until_ms = now_ms + POLL_MS
+        unknown, self._unknown = sorted(self._unknown), set()
+        for partition in unknown:
+            self._visible_ms.pop(partition, None)
+        return unknown
+
+    def know(self, partition: int, visible_ms: int) -> None:
+        """Note when the first entry of a part is visible."""
+        self._visible_ms[partition] = visible_ms
+
+    def visible(self) -> list[int]:
+        """Return the parts whose first entry is visible, the one that waits longest first."""
+        now_ms = self._clock.now_ms()
+        found = [(first, part) for part, first in self._visible_ms.items() if first <= now_ms]
+        return [partition for _, partition in sorted(found)]
+
+    def next_ms(self) -> int:
+        """Return when the next entry is visible, or when to look at every part again."""
+        return min([self._trusted_until_ms, *self._visible_ms.values()])
+
+
+class Slots:
+    """How many attempts of a list may run at once."""
+
+    def __init__(self, count: int, heads: Heads) -> None:
+        self.free = count
+        self._heads = heads
+
+    def take(self) -> None:
+        """Use one slot."""
+        assert self.free > 0, "an attempt without a slot"
+        self.free -= 1
+
+    def give(self) -> None:
+        """Free one slot; the first that is free again wakes the list."""
+        self.free += 1
+        if self.free == 1:
+            self._heads.go_on()
