@@ -17,6 +17,7 @@ class TestUmask:
     def test_a_command_in_the_process_may_set_it(self) -> None:
         TestUmask.met = umask()
         os.umask(~self.met & 0o777)
+        assert umask() != self.met
 
     def test_and_the_next_test_does_not_meet_it(self) -> None:
         assert umask() == getattr(self, "met", umask())
