@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import io
+import json
 import multiprocessing
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 from generator import BadAnswer, Request
-from load import Target, ask, load, quantile, signed
+from load import Target, ask, load, quantile, signed, signed_json
 from main_job import (
     PHOTO,
     PHOTO_TABLE,
@@ -26,6 +26,7 @@ from main_job import (
     zipped,
 )
 from PIL import Image, ImageOps
+from workloads import s3
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples" / "photo"))
 from pictures import picture
@@ -144,27 +145,36 @@ def photographs(target: Target, count: int) -> dict[str, float]:
 
 
 def uploaded(target: Target, photo: bytes, count: int) -> float:
-    """Return the seconds from the first of many uploads until every photo has its row."""
-    s3, dynamodb = target.client("s3"), target.client("dynamodb")
+    """Return the seconds from the first of many uploads until every photo has its row.
+
+    Requests are prepared, as everywhere: a client's SDK on the same cores would be measured too.
+    """
     names = [f"many/{number}.jpg" for number in range(count)]
+    uploads = [s3(target, "PUT", f"/photos/{name}", photo) for name in names]
+    rows = [row(target, name) for name in reversed(names)]
     began = time.perf_counter()
-    with ThreadPoolExecutor(UPLOADERS) as pool:
-        list(
-            pool.map(
-                lambda name: s3.put_object(
-                    Bucket="photos", Key=name, Body=photo, ContentType="image/jpeg"
-                ),
-                names,
-            )
-        )
-    for name in names:
-        while "Item" not in dynamodb.get_item(
-            TableName=PHOTO_TABLE, Key={"name": {"S": name}}, ConsistentRead=True
-        ):
+    ask(target, uploads, connections=UPLOADERS, seconds=None)
+    for name, found in zip(reversed(names), rows, strict=True):
+        while not stands(target, found):
             if time.perf_counter() - began > ROW_WAIT_S:
                 raise BadAnswer(f"{name} has no row")
             time.sleep(0.05)
     return time.perf_counter() - began
+
+
+def row(target: Target, name: str) -> Request:
+    """Return a signed request that is answered as expected once a photo has its row."""
+    get = {"TableName": PHOTO_TABLE, "Key": {"name": {"S": name}}, "ConsistentRead": True}
+    return Request(signed_json(target, "GetItem", json.dumps(get).encode()), holds=b'"Item"')
+
+
+def stands(target: Target, found: Request) -> bool:
+    """Return whether a request is answered as expected."""
+    try:
+        ask(target, [found], connections=1, seconds=None)
+    except BadAnswer:
+        return False
+    return True
 
 
 def pillow_alone(photo: bytes, count: int) -> float:
