@@ -133,6 +133,7 @@ KINDS: dict[str, Finder] = {
     "data/store/blobs/*/*/*/*.blob": CHECK,
     "data/store/archive/*.groups": CHECK,
     "data/store/archive/*.json": CHECK,
+    "data/store/archive/moments": CHECK,
     "set/*/manifest.jsonl": RESTORE,
     "set/*/rows.dump": RESTORE,
     "set/*/store/*": RESTORE,
@@ -145,7 +146,6 @@ KINDS: dict[str, Finder] = {
 NEITHER = {
     "data/store/*.lock": "empty",
     "data/store/rows/lock.mdb": "made anew at each start",
-    "data/store/archive/times": "tells only how far a restore to a moment goes; it has no check",
     "set/cloud.note": "the next backup or archived part is refused, and names it",
     "data/root.key": "a start, check and backup refuse a key that did not seal the store",
     "data/credentials.json": "the text that fogbank env prints; the store has the keys themselves",

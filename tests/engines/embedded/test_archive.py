@@ -30,6 +30,7 @@ from fogbank.engines.embedded.spool import (
     ABOUT,
     GROUPS,
     SPOOL,
+    TIMES,
     ArchiveSettings,
     entries,
     note_time,
@@ -234,6 +235,37 @@ def test_a_restore_goes_up_to_a_stop_in_order(tmp_path: Path) -> None:
 
     world = in_world(work, tmp_path)
     assert asyncio.run(world.rows(world.restored(Until(time_ms=stopped[0])))) == [1]
+
+
+@pytest.mark.slow
+def test_a_restore_to_a_time_goes_to_the_mark_before_one_that_rotted(tmp_path: Path) -> None:
+    times: dict[int, int] = {}
+    damage: list[str] = []
+
+    async def work(world: World) -> None:
+        engine = await world.open(interval_ms=600_000)
+        await engine.back_up(BackupRequest(world.backups, "base"))
+        for n in (1, 2, 3):
+            await engine.store_of(DOMAIN).transact(put(n))
+            world.clock.advance_to(world.clock.now_ms() + 1_000)
+            await passed(engine)
+            times[n] = world.clock.now_ms()
+        path = world.store / SPOOL / TIMES
+        raw = bytearray(path.read_bytes())
+        assert len(raw) == 60
+        raw[35] ^= 1  # the second mark's time
+        path.write_bytes(raw)
+        await engine.close()
+        damage.extend(check(world.store, SEALED))
+        engine = await world.open()
+        await passed(engine)
+        await engine.close()
+
+    world = in_world(work, tmp_path)
+    assert [TIMES in each for each in damage] == [True]
+    for time_ms, found in ((times[2] + 500, [1]), (times[3], [1, 2, 3])):
+        assert asyncio.run(world.rows(world.restored(Until(time_ms=time_ms)))) == found
+    assert check(world.store, SEALED) == []
 
 
 @pytest.mark.slow

@@ -39,7 +39,6 @@ from fogbank.engines.embedded.spool import (
     ABOUT,
     GROUPS,
     SPOOL,
-    TIMES,
     About,
     ArchiveSettings,
     entries,
@@ -92,6 +91,8 @@ def set_up(store: Path, settings: ArchiveSettings | None) -> None:
         for path in folder.glob(f"*{GROUPS}"):
             if path.stem not in known:
                 path.unlink()  # a crash came before its line, or behind the removal of that
+        # A crash may also have left half of a mark, behind which no other could be read.
+        forget_times(folder, 0)
     elif folder.is_dir():
         waiting = entries(folder)
         shutil.rmtree(folder)
@@ -219,7 +220,7 @@ class Archiver:
             try:
                 try:
                     if turn.version:
-                        note_time(self._store / SPOOL / TIMES, turn.version, turn.time_ms)
+                        note_time(self._store / SPOOL, turn.version, turn.time_ms)
                 finally:
                     if turn.seals:
                         self._loop.call_soon_threadsafe(self._core.seal)
@@ -233,7 +234,7 @@ class Archiver:
     def _look_at_age(self) -> None:
         """Note how old the oldest part of the log is that the archive has not got."""
         try:
-            self.state.oldest_ms = first_time(self._store / SPOOL / TIMES, self.state.upto)
+            self.state.oldest_ms = first_time(self._store / SPOOL, self.state.upto)
         except OSError as error:
             self._say(error)
 
@@ -259,7 +260,7 @@ class Archiver:
             raise
         finally:
             if carried:
-                forget_times(folder / TIMES, self.state.upto)
+                forget_times(folder, self.state.upto)
         self.state.error = ""
 
     def _make_room(self, waiting: list[About]) -> None:
@@ -280,7 +281,7 @@ class Archiver:
             )
         self.state.backlog_bytes = size
         if self.state.upto != upto:
-            forget_times(self._store / SPOOL / TIMES, self.state.upto)
+            forget_times(self._store / SPOOL, self.state.upto)
 
     def _say(self, error: Exception) -> None:
         """Say that the archive fails: at once, and again while it does."""
@@ -309,6 +310,6 @@ class Archiver:
         if self._thread.is_alive() or self._settings.is_joint or core.durable <= self._marked:
             return
         try:
-            note_time(self._store / SPOOL / TIMES, core.durable, self._now_ms())
+            note_time(self._store / SPOOL, core.durable, self._now_ms())
         except OSError as error:
             self._say(error)

@@ -51,7 +51,15 @@ from fogbank.engines.embedded.segment import (
     segment_path,
     stray_pages,
 )
-from fogbank.engines.embedded.spool import ABOUT, GROUPS, SPOOL, TIMES, read_groups_of
+from fogbank.engines.embedded.spool import (
+    ABOUT,
+    GROUPS,
+    OLD_TIMES,
+    SPOOL,
+    TIMES,
+    read_groups_of,
+    times_damage,
+)
 from fogbank.engines.embedded.spool import entries as entries_of
 from fogbank.platform.blobs import rows as blob_rows
 from fogbank.platform.blobs.port import BlobRef
@@ -315,8 +323,8 @@ def _spool_damage(folder: Path) -> list[str]:
         waiting = entries_of(folder)
     except Corrupt as error:
         return [str(error)]
-    damage: list[str] = []
-    known = {folder / TIMES}
+    damage = times_damage(folder)
+    known = {folder / TIMES, folder / OLD_TIMES}
     for about in waiting:
         known |= {folder / (about.name + suffix) for suffix in (ABOUT, GROUPS)}
         try:

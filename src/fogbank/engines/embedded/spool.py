@@ -6,13 +6,17 @@ again: so no transaction is applied that the archive will not get. ``archiver.py
 entries away. An entry is two files: the groups as they lay in the log (sealed ones stay sealed),
 and a line of JSON that says what they are, written last.
 
-``times`` notes about once a second which version was durable when; what falls into an entry's
-versions goes into its line, so that the log can be read up to a time.
+``moments`` notes about once a second which version was durable when; what falls into an entry's
+versions goes into its line, so that the log can be read up to a time. Each mark has a check of its
+own: one that is not what was written is left out, which makes a restore to a time coarser there and
+never wrong, and ``fogbank check`` names the file. The marks are not synced, so that a power cut may
+leave zeros behind them.
 """
 
 from __future__ import annotations
 
 import hashlib
+import logging
 import struct
 from pathlib import Path
 from typing import Final
@@ -30,8 +34,18 @@ from fogbank.platform.crypto.keys import DataKeys
 SPOOL: Final = "archive"
 GROUPS: Final = ".groups"
 ABOUT: Final = ".json"
-TIMES: Final = "times"
+TIMES: Final = "moments"
+OLD_TIMES: Final = "times"
+"""The marks of earlier versions, which had no check."""
 _MARK: Final = struct.Struct(">QQ")  # version, milliseconds
+_CHECKED: Final = struct.Struct(">QQI")  # and the CRC-32C of both
+_SECTOR_BYTES: Final = 512
+"""What a disk writes as one: where a power cut may have begun to leave zeros."""
+FIRST_MARKS: Final = 64
+"""So many are looked at for the first that counts."""
+
+Mark = tuple[int, int]
+log = logging.getLogger("fogbank.store")
 
 
 class ArchiveSettings(msgspec.Struct, frozen=True):
@@ -121,7 +135,7 @@ def spool(root: Path, groups: list[Group], keys: DataKeys) -> None:
         last=last,
         size=len(raw),
         sha256=hashlib.sha256(raw).hexdigest(),
-        times=[mark for mark in read_times(folder / TIMES) if first <= mark[0] <= last],
+        times=[mark for mark in read_times(folder) if first <= mark[0] <= last],
         blobs=_blobs_of(groups, keys),
     )
     replace_file(folder / (about.name + GROUPS), raw)
@@ -172,38 +186,88 @@ def read_groups_of(folder: Path, about: About) -> bytes:
     return raw
 
 
-def note_time(path: Path, version: int, now_ms: int) -> None:
+def _packed(mark: Mark) -> bytes:
+    """Return the bytes of a mark, with their check."""
+    raw = _MARK.pack(*mark)
+    return raw + crc32c(raw).to_bytes(4)
+
+
+def note_time(folder: Path, version: int, now_ms: int) -> None:
     """Note that a version is durable now."""
-    with path.open("ab") as file:
-        file.write(_MARK.pack(version, now_ms))
+    with (folder / TIMES).open("ab") as file:
+        # A full disk may have left half of a mark, behind which no other would be read.
+        file.truncate(file.tell() // _CHECKED.size * _CHECKED.size)
+        file.write(_packed((version, now_ms)))
 
 
-def read_times(path: Path) -> list[tuple[int, int]]:
-    """Return versions and when they were durable; a mark that was cut short is none."""
+def read_times(folder: Path) -> list[Mark]:
+    """Return versions and when they were durable, without the marks that are damaged."""
+    return _old_times(folder) + _read_marks(folder)[0]
+
+
+def times_damage(folder: Path) -> list[str]:
+    """Return what is wrong with the marks of a spool."""
+    marks, damaged = _read_marks(folder)
+    if not damaged:
+        return []
+    count = f"{damaged} of {damaged + len(marks)} marks"
+    return [f"{folder / TIMES} is not what was written: {count} of the times of the log"]
+
+
+def _read_marks(folder: Path, limit: int = -1) -> tuple[list[Mark], int]:
+    """Return the marks that are whole, and how many are damaged; one cut short is none.
+
+    Args:
+        folder: The spool.
+        limit: How many are looked at; -1: all.
+    """
     try:
-        raw = path.read_bytes()
+        with (folder / TIMES).open("rb") as file:
+            raw = file.read(-1 if limit < 0 else limit * _CHECKED.size)
+    except FileNotFoundError:
+        return [], 0
+    marks: list[Mark] = []
+    damaged = 0
+    for at in range(0, len(raw) - _CHECKED.size + 1, _CHECKED.size):
+        version, time_ms, _check = _CHECKED.unpack_from(raw, at)
+        if _packed((version, time_ms)) == raw[at : at + _CHECKED.size]:
+            marks.append((version, time_ms))
+        elif _is_unwritten(raw, at):
+            break
+        else:
+            damaged += 1
+    return marks, damaged
+
+
+def _is_unwritten(raw: bytes, at: int) -> bool:
+    """Return whether a power cut left the rest of a file unwritten: zeros from a sector on."""
+    rest = raw[-(-at // _SECTOR_BYTES) * _SECTOR_BYTES :]
+    return bool(rest) and not rest.strip(b"\0")
+
+
+def _old_times(folder: Path) -> list[Mark]:
+    """Return the marks of an earlier version."""
+    try:
+        raw = (folder / OLD_TIMES).read_bytes()
     except FileNotFoundError:
         return []
     whole = len(raw) - len(raw) % _MARK.size
-    return [(mark[0], mark[1]) for mark in _MARK.iter_unpack(raw[:whole])]
+    return [(version, time_ms) for version, time_ms in _MARK.iter_unpack(raw[:whole])]
 
 
-def first_time(path: Path, upto: int) -> int:
+def first_time(folder: Path, upto: int) -> int:
     """Return when the first version that waits to be carried away was durable; 0: none waits.
 
-    At most one mark is of a version up to ``upto``, so two of them are enough.
+    At most one mark is of a version up to ``upto``, so the first whole two of them are enough.
     """
-    try:
-        with path.open("rb") as file:
-            raw = file.read(2 * _MARK.size)
-    except FileNotFoundError:
-        return 0
-    whole = len(raw) - len(raw) % _MARK.size
-    marks = _MARK.iter_unpack(raw[:whole])
+    marks, _damaged = _read_marks(folder, FIRST_MARKS)
     return next((time_ms for version, time_ms in marks if version > upto), 0)
 
 
-def forget_times(path: Path, upto: int) -> None:
-    """Forget the marks up to a version."""
-    left = [mark for mark in read_times(path) if mark[0] > upto]
-    replace_file(path, b"".join(_MARK.pack(*mark) for mark in left))
+def forget_times(folder: Path, upto: int) -> None:
+    """Forget the marks up to a version, and what is left of damaged ones."""
+    for damage in times_damage(folder):
+        log.error("%s; a restore to a time is coarser there", damage)
+    left = [mark for mark in read_times(folder) if mark[0] > upto]
+    replace_file(folder / TIMES, b"".join(map(_packed, left)))
+    (folder / OLD_TIMES).unlink(missing_ok=True)
