@@ -65,12 +65,7 @@ async def _serve(boot: Boot, steps: Steps) -> None:
     stop, clock = booting.stop_event(), SystemClock()
     async with AsyncExitStack() as stack:
         door, place = Door(), Place(boot)
-        # Each waits for another process or for the disk, and neither for the other.
-        engine, runtime = await asyncio.gather(
-            _opened(boot, place, clock), _open_sandboxes(boot, place, door)
-        )
-        stack.push_async_callback(engine.close)
-        stack.push_async_callback(runtime.close)
+        engine, runtime = await _open_both(boot, place, door, stack)
         functions = await _open_functions(boot, place, runtime, stack)
         async with asyncio.TaskGroup() as group:
             cloud = _wire(boot, engine, functions, clock, group)
@@ -129,7 +124,36 @@ async def _serve(boot: Boot, steps: Steps) -> None:
             cloud.close()
 
 
-async def _opened(boot: Boot, place: Place, clock: SystemClock) -> EmbeddedEngine:
+async def _open_both(
+    boot: Boot, place: Place, door: Door, stack: AsyncExitStack
+) -> tuple[EmbeddedEngine, SandboxRuntime]:
+    """Open store and sandboxes; the stack closes what opened, also if the other fails.
+
+    Each waits for another process or for the disk, and neither for the other.
+    """
+    below = await stack.enter_async_context(AsyncExitStack())
+    above = await stack.enter_async_context(AsyncExitStack())
+
+    async def store() -> EmbeddedEngine:
+        engine = await _open_store(boot, place)
+        below.push_async_callback(engine.close)
+        return engine
+
+    async def sandboxes() -> SandboxRuntime:
+        runtime = await _open_sandboxes(boot, place, door)
+        above.push_async_callback(runtime.close)
+        return runtime
+
+    # Not a task group: whoever is cancelled while it opens has closed nothing yet.
+    engine, runtime = await asyncio.gather(store(), sandboxes(), return_exceptions=True)
+    if isinstance(engine, BaseException):
+        raise engine
+    if isinstance(runtime, BaseException):
+        raise runtime
+    return engine, runtime
+
+
+async def _open_store(boot: Boot, place: Place) -> EmbeddedEngine:
     """Open the store of this process."""
     encryption = Encryption(
         secret_of(place.store_dir, boot.secrets),
@@ -138,7 +162,7 @@ async def _opened(boot: Boot, place: Place, clock: SystemClock) -> EmbeddedEngin
     )
     return await EmbeddedEngine.open(
         place.store_dir,
-        clock=clock,
+        clock=SystemClock(),
         settings=store_settings(boot.config, Path(boot.data_dir), boot.number),
         encryption=encryption,
     )
