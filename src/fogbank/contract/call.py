@@ -240,3 +240,26 @@ class Call:
     ) -> None:
         """Raise the access-denied error unless the caller may do this too."""
         await self._authorizer.require(self, [Access(action, resource, context or {})])
+
+
+class Pace:
+    """Gives way whenever a long answer has come so far: for the loop that works on many values.
+
+    Args:
+        call: Whose answer it is.
+        bytes_max: How far: what a step may work on.
+    """
+
+    __slots__ = ("_bytes_max", "_call", "_done")
+
+    def __init__(self, call: Call, bytes_max: int) -> None:
+        self._call = call
+        self._bytes_max = bytes_max
+        self._done = 0
+
+    async def did(self, size: int) -> None:
+        """Count some bytes that were worked on."""
+        self._done += size
+        if self._done >= self._bytes_max:
+            self._done = 0
+            await self._call.give_way()

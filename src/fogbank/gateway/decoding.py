@@ -1,4 +1,6 @@
-"""Long bodies of requests, decoded off the loop: whoever else is served does not wait for them.
+"""Long bodies of requests, decoded off the loop, and long replies, encoded in steps.
+
+Whoever else is served does not wait for them.
 
 Rule: up to ``LOOP_BYTES_MAX`` a body is decoded where it is, in far less than a step may take; beyond,
 and where it may become longer because it is compressed, in one of ``THREADS_MAX`` threads. What comes
@@ -11,13 +13,15 @@ The parser of JSON, in C, does not; it takes a millisecond for each half of a me
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
-from typing import Final
+from typing import Final, TypeVar, cast
 
 from fogbank.base.types import Wire
 from fogbank.wire.compile import ServiceCodec
 from fogbank.wire.http import BODY_WHOLE_BYTES_MAX, HttpRequest
+
+T = TypeVar("T")
 
 LOOP_BYTES_MAX: Final = BODY_WHOLE_BYTES_MAX
 THREADS_MAX: Final = 2
@@ -47,3 +51,13 @@ class Decoding:
         codec.prepare(operation)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._executor, codec.decode, operation, request, params)
+
+
+async def in_steps(work: Generator[None, None, T]) -> T:
+    """Return what some work comes to; between two of its steps others are served."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            return cast("T", end.value)
+        await asyncio.sleep(0)  # noqa: TID251 (no time passes; the loop turns)

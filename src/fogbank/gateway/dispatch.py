@@ -29,7 +29,7 @@ from fogbank.gateway.authenticate import Authenticator, Credentials, anonymous
 from fogbank.gateway.body import WholeBodies
 from fogbank.gateway.bound import Bound
 from fogbank.gateway.claim import Claim, claim_of
-from fogbank.gateway.decoding import Decoding, is_long
+from fogbank.gateway.decoding import Decoding, in_steps, is_long
 from fogbank.gateway.events import with_told_ends
 from fogbank.gateway.forward import Arrivals, EpochOf, Forwarder, OwnerOf
 from fogbank.gateway.guests import Busy
@@ -227,6 +227,8 @@ class Dispatcher:
                 answer = await self._performed_again(visit, target, (request, claim), bound, wire)
             if bound.model.event_stream_output is not None:
                 answer = with_told_ends(bound.model, answer, target.door.words, visit)
+            elif bound.reply is not None:
+                return await in_steps(codec.encode_in_steps(bound.name, answer, visit.request_id))
             return codec.encode(bound.name, answer, visit.request_id)
         finally:
             if weight:

@@ -8,7 +8,7 @@ too), a streamed member is ``request.stream`` or, for a small body, its bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from functools import cache
 from typing import Any
 
@@ -16,7 +16,7 @@ from fogbank.base.errors import ServiceError
 from fogbank.wire.codec.cbor import CborCodec
 from fogbank.wire.codec.ec2 import Ec2Codec
 from fogbank.wire.codec.json import JsonCodec
-from fogbank.wire.codec.plan import Codec, Decode, Encode
+from fogbank.wire.codec.plan import Codec, Decode, Encode, EncodeSteps, SteppedCodec
 from fogbank.wire.codec.query import QueryCodec
 from fogbank.wire.codec.rest_json import RestJsonCodec
 from fogbank.wire.codec.rest_xml import RestXmlCodec
@@ -49,7 +49,7 @@ class ServiceCodec:
         UnsupportedProtocol: The service does not speak it, or there is no codec for it.
     """
 
-    __slots__ = ("_codec", "_decoders", "_encoders", "model", "protocol")
+    __slots__ = ("_codec", "_decoders", "_encoders", "_stepped", "model", "protocol")
 
     def __init__(self, model: ServiceModel, protocol: str = "") -> None:
         protocol = protocol or model.protocol
@@ -61,6 +61,7 @@ class ServiceCodec:
         self._codec = build(model)
         self._decoders: dict[str, Decode] = {}
         self._encoders: dict[str, Encode] = {}
+        self._stepped: dict[str, EncodeSteps] = {}
 
     def prepare(self, operation: str) -> Decode:
         """Compile the decoder of an operation; not for two threads at once, as ``decode`` is then."""
@@ -107,6 +108,19 @@ class ServiceCodec:
             encode = self._codec.encoder(self.model.operations[operation])
             self._encoders[operation] = encode
         return encode(reply, request_id)
+
+    def encode_in_steps(
+        self, operation: str, reply: Mapping[str, Any], request_id: str
+    ) -> Generator[None, None, HttpReply]:
+        """Return the same as ``encode``, and yield between two steps of it where it is long."""
+        codec = self._codec
+        if not isinstance(codec, SteppedCodec):
+            return self.encode(operation, reply, request_id)
+        encode = self._stepped.get(operation)
+        if encode is None:
+            encode = codec.stepped_encoder(self.model.operations[operation])
+            self._stepped[operation] = encode
+        return (yield from encode(reply, request_id))
 
     def encode_error(
         self, operation: str | None, error: ServiceError, request_id: str, resource: str = ""

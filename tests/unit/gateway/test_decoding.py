@@ -16,12 +16,14 @@ from tests.unit.gateway.test_signed_bodies import resign
 
 from fogbank.contract.call import Call
 from fogbank.contract.operation import operation
+from fogbank.contract.quota import Quota
 from fogbank.contract.service import Service
 from fogbank.gateway.decoding import LOOP_BYTES_MAX, THREADS_MAX, Decoding
 from fogbank.gateway.settings import GatewaySettings
+from fogbank.wire.codec.json import PIECE_BYTES
 from fogbank.wire.codec.xml import XmlDocuments
 from fogbank.wire.compile import codec_of
-from fogbank.wire.http import HttpRequest
+from fogbank.wire.http import HttpReply, HttpRequest
 from fogbank.wire.model import load
 
 
@@ -216,3 +218,34 @@ def test_decoders_are_compiled_before_a_thread_decodes(service: str) -> None:
     request = HttpRequest("POST", "/", "", {})
     asyncio.run(Decoding().decode(codec, name, request, {}))
     assert compiled == [True, False]
+
+
+def test_others_are_served_between_the_steps_in_which_a_long_reply_is_encoded() -> None:
+    items = [{"k": {"S": str(number)}, "v": {"S": "x" * PIECE_BYTES}} for number in range(20)]
+
+    @operation(reply=Quota("dynamodb.page_bytes_max", 1 << 20))
+    async def scan(_call: Call, _request: dict[str, Any]) -> dict[str, Any]:
+        return {"Items": items, "Count": 20, "ScannedCount": 20}
+
+    service = Service(model="dynamodb", operations=(module_of("dynamodb", scan=scan),))
+    gate = Gate(services=[service])
+    request = gate.request("dynamodb", "scan", {"TableName": "tab"})
+
+    async def work() -> tuple[HttpReply, int]:
+        turns = 0
+
+        async def others() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        task = asyncio.create_task(others())
+        reply = await gate.dispatcher.handle(request)
+        task.cancel()
+        return reply, turns
+
+    reply, turns = asyncio.run(work())
+    assert isinstance(reply.body, bytes)
+    assert json.loads(reply.body)["Items"] == items
+    assert 20 <= turns < 30

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from fogbank.contract.call import Call
 from fogbank.server.config import Config
 from fogbank.services.dynamodb import SERVICE as DYNAMODB
 from fogbank.services.iam import SERVICE as IAM
@@ -46,6 +47,20 @@ def make_table(dynamodb: Any) -> Callable[..., None]:
         )
 
     return make
+
+
+@pytest.fixture
+def turns(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the operations that gave way to others, each as often as it did."""
+    found: list[str] = []
+    give_way = Call.give_way
+
+    async def noted(call: Call) -> None:
+        found.append(call.operation)
+        await give_way(call)
+
+    monkeypatch.setattr(Call, "give_way", noted)
+    return found
 
 
 @pytest.fixture

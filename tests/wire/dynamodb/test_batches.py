@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from fogbank.services.dynamodb.operations import batches
+
 
 def put(name: str, **attributes: Any) -> dict[str, Any]:
     return {"PutRequest": {"Item": {"p": {"S": name}, **attributes}}}
@@ -69,3 +71,57 @@ def test_what_a_reply_has_no_room_for_is_to_be_asked_again(dynamodb: Any, make_t
         rounds += 1
     assert sorted(found) == names
     assert rounds > 1
+
+
+def test_a_batch_of_large_items_gives_way_after_each_of_them(
+    dynamodb: Any, make_table: Any, turns: list[str]
+) -> None:
+    make_table("one")
+    names = [str(number) for number in range(12)]
+    pad = {"B": bytes(140_000)}
+    dynamodb.batch_write_item(RequestItems={"one": [put(name, pad=pad) for name in names]})
+    assert turns == ["BatchWriteItem"] * 12
+    turns.clear()
+    keys = [{"p": {"S": name}} for name in names]
+    reply = dynamodb.batch_get_item(RequestItems={"one": {"Keys": keys}})
+    assert [item["p"]["S"] for item in reply["Responses"]["one"]] == names
+    assert turns == ["BatchGetItem"] * 12
+
+
+def test_a_batch_of_small_items_holds_nobody_up_and_gives_no_way(
+    dynamodb: Any, make_table: Any, turns: list[str]
+) -> None:
+    make_table("one")
+    for first in range(0, 100, 25):
+        puts = [put(str(number)) for number in range(first, first + 25)]
+        dynamodb.batch_write_item(RequestItems={"one": puts})
+    keys = [{"p": {"S": str(number)}} for number in range(100)]
+    assert (
+        len(dynamodb.batch_get_item(RequestItems={"one": {"Keys": keys}})["Responses"]["one"])
+        == 100
+    )
+    assert turns == []
+
+
+def test_a_batch_reads_fewer_keys_at_once_the_larger_their_items_are(
+    dynamodb: Any, make_table: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_table("one")
+    for number in range(12):
+        dynamodb.put_item(
+            TableName="one", Item=put(str(number), pad={"B": bytes(350_000)})["PutRequest"]["Item"]
+        )
+    steps: list[int] = []
+    read_step = batches._read_step
+
+    async def read(call: Any, table: Any, wanted: Any) -> Any:
+        steps.append(len(wanted))
+        return await read_step(call, table, wanted)
+
+    monkeypatch.setattr(batches, "_read_step", read)
+    keys = [{"p": {"S": str(number)}} for number in range(50)]
+    dynamodb.batch_get_item(RequestItems={"one": {"Keys": keys}})
+    assert steps[:4] == [4, 3, 3, 3]
+    steps.clear()
+    dynamodb.batch_get_item(RequestItems={"one": {"Keys": keys[12:]}})
+    assert steps == [4, 16, 16, 2]

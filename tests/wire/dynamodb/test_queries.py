@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from fogbank.contract.call import Call
-from fogbank.services.dynamodb.rules.pages import ROWS_MAX
+from fogbank.services.dynamodb import state
+from fogbank.services.dynamodb.rules.pages import ROWS_FIRST, ROWS_MAX, Page, PageRules
 
 
 @pytest.fixture
@@ -112,25 +112,52 @@ def test_a_page_has_a_megabyte(dynamodb: Any, make_table: Any) -> None:
 
 
 def test_a_long_scan_gives_way_to_others_between_its_steps(
-    dynamodb: Any, make_table: Any, monkeypatch: pytest.MonkeyPatch
+    dynamodb: Any, make_table: Any, turns: list[str]
 ) -> None:
     make_table()
     numbers = range(4 * ROWS_MAX)
     for first in numbers[::25]:
         puts = [{"PutRequest": {"Item": {"p": {"S": f"{n}"}}}} for n in numbers[first : first + 25]]
         dynamodb.batch_write_item(RequestItems={"tab": puts})
-    turns: list[str] = []
-    give_way = Call.give_way
-
-    async def noted(call: Call) -> None:
-        turns.append(call.operation)
-        await give_way(call)
-
-    monkeypatch.setattr(Call, "give_way", noted)
+    assert turns == []
     found = dynamodb.scan(TableName="tab")
     assert {item["p"]["S"] for item in found["Items"]} == {f"{n}" for n in numbers}
-    # A short step to learn the size of rows, whole ones, and the one that finds the end.
-    assert turns == ["Scan"] * 4
+    # Steps of 8, 32 and then 64 rows, and the one that finds the end.
+    assert turns == ["Scan"] * 5
+
+
+def test_a_page_of_large_items_gives_way_after_each_and_reads_few_too_many(
+    dynamodb: Any, make_table: Any, turns: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_table()
+    for number in range(20):
+        item = {"p": {"S": str(number)}, "pad": {"B": bytes(200_000)}}
+        dynamodb.put_item(TableName="tab", Item=item)
+    limits: list[int] = []
+    list_items = state.list_items
+
+    async def listed(*given: Any, **more: Any) -> Any:
+        limits.append(more["limit"])
+        return await list_items(*given, **more)
+
+    monkeypatch.setattr(state, "list_items", listed)
+    assert dynamodb.scan(TableName="tab")["Count"] == 6
+    assert turns == ["Scan"] * 6
+    assert limits == [ROWS_FIRST] * 3  # of one step: bodies run again
+
+
+def test_rows_to_read_follow_from_the_sizes_of_those_before() -> None:
+    table: Any = None
+    page = Page(PageRules(table, bytes_max=1 << 20))
+    assert page.rows_next == ROWS_FIRST == 8
+    for scanned, size, rows in (
+        (8, 80, 32),  # four times as many as before, however small they were
+        (40, 400, ROWS_MAX),
+        (4, 1_000_000, 1),
+        (8, 800_000, 3),
+    ):
+        page.scanned, page.size = scanned, size
+        assert page.rows_next == rows
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from binascii import b2a_base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import Any, cast
 from zlib import crc32
 
@@ -24,6 +24,7 @@ from fogbank.wire.codec.eventstream import events_decoder, events_encoder
 from fogbank.wire.codec.plan import (
     Decode,
     Encode,
+    EncodeSteps,
     Headers,
     Told,
     query_compatible,
@@ -40,6 +41,10 @@ from fogbank.wire.validate import Validator
 
 NODES_MAX = 2_000_000
 """Commas and opening brackets of one body: its values, about 100 bytes of memory each."""
+PIECE_BYTES = 128 << 10
+"""What of a long reply is written in one step: a fraction of a millisecond."""
+PIECE_GROWTH = 4
+"""So many times as many members as the last piece has a piece at most: they may be longer."""
 _PLAIN_BYTES_MAX = 1 << 20
 """Below this no body can hold so many."""
 _STRUCTURE = (b",", b"[", b"{")
@@ -271,6 +276,32 @@ def parsed(body: bytes) -> Any:
         raise SerializationException from None
 
 
+def pieces_of(value: Any) -> Generator[bytes]:
+    """Yield the JSON of a value in pieces: of its lists some members each, as ``dumps`` writes it.
+
+    A piece has about ``PIECE_BYTES``, or is one member of a list.
+    """
+    kind = type(cast("object", value))
+    if kind is dict and value:
+        mark = b"{"
+        for name, inner in cast("dict[str, Any]", value).items():
+            yield mark + dumps(name) + b":"
+            yield from pieces_of(inner)
+            mark = b","
+        yield b"}"
+    elif kind is list and value:
+        members = cast("list[Any]", value)
+        at, count = 0, 1
+        while at < len(members):
+            piece = dumps(members[at : at + count])
+            yield (b"," if at else b"[") + piece[1:-1]
+            at += count
+            count = max(1, min(PIECE_GROWTH * count, PIECE_BYTES * count // len(piece)))
+        yield b"]"
+    else:
+        yield dumps(value)
+
+
 def decoder_of(
     documents: Documents, validator: Validator, operation: OperationModel
 ) -> Callable[[bytes], dict[str, Any]]:
@@ -359,13 +390,38 @@ class JsonCodec:
 
         return encode
 
-    def _reply(self, status: int, body: bytes, request_id: str) -> HttpReply:
+    def stepped_encoder(self, operation: OperationModel) -> EncodeSteps:
+        """Return the encoder of an operation's replies, which writes a long one in steps."""
+        shape = operation.output
+        assert shape is not None, "what is long has an output"
+        rewrite = self._documents.encoder(shape)
+
+        def encode(reply: Mapping[str, Any], request_id: str) -> Generator[None, None, HttpReply]:
+            assert reply.keys() <= shape.members.keys(), f"{operation}: not in the model"
+            value = without_nones(reply)
+            pieces: list[bytes] = []
+            check = since = 0
+            written: Any = rewrite(value) if rewrite else value
+            for piece in pieces_of(written):
+                pieces.append(piece)
+                check = crc32(piece, check)
+                since += len(piece)
+                if since >= PIECE_BYTES:
+                    since = 0
+                    yield
+            return self._reply(200, b"".join(pieces), request_id, check)
+
+        return encode
+
+    def _reply(
+        self, status: int, body: bytes, request_id: str, check: int | None = None
+    ) -> HttpReply:
         headers: Headers = [
             ("content-type", self._content_type),
             ("x-amzn-RequestId", request_id),
         ]
         if self._settings.crc32:
-            headers.append(("x-amz-crc32", str(crc32(body))))
+            headers.append(("x-amz-crc32", str(crc32(body) if check is None else check)))
         return HttpReply(status, headers, body)
 
     def encode_error(

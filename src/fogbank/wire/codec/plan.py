@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Generator, Mapping
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from fogbank.base.errors import ServiceError
 from fogbank.wire.errors import UnknownOperation
@@ -15,6 +15,9 @@ Decode = Callable[[HttpRequest, Mapping[str, str]], dict[str, Any]]
 
 Encode = Callable[[Mapping[str, Any], str], HttpReply]
 """From a reply by wire names and a request id to an HTTP reply."""
+
+EncodeSteps = Callable[[Mapping[str, Any], str], Generator[None, None, HttpReply]]
+"""The same in steps: it yields between any two of them, and returns the reply."""
 
 _SERVER_FAULT = 500
 
@@ -36,6 +39,15 @@ class Codec(Protocol):
         self, operation: OperationModel | None, error: ServiceError, request_id: str, resource: str
     ) -> HttpReply:
         """Return the HTTP reply that tells an error."""
+        ...
+
+
+@runtime_checkable
+class SteppedCodec(Protocol):
+    """A codec that can write long replies in steps."""
+
+    def stepped_encoder(self, operation: OperationModel) -> EncodeSteps:
+        """Return the encoder of an operation's replies, which writes a long one in steps."""
         ...
 
 

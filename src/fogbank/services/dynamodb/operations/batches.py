@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from fogbank.base.types import Request, Wire
-from fogbank.contract.call import Call
+from fogbank.contract.call import Call, Pace
 from fogbank.contract.operation import ANY, operation
 from fogbank.platform.store.engine import Transaction
 from fogbank.services.dynamodb import quotas, state
@@ -17,8 +17,11 @@ from fogbank.services.dynamodb.schema import ItemRecord, TableRecord
 if TYPE_CHECKING:
     from fogbank.wire.shapes import dynamodb as shapes
 
+_KEYS_FIRST: Final = 4
+"""Items read before anything is known of their size: 1.6 MB at most."""
 _KEYS_PER_STEP: Final = 16
-"""Items read in one transaction: 6.4 MB at most."""
+_READ_BYTES: Final = 1 << 20
+"""What is read in one transaction, if items are as large as those before: a millisecond."""
 
 
 @operation(access=access.on_tables("BatchGetItem"), reply=quotas.BATCH_GET_BYTES)
@@ -27,14 +30,15 @@ async def batch_get_item(call: Call, request: shapes.BatchGetItemInput) -> Wire:
     reads = batches.reads_of(call.scope, request)
     tables = await _read_tables(call, [read.name for read in reads])
     wanted = {read.given: _keys_of(tables[read.name], read) for read in reads}
-    left, reply = call.limit(quotas.BATCH_GET_BYTES), _Answer(request)
+    reply = _Answer(request, call.limit(quotas.BATCH_GET_BYTES))
+    pace = Pace(call, quotas.STEP_BYTES)
     for read in reads:
         table, rest = tables[read.name], wanted[read.given]
-        while rest and left > 0:
-            step, rest = rest[:_KEYS_PER_STEP], rest[_KEYS_PER_STEP:]
-            found = await _read_step(call, table, step)
-            reply.add(table, read, found)
-            left -= sum(items.found_size(record) for record in found)
+        while rest and (count := reply.keys_next):
+            step, rest = rest[:count], rest[count:]
+            for record in await _read_step(call, table, step):
+                reply.add(table, read, record)
+                await pace.did(items.found_size(record))
         reply.end(read, len(rest))
     named = {read.given: read.name for read in reads}
     return {
@@ -47,22 +51,37 @@ async def batch_get_item(call: Call, request: shapes.BatchGetItemInput) -> Wire:
 class _Answer:
     """What a BatchGetItem has found so far, by table as the request names it."""
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, bytes_max: int) -> None:
+        self._bytes_max = bytes_max
         self._parts: dict[str, Wire] = request["RequestItems"]
         self.responses: dict[str, list[Wire]] = {}
         self.unprocessed: dict[str, Wire] = {}
         self.units: dict[str, float] = {}
+        self.size = 0
+        """The sizes of all items that were found."""
+        self._read = 0
 
-    def add(self, table: TableRecord, read: TableReads, found: list[ItemRecord | None]) -> None:
-        """Add what a step has found; a missing item costs a read too."""
-        listed = self.responses.setdefault(read.given, [])
-        for record in found:
-            units = sizes.read_units(items.found_size(record), consistent=read.consistent)
-            self.units[read.given] = self.units.get(read.given, 0.0) + units
-            if record is not None:
-                item = items.item_of(table, record)
-                projection = read.expressions.projection
-                listed.append(item if projection is None else projection.of(item))
+    @property
+    def keys_next(self) -> int:
+        """Return how many keys to read in the next step; 0: there is no room for more items."""
+        left = self._bytes_max - self.size
+        if not self._read or left <= 0:
+            return _KEYS_FIRST if left > 0 else 0
+        wanted = min(left, _READ_BYTES) * self._read // max(1, self.size) + 1
+        return min(_KEYS_PER_STEP, wanted)
+
+    def add(self, table: TableRecord, read: TableReads, record: ItemRecord | None) -> None:
+        """Add what is at a key; a missing item costs a read too."""
+        size = items.found_size(record)
+        self._read += 1
+        self.size += size
+        units = sizes.read_units(size, consistent=read.consistent)
+        self.units[read.given] = self.units.get(read.given, 0.0) + units
+        if record is not None:
+            item = items.item_of(table, record)
+            projection = read.expressions.projection
+            shown = item if projection is None else projection.of(item)
+            self.responses.setdefault(read.given, []).append(shown)
 
     def end(self, read: TableReads, left: int) -> None:
         """Note the keys of a table that were not read any more: the last ones."""
@@ -107,7 +126,11 @@ async def _read_step(
 )
 async def batch_write_item(call: Call, request: shapes.BatchWriteItemInput) -> Wire:
     """Write and remove items, each for itself; all of them are checked before the first."""
-    writes = batches.writes_of(call.scope, request, call.limit(quotas.ITEM_BYTES))
+    writes: list[BatchWrite] = []
+    pace = Pace(call, quotas.STEP_BYTES)
+    for write in batches.writes_of(call.scope, request, call.limit(quotas.ITEM_BYTES)):
+        writes.append(write)
+        await pace.did(write.size)
     tables = await _read_tables(call, [write.name for write in writes])
     batches.require_distinct((write.name, _key_of(tables[write.name], write)) for write in writes)
     units: dict[str, float] = {}

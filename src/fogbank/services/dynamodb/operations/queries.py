@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from fogbank.base.types import Request, Wire
-from fogbank.contract.call import Call
+from fogbank.contract.call import Call, Pace
 from fogbank.contract.operation import operation
 from fogbank.platform.store.engine import Transaction
 from fogbank.services.dynamodb import quotas, state
@@ -86,7 +86,7 @@ async def _read_page(
     forward: bool = True,  # noqa: FBT001, FBT002 (as ScanIndexForward says it)
 ) -> Page:
     """Read a page of a range, step by step, until it is full or the range ends."""
-    page, rest = Page(rules), asked
+    page, rest, pace = Page(rules), asked, Pace(call, quotas.STEP_BYTES)
     while True:
         limit = page.rows_next
         rows = await _read_step(call, rules.table, rest, limit, forward)
@@ -94,6 +94,7 @@ async def _read_page(
             if page.full:
                 break
             page.add(record)
+            await pace.did(record.size)
         if page.full or len(rows) < limit:
             return page
         rest = rest.behind(rows[-1][0], forward=forward)

@@ -69,8 +69,8 @@ def reads_of(scope: Scope, request: Request) -> list[TableReads]:
     ]
 
 
-def writes_of(scope: Scope, request: Request, item_bytes_max: int) -> list[BatchWrite]:
-    """Return what a BatchWriteItem request writes, in its order.
+def writes_of(scope: Scope, request: Request, item_bytes_max: int) -> Iterator[BatchWrite]:
+    """Yield what a BatchWriteItem request writes, in its order, each when it has been checked.
 
     Raises:
         ValidationException: It writes too much, or what cannot be stored.
@@ -78,11 +78,9 @@ def writes_of(scope: Scope, request: Request, item_bytes_max: int) -> list[Batch
     parts: dict[str, list[Wire]] = request["RequestItems"]
     if sum(map(len, parts.values())) > BATCH_WRITE_REQUESTS_MAX:
         raise ValidationException("Too many items requested for the BatchWriteItem call")
-    return [
-        _write_of(scope, given, part, item_bytes_max)
-        for given, listed in parts.items()
-        for part in listed
-    ]
+    for given, listed in parts.items():
+        for part in listed:
+            yield _write_of(scope, given, part, item_bytes_max)
 
 
 def _write_of(scope: Scope, given: str, part: Wire, item_bytes_max: int) -> BatchWrite:

@@ -20,8 +20,10 @@ from fogbank.services.dynamodb.rules.keys import DIGEST_BYTES, sort_bytes
 from fogbank.services.dynamodb.rules.values import Item
 from fogbank.services.dynamodb.schema import ItemRecord, KeyAttribute, TableRecord
 
-ROWS_FIRST: Final = 16
-"""Rows read before anything is known of their size: 6.4 MB at most."""
+ROWS_FIRST: Final = 8
+"""Rows read before anything is known of their size: 3.2 MB at most."""
+ROWS_GROWTH: Final = 4
+"""So many times as many rows as all before are read in one step at most: they may be larger."""
 ROWS_MAX: Final = 64
 """Rows read in one step at most, so that no step holds the loop for long: half a millisecond."""
 
@@ -128,7 +130,8 @@ class Page:
             wanted = ROWS_FIRST
         else:
             left = self._rules.bytes_max - self.size
-            wanted = max(1, min(ROWS_MAX, left * self.scanned // max(1, self.size) + 1))
+            wanted = left * self.scanned // max(1, self.size) + 1
+            wanted = max(1, min(ROWS_MAX, ROWS_GROWTH * self.scanned, wanted))
         if self._rules.items_max is None:
             return wanted
         return min(wanted, self._rules.items_max - self.scanned)
