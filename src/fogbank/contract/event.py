@@ -14,6 +14,7 @@ from typing import ClassVar, NamedTuple, Protocol
 
 import msgspec
 
+from fogbank.contract.quota import Quotas
 from fogbank.platform.bus.entry import Delivery
 from fogbank.platform.store.engine import Domain, Transaction
 
@@ -32,6 +33,8 @@ class Arrival(NamedTuple):
     now_ms: int
     id: str
     """A fresh UUID."""
+    quotas: Quotas
+    """The limits in force."""
 
 
 class Refusal(Exception):
@@ -46,7 +49,8 @@ class Receiver(NamedTuple):
 
     ``accepts`` says whether a target ARN is the service's; ``domain`` gives the domain of the
     target; ``receive`` runs inside the delivering transaction, checks that the source may reach
-    the target (its resource policy, as stored) and enqueues the work.
+    the target (its resource policy, as stored) and enqueues the work. Where it has no room now it
+    raises ``Throttled``: the entry waits in the outbox, however long.
     """
 
     accepts: Callable[[str], bool]

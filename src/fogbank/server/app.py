@@ -82,10 +82,13 @@ class Neighbours(NamedTuple):
 class Deliveries:
     """Finds the receiver of a target among the services and runs it."""
 
-    def __init__(self, receivers: Sequence[Receiver], clock: Clock, ids: Ids) -> None:
+    def __init__(
+        self, receivers: Sequence[Receiver], clock: Clock, ids: Ids, quotas: Quotas
+    ) -> None:
         self._receivers = receivers
         self._clock = clock
         self._ids = ids
+        self._quotas = quotas
 
     def _receiver_of(self, target: str) -> Receiver:
         """Return who takes deliveries for a target ARN."""
@@ -100,7 +103,7 @@ class Deliveries:
 
     def attempt(self) -> Deliver:
         """Return what runs a receiver inside the transaction that removes the entry."""
-        arrival = Arrival(self._clock.now_ms(), self._ids.uuid())
+        arrival = Arrival(self._clock.now_ms(), self._ids.uuid(), self._quotas)
 
         async def deliver(tr: Transaction, delivery: Delivery) -> None:
             try:
@@ -147,6 +150,7 @@ class App:
             [receiver for service in services for receiver in service.receivers],
             parts.clock,
             parts.ids,
+            self.facilities.quotas,
         )
         self.bus = [
             BusReader(

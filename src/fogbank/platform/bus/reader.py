@@ -4,7 +4,8 @@ Where a subscription asks for order, ``order`` keeps it; ``trace`` remembers eac
 
 Rule: an entry leaves the outbox only together with its effect. A delivery that fails for the
 moment is put aside under the time of its next attempt, so that one slow or broken target never
-holds back another; one that can never be taken goes to the dead letters with its reason. No cursor
+holds back another; one that can never be taken goes to the dead letters with its reason. What found
+no room at its target was no attempt: it waits however long, for its target is bounded and it is not. No cursor
 is kept: what has been delivered is gone, so the outbox is always read from its beginning and no
 late commit is missed.
 """
@@ -18,7 +19,7 @@ from typing import Final
 
 import msgspec
 
-from fogbank.base.errors import Weather
+from fogbank.base.errors import Throttled, Weather
 from fogbank.platform.bus import crossing, deadletters, order, trace
 from fogbank.platform.bus.deadletters import DeadLetter
 from fogbank.platform.bus.entry import Delivery, decode_delivery
@@ -180,6 +181,8 @@ class BusReader:
                 await self._across(store, key, delivery)
         except Undeliverable as error:
             await self._bury(key, delivery, str(error))
+        except Throttled as error:
+            await self._wait(key, delivery, error)
         except Weather as error:
             await self._later(key, delivery, error)
         except Exception as error:
@@ -222,17 +225,27 @@ class BusReader:
             await self._bury(key, delivery, f"{reason} (the event is too old for another attempt)")
             return
         waiting = msgspec.structs.replace(delivery, attempt=attempt)
+        detail = f"attempt {attempt} to {delivery.target}: {reason}"
+        await self._put_aside(key, waiting, at_ms, detail)
+
+    async def _wait(self, key: bytes, delivery: Delivery, error: Throttled) -> None:
+        """Let an entry wait aside for room at its target, which neither counts nor ages it."""
+        at_ms = self._now_ms() + patience_ms_of(self._now_ms() - delivery.created_ms)
+        detail = f"no room at {delivery.target}: {error}"
+        await self._put_aside(key, delivery, at_ms, detail)
+
+    async def _put_aside(self, key: bytes, waiting: Delivery, at_ms: int, detail: str) -> None:
+        """Move an entry to the time of its next attempt, in one transaction."""
+        now_ms = self._now_ms()
 
         async def body(tr: Transaction) -> None:
             # The store may have refused before it looked whose turn it is.
-            if await _is_held(tr, key, delivery, now_ms):
+            if await _is_held(tr, key, waiting, now_ms):
                 return
             tr.delete(key)
             tr.put(order.waiting_key(partition_in(key), at_ms, key[-STAMP_BYTES:]), encode(waiting))
-            order.hold(tr, key, delivery)
-            _note(
-                tr, delivery, now_ms, "waits", f"attempt {attempt} to {delivery.target}: {reason}"
-            )
+            order.hold(tr, key, waiting)
+            _note(tr, waiting, now_ms, "waits", detail)
 
         await self._placement.store_of(SYSTEM).transact(body)
 
@@ -270,6 +283,11 @@ async def _delivered(_tr: Transaction, _delivery: Delivery) -> None:
 def backoff_ms_of(attempt: int) -> int:
     """Return how long an entry waits after its n-th failed attempt."""
     return min(BACKOFF_FIRST_MS << min(attempt, 20), BACKOFF_MS_MAX)
+
+
+def patience_ms_of(age_ms: int) -> int:
+    """Return how long an entry waits that found no room: the longer the older it is."""
+    return min(max(2 * BACKOFF_FIRST_MS, age_ms // 2), BACKOFF_MS_MAX)
 
 
 def _note(tr: Transaction, delivery: Delivery, now_ms: int, step: str, detail: str) -> None:

@@ -4,6 +4,8 @@ Theory: an entry lies at (list, visible-from time, id). A claim moves it to a la
 a claimant that dies gives it back by doing nothing; the entry keeps the incarnation of its
 claimant, and a restarted server makes what the dead one held visible at once (``release``).
 An attempt is thus made at least once, and an entry is removed exactly when its work is done.
+A list that clients fill is counted, in the transactions that add and remove its entries, so that it
+can be bounded without being read.
 Source: Amazon SQS Developer Guide, "Visibility timeout"; DESIGN section 6.6.
 """
 
@@ -15,7 +17,13 @@ import msgspec
 
 from fogbank.platform.store import tuples
 from fogbank.platform.store.engine import Domain, Store, Transaction
-from fogbank.platform.store.keyspace import PARTITIONS, WORK, partition_of, system_prefix
+from fogbank.platform.store.keyspace import (
+    PARTITIONS,
+    WORK,
+    WORK_COUNTS,
+    partition_of,
+    system_prefix,
+)
 from fogbank.platform.store.records import Record, RecordDecoder, encode
 
 
@@ -32,6 +40,8 @@ class WorkEntry(Record, frozen=True, array_like=True, tag="platform.work/1"):
     """Attempts that ended before."""
     holder: str = ""
     """The server run that has claimed it; empty while it waits."""
+    word: str = ""
+    """What it is counted under, beside its domain; empty: it is not counted."""
 
 
 _decode = RecordDecoder(WorkEntry).decode
@@ -60,25 +70,69 @@ def watched(name: str, partition: int) -> bytes:
 
 
 def put(tr: Transaction, entry: WorkEntry) -> None:
-    """Add an entry inside a transaction of its domain."""
-    assert entry.domain == tr.domain.name, "work belongs to the transaction's domain"
-    tr.put(_key(entry, partition_of(tr.domain)), encode(entry))
+    """Add an entry that is not counted inside a transaction of its domain."""
+    assert not entry.word, "what is counted is added by put_counted"
+    _write(tr, entry)
 
 
-def remove(tr: Transaction, entry: WorkEntry) -> None:
+async def put_counted(tr: Transaction, entry: WorkEntry) -> None:
+    """Add an entry and count it, inside a transaction of its domain."""
+    assert entry.word, "an entry is counted under a word"
+    _write(tr, entry)
+    await _count(tr, entry, 1)
+
+
+async def remove(tr: Transaction, entry: WorkEntry) -> None:
     """Remove an entry that is done, inside a transaction of its domain."""
     tr.delete(_key(entry, partition_of(tr.domain)))
+    if entry.word:
+        await _count(tr, entry, -1)
+
+
+async def counted(tr: Transaction, name: str, word: str = "") -> int:
+    """Return how many entries of a list and of the transaction's domain are counted under a word.
+
+    Args:
+        tr: A transaction of the entries' domain.
+        name: The list.
+        word: Empty: all words together.
+    """
+    return int.from_bytes(await tr.get(_count_key(tr, name, word)) or b"")
+
+
+async def _count(tr: Transaction, entry: WorkEntry, change: int) -> None:
+    """Change the numbers of entries of a word and of a domain with an entry itself."""
+    for word in (entry.word, ""):
+        after = await counted(tr, entry.list, word) + change
+        assert after >= 0, "entries are counted as they come and go"
+        key = _count_key(tr, entry.list, word)
+        if after:
+            tr.put(key, after.to_bytes(8))
+        else:
+            tr.delete(key)
+
+
+def _count_key(tr: Transaction, name: str, word: str) -> bytes:
+    """Return where the number of entries of a word lies."""
+    prefix = system_prefix(WORK_COUNTS, partition_of(tr.domain))
+    return prefix + tuples.pack(name, tr.domain.prefix, word)
+
+
+def _write(tr: Transaction, entry: WorkEntry) -> None:
+    """Write an entry at its key."""
+    assert entry.domain == tr.domain.name, "work belongs to the transaction's domain"
+    tr.put(_key(entry, partition_of(tr.domain)), encode(entry))
 
 
 def put_back(
     tr: Transaction, entry: WorkEntry, visible_ms: int, *, counted: bool = True
 ) -> WorkEntry:
     """Make an entry wait for its next attempt, inside a transaction of its domain."""
-    remove(tr, entry)
+    tr.delete(_key(entry, partition_of(tr.domain)))
     after = msgspec.structs.replace(
         entry, visible_ms=visible_ms, attempt=entry.attempt + counted, holder=""
     )
-    put(tr, after)
+    _write(tr, after)
     return after
 
 

@@ -36,6 +36,7 @@ TRACES: Final = 0x0C
 DECISIONS: Final = 0x0D
 DELIVERY_STATE: Final = 0x10
 SCRUB: Final = 0x11
+WORK_COUNTS: Final = 0x12
 
 PARTITIONS: Final = 16
 """System subspaces are split by domain hash, so that each part has one reader."""

@@ -25,6 +25,12 @@ ASYNC_RETRIES: Final = Quota("lambda.async_retries_max", 2, "retried two more ti
 ASYNC_RETRY_1_MS: Final = Quota("lambda.async_retry_1_ms", 60_000, "one minute before the second")
 ASYNC_RETRY_2_MS: Final = Quota("lambda.async_retry_2_ms", 120_000, "two minutes before the third")
 ASYNC_AGE_MS: Final = Quota("lambda.async_age_ms_max", 6 * 3_600_000, "kept for up to 6 hours")
+ASYNC_QUEUED: Final = Quota(
+    "lambda.async_queued_max", 100_000, "ours: events of a function that wait, which lie on disk"
+)
+ACCOUNT_ASYNC_QUEUED: Final = Quota(
+    "lambda.account_async_queued_max", 500_000, "ours: those of an account and region together"
+)
 REQUEST_BYTES: Final = Quota("lambda.request_bytes_max", 1 << 20, "ours: requests without code")
 CODE_REQUEST_BYTES: Final = Quota(
     "lambda.code_request_bytes_max",

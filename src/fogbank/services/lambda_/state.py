@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from fogbank.base.errors import Throttled
 from fogbank.contract.action import Access, ContextValue
 from fogbank.contract.event import Arrival, Refusal
+from fogbank.contract.quota import Quotas
 from fogbank.platform.blobs import rows
 from fogbank.platform.bus import trace
 from fogbank.platform.bus.entry import Delivery
@@ -141,7 +143,20 @@ def put_policy(tr: Transaction, function: FunctionRecord, policy: BoundPolicy | 
 # Events that wait.
 
 
-def enqueue(tr: Transaction, event: EventRecord, event_id: str, now_ms: int) -> None:
+async def find_throttle(tr: Transaction, name: str, quotas_in_force: Quotas) -> str:
+    """Return why a function's queue takes no further event, as ``ThrottleReason``; '' if it does.
+
+    AWS: it bounds no queue that one could fill; the reasons are those of its own limits on the rate
+    of one function and of one caller (API Reference, Invoke, ``TooManyRequestsException``).
+    """
+    if await worklist.counted(tr, ASYNC, name) >= quotas_in_force.value(quotas.ASYNC_QUEUED):
+        return "FunctionInvocationRateLimitExceeded"
+    if await worklist.counted(tr, ASYNC) >= quotas_in_force.value(quotas.ACCOUNT_ASYNC_QUEUED):
+        return "CallerRateLimitExceeded"
+    return ""
+
+
+async def enqueue(tr: Transaction, event: EventRecord, event_id: str, now_ms: int) -> None:
     """Queue an event for its invocation; a large one is put beside its entry in pieces."""
     payload, pieces = event.payload, 0
     if len(payload) > quotas.INLINE_PAYLOAD_BYTES:
@@ -165,8 +180,9 @@ def enqueue(tr: Transaction, event: EventRecord, event_id: str, now_ms: int) -> 
         payload=encode(kept),
         created_ms=now_ms,
         visible_ms=now_ms,
+        word=event.function_name,
     )
-    worklist.put(tr, entry)
+    await worklist.put_counted(tr, entry)
     trace.note(tr, event_id, now_ms, "queued", f"for {event.invoked_arn}")
 
 
@@ -190,6 +206,7 @@ async def receive(tr: Transaction, delivery: Delivery, arrival: Arrival) -> None
 
     Raises:
         Refusal: There is no such function, or the source may not invoke it.
+        Throttled: Too many events of the function, or of its account, wait already.
     """
     found = arns.find_function(delivery.target)
     assert found is not None, "only functions are received for"
@@ -202,13 +219,16 @@ async def receive(tr: Transaction, delivery: Delivery, arrival: Arrival) -> None
     )
     if not policies.allows_invoke(await find_policy_of(tr, name), caller, arn):
         raise Refusal(f"the policy of {arn} does not let {delivery.source} in")
+    throttle = await find_throttle(tr, name, arrival.quotas)
+    if throttle:
+        raise Throttled(throttle)
     event = EventRecord(
         function_name=name,
         invoked_arn=delivery.target,
         payload=delivery.payload,
         source=delivery.source,
     )
-    enqueue(tr, event, arrival.id, arrival.now_ms)
+    await enqueue(tr, event, arrival.id, arrival.now_ms)
     if delivery.event_id:
         detail = f"invocation {arrival.id} of {delivery.target}"
         trace.connect(tr, delivery.event_id, arrival.id, arrival.now_ms, "became", detail)

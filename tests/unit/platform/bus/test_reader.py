@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from tests.unit.platform.bus.world import World
+from tests.unit.platform.bus.world import World, delivery
 
 from fogbank.platform.bus.entry import AGE_MS_MAX
 from fogbank.platform.store.engine import Domain
@@ -108,3 +108,25 @@ def test_a_bug_in_a_receiver_is_retried_and_then_buried(caplog: pytest.LogCaptur
 
     asyncio.run(main())
     assert "delivery to bug failed" in caplog.text
+
+
+def test_what_finds_no_room_waits_however_long_and_dies_never() -> None:
+    async def main() -> None:
+        world = World()
+        world.full_until_ms = 2 * AGE_MS_MAX
+        await world.put(delivery("a", attempts_max=2, created_ms=1_000))
+        waits: list[int] = []
+        while not await world.arrived("a"):
+            await world.bus.step()
+            due_ms = await world.bus.next_try_ms()
+            if due_ms is not None:
+                waits.append(due_ms - world.now_ms)
+                world.now_ms = due_ms
+        assert waits[:4] == [400, 400, 400, 600]
+        assert max(waits) == waits[-1] == 600_000
+        assert world.now_ms >= 2 * AGE_MS_MAX
+        assert await world.dead() == []
+        (taken,) = await world.taken()
+        assert taken.attempt == 0
+
+    asyncio.run(main())

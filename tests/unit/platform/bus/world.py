@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fogbank.base.errors import Unavailable
+from fogbank.base.errors import Throttled, Unavailable
 from fogbank.engines.memory import MemoryEngine
 from fogbank.platform.bus.deadletters import decode_dead_letter
 from fogbank.platform.bus.entry import Delivery, decode_delivery
@@ -38,6 +38,7 @@ class World:
         self.now_ms = 1_000
         self.weather: dict[str, int] = {}
         self.broken: set[bytes] = set()
+        self.full_until_ms = 0
         store = self.engine.system_stores()[0]
         self.bus = BusReader(
             self.engine, store, self.domain_of, lambda: self.deliver, lambda: self.now_ms
@@ -55,6 +56,8 @@ class World:
             raise ZeroDivisionError
         if self.weather.get(arrived.target, 0) > self.now_ms:
             raise Unavailable("later")
+        if self.full_until_ms > self.now_ms:
+            raise Throttled("full")
         if arrived.payload in self.broken:
             raise Unavailable("this one not yet")
         key = tr.domain.prefix + b"arrived" + arrived.target.encode()

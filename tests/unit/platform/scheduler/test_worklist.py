@@ -6,7 +6,7 @@ from fogbank.engines.memory import MemoryEngine
 from fogbank.platform.scheduler import worklist
 from fogbank.platform.scheduler.worklist import WorkEntry
 from fogbank.platform.store.engine import SYSTEM, Domain, Transaction
-from fogbank.platform.store.keyspace import partition_of
+from fogbank.platform.store.keyspace import WORK_COUNTS, partition_of
 
 DOMAIN = Domain("lambda", "1" * 12, "us-east-1")
 PARTITION = partition_of(DOMAIN)
@@ -38,7 +38,7 @@ class World:
     async def settle(self, entry: WorkEntry, retry_at_ms: int | None) -> None:
         async def body(tr: Transaction) -> None:
             if retry_at_ms is None:
-                worklist.remove(tr, entry)
+                await worklist.remove(tr, entry)
             else:
                 worklist.put_back(tr, entry, retry_at_ms)
 
@@ -100,5 +100,37 @@ def test_a_release_finds_what_was_claimed_behind_any_number_of_entries_that_wait
         released = await worklist.release(world.system, "list", PARTITION, holder="me", now_ms=20)
         assert released == 1
         assert [entry.id for entry in await world.claim(20)] == ["cut short"]
+
+    asyncio.run(main())
+
+
+def test_counted_entries_are_counted_from_when_they_come_until_they_are_done() -> None:
+    async def main() -> None:
+        world = World()
+        other = Domain("lambda", "2" * 12, "us-east-1")
+
+        async def put(tr: Transaction) -> None:
+            for name, word in (("a", "f"), ("b", "f"), ("c", "g")):
+                entry = WorkEntry("list", name, tr.domain.name, b"x", 0, 0, word=word)
+                await worklist.put_counted(tr, entry)
+
+        async def counts(tr: Transaction) -> list[int]:
+            return [await worklist.counted(tr, "list", word) for word in ("f", "g", "h", "")]
+
+        for domain in (DOMAIN, other):
+            await world.engine.store_of(domain).transact(put)
+        assert await world.store.read(counts) == [2, 1, 0, 3]
+        first, second, third = await world.claim(0)
+        await world.settle(first, 60_000)
+        assert await world.store.read(counts) == [2, 1, 0, 3]
+        await world.settle(second, None)
+        await world.settle(third, None)
+        assert await world.store.read(counts) == [1, 0, 0, 1]
+        (again,) = await world.claim(60_000)
+        await world.settle(again, None)
+        assert await world.store.read(counts) == [0, 0, 0, 0]
+        assert await world.engine.store_of(other).read(counts) == [2, 1, 0, 3]
+        left = [key for key in world.engine.rows if key[:2] == bytes((1, WORK_COUNTS))]
+        assert len(left) == 3, "what has come to nothing leaves no row"
 
     asyncio.run(main())

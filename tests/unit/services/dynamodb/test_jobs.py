@@ -36,7 +36,7 @@ async def _attempt(call: Any, work: WorkList) -> Verdict:
         if verdict.settle is not None:
             await verdict.settle(tr)
         if verdict.retry_at_ms is None:
-            worklist.remove(tr, entry)
+            await worklist.remove(tr, entry)
         else:
             worklist.put_back(tr, entry, verdict.retry_at_ms)
 

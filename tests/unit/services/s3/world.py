@@ -157,7 +157,7 @@ class World:
 
                 async def settle(tr: Any, entry: Any = entry, verdict: Any = verdict) -> None:
                     if verdict.retry_at_ms is None:
-                        worklist.remove(tr, entry)
+                        await worklist.remove(tr, entry)
                     else:
                         worklist.put_back(tr, entry, verdict.retry_at_ms)
 

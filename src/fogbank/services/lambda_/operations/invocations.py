@@ -85,7 +85,10 @@ async def _enqueue(call: Call, named: FunctionName, payload: bytes, client_conte
 
     async def body(tr: Transaction) -> None:
         await state.require_function(tr, asked)
-        state.enqueue(tr, event, call.request_id, now_ms)
+        throttle = await state.find_throttle(tr, named.name, call.facilities.quotas)
+        if throttle:
+            raise TooManyRequestsException("Rate Exceeded.", Reason=throttle)
+        await state.enqueue(tr, event, call.request_id, now_ms)
 
     await call.store.transact(body)
 
