@@ -9,18 +9,32 @@ import io
 import zipfile
 from collections.abc import Iterator
 from typing import Any
+from uuid import UUID
 
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 from tests.contracts.registry import botocore_model
 
 ACCOUNT = "123456789012"
 NAME = "made-up"
+KEY_ID = "1234abcd-12ab-34cd-56ef-1234567890ab"
+"""The id of a key of KMS, which nobody can choose: ``placed`` puts the seeded one for it."""
+MAC_KEY_ID = "1234abcd-12ab-34cd-56ef-0987654321ab"
+GRANT_ID = "0" * 64
+"""The id of a grant, likewise."""
+CIPHERTEXT = b"\1" + int(ACCOUNT).to_bytes(5) + UUID(KEY_ID).bytes + bytes((0, 0, 0, 1)) + bytes(64)
+"""A ciphertext of that key, likewise."""
+SEEDED: dict[Any, Any] = {}
+"""What to put for ids that nobody can choose, as ``seeds`` has made them last."""
 BUCKET = "made-up-bucket"
 KEY = "x"
 FUNCTION = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:{NAME}"
 TRUST = (
     '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole",'
     '"Principal":{"AWS":"*","Service":"lambda.amazonaws.com"}}]}'
+)
+KEY_POLICY = (
+    '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"kms:*","Resource":"*",'
+    f'"Principal":{{"AWS":"arn:aws:iam::{ACCOUNT}:root"}}}}]}}'
 )
 MAPS_DEEP_MAX = 3
 NAMES = {
@@ -32,7 +46,6 @@ NAMES = {
     "RoleName": NAME,
     "UserName": NAME,
     "GroupName": NAME,
-    "PolicyName": NAME,
     "Bucket": BUCKET,
     "CopySource": f"{BUCKET}/{KEY}",
     "Key": KEY,
@@ -55,6 +68,15 @@ NAMES = {
     "Runtime": "python3.12",
     "Handler": "index.handler",
     "StatementId": NAME,
+    "KeyId": KEY_ID,
+    "TargetKeyId": KEY_ID,
+    "DestinationKeyId": KEY_ID,
+    "SourceKeyId": KEY_ID,
+    "AliasName": "alias/made-up",
+    "GranteePrincipal": f"arn:aws:iam::{ACCOUNT}:root",
+    "RetiringPrincipal": f"arn:aws:iam::{ACCOUNT}:root",
+    "GrantId": GRANT_ID,
+    "PolicyName": NAME,
     "ResourceArn": f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/{NAME}",
 }
 
@@ -89,6 +111,18 @@ USUAL: dict[tuple[str, str], dict[str, Any]] = {
         "ExpressionAttributeNames": {"#key": NAME},
         "ExpressionAttributeValues": {":key": {"S": "x"}},
     },
+    ("kms", "CreateGrant"): {"GranteePrincipal": f"arn:aws:iam::{ACCOUNT}:root"},
+    ("kms", "Decrypt"): {"CiphertextBlob": CIPHERTEXT},
+    ("kms", "GenerateDataKey"): {"KeySpec": "AES_256"},
+    ("kms", "GenerateDataKeyWithoutPlaintext"): {"KeySpec": "AES_256"},
+    ("kms", "GenerateMac"): {"KeyId": MAC_KEY_ID, "MacAlgorithm": "HMAC_SHA_256"},
+    ("kms", "GenerateRandom"): {"NumberOfBytes": 1},
+    ("kms", "GetKeyPolicy"): {"PolicyName": "default"},
+    ("kms", "ListRetirableGrants"): {"RetiringPrincipal": f"arn:aws:iam::{ACCOUNT}:root"},
+    ("kms", "PutKeyPolicy"): {"PolicyName": "default", "Policy": KEY_POLICY},
+    ("kms", "ReEncrypt"): {"CiphertextBlob": CIPHERTEXT},
+    ("kms", "RetireGrant"): {"KeyId": KEY_ID, "GrantId": GRANT_ID},
+    ("kms", "VerifyMac"): {"KeyId": MAC_KEY_ID, "MacAlgorithm": "HMAC_SHA_256"},
     ("lambda", "CreateFunction"): {"Runtime": "python3.12", "Handler": "index.handler"},
     ("lambda", "UpdateFunctionCode"): {"ZipFile": package()},
     ("lambda", "ListTags"): {"Resource": FUNCTION},
@@ -135,7 +169,11 @@ def placed(value: Any, account: str) -> Any:
         return {key: placed(inner, account) for key, inner in value.items()}
     if isinstance(value, list):
         return [placed(inner, account) for inner in value]
-    return value.replace(ACCOUNT, account) if isinstance(value, str) else value
+    if isinstance(value, bytes):
+        return SEEDED.get(value, value)
+    if not isinstance(value, str):
+        return value
+    return SEEDED.get(value, value).replace(ACCOUNT, account)
 
 
 def smallest(service: str, operation: str, account: str = ACCOUNT) -> dict[str, Any]:

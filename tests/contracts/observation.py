@@ -155,6 +155,7 @@ def _observation(watch: Watch, built: Built, cloud: Cloud, clients: Clients, use
     service, account = built.service.model, cloud.account.principal.account
     accesses: dict[tuple[str, str], dict[str, Any]] = {}
     answers: set[tuple[int, str]] = set()
+    seed(service, clients, account)
     watch.read.clear()
     requests = list(requests_of(service, built.model.name, account))
     requests += [{**requests[0], **more} for more in EXTRA.get(built.key, [])]

@@ -182,14 +182,44 @@ def seed_lambda(clients: Clients, account: str) -> dict[str, list[Request]]:
     return {"list_functions": [{}]}
 
 
+def seed_kms(clients: Clients, account: str) -> dict[str, list[Request]]:
+    kms = clients("kms")
+    tags = [{"TagKey": name, "TagValue": name} for name in NAMES]
+    key = kms.create_key(Tags=tags)["KeyMetadata"]["KeyId"]
+    root = f"arn:aws:iam::{account}:root"
+    for name in NAMES:
+        kms.create_key()
+        kms.create_alias(AliasName=f"alias/paged-{name}", TargetKeyId=key)
+        kms.rotate_key_on_demand(KeyId=key)
+        kms.create_grant(
+            KeyId=key,
+            GranteePrincipal=root,
+            RetiringPrincipal=root,
+            Operations=["Decrypt"],
+        )
+    of_key = {"KeyId": key}
+    return {
+        "list_keys": [{}],
+        "list_aliases": [{}, of_key],
+        "list_grants": [of_key, {**of_key, "GranteePrincipal": root}],
+        "list_key_policies": [of_key],
+        "list_key_rotations": [of_key, {**of_key, "IncludeKeyMaterial": "ALL_KEY_MATERIAL"}],
+        "list_resource_tags": [of_key],
+        "list_retirable_grants": [{"RetiringPrincipal": root}],
+    }
+
+
 SEEDS: dict[str, Callable[[Clients, str], dict[str, list[Request]]]] = {
     "s3": seed_s3,
     "dynamodb": seed_dynamodb,
     "iam": seed_iam,
+    "kms": seed_kms,
     "logs": seed_logs,
     "lambda": seed_lambda,
 }
 NOTHING_THERE = {
     # Instance profiles are not built, so no role is in one.
-    ("iam", "list_instance_profiles_for_role")
+    ("iam", "list_instance_profiles_for_role"),
+    # A key has one policy.
+    ("kms", "list_key_policies"),
 }

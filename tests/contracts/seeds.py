@@ -6,7 +6,18 @@ from collections.abc import Callable
 from typing import Any
 
 from botocore.exceptions import ClientError
-from tests.contracts.made_up import BUCKET, KEY, NAME, TRUST, package
+from tests.contracts.made_up import (
+    BUCKET,
+    CIPHERTEXT,
+    GRANT_ID,
+    KEY,
+    KEY_ID,
+    MAC_KEY_ID,
+    NAME,
+    SEEDED,
+    TRUST,
+    package,
+)
 
 Clients = Callable[..., Any]
 ALLOW_ALL = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}'
@@ -19,6 +30,7 @@ def _try(function: Callable[..., Any], **request: Any) -> None:
     except ClientError as error:
         code = error.response["Error"]["Code"]
         if code not in {
+            "AlreadyExistsException",
             "BucketAlreadyOwnedByYou",
             "EntityAlreadyExists",
             "ResourceAlreadyExistsException",
@@ -59,6 +71,31 @@ def seed_iam(clients: Clients, _account: str) -> None:
     _try(iam.create_policy, PolicyName=NAME, PolicyDocument=ALLOW_ALL)
 
 
+def seed_kms(clients: Clients, account: str) -> None:
+    """Make a key, its aliases and a grant of it, or mend what a request did to them."""
+    kms = clients("kms")
+    try:
+        state = kms.describe_key(KeyId=SEEDED.get(KEY_ID, KEY_ID))["KeyMetadata"]["KeyState"]
+    except kms.exceptions.NotFoundException:
+        key = kms.create_key()["KeyMetadata"]["KeyId"]
+        SEEDED[KEY_ID] = key
+        SEEDED[CIPHERTEXT] = kms.encrypt(KeyId=key, Plaintext=b"x")["CiphertextBlob"]
+        mac = kms.create_key(KeySpec="HMAC_256", KeyUsage="GENERATE_VERIFY_MAC")["KeyMetadata"]
+        SEEDED[MAC_KEY_ID] = mac["KeyId"]
+        state = "Enabled"
+    key = SEEDED[KEY_ID]
+    if state == "PendingDeletion":
+        kms.cancel_key_deletion(KeyId=key)
+    if state != "Enabled":
+        kms.enable_key(KeyId=key)
+    _try(kms.create_alias, AliasName=f"alias/{NAME}", TargetKeyId=key)
+    grants = kms.list_grants(KeyId=key)["Grants"]
+    if SEEDED.get(GRANT_ID) not in [grant["GrantId"] for grant in grants]:
+        root = f"arn:aws:iam::{account}:root"
+        made = kms.create_grant(KeyId=key, GranteePrincipal=root, Operations=["Decrypt"])
+        SEEDED[GRANT_ID] = made["GrantId"]
+
+
 def seed_lambda(clients: Clients, account: str) -> None:
     _try(clients("iam").create_role, RoleName=NAME, AssumeRolePolicyDocument=TRUST)
     _try(
@@ -76,6 +113,7 @@ SEEDS: dict[str, Callable[[Clients, str], None]] = {
     "dynamodb": seed_dynamodb,
     "logs": seed_logs,
     "iam": seed_iam,
+    "kms": seed_kms,
     "lambda": seed_lambda,
     "sts": seed_iam,
 }

@@ -37,6 +37,8 @@ ASKING: dict[str, Any] = {
             "LocalMountPath": "/mnt/x",
         }
     ],
+    "GranteeServicePrincipal": "s3.us-east-1.amazonaws.com",
+    "RetiringServicePrincipal": "s3.us-east-1.amazonaws.com",
     "KMSKeyArn": "arn:aws:kms:us-east-1:123456789012:key/x",
     "Layers": ["arn:aws:lambda:us-east-1:123456789012:layer:x:1"],
     "MasterRegion": "ALL",

@@ -95,7 +95,7 @@ def test_a_scaffolded_service_and_its_operations_pass_the_checks(tree: Tree) -> 
         ),
         (
             ("operation", "neptune", "Query"),
-            "there is no service neptune: there are dynamodb, iam, lambda,",
+            "there is no service neptune: there are dynamodb, iam, kms, lambda,",
         ),
     ],
 )

@@ -83,6 +83,8 @@ class HttpFacts(NamedTuple):
     """The call came from another service of this process: nothing of it went over a wire."""
     tls: str = ""
     """The version of TLS that it came over, such as ``1.3``; empty: of none."""
+    via: str = ""
+    """The service that asks on the caller's behalf, such as ``s3``; empty: none does."""
 
 
 class Authorizer(Protocol):

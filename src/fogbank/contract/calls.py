@@ -14,7 +14,7 @@ from fogbank.platform.identity.principal import Principal
 class Calls(Protocol):
     """Calls an operation of any service in this cloud."""
 
-    async def call(
+    async def call(  # noqa: PLR0913 (who asks what of whom, for whom)
         self,
         service: str,
         operation: str,
@@ -23,6 +23,7 @@ class Calls(Protocol):
         principal: Principal,
         region: str,
         account: str = "",
+        via: str = "",
     ) -> Wire:
         """Run an operation as a principal and return its reply.
 
@@ -34,6 +35,9 @@ class Calls(Protocol):
             region: The region of the endpoint.
             account: The account whose resources are meant, where the principal has none (a
                 service principal); otherwise the principal's.
+            via: The service that the principal asked and that asks on its behalf, such as ``s3``:
+                policies hear it as ``kms:ViaService`` and ``aws:ViaAWSService``. Empty: the
+                principal asks for itself.
 
         Raises:
             ServiceError: As the operation raises it, or access denied.

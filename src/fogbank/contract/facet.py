@@ -9,10 +9,11 @@ import msgspec
 
 from fogbank.contract.action import Access
 from fogbank.platform.iam.bound import BoundPolicy
-from fogbank.platform.iam.request import ContextValue
+from fogbank.platform.iam.request import Caller, ContextValue
 from fogbank.platform.store.engine import Domain, Transaction
 
 FindPolicy = Callable[[Transaction, str], Awaitable[BoundPolicy | None]]
+FindFurther = Callable[[Transaction, Access, Caller], Awaitable[BoundPolicy | None]]
 FindTags = Callable[[Transaction, str], Awaitable[Mapping[str, ContextValue]]]
 FindKeys = Callable[[Transaction, Access], Awaitable[Mapping[str, ContextValue]]]
 FindOrigins = Callable[[Transaction], Awaitable["tuple[OriginRule, ...] | None"]]
@@ -26,11 +27,17 @@ class ResourcePolicies(NamedTuple):
     ``find`` reads the policy document (JSON) of the ARN, with whom its names of users and roles
     mean, in a transaction of that domain;
     ``owner`` gives the account that owns the ARN where the ARN itself does not say (S3), else ''.
+    ``required`` says that the policy must allow inside the owner's account too: policies of
+    identities count only for whom it lets in (keys of KMS).
+    ``further`` reads the policy with what else lets one caller in (grants of KMS), or None if
+    nothing does; it is asked only where the policy alone does not allow and nothing denies.
     """
 
     domain: Callable[[str], Domain | None]
     find: FindPolicy
     owner: FindOwner | None = None
+    required: bool = False
+    further: FindFurther | None = None
 
 
 class ResourceTags(NamedTuple):

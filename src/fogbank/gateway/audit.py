@@ -52,6 +52,7 @@ _TYPES: Final = {
 _RESOURCE_TYPES: Final = {
     "s3": ("AWS::S3::Bucket", "AWS::S3::Object"),
     "dynamodb": ("AWS::DynamoDB::Table",),
+    "kms": ("AWS::KMS::Key",),
     "lambda": ("AWS::Lambda::Function",),
     "logs": ("AWS::Logs::LogGroup",),
 }
@@ -279,7 +280,7 @@ class Recording(Ride):
             audit.now_ms(),
             visit.request_id,
             0,
-            (accesses[0].resource,) if len(accesses) == 1 else _resources_of(accesses),
+            (accesses[0].resource,) if len(accesses) == 1 else _decided_on(visit),
             self._parameters,
             response,
             error_code,
@@ -329,6 +330,13 @@ class Recording(Ride):
 def _resources_of(accesses: Sequence[Access]) -> tuple[str, ...]:
     """Return what a call needs access to."""
     return tuple([access.resource for access in accesses])
+
+
+def _decided_on(visit: Visit) -> tuple[str, ...]:
+    """Return what a call needs access to, where its operation finds that out itself too."""
+    if visit.accesses:
+        return _resources_of(visit.accesses)
+    return tuple(dict.fromkeys(resource for _, resource, _ in visit.decisions))
 
 
 def _additional(context: Mapping[str, str]) -> dict[str, str] | None:

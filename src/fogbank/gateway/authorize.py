@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, ItemsView, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from fogbank.base.arn import find_arn
 from fogbank.base.errors import ServiceError
@@ -24,7 +24,7 @@ from fogbank.contract.facet import ResourcePolicies, ResourceTags, StoredKeys
 from fogbank.contract.service import Service
 from fogbank.gateway.render import error_of
 from fogbank.platform.iam.bound import BoundPolicy
-from fogbank.platform.iam.decision import Decision, PolicySource
+from fogbank.platform.iam.decision import EXPLICIT, Decision, PolicySource
 from fogbank.platform.iam.decisions import Decisions
 from fogbank.platform.iam.evaluate import PolicySet
 from fogbank.platform.iam.keys import TAGS
@@ -120,7 +120,7 @@ _OF_REQUEST: Final[Mapping[str, _OfRequest]] = {
     "aws:RequestedRegion": lambda of: of.region,
     # A call from service to service does not travel in the clear, as on AWS.
     "aws:SecureTransport": lambda of: "true" if of.http.secure or of.http.in_process else "false",
-    "aws:ViaAWSService": lambda _: "false",
+    "aws:ViaAWSService": lambda of: "true" if of.http.via else "false",
     "aws:SourceIp": lambda of: of.http.source_ip,
     "aws:UserAgent": lambda of: of.http.user_agent,
     "aws:Referer": lambda of: of.http.headers.get("referer", ""),
@@ -171,6 +171,14 @@ class _AccessKeys(_Gathered):
         return {**self._gather_own(), **self._call.access_context}
 
 
+class _Resource(NamedTuple):
+    """What a resource says of who may reach it."""
+
+    policy: Policy | None
+    owner: str
+    required: bool
+
+
 class Authorization:
     """Decides accesses; one for the whole gateway."""
 
@@ -210,16 +218,41 @@ class Authorization:
             action, resource = access.action, access.resource
             decision = self._decisions.find(principal, policies, policy, action, resource, owner)
             if decision is None or not decision.allowed:
-                decision = await self._decided(call, access, policies, policy, owner)
+                on = _Resource(policy, owner, facet is not None and facet.required)
+                decision = await self._decided(call, access, policies, on)
+                if not decision.allowed and facet is not None and facet.further is not None:
+                    decision = await self._further(call, access, policies, facet, decision)
             call.decisions.append((action, resource, decision))
             if not decision.allowed:
                 assert call.asked is not None, "who is refused has asked"
                 raise self.denial(call.service, call.asked, decision)
 
+    async def _further(
+        self,
+        call: Call,
+        access: Access,
+        policies: PolicySet,
+        facet: ResourcePolicies,
+        decision: Decision,
+    ) -> Decision:
+        """Decide an access again, that nothing denies, with what else lets the caller in."""
+        assert facet.further is not None, "there is more to ask"
+        domain, find = facet.domain(access.resource), facet.further
+        if domain is None or decision.reason in EXPLICIT:
+            return decision
+        found = await self._placement.store_of(domain).read(
+            lambda tr: find(tr, access, call.principal)
+        )
+        if found is None:
+            return decision
+        policy = self._identity.compiled(found.document, "resource", found.bound)
+        return await self._decided(call, access, policies, _Resource(policy, "", facet.required))
+
     async def _decided(
-        self, call: Call, access: Access, policies: PolicySet, policy: Policy | None, owner: str
+        self, call: Call, access: Access, policies: PolicySet, on: _Resource
     ) -> Decision:
         """Decide an access with all of its condition keys; note what was asked if it is refused."""
+        policy, owner, required = on
         stored = _NO_KEYS
         if policies.stored_keys or (policy is not None and policy.stored_keys):
             read = policies.with_resource(policy).stored_keys
@@ -227,7 +260,15 @@ class Authorization:
         action, resource, principal = access.action, access.resource, call.principal
         context = _AccessKeys(call, access, owner, stored)
         decision = self._decisions.decide(
-            principal, policies, action, resource, context, owner=owner, policy=policy
+            principal,
+            policies,
+            action,
+            resource,
+            context,
+            owner=owner,
+            policy=policy,
+            # A resource that does not stand has no policy: its service says so to who may ask.
+            required=required and policy is not None,
         )
         if not decision.allowed:
             call.asked = AccessRequest(principal, action, resource, context, owner)

@@ -307,7 +307,7 @@ class Dispatcher:
 
     # Calls from service to service.
 
-    async def call(
+    async def call(  # noqa: PLR0913 (as the contract has it)
         self,
         service: str,
         operation: str,
@@ -316,16 +316,16 @@ class Dispatcher:
         principal: Principal,
         region: str,
         account: str = "",
+        via: str = "",
     ) -> Wire:
         """Run an operation as a principal and return its reply; see ``contract.calls``."""
-        visit = Visit(service, operation, region, self._ids.uuid(), _NO_HTTP)
+        visit = Visit(service, operation, region, self._ids.uuid(), _NO_HTTP._replace(via=via))
         visit.began = self._clock.monotonic()
         visit.principal = principal
-        account = principal.account or account
         was = IN_WORK.set(visit)
         try:
             bound = self.catalogue.require(service, operation)
-            visit.admit(account, self._clock.now_ms())
+            visit.admit(principal.account or account, self._clock.now_ms())
             visit.performed = True
             answer = await self._perform(visit, bound, dict(request))
         except ServiceError as error:

@@ -27,6 +27,13 @@ _READS: Final = (
     "TransactGet",
     "Validate",
 )
+_READS_OF: Final = {
+    "kms": ("Decrypt", "Encrypt", "Generate", "ReEncrypt", "Verify"),
+}
+"""Beginnings of further operations that change nothing, by service.
+
+AWS: the records in "Logging AWS KMS API calls with AWS CloudTrail" say ``readOnly`` of them.
+"""
 _DATA_EVENTS: Final = {
     "s3": (
         "AbortMultipartUpload",
@@ -67,9 +74,9 @@ _DATA_EVENTS: Final = {
 
 
 @cache
-def is_read(_service: str, operation: str) -> bool:
+def is_read(service: str, operation: str) -> bool:
     """Return whether an operation changes nothing."""
-    return operation.startswith(_READS)
+    return operation.startswith((*_READS, *_READS_OF.get(service, ())))
 
 
 @cache

@@ -519,3 +519,16 @@ def test_while_the_store_takes_nothing_records_wait_within_a_bound(cloud: Cloud)
     trail._retry_ms = 0
     asyncio.run(trail.flush())
     assert (trail.waiting, trail.is_failing, placement.store.rows) == (0, False, 1)
+
+
+def test_a_record_names_the_key_that_an_alias_stood_for(cloud: Cloud) -> None:
+    """Source: AWS KMS Developer Guide, "Logging AWS KMS API calls with AWS CloudTrail", Encrypt."""
+    kms = cloud.client("kms")
+    key = kms.create_key()["KeyMetadata"]["Arn"]
+    kms.create_alias(AliasName="alias/app", TargetKeyId=key)
+    kms.encrypt(KeyId="alias/app", Plaintext=b"x", EncryptionContext={"a": "1"})
+    [record] = [each for each in ask(cloud, "audit") if each["eventName"] == "Encrypt"]
+    resource = {"ARN": key, "accountId": key.split(":")[4], "type": "AWS::KMS::Key"}
+    assert record["resources"] == [resource]
+    assert (record["readOnly"], record["eventSource"]) == (True, "kms.amazonaws.com")
+    assert record["requestParameters"]["encryptionContext"] == {"a": "1"}

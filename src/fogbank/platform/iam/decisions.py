@@ -76,6 +76,7 @@ class Decisions:
         *,
         owner: str = "",
         policy: Policy | None = None,
+        required: bool = False,
     ) -> Decision:
         """Decide one request.
 
@@ -88,12 +89,14 @@ class Decisions:
                 caller.
             owner: The account that owns the resource, where its ARN does not say.
             policy: The resource's own policy.
+            required: The policy must allow inside the owner's account too; always the same for
+                one resource.
         """
         found = self.find(caller, policies, policy, action, resource, owner)
         if found is not None:
             return found
         request = AccessRequest(caller, action, resource, context, owner)
-        decision = evaluate(request, policies.with_resource(policy))
+        decision = evaluate(request, policies.with_resource(policy, required=required))
         if not request.varies and len(resource) <= RESOURCE_CHARACTERS_MAX:
             key = (id(caller), id(policies), id(policy), action, resource, owner)
             self._file(key, (decision, caller, policies, policy))

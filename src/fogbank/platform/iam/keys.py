@@ -5,13 +5,14 @@ that is missing here, or a key of a built service that is missing here, is refus
 is put; a key of a service that we do not have can never be in a request, as on AWS for the
 requests of other services, and is left alone.
 
-Families end in ``/``: ``aws:principaltag/`` stands for every tag. Source: IAM User Guide, "AWS
+Families end in ``/`` or ``:``: ``aws:principaltag/`` stands for every tag. Source: IAM User Guide, "AWS
 global condition context keys"; Service Authorization Reference, one page per service.
 """
 
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
@@ -66,7 +67,7 @@ _STEADY: Final = frozenset(
 TAGS: Final = "resourcetag/"
 """Among stored keys: the tags of the resource, by whichever key."""
 
-STORED: Final = frozenset({"dynamodb:leadingkeys", "lambda:principal"})
+STORED: Final = frozenset({"dynamodb:leadingkeys", "kms:resourcealiases", "lambda:principal"})
 """The keys whose values take what is stored of the resource, of all requests or of some."""
 
 _GLOBAL_ABSENT: Final = frozenset(
@@ -153,6 +154,33 @@ _SERVICES: Final = {
             "dynamodb:select",
         }
     ),
+    "kms": frozenset(
+        {
+            "kms:bypasspolicylockoutsafetycheck",
+            "kms:calleraccount",
+            "kms:customermasterkeyspec",
+            "kms:customermasterkeyusage",
+            "kms:encryptionalgorithm",
+            "kms:encryptioncontext:",
+            "kms:encryptioncontextkeys",
+            "kms:grantconstrainttype",
+            "kms:granteeprincipal",
+            "kms:grantisforawsresource",
+            "kms:grantoperations",
+            "kms:keyorigin",
+            "kms:keyspec",
+            "kms:keyusage",
+            "kms:macalgorithm",
+            "kms:multiregion",
+            "kms:reencryptonsamekey",
+            "kms:requestalias",
+            "kms:resourcealiases",
+            "kms:retiringprincipal",
+            "kms:rotationperiodindays",
+            "kms:schedulekeydeletionpendingwindowindays",
+            "kms:viaservice",
+        }
+    ),
     "lambda": frozenset({"lambda:principal", "lambda:sourcefunctionarn"}),
     "logs": frozenset[str](),
 }
@@ -201,6 +229,21 @@ _SERVICES_ABSENT: Final[Mapping[str, frozenset[str]]] = {
     "functions in a VPC are not built": frozenset(
         {"lambda:securitygroupids", "lambda:subnetids", "lambda:vpcids"}
     ),
+    "asymmetric keys are not built": frozenset(
+        {
+            "kms:datakeypairspec",
+            "kms:keyagreementalgorithm",
+            "kms:messagetype",
+            "kms:signingalgorithm",
+        }
+    ),
+    "import of key material is not built": frozenset(
+        {"kms:expirationmodel", "kms:validto", "kms:wrappingalgorithm", "kms:wrappingkeyspec"}
+    ),
+    "multi-Region keys are not built": frozenset(
+        {"kms:multiregionkeytype", "kms:primaryregion", "kms:replicaregion"}
+    ),
+    "no request with an attestation document is answered": frozenset({"kms:recipientattestation:"}),
     "vended logs are not built": frozenset(
         {"logs:deliverydestinationresourcearn", "logs:loggeneratingresourcearns"}
     ),
@@ -270,6 +313,10 @@ truth. Whoever builds what a reason speaks of sets the keys, and moves them."""
 _ABSENT: Final = {key: reason for reason, keys in _SERVICES_ABSENT.items() for key in keys}
 
 
+_FAMILY: Final = re.compile(r"[/:]")
+"""What ends the name of a family within a key."""
+
+
 def is_steady(key: str) -> bool:
     """Tell whether a key, in lower case, is the same whenever one caller asks for one resource."""
     return key in _STEADY or key in _GLOBAL_ABSENT or key.startswith("aws:principaltag/")
@@ -308,9 +355,11 @@ class Stands(NamedTuple):
 def standing_of(key: str) -> Stands:
     """Return what becomes of a condition key, written in any case."""
     lowered = key.lower()
-    vendor, _, rest = lowered.partition(":")
-    family = f"{vendor}:{rest.partition('/')[0]}/" if "/" in rest else lowered
-    names = {lowered, family}
+    vendor = lowered.partition(":")[0]
+    names = {
+        lowered,
+        *(lowered[: each.end()] for each in _FAMILY.finditer(lowered, len(vendor) + 1)),
+    }
     if vendor != "aws" and vendor not in _SERVICES:
         return Stands(Standing.ABSENT, "no service here has it")
     if names & (_GLOBAL if vendor == "aws" else _SERVICES[vendor]):

@@ -18,6 +18,7 @@ SERVICES: Final = {
     "lambda": 0x05,
     "logs": 0x06,
     "sts": 0x07,
+    "kms": 0x08,
 }
 """One byte per owner, in the order in which they came."""
 

@@ -23,7 +23,7 @@ from fogbank.platform.identity.principal import (
 
 SOURCES = Path(fogbank.__file__).parent
 SETTERS = ("services", "gateway", "platform/identity")
-_KEY = re.compile(r"(aws|iam|sts|s3|dynamodb|lambda|logs):[A-Za-z][A-Za-z0-9-]*/?")
+_KEY = re.compile(r"(aws|iam|kms|sts|s3|dynamodb|lambda|logs):[A-Za-z][A-Za-z0-9-]*[/:]?")
 
 
 def _text(node: ast.expr | None) -> str:
@@ -67,7 +67,7 @@ def test_the_keys_that_are_evaluated_are_those_that_are_set() -> None:
 
 @pytest.mark.parametrize("key", sorted(keys_set()))
 def test_a_policy_may_use_every_key_that_is_set(key: str) -> None:
-    require_evaluated((f"{key}team" if key.endswith("/") else key).upper())
+    require_evaluated((f"{key}team" if key[-1] in "/:" else key).upper())
 
 
 @pytest.mark.parametrize(
@@ -75,6 +75,7 @@ def test_a_policy_may_use_every_key_that_is_set(key: str) -> None:
     [
         "dynamodb:FirstPartitionKeyValues",
         "lambda:InvokedViaFunctionUrl",
+        "kms:NoSuchKey",
         "s3:NoSuchKey",
         "aws:NoSuchKey",
         "aws:PrincipalTag",
@@ -106,7 +107,7 @@ def test_every_key_here_is_one_that_aws_publishes() -> None:
 def test_no_key_is_both_set_and_absent() -> None:
     # Whoever builds what an absent key speaks of sets it, and takes it from the list.
     for key in keys_in_sources():
-        assert standing_of(f"{key}x" if key.endswith("/") else key).standing is Standing.EVALUATED
+        assert standing_of(f"{key}x" if key[-1] in "/:" else key).standing is Standing.EVALUATED
     assert keys_set().isdisjoint(_ABSENT)
 
 

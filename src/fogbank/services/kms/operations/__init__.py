@@ -1,0 +1,3 @@
+"""The operations of KMS."""
+
+from __future__ import annotations
