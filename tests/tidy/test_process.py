@@ -15,8 +15,8 @@ class TestUmask:
     met: int
 
     def test_a_command_in_the_process_may_set_it(self) -> None:
-        TestUmask.met = umask()
-        os.umask(~self.met & 0o777)
+        TestUmask.met = os.umask(0o077)
+        assert umask() == 0o077
         assert umask() != self.met
 
     def test_and_the_next_test_does_not_meet_it(self) -> None:
