@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import filecmp
 import json
 import os
@@ -120,6 +121,26 @@ def test_a_presigned_url_works_until_it_is_altered(cli: Cli, server: Server) -> 
         urllib.request.urlopen(url.replace("page", "pagf"))
     assert refused.value.code == 403
     refused.value.close()
+
+
+def test_a_key_encrypts_and_decrypts_by_command_line(cli: Cli) -> None:
+    key = cli.ok("kms", "create-key", "--description", "of aws-cli")["KeyMetadata"]["Arn"]
+    cli.ok("kms", "create-alias", "--alias-name", "alias/cli", "--target-key-id", key)
+    (cli.folder / "plain").write_bytes(b"to be hidden")
+    context = ("--encryption-context", "purpose=test")
+    sealed = cli.ok(
+        "kms", "encrypt", "--key-id", "alias/cli", "--plaintext", "fileb://plain", *context
+    )
+    assert sealed["KeyId"] == key
+    (cli.folder / "sealed").write_bytes(base64.b64decode(sealed["CiphertextBlob"]))
+    opened = cli.ok("kms", "decrypt", "--ciphertext-blob", "fileb://sealed", *context)
+    assert (base64.b64decode(opened["Plaintext"]), opened["KeyId"]) == (b"to be hidden", key)
+    refused = cli.run("kms", "decrypt", "--ciphertext-blob", "fileb://sealed")
+    assert refused.returncode != 0
+    assert "InvalidCiphertextException" in refused.stderr
+    cli.ok("kms", "disable-key", "--key-id", key)
+    refused = cli.run("kms", "decrypt", "--ciphertext-blob", "fileb://sealed", *context)
+    assert f"{key} is disabled." in refused.stderr
 
 
 def test_the_main_job_by_command_line(cli: Cli) -> None:
