@@ -30,7 +30,7 @@ class ResourcePolicies(NamedTuple):
     ``required`` says that the policy must allow inside the owner's account too: policies of
     identities count only for whom it lets in (keys of KMS).
     ``further`` reads the policy with what else lets one caller in (grants of KMS), or None if
-    nothing does; it is asked only where the policy alone does not allow and nothing denies.
+    nothing does; it is asked only where the policy alone does not allow.
     """
 
     domain: Callable[[str], Domain | None]

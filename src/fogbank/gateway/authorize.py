@@ -24,7 +24,7 @@ from fogbank.contract.facet import ResourcePolicies, ResourceTags, StoredKeys
 from fogbank.contract.service import Service
 from fogbank.gateway.render import error_of
 from fogbank.platform.iam.bound import BoundPolicy
-from fogbank.platform.iam.decision import EXPLICIT, Decision, PolicySource
+from fogbank.platform.iam.decision import Decision, PolicySource
 from fogbank.platform.iam.decisions import Decisions
 from fogbank.platform.iam.evaluate import PolicySet
 from fogbank.platform.iam.keys import TAGS
@@ -235,10 +235,10 @@ class Authorization:
         facet: ResourcePolicies,
         decision: Decision,
     ) -> Decision:
-        """Decide an access again, that nothing denies, with what else lets the caller in."""
+        """Decide an access again, with what else lets the caller in; what denies still does."""
         assert facet.further is not None, "there is more to ask"
         domain, find = facet.domain(access.resource), facet.further
-        if domain is None or decision.reason in EXPLICIT:
+        if domain is None:
             return decision
         found = await self._placement.store_of(domain).read(
             lambda tr: find(tr, access, call.principal)

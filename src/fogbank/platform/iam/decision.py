@@ -64,17 +64,6 @@ class Reason(enum.Enum):
     NO_TRUST = "because no role trust policy allows the {action} action"
 
 
-EXPLICIT: Final = frozenset(
-    {
-        Reason.DENIED_BY_IDENTITY,
-        Reason.DENIED_BY_SESSION,
-        Reason.DENIED_BY_BOUNDARY,
-        Reason.DENIED_BY_RESOURCE,
-        Reason.DENIED_BY_TRUST,
-    }
-)
-"""A statement denies: nothing that allows counts against it."""
-
 _UNNAMED: Final = {"s3": ("*", *(f"arn:{partition}:s3:::*" for partition in PARTITIONS))}
 """Resources that messages leave out, by service.
 
