@@ -9,7 +9,7 @@ KEEP ?=
 BOTOCORE = $(shell sed -n 's/^botocore==//p' constraints.txt)
 CASES = $(VENV)/cases/botocore-$(BOTOCORE)/.ready
 
-.PHONY: demo test check bench bench-table bench-growth bench-lateness bench-anatomy bench-bounds bench-idle conformance soak clean env
+.PHONY: demo test check bench bench-table bench-growth bench-lateness bench-anatomy bench-bounds bench-idle conformance s3-tests soak clean env
 
 env: $(VENV)/.ready $(CASES)
 
@@ -56,6 +56,10 @@ bench-idle: env
 # What each microsecond of a request is spent on: docs/speed.md. ARGS="--again" keeps what was less.
 bench-anatomy: env
 	$(BIN)/python benchmarks/anatomy.py $(ARGS)
+
+# Ceph's public suite, brought by whoever runs it: SUITE=<checkout>, ARGS="-k WORDS" for a part.
+s3-tests: env
+	$(BIN)/python benchmarks/s3_tests.py $(SUITE) $(ARGS)
 
 conformance: env
 	$(BIN)/python benchmarks/protocols.py

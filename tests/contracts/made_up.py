@@ -91,7 +91,8 @@ def package(source: str = "def handler(event, context):\n    return event\n") ->
 
 
 SHAPES: dict[str, Any] = {
-    # Structures of which the model requires nothing, but the operation does.
+    # Structures of which the model requires nothing, but the operation does; texts with a form.
+    "ObjectVersionId": "0" * 32,
     "AttributeValue": {"S": "x"},
     "FunctionCode": {"ZipFile": package()},
 }
@@ -136,9 +137,9 @@ USUAL: dict[tuple[str, str], dict[str, Any]] = {
 
 def value_of(shape: Shape, name: str, depth: int) -> Any:
     """Return a value of a shape; of structures what is required."""
+    if shape.name in SHAPES:
+        return SHAPES[shape.name]
     if isinstance(shape, StructureShape):
-        if shape.name in SHAPES:
-            return SHAPES[shape.name]
         return {key: value_of(shape.members[key], key, depth) for key in shape.required_members}
     if isinstance(shape, ListShape):
         return [value_of(shape.member, name, depth)] * max(1, shape.metadata.get("min", 1))

@@ -21,6 +21,11 @@ def seed_s3(clients: Clients, _account: str) -> dict[str, list[Request]]:
     keys = ["a", "b/1", "b/2", "b/3", "c", "d/1", "é/1", "z z+&<"]
     for key in keys:
         s3.put_object(Bucket=BUCKET, Key=key, Body=b"x")
+    s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    for key in ("a", "b/2", "b/2", "z"):
+        s3.put_object(Bucket=BUCKET, Key=key, Body=b"y")
+    for key in ("b/3", "e", "z"):
+        s3.delete_object(Bucket=BUCKET, Key=key)
     for key in ("b/1", "b/1", "b/2", "c", "q"):
         s3.create_multipart_upload(Bucket=BUCKET, Key=key)
     upload = s3.create_multipart_upload(Bucket=BUCKET, Key="parts")["UploadId"]
@@ -34,6 +39,7 @@ def seed_s3(clients: Clients, _account: str) -> dict[str, list[Request]]:
         "list_buckets": [{}, {"Prefix": "paged-"}],
         "list_objects": [*listings, {**bucket, "Delimiter": "/", "EncodingType": "url"}],
         "list_objects_v2": [*listings, {**bucket, "StartAfter": "b/1", "FetchOwner": True}],
+        "list_object_versions": listings,
         "list_multipart_uploads": listings,
         "list_parts": [{**bucket, "Key": "parts", "UploadId": upload}],
     }

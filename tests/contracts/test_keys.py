@@ -56,7 +56,10 @@ def longest_key(cloud: Cloud) -> int:
 @pytest.fixture(scope="module")
 def bucket(own_clients: Any) -> str:
     name = "b" * 63
-    own_clients("s3").create_bucket(Bucket=name)
+    s3 = own_clients("s3")
+    s3.create_bucket(Bucket=name)
+    # What is not current, and a delete marker, have the longest keys of all.
+    s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
     return name
 
 

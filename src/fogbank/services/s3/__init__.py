@@ -19,14 +19,19 @@ from fogbank.services.s3.operations import (
     listings,
     notifications,
     objects,
+    removals,
     uploads,
+    versions,
 )
 from fogbank.services.s3.schema import TABLES
 from fogbank.services.s3.state.cors import find_domain, find_rules
 
 SERVICE = Service(
     model="s3",
-    operations=(buckets, objects, copies, uploads, listings, notifications, cors),
+    operations=(
+        *(buckets, versions, objects, copies, removals, uploads, listings),
+        *(notifications, cors),
+    ),
     jobs=JOBS,
     events=EVENTS,
     tables=TABLES,

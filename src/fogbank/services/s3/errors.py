@@ -68,6 +68,12 @@ class IllegalLocationConstraintException(S3Error):
     """The region asked for does not go with the endpoint that was called."""
 
 
+class IllegalVersioningConfigurationException(S3Error):
+    """A versioning configuration that does not say what it should be."""
+
+    text = "The Versioning element must be specified"
+
+
 class IncompleteBody(S3Error):
     """The body is not as long as its declared length."""
 
@@ -153,6 +159,13 @@ class MetadataTooLarge(S3Error):
     """User metadata has at most 2 KB."""
 
     text = "Your metadata headers exceed the maximum allowed metadata size"
+
+
+class MethodNotAllowed(S3Error):
+    """What is named is there, and cannot be done that with: a delete marker is not read."""
+
+    status = 405
+    text = "The specified method is not allowed against this resource."
 
 
 class NoSuchBucket(S3Error):

@@ -6,8 +6,9 @@ in the directory of global names.
 
 Theory: ``objects`` holds the current version of every key and nothing large, so that a listing
 reads only what it shows. Small bodies lie beside it in ``bodies``, large ones in the blob store.
-Versions that are not current get a table of their own (key, order), and a record already names its
-version and order. A multipart object is a *manifest*: the rows of its parts stay where UploadPart
+Versions that are not current, and delete markers, lie in ``versions`` (key, order), the newest
+first; a key has a row in ``objects`` if its newest version is an object, and that row is it. The id
+of a version holds its order; where a ``null`` version lies in ``versions``, ``nulls`` says its order. A multipart object is a *manifest*: the rows of its parts stay where UploadPart
 wrote them and own their blobs; the manifest counts the objects that refer to them and indexes their
 sizes in chunks, so that completing ten thousand parts copies no byte and a range reads one chunk.
 """
@@ -87,10 +88,12 @@ class BucketRecord(Record, frozen=True, array_like=True, tag="s3.bucket/1"):
     """Set in the transaction that found it empty: from then on there is no such bucket."""
     notifies: bool = False
     """Whether it has a notification configuration: spares a read per write."""
+    versioning: str = ""
+    """``Enabled``, ``Suspended``, or nothing if versioning was never enabled."""
 
 
 class ObjectRecord(Record, frozen=True, array_like=True, kw_only=True, tag="s3.object/1"):
-    """(bucket id, key): the current version of an object."""
+    """(bucket id, key): the current version; (bucket id, key, order): one that is not."""
 
     etag: str
     """Without quotes: MD5 in hexadecimal, or that of the parts' digests and ``-<parts>``."""
@@ -112,6 +115,8 @@ class ObjectRecord(Record, frozen=True, array_like=True, kw_only=True, tag="s3.o
     """Empty is the ``null`` version."""
     order: int = 0
     """The place among the versions of the key; the newest has the smallest."""
+    delete_marker: bool = False
+    """It says that the key was deleted: no body, and never in ``objects``."""
 
 
 class BodyRecord(Record, frozen=True, array_like=True, tag="s3.body/1"):
@@ -186,6 +191,14 @@ class CompletedRecord(Record, frozen=True, array_like=True, kw_only=True, tag="s
     checksum: Checksum | None
     parts: bytes
     """Digest of the part list that was completed."""
+    version_id: str = ""
+    """Of the object, as it was answered."""
+
+
+class NullRecord(Record, frozen=True, array_like=True, tag="s3.null/1"):
+    """(bucket id, key): where among the versions that are not current the ``null`` one lies."""
+
+    order: int
 
 
 class FilterRule(msgspec.Struct, frozen=True, array_like=True):
@@ -241,6 +254,8 @@ MANIFEST_PARTS: Final = Table(SERVICE, 0x07, ManifestPartsRecord)
 COMPLETED: Final = Table(SERVICE, 0x08, CompletedRecord)
 NOTIFICATIONS: Final = Table(SERVICE, 0x09, NotificationRecord)
 CORS: Final = Table(SERVICE, 0x0A, CorsRecord)
+VERSIONS: Final = Table(SERVICE, 0x0B, ObjectRecord)
+NULLS: Final = Table(SERVICE, 0x0C, NullRecord)
 NAMES: Final = Table(SERVICE, 0x10, NameRecord)
 ACCOUNT_BUCKETS: Final = Table(SERVICE, 0x11, AccountBucketRecord)
 ACCOUNTS: Final = Table(SERVICE, 0x12, AccountRecord)
@@ -256,6 +271,8 @@ TABLES: Final = (
     COMPLETED,
     NOTIFICATIONS,
     CORS,
+    VERSIONS,
+    NULLS,
     NAMES,
     ACCOUNT_BUCKETS,
     ACCOUNTS,

@@ -301,6 +301,13 @@ class DeleteBucketRequest(TypedDict, total=False):
     Bucket: Required[str]
     ExpectedBucketOwner: str
 
+class DeleteMarkerEntry(TypedDict, total=False):
+    Owner: Owner
+    Key: str
+    VersionId: str
+    IsLatest: bool
+    LastModified: int
+
 class DeleteObjectOutput(TypedDict, total=False):
     DeleteMarker: bool
     VersionId: str
@@ -366,6 +373,14 @@ class GetBucketLocationRequest(TypedDict, total=False):
     ExpectedBucketOwner: str
 
 class GetBucketNotificationConfigurationRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    ExpectedBucketOwner: str
+
+class GetBucketVersioningOutput(TypedDict, total=False):
+    Status: str
+    MFADelete: str
+
+class GetBucketVersioningRequest(TypedDict, total=False):
     Bucket: Required[str]
     ExpectedBucketOwner: str
 
@@ -602,6 +617,34 @@ class ListMultipartUploadsRequest(TypedDict, total=False):
     ExpectedBucketOwner: str
     RequestPayer: str
 
+class ListObjectVersionsOutput(TypedDict, total=False):
+    IsTruncated: bool
+    KeyMarker: str
+    VersionIdMarker: str
+    NextKeyMarker: str
+    NextVersionIdMarker: str
+    Versions: list[ObjectVersion]
+    DeleteMarkers: list[DeleteMarkerEntry]
+    Name: str
+    Prefix: str
+    Delimiter: str
+    MaxKeys: int
+    CommonPrefixes: list[CommonPrefix]
+    EncodingType: str
+    RequestCharged: str
+
+class ListObjectVersionsRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    Delimiter: str
+    EncodingType: str
+    KeyMarker: str
+    MaxKeys: int
+    Prefix: str
+    VersionIdMarker: str
+    ExpectedBucketOwner: str
+    RequestPayer: str
+    OptionalObjectAttributes: list[str]
+
 class ListObjectsOutput(TypedDict, total=False):
     IsTruncated: bool
     Marker: str
@@ -741,6 +784,19 @@ class ObjectPart(TypedDict, total=False):
     ChecksumXXHASH3: str
     ChecksumXXHASH128: str
 
+class ObjectVersion(TypedDict, total=False):
+    ETag: str
+    ChecksumAlgorithm: list[str]
+    ChecksumType: str
+    Size: int
+    StorageClass: str
+    Key: str
+    VersionId: str
+    IsLatest: bool
+    LastModified: int
+    Owner: Owner
+    RestoreStatus: RestoreStatus
+
 class Owner(TypedDict, total=False):
     DisplayName: str
     ID: str
@@ -773,6 +829,14 @@ class PutBucketNotificationConfigurationRequest(TypedDict, total=False):
     NotificationConfiguration: Required[NotificationConfiguration]
     ExpectedBucketOwner: str
     SkipDestinationValidation: bool
+
+class PutBucketVersioningRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    ContentMD5: str
+    ChecksumAlgorithm: str
+    MFA: str
+    VersioningConfiguration: Required[VersioningConfiguration]
+    ExpectedBucketOwner: str
 
 class PutObjectOutput(TypedDict, total=False):
     Expiration: str
@@ -948,3 +1012,7 @@ class UploadPartRequest(TypedDict, total=False):
     SSECustomerKeyMD5: str
     RequestPayer: str
     ExpectedBucketOwner: str
+
+class VersioningConfiguration(TypedDict, total=False):
+    MFADelete: str
+    Status: str

@@ -17,7 +17,7 @@ from fogbank.contract.operation import operation
 from fogbank.platform.blobs.port import BlobReader
 from fogbank.platform.store.engine import Store, Transaction
 from fogbank.services.s3.arns import bucket_arn
-from fogbank.services.s3.errors import NoSuchKey
+from fogbank.services.s3.errors import InvalidRequest, NoSuchKey, NoSuchVersion
 from fogbank.services.s3.events import Happening
 from fogbank.services.s3.rules import access, conditions, unhonoured
 from fogbank.services.s3.rules.checksums import DEFAULT, Expected, checksum_members, checksum_value
@@ -33,9 +33,17 @@ from fogbank.services.s3.rules.multipart import check_part_number
 from fogbank.services.s3.rules.names import check_key
 from fogbank.services.s3.rules.notifications import CREATED_COPY
 from fogbank.services.s3.rules.replies import quoted
-from fogbank.services.s3.rules.sequencing import sequencer_of
-from fogbank.services.s3.schema import Checksum, ObjectRecord, UploadRecord
-from fogbank.services.s3.state import bodies, buckets, notifications, objects, uploads
+from fogbank.services.s3.rules.versions import Placed, shown_id
+from fogbank.services.s3.schema import BucketRecord, Checksum, ObjectRecord, UploadRecord
+from fogbank.services.s3.state import (
+    bodies,
+    buckets,
+    notifications,
+    objects,
+    references,
+    uploads,
+    versions,
+)
 from fogbank.services.s3.state.bodies import Body
 
 if TYPE_CHECKING:
@@ -51,6 +59,11 @@ class _Source(NamedTuple):
     store: Store
     blobs: BlobReader
     opened: objects.Opened
+
+    @property
+    def shown_id(self) -> str:
+        """Return what answers say of its version; empty without versioning."""
+        return shown_id(self.opened.bucket, self.opened.record)
 
 
 class _Copied(NamedTuple):
@@ -71,46 +84,61 @@ async def copy_object(call: Call, request: shapes.CopyObjectRequest) -> shapes.C
     for _ in range(COPY_TRIES):
         source = await _open_source(call, request, named)
         check_copy_size(source.opened.record.size)
-        record = await _copy(call, request, named, source)
-        if record is not None:
-            return {
-                "CopyObjectResult": {
-                    "ETag": quoted(record.etag),
-                    "LastModified": record.modified_ms,
-                    **checksum_members(record.checksum),
-                }
-            }
+        made = await _copy(call, request, named, source)
+        if made is not None:
+            return _reply(source, *made)
     raise Conflict("the source of the copy changes all the time")
+
+
+def _reply(source: _Source, record: ObjectRecord, shown: str) -> shapes.CopyObjectOutput:
+    """Return what CopyObject answers, given the copy and the id of its version."""
+    reply: shapes.CopyObjectOutput = {
+        "CopyObjectResult": {
+            "ETag": quoted(record.etag),
+            "LastModified": record.modified_ms,
+            **checksum_members(record.checksum),
+        }
+    }
+    if shown:
+        reply["VersionId"] = shown
+    if source.shown_id:
+        reply["CopySourceVersionId"] = source.shown_id
+    return reply
 
 
 async def _copy(
     call: Call, request: Request, named: CopySource, source: _Source
-) -> ObjectRecord | None:
-    """Copy from an opened source; return the new record, or None if the source has changed."""
+) -> tuple[ObjectRecord, str] | None:
+    """Copy from an opened source.
+
+    Returns:
+        The new record and what is shown as its version id, or None if the source has changed.
+    """
     within = named.bucket == request["Bucket"]
     copied = await _copied(call, request, source, within=within)
     now_ms = call.clock.now_ms()
 
-    async def commit(tr: Transaction) -> ObjectRecord | None:
+    async def commit(tr: Transaction) -> tuple[ObjectRecord, str] | None:
         bucket = await buckets.require_bucket(tr, call, request)
         if within:
-            origin = await objects.find_object(tr, bucket, named.key)
+            origin = await _find_origin(tr, bucket, named)
             if origin != source.opened.record:
                 return None
         current = await objects.find_object(tr, bucket, request["Key"])
         conditions.check_write(request, current)
-        record = _record_of(request, source.opened, copied, sequencer_of(now_ms, current), now_ms)
+        key = request["Key"]
+        place = await versions.next_place(tr, bucket, key, current, now_ms, call.request_id)
+        record = _record_of(request, source.opened, copied, place, now_ms)
         content = source.opened.content if copied.body is None else copied.body.inline
         if copied.body is None:
-            await objects.share(tr, bucket, source.opened.record)
+            await references.share(tr, bucket, source.opened.record)
         else:
-            objects.attach(tr, copied.body)
-        await objects.put_object(tr, bucket, request["Key"], record, content, replaces=current)
-        happening = Happening(
-            CREATED_COPY, request["Key"], record.sequencer, record.size, record.etag
-        )
+            references.attach(tr, copied.body)
+        await objects.put_object(tr, bucket, key, record, content, replaces=current)
+        shown = shown_id(bucket, record)
+        happening = Happening(CREATED_COPY, key, record.sequencer, record.size, record.etag, shown)
         await notifications.tell(tr, call, bucket, now_ms, happening)
-        return record
+        return record, shown
 
     try:
         return await call.store.transact(commit)
@@ -143,7 +171,7 @@ def _pieces(source: _Source, begin: int, end: int) -> AsyncIterator[bytes]:
 
 
 def _record_of(
-    request: Request, opened: objects.Opened, copied: _Copied, sequencer: int, now_ms: int
+    request: Request, opened: objects.Opened, copied: _Copied, place: Placed, now_ms: int
 ) -> ObjectRecord:
     """Return the record of the copy."""
     origin, body = opened.record, copied.body
@@ -152,14 +180,25 @@ def _record_of(
         etag=copied.etag,
         size=origin.size,
         modified_ms=now_ms,
-        sequencer=sequencer,
+        sequencer=place.sequencer,
         checksum=copied.checksum,
         headers=headers_of(request) if replace else origin.headers,
         metadata=metadata_of(request) if replace else origin.metadata,
         inline=origin.inline if body is None else body.inline is not None,
         blob=origin.blob if body is None else body.blob,
         manifest=origin.manifest if body is None else "",
+        version_id=place.version_id,
+        order=place.order,
     )
+
+
+async def _find_origin(
+    tr: Transaction, bucket: BucketRecord, named: CopySource
+) -> ObjectRecord | None:
+    """Return the object or version that a copy reads, or None."""
+    if named.version_id:
+        return await versions.find_version(tr, bucket, named.key, named.version_id)
+    return await objects.find_object(tr, bucket, named.key)
 
 
 async def _open_source(call: Call, request: Request, named: CopySource) -> _Source:
@@ -167,6 +206,8 @@ async def _open_source(call: Call, request: Request, named: CopySource) -> _Sour
 
     Raises:
         NoSuchKey: There is none, and the caller may know: it may list the bucket.
+        NoSuchVersion: There is no such version of it.
+        InvalidRequest: The version is a delete marker.
     """
     domain = access.domain_of(named.bucket)
     store = call.store_of(domain)
@@ -175,15 +216,22 @@ async def _open_source(call: Call, request: Request, named: CopySource) -> _Sour
 
     async def body(tr: Transaction) -> objects.Opened | None:
         bucket = await buckets.require_named(tr, call, named.bucket, expected_owner)
-        record = await objects.find_object(tr, bucket, named.key)
+        record = await _find_origin(tr, bucket, named)
         if record is None:
             return None
+        if record.delete_marker:
+            raise InvalidRequest(
+                "The source of a copy request may not specifically refer to a delete marker by "
+                "version id."
+            )
         conditions.check_copy_source(request, record, now_ms)
         return await objects.open_object(tr, bucket, named.key, record)
 
     opened = await store.read(body)
     if opened is None:
         await call.require("s3:ListBucket", bucket_arn(call.region, named.bucket))
+        if named.version_id:
+            raise NoSuchVersion(Key=named.key, VersionId=named.version_id)
         raise NoSuchKey(Key=named.key)
     return _Source(store, call.blobs_of(domain), opened)
 
@@ -210,7 +258,10 @@ async def upload_part_copy(
     result: shapes.CopyPartResult = {"ETag": quoted(part.etag), "LastModified": part.modified_ms}
     if upload.algorithm:
         result = {**result, **checksum_value(part.checksum)}
-    return {"CopyPartResult": result}
+    reply: shapes.UploadPartCopyOutput = {"CopyPartResult": result}
+    if source.shown_id:
+        reply["CopySourceVersionId"] = source.shown_id
+    return reply
 
 
 async def _read_upload(call: Call, request: Request) -> UploadRecord:

@@ -1,20 +1,24 @@
-"""Objects: put, get, describe, delete."""
+"""Objects: put, get, describe."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypedDict, cast
+from typing import TYPE_CHECKING, Final, cast
 
-from fogbank.base.errors import AccessDenied, Corrupt, ServiceError
+from fogbank.base.errors import Corrupt, ServiceError
 from fogbank.base.types import Request
 from fogbank.contract.call import Call
-from fogbank.contract.operation import BodyLimit, operation
+from fogbank.contract.operation import operation
 from fogbank.platform.identity.principal import PrincipalKind
 from fogbank.platform.store.engine import Transaction
-from fogbank.services.s3 import quotas
 from fogbank.services.s3.arns import bucket_arn
-from fogbank.services.s3.errors import InvalidRequest, MalformedXML, NoSuchKey, NoSuchVersion
+from fogbank.services.s3.errors import (
+    InvalidRequest,
+    MethodNotAllowed,
+    NoSuchKey,
+    NoSuchVersion,
+)
 from fogbank.services.s3.events import Happening
-from fogbank.services.s3.quotas import DELETE_KEYS_MAX, LIST_KEYS_MAX
+from fogbank.services.s3.quotas import LIST_KEYS_MAX
 from fogbank.services.s3.rules import access, conditions, multipart, unhonoured
 from fogbank.services.s3.rules.checksums import (
     checksum_members,
@@ -29,12 +33,12 @@ from fogbank.services.s3.rules.metadata import (
     overrides_of,
 )
 from fogbank.services.s3.rules.names import check_key
-from fogbank.services.s3.rules.notifications import CREATED_PUT, REMOVED_DELETE
+from fogbank.services.s3.rules.notifications import CREATED_PUT
 from fogbank.services.s3.rules.ranges import Span, span_of
 from fogbank.services.s3.rules.replies import STORAGE_CLASS, object_reply, quoted
-from fogbank.services.s3.rules.sequencing import sequencer_of
-from fogbank.services.s3.schema import BucketRecord, Checksum, ManifestPart, ObjectRecord
-from fogbank.services.s3.state import bodies, buckets, notifications, objects
+from fogbank.services.s3.rules.versions import NULL, shown_id
+from fogbank.services.s3.schema import Checksum, ManifestPart, ObjectRecord
+from fogbank.services.s3.state import bodies, buckets, notifications, objects, references, versions
 from fogbank.wire.http import BodyStream
 
 if TYPE_CHECKING:
@@ -42,9 +46,6 @@ if TYPE_CHECKING:
 
 READ_TRIES: Final = 3
 """How often a read looks at the record again because the blob was gone."""
-DELETES_PER_TRANSACTION: Final = 50
-Outcome = tuple["shapes.ObjectIdentifier", ServiceError | None]
-"""An entry of DeleteObjects, and why it was not removed."""
 
 
 @operation(access=access.put_object, domain=access.bucket_domain, unhonoured=unhonoured.PUT_OBJECT)
@@ -60,33 +61,40 @@ async def put_object(call: Call, request: shapes.PutObjectRequest) -> shapes.Put
     body = await bodies.take(call.blobs, source, expected)
     now_ms = call.clock.now_ms()
 
-    async def commit(tr: Transaction) -> ObjectRecord:
+    async def commit(tr: Transaction) -> tuple[ObjectRecord, str]:
         bucket = await buckets.require_bucket(tr, call, request)
         current = await objects.find_object(tr, bucket, key)
         conditions.check_write(request, current)
+        place = await versions.next_place(tr, bucket, key, current, now_ms, call.request_id)
         record = ObjectRecord(
             etag=body.etag,
             size=body.size,
             modified_ms=now_ms,
-            sequencer=sequencer_of(now_ms, current),
+            sequencer=place.sequencer,
             checksum=body.checksum,
             headers=headers,
             metadata=metadata,
             inline=body.inline is not None,
             blob=body.blob,
+            version_id=place.version_id,
+            order=place.order,
         )
-        objects.attach(tr, body)
+        references.attach(tr, body)
         await objects.put_object(tr, bucket, key, record, body.inline, replaces=current)
-        happening = Happening(CREATED_PUT, key, record.sequencer, record.size, record.etag)
+        shown = shown_id(bucket, record)
+        happening = Happening(CREATED_PUT, key, record.sequencer, record.size, record.etag, shown)
         await notifications.tell(tr, call, bucket, now_ms, happening)
-        return record
+        return record, shown
 
     try:
-        record = await call.store.transact(commit)
+        record, shown = await call.store.transact(commit)
     except bodies.REFUSALS:
         await bodies.discard(call.blobs, body)
         raise
-    return {"ETag": quoted(record.etag), **checksum_members(record.checksum)}
+    reply: shapes.PutObjectOutput = {"ETag": quoted(record.etag)}
+    if shown:
+        reply["VersionId"] = shown
+    return {**reply, **checksum_members(record.checksum)}
 
 
 async def _check_before_body(call: Call, request: Request) -> None:
@@ -110,7 +118,7 @@ async def get_object(call: Call, request: shapes.GetObjectRequest) -> shapes.Get
         opened = await _open(call, request)
         span, part = await _span(call, request, opened)
         reply: shapes.GetObjectOutput = {
-            **object_reply(request, opened.record, span, part),
+            **object_reply(request, opened.bucket, opened.record, (span, part)),
             **overrides,
         }
         if opened.content is not None:
@@ -140,35 +148,58 @@ async def head_object(call: Call, request: shapes.HeadObjectRequest) -> shapes.H
     overrides = overrides_of(request, anonymous=call.principal.kind is PrincipalKind.ANONYMOUS)
     opened = await _open(call, request)
     span, part = await _span(call, request, opened)
-    reply = {**object_reply(request, opened.record, span, part), **overrides}
+    reply = {**object_reply(request, opened.bucket, opened.record, (span, part)), **overrides}
     # GetObject's answer without its body is HeadObject's, which the types cannot know.
     return cast("shapes.HeadObjectOutput", reply)
 
 
 async def _open(call: Call, request: Request) -> objects.Opened:
-    """Return the object to read; its conditions hold.
+    """Return the object or version to read; its conditions hold.
 
     Raises:
         NoSuchKey: There is none, and the caller may know: it may list the bucket.
+        NoSuchVersion: There is no such version of it.
+        MethodNotAllowed: The version is a delete marker, which has nothing to read.
     """
     check_read_headers(call.http.headers)
     now_ms = call.clock.now_ms()
+    key, version_id = request["Key"], request.get("VersionId")
 
-    async def body(tr: Transaction) -> objects.Opened | None:
+    async def body(tr: Transaction) -> objects.Opened | ObjectRecord | None:
         bucket = await buckets.require_bucket(tr, call, request)
-        record = await objects.find_object(tr, bucket, request["Key"])
-        if record is None:
-            return None
+        if version_id is None:
+            record = await objects.find_object(tr, bucket, key)
+            if record is None:
+                return await versions.find_top(tr, bucket, key, None)
+        else:
+            record = await versions.find_version(tr, bucket, key, version_id)
+            if record is None or record.delete_marker:
+                return record
         conditions.check_read(request, record, now_ms)
-        return await objects.open_object(tr, bucket, request["Key"], record)
+        return await objects.open_object(tr, bucket, key, record)
 
     opened = await call.store.read(body)
-    if opened is None:
+    if not isinstance(opened, objects.Opened):
         # AWS: who may not list the bucket is not told that a key does not exist (API Reference,
         # GetObject, "Permissions").
         await call.require("s3:ListBucket", bucket_arn(call.region, request["Bucket"]))
-        raise NoSuchKey(Key=request["Key"])
+        raise _absent(request, opened)
     return opened
+
+
+def _absent(request: Request, marker: ObjectRecord | None) -> ServiceError:
+    """Return why there is nothing to read; a delete marker in the way is told of in headers."""
+    key, version_id = request["Key"], request.get("VersionId")
+    error: ServiceError = NoSuchKey(Key=key)
+    if version_id is not None and marker is None:
+        return NoSuchVersion(Key=key, VersionId=version_id)
+    if version_id is not None:
+        error = MethodNotAllowed(Method="GET", ResourceType="DeleteMarker")
+        error.headers["allow"] = "DELETE"
+    if marker is not None:
+        error.headers["x-amz-delete-marker"] = "true"
+        error.headers["x-amz-version-id"] = marker.version_id or NULL
+    return error
 
 
 async def _span(
@@ -221,6 +252,8 @@ async def get_object_attributes(
     opened = await _open(call, request)
     record, wanted = opened.record, frozenset(request["ObjectAttributes"])
     reply: shapes.GetObjectAttributesOutput = {"LastModified": record.modified_ms}
+    if shown := shown_id(opened.bucket, record):
+        reply["VersionId"] = shown
     if "ETag" in wanted:
         reply["ETag"] = record.etag
     if "StorageClass" in wanted:
@@ -267,158 +300,3 @@ async def _object_parts(
         "IsTruncated": len(found) > limit,
         "Parts": entries,
     }
-
-
-@operation(
-    access=access.delete_object,
-    domain=access.bucket_domain,
-    unhonoured={**unhonoured.DELETE, **unhonoured.NULL_VERSION},
-)
-async def delete_object(
-    call: Call, request: shapes.DeleteObjectRequest
-) -> shapes.DeleteObjectOutput:
-    """Remove an object; that there is none is no error."""
-    now_ms = call.clock.now_ms()
-
-    async def body(tr: Transaction) -> None:
-        bucket = await buckets.require_bucket(tr, call, request)
-        current = await objects.find_object(tr, bucket, request["Key"])
-        conditions.check_delete(
-            current,
-            request.get("IfMatch"),
-            request.get("IfMatchLastModifiedTime"),
-            request.get("IfMatchSize"),
-        )
-        if current is not None:
-            await _remove(tr, call, bucket, request["Key"], current, now_ms)
-
-    await call.store.transact(body)
-    return {}
-
-
-async def _remove(
-    tr: Transaction,
-    call: Call,
-    bucket: BucketRecord,
-    key: str,
-    current: ObjectRecord | None,
-    now_ms: int,
-) -> None:
-    """Remove an object, if it is there, and tell of it."""
-    if current is not None:
-        await objects.remove_object(tr, bucket, key, current, now_ms)
-    happening = Happening(REMOVED_DELETE, key, sequencer_of(now_ms, current))
-    await notifications.tell(tr, call, bucket, now_ms, happening)
-
-
-@operation(
-    access=access.delete_objects,
-    domain=access.bucket_domain,
-    unhonoured=unhonoured.DELETE,
-    body=BodyLimit(quotas.LONG_REQUEST_BYTES),
-)
-async def delete_objects(
-    call: Call, request: shapes.DeleteObjectsRequest
-) -> shapes.DeleteObjectsOutput:
-    """Remove up to a thousand objects, each by itself, and say of each how it went."""
-    entries = request["Delete"].get("Objects") or []
-    if not 1 <= len(entries) <= DELETE_KEYS_MAX or any("Key" not in entry for entry in entries):
-        raise MalformedXML
-
-    refusals = [await _refusal(call, request, entry) for entry in entries]
-    await _check_bucket(call, request, refusals)
-    outcomes: list[Outcome] = []
-    for at in range(0, len(entries), DELETES_PER_TRANSACTION):
-        end = at + DELETES_PER_TRANSACTION
-        piece = zip(entries[at:end], refusals[at:end], strict=True)
-        outcomes += await _delete_some(call, request, list(piece))
-    return _delete_reply(outcomes, quiet=bool(request["Delete"].get("Quiet")))
-
-
-async def _refusal(
-    call: Call, request: Request, entry: shapes.ObjectIdentifier
-) -> ServiceError | None:
-    """Return why the caller may not remove an object, or None if it may."""
-    version = entry.get("VersionId")
-    alone = {"Bucket": request["Bucket"], **entry}
-    if "ETag" in entry:
-        alone["IfMatch"] = entry["ETag"]
-    [needed] = access.delete_object(call.scope, alone)
-    try:
-        await call.require(*needed)
-    except ServiceError as error:
-        if error.code != AccessDenied.code:
-            raise
-        return error
-    return None if version in (None, "null") else NoSuchVersion()
-
-
-async def _check_bucket(call: Call, request: Request, refusals: list[ServiceError | None]) -> None:
-    """Refuse a bucket that is not there or another's; who may remove nothing hears only that."""
-
-    async def check(tr: Transaction) -> None:
-        await buckets.require_bucket(tr, call, request)
-
-    try:
-        await call.store.read(check)
-    except ServiceError as error:
-        if None not in refusals:
-            raise AccessDenied("Access Denied") from error
-        raise
-
-
-async def _delete_some(call: Call, request: Request, piece: list[Outcome]) -> list[Outcome]:
-    """Remove some objects in one transaction; what is refused leaves the others alone."""
-    now_ms = call.clock.now_ms()
-
-    async def body(tr: Transaction) -> list[Outcome]:
-        bucket = await buckets.require_bucket(tr, call, request)
-        return [
-            (entry, refused or await _delete_one(tr, call, bucket, entry, now_ms))
-            for entry, refused in piece
-        ]
-
-    return await call.store.transact(body)
-
-
-async def _delete_one(
-    tr: Transaction, call: Call, bucket: BucketRecord, entry: shapes.ObjectIdentifier, now_ms: int
-) -> ServiceError | None:
-    """Remove one object; return why not, if not."""
-    current = await objects.find_object(tr, bucket, entry["Key"])
-    try:
-        conditions.check_delete(
-            current, entry.get("ETag"), entry.get("LastModifiedTime"), entry.get("Size")
-        )
-    except ServiceError as error:
-        return error
-    # AWS: DeleteObjects tells even of keys that are not there (LocalStack, delete_objects).
-    await _remove(tr, call, bucket, entry["Key"], current, now_ms)
-    return None
-
-
-class _Named(TypedDict, total=False):
-    """What DeleteObjects says of every object."""
-
-    Key: str
-    VersionId: str
-
-
-def _delete_reply(outcomes: list[Outcome], *, quiet: bool) -> shapes.DeleteObjectsOutput:
-    """Return the reply of DeleteObjects: what was removed, unless quiet, and what was not."""
-    deleted: list[shapes.DeletedObject] = []
-    errors: list[shapes.Error] = []
-    for entry, error in outcomes:
-        named: _Named = {"Key": entry["Key"]}
-        if "VersionId" in entry:
-            named["VersionId"] = entry["VersionId"]
-        if error is not None:
-            errors.append({**named, "Code": error.code, "Message": error.message})
-        elif not quiet:
-            deleted.append({**named})
-    reply: shapes.DeleteObjectsOutput = {}
-    if deleted:
-        reply["Deleted"] = deleted
-    if errors:
-        reply["Errors"] = errors
-    return reply

@@ -35,7 +35,7 @@ from fogbank.services.s3.rules.metadata import headers_of, metadata_of
 from fogbank.services.s3.rules.multipart import Assembled, Listed
 from fogbank.services.s3.rules.names import bucket_url, check_key
 from fogbank.services.s3.rules.notifications import CREATED_COMPLETE
-from fogbank.services.s3.rules.sequencing import sequencer_of
+from fogbank.services.s3.rules.versions import shown_id
 from fogbank.services.s3.schema import (
     BucketRecord,
     CompletedRecord,
@@ -43,7 +43,7 @@ from fogbank.services.s3.schema import (
     PartRecord,
     UploadRecord,
 )
-from fogbank.services.s3.state import bodies, buckets, notifications, objects, uploads
+from fogbank.services.s3.state import bodies, buckets, notifications, objects, uploads, versions
 
 if TYPE_CHECKING:
     from fogbank.wire.shapes import s3 as shapes
@@ -143,10 +143,9 @@ async def complete_multipart_upload(
         parts = await uploads.all_parts(call.store, begun.bucket, request["UploadId"])
         assembled = await _assemble(request, begun.upload, listed, parts)
         multipart.check_completion(request, begun.upload, assembled)
-        record = await _commit(call, request, token, listed, assembled)
-        if record is not None:
-            reply = _completed_reply(call, begun.bucket, request["Key"], record.etag)
-            return {**reply, **checksum_members(record.checksum)}
+        completed = await _commit(call, request, token, listed, assembled)
+        if completed is not None:
+            return _completed_reply(call, begun.bucket, completed)
     raise Conflict("parts are uploaded while the upload is being completed")
 
 
@@ -181,20 +180,22 @@ def _repeated(
         or completed.parts != multipart.digest_of(listed)
     ):
         raise NoSuchUpload(UploadId=request["UploadId"])
-    reply = _completed_reply(call, begun.bucket, completed.key, completed.etag)
-    return {**reply, **checksum_members(completed.checksum)}
+    return _completed_reply(call, begun.bucket, completed)
 
 
 def _completed_reply(
-    call: Call, bucket: BucketRecord, key: str, etag: str
+    call: Call, bucket: BucketRecord, completed: CompletedRecord
 ) -> shapes.CompleteMultipartUploadOutput:
-    """Return what completing an upload answers, but for the checksum."""
-    return {
-        "Location": f"{bucket_url(call.http, bucket.name, bucket.region)}/{quote(key)}",
+    """Return what completing an upload answers."""
+    reply: shapes.CompleteMultipartUploadOutput = {
+        "Location": f"{bucket_url(call.http, bucket.name, bucket.region)}/{quote(completed.key)}",
         "Bucket": bucket.name,
-        "Key": key,
-        "ETag": replies.quoted(etag),
+        "Key": completed.key,
+        "ETag": replies.quoted(completed.etag),
     }
+    if completed.version_id:
+        reply["VersionId"] = completed.version_id
+    return {**reply, **checksum_members(completed.checksum)}
 
 
 async def _assemble(
@@ -211,43 +212,50 @@ async def _assemble(
 
 async def _commit(
     call: Call, request: Request, token: str, listed: Sequence[Listed], assembled: Assembled
-) -> ObjectRecord | None:
+) -> CompletedRecord | None:
     """Make the object; return None if a part has come since the upload was marked."""
     key, upload_id = request["Key"], request["UploadId"]
     now_ms = call.clock.now_ms()
 
-    async def body(tr: Transaction) -> ObjectRecord | None:
+    async def body(tr: Transaction) -> CompletedRecord | None:
         bucket = await buckets.require_bucket(tr, call, request)
         upload = await uploads.require_upload(tr, bucket, key, upload_id)
         if upload.completing != token:
             return None
         current = await objects.find_object(tr, bucket, key)
         conditions.check_write(request, current)
+        place = await versions.next_place(tr, bucket, key, current, now_ms, call.request_id)
         record = ObjectRecord(
             etag=assembled.etag,
             size=assembled.size,
             modified_ms=now_ms,
-            sequencer=sequencer_of(now_ms, current),
+            sequencer=place.sequencer,
             checksum=assembled.checksum,
             headers=upload.headers,
             metadata=upload.metadata,
             manifest=upload_id,
             parts_count=len(assembled.parts),
+            version_id=place.version_id,
+            order=place.order,
         )
+        shown = shown_id(bucket, record)
         completed = CompletedRecord(
             key=key,
             etag=record.etag,
             checksum=record.checksum,
             parts=multipart.digest_of(listed),
+            version_id=shown,
         )
         uploads.put_manifest(tr, bucket, upload_id, assembled)
         uploads.complete_upload(
             tr, call.timers, bucket, upload_id, (completed, assembled.dropped), now_ms
         )
         await objects.put_object(tr, bucket, key, record, None, replaces=current)
-        happening = Happening(CREATED_COMPLETE, key, record.sequencer, record.size, record.etag)
+        happening = Happening(
+            CREATED_COMPLETE, key, record.sequencer, record.size, record.etag, shown
+        )
         await notifications.tell(tr, call, bucket, now_ms, happening)
-        return record
+        return completed
 
     return await call.store.transact(body)
 

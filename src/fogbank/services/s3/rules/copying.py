@@ -13,6 +13,7 @@ from fogbank.base.errors import NotBuilt
 from fogbank.base.types import Request
 from fogbank.services.s3.errors import InvalidArgument, InvalidRequest
 from fogbank.services.s3.quotas import PUT_BYTES_MAX
+from fogbank.services.s3.rules.versions import NULL, order_of
 
 _RANGE: Final = re.compile(r"bytes=(\d{1,19})-(\d{1,19})")
 _RANGE_FORM: Final = (
@@ -33,7 +34,7 @@ def copy_source_of(header: str) -> CopySource:
     """Return what ``x-amz-copy-source`` names: URL-encoded, with or without a leading slash.
 
     Raises:
-        InvalidArgument: It does not name a bucket and a key.
+        InvalidArgument: It does not name a bucket and a key, or the version cannot be one.
         NotBuilt: It names an access point.
     """
     path, mark, query = header.partition("?versionId=")
@@ -47,8 +48,8 @@ def copy_source_of(header: str) -> CopySource:
             ArgumentValue=header,
         )
     version_id = unquote(query) if mark else ""
-    if version_id not in ("", "null"):
-        raise NotBuilt("fogbank has not built versions as the source of a copy")
+    if version_id not in ("", NULL):
+        order_of(version_id)  # refuses what cannot be one
     return CopySource(bucket, key, version_id)
 
 
@@ -76,8 +77,8 @@ def copy_range_of(header: str | None, size: int) -> tuple[int, int]:
 
 
 def check_copy(request: Request, source: CopySource) -> None:
-    """Refuse a copy of an object onto itself that would change nothing."""
-    onto_itself = (source.bucket, source.key) == (request["Bucket"], request["Key"])
+    """Refuse a copy of an object onto itself that would change nothing; an older version may be one."""
+    onto_itself = source == (request["Bucket"], request["Key"], "")
     if (
         onto_itself
         and request.get("MetadataDirective") != "REPLACE"

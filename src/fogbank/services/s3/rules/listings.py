@@ -96,7 +96,7 @@ class Walk:
         fitting = rows[: self.limit - len(self.rows)]
         if fitting:
             self.rows += fitting
-            self.place = _behind(fitting[-1])
+            self.place = behind(fitting[-1])
         if len(fitting) == len(rows):
             return True
         self.truncated = self.done = True
@@ -116,12 +116,12 @@ class Walk:
             self.place = Place((common,), past=True)
             self.prefixes.append(common)
         else:
-            self.place = _behind(row)
+            self.place = behind(row)
             self.rows.append(row)
         return True
 
 
-def _behind(row: Row) -> Place:
+def behind(row: Row) -> Place:
     """Return the place behind a row."""
     return Place((row.key, row.upload_id) if row.upload_id else (row.key,))
 

@@ -25,6 +25,7 @@ CREATED_PUT: Final = "s3:ObjectCreated:Put"
 CREATED_COPY: Final = "s3:ObjectCreated:Copy"
 CREATED_COMPLETE: Final = "s3:ObjectCreated:CompleteMultipartUpload"
 REMOVED_DELETE: Final = "s3:ObjectRemoved:Delete"
+REMOVED_MARKER: Final = "s3:ObjectRemoved:DeleteMarkerCreated"
 
 _BUILT: Final = frozenset(
     (
@@ -35,7 +36,7 @@ _BUILT: Final = frozenset(
         CREATED_COMPLETE,
         "s3:ObjectRemoved:*",
         REMOVED_DELETE,
-        "s3:ObjectRemoved:DeleteMarkerCreated",
+        REMOVED_MARKER,
     )
 )
 _KNOWN: Final = re.compile(

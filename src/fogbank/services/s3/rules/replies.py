@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, TypedDict
 from fogbank.base.arn import canonical_user_id
 from fogbank.base.types import Request
 from fogbank.services.s3.rules.checksums import checksum_members, checksum_value, kind_of
-from fogbank.services.s3.rules.listings import Row, encoded
+from fogbank.services.s3.rules.listings import Place, Row, encoded
 from fogbank.services.s3.rules.metadata import header_members, metadata_member
 from fogbank.services.s3.rules.ranges import Span
+from fogbank.services.s3.rules.versions import NULL, shown_id
 from fogbank.services.s3.schema import (
     OBJECTS,
     UPLOADS,
@@ -33,16 +34,21 @@ def quoted(etag: str) -> str:
 
 
 def object_reply(
-    request: Request, record: ObjectRecord, span: Span, part: tuple[int, Checksum] | None
+    request: Request,
+    bucket: BucketRecord,
+    record: ObjectRecord,
+    meant: tuple[Span, tuple[int, Checksum] | None],
 ) -> shapes.GetObjectOutput:
     """Return what GetObject and HeadObject say of an object, but for the bytes.
 
     Args:
         request: It may ask for checksums (``ChecksumMode``).
+        bucket: Where it lies.
         record: The object.
-        span: The bytes that are meant.
-        part: The number of parts and the checksum of the one asked for, of a multipart object.
+        meant: The bytes; then the number of parts and the checksum of the one asked for, of a
+            multipart object.
     """
+    span, part = meant
     reply: shapes.GetObjectOutput = {
         "AcceptRanges": "bytes",
         "LastModified": record.modified_ms,
@@ -50,6 +56,8 @@ def object_reply(
         "ETag": quoted(record.etag),
         **header_members(record.headers),
     }
+    if bucket.versioning:
+        reply["VersionId"] = shown_id(bucket, record)
     if record.metadata:
         reply["Metadata"] = metadata_member(record.metadata)
     if span.partial:
@@ -97,6 +105,59 @@ def listed_objects(
             entry["Owner"] = account
         entries.append(entry)
     return entries
+
+
+def listed_id(row: Row) -> str:
+    """Return the id of the version in a row of a listing of versions."""
+    return OBJECTS.decode(row.value).version_id or NULL
+
+
+def listed_versions(
+    request: Request, bucket: BucketRecord, rows: Sequence[Row], begin: Place
+) -> tuple[list[shapes.ObjectVersion], list[shapes.DeleteMarkerEntry]]:
+    """Return the versions and the delete markers of a listing that began at a place."""
+    shown: list[shapes.ObjectVersion] = []
+    markers: list[shapes.DeleteMarkerEntry] = []
+    owner = owner_of(bucket.account)
+    # Behind a version of a key none that follows is the key's newest.
+    key = begin.after[0] if len(begin.after) > 1 else None
+    for row in rows:
+        record, newest, key = OBJECTS.decode(row.value), row.key != key, row.key
+        named: shapes.DeleteMarkerEntry = {
+            "Key": encoded(request, row.key),
+            "VersionId": record.version_id or NULL,
+            "IsLatest": newest,
+            "LastModified": record.modified_ms,
+            "Owner": owner,
+        }
+        if record.delete_marker:
+            markers.append(named)
+        else:
+            shown.append({**named, **_version_members(record)})
+    return shown, markers
+
+
+class _VersionMembers(TypedDict, total=False):
+    """What a listing says of versions and not of markers."""
+
+    ETag: str
+    Size: int
+    StorageClass: str
+    ChecksumAlgorithm: list[str]
+    ChecksumType: str
+
+
+def _version_members(record: ObjectRecord) -> _VersionMembers:
+    """Return what a listing says of a version and not of a marker."""
+    members: _VersionMembers = {
+        "ETag": quoted(record.etag),
+        "Size": record.size,
+        "StorageClass": STORAGE_CLASS,
+    }
+    if record.checksum is not None:
+        members["ChecksumAlgorithm"] = [record.checksum.algorithm]
+        members["ChecksumType"] = kind_of(record.checksum)
+    return members
 
 
 def listed_upload(request: Request, bucket: BucketRecord, row: Row) -> shapes.MultipartUpload:

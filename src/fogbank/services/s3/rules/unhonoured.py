@@ -2,7 +2,7 @@
 
 Rule: a value stands here only if ignoring it gives what AWS would give, as things are: nothing is
 encrypted at rest, there are no ACLs (as in every bucket of AWS since April 2023), tags, locks,
-versions, storage classes or websites. A client that wants one of those is told that it is not built.
+storage classes or websites. A client that wants one of those is told that it is not built.
 """
 
 from __future__ import annotations
@@ -37,9 +37,7 @@ CHECKSUMS: Final[Mapping[str, Any]] = {
 }
 DIGESTS: Final[Mapping[str, Any]] = {"ContentMD5": ANY, "ChecksumAlgorithm": ANY}
 """Of documents: the front has compared them (``wire/integrity``)."""
-NULL_VERSION: Final[Mapping[str, Any]] = {"VersionId": "null"}
-
-READ: Final[Mapping[str, Any]] = {**PAYER, **CUSTOMER_KEY, **NULL_VERSION}
+READ: Final[Mapping[str, Any]] = {**PAYER, **CUSTOMER_KEY}
 
 WRITE: Final[Mapping[str, Any]] = {
     **PAYER,
@@ -79,9 +77,11 @@ CREATE_BUCKET: Final[Mapping[str, Any]] = {
 
 PUT_OBJECT: Final[Mapping[str, Any]] = {**WRITE, **CHECKSUMS, "WriteOffsetBytes": _NEVER}
 
+SECOND_FACTOR: Final[Mapping[str, Any]] = {"MFA": _NEVER}
+
 DELETE: Final[Mapping[str, Any]] = {
     **PAYER,
-    "MFA": _NEVER,
+    **SECOND_FACTOR,
     # Nothing is under retention, so there is nothing to bypass.
     "BypassGovernanceRetention": ANY,
 }

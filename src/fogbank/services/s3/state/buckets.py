@@ -35,6 +35,7 @@ from fogbank.services.s3.schema import (
     NAMES,
     NOTIFICATIONS,
     OBJECTS,
+    VERSIONS,
     AccountBucketRecord,
     AccountRecord,
     BucketRecord,
@@ -201,15 +202,26 @@ async def mark_deleting(tr: Transaction, bucket: BucketRecord, now_ms: int) -> N
     """Mark a bucket as deleted in the transaction that finds it empty.
 
     Raises:
-        BucketNotEmpty: It holds objects.
+        BucketNotEmpty: It holds objects, versions or delete markers.
     """
     if await OBJECTS.list(tr, bucket.bucket_id, limit=1):
         raise BucketNotEmpty(BucketName=bucket.name)
+    if await VERSIONS.list(tr, bucket.bucket_id, limit=1):
+        raise BucketNotEmpty(
+            "The bucket you tried to delete is not empty. You must delete all versions in the "
+            "bucket.",
+            BucketName=bucket.name,
+        )
     BUCKET.put(tr, msgspec.structs.replace(bucket, deleting=True))
     task = TaskRecord(
         kind="delete", bucket_id=bucket.bucket_id, name=bucket.name, account=bucket.account
     )
     put_task(tr, task, now_ms=now_ms, delay_ms=WORKFLOW_GRACE_MS)
+
+
+def put_versioning(tr: Transaction, bucket: BucketRecord, status: str) -> None:
+    """Enable or suspend the versioning of a bucket."""
+    BUCKET.put(tr, msgspec.structs.replace(bucket, versioning=status))
 
 
 async def finish_deletion(placement: Placement, task: TaskRecord, now_ms: int) -> None:

@@ -1,14 +1,11 @@
-"""Objects: records, bodies, and the references between them."""
+"""Objects: the current version of each key, its body, and walks over them."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from typing import Final, NamedTuple, cast
 
-import msgspec
-
 from fogbank.base.errors import Unavailable
-from fogbank.platform.blobs import rows
 from fogbank.platform.blobs.port import BlobReader
 from fogbank.platform.store import tuples
 from fogbank.platform.store.engine import Store, Transaction
@@ -16,7 +13,6 @@ from fogbank.services.s3.rules.listings import Row, Walk
 from fogbank.services.s3.schema import (
     BODIES,
     MANIFEST_PARTS,
-    MANIFESTS,
     OBJECTS,
     BodyRecord,
     BucketRecord,
@@ -24,10 +20,8 @@ from fogbank.services.s3.schema import (
     ManifestPartsRecord,
     ManifestRecord,
     ObjectRecord,
-    TaskRecord,
 )
-from fogbank.services.s3.state.bodies import Body
-from fogbank.services.s3.state.tasks import READ_GRACE_MS, put_task
+from fogbank.services.s3.state import references, versions
 
 ROWS_PER_READ: Final = 128
 """Rows that one transaction of a listing decodes: about a millisecond."""
@@ -61,18 +55,8 @@ async def open_object(
         assert len(body.content) == record.size
         content = body.content
     elif record.manifest:
-        manifest = await require_manifest(tr, bucket, record)
+        manifest = await references.require_manifest(tr, bucket, record)
     return Opened(bucket, key, record, content, manifest)
-
-
-async def require_manifest(
-    tr: Transaction, bucket: BucketRecord, record: ObjectRecord
-) -> ManifestRecord:
-    """Return the manifest of a multipart object."""
-    manifest = await MANIFESTS.find(tr, bucket.bucket_id, record.manifest)
-    assert manifest is not None, "a multipart object has its manifest"
-    assert manifest.references > 0
-    return manifest
 
 
 def pieces_of(
@@ -142,11 +126,15 @@ async def put_object(
 ) -> None:
     """Make a record the current version of a key, in place of what was there.
 
-    The references of the new body (``attach``, ``share``) are the caller's.
+    With versioning what was there becomes a version that is not current; a ``null`` version takes
+    the place of the one before it. The references of the new body (``attach``, ``share``) are the
+    caller's.
     """
     assert record.inline == (content is not None)
-    if replaces is not None:
-        await _release(tr, bucket, replaces, record.modified_ms)
+    if bucket.versioning:
+        await versions.make_way(tr, bucket, key, record, replaces)
+    elif replaces is not None:
+        await references.release(tr, bucket, replaces, record.modified_ms)
         if replaces.inline and not record.inline:
             BODIES.delete(tr, bucket.bucket_id, key, replaces.order)
     if content is not None:
@@ -158,47 +146,10 @@ async def put_object(
 async def remove_object(
     tr: Transaction, bucket: BucketRecord, key: str, record: ObjectRecord, now_ms: int
 ) -> None:
-    """Remove an object and let go of its body."""
-    await _release(tr, bucket, record, now_ms)
-    if record.inline:
-        BODIES.delete(tr, bucket.bucket_id, key, record.order)
+    """Remove the object of a bucket without versions and let go of its body."""
+    assert not bucket.versioning
+    await references.drop(tr, bucket, key, record, now_ms)
     OBJECTS.delete(tr, bucket.bucket_id, key)
-
-
-def attach(tr: Transaction, body: Body) -> None:
-    """Count the first reference to the blob of a body just taken in."""
-    if body.blob is not None:
-        rows.attach(tr, body.blob, body.size)
-
-
-async def share(tr: Transaction, bucket: BucketRecord, record: ObjectRecord) -> None:
-    """Count one more reference to the body of an object: a copy inside its bucket."""
-    if record.blob is not None:
-        await rows.retain(tr, record.blob)
-    elif record.manifest:
-        manifest = await require_manifest(tr, bucket, record)
-        more = msgspec.structs.replace(manifest, references=manifest.references + 1)
-        MANIFESTS.put(tr, more, bucket.bucket_id, record.manifest)
-
-
-async def _release(
-    tr: Transaction, bucket: BucketRecord, record: ObjectRecord, now_ms: int
-) -> None:
-    """Count one reference less to the body of an object that goes."""
-    if record.blob is not None:
-        await rows.release(tr, record.blob)
-    elif record.manifest:
-        manifest = await require_manifest(tr, bucket, record)
-        left = msgspec.structs.replace(manifest, references=manifest.references - 1)
-        MANIFESTS.put(tr, left, bucket.bucket_id, record.manifest)
-        if left.references == 0:
-            sweep = TaskRecord(
-                kind="sweep_upload",
-                bucket_id=bucket.bucket_id,
-                name=bucket.name,
-                upload_id=record.manifest,
-            )
-            put_task(tr, sweep, now_ms=now_ms, delay_ms=READ_GRACE_MS)
 
 
 async def walk_objects(store: Store, bucket: BucketRecord, walk: Walk) -> Walk:

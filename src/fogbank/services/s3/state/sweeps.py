@@ -16,15 +16,26 @@ from fogbank.services.s3.schema import (
     COMPLETED,
     MANIFEST_PARTS,
     MANIFESTS,
+    NULLS,
     OBJECTS,
     PARTS,
     UPLOADS,
+    VERSIONS,
     PartRecord,
     TaskRecord,
 )
 
 PIECE_ROWS: Final = 64
-_PLAIN_TABLES: Final = (UPLOADS, MANIFEST_PARTS, MANIFESTS, COMPLETED, BODIES, OBJECTS)
+_PLAIN_TABLES: Final = (
+    UPLOADS,
+    MANIFEST_PARTS,
+    MANIFESTS,
+    COMPLETED,
+    BODIES,
+    OBJECTS,
+    NULLS,
+    VERSIONS,
+)
 
 
 async def sweep_upload(store: Store, task: TaskRecord) -> bool:

@@ -1,0 +1,175 @@
+"""Run Ceph's public S3 suite beside the project: ``make s3-tests SUITE=<checkout>``.
+
+The suite is brought by whoever runs it and nothing of it is kept here. It finds three accounts
+through its own configuration file; its packages lie in an environment of their own. A test passes
+when its setup and its call pass (the suite's own clean-up needs versions to be listed). Figures go
+to ``docs/measured/s3_tests.json``, with the names of all that failed; ``-k WORDS`` runs a part and
+writes nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+import record
+
+from fogbank.base.arn import canonical_user_id
+from fogbank.testing.server import Server
+
+ACCOUNTS = {"main": "1" * 12, "alt": "2" * 12, "tenant": "3" * 12}
+PACKAGES = (
+    *("boto3", "gevent", "httplib2", "isodate", "lxml", "munch", "pytest"),
+    *("pytest-timeout", "pytz", "PyYAML", "requests"),
+)
+SECONDS_A_TEST = 30
+OUTCOMES = """
+import json, os
+
+outcomes = {}
+
+
+def pytest_collection_modifyitems(items):
+    items[:] = [
+        item for item in items
+        if "test_s3.py" not in item.nodeid or not item.get_closest_marker("fails_on_aws")
+    ]
+
+
+def pytest_runtest_logreport(report):
+    if report.when == "teardown":
+        return
+    if report.when == "call" or report.outcome != "passed":
+        why = str(getattr(report.longrepr, "reprcrash", "") or report.longrepr or "")
+        outcomes[report.nodeid] = [report.outcome, why[-600:]]
+
+
+def pytest_sessionfinish(session):
+    with open(os.environ["OUTCOMES"], "w") as file:
+        json.dump(outcomes, file)
+"""
+"""A plugin of pytest: what became of each test, without its clean-up and without those that AWS fails."""
+
+
+def python_of_suite() -> Path:
+    """Return the interpreter of the suite's own environment, made once."""
+    folder = Path(sys.prefix) / "s3-tests"
+    python = folder / "bin" / "python"
+    if not (folder / ".ready").exists():
+        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+        pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, *PACKAGES], check=True)
+        (folder / ".ready").touch()
+    return python
+
+
+def key_of(name: str) -> tuple[str, str]:
+    """Return the access key of an account, and its secret."""
+    return f"AKIAS3TESTS{name.upper():A<9}", f"secret-of-{name}-for-the-suite".ljust(40, "s")
+
+
+def section_of(title: str, name: str) -> str:
+    """Return a section of the suite's configuration: one of the accounts."""
+    key, secret = key_of(name)
+    return (
+        f"[{title}]\ndisplay_name = {name}\nuser_id = {canonical_user_id(ACCOUNTS[name])}\n"
+        f"email = {name}@example.com\naccess_key = {key}\nsecret_key = {secret}\n"
+    )
+
+
+def configuration(port: int) -> str:
+    """Return the suite's configuration file."""
+    return "\n".join(
+        [
+            f"[DEFAULT]\nhost = 127.0.0.1\nport = {port}\nis_secure = False\nssl_verify = False\n",
+            "[fixtures]\nbucket prefix = suite-{random}-\n",
+            section_of("s3 main", "main") + "api_name = us-east-1\n",
+            section_of("s3 alt", "alt"),
+            section_of("s3 tenant", "tenant") + "tenant = tenant\n",
+            section_of("iam", "main"),
+            section_of("iam root", "main"),
+            section_of("iam alt root", "alt"),
+        ]
+    )
+
+
+def run(suite: Path, words: str) -> dict[str, tuple[str, str]]:
+    """Return what became of each test, and the end of what it said."""
+    python = python_of_suite()
+    with tempfile.TemporaryDirectory(prefix="fogbank-s3-tests-") as scratch:
+        folder = Path(scratch)
+        (folder / "outcomes_of_tests.py").write_text(OUTCOMES)
+        with Server(folder / "data", settings='region = "us-east-1"\n') as server:
+            for name, number in ACCOUNTS.items():
+                key, secret = key_of(name)
+                given = ["--id", number, "--access-key-id", key, "--secret-access-key", secret]
+                done = server.run("account", "create", name, *given)
+                assert done.returncode == 0, done.stderr
+            (folder / "suite.conf").write_text(configuration(server.port))
+            chosen = ["-k", words] if words else []
+            subprocess.run(
+                [
+                    *(str(python), "-m", "pytest", "-q", "-p", "outcomes_of_tests", *chosen),
+                    *("-p", "no:cacheprovider", "--tb=line", f"--timeout={SECONDS_A_TEST}"),
+                    "s3tests/functional/test_s3.py",
+                    "s3tests/functional/test_headers.py",
+                ],
+                cwd=suite,
+                check=False,
+                stdout=subprocess.DEVNULL,
+                env={
+                    **os.environ,
+                    "PYTHONPATH": scratch,
+                    "PYTHONDONTWRITEBYTECODE": "1",
+                    "S3TEST_CONF": str(folder / "suite.conf"),
+                    "OUTCOMES": str(folder / "outcomes.json"),
+                },
+            )
+        return json.loads((folder / "outcomes.json").read_text())
+
+
+def main() -> int:
+    """Run the suite and write its figures; the exit status is 1 while a promise is not kept."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("suite", type=Path, help="a checkout of the suite")
+    parser.add_argument("-k", dest="words", default="", help="a part: nothing is written")
+    given = parser.parse_args()
+    outcomes = run(given.suite.absolute(), given.words)
+    counts: Counter[str] = Counter()
+    failures: list[str] = []
+    for name, (outcome, why) in sorted(outcomes.items()):
+        file, _, test = name.rpartition("/")[2].partition("::")
+        kind = file.removesuffix(".py").removeprefix("test_")
+        counts[f"{kind}_tests"] += 1
+        counts[f"{kind}_passed"] += outcome == "passed"
+        if outcome != "passed":
+            failures.append(f"{kind}: {test}")
+        if given.words:
+            print(outcome, test, why.replace("\n", " ")[-300:] if outcome != "passed" else "")
+    print(dict(counts))
+    if given.words:
+        return 0
+    promises = {"s3_passed": ">= 595", "headers_passed": f">= {counts['headers_tests']}"}
+    # What does not pass yet is the measure and no failure of the run.
+    table = record.Table("what does not pass", ["test"], [[name] for name in failures])
+    record.write(
+        "s3_tests",
+        "make s3-tests SUITE=<checkout>",
+        dict(counts),
+        failures=[],
+        promises=promises,
+        tables=[table],
+    )
+    return (
+        0 if all(record.holds(promise, counts[name]) for name, promise in promises.items()) else 1
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
