@@ -30,7 +30,6 @@ from fogbank.services.kms.schema import (
     KEY_ALIASES,
     KEYS,
     MATERIALS,
-    PENDING_DELETION,
     AliasRecord,
     CountRecord,
     KeyRecord,
@@ -259,7 +258,7 @@ async def delete_due(tr: Transaction, timer: Timer, now_ms: int) -> Timer | None
     key_id = timer.key.decode()
     key = await KEYS.find(tr, key_id)
     if key is not None:
-        if key.state != PENDING_DELETION or key.deletion_ms != timer.due_ms:
+        if key.deletion_ms != timer.due_ms:
             return None
         count = await COUNTS.find(tr)
         assert count is not None, "a key that stands was counted"
