@@ -26,7 +26,7 @@ from fogbank.engines import bodies, replay
 from fogbank.engines.bodies import LIMITS, RANGE_ROWS_MAX, PendingEntry
 from fogbank.engines.cuts import Cuts, OpenCut
 from fogbank.engines.watch import Watchers
-from fogbank.platform.blobs.port import FRAME_BYTES, BlobRef
+from fogbank.platform.blobs.port import FRAME_BYTES, BlobRef, Chunk
 from fogbank.platform.store import tokens
 from fogbank.platform.store.engine import (
     STAMP_BYTES,
@@ -437,7 +437,7 @@ class MemoryBlobs:
         self._last += 1
         return BlobRef(_INCARNATION, self._last)
 
-    async def write(self, ref: BlobRef, chunks: AsyncIterator[bytes]) -> int:
+    async def write(self, ref: BlobRef, chunks: AsyncIterator[Chunk]) -> int:
         """Store the chunks under a fresh name; return the size in bytes."""
         assert ref not in self._blobs, "a blob is written once"
         self._begun.add(ref)

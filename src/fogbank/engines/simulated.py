@@ -22,7 +22,7 @@ from fogbank.base.errors import Conflict, Unavailable
 from fogbank.engines.cuts import Cuts
 from fogbank.engines.memory import MemoryBlobs, MemoryEngine, MemoryStore, Overlay
 from fogbank.engines.watch import Watchers
-from fogbank.platform.blobs.port import BlobRef
+from fogbank.platform.blobs.port import BlobRef, Chunk
 from fogbank.platform.store import tokens
 from fogbank.platform.store.engine import SYSTEM, Body, Domain, OwnStore, Store, Token
 
@@ -232,7 +232,7 @@ class SimulatedBlobs(MemoryBlobs):
         self._engine = engine
         self._before = BlobRef(1, 0)
 
-    async def write(self, ref: BlobRef, chunks: AsyncIterator[bytes]) -> int:
+    async def write(self, ref: BlobRef, chunks: AsyncIterator[Chunk]) -> int:
         """Store the chunks under a fresh name; return when they are durable."""
         size = await super().write(ref, chunks)
         await self._kept(ref)

@@ -12,6 +12,8 @@ from hashlib import sha256
 from typing import Final, Protocol
 
 from fogbank.base.errors import ServiceError, Throttled
+from fogbank.base.lane import Lane
+from fogbank.platform.blobs.frames import filled
 from fogbank.wire.chunked import ChunkedDecoder
 from fogbank.wire.http import BodyStream, HttpRequest
 from fogbank.wire.integrity import CHECKSUM_PREFIX
@@ -51,12 +53,14 @@ class BytesBody:
 class HashedBody:
     """A body whose SHA-256 was signed: its end is refused if it is not the one."""
 
-    __slots__ = ("_body", "_digest", "_expected")
+    __slots__ = ("_body", "_digest", "_expected", "_hashing")
 
     def __init__(self, body: BodyStream, expected: str) -> None:
         self._body = body
         self._expected = expected
         self._digest = sha256()
+        self._hashing: Lane[memoryview] | None = None
+        """Hashes what was filled, beside what comes."""
 
     @property
     def length(self) -> int | None:
@@ -69,15 +73,36 @@ class HashedBody:
         Raises:
             XAmzContentSHA256Mismatch: The end is reached and the digest is another.
         """
+        assert self._hashing is None, "a body is read or filled"
         chunk = await self._body.read(limit)
         if chunk:
             # A read is at most READ_BYTES from the socket: a tenth of a millisecond of hashing.
             self._digest.update(chunk)
-            return chunk
+        else:
+            self._check()
+        return chunk
+
+    async def fill(self, room: memoryview) -> int:
+        """Fill the room, all of it but at the end, and hash it there; return how many bytes came.
+
+        Raises:
+            XAmzContentSHA256Mismatch: The end is reached and the digest is another.
+        """
+        size = await filled(self._body, room)
+        if self._hashing is None:
+            self._hashing = Lane(self._digest.update)
+        if size:
+            await self._hashing.put(room[:size])
+        if size < len(room):
+            await self._hashing.end()
+            self._check()
+        return size
+
+    def _check(self) -> None:
+        """Refuse a body that is not the one that was signed."""
         computed = self._digest.hexdigest()
         if not hmac.compare_digest(computed, self._expected):
             raise content_mismatch(self._expected, computed)
-        return b""
 
 
 def content_mismatch(expected: str, computed: str) -> XAmzContentSHA256Mismatch:

@@ -26,6 +26,7 @@ from fogbank.gateway.audit import AuditEntry, Sink
 from fogbank.gateway.bound import Bound
 from fogbank.gateway.perform import Catalogue, Perform, StaleProof
 from fogbank.gateway.visit import Visit
+from fogbank.platform.blobs.frames import filled
 from fogbank.platform.blobs.port import BlobLender, BlobRef, Keeper, Kept, Loan, Permit, Wanted
 from fogbank.platform.identity.cache import Lru
 from fogbank.platform.identity.principal import Principal
@@ -125,6 +126,12 @@ class _NearBody:
         if self._is_over():
             raise LinkLost("the store process ended while it was asked")
         return await self._source.read(limit)
+
+    async def fill(self, room: memoryview) -> int:
+        """Fill the room, all of it but at the end; return how many bytes came."""
+        if self._is_over():
+            raise LinkLost("the store process ended while it was asked")
+        return await filled(self._source, room)
 
     async def obey(self, order: bytes, is_over: Callable[[], bool]) -> bytes:
         """Keep the body as the store process says, as long as it is there."""

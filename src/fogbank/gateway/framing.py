@@ -43,6 +43,26 @@ class Flow(Protocol):
         """Note that enough is buffered: leave the socket alone."""
         ...
 
+    def body_came(self, size: int) -> None:
+        """Note that bytes of the body came past the connection."""
+        ...
+
+    def body_ends(self, rest: bytes) -> None:
+        """Go on behind the body, if it is complete."""
+        ...
+
+
+class Landing(Protocol):
+    """Has the socket's bytes come straight into the room of a body."""
+
+    def begin(self, body: SocketBody) -> bool:
+        """Begin; return False if it is too late."""
+        ...
+
+    def end(self) -> None:
+        """Let them come as ever; leave the socket alone until they are wanted."""
+        ...
+
 
 class Framing(Protocol):
     """Tells the bytes of a body from those of its framing and of the next request."""
@@ -167,8 +187,10 @@ class SocketBody:
         "_flow",
         "_high",
         "_length",
+        "_room",
         "_waiter",
         "framing",
+        "landing",
         "size",
         "total",
     )
@@ -178,9 +200,13 @@ class SocketBody:
         self._length = length
         self._high = high_bytes
         self._chunks: deque[bytes | memoryview] = deque()
+        self._room: memoryview | None = None
+        """What is left of the room that bytes come into without being copied."""
         self._waiter: asyncio.Future[None] | None = None
         self._error: ServiceError | None = None
         self.framing = framing
+        self.landing: Landing | None = None
+        """What has bytes come without being copied, where nothing stands between."""
         self.size = 0
         """Bytes that are buffered."""
         self.total = 0
@@ -233,16 +259,82 @@ class SocketBody:
                 return b""
             if self._error is not None:
                 raise self._error
-            self._flow.body_wanted()
-            self._waiter = asyncio.get_running_loop().create_future()
-            await self._waiter
+            await self._more()
+        chunk = self._next(limit)
+        return chunk if isinstance(chunk, bytes) else bytes(chunk)
+
+    async def fill(self, room: memoryview) -> int:
+        """Fill the room, all of it but at the end; return how many bytes came.
+
+        What comes while this waits goes from the socket into the room, where nothing stands between
+        them: no coding of the body, no TLS.
+
+        Raises:
+            RequestTimeout: The client stopped sending.
+            IncompleteBody: The client broke off.
+        """
+        at, size = 0, len(room)
+        while at < size:
+            if self._chunks:
+                chunk = self._next(size - at)
+                room[at : at + len(chunk)] = chunk
+                at += len(chunk)
+            elif self.framing.done:
+                break
+            elif self._error is not None:
+                raise self._error
+            else:
+                at += await self._land(room[at:])
+        return at
+
+    async def _land(self, room: memoryview) -> int:
+        """Wait for more; return how much of it came into the room."""
+        landing = self.landing
+        if landing is None or not landing.begin(self):
+            await self._more()
+            return 0
+        assert isinstance(self.framing, LengthFraming), "only such a body comes as it is"
+        room = self._room = room[: self.framing.left]
+        try:
+            await self._more()
+        finally:
+            left, self._room = len(self._room), None
+            landing.end()
+        return len(room) - left
+
+    @property
+    def room(self) -> memoryview:
+        """Return where the next bytes of the socket shall be put."""
+        assert self._room is not None, "somebody waits for what comes"
+        return self._room
+
+    def land(self, size: int) -> bool:
+        """Note that so many bytes were put there; return whether more are to come there."""
+        assert isinstance(self.framing, LengthFraming)
+        assert self._room is not None, "somebody waits for what comes"
+        self.framing.left -= size
+        self.total += size
+        self._room = self._room[size:]
+        if self._room:
+            return True
+        self._wake()
+        return False
+
+    async def _more(self) -> None:
+        """Return once something has come, or nothing more will."""
+        self._flow.body_wanted()
+        self._waiter = asyncio.get_running_loop().create_future()
+        await self._waiter
+
+    def _next(self, limit: int) -> bytes | memoryview:
+        """Return the next bytes of those that are buffered."""
         chunk = self._chunks.popleft()
         if len(chunk) > limit:
             view = memoryview(chunk)
             self._chunks.appendleft(view[limit:])
             chunk = view[:limit]
         self.size -= len(chunk)
-        return chunk if isinstance(chunk, bytes) else bytes(chunk)
+        return chunk
 
     def drop(self) -> int:
         """Forget what is buffered and return how many bytes that were."""

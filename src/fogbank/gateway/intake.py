@@ -22,6 +22,7 @@ from fogbank.gateway.framing import (
 )
 from fogbank.gateway.guests import Busy, House
 from fogbank.gateway.head import HEAD_END, Head, Refused, read_head
+from fogbank.gateway.landing import Landing
 from fogbank.gateway.reply import CONTINUE, Exchange, head_of, refusal_reply
 from fogbank.wire.errors import IncompleteBody
 from fogbank.wire.http import BODY_WHOLE_BYTES_MAX, HttpReply, HttpRequest
@@ -151,6 +152,12 @@ class Intake:
         """Stop reading the socket until the reader has caught up."""
         self._pause()
 
+    def body_came(self, size: int) -> None:
+        """Note that bytes of the body came past us."""
+        self._house.bytes_in += size
+        self._continue_due = False
+        self.since_ms = self._house.now_ms
+
     def _feed_body(self, data: bytes) -> None:
         body = self._body
         assert body is not None
@@ -165,7 +172,11 @@ class Intake:
             self._discard(body.drop())
         else:
             self.since_ms = self._house.now_ms
-        if body.framing.done:
+        self.body_ends(rest)
+
+    def body_ends(self, rest: bytes) -> None:
+        """Go on to what comes next, if the body is complete."""
+        if self._body is not None and self._body.framing.done:
             self._buffer = rest
             if self.mode is Mode.STREAM:
                 self.mode = Mode.BUSY
@@ -214,7 +225,7 @@ class Intake:
             buffer = self._buffer
             end = buffer.find(HEAD_END)
             if end < 0 or end > settings.head.head_bytes_max:
-                self._check_open_head(buffer)
+                _check_open_head(buffer, settings.head.head_bytes_max)
                 return None
             head = read_head(buffer[: end + 4], settings.head)
             self._buffer = buffer[end + 4 :] if len(buffer) > end + 4 else b""
@@ -242,15 +253,6 @@ class Intake:
         if self._buffer[:2] == b"\r\n":
             self._buffer = self._buffer[2:]
 
-    def _check_open_head(self, buffer: bytes) -> None:
-        """Refuse a head that is too long, or that is no HTTP at its first line."""
-        if len(buffer) > self._house.settings.head.head_bytes_max:
-            raise Refused(431, "RequestHeaderSectionTooLarge", "The head is too large.")
-        if buffer[:1] == _TLS_HANDSHAKE:
-            raise Refused(400, "BadRequest", "This port speaks HTTP without TLS.")
-        if b"\n\n" in buffer or b"\n\r\n" in buffer.replace(b"\r\n", b""):
-            raise Refused(400, "BadRequest", "Lines end in carriage return and line feed.")
-
     def _reserve(self, head: Head) -> None:
         """Count a body that is read whole against the memory all of them may take."""
         house = self._house
@@ -274,7 +276,9 @@ class Intake:
             if length is None
             else LengthFraming(length)
         )
-        self._body = SocketBody(self, framing, length, settings.stream_buffer_bytes_max)
+        body = self._body = SocketBody(self, framing, length, settings.stream_buffer_bytes_max)
+        if length is not None and not self._secure:
+            body.landing = Landing(self._transport, self)
         self._continue_due = head.expects_continue
         request = self._request(head, b"")
         request.stream = self._body
@@ -366,3 +370,13 @@ class Intake:
         if not self._reading and not self._transport.is_closing():
             self._reading = True
             self._transport.resume_reading()
+
+
+def _check_open_head(buffer: bytes, bytes_max: int) -> None:
+    """Refuse a head that is too long, or that is no HTTP at its first line."""
+    if len(buffer) > bytes_max:
+        raise Refused(431, "RequestHeaderSectionTooLarge", "The head is too large.")
+    if buffer[:1] == _TLS_HANDSHAKE:
+        raise Refused(400, "BadRequest", "This port speaks HTTP without TLS.")
+    if b"\n\n" in buffer or b"\n\r\n" in buffer.replace(b"\r\n", b""):
+        raise Refused(400, "BadRequest", "Lines end in carriage return and line feed.")

@@ -32,6 +32,7 @@ class Source:
 
     def __init__(self, body: bytes, error: Exception | None = None) -> None:
         self.body, self.at, self.error = body, 0, error
+        self.length: int | None = None
         self.trailers = {"x-amz-checksum-crc32": "AAAAAA=="}
 
     async def read(self, limit: int) -> bytes:

@@ -6,14 +6,22 @@ name costs no I/O; after a restart numbering goes on behind the last block. The 
 low-water mark: below it every number is settled (its file is referenced or gone), so only the files
 above it can be orphans, and a sweep looks only there, and not at what is being written.
 
-All file calls run in a bounded pool of threads; a body is held at most two frames at a time.
+All file calls run in a bounded pool of threads; of a body that is written three frames are held at
+most, of one that is read two.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+)
 from concurrent.futures import Future as Job
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
@@ -21,6 +29,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from fogbank.base.errors import Corrupt, Full
+from fogbank.base.lane import Lane
 from fogbank.engines.embedded.files import BROKEN, sync_folder
 from fogbank.engines.embedded.frames import (
     Reader,
@@ -34,7 +43,7 @@ from fogbank.engines.embedded.holdings import Held, Holdings
 from fogbank.engines.embedded.log import end_process
 from fogbank.engines.embedded.notes import find_note, write_note
 from fogbank.engines.embedded.rewriting import Rewriter
-from fogbank.platform.blobs.port import FRAME_BYTES, BlobRef, Loan, Permit
+from fogbank.platform.blobs.port import FRAME_BYTES, BlobRef, Chunk, Loan, Permit
 from fogbank.platform.crypto.keys import BLOBS, DataKeys, Opens
 
 T = TypeVar("T")
@@ -214,8 +223,10 @@ class FileBlobs:
 
     # Writing.
 
-    async def write(self, ref: BlobRef, chunks: AsyncIterator[bytes]) -> int:
+    async def write(self, ref: BlobRef, chunks: AsyncIterator[Chunk]) -> int:
         """Store the chunks under a fresh name; durable on return; return the size in bytes.
+
+        The first chunk is asked for when there is a slot: what waits for one holds nothing.
 
         Raises:
             Full: No space is left; nothing remains.
@@ -238,28 +249,28 @@ class FileBlobs:
         finally:
             self._begun.discard(ref)
 
-    async def _write_chunks(self, writer: Writer, chunks: AsyncIterator[bytes]) -> int:
-        """Feed a writer with whole frames, one behind the one that is being collected."""
-        parts: list[bytes] = []
+    async def _write_chunks(self, writer: Writer, chunks: AsyncIterator[Chunk]) -> int:
+        """Feed a writer beside the chunks that come; short ones are gathered into frames."""
+        feeding: Lane[Chunk] = Lane(writer.feed, self._pool)
+        parts: list[Chunk] = []
         have = 0
-        feeding: Job[None] | None = None
         async for chunk in chunks:
+            if len(chunk) == FRAME_BYTES and not parts:
+                await feeding.put(chunk)
+                continue
             parts.append(chunk)
             have += len(chunk)
-            if have < FRAME_BYTES:
-                continue
-            if feeding is not None:
-                await _done(feeding)
-            feeding = self._pool.submit(writer.feed, b"".join(parts))
-            parts, have = [], 0
-        if feeding is not None:
-            await _done(feeding)
-        return await self.in_thread(self._finish, writer, b"".join(parts))
+            if have >= FRAME_BYTES:
+                await feeding.put(b"".join(parts))
+                parts, have = [], 0
+        await feeding.end()
+        return await self.in_thread(self._finish, writer, parts)
 
-    def _finish(self, writer: Writer, rest: bytes) -> int:
+    def _finish(self, writer: Writer, rest: Iterable[Chunk]) -> int:
         """Write the rest of a blob and make it durable."""
         with fatal_if_broken(self._on_fatal):
-            writer.feed(rest)
+            for part in rest:
+                writer.feed(part)
             size = writer.finish()
         self._syncs.sync(writer.path.parent)
         self._holdings.added(writer.path)
@@ -306,7 +317,7 @@ class FileBlobs:
         for part in parts:
             with Reader(self._root, part, self._keys) as reader:
                 writer.copy(reader)
-        return self._finish(writer, b"")
+        return self._finish(writer, ())
 
     # Reading.
 

@@ -314,6 +314,8 @@ class Reader:
         self.path = path_of(root, ref)
         self._ref = ref
         self._opener: FileOpener | None = None
+        self._sealed = bytearray()
+        """Where sealed frames are read to, one after the other."""
         try:
             self.fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -414,11 +416,12 @@ class Reader:
                 raise KeyRefused(f"{self.path} is encrypted, and there is no key")
             offset = index * FRAME_BYTES
             length = min(FRAME_BYTES, self.size - offset)
-            data = bytearray(length + TAG_BYTES)
-            if read_into(self.fd, memoryview(data)[:length], offset) != length:
+            if len(self._sealed) != length + TAG_BYTES:
+                self._sealed = bytearray(length + TAG_BYTES)
+            if read_into(self.fd, memoryview(self._sealed)[:length], offset) != length:
                 raise self._damage("ends inside its body")
             try:
-                return self._opener.frame(self.entry(index), data)
+                return self._opener.frame(self.entry(index), self._sealed)
             except Corrupt as error:
                 raise self._frame_damage(index) from error
 

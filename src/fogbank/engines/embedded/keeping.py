@@ -6,29 +6,31 @@ and written here, frame by frame, and the file is synced. The store process make
 durable, counts it and commits the reference. Until then the file is an orphan like any other: who
 gives up removes it, and what a crash leaves the next start's sweep finds.
 
-Rule: nothing is held whole because it is large: two frames of a body at most.
+Rule: nothing is held whole because it is large: three frames of a body at most.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
 from fogbank.base.errors import Corrupt, Full
+from fogbank.base.lane import Lane
 from fogbank.engines.embedded.blobs import THREADS_MAX, WRITES_MAX, fatal_if_broken, read_range
 from fogbank.engines.embedded.frames import Writer, is_no_space
 from fogbank.engines.embedded.log import end_process
+from fogbank.platform.blobs.frames import chained, frames_of
 from fogbank.platform.blobs.port import (
     LOOP_HASH_BYTES_MAX,
     ByteStream,
+    Chunk,
     Kept,
     Loan,
     Permit,
     Wanted,
-    frames_of,
 )
 from fogbank.platform.crypto.keys import LentKeys, lent_series
 from fogbank.platform.crypto.secret import KeyRefused
@@ -37,7 +39,7 @@ from fogbank.platform.crypto.secret import KeyRefused
 class Hasher(Protocol):
     """An incremental checksum."""
 
-    def update(self, data: bytes, /) -> None:
+    def update(self, data: Chunk, /) -> None:
         """Add bytes."""
         ...
 
@@ -56,7 +58,7 @@ class _Hashes:
         self._hashers = {name: hasher_of(name) for name in ("MD5", *algorithms)}
         self.size = 0
 
-    def update(self, data: bytes) -> None:
+    def update(self, data: Chunk) -> None:
         """Take the next bytes."""
         for hasher in self._hashers.values():
             hasher.update(data)
@@ -92,23 +94,28 @@ class BlobKeeper:
             Full: No space is left; nothing remains.
         """
         hashes, frames = _Hashes(self._hasher_of, wanted.algorithms), frames_of(source)
-        first = await anext(frames, b"")
-        if not first or len(first) <= wanted.inline_bytes_max:
-            await self._hash(hashes, first)
-            return _kept(hashes, first, source)
+        head: list[Chunk] = []
+        if source.length is None or source.length <= wanted.inline_bytes_max:
+            first: Chunk = await anext(frames, b"")
+            if len(first) <= wanted.inline_bytes_max:
+                await self._hash(hashes, first)
+                return _kept(hashes, bytes(first), source)
+            head.append(first)
         async with self._writes:
             writer = Writer(Path(permit.root), permit.ref, lent_series(permit.sealed_by))
+            feeding, hashing = Lane(writer.feed, self._pool), Lane(hashes.update, self._pool)
+            size = 0
             try:
-                size, under_way = len(first), self._write(writer, hashes, first)
-                async for frame in frames:
+                async for frame in chained(head, frames):
                     size += len(frame)
-                    await under_way
                     if size > wanted.bytes_max:
                         await self._in_thread(writer.abort)
                         return Kept(size, {}, None, {})
-                    under_way = self._write(writer, hashes, frame)
-                await under_way
+                    await hashing.put(frame)
+                    await feeding.put(frame)
+                await feeding.end()
                 await self._in_thread(self._finish, writer)
+                await hashing.end()
             except BaseException as error:
                 await self._in_thread(writer.abort)
                 if isinstance(error, OSError) and is_no_space(error):
@@ -137,16 +144,11 @@ class BlobKeeper:
         finally:
             await pieces.aclose()
 
-    async def _hash(self, hashes: _Hashes, data: bytes) -> None:
+    async def _hash(self, hashes: _Hashes, data: Chunk) -> None:
         if len(data) <= LOOP_HASH_BYTES_MAX:
             hashes.update(data)
         else:
             await self._in_thread(hashes.update, data)
-
-    def _write(self, writer: Writer, hashes: _Hashes, frame: bytes) -> Awaitable[object]:
-        """Begin to write a frame and to hash it, side by side; return what waits for both."""
-        jobs = (self._pool.submit(writer.feed, frame), self._pool.submit(hashes.update, frame))
-        return asyncio.shield(asyncio.gather(*map(asyncio.wrap_future, jobs)))
 
     async def _in_thread(self, function: Callable[..., object], *arguments: object) -> None:
         """Run a function in the pool; it runs to its end even if the caller is cancelled."""

@@ -20,6 +20,10 @@ LOOP_HASH_BYTES_MAX = 128 << 10
 """Up to this many bytes of a body are hashed on the loop: less work than a hop to a thread."""
 
 
+Chunk = bytes | memoryview
+"""Bytes on their way in; a view is let go of once they are written."""
+
+
 class BlobRef(NamedTuple):
     """The name of a blob: the incarnation of its store and a number never given twice."""
 
@@ -152,23 +156,14 @@ class Keeper(Protocol):
 class ByteStream(Protocol):
     """Bytes that are read with back-pressure."""
 
+    @property
+    def length(self) -> int | None:
+        """Return how many bytes there will be, or None if nobody knows."""
+        ...
+
     async def read(self, limit: int) -> bytes:
         """Return up to ``limit`` bytes, at least one; empty bytes at the end."""
         ...
-
-
-async def frames_of(source: ByteStream) -> AsyncIterator[bytes]:
-    """Yield what a stream gives, gathered into frames."""
-    pieces: list[bytes] = []
-    size = 0
-    while piece := await source.read(FRAME_BYTES - size):
-        pieces.append(piece)
-        size += len(piece)
-        if size == FRAME_BYTES:
-            yield b"".join(pieces)
-            pieces, size = [], 0
-    if pieces:
-        yield b"".join(pieces)
 
 
 class Blobs(BlobReader, Protocol):
@@ -178,8 +173,10 @@ class Blobs(BlobReader, Protocol):
         """Return a name that no blob has had before."""
         ...
 
-    async def write(self, ref: BlobRef, chunks: AsyncIterator[bytes]) -> int:
+    async def write(self, ref: BlobRef, chunks: AsyncIterator[Chunk]) -> int:
         """Store the chunks under a fresh name; durable on return; return the size in bytes.
+
+        The first chunk is asked for when the blob's turn has come: what waits holds nothing.
 
         Raises:
             Full: No space is left; nothing remains.

@@ -7,6 +7,7 @@ import threading
 from collections.abc import AsyncIterator
 from typing import Any
 
+from fogbank.base.lane import Lane
 from fogbank.services.s3.state import bodies
 
 FRAME = 256 << 10
@@ -39,7 +40,10 @@ def test_a_frame_is_hashed_while_the_next_one_comes() -> None:
         slow.came.release()
 
     async def run() -> list[bytes]:
-        return [frame[:1] async for frame in bodies._hashed([], coming(), digests)]
+        hashing = Lane(digests.update)
+        frames = [bytes(each[:1]) async for each in bodies._hashed(coming(), digests, hashing)]
+        await hashing.end()
+        return frames
 
     expected = [bytes([number]) for number in range(FRAMES)]
     assert asyncio.run(run()) == expected

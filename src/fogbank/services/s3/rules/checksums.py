@@ -178,7 +178,7 @@ class Digests:
         }
         self.size = size
 
-    def update(self, data: bytes) -> None:
+    def update(self, data: Buffer) -> None:
         """Take the next bytes; may run on another thread than the loop's."""
         for hasher in self._hashers.values():
             hasher.update(data)

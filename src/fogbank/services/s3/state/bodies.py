@@ -12,11 +12,12 @@ looks at the record again.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from fogbank.base.errors import Conflict, ServiceError, TransactionTooLarge
+from fogbank.base.lane import Lane
+from fogbank.platform.blobs.frames import chained, frames_of
 from fogbank.platform.blobs.port import (
     FRAME_BYTES,
     INLINE_BYTES_MAX,
@@ -24,8 +25,8 @@ from fogbank.platform.blobs.port import (
     BlobRef,
     Blobs,
     BlobSource,
+    Chunk,
     Wanted,
-    frames_of,
 )
 from fogbank.services.s3.errors import EntityTooLarge, IncompleteBody
 from fogbank.services.s3.quotas import PUT_BYTES_MAX
@@ -83,6 +84,8 @@ async def take(
     if isinstance(source, BlobSource):
         return await _kept(blobs, source, length, expected, inline=inline)
     frames = _checked(frames_of(source), length)
+    if is_long(source) and length is not None:
+        return await _write(blobs, frames, digests, _Trailers(source))
     return await _take_frames(blobs, frames, digests, _Trailers(source), inline=inline)
 
 
@@ -112,17 +115,19 @@ def _check_size(size: int, length: int | None) -> None:
 
 
 async def take_copy(
-    blobs: Blobs, pieces: AsyncIterator[bytes], expected: Expected, *, inline: bool = True
+    blobs: Blobs, pieces: AsyncIterator[Chunk], expected: Expected, *, inline: bool = True
 ) -> Body:
     """Take in bytes that come from another object."""
     return await _take_frames(blobs, pieces, Digests(expected), _NO_TRAILERS, inline=inline)
 
 
-async def digest(pieces: AsyncIterator[bytes], expected: Expected) -> tuple[str, Checksum]:
+async def digest(pieces: AsyncIterator[Chunk], expected: Expected) -> tuple[str, Checksum]:
     """Return the entity tag and checksum of bytes that stay where they are."""
     digests = Digests(expected)
-    async for _ in _hashed([], pieces, digests):
+    hashing: Lane[Chunk] = Lane(digests.update)
+    async for _ in _hashed(pieces, digests, hashing):
         pass
+    await hashing.end()
     return digests.etag, digests.checksum
 
 
@@ -149,14 +154,14 @@ class _Trailers(Mapping[str, str]):
 
 async def _take_frames(
     blobs: Blobs,
-    frames: AsyncIterator[bytes],
+    frames: AsyncIterator[Chunk],
     digests: Digests,
     trailers: Mapping[str, str],
     *,
     inline: bool,
 ) -> Body:
     """Keep a small body, write a large one to a fresh blob; verify either."""
-    head: list[bytes] = []
+    head: list[Chunk] = []
     size = 0
     async for frame in frames:
         head.append(frame)
@@ -168,9 +173,18 @@ async def _take_frames(
         digests.update(whole)
         digests.verify(trailers)
         return _body_of(digests, whole, None)
+    return await _write(blobs, chained(head, frames), digests, trailers)
+
+
+async def _write(
+    blobs: Blobs, frames: AsyncIterator[Chunk], digests: Digests, trailers: Mapping[str, str]
+) -> Body:
+    """Write a body to a fresh blob, hash it beside, and verify it."""
     ref = await blobs.name()
+    hashing: Lane[Chunk] = Lane(digests.update)
     try:
-        await blobs.write(ref, _hashed(head, frames, digests))
+        await blobs.write(ref, _hashed(frames, digests, hashing))
+        await hashing.end()
         digests.verify(trailers)
     except BaseException:
         await blobs.delete(ref)
@@ -191,7 +205,7 @@ async def _once(whole: bytes) -> AsyncIterator[bytes]:
         yield whole[at : at + FRAME_BYTES]
 
 
-async def _checked(frames: AsyncIterator[bytes], length: int | None) -> AsyncIterator[bytes]:
+async def _checked(frames: AsyncIterator[Chunk], length: int | None) -> AsyncIterator[Chunk]:
     """Yield frames; refuse more than one request may carry, and less than was promised."""
     size = 0
     async for frame in frames:
@@ -204,33 +218,20 @@ async def _checked(frames: AsyncIterator[bytes], length: int | None) -> AsyncIte
 
 
 async def _hashed(
-    head: list[bytes], frames: AsyncIterator[bytes], digests: Digests
-) -> AsyncIterator[bytes]:
-    """Yield frames and hash each while it is being written, and while the next one comes.
+    frames: AsyncIterator[Chunk], digests: Digests, hashing: Lane[Chunk]
+) -> AsyncIterator[Chunk]:
+    """Yield frames and have each hashed while it is being written, and while the next ones come.
 
-    MD5 takes longer than anything else that is done with a frame: it must never wait for bytes.
+    MD5 takes longer than anything else that is done with a frame: it must never wait for bytes. Who
+    asked for the frames waits for the end of it.
     """
-    loop = asyncio.get_running_loop()
-    hashing: asyncio.Future[None] | None = None
-    async for frame in _chained(head, frames):
-        if hashing is not None:
-            await hashing
-            hashing = None
+    async for frame in frames:
         if len(frame) <= LOOP_HASH_BYTES_MAX:
+            await hashing.end()
             digests.update(frame)
         else:
-            hashing = loop.run_in_executor(None, digests.update, frame)
+            await hashing.put(frame)
         yield frame
-    if hashing is not None:
-        await hashing
-
-
-async def _chained(head: list[bytes], rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Yield the pieces at hand, letting go of each, then the rest."""
-    while head:
-        yield head.pop(0)
-    async for piece in rest:
-        yield piece
 
 
 async def discard(blobs: Blobs, body: Body) -> None:
@@ -246,4 +247,4 @@ async def opened(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         Corrupt: The blob is gone or damaged.
     """
     first = await anext(pieces, b"")
-    return _chained([first], pieces) if first else _once(b"")
+    return chained([first], pieces) if first else _once(b"")
