@@ -115,7 +115,11 @@ class House(NamedTuple):
             await asyncio.sleep(0)
             self.clock.advance_to(until)
             await asyncio.sleep(0)
-        await until_true(lambda: self.listener.now_ms >= until - 1_000)
+        listener = self.listener
+        # It tells the time while there is somebody to be late.
+        await until_true(
+            lambda: listener.now_ms >= until - 1_000 or not listener._occupied.is_set()
+        )
 
 
 async def until_true(condition: Callable[[], object]) -> None:

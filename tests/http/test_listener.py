@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+from email.utils import formatdate
 
 import pytest
-from tests.http.listening import echo, listening, run
+from tests.http.listening import echo, listening, run, until_true
 
 from fogbank.wire.http import HttpReply, HttpRequest
 
@@ -265,5 +266,34 @@ def test_a_header_with_a_line_break_never_leaves() -> None:
             client = await house.connect()
             client.send("GET / HTTP/1.1", "Host: a")
             assert await client.ended() == b""
+
+    run(work())
+
+
+def test_a_listener_without_clients_sleeps_and_tells_the_time_to_the_next() -> None:
+    firsts: list[str] = []
+
+    async def work() -> None:
+        async with listening(echo) as house:
+            listener, clock = house.listener, house.clock
+            listener.on_first = lambda: firsts.append(listener.date)
+            for _ in range(2):
+                assert clock.next_ms() is None
+                clock.advance_to(clock.now_ms() + 3_600_000)
+                client = await house.connect()
+                client.send("GET / HTTP/1.1", "Host: a")
+                date = (await client.answer()).headers["date"]
+                assert date == formatdate(clock.now_ms() // 1_000, usegmt=True)
+                # It is no late client: its time began when it came.
+                clock.advance_to(clock.now_ms() + 1_000)
+                await until_true(lambda: listener.now_ms == clock.now_ms())
+                client.send("GET / HTTP/1.1", "Host: a")
+                assert (await client.answer()).status == 200
+                assert firsts.pop() == date
+                client.writer.close()
+                await until_true(lambda: not listener.connections)
+                clock.advance_to(clock.now_ms() + 1_000)
+                await until_true(lambda: not listener._occupied.is_set())
+            assert not firsts
 
     run(work())

@@ -12,7 +12,7 @@ import logging
 import socket
 import ssl
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from email.utils import formatdate
 from typing import Any
 
@@ -67,6 +67,8 @@ class Listener:
         """Streams of HTTP/2 that were refused or broken off, but for the ends of whole replies."""
         self.unread_by_code: Counter[str] = Counter()
         """Requests that came to no service, by the code of their refusal: no trail has them."""
+        self.on_first: Callable[[], object] = lambda: None
+        """Called when somebody comes and nobody was there."""
         self.tls: ssl.SSLContext | None = None
         """With what connections to come are encrypted, inside sandboxes too; None: not at all."""
         self._clock = clock
@@ -76,6 +78,7 @@ class Listener:
         self._servers: set[asyncio.Server] = set()
         # A server that nobody refers to is collected, and its socket with it.
         self._group: asyncio.TaskGroup | None = None
+        self._occupied = asyncio.Event()
         self._serving = asyncio.Event()
         self._empty = asyncio.Event()
         self._stopped = asyncio.Event()
@@ -180,6 +183,8 @@ class Listener:
         sock.setblocking(False)  # noqa: FBT003 (the standard library's signature)
 
         def protocol() -> Connection | TlsLayer:
+            if not self._occupied.is_set():
+                self._wake()
             tls = self.tls
             return Connection(self, sandbox) if tls is None else TlsLayer(self, tls, sandbox)
 
@@ -196,12 +201,21 @@ class Listener:
             server.close()
 
     async def _sweep(self) -> None:
-        """Look for late clients, for ever."""
+        """Look for late clients while there are any, for ever."""
         while True:
+            await self._occupied.wait()
             await self._clock.sleep_until(self.now_ms + self.settings.sweep_ms)
             self._tick()
             for connection in [*self._connections, *self._refusing]:
                 connection.sweep(self.now_ms)
+            if not (self._connections or self._refusing):
+                self._occupied.clear()
+
+    def _wake(self) -> None:
+        """Go on telling the time: somebody comes, and nobody was there."""
+        self._tick()
+        self._occupied.set()
+        self.on_first()
 
     def _tick(self) -> None:
         self.now_ms = self._clock.now_ms()

@@ -120,9 +120,11 @@ def garbage_of(boot: Boot, clock: Clock, work: Callable[[], Work]) -> Garbage:
     return Garbage(clock, own_memory_bytes, work, growth_bytes)
 
 
-def lateness_of(work: Callable[[], Work]) -> Lateness:
-    """Return what measures the running loop."""
-    return Lateness(monotonic_ns, asyncio.get_running_loop().call_later, work)
+def lateness_of(work: Callable[[], Work], listener: Listener) -> Lateness:
+    """Return what measures the running loop, also from the moment on when a first client comes."""
+    lateness = Lateness(monotonic_ns, asyncio.get_running_loop().call_later, work)
+    listener.on_first = lateness.rouse
+    return lateness
 
 
 def say_ready(boot: Boot, steps: Steps, garbage: Garbage, lateness: Lateness) -> None:

@@ -63,7 +63,7 @@ async def _serve(boot: Boot, steps: Steps) -> None:
     listener = Listener(dispatcher.handle, listener_settings(boot.config), clock, dispatcher.busy)
     work_to_do = booting.work_of(listener)
     garbage = booting.garbage_of(boot, clock, work_to_do)
-    lateness = booting.lateness_of(work_to_do)
+    lateness = booting.lateness_of(work_to_do, listener)
     figures = EdgeFigures(dispatcher, listener, clock, lateness, steps, garbage)
     reporter = FrontReporter(front_name(boot.number), figures, notes, lambda: keeper.damaged_reads)
     booting.hear_supervisor(boot, listener)

@@ -22,6 +22,8 @@ from fogbank.platform.metering.exposition import Family, counter
 from fogbank.platform.metering.meters import Histogram
 
 LOOK_MS: Final = 1_000
+REST_MS: Final = 10_000
+"""How long a process is left alone that had nothing to do and has nothing to collect."""
 IDLE: Final = "idle"
 GROWTH: Final = "growth"
 
@@ -75,6 +77,7 @@ class Garbage:
         self._work = work
         self._growth_bytes = growth_bytes
         self._collector = collector
+        self._pause_ms = LOOK_MS
         self._level_bytes = 0
         """What the memory was after the last collection."""
         self._seen = self._collected = 0
@@ -97,11 +100,11 @@ class Garbage:
     async def run(self) -> None:
         """Look, for ever."""
         while True:
-            await self._clock.sleep_until(self._clock.now_ms() + LOOK_MS)
+            await self._clock.sleep_until(self._clock.now_ms() + self._pause_ms)
             self.look()
 
     def look(self) -> None:
-        """Collect, if it is time to."""
+        """Collect, if it is time to; look again soon unless there was nothing to do."""
         work = self._work()
         rests = not work.under_way and work.so_far == self._seen
         self._seen = work.so_far
@@ -109,6 +112,7 @@ class Garbage:
             self._collect(GROWTH)
         elif rests and work.so_far != self._collected:
             self._collect(IDLE)
+        self._pause_ms = REST_MS if rests else LOOK_MS
 
     def _collect(self, cause: str) -> None:
         began = self._clock.monotonic()

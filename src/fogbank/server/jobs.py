@@ -26,8 +26,8 @@ DELETIONS_PERIOD_MS: Final = 600_000
 TOKENS_BATCH: Final = 256
 TOKENS_PERIOD_MS: Final = 60_000
 TRIM_PERIOD_MS: Final = 600_000
-ANEW_PERIOD_MS: Final = 1_000
-"""How often is looked whether there is a new data key."""
+ANEW_PERIOD_MS: Final = 600_000
+"""How often is looked whether there is a new data key; who rotates wakes the jobs."""
 SCRUB_PERIOD_MS: Final = 21_600_000
 """How often, at least, is looked whether a round of the scrub is due."""
 

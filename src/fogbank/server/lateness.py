@@ -1,8 +1,8 @@
 """How late the event loop runs what is due.
 
 Rule: while there is work it is measured every ``BUSY_MS``, so that seconds of load are enough for a
-99th percentile; a loop at rest is asked once a second, for that is all it would do. Work that begins
-is noticed at the next measurement.
+99th percentile; a loop at rest is hardly asked, for that is all it would do. Work that begins is
+noticed when somebody says so, and at the next measurement.
 
 Theory: uvloop's timers count whole milliseconds of the monotonic clock, from the last one that has
 begun. So a timer is due a whole number of milliseconds after that one, which we know, and what comes
@@ -13,17 +13,26 @@ milliseconds too. It is never told too low.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Final, Protocol
 
 from fogbank.platform.metering.exposition import Family
 from fogbank.platform.metering.meters import FineHistogram
 from fogbank.server.garbage import Work
 
 BUSY_MS: Final = 10
-REST_MS: Final = 1_000
+REST_MS: Final = 10_000
 _MS: Final = 1_000_000
 
-CallLater = Callable[[float, Callable[[], None]], object]
+
+class Timer(Protocol):
+    """What is to be called back."""
+
+    def cancel(self) -> object:
+        """Call back no more."""
+        ...
+
+
+CallLater = Callable[[float, Callable[[], None]], Timer]
 
 
 class Lateness:
@@ -44,6 +53,8 @@ class Lateness:
         self._seen = -1
         """How much work had come at the last measurement."""
         self._due_ns = 0
+        self._resting: Timer | None = None
+        """The next measurement of a loop at rest."""
         self.found = FineHistogram()
 
     def begin(self) -> None:
@@ -51,9 +62,20 @@ class Lateness:
         work = self._work()
         rests = not work.under_way and work.so_far == self._seen
         self._seen = work.so_far
-        wait_ms = REST_MS if rests else BUSY_MS
+        timer = self._measure_in(REST_MS if rests else BUSY_MS)
+        self._resting = timer if rests else None
+
+    def rouse(self) -> None:
+        """Measure often from now on, as work begins."""
+        if self._resting is not None:
+            self._resting.cancel()
+            self._resting = None
+            self._measure_in(BUSY_MS)
+
+    def _measure_in(self, wait_ms: int) -> Timer:
+        """Measure after so many milliseconds."""
         self._due_ns = (self._monotonic_ns() // _MS + wait_ms) * _MS
-        self._call_later(wait_ms / 1_000, self._run)
+        return self._call_later(wait_ms / 1_000, self._run)
 
     def _run(self) -> None:
         """Count how late this is, and go on."""

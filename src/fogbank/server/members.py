@@ -7,6 +7,7 @@ Rule: every store is held before the first is cut, and what is held goes on by i
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol, cast
 
@@ -99,10 +100,16 @@ class Member(Protocol):
 
 
 class OwnMember:
-    """The store of an engine in this process."""
+    """The store of an engine in this process.
 
-    def __init__(self, engine: EmbeddedEngine) -> None:
+    Args:
+        engine: The engine.
+        wake: Wakes the jobs, for there is a key under which all shall come.
+    """
+
+    def __init__(self, engine: EmbeddedEngine, wake: Callable[[], object] = lambda: None) -> None:
         self._engine = engine
+        self._wake = wake
         self._held: HeldCut | None = None
 
     async def hold(self) -> None:
@@ -128,7 +135,9 @@ class OwnMember:
 
     async def rotate(self) -> int:
         """Make a new data key; see ``Member``."""
-        return (await self._engine.keyring.rotate()).id
+        made = (await self._engine.keyring.rotate()).id
+        self._wake()
+        return made
 
     async def seal(self, secret: Secret) -> int:
         """Seal the keyring with another secret; see ``Member``."""

@@ -81,7 +81,7 @@ async def _serve(boot: Boot, steps: Steps) -> None:
             door.listener = listener
             work_to_do = booting.work_of(listener, cloud.meeting)
             garbage = booting.garbage_of(boot, clock, work_to_do)
-            lateness = booting.lateness_of(work_to_do)
+            lateness = booting.lateness_of(work_to_do, listener)
             figures = EdgeFigures(app.dispatcher, listener, clock, lateness, steps, garbage)
             seat = Seat(boot.number, boot.stores, place.functions_dir)
             reporter = StoreReporter(seat, app, engine, functions, figures)
@@ -100,7 +100,7 @@ async def _serve(boot: Boot, steps: Steps) -> None:
                 operators = stack.enter_context(listening(Path(boot.data_dir)))
                 observer = _observer(boot, cloud, reporter, clock)
                 members = [
-                    OwnMember(engine),
+                    OwnMember(engine, app.driver.wake),
                     *(PeerMember(cloud.lines[n]) for n in sorted(cloud.lines)),
                 ]
                 asked = [
@@ -286,7 +286,7 @@ def _wire(
         **parting.handlers(),
         **StoreOwner(engine, shards.is_ours).handlers(),
         **BlobOwner(engine.blobs).handlers(),
-        **MemberOwner(OwnMember(engine), clock, group).handlers(),
+        **MemberOwner(OwnMember(engine, app.driver.wake), clock, group).handlers(),
         **(OwnMarks(engine.marks).handlers() if engine.marks is not None else {}),
         **app.handlers(epochs.of, engine.blobs),
     }

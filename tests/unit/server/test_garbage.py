@@ -11,7 +11,7 @@ from fogbank.platform.link.caller import Line
 from fogbank.platform.link.port import Answer, Asked
 from fogbank.platform.metering.exposition import text_of
 from fogbank.server import kernel
-from fogbank.server.garbage import LOOK_MS, Garbage, Work
+from fogbank.server.garbage import LOOK_MS, REST_MS, Garbage, Work
 from fogbank.server.links import Meeting, dial_of
 from fogbank.testing.clock import VirtualClock
 
@@ -122,6 +122,28 @@ def test_the_figures_tell_causes_pauses_and_what_was_found() -> None:
     assert "fogbank_garbage_objects_total 7" in lines
     assert "fogbank_garbage_pause_seconds_count 1" in lines
     assert 3_999 <= process.garbage.pauses.sum_us <= 4_000
+
+
+def test_a_process_that_did_nothing_and_has_nothing_to_collect_is_left_alone() -> None:
+    async def scene() -> None:
+        process = Process()
+        process.work = Work(0, 6)
+        task = asyncio.get_running_loop().create_task(process.garbage.run())
+        pauses = []
+        for so_far in (6, 6, 6, 7, 7):
+            await asyncio.sleep(0)
+            due_ms = process.clock.next_ms()
+            assert due_ms is not None
+            pauses.append(due_ms - process.clock.now_ms())
+            process.work = Work(0, so_far)
+            process.clock.advance_to(due_ms)
+            await asyncio.sleep(0)
+        # Work came, and then none; the second look of the last pair collects.
+        assert pauses == [LOOK_MS, LOOK_MS, REST_MS, REST_MS, LOOK_MS]
+        assert process.collecting.did == ["collect", "collect"]
+        task.cancel()
+
+    asyncio.run(scene())
 
 
 def test_it_looks_once_a_second() -> None:

@@ -16,11 +16,18 @@ class Loop:
         self.now_ns = 7_000_400_000  # 0.4 ms into a millisecond
         self.delay_s = 0.0
         self.work = Work(0, 0)
+        self.timers = 0
+        """Timers that were set and not cancelled."""
         self._callback: Callable[[], None] = lambda: None
         self.lateness = Lateness(lambda: self.now_ns, self.call_later, lambda: self.work)
 
-    def call_later(self, delay_s: float, callback: Callable[[], None]) -> None:
+    def call_later(self, delay_s: float, callback: Callable[[], None]) -> Loop:
         self.delay_s, self._callback = delay_s, callback
+        self.timers += 1
+        return self
+
+    def cancel(self) -> None:
+        self.timers -= 1
 
     def fire(self, late_us: int) -> None:
         """Run the timer so long after the millisecond that it was due at."""
@@ -54,7 +61,21 @@ def test_a_timer_that_fires_early_is_not_late() -> None:
     assert (loop.lateness.found.sum_us, loop.lateness.found.count) == (0, 1)
 
 
-def test_a_loop_with_work_is_measured_often_and_one_at_rest_once_a_second() -> None:
+def test_a_loop_at_rest_is_measured_often_from_the_moment_on_when_work_is_said_to_begin() -> None:
+    loop = Loop()
+    loop.lateness.begin()
+    loop.lateness.rouse()  # it does not rest yet
+    assert (loop.timers, round(loop.delay_s * 1_000)) == (1, BUSY_MS)
+    loop.fire(late_us=0)
+    assert (loop.timers, round(loop.delay_s * 1_000)) == (2, REST_MS)
+    loop.lateness.rouse()
+    loop.lateness.rouse()
+    assert (loop.timers, round(loop.delay_s * 1_000)) == (2, BUSY_MS)
+    loop.fire(late_us=700)
+    assert loop.lateness.found.sum_us == 700
+
+
+def test_a_loop_with_work_is_measured_often_and_one_at_rest_hardly_ever() -> None:
     loop = Loop()
     loop.work = Work(0, 100)
     waits = []

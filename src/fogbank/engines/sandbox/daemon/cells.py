@@ -123,7 +123,7 @@ class Cells:
     living: dict[int, Cell] = field(default_factory=dict[int, Cell])
     _made: int = 0
     _trash: list[Path] = field(default_factory=list[Path])
-    _emptied: list[cgroups.Group] = field(default_factory=list[cgroups.Group])
+    emptied: list[cgroups.Group] = field(default_factory=list[cgroups.Group])
     removers: list[int] = field(default_factory=list[int])
 
     def group(self) -> cgroups.Group | None:
@@ -162,7 +162,7 @@ class Cells:
     def release(self, group: cgroups.Group | None) -> None:
         """Remove a control group, now or when its last process has left."""
         if group is not None and not group.remove():
-            self._emptied.append(group)
+            self.emptied.append(group)
 
     def trees(self, cell: Cell, code: str, code_fd: int) -> list[int]:
         """Return detached mounts of the code (read-only) and of /tmp; the caller closes them.
@@ -204,7 +204,7 @@ class Cells:
 
     def tidy(self) -> None:
         """Go on with removals: full directories by ``rm`` in a process of its own."""
-        self._emptied = [group for group in self._emptied if not group.remove()]
+        self.emptied = [group for group in self.emptied if not group.remove()]
         self.removers = [pid for pid in self.removers if os.waitpid(pid, os.WNOHANG)[0] == 0]
         while self._trash and len(self.removers) < _REMOVERS_MAX:
             self.removers.append(_start_removal(self._trash.pop()))

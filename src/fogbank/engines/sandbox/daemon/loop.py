@@ -27,7 +27,9 @@ WATCH_SECONDS = 0.05
 """How often memory is looked at where no control group limits it."""
 TICK_SECONDS = 0.2
 SWEEP_SECONDS = 2.0
-"""How often left-overs of dead daemons are looked for: one may have been dying when we started."""
+"""How soon left-overs of dead daemons are looked for again: one may have been dying when we started."""
+REST_SECONDS = 60.0
+"""How seldom they are looked for, and zygotes looked after, when for long there was nothing to do."""
 CHECKS_PER_TICK_MAX = 64
 BACKLOG_PACKETS_MAX = 4096
 _PASSED_FDS = 4
@@ -66,6 +68,7 @@ class Sandboxd:
         self._next_check = 0
         self._serving = True
         self._tick_at = self._sweep_at = 0.0
+        self._sweep_pause = SWEEP_SECONDS
         self.nursery: Nursery
 
     def serve(self, nursery: Nursery) -> None:
@@ -100,7 +103,9 @@ class Sandboxd:
     def _pause(self, now: float) -> float:
         """Return how long until limits and zygotes want a look."""
         if not self._cells.living:
-            return min(SWEEP_SECONDS, max(TICK_SECONDS, self.nursery.due() - now))
+            busy = self._cells.bare or self._cells.removers or self._cells.emptied
+            wake_at = min(self.nursery.due(), self._sweep_at)
+            return min(SWEEP_SECONDS if busy else REST_SECONDS, max(TICK_SECONDS, wake_at - now))
         return TICK_SECONDS if self._cells.groups is not None else WATCH_SECONDS
 
     def _on_event(self, key: selectors.SelectorKey, events: int) -> None:
@@ -297,6 +302,7 @@ class Sandboxd:
         self.nursery.forget(zygote)
         self._end_orphans()
         self._ahead.end(zygote)
+        self._tick_at = 0.0  # another may be wanted
         for number in sorted(zygote.cells):
             cell = self._cells.living.get(number)
             if cell is not None:
@@ -329,6 +335,7 @@ class Sandboxd:
         self._end_orphans()
         with contextlib.suppress(OSError):
             if now >= self._sweep_at:
-                self._sweep_at = now + SWEEP_SECONDS
+                self._sweep_at = now + self._sweep_pause
+                self._sweep_pause = min(2 * self._sweep_pause, REST_SECONDS)
                 self._cells.sweep()
             self.nursery.tick(now)
