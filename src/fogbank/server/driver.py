@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from fogbank.base.errors import Weather
 from fogbank.contract.call import Facilities
@@ -27,7 +27,7 @@ from fogbank.contract.job import (
 from fogbank.platform.bus.reader import BusReader
 from fogbank.platform.scheduler import schedules, worklist
 from fogbank.platform.scheduler.timers import Timer, decode_timer, timer_key
-from fogbank.platform.scheduler.worklist import WorkEntry
+from fogbank.platform.scheduler.worklist import Head, WorkEntry
 from fogbank.platform.store import tuples
 from fogbank.platform.store.engine import SYSTEM_PREFIX, Domain, Store, Transaction
 from fogbank.platform.store.keyspace import (
@@ -47,6 +47,16 @@ TIMERS_BATCH: Final = 64
 
 Turn = Callable[[], Awaitable[None]]
 """One round of a loop."""
+
+
+class _ListRun(NamedTuple):
+    """What one work list is run with."""
+
+    store: Store
+    work: WorkList
+    heads: Heads
+    slots: Slots
+    group: asyncio.TaskGroup
 
 
 class Driver:
@@ -248,49 +258,61 @@ class Driver:
         """Claim and attempt entries of one list for ever."""
         heads, clock = self._heads(store, work, group), self._facilities.clock
         slots = Slots(work.concurrency_max, heads)
+        run = _ListRun(store, work, heads, slots, group)
         held = set(range(PARTITIONS))  # where an earlier run of the server may still hold entries
 
         async def turn() -> None:
             while held:
                 await self._release(store, work, min(held))
                 held.remove(min(held))
-            if slots.free:
-                await self._look(store, work, heads)
-            ready = heads.visible() if slots.free else []
-            for partition in ready:
-                for entry in await self._claim(store, work, partition, slots.free):
-                    slots.take()
-                    self._running += 1
-                    group.create_task(self._attempt(work, entry, slots), name=work.name)
-                heads.touch(partition)
-            if not ready:
+            looked = heads.take_unknown() if slots.free else []
+            try:
+                for partition in looked:
+                    await self._take(run, partition)
+            except BaseException:
+                heads.give()
+                raise
+            if not looked:
                 until_ms = heads.next_ms() if slots.free else clock.now_ms() + POLL_MS
                 await heads.wait(until_ms)
 
         await self._repeat(work.name, turn)
 
-    async def _look(self, store: Store, work: WorkList, heads: Heads) -> None:
-        """Learn the first entry of every part of a list in which something was committed."""
-        unknown = heads.take_unknown()
-        if not unknown:
-            return
-        try:
-            for partition, first_ms in await worklist.first_visible(store, work.name, unknown):
-                heads.know(partition, first_ms)
-        except BaseException:
-            heads.give()
-            raise
+    async def _take(self, run: _ListRun, partition: int) -> None:
+        """Claim what is visible in one part of a list, of each group its share."""
+        last: Head | None = None
+        while True:
+            found = await worklist.heads(run.store, run.work.name, partition, last)
+            for head in found:
+                if head.visible_ms > self._facilities.clock.now_ms():
+                    run.heads.know(partition, head.visible_ms)
+                elif share := run.slots.share(head.group):
+                    await self._begin(run, partition, head.group, share)
+                    run.heads.touch(partition)
+                else:
+                    run.slots.want(partition)
+            if len(found) < worklist.HEADS_MAX:
+                return
+            last = found[-1]
+
+    async def _begin(self, run: _ListRun, partition: int, group: bytes, share: int) -> None:
+        """Claim entries of one group, and begin an attempt at each."""
+        for entry in await self._claim(run, partition, group, share):
+            run.slots.take(group)
+            self._running += 1
+            attempt = self._attempt(run.work, entry, run.slots)
+            run.group.create_task(attempt, name=run.work.name)
 
     async def _claim(
-        self, store: Store, work: WorkList, partition: int, limit: int
+        self, run: _ListRun, partition: int, group: bytes, limit: int
     ) -> list[WorkEntry]:
-        """Claim up to ``limit`` entries of one partition."""
-        if limit == 0:
-            return []
+        """Claim up to ``limit`` entries of one group."""
+        work = run.work
         return await worklist.claim(
-            store,
+            run.store,
             work.name,
             partition,
+            group,
             now_ms=self._facilities.clock.now_ms(),
             hold_ms=work.hold_ms,
             holder=self._holder,
@@ -315,7 +337,7 @@ class Driver:
             log.warning("%s %s comes back when its claim ends: %s", work.name, entry.id, error)
         finally:
             self._running -= 1
-            slots.give()
+            slots.give(worklist.group_of(entry))
 
     async def _verdict(self, work: WorkList, entry: WorkEntry) -> Verdict:
         """Return what an attempt says; after a bug or weather: again, after a pause."""

@@ -9,6 +9,7 @@ something was committed there, and what was read last stands until then.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import Final
 
 from fogbank.base.clock import Clock
@@ -60,7 +61,7 @@ class Hint:
 
 
 class Heads(Hint):
-    """When the first entry of each part of one work list is visible, as far as is known."""
+    """When the next entry of each part of one work list is visible, as far as is known."""
 
     def __init__(self, clock: Clock, group: asyncio.TaskGroup) -> None:
         super().__init__(clock, group)
@@ -79,7 +80,7 @@ class Heads(Hint):
         super().give()
 
     def go_on(self) -> None:
-        """Wake the loop: it may do more of what it knows."""
+        """Wake the loop: what it left it may do now."""
         super().give()
 
     def take_unknown(self) -> list[int]:
@@ -88,20 +89,16 @@ class Heads(Hint):
         if now_ms >= self._trusted_until_ms:
             self._unknown.update(range(PARTITIONS))
             self._trusted_until_ms = now_ms + POLL_MS
+        self._unknown.update(part for part, at_ms in self._visible_ms.items() if at_ms <= now_ms)
         unknown, self._unknown = sorted(self._unknown), set()
         for partition in unknown:
             self._visible_ms.pop(partition, None)
         return unknown
 
     def know(self, partition: int, visible_ms: int) -> None:
-        """Note when the first entry of a part is visible."""
-        self._visible_ms[partition] = visible_ms
-
-    def visible(self) -> list[int]:
-        """Return the parts whose first entry is visible, the one that waits longest first."""
-        now_ms = self._clock.now_ms()
-        found = [(first, part) for part, first in self._visible_ms.items() if first <= now_ms]
-        return [partition for _, partition in sorted(found)]
+        """Note when an entry of a part is visible that was not yet when it was looked at."""
+        known_ms = self._visible_ms.get(partition, visible_ms)
+        self._visible_ms[partition] = min(known_ms, visible_ms)
 
     def next_ms(self) -> int:
         """Return when the next entry is visible, or when to look at every part again."""
@@ -109,19 +106,43 @@ class Heads(Hint):
 
 
 class Slots:
-    """How many attempts of a list may run at once."""
+    """How many attempts of a list may run at once, and of each of its groups.
+
+    Theory: a group may have as many as are free besides: one alone has half of them, ten have a tenth
+    each, and a group that comes finds some free (dynamic thresholds: Choudhury and Hahne, 1998).
+    Entries that are in no group share all of them.
+    """
 
     def __init__(self, count: int, heads: Heads) -> None:
         self.free = count
         self._heads = heads
+        self._taken: Counter[bytes] = Counter()
+        self._wanting: set[int] = set()
 
-    def take(self) -> None:
+    def share(self, group: bytes) -> int:
+        """Return how many more of a group may run now."""
+        if not group:
+            return self.free
+        return max(0, (self.free - self._taken[group] + 1) // 2)
+
+    def want(self, partition: int) -> None:
+        """Note that entries of a part wait for slots."""
+        self._wanting.add(partition)
+
+    def take(self, group: bytes) -> None:
         """Use one slot."""
         assert self.free > 0, "an attempt without a slot"
         self.free -= 1
+        self._taken[group] += 1
 
-    def give(self) -> None:
-        """Free one slot; the first that is free again wakes the list."""
+    def give(self, group: bytes) -> None:
+        """Free one slot, and have those looked at who wait for one."""
         self.free += 1
+        self._taken[group] -= 1
+        if not self._taken[group]:
+            del self._taken[group]
+        for partition in self._wanting:
+            self._heads.touch(partition)
+        self._wanting.clear()
         if self.free == 1:
             self._heads.go_on()

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, cast
 
 import pytest
@@ -16,7 +17,7 @@ from fogbank.platform.scheduler import schedules
 from fogbank.platform.scheduler import worklist as entries
 from fogbank.platform.scheduler.schedules import Occurrence, Schedule
 from fogbank.platform.scheduler.timers import Timer, Timers
-from fogbank.platform.scheduler.worklist import WorkEntry
+from fogbank.platform.scheduler.worklist import Head, WorkEntry
 from fogbank.platform.store.engine import Domain, Store, Transaction
 from fogbank.platform.store.keyspace import PARTITIONS, partition_of
 from fogbank.server.driver import Driver
@@ -69,6 +70,25 @@ async def put(shared: Shared, *ids: str, holder: str = "", visible_ms: int = STA
         for each in ids:
             entry = WorkEntry("work", each, DOMAIN.name, b"", START_MS, visible_ms, 0, holder)
             entries.put(tr, entry)
+
+    await shared.placement.store_of(DOMAIN).transact(body)
+
+
+async def silent(_self: MemoryEngine, _prefix: bytes) -> AsyncIterator[None]:
+    """A watch whose hints are all lost."""
+    await asyncio.Event().wait()
+    yield
+
+
+async def put_counted(shared: Shared, word: str, count: int) -> None:
+    """Add so many entries of one group."""
+
+    async def body(tr: Transaction) -> None:
+        now_ms = shared.clock.now_ms()
+        for number in range(count):
+            name = f"{word}-{number}"
+            entry = WorkEntry("work", name, DOMAIN.name, b"", now_ms, now_ms, word=word)
+            await entries.put_counted(tr, entry)
 
     await shared.placement.store_of(DOMAIN).transact(body)
 
@@ -149,7 +169,8 @@ def test_work_is_attempted_side_by_side_up_to_its_bound_and_then_gone() -> None:
     async def script(advance: Callable[[int], Awaitable[None]]) -> None:
         await put(shared, *[str(number) for number in range(8)])
         await advance(1_000)
-        assert await entries.first_visible(shared.placement.system_stores()[0], "work") == []
+        store = shared.placement.system_stores()[0]
+        assert await entries.heads(store, "work", partition_of(DOMAIN)) == []
 
     asyncio.run(while_driving(shared, [attempt], script))
     assert sorted(done) == [str(number) for number in range(8)]
@@ -161,15 +182,15 @@ def test_a_commit_has_one_part_of_a_list_looked_at_and_time_has_all(
 ) -> None:
     """A list lies in 16 parts; reading the first entry of each cost more than the work."""
     shared = Shared()
-    looks: list[list[int]] = []
+    looks: list[int] = []
     done: list[str] = []
-    first_visible = entries.first_visible
+    heads = entries.heads
 
-    async def looked(store: Store, name: str, partitions: Sequence[int]) -> list[tuple[int, int]]:
-        looks.append(list(partitions))
-        return await first_visible(store, name, partitions)
+    async def looked(store: Store, name: str, partition: int, after: Head | None) -> list[Head]:
+        looks.append(partition)
+        return await heads(store, name, partition, after)
 
-    monkeypatch.setattr(entries, "first_visible", looked)
+    monkeypatch.setattr(entries, "heads", looked)
     every = list(range(PARTITIONS))
 
     @worklist("work", concurrency_max=2, hold_ms=60_000)
@@ -179,24 +200,93 @@ def test_a_commit_has_one_part_of_a_list_looked_at_and_time_has_all(
 
     async def script(advance: Callable[[int], Awaitable[None]]) -> None:
         await advance(1_000)
-        assert looks == [every]
+        assert looks == every
+        looks.clear()
         await put(shared, "a", "b", "c")
         await advance(1_000)
         assert sorted(done) == ["a", "b", "c"]
-        assert set(map(tuple, looks[1:])) == {(partition_of(DOMAIN),)}
+        assert set(looks) == {partition_of(DOMAIN)}
+        looks.clear()
         await advance(POLL_MS)
-        assert looks[-1] == every
+        assert looks == every
 
     asyncio.run(while_driving(shared, [attempt], script))
+
+
+def test_a_group_of_many_slow_entries_holds_up_no_other() -> None:
+    shared = Shared()
+    done: list[tuple[str, int]] = []
+    slow = Counter[str]()
+    most = Counter[str]()
+
+    @worklist("work", concurrency_max=8, hold_ms=600_000)
+    async def attempt(entry: WorkEntry, facilities: Facilities) -> Verdict:
+        now = facilities.clock.now_ms()
+        if entry.word.startswith("slow"):
+            slow[entry.word] += 1
+            most[entry.word] = max(most[entry.word], slow[entry.word])
+            await facilities.clock.sleep_until(now + 100_000)
+            slow[entry.word] -= 1
+        done.append((entry.word, now - START_MS))
+        return Verdict()
+
+    async def script(advance: Callable[[int], Awaitable[None]]) -> None:
+        for word, count in (("slow", 12), ("slower", 12), ("quick", 12)):
+            await put_counted(shared, word, count)
+            await advance(100)
+        assert most == {"slow": 4, "slower": 2}
+        assert [word for word, _ in done] == ["quick"] * 12
+        await advance(1_000_000)
+        assert Counter(word for word, _ in done) == {"slow": 12, "slower": 12, "quick": 12}
+
+    asyncio.run(while_driving(shared, [attempt], script))
+
+
+def test_a_group_that_is_alone_has_a_slot_though_there_is_only_one() -> None:
+    shared = Shared()
+    done: list[str] = []
+
+    @worklist("work", concurrency_max=1, hold_ms=60_000)
+    async def attempt(entry: WorkEntry, _facilities: Facilities) -> Verdict:
+        done.append(entry.id)
+        return Verdict()
+
+    async def script(advance: Callable[[int], Awaitable[None]]) -> None:
+        await put_counted(shared, "word", 3)
+        await put(shared, "in none")
+        await advance(1_000)
+        assert sorted(done) == ["in none", "word-0", "word-1", "word-2"]
+
+    asyncio.run(while_driving(shared, [attempt], script))
+
+
+def test_what_waits_for_a_slot_is_looked_at_when_one_is_free(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No commit need tell of it: the last one may have done so before the slot was free."""
+    shared = Shared()
+    done: list[str] = []
+
+    @worklist("work", concurrency_max=2, hold_ms=60_000)
+    async def attempt(entry: WorkEntry, _facilities: Facilities) -> Verdict:
+        done.append(entry.id)
+        return Verdict()
+
+    async def script(advance: Callable[[int], Awaitable[None]]) -> None:
+        await advance(1_000)
+        assert sorted(done) == ["word-0", "word-1", "word-2", "word-3"]
+
+    async def main() -> None:
+        await put_counted(shared, "word", 4)
+        await while_driving(shared, [attempt], script)
+
+    monkeypatch.setattr(type(shared.placement.system_stores()[0]), "watch", silent)
+    asyncio.run(main())
 
 
 def test_a_lost_hint_costs_a_delay_and_no_work(monkeypatch: pytest.MonkeyPatch) -> None:
     shared = Shared()
     done: list[str] = []
-
-    async def silent(_self: MemoryEngine, _prefix: bytes) -> AsyncIterator[None]:
-        await asyncio.Event().wait()
-        yield
 
     @worklist("work", concurrency_max=2, hold_ms=60_000)
     async def attempt(entry: WorkEntry, _facilities: Facilities) -> Verdict:

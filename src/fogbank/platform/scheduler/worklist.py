@@ -1,17 +1,21 @@
 """Work lists: durable entries that are claimed, run, and removed or put back.
 
-Theory: an entry lies at (list, visible-from time, id). A claim moves it to a later time, so that
+Theory: an entry lies at (list, group, visible-from time, id). A claim moves it to a later time, so that
 a claimant that dies gives it back by doing nothing; the entry keeps the incarnation of its
 claimant, and a restarted server makes what the dead one held visible at once (``release``).
 An attempt is thus made at least once, and an entry is removed exactly when its work is done.
 A list that clients fill is counted, in the transactions that add and remove its entries, so that it
-can be bounded without being read.
+can be bounded without being read. The entries that are counted together are a group, whose head is
+found whatever lies before it, so that a group with many entries holds up no other. Entries that are not
+counted, and those that were written before there were groups, lie behind all groups.
 Source: Amazon SQS Developer Guide, "Visibility timeout"; DESIGN section 6.6.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
+from functools import lru_cache
+from typing import NamedTuple
 
 import msgspec
 
@@ -44,21 +48,46 @@ class WorkEntry(Record, frozen=True, array_like=True, tag="platform.work/1"):
     """What it is counted under, beside its domain; empty: it is not counted."""
 
 
+class Head(NamedTuple):
+    """The first entry of a group."""
+
+    group: bytes
+    """What its keys have behind the list; empty: of those that are in no group."""
+    visible_ms: int
+
+
 _decode = RecordDecoder(WorkEntry).decode
 RELEASE_BATCH = 200
 _WATCHED_BYTES = 4
+HEADS_MAX = 64
+"""So many groups of a list are looked at together."""
 LISTS_MAX = 64
-"""So many lists of a partition are looked at for the oldest entry."""
+"""So many lists and groups of a partition are looked at for the oldest entry."""
+_CACHED = 1_024
+_UNGROUPED = tuples.pack(0)
 
 
+@lru_cache(_CACHED)
 def _prefix(name: str, partition: int) -> bytes:
     """Return the prefix of one partition of a list."""
     return system_prefix(WORK, partition) + tuples.pack(name)
 
 
+@lru_cache(_CACHED)
+def _group_of(domain: tuple[str, ...], word: str) -> bytes:
+    """Return what the keys of a group have behind those of its list."""
+    return tuples.pack(Domain(*domain).prefix, word)
+
+
+def group_of(entry: WorkEntry) -> bytes:
+    """Return the group of an entry; empty: it is in none."""
+    return _group_of(entry.domain, entry.word) if entry.word else b""
+
+
 def _key(entry: WorkEntry, partition: int) -> bytes:
     """Return the key at which an entry lies."""
-    return _prefix(entry.list, partition) + tuples.pack(entry.visible_ms, entry.id)
+    place = tuples.pack(entry.visible_ms, entry.id)
+    return _prefix(entry.list, partition) + group_of(entry) + place
 
 
 def watched(name: str, partition: int) -> bytes:
@@ -114,8 +143,13 @@ async def _count(tr: Transaction, entry: WorkEntry, change: int) -> None:
 
 def _count_key(tr: Transaction, name: str, word: str) -> bytes:
     """Return where the number of entries of a word lies."""
-    prefix = system_prefix(WORK_COUNTS, partition_of(tr.domain))
-    return prefix + tuples.pack(name, tr.domain.prefix, word)
+    return _cached_count_key(name, tr.domain.prefix, partition_of(tr.domain), word)
+
+
+@lru_cache(_CACHED)
+def _cached_count_key(name: str, domain: bytes, partition: int, word: str) -> bytes:
+    """Return the key of a number; every entry of a word asks for it some times."""
+    return system_prefix(WORK_COUNTS, partition) + tuples.pack(name, domain, word)
 
 
 def _write(tr: Transaction, entry: WorkEntry) -> None:
@@ -137,11 +171,19 @@ def put_back(
 
 
 async def claim(  # noqa: PLR0913 (a claim has these parts)
-    store: Store, name: str, partition: int, *, now_ms: int, hold_ms: int, holder: str, limit: int
+    store: Store,
+    name: str,
+    partition: int,
+    group: bytes = b"",
+    *,
+    now_ms: int,
+    hold_ms: int,
+    holder: str,
+    limit: int,
 ) -> list[WorkEntry]:
-    """Claim up to ``limit`` entries of a partition that are visible at ``now_ms``."""
-    begin = _prefix(name, partition)
-    end = begin + tuples.pack(now_ms + 1)
+    """Claim up to ``limit`` entries of a group that are visible at ``now_ms``."""
+    prefix = _prefix(name, partition) + group
+    begin, end = prefix + _UNGROUPED, prefix + tuples.pack(now_ms + 1)
 
     def move(_key_before: bytes, value: bytes) -> tuple[bytes, bytes]:
         entry = _decode(value)
@@ -151,86 +193,97 @@ async def claim(  # noqa: PLR0913 (a claim has these parts)
     return [_decode(value) for _, value in await store.claim(begin, end, limit, move)]
 
 
-async def first_visible(
-    store: Store, name: str, partitions: Sequence[int] = range(PARTITIONS)
-) -> list[tuple[int, int]]:
-    """Return (partition, visible-from time) of the first entry of each that has one."""
+async def heads(
+    store: Store, name: str, partition: int, after: Head | None = None, limit: int = HEADS_MAX
+) -> list[Head]:
+    """Return the first entries of up to ``limit`` groups of a partition behind one, in order."""
+    prefix = _prefix(name, partition)
+    end = tuples.after_prefix(prefix)
+    first = prefix if after is None else _behind(prefix, after)
 
-    async def body(tr: Transaction) -> list[tuple[int, int]]:
-        found: list[tuple[int, int]] = []
-        for partition in partitions:
-            begin = _prefix(name, partition)
-            rows = await tr.range(begin, tuples.after_prefix(begin), limit=1)
-            found += [(partition, _decode(value).visible_ms) for _, value in rows]
+    async def body(tr: Transaction) -> list[Head]:
+        begin, found = first, list[Head]()
+        while len(found) < limit and (rows := await tr.range(begin, end, limit=1)):
+            entry = _decode(rows[0][1])
+            found.append(Head(group_of(entry), entry.visible_ms))
+            begin = _behind(prefix, found[-1])
         return found
 
     return await store.read(body)
 
 
+def _behind(prefix: bytes, head: Head) -> bytes:
+    """Return the first key behind a group; those that are in none are the last."""
+    return tuples.after_prefix(prefix + head.group)
+
+
 async def oldest_ms(store: Store) -> int | None:
     """Return when the oldest of the next entries of all lists was put there; None: nothing waits.
 
-    Of each list and partition the entry that is due first is looked at, of at most ``LISTS_MAX``
+    Of each group the entry that is due first is looked at, of at most ``LISTS_MAX`` groups and
     lists a partition. An entry keeps its age from attempt to attempt, as a message of SQS does
     (``ApproximateAgeOfOldestMessage``).
     """
 
     async def body(tr: Transaction) -> list[WorkEntry]:
-        heads: list[WorkEntry] = []
+        found: list[WorkEntry] = []
         for partition in range(PARTITIONS):
-            heads += await _heads(tr, partition)
-        return heads
+            found += await _heads(tr, partition)
+        return found
 
     return min([entry.created_ms for entry in await store.read(body)], default=None)
 
 
 async def _heads(tr: Transaction, partition: int) -> list[WorkEntry]:
-    """Return the first entry of each list of a partition."""
+    """Return the first entry of each group and list of a partition."""
     begin = system_prefix(WORK, partition)
     end = tuples.after_prefix(begin)
-    heads: list[WorkEntry] = []
-    while len(heads) < LISTS_MAX and (rows := await tr.range(begin, end, limit=1)):
-        heads.append(_decode(rows[0][1]))
-        begin = tuples.after_prefix(_prefix(heads[-1].list, partition))
-    return heads
+    found: list[WorkEntry] = []
+    while len(found) < LISTS_MAX and (rows := await tr.range(begin, end, limit=1)):
+        entry = _decode(rows[0][1])
+        found.append(entry)
+        begin = tuples.after_prefix(_prefix(entry.list, partition) + group_of(entry))
+    return found
 
 
 async def release(store: Store, name: str, partition: int, *, holder: str, now_ms: int) -> int:
     """Make visible what other holders (earlier runs of the server) had claimed.
 
-    Claimed entries lie among those that wait for a later time, so the whole list is read, page by
-    page, each page in a transaction of its own.
+    Claimed entries lie among those of their group that wait for a later time, so those of every
+    group are read, page by page, each page in a transaction of its own.
 
     Returns:
         How many entries were released.
     """
-    begin = _prefix(name, partition)
-    end = tuples.after_prefix(begin)
-    after, released = begin + tuples.pack(now_ms), 0
-    while True:
-        last, count = await store.transact(_releasing(after, end, holder, now_ms - 1))
+    prefix = _prefix(name, partition)
+    begin: bytes | None = prefix
+    released = 0
+    while begin is not None:
+        begin, count = await store.transact(_releasing(begin, prefix, holder, now_ms))
         released += count
-        if last is None:
-            return released
-        after = last + b"\0"
+    return released
 
 
 def _releasing(
-    begin: bytes, end: bytes, holder: str, visible_ms: int
+    begin: bytes, prefix: bytes, holder: str, now_ms: int
 ) -> Callable[[Transaction], Awaitable[tuple[bytes | None, int]]]:
-    """Return a body that releases one page; it answers the page's last key and how many."""
+    """Return a body that releases one page; it answers where the next begins, and how many."""
+    end = tuples.after_prefix(prefix)
 
     async def body(tr: Transaction) -> tuple[bytes | None, int]:
         rows = await tr.range(begin, end, limit=RELEASE_BATCH)
         count = 0
         for key, value in rows:
             entry = _decode(value)
+            later = prefix + group_of(entry) + tuples.pack(now_ms)
+            if key < later:
+                return later, count
             if entry.holder in ("", holder):
                 continue
             tr.delete(key)
-            back = msgspec.structs.replace(entry, visible_ms=visible_ms, holder="")
+            back = msgspec.structs.replace(entry, visible_ms=now_ms - 1, holder="")
             tr.put(_key(back, partition_of(Domain(*entry.domain))), encode(back))
             count += 1
-        return (rows[-1][0] if len(rows) == RELEASE_BATCH else None), count
+        return (rows[-1][0] + b"\0" if len(rows) == RELEASE_BATCH else None), count
 
     return body

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
-from fogbank.engines.memory import MemoryEngine
+import pytest
+
+from fogbank.engines.memory import MemoryEngine, MemoryStore
 from fogbank.platform.scheduler import worklist
-from fogbank.platform.scheduler.worklist import WorkEntry
-from fogbank.platform.store.engine import SYSTEM, Domain, Transaction
-from fogbank.platform.store.keyspace import WORK_COUNTS, partition_of
+from fogbank.platform.scheduler.worklist import Head, WorkEntry
+from fogbank.platform.store.engine import SYSTEM, Body, Domain, Transaction
+from fogbank.platform.store.keyspace import partition_of
 
 DOMAIN = Domain("lambda", "1" * 12, "us-east-1")
 PARTITION = partition_of(DOMAIN)
@@ -30,9 +33,28 @@ class World:
 
         await self.store.transact(body)
 
-    async def claim(self, now_ms: int, *, holder: str = "me", limit: int = 10) -> list[WorkEntry]:
+    def entry(self, word: str, name: str, visible_ms: int = 0) -> WorkEntry:
+        return WorkEntry("list", name, DOMAIN.name, b"x", 0, visible_ms, word=word)
+
+    async def put_counted(self, word: str, *ids: str, visible_ms: int = 0) -> None:
+        async def body(tr: Transaction) -> None:
+            for number, each in enumerate(ids):
+                await worklist.put_counted(tr, self.entry(word, each, visible_ms + number))
+
+        await self.store.transact(body)
+
+    async def claim(
+        self, now_ms: int, *, holder: str = "me", limit: int = 10, group: bytes = b""
+    ) -> list[WorkEntry]:
         return await worklist.claim(
-            self.system, "list", PARTITION, now_ms=now_ms, hold_ms=1_000, holder=holder, limit=limit
+            self.system,
+            "list",
+            PARTITION,
+            group,
+            now_ms=now_ms,
+            hold_ms=1_000,
+            holder=holder,
+            limit=limit,
         )
 
     async def settle(self, entry: WorkEntry, retry_at_ms: int | None) -> None:
@@ -66,7 +88,7 @@ def test_an_entry_that_is_done_is_gone_and_one_put_back_counts_its_attempt() -> 
         a, b = await world.claim(10)
         await world.settle(a, None)
         await world.settle(b, 60_000)
-        assert await worklist.first_visible(world.system, "list") == [(PARTITION, 60_000)]
+        assert await worklist.heads(world.system, "list", PARTITION) == [Head(b"", 60_000)]
         assert await world.claim(59_999) == []
         (again,) = await world.claim(60_000)
         assert (again.id, again.attempt) == ("b", 1)
@@ -88,49 +110,35 @@ def test_what_a_dead_holder_had_claimed_is_visible_at_once_after_a_release() -> 
     asyncio.run(main())
 
 
-def test_a_release_finds_what_was_claimed_behind_any_number_of_entries_that_wait() -> None:
+def test_a_release_finds_what_is_held_in_every_group_and_passes_what_is_visible(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pages = 0
+
+    transact = MemoryStore.transact
+
+    async def counted(store: MemoryStore, body: Body[Any]) -> object:
+        nonlocal pages
+        pages += 1
+        return await transact(store, body)
+
     async def main() -> None:
         world = World()
-        await world.put("cut short")
-        (held,) = await worklist.claim(
-            world.system, "list", PARTITION, now_ms=10, hold_ms=10_000_000, holder="dead", limit=1
-        )
-        assert held.holder == "dead"
-        await world.put(*[str(number) for number in range(450)], visible_ms=60_000)
-        released = await worklist.release(world.system, "list", PARTITION, holder="me", now_ms=20)
-        assert released == 1
-        assert [entry.id for entry in await world.claim(20)] == ["cut short"]
-
-    asyncio.run(main())
-
-
-def test_counted_entries_are_counted_from_when_they_come_until_they_are_done() -> None:
-    async def main() -> None:
-        world = World()
-        other = Domain("lambda", "2" * 12, "us-east-1")
-
-        async def put(tr: Transaction) -> None:
-            for name, word in (("a", "f"), ("b", "f"), ("c", "g")):
-                entry = WorkEntry("list", name, tr.domain.name, b"x", 0, 0, word=word)
-                await worklist.put_counted(tr, entry)
-
-        async def counts(tr: Transaction) -> list[int]:
-            return [await worklist.counted(tr, "list", word) for word in ("f", "g", "h", "")]
-
-        for domain in (DOMAIN, other):
-            await world.engine.store_of(domain).transact(put)
-        assert await world.store.read(counts) == [2, 1, 0, 3]
-        first, second, third = await world.claim(0)
-        await world.settle(first, 60_000)
-        assert await world.store.read(counts) == [2, 1, 0, 3]
-        await world.settle(second, None)
-        await world.settle(third, None)
-        assert await world.store.read(counts) == [1, 0, 0, 1]
-        (again,) = await world.claim(60_000)
-        await world.settle(again, None)
-        assert await world.store.read(counts) == [0, 0, 0, 0]
-        assert await world.engine.store_of(other).read(counts) == [2, 1, 0, 3]
-        left = [key for key in world.engine.rows if key[:2] == bytes((1, WORK_COUNTS))]
-        assert len(left) == 3, "what has come to nothing leaves no row"
+        await world.put("old", "old too")
+        for word in ("a", "b"):
+            await world.put_counted(word, *[f"{word}{number:03}" for number in range(900)])
+        groups = [worklist.group_of(world.entry(word, "x")) for word in ("a", "b")]
+        held = await world.claim(0, holder="dead")
+        for group in groups:
+            held += await world.claim(300, holder="dead", group=group, limit=20)
+        assert len(held) == 41
+        monkeypatch.setattr(MemoryStore, "transact", counted)
+        released = await worklist.release(world.system, "list", PARTITION, holder="me", now_ms=950)
+        assert released == 41
+        assert pages == 4
+        for group in groups:
+            again = await world.claim(949, group=group, limit=1_000)
+            assert len(again) == 900
+            assert {entry.holder for entry in again} == {"me"}
 
     asyncio.run(main())
