@@ -189,7 +189,7 @@ class _Node:
         self.literals: dict[str, _Node] = {}
         self.label: _Node | None = None
         self.greedy: _Node | None = None
-        self.groups: dict[str, list[_Candidate]] = {}
+        self.groups: dict[str, _Group] = {}
         self.names: dict[str, tuple[str, ...]] = {}
 
 
@@ -216,7 +216,9 @@ class _RestRouter:
                 node = node.label
             else:
                 node = node.literals.setdefault(segment, _Node())
-        node.groups.setdefault(operation.http_method, []).append(_candidate_of(operation))
+        others = node.groups.get(operation.http_method)
+        candidates = [*(others.all if others else ()), _candidate_of(operation)]
+        node.groups[operation.http_method] = _Group(candidates)
         node.names[operation.name] = tuple(names)
 
     def find(self, request: HttpRequest) -> Route | None:
@@ -229,32 +231,32 @@ class _RestRouter:
         if len(segments) > _SEGMENTS_MAX or not _DOTS.isdisjoint(segments):
             return None
         asked = _asked(request)
-        for node, values in self._walk(self._root, segments, 0, ()):
-            candidates = node.groups.get(request.method)
-            found = _Group(candidates).find(asked) if candidates else None
+        for node, values in self._walk(segments):
+            group = node.groups.get(request.method)
+            found = group.find(asked) if group else None
             if found is not None:
                 names = node.names[found.operation]
                 params = dict(zip(names, map(_label, values), strict=True))
                 return Route(self.service.name, found.operation, params)
         return None
 
-    def _walk(
-        self, node: _Node, segments: list[str], at: int, values: tuple[str, ...]
-    ) -> Iterator[tuple[_Node, tuple[str, ...]]]:
+    def _walk(self, segments: list[str]) -> Iterator[tuple[_Node, tuple[str, ...]]]:
         """Yield the nodes that a path ends at, literal segments before labels."""
-        if at == len(segments):
-            yield node, values
-            return
-        literal = node.literals.get(segments[at])
-        if literal is not None:
-            yield from self._walk(literal, segments, at + 1, values)
-        if node.label is not None and segments[at]:
-            yield from self._walk(node.label, segments, at + 1, (*values, segments[at]))
-        if node.greedy is not None:
-            # What goes on behind a greedy label says more than one that takes all that is left.
-            for end in (*range(len(segments) - 1, at, -1), len(segments)):
-                taken = "/".join(segments[at:end])
-                yield from self._walk(node.greedy, segments, end, (*values, taken))
+        steps: list[tuple[_Node, int, tuple[str, ...]]] = [(self._root, 0, ())]
+        while steps:
+            node, at, values = steps.pop()
+            if at == len(segments):
+                yield node, values
+                continue
+            if node.greedy is not None:
+                # What goes on behind a greedy label says more than one that takes all that is left.
+                for end in (len(segments), *range(at + 1, len(segments))):
+                    steps.append((node.greedy, end, (*values, "/".join(segments[at:end]))))  # noqa: PERF401 (the list is what is walked)
+            if node.label is not None and segments[at]:
+                steps.append((node.label, at + 1, (*values, segments[at])))
+            literal = node.literals.get(segments[at])
+            if literal is not None:
+                steps.append((literal, at + 1, values))
 
 
 def _segments(path: str) -> list[str]:

@@ -88,7 +88,8 @@ async def put_counted(shared: Shared, word: str, count: int) -> None:
         for number in range(count):
             name = f"{word}-{number}"
             entry = WorkEntry("work", name, DOMAIN.name, b"", now_ms, now_ms, word=word)
-            await entries.put_counted(tr, entry)
+            before = await entries.counts(tr, entry.list, word)
+            entries.put_counted(tr, entry, before)
 
     await shared.placement.store_of(DOMAIN).transact(body)
 

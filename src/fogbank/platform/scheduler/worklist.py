@@ -48,6 +48,14 @@ class WorkEntry(Record, frozen=True, array_like=True, tag="platform.work/1"):
     """What it is counted under, beside its domain; empty: it is not counted."""
 
 
+class Counts(NamedTuple):
+    """How many entries of a list are counted in a domain."""
+
+    of_word: int
+    of_domain: int
+    """Of all words together."""
+
+
 class Head(NamedTuple):
     """The first entry of a group."""
 
@@ -104,35 +112,39 @@ def put(tr: Transaction, entry: WorkEntry) -> None:
     _write(tr, entry)
 
 
-async def put_counted(tr: Transaction, entry: WorkEntry) -> None:
-    """Add an entry and count it, inside a transaction of its domain."""
+def put_counted(tr: Transaction, entry: WorkEntry, before: Counts) -> None:
+    """Add an entry and count it, inside a transaction of its domain.
+
+    Args:
+        tr: The transaction.
+        entry: What is added.
+        before: What ``counts`` answered in this transaction, which whoever bounds a list has asked.
+    """
     assert entry.word, "an entry is counted under a word"
     _write(tr, entry)
-    await _count(tr, entry, 1)
+    _count(tr, entry, before, 1)
 
 
 async def remove(tr: Transaction, entry: WorkEntry) -> None:
     """Remove an entry that is done, inside a transaction of its domain."""
     tr.delete(_key(entry, partition_of(tr.domain)))
     if entry.word:
-        await _count(tr, entry, -1)
+        _count(tr, entry, await counts(tr, entry.list, entry.word), -1)
 
 
-async def counted(tr: Transaction, name: str, word: str = "") -> int:
-    """Return how many entries of a list and of the transaction's domain are counted under a word.
-
-    Args:
-        tr: A transaction of the entries' domain.
-        name: The list.
-        word: Empty: all words together.
-    """
-    return int.from_bytes(await tr.get(_count_key(tr, name, word)) or b"")
+async def counts(tr: Transaction, name: str, word: str) -> Counts:
+    """Return how many entries of a list and of the transaction's domain are counted."""
+    of_word = await tr.get(_count_key(tr, name, word))
+    return Counts(
+        int.from_bytes(of_word or b""),
+        int.from_bytes(await tr.get(_count_key(tr, name, "")) or b""),
+    )
 
 
-async def _count(tr: Transaction, entry: WorkEntry, change: int) -> None:
+def _count(tr: Transaction, entry: WorkEntry, before: Counts, change: int) -> None:
     """Change the numbers of entries of a word and of a domain with an entry itself."""
-    for word in (entry.word, ""):
-        after = await counted(tr, entry.list, word) + change
+    for word, count in zip((entry.word, ""), before, strict=True):
+        after = count + change
         assert after >= 0, "entries are counted as they come and go"
         key = _count_key(tr, entry.list, word)
         if after:

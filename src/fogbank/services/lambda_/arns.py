@@ -5,11 +5,14 @@ Source: Service Authorization Reference, "Resource types defined by AWS Lambda".
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from fogbank.base.arn import arn_of, find_arn, partition_of
 
 LATEST = "$LATEST"
 _FUNCTION = "function"
 _PARTS_MAX = 3
+_REMEMBERED_MAX = 1_024
 
 
 def function_arn(region: str, account: str, name: str, qualifier: str = "") -> str:
@@ -18,6 +21,7 @@ def function_arn(region: str, account: str, name: str, qualifier: str = "") -> s
     return arn_of("lambda", region, account, f"{_FUNCTION}:{name}{ending}")
 
 
+@lru_cache(_REMEMBERED_MAX)
 def find_function(arn: str) -> tuple[str, str, str, str] | None:
     """Return (account, region, name, qualifier or '') of a function's ARN, or None."""
     parsed = find_arn(arn)

@@ -19,7 +19,7 @@ from fogbank.platform.bus.entry import Delivery
 from fogbank.platform.iam.bound import BoundPolicy
 from fogbank.platform.identity.principal import service_principal
 from fogbank.platform.scheduler import worklist
-from fogbank.platform.scheduler.worklist import WorkEntry
+from fogbank.platform.scheduler.worklist import Counts, WorkEntry
 from fogbank.platform.store.engine import Transaction
 from fogbank.platform.store.records import encode
 from fogbank.services.lambda_ import arns, quotas
@@ -143,20 +143,27 @@ def put_policy(tr: Transaction, function: FunctionRecord, policy: BoundPolicy | 
 # Events that wait.
 
 
-async def find_throttle(tr: Transaction, name: str, quotas_in_force: Quotas) -> str:
+async def count_queued(tr: Transaction, name: str) -> Counts:
+    """Return how many events of a function wait, and of its account and region."""
+    return await worklist.counts(tr, ASYNC, name)
+
+
+def throttle_of(queued: Counts, quotas_in_force: Quotas) -> str:
     """Return why a function's queue takes no further event, as ``ThrottleReason``; '' if it does.
 
     AWS: it bounds no queue that one could fill; the reasons are those of its own limits on the rate
     of one function and of one caller (API Reference, Invoke, ``TooManyRequestsException``).
     """
-    if await worklist.counted(tr, ASYNC, name) >= quotas_in_force.value(quotas.ASYNC_QUEUED):
+    if queued.of_word >= quotas_in_force.value(quotas.ASYNC_QUEUED):
         return "FunctionInvocationRateLimitExceeded"
-    if await worklist.counted(tr, ASYNC) >= quotas_in_force.value(quotas.ACCOUNT_ASYNC_QUEUED):
+    if queued.of_domain >= quotas_in_force.value(quotas.ACCOUNT_ASYNC_QUEUED):
         return "CallerRateLimitExceeded"
     return ""
 
 
-async def enqueue(tr: Transaction, event: EventRecord, event_id: str, now_ms: int) -> None:
+def enqueue(
+    tr: Transaction, event: EventRecord, event_id: str, now_ms: int, queued: Counts
+) -> None:
     """Queue an event for its invocation; a large one is put beside its entry in pieces."""
     payload, pieces = event.payload, 0
     if len(payload) > quotas.INLINE_PAYLOAD_BYTES:
@@ -182,7 +189,7 @@ async def enqueue(tr: Transaction, event: EventRecord, event_id: str, now_ms: in
         visible_ms=now_ms,
         word=event.function_name,
     )
-    await worklist.put_counted(tr, entry)
+    worklist.put_counted(tr, entry, queued)
     trace.note(tr, event_id, now_ms, "queued", f"for {event.invoked_arn}")
 
 
@@ -219,7 +226,8 @@ async def receive(tr: Transaction, delivery: Delivery, arrival: Arrival) -> None
     )
     if not policies.allows_invoke(await find_policy_of(tr, name), caller, arn):
         raise Refusal(f"the policy of {arn} does not let {delivery.source} in")
-    throttle = await find_throttle(tr, name, arrival.quotas)
+    queued = await count_queued(tr, name)
+    throttle = throttle_of(queued, arrival.quotas)
     if throttle:
         raise Throttled(throttle)
     event = EventRecord(
@@ -228,7 +236,7 @@ async def receive(tr: Transaction, delivery: Delivery, arrival: Arrival) -> None
         payload=delivery.payload,
         source=delivery.source,
     )
-    await enqueue(tr, event, arrival.id, arrival.now_ms)
+    enqueue(tr, event, arrival.id, arrival.now_ms, queued)
     if delivery.event_id:
         detail = f"invocation {arrival.id} of {delivery.target}"
         trace.connect(tr, delivery.event_id, arrival.id, arrival.now_ms, "became", detail)

@@ -39,7 +39,8 @@ class World:
     async def put_counted(self, word: str, *ids: str, visible_ms: int = 0) -> None:
         async def body(tr: Transaction) -> None:
             for number, each in enumerate(ids):
-                await worklist.put_counted(tr, self.entry(word, each, visible_ms + number))
+                entry = self.entry(word, each, visible_ms + number)
+                worklist.put_counted(tr, entry, await worklist.counts(tr, "list", word))
 
         await self.store.transact(body)
 

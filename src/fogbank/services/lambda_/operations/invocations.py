@@ -85,10 +85,11 @@ async def _enqueue(call: Call, named: FunctionName, payload: bytes, client_conte
 
     async def body(tr: Transaction) -> None:
         await state.require_function(tr, asked)
-        throttle = await state.find_throttle(tr, named.name, call.facilities.quotas)
+        queued = await state.count_queued(tr, named.name)
+        throttle = state.throttle_of(queued, call.facilities.quotas)
         if throttle:
             raise TooManyRequestsException("Rate Exceeded.", Reason=throttle)
-        await state.enqueue(tr, event, call.request_id, now_ms)
+        state.enqueue(tr, event, call.request_id, now_ms, queued)
 
     await call.store.transact(body)
 

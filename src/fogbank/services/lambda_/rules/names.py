@@ -8,6 +8,7 @@ each with or without a version; recorded answers of LocalStack's validated
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from fogbank.base.types import Request
@@ -26,6 +27,9 @@ _NAME: Final = re.compile(
     r"(?::(?P<qualifier>\$LATEST(?:\.PUBLISHED)?|[\w-]+))?",
     re.ASCII,
 )
+
+
+_REMEMBERED_MAX: Final = 1_024
 
 
 class FunctionName(NamedTuple):
@@ -58,14 +62,20 @@ def name_of(scope: Scope, request: Request) -> FunctionName:
 
     The model's pattern was checked before; what is none is taken as a plain name.
     """
-    text: str = request["FunctionName"]
+    qualifier: str = request.get("Qualifier", "")
+    return _name_of(request["FunctionName"], qualifier, scope.account, scope.region)
+
+
+@lru_cache(_REMEMBERED_MAX)
+def _name_of(text: str, qualifier: str, account: str, region: str) -> FunctionName:
+    """Return the function that is meant; each request asks for it some times."""
     match = _NAME.fullmatch(text)
     named = match.groupdict() if match else {"name": text}
     return FunctionName(
-        account=named.get("account") or scope.account,
-        region=named.get("region") or scope.region,
+        account=named.get("account") or account,
+        region=named.get("region") or region,
         name=named["name"] or text,
-        qualifier=named.get("qualifier") or request.get("Qualifier", ""),
+        qualifier=named.get("qualifier") or qualifier,
     )
 
 
@@ -136,6 +146,7 @@ def tagged_domain(scope: Scope, request: Request) -> Domain:
     return domain_of(scope.account if found is None else found[0], scope.region)
 
 
+@lru_cache(_REMEMBERED_MAX)
 def domain_of(account: str, region: str) -> Domain:
     """Return the domain of an account's functions in a region."""
     return Domain("lambda", account, region)
