@@ -204,8 +204,15 @@ class Journal:
         raise AssertionError("the last attempt returned or raised")
 
     async def _flush_soon(self) -> None:
-        """Ship what has gathered, a moment after its first line came."""
-        await self._clock.sleep_until(self._clock.now_ms() + self._flush_ms)
+        """Ship what has gathered, a moment after its first line came.
+
+        What an invocation's end has shipped meanwhile does not hurry the lines of the next one.
+        """
+        due_ms = self._clock.now_ms() + self._flush_ms
+        while self._clock.now_ms() < due_ms:
+            await self._clock.sleep_until(due_ms)
+            if self._events and not self._dropped:
+                due_ms = self._events[0].timestamp_ms + self._flush_ms
         self._flusher = None
         await self._flush_or_drop()
 

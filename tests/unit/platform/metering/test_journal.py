@@ -65,6 +65,28 @@ def test_lines_leave_together_a_moment_after_the_first() -> None:
     asyncio.run(story())
 
 
+def test_what_an_invocation_shipped_at_its_end_does_not_hurry_the_next_ones_lines() -> None:
+    """One shipment for each: otherwise the first lines of the next went by themselves."""
+
+    async def story() -> None:
+        clock, shipped = VirtualClock(), Shipped()
+        async with asyncio.TaskGroup() as tasks:
+            journal = Journal(shipped.ship, clock, tasks, flush_ms=100)
+            journal.line("START 1\n")
+            await advance(clock, 60)
+            await journal.flush()
+            journal.line("START 2\n")
+            await advance(clock, 99)
+            assert shipped.messages() == ["START 1\n"]
+            journal.line("END 2\n")
+            await advance(clock, 1)
+            assert [len(batch) for batch in shipped.batches] == [1, 2]
+            await journal.close()
+            assert shipped.messages() == ["START 1\n", "START 2\n", "END 2\n"]
+
+    asyncio.run(story())
+
+
 def test_what_comes_faster_than_it_goes_is_dropped_and_counted() -> None:
     async def story() -> None:
         clock, shipped = VirtualClock(), Shipped()

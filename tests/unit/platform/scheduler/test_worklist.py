@@ -111,6 +111,85 @@ def test_what_a_dead_holder_had_claimed_is_visible_at_once_after_a_release() -> 
     asyncio.run(main())
 
 
+def test_a_release_finds_what_was_claimed_behind_any_number_of_entries_that_wait() -> None:
+    async def main() -> None:
+        world = World()
+        await world.put("cut short")
+        (held,) = await worklist.claim(
+            world.system, "list", PARTITION, now_ms=10, hold_ms=10_000_000, holder="dead", limit=1
+        )
+        assert held.holder == "dead"
+        await world.put(*[str(number) for number in range(450)], visible_ms=60_000)
+        released = await worklist.release(world.system, "list", PARTITION, holder="me", now_ms=20)
+        assert released == 1
+        assert [entry.id for entry in await world.claim(20)] == ["cut short"]
+
+    asyncio.run(main())
+
+
+def test_counted_entries_are_counted_from_when_they_come_until_they_are_done() -> None:
+    async def main() -> None:
+        world = World()
+        other = Domain("lambda", "2" * 12, "us-east-1")
+
+        async def put(tr: Transaction) -> None:
+            for name, word in (("a", "f"), ("b", "f"), ("c", "g")):
+                entry = WorkEntry("list", name, tr.domain.name, b"x", 0, 0, word=word)
+                worklist.put_counted(tr, entry, await worklist.counts(tr, "list", word))
+
+        async def counts(tr: Transaction) -> list[int]:
+            of = [await worklist.counts(tr, "list", word) for word in ("f", "g", "h")]
+            assert len({each.of_domain for each in of}) == 1
+            return [*(each.of_word for each in of), of[0].of_domain]
+
+        for domain in (DOMAIN, other):
+            await world.engine.store_of(domain).transact(put)
+        assert await world.store.read(counts) == [2, 1, 0, 3]
+        f, g = [worklist.group_of(world.entry(word, "x")) for word in ("f", "g")]
+        first, second = await world.claim(0, group=f)
+        (third,) = await world.claim(0, group=g)
+        await world.settle(first, 60_000)
+        assert await world.store.read(counts) == [2, 1, 0, 3]
+        await world.settle(second, None)
+        await world.settle(third, None)
+        assert await world.store.read(counts) == [1, 0, 0, 1]
+        (again,) = await world.claim(60_000, group=f)
+        await world.settle(again, None)
+        assert await world.store.read(counts) == [0, 0, 0, 0]
+        assert await world.engine.store_of(other).read(counts) == [2, 1, 0, 3]
+        left = [key for key in world.engine.rows if key[:2] == bytes((1, WORK_COUNTS))]
+        assert len(left) == 3, "what has come to nothing leaves no row"
+
+    asyncio.run(main())
+
+
+def test_a_group_is_found_and_claimed_whatever_lies_before_it() -> None:
+    async def main() -> None:
+        world = World()
+        await world.put("old")
+        await world.put_counted("many", *[f"m{number:03}" for number in range(50)])
+        await world.put_counted("few", "f", visible_ms=7)
+        found = await worklist.heads(world.system, "list", PARTITION)
+        few, many = (worklist.group_of(world.entry(word, "x")) for word in ("few", "many"))
+        assert few < many
+        assert found == [Head(few, 7), Head(many, 0), Head(b"", 0)]
+        for at in range(3):
+            last = found[at - 1] if at else None
+            assert await worklist.heads(world.system, "list", PARTITION, last, 1) == [found[at]]
+        assert await worklist.heads(world.system, "list", PARTITION, found[-1]) == []
+        assert [entry.id for entry in await world.claim(5)] == ["old"]
+        assert await world.claim(6, group=few) == []
+        (only,) = await world.claim(7, group=few)
+        assert only.id == "f"
+        assert len(await world.claim(5, group=many, limit=100)) == 6
+        await world.settle(only, None)
+        heads = await worklist.heads(world.system, "list", PARTITION)
+        assert heads == [Head(many, 6), Head(b"", 1_005)]
+        assert await worklist.oldest_ms(world.system) == 0
+
+    asyncio.run(main())
+
+
 def test_a_release_finds_what_is_held_in_every_group_and_passes_what_is_visible(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
