@@ -9,7 +9,7 @@ from fogbank.engines.memory import MemoryEngine, MemoryStore
 from fogbank.platform.scheduler import worklist
 from fogbank.platform.scheduler.worklist import Head, WorkEntry
 from fogbank.platform.store.engine import SYSTEM, Body, Domain, Transaction
-from fogbank.platform.store.keyspace import partition_of
+from fogbank.platform.store.keyspace import WORK_COUNTS, partition_of
 
 DOMAIN = Domain("lambda", "1" * 12, "us-east-1")
 PARTITION = partition_of(DOMAIN)
