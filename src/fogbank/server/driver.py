@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from fogbank.base.errors import Weather
 from fogbank.contract.call import Facilities
@@ -21,13 +21,11 @@ from fogbank.contract.job import (
     Reconciler,
     ScheduleKind,
     TimerKind,
-    Verdict,
     WorkList,
 )
 from fogbank.platform.bus.reader import BusReader
-from fogbank.platform.scheduler import schedules, worklist
+from fogbank.platform.scheduler import schedules
 from fogbank.platform.scheduler.timers import Timer, decode_timer, timer_key
-from fogbank.platform.scheduler.worklist import Head, WorkEntry
 from fogbank.platform.store import tuples
 from fogbank.platform.store.engine import SYSTEM_PREFIX, Domain, Store, Transaction
 from fogbank.platform.store.keyspace import (
@@ -36,27 +34,16 @@ from fogbank.platform.store.keyspace import (
     TIMERS,
     system_prefix,
 )
-from fogbank.server.hints import POLL_MS, Heads, Hint, Slots
+from fogbank.server.hints import PAUSE_MS, POLL_MS, Hint
+from fogbank.server.lists import ListLoop
 
 log = logging.getLogger("fogbank.jobs")
 
-PAUSE_MS: Final = 1_000
-"""How long a loop waits after a bug before it goes on."""
 THROTTLED_MS: Final = 500
 TIMERS_BATCH: Final = 64
 
 Turn = Callable[[], Awaitable[None]]
 """One round of a loop."""
-
-
-class _ListRun(NamedTuple):
-    """What one work list is run with."""
-
-    store: Store
-    work: WorkList
-    heads: Heads
-    slots: Slots
-    group: asyncio.TaskGroup
 
 
 class Driver:
@@ -79,11 +66,12 @@ class Driver:
         self._holder = holder
         self._running = 0
         self._hints: list[Hint] = []
+        self._loops: list[ListLoop] = []
 
     @property
     def running(self) -> int:
         """Return how many steps and attempts are under way."""
-        return self._running
+        return self._running + sum(loop.running for loop in self._loops)
 
     async def run(self) -> None:
         """Run everything until cancelled."""
@@ -93,7 +81,10 @@ class Driver:
             for store in self._facilities.placement.system_stores():
                 group.create_task(self._run_timers(store, group), name="timers")
                 for work in self._lists:
-                    group.create_task(self._run_list(store, work, group), name=work.name)
+                    loop = ListLoop(self._facilities, store, work, self._holder, group)
+                    self._loops.append(loop)
+                    self._hints.append(loop.heads)
+                    group.create_task(self._repeat(work.name, loop.turn), name=work.name)
             for reader in self._bus:
                 group.create_task(self._run_bus(reader, group), name="bus")
 
@@ -243,128 +234,3 @@ class Driver:
             await self._pause()
         finally:
             self._running -= 1
-
-    def _heads(self, store: Store, work: WorkList, group: asyncio.TaskGroup) -> Heads:
-        """Return what tells of commits in each part of a list."""
-        heads = Heads(self._facilities.clock, group)
-        self._hints.append(heads)
-        for partition in range(PARTITIONS):
-            watch = store.watch(worklist.watched(work.name, partition))
-            name = f"watch {work.name}.{partition}"
-            group.create_task(_touch(watch, heads, partition), name=name)
-        return heads
-
-    async def _run_list(self, store: Store, work: WorkList, group: asyncio.TaskGroup) -> None:
-        """Claim and attempt entries of one list for ever."""
-        heads, clock = self._heads(store, work, group), self._facilities.clock
-        slots = Slots(work.concurrency_max, heads)
-        run = _ListRun(store, work, heads, slots, group)
-        held = set(range(PARTITIONS))  # where an earlier run of the server may still hold entries
-
-        async def turn() -> None:
-            while held:
-                await self._release(store, work, min(held))
-                held.remove(min(held))
-            looked = heads.take_unknown() if slots.free else []
-            try:
-                for partition in looked:
-                    await self._take(run, partition)
-            except BaseException:
-                heads.give()
-                raise
-            if not looked:
-                until_ms = heads.next_ms() if slots.free else clock.now_ms() + POLL_MS
-                await heads.wait(until_ms)
-
-        await self._repeat(work.name, turn)
-
-    async def _take(self, run: _ListRun, partition: int) -> None:
-        """Claim what is visible in one part of a list, of each group its share."""
-        last: Head | None = None
-        while True:
-            found = await worklist.heads(run.store, run.work.name, partition, last)
-            for head in found:
-                if head.visible_ms > self._facilities.clock.now_ms():
-                    run.heads.know(partition, head.visible_ms)
-                elif share := run.slots.share(head.group):
-                    await self._begin(run, partition, head.group, share)
-                    run.heads.touch(partition)
-                else:
-                    run.slots.want(partition)
-            if len(found) < worklist.HEADS_MAX:
-                return
-            last = found[-1]
-
-    async def _begin(self, run: _ListRun, partition: int, group: bytes, share: int) -> None:
-        """Claim entries of one group, and begin an attempt at each."""
-        for entry in await self._claim(run, partition, group, share):
-            run.slots.take(group)
-            self._running += 1
-            attempt = self._attempt(run.work, entry, run.slots)
-            run.group.create_task(attempt, name=run.work.name)
-
-    async def _claim(
-        self, run: _ListRun, partition: int, group: bytes, limit: int
-    ) -> list[WorkEntry]:
-        """Claim up to ``limit`` entries of one group."""
-        work = run.work
-        return await worklist.claim(
-            run.store,
-            work.name,
-            partition,
-            group,
-            now_ms=self._facilities.clock.now_ms(),
-            hold_ms=work.hold_ms,
-            holder=self._holder,
-            limit=limit,
-        )
-
-    async def _release(self, store: Store, work: WorkList, partition: int) -> None:
-        """Give back what an earlier run of the server had claimed in one partition."""
-        now_ms = self._facilities.clock.now_ms()
-        released = await worklist.release(
-            store, work.name, partition, holder=self._holder, now_ms=now_ms
-        )
-        if released:
-            log.warning("%s: %d attempts that were cut short go on", work.name, released)
-
-    async def _attempt(self, work: WorkList, entry: WorkEntry, slots: Slots) -> None:
-        """Attempt one entry and settle it."""
-        try:
-            verdict = await self._verdict(work, entry)
-            await self._settle(entry, verdict)
-        except Weather as error:
-            log.warning("%s %s comes back when its claim ends: %s", work.name, entry.id, error)
-        finally:
-            self._running -= 1
-            slots.give(worklist.group_of(entry))
-
-    async def _verdict(self, work: WorkList, entry: WorkEntry) -> Verdict:
-        """Return what an attempt says; after a bug or weather: again, after a pause."""
-        try:
-            return await work.attempt(entry, self._facilities)
-        except Weather as error:
-            log.warning("%s %s waits: %s", work.name, entry.id, error)
-        except Exception:
-            log.exception("%s %s failed", work.name, entry.id)
-        again_ms = self._facilities.clock.now_ms() + PAUSE_MS
-        return Verdict(retry_at_ms=again_ms, uncounted=True)
-
-    async def _settle(self, entry: WorkEntry, verdict: Verdict) -> None:
-        """Remove an entry or put it back, with what the attempt wants in the same commit."""
-
-        async def body(tr: Transaction) -> None:
-            if verdict.settle is not None:
-                await verdict.settle(tr)
-            if verdict.retry_at_ms is None:
-                await worklist.remove(tr, entry)
-            else:
-                worklist.put_back(tr, entry, verdict.retry_at_ms, counted=not verdict.uncounted)
-
-        await self._facilities.placement.store_of(Domain(*entry.domain)).transact(body)
-
-
-async def _touch(watch: AsyncIterator[None], heads: Heads, partition: int) -> None:
-    """Pass hints of one part of a list on."""
-    async for _ in watch:
-        heads.touch(partition)

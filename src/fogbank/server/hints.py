@@ -15,6 +15,8 @@ from typing import Final
 from fogbank.base.clock import Clock
 from fogbank.platform.store.keyspace import PARTITIONS
 
+PAUSE_MS: Final = 1_000
+"""How long a loop waits after a bug before it goes on."""
 POLL_MS: Final = 60_000
 """How long a loop trusts that no hint was lost."""
 
