@@ -346,7 +346,7 @@ async def listing(run: Run) -> bool:
                 s3(server, "PUT", f"/{BUCKET}/{number:08d}")
                 for number in range(begin, min(begin + 1_000, count))
             ]
-            await asyncio.to_thread(ask, server, some, connections=16, seconds=None)
+            await asyncio.to_thread(ask, server, some, connections=64, seconds=None)
         found, token = 0, ""
         while True:
             behind = f"&continuation-token={quote(token, safe='')}" if token else ""

@@ -213,7 +213,9 @@ class Dispatcher:
                 elif request.body:
                     self._limits.check(bound, len(request.body), target.door.words)
             if bound.reply is not None or len(request.body) > SMALL_BYTES:
-                weight = await self._room.enter(self._room.weight_of(bound, request))
+                weight = await self._room.enter(
+                    self._room.weight_of(bound, request.body, target.door.codec.protocol)
+                )
             codec = target.door.codec
             if is_long(codec, bound.name, request):
                 wire = await self.decoding.decode(codec, bound.name, request, target.params)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import Any
 from unittest import mock
 
@@ -14,35 +13,8 @@ from fogbank.contract.call import Call
 from fogbank.contract.operation import operation
 from fogbank.contract.quota import Quota, Quotas
 from fogbank.contract.service import Service
-from fogbank.gateway.room import NODE_BYTES, SMALL_BYTES, Room, weight_of
+from fogbank.gateway.room import Room
 from fogbank.gateway.settings import GatewaySettings
-from fogbank.wire.http import HttpRequest
-
-
-def request(body: bytes, kind: str = "application/x-amz-json-1.0") -> HttpRequest:
-    return HttpRequest("POST", "/", "", {"content-type": kind}, body)
-
-
-def test_small_requests_of_short_replies_weigh_nothing() -> None:
-    assert weight_of(request(b"[" * SMALL_BYTES), 0) == 0
-    assert weight_of(request(b""), 1_000) == 2_000
-
-
-@pytest.mark.parametrize(
-    ("body", "kind"),
-    [
-        (json.dumps([{"NULL": True}] * 3_000).encode(), "application/x-amz-json-1.0"),
-        (b"<a>" + b"<b/>" * 6_000 + b"</a>", "application/xml"),
-        (b"&".join(b"a=1" for _ in range(6_000)), "application/x-www-form-urlencoded"),
-        (b"\x9f" + b"\x80" * 20_000 + b"\xff", "application/cbor"),
-    ],
-)
-def test_a_body_weighs_what_its_values_take_and_not_its_bytes(body: bytes, kind: str) -> None:
-    assert weight_of(request(body, kind), 0) >= len(body) + 3_000 * NODE_BYTES
-
-
-def test_a_long_text_weighs_little_more_than_its_bytes() -> None:
-    assert weight_of(request(b'{"a":"' + b"x" * 1_000_000 + b'"}'), 0) < 1_001_000
 
 
 def test_who_finds_no_room_waits_its_turn() -> None:
