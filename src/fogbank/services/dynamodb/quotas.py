@@ -41,8 +41,9 @@ CAPACITY_UNITS_MAX: Final = 1_000_000_000_000
 LIST_TABLES_PAGE: Final = 100
 BATCH_GET_KEYS_MAX: Final = 100
 BATCH_WRITE_REQUESTS_MAX: Final = 25
-STEP_BYTES: Final = 128 << 10
-"""Items that are checked, decoded or filtered in one step: a millisecond of the densest."""
+STEP_BYTES: Final = 32 << 10
+"""Items that are checked, decoded or filtered in one step: 16,000 values at most, the smallest
+having two bytes. A larger item is a step of its own."""
 
 READ_UNIT_BYTES: Final = 4_096
 WRITE_UNIT_BYTES: Final = 1_024
