@@ -205,7 +205,7 @@ class Dispatcher:
         bound = self._require_built(target, principal)
         account = principal.account
         self.throttle.enter(account)
-        weight = 0
+        weight, codec = 0, target.door.codec
         try:
             if not bound.streams:
                 if request.stream is not None:
@@ -213,10 +213,8 @@ class Dispatcher:
                 elif request.body:
                     self._limits.check(bound, len(request.body), target.door.words)
             if bound.reply is not None or len(request.body) > SMALL_BYTES:
-                weight = await self._room.enter(
-                    self._room.weight_of(bound, request.body, target.door.codec.protocol)
-                )
-            codec = target.door.codec
+                wanted = self._room.weight_of(bound, request.body, codec.protocol)
+                weight = await self._room.enter(wanted)
             if is_long(codec, bound.name, request):
                 wire = await self.decoding.decode(codec, bound.name, request, target.params)
             else:
