@@ -53,6 +53,11 @@ socket whose other end nobody waits for; to wake somebody who does costs several
 | small objects | an asynchronous generator for bytes that are at hand, closed by the loop later | the bytes (`operations/objects.py`) |
 | listings | a text that grows by each entry, and was copied; keys unpacked group by group; a call for each row of the walk | pieces joined once; markers cut out in one stride; rows taken together (`wire/codec/xml.py`, `platform/store/tuples.py`, `rules/listings.py`) |
 | ids | drawn bit by bit | by table |
+| requests that come together | each ran through all of its code alone: a processor has no room for that much | from four on they give way between stages, and each stage runs for all of them in a row (`gateway/cohorts.py`) |
+| entries of a listing | one after the other, each member looked for by itself | those alike together: a member's values are looked at once for all entries (`wire/codec/xml.py`) |
+
+Making the first step of a request where its bytes come in, with no turn of the loop, was tried and was dearer at 64
+connections, by a tenth: what is not batched runs with nothing at hand.
 """
 
 

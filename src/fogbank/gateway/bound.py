@@ -29,6 +29,7 @@ class Bound:
     """An operation with everything that is the same for all of its calls."""
 
     __slots__ = (
+        "_carried",
         "_domains",
         "access",
         "audited",
@@ -69,6 +70,7 @@ class Bound:
         self.raw = _is_raw(model)
         """Whether its body is bytes that nobody decodes, such as a function's payload."""
         self.streams = bool(model.streaming_input or model.event_stream_input)
+        self._carried = _carried_of(model)
 
     def domain_of(self, scope: Scope, request: Wire) -> Domain:
         """Return the domain of the call's store."""
@@ -82,6 +84,11 @@ class Bound:
             domain = self._domains[key] = self.service.domain(scope)
         return domain
 
+    def is_whole(self, answer: Wire) -> bool:
+        """Return whether an answer is all there: nothing of it has been opened to be read later."""
+        carried = self._carried
+        return carried is None or isinstance(answer.get(carried, b""), bytes | str)
+
     def check_honoured(self, request: Wire) -> None:
         """Refuse a member that asks for what is not built.
 
@@ -94,6 +101,16 @@ class Bound:
         for member, neutral in unhonoured.items():
             if member in request and neutral is not ANY and not _is(neutral, request[member]):
                 raise NotBuilt.member(self.service.model, self.name, member)
+
+
+def _carried_of(model: OperationModel) -> str | None:
+    """Return the member of replies that may be a stream, or None."""
+    shape = model.output
+    if model.event_stream_output is not None:
+        return model.event_stream_output
+    if shape is None or shape.payload is None:
+        return None
+    return shape.payload if shape.members[shape.payload].shape.type in ("blob", "string") else None
 
 
 def _is_raw(model: OperationModel) -> bool:

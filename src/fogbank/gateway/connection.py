@@ -13,6 +13,7 @@ import asyncio
 import logging
 from typing import Final, cast
 
+from fogbank.gateway.cohorts import COHORT_MIN
 from fogbank.gateway.frames import BUSY_GOAWAY, PREFACE
 from fogbank.gateway.framing import RequestTimeout, SocketBody
 from fogbank.gateway.guests import (
@@ -40,7 +41,7 @@ _log = logging.getLogger(__name__)
 class Connection(Intake, asyncio.Protocol):
     """The protocol of a transport, and the task that runs its requests."""
 
-    __slots__ = ("_pace", "_roll", "_share", "_task", "_writable")
+    __slots__ = ("_pace", "_roll", "_share", "_task", "_untaken", "_writable")
     spoken = HTTP_1
     streams = 0
 
@@ -50,6 +51,8 @@ class Connection(Intake, asyncio.Protocol):
         self._share = Share("")
         self._pace = Pace()
         self._task: asyncio.Task[None] | None = None
+        self._untaken = False
+        """Whether a request has come that the task has not taken up."""
         self._writable: asyncio.Future[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -86,6 +89,8 @@ class Connection(Intake, asyncio.Protocol):
         elif self._task is not None:
             self._task.cancel()
         self._release()
+        self._house.untaken -= self._untaken
+        self._untaken = False
         self._roll.left(self)
 
     def pause_writing(self) -> None:
@@ -122,6 +127,13 @@ class Connection(Intake, asyncio.Protocol):
         successor.data_received(buffer)
         self._deliver(None)
 
+    def _deliver(self, request: HttpRequest | None) -> None:
+        """Hand the next request to the task, and count it among those that came together."""
+        if request is not None:
+            self._untaken = True
+            self._house.untaken += 1
+        super()._deliver(request)
+
     async def run(self) -> None:
         """Serve the connection's requests until it ends."""
         loop = asyncio.get_running_loop()
@@ -146,6 +158,8 @@ class Connection(Intake, asyncio.Protocol):
 
     async def _serve(self, request: HttpRequest) -> None:
         house, share, held = self._house, self._share, 0
+        house.untaken -= 1
+        self._untaken = False
         house.in_flight += 1
         share.requests += 1
         try:
@@ -156,6 +170,7 @@ class Connection(Intake, asyncio.Protocol):
                 self.close_after = True
                 reply = house.busy(request)
             else:
+                request.in_cohort = house.untaken + house.in_flight >= COHORT_MIN
                 reply = await house.handler(request)
                 if type(reply.body) is bytes and len(reply.body) > HELD_BYTES_MIN:
                     reply, held = house.hold(request, reply)

@@ -29,6 +29,7 @@ from fogbank.gateway.authenticate import Authenticator, Credentials, anonymous
 from fogbank.gateway.body import WholeBodies
 from fogbank.gateway.bound import Bound
 from fogbank.gateway.claim import Claim, claim_of
+from fogbank.gateway.cohorts import give_way
 from fogbank.gateway.decoding import Decoding, in_steps, is_long
 from fogbank.gateway.events import with_told_ends
 from fogbank.gateway.forward import Arrivals, EpochOf, Forwarder, OwnerOf
@@ -172,6 +173,7 @@ class Dispatcher:
         visit.began = self._clock.monotonic()
         was = IN_WORK.set(visit)
         try:
+            await give_way(request.in_cohort)
             reply = await answer(visit, target, request, *said)
         except ServiceError as error:
             return self._refusal(visit, target, request, error)
@@ -202,7 +204,7 @@ class Dispatcher:
         claim: Claim | ServiceError | None,
     ) -> HttpReply:
         principal = await self._principal(visit, target, request, claim)
-        bound = self._require_built(target, principal)
+        bound = _require_built(self.catalogue, target, principal)
         account = principal.account
         self.throttle.enter(account)
         weight, codec = 0, target.door.codec
@@ -225,6 +227,7 @@ class Dispatcher:
                 answer = await self._perform(visit, bound, wire)
             except StaleProof:
                 answer = await self._performed_again(visit, target, (request, claim), bound, wire)
+            await give_way(request.in_cohort and bound.is_whole(answer))
             if bound.model.event_stream_output is not None:
                 answer = with_told_ends(bound.model, answer, target.door.words, visit)
             elif bound.reply is not None:
@@ -278,27 +281,15 @@ class Dispatcher:
             visit.service, visit.operation = target.service, target.operation
             return anonymous(request, target)
         proof = await self._authenticator.authenticate(request, target, claim)
+        if request.in_cohort:
+            await give_way(True)  # noqa: FBT003 (it is due)
+            # The key may have been revoked meanwhile, and that be acknowledged.
+            proof = await self._authenticator.proof(request, claim, target)
         principal = visit.principal = proof.credential.principal
         visit.epoch = proof.epoch
         self._resolver.route(target, request, claim.signed.service)
         visit.operation = target.operation
         return principal
-
-    def _require_built(self, target: Target, principal: Principal) -> Bound:
-        """Return the operation that was asked for.
-
-        Raises:
-            ServiceError: There is none of that name, or it is not built; an anonymous caller
-                hears only that it is not let in.
-        """
-        bound = self.catalogue.find(target.service, target.operation)
-        if bound is not None and bound.declared is not None:
-            return bound
-        if principal.kind == PrincipalKind.ANONYMOUS:
-            raise target.door.words.error(No.NO_SIGNATURE)
-        if target.error is not None:
-            raise target.error
-        raise NotBuilt.operation(target.service, target.operation)
 
     def arrivals(self, epoch_of: EpochOf, lender: BlobLender | None = None) -> Arrivals:
         """Return what performs the calls that other processes send."""
@@ -383,6 +374,23 @@ class Dispatcher:
             self.refusals(entry)
         else:
             self.refusals.claimed(entry, asked[0], lambda: self._resolver.guess(*asked))
+
+
+def _require_built(catalogue: Catalogue, target: Target, principal: Principal) -> Bound:
+    """Return the operation that was asked for.
+
+    Raises:
+        ServiceError: There is none of that name, or it is not built; an anonymous caller
+            hears only that it is not let in.
+    """
+    bound = catalogue.find(target.service, target.operation)
+    if bound is not None and bound.declared is not None:
+        return bound
+    if principal.kind == PrincipalKind.ANONYMOUS:
+        raise target.door.words.error(No.NO_SIGNATURE)
+    if target.error is not None:
+        raise target.error
+    raise NotBuilt.operation(target.service, target.operation)
 
 
 def _is_probe(request: HttpRequest, resolver: Resolver) -> bool:

@@ -43,6 +43,8 @@ class House(Protocol):
     held_bytes: int
     """Bytes of long replies that are held whole until their clients have taken them."""
     in_flight: int
+    untaken: int
+    """Requests that have come and whose connections' tasks have not taken them up."""
     bytes_in: int
     bytes_out: int
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 import httptools
 
@@ -227,23 +227,44 @@ def _find_plain(raw: bytes) -> tuple[Head, bool] | None:
     plain to the last byte is None, and llhttp's to read or to refuse; of what is plain llhttp says
     the same.
     """
-    first, *lines = raw[:-4].split(b"\r\n")
+    lines = raw[:-4].split(b"\r\n")
+    first = lines.pop(0)
+    asked = _asked_of(first) if len(first) <= _REMEMBERED_BYTES_MAX else _read_asked(first)
+    fields = [
+        _field_of(line) if len(line) <= _REMEMBERED_BYTES_MAX else _read_field(line)
+        for line in lines
+    ]
+    if asked is None or None in fields:
+        return None
+    method, path, query = asked
+    known = cast("list[tuple[str, str]]", fields)
+    headers = dict(known)
+    if len(headers) == len(known):
+        return Head(method, path, query, headers), False
+    headers, repeated = _joined(known)
+    return Head(method, path, query, headers), repeated
+
+
+def _joined(fields: Iterable[tuple[str, str]]) -> tuple[dict[str, str], bool]:
+    """Return headers of which some stand more than once, and whether one of these counts once."""
+    headers: dict[str, str] = {}
+    repeated = False
+    for name, text in fields:
+        if name in headers:
+            repeated = repeated or name in _SINGLE
+            headers[name] = f"{headers[name]},{text}"
+        else:
+            headers[name] = text
+    return headers, repeated
+
+
+def _read_asked(first: bytes) -> tuple[str, str, str] | None:
+    """Return method, path and query of a request line, or None if it is not plain."""
     asked = _PLAIN_REQUEST.fullmatch(first)
     if asked is None:
         return None
-    headers: dict[str, str] = {}
-    repeated = False
-    for line in lines:
-        field = _field_of(line) if len(line) <= _REMEMBERED_BYTES_MAX else _read_field(line)
-        if field is None:
-            return None
-        name, text = field
-        if name in headers:
-            repeated = repeated or name in _SINGLE
-            text = f"{headers[name]},{text}"
-        headers[name] = text
     path, _, query = asked[2].decode().partition("?")
-    return Head(asked[1].decode(), path, query, headers), repeated
+    return asked[1].decode(), path, query
 
 
 def _read_field(line: bytes) -> tuple[str, str] | None:
@@ -259,6 +280,7 @@ def _read_field(line: bytes) -> tuple[str, str] | None:
 
 
 _field_of: Final = lru_cache(maxsize=_LINES_REMEMBERED_MAX)(_read_field)
+_asked_of: Final = lru_cache(maxsize=_LINES_REMEMBERED_MAX)(_read_asked)
 
 
 def _parsed_head(raw: bytes, limits: HeadLimits) -> Head:

@@ -61,6 +61,8 @@ class Listener:
         """Bytes of plain HTTP, from and to all clients so far."""
         self.in_flight = 0
         """Requests in work."""
+        self.untaken = 0
+        """Requests that have come and whose connections' tasks have not taken them up."""
         self.resets_by_clients = 0
         """Streams of HTTP/2 that clients broke off."""
         self.resets_by_us = 0

@@ -37,6 +37,7 @@ class HttpRequest:
     __slots__ = (
         "body",
         "headers",
+        "in_cohort",
         "method",
         "path",
         "peer",
@@ -75,6 +76,8 @@ class HttpRequest:
         """Bytes of room that its body holds since it was read whole from a stream."""
         self.peer = peer
         """The address of the client."""
+        self.in_cohort = False
+        """Whether it gives way between its stages, to others that came with it."""
         self.secure = secure
         """Whether it came over TLS."""
         self.tls = tls

@@ -20,6 +20,8 @@ _FIRST_MS = -62_135_596_800_000
 """The first millisecond of the year 1."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TEXT_LENGTH_MAX = 64
+_MILLIS = tuple(f".{millis:03}Z" for millis in range(1000))
+"""How a timestamp with milliseconds ends."""
 
 _ISO = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9}))?(?:([Zz])|([+-]\d\d):?(\d\d))?",
@@ -105,6 +107,12 @@ def _minute_text(minute: int) -> str:
 
 
 @lru_cache(maxsize=4096)
+def _iso_second_text(second: int) -> str:
+    """Return the date and time of a second counted from the epoch."""
+    return f"{_minute_text(second // 60)}{second % 60:02}"
+
+
+@lru_cache(maxsize=4096)
 def _second_text(second: int) -> str:
     """Return the HTTP date of a second counted from the epoch."""
     return formatdate(second, usegmt=True)
@@ -128,8 +136,8 @@ def iso_seconds(moment: int | datetime) -> str:
 
 def iso_millis(moment: int | datetime) -> str:
     """Return ``2026-01-02T03:04:05.000Z``: always with milliseconds."""
-    minute, rest = divmod(_ms(moment), _MINUTE_MS)
-    return f"{_minute_text(minute)}{rest // 1000:02}.{rest % 1000:03}Z"
+    second, millis = divmod(moment if type(moment) is int else _ms(moment), 1000)
+    return _iso_second_text(second) + _MILLIS[millis]
 
 
 def http_date(moment: int | datetime) -> str:

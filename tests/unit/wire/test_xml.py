@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import cast
+from typing import Any, cast
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -107,3 +107,48 @@ def test_a_message_is_legible_whatever_it_repeats(service: str) -> None:
     root = ET.fromstring(cast("bytes", reply.body))
     told = [each.text for each in root.iter() if each.tag.rpartition("}")[2] == "Message"]
     assert told == ["Value '\ufffd<&\ufffd\ufffd' is none"]
+
+
+_TEXTS = st.one_of(st.text(max_size=5), st.sampled_from(["a<b", "&", "é", "\r", "\0", "{x}", "%s"]))
+_OBJECTS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {"Key": _TEXTS, "Size": st.integers(0, 9)},
+    optional={
+        "LastModified": st.integers(0, 2_000_000_000_000),
+        "ChecksumAlgorithm": st.lists(st.sampled_from(["CRC32", "<"]), max_size=2),
+        "Owner": st.fixed_dictionaries({}, optional={"ID": _TEXTS}),
+        "RestoreStatus": st.fixed_dictionaries({}, optional={"IsRestoreInProgress": st.booleans()}),
+        "ETag": st.none() | _TEXTS,
+        "NoMember": _TEXTS,
+    },
+)
+
+
+@given(st.lists(_OBJECTS, min_size=1, max_size=12), st.sampled_from([0, 8]))
+@settings(max_examples=200, deadline=None)
+def test_entries_that_are_alike_are_written_together_as_each_is_alone(
+    objects: list[dict[str, Any]], more: int
+) -> None:
+    codec = codec_of("s3")
+
+    def listed(entries: list[dict[str, Any]]) -> str:
+        body = codec.encode("ListObjectsV2", {"Contents": entries}, "R").body
+        assert isinstance(body, bytes)
+        return body.decode().partition("<Contents>")[2].rpartition("</Contents>")[0]
+
+    objects = [*objects, *objects[:1] * more]
+    alone = "</Contents><Contents>".join(listed([each]) for each in objects)
+    assert listed(objects) == alone
+
+
+def test_entries_of_more_forms_than_are_kept_are_written_all_the_same() -> None:
+    codec = codec_of("s3")
+    members = ("Key", "ETag", "StorageClass", "ChecksumType", "Size", "LastModified", "Owner")
+    values = ("k", "e", "s", "c", 1, 2, {"ID": "i"})
+    forms = [
+        {n: v for at, (n, v) in enumerate(zip(members, values, strict=True)) if form >> at & 1}
+        for form in range(1, 128)
+    ]
+    body = codec.encode("ListObjectsV2", {"Contents": forms}, "R").body
+    assert isinstance(body, bytes)
+    assert body.count(b"<Contents>") == len(forms)
+    assert body.count(b"<Key>k</Key>") == 64

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from itertools import chain, islice
 from typing import Final, NamedTuple, cast
 
 import lmdb
@@ -153,7 +153,7 @@ class Layers:
         laid, touched = self._laid_keys(start, span, own)
         with self._reader.cursor() as cursor:
             try:
-                rows, dead = self._merged(laid, _settled_rows(cursor, start, span), span, own)
+                rows, dead = self._found(laid, _settled_rows(cursor, start, span), span, own)
             except lmdb.Error as error:
                 raise Corrupt(f"the rows cannot be read from {start!r}: {error}") from error
         if dead > _MANY_DEAD and not own and not span.reverse:
@@ -179,6 +179,17 @@ class Layers:
         if len(above) <= 1:
             return (above[0] if above else iter(())), active is not None
         return _distinct(heapq.merge(*above, reverse=reverse)), active is not None
+
+    def _found(
+        self, laid: Iterator[bytes], settled: Iterator[Row], span: Span, own: Writes
+    ) -> tuple[list[Row], int]:
+        """Return what ``_merged`` returns; rows of the active generation alone need no merging."""
+        first = next(settled, None)
+        if first is not None:
+            return self._merged(laid, chain((first,), settled), span, own)
+        if own or self.frozen:
+            return self._merged(laid, settled, span, own)
+        return self._active_rows(laid, span.limit)
 
     def _merged(
         self, laid: Iterator[bytes], settled: Iterator[Row], span: Span, own: Writes
@@ -211,6 +222,19 @@ class Layers:
             elif not out:
                 dead += 1
             key = next(laid, None)
+        return out, dead
+
+    def _active_rows(self, keys: Iterator[bytes], limit: int) -> tuple[list[Row], int]:
+        """Return the live rows of the active generation, and how many removed keys came before."""
+        rows, out, dead = self.active.rows, list[Row](), 0
+        for key in keys:
+            value = rows[key]
+            if value is not None:
+                out.append((key, value))
+                if len(out) == limit:
+                    break
+            elif not out:
+                dead += 1
         return out, dead
 
     def _value_above(self, key: bytes, own: Writes) -> bytes | None:

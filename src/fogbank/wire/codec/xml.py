@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import re
 from binascii import b2a_base64
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 from typing import Any, NamedTuple, cast
 from xml.etree.ElementTree import Element
 
@@ -26,6 +27,10 @@ from fogbank.wire.timestamps import epoch_seconds, http_date, iso_millis, iso_se
 from fogbank.wire.xml import local
 
 DEPTH_MAX = 64
+_TOGETHER_MIN = 8
+"""Entries of a list, from which on it pays to write those alike together."""
+_FORMS_MAX = 64
+"""Sets of members, of one list, that have a function of their own."""
 
 Read = Callable[[Element, int], Any]
 """From an element and its depth to a value."""
@@ -113,8 +118,54 @@ def namespace_attribute(raw: Raw | None) -> str:
     return f' xmlns:{prefix}="{raw["uri"]}"' if prefix else f' xmlns="{raw["uri"]}"'
 
 
-class XmlDocuments:
-    """XML documents of one service's shapes."""
+class _Entries:
+    """Writes the elements of a list of structures.
+
+    Theory: entries of a listing mostly have the same members. Those are taken together: all keys,
+    all sizes, and so on; what is odd is looked for once in all texts of a member, and an entry is
+    one text with its values put in.
+
+    Args:
+        documents: Writes what is not alike, and knows how members are written.
+        shape: The structure of each entry.
+        around: What stands before and behind the inside of an entry.
+    """
+
+    __slots__ = ("_around", "_documents", "_forms", "_shape")
+
+    def __init__(self, documents: XmlEncoding, shape: Shape, around: tuple[str, str]) -> None:
+        self._documents = documents
+        self._shape = shape
+        self._around = around
+        self._forms: dict[tuple[str, ...], Callable[[Sequence[Any]], str | None]] = {}
+
+    def __call__(self, values: Sequence[Any]) -> str:
+        """Return the elements."""
+        if len(values) < _TOGETHER_MIN:
+            return self._each(values)
+        runs = groupby(values, tuple)  # of a mapping: its names
+        return "".join([self._alike(names, list(some)) for names, some in runs])
+
+    def _alike(self, names: tuple[str, ...], values: list[Any]) -> str:
+        """Return the elements of entries with the same members."""
+        form = self._forms.get(names)
+        if form is None:
+            if len(self._forms) == _FORMS_MAX:
+                return self._each(values)
+            form = self._documents.form_of(self._shape, names, self._around)
+            self._forms[names] = form
+        text = form(values)
+        return self._each(values) if text is None else text
+
+    def _each(self, values: Sequence[Any]) -> str:
+        """Return the elements, written one by one."""
+        inside = self._documents.encoder(self._shape)
+        begin, end = self._around
+        return "".join([f"{begin}{inside(value)}{end}" for value in values])
+
+
+class XmlEncoding:
+    """Writes XML documents of one service's shapes."""
 
     def __init__(self, service: ServiceModel) -> None:
         settings = service.settings
@@ -128,9 +179,7 @@ class XmlDocuments:
             "unixTimestamp": epoch_seconds,
         }
         self._encoders = Functions("e", encoding, self._write_encoder)
-        self._decoders: dict[str, dict[str, _Entry]] = {}
         self._by_element = settings.flat_by_element
-        self._strict = settings.s3_style
 
     def encoder(self, shape: Shape) -> Callable[[Any], str]:
         """Return what writes the inside of a structure's element."""
@@ -144,8 +193,6 @@ class XmlDocuments:
         return lambda value: "".join(
             f' {wire_name}="{attribute(value[name])}"' for name, wire_name in found if name in value
         )
-
-    # Encoding
 
     def _write_encoder(self, source: Source, shape: Shape, name: str) -> None:
         with source.block(f"def {name}(v)"):
@@ -164,6 +211,9 @@ class XmlDocuments:
         if shape.type == "list" and ref.flattened:
             inner = shape.member
             name = self._flat_name(ref)
+            if self._is_listed(inner):
+                source.line(f"s += {self._entries(source, inner, name)}(x)")
+                return
             with self._each(source, "for y in x"):
                 self._write_element(source, inner, name, "y")
         elif shape.type == "map" and ref.flattened:
@@ -182,6 +232,79 @@ class XmlDocuments:
             source.line(f"{pieces}.append(s)")
             source.line("s = ''")
         source.line(f"s = {outer} + ''.join({pieces})")
+
+    def _is_listed(self, ref: Ref) -> bool:
+        """Return whether the entries of a list are structures without attributes."""
+        return ref.shape.type == "structure" and self.attributes_of(ref.shape) is None
+
+    def _entries(self, source: Source, ref: Ref, name: str) -> str:
+        """Return the name of what writes a list's elements, each with this name."""
+        assert _SAFE_NAME.fullmatch(name), f"no element can be called {name!r}"
+        around = f"<{name}{namespace_attribute(ref.xml_namespace)}>", f"</{name}>"
+        return source.constant(_Entries(self, ref.shape, around))
+
+    def form_of(
+        self, shape: Shape, names: tuple[str, ...], around: tuple[str, str]
+    ) -> Callable[[Sequence[Any]], str | None]:
+        """Return what writes structures with just these members; None where one of them is None.
+
+        Members that the model does not have are left out.
+        """
+        written = {
+            f"c{at}": ref
+            for at, (name, ref) in enumerate(shape.members.items())
+            if name in names and ref.location not in _ANSWERED_OUTSIDE
+        }
+        source = self._encoders.source
+        helpers = {
+            column: self._helper(source, ref)
+            for column, ref in written.items()
+            if not self._is_inline(ref)
+        }
+        form = source.fresh("form")
+        with source.block(f"def {form}(rows)"):
+            parts = [
+                self._column(source, ref, column, helpers.get(column, ""))
+                for column, ref in written.items()
+            ]
+            begin, end = (each.replace("{", "{{") for each in around)
+            taken = "".join(f"{column}, " for column in written)
+            each = f"for {taken}in zip({taken}strict=True)" if written else "for _ in rows"
+            source.line(f"return ''.join([f'''{begin}{''.join(parts)}{end}''' {each}])")
+        source.run(form)
+        self._encoders.get(shape)  # with whatever the form has asked for
+        return source.namespace[form]
+
+    def _is_inline(self, ref: Ref) -> bool:
+        """Return whether a member is one element, without attributes of its own."""
+        return ref.shape.type not in ("list", "map") and self.attributes_of(ref.shape) is None
+
+    def _helper(self, source: Source, ref: Ref) -> str:
+        """Write a function from a member's value to its elements; return its name."""
+        name = source.fresh("member")
+        with source.block(f"def {name}(x)"):
+            source.line("s = ''")
+            self._write_member(source, ref)
+            source.line("return s")
+        return name
+
+    def _column(self, source: Source, ref: Ref, column: str, helper: str) -> str:
+        """Write the lines that ready a member's values; return its part of an entry's text."""
+        source.line(f"{column} = [row[{ref.name!r}] for row in rows]")
+        source.line(f"if None in {column}: return None")
+        if helper:
+            source.line(f"{column} = list(map({helper}, {column}))")
+            return f"{{{column}}}"
+        name, shape = ref.wire_name, ref.shape
+        assert _SAFE_NAME.fullmatch(name), f"no element can be called {name!r}"
+        if shape.type == "string":
+            source.line(f"t = ''.join({column})")
+            odd = " or ".join(f"{letter!r} in t" for letter in "&<>")
+            source.line(f"if not t.isprintable() or {odd}: {column} = list(map(escape, {column}))")
+        elif shape.type not in ("integer", "long"):
+            source.line(f"{column} = [{self._content(source, ref, 'y')} for y in {column}]")
+        namespace = namespace_attribute(ref.xml_namespace).replace("{", "{{")
+        return f"<{name}{namespace}>{{{column}}}</{name}>"
 
     def _flat_name(self, ref: Ref) -> str:
         """Return the name of each element of a flattened list."""
@@ -232,11 +355,13 @@ class XmlDocuments:
 
     def _wrapped(self, source: Source, shape: Shape, var: str) -> str:
         """Write the lines for the inside of a list or map; return the variable that holds it."""
+        name = "" if shape.type == "map" else shape.member.trait("locationName") or "member"
+        if name and self._is_listed(shape.member):
+            return f"{self._entries(source, shape.member, name)}({var})"
         outer = source.fresh("o")
         source.line(f"{outer}, s = s, ''")
         item, key = source.fresh("y"), source.fresh("k")
-        if shape.type == "list":
-            name = shape.member.trait("locationName") or "member"
+        if name:
             with self._each(source, f"for {item} in {var}"):
                 self._write_element(source, shape.member, name, item)
         else:
@@ -251,7 +376,14 @@ class XmlDocuments:
         source.line(f"{inside}, s = s, {outer}")
         return inside
 
-    # Decoding
+
+class XmlDocuments(XmlEncoding):
+    """XML documents of one service's shapes, both ways."""
+
+    def __init__(self, service: ServiceModel) -> None:
+        super().__init__(service)
+        self._decoders: dict[str, dict[str, _Entry]] = {}
+        self._strict = service.settings.s3_style
 
     def decode(self, shape: Shape, element: Element, depth: int = 0) -> dict[str, Any]:
         """Return a structure's members from its element.
