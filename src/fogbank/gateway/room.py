@@ -46,7 +46,7 @@ class Density(NamedTuple):
 # a body, is not counted as such: where they do not come, nobody touches it.
 _JSON: Final = Density((b",", b"{", b"["), 300, 2)
 _XML: Final = Density((b"<", b"="), 180, 2)
-_FORM: Final = Density((b"&",), 500, 2)
+_FORM: Final = Density((b"&",), 600, 2)
 _CBOR: Final = Density((), 150, 24, bytes(range(0x80, 0xC0)))
 DENSITIES: Final[Mapping[str, Density]] = {
     "json": _JSON,
