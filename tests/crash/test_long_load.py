@@ -39,6 +39,9 @@ FILES_MAX = 24
 files of removed objects that wait a quarter of an hour for their readers."""
 LASTING = ("supervisor", "front", "store process", "checkpointer", "sandbox daemon", "zygote")
 """The kinds of which a server has always as many; sandboxes come and go."""
+ZYGOTES = 3
+"""One forks for the account whose functions run; and each sandbox daemon warms a spare, a second after
+its last was taken."""
 QUEUES = ("outbox", "outbox_later", "dead_letters")
 """What must be empty. Timers always wait, and so does, for a while, what was removed: it may be read
 by who began before, and goes when the archive has that part of the log."""
@@ -106,6 +109,7 @@ def settled(server: Server) -> Seen:
         )
 
     until("nothing waits", is_quiet)
+    until("all zygotes are there", lambda: len(server.kinds().get("zygote", [])) == ZYGOTES)
     return Seen(server)
 
 

@@ -124,8 +124,10 @@ def test_what_goes_and_comes_while_the_old_files_are_counted_counts_once(
             self._lock.release()
             self.remove(path_of(tmp_path, refs[0]), refs[0])  # was counted
             self.remove(path_of(tmp_path, refs[3]), refs[3])  # was not counted yet
-            self.added(put(tmp_path, BlobRef(2, 5_001), 7))  # came into a folder of old ones
-            self.added(put(tmp_path, BlobRef(2, 10_000), 9))
+            self.added(
+                put(tmp_path, BlobRef(2, 5_001), 7).stat().st_size
+            )  # came into a folder of old ones
+            self.added(put(tmp_path, BlobRef(2, 10_000), 9).stat().st_size)
             self.remove(path_of(tmp_path, BlobRef(2, 10_000)), BlobRef(2, 10_000))
             self._lock.acquire()
         count_folder(self, folder)
@@ -134,6 +136,21 @@ def test_what_goes_and_comes_while_the_old_files_are_counted_counts_once(
     counting.begin()
     assert counted(counting) == Held(5, 4 * 100 + 7)
     counting.end()
+
+
+def test_a_file_whose_writer_was_cancelled_may_be_removed_before_it_is_counted(
+    tmp_path: Path,
+) -> None:
+    """The thread that made it durable counts it behind whoever gave it up."""
+    holdings = Holdings(tmp_path, BlobRef(2, 1))
+    holdings.begin()
+    assert counted(holdings) == Held(0, 0)
+    path = put(tmp_path, BlobRef(2, 1), 7)
+    size = path.stat().st_size
+    holdings.remove(path, BlobRef(2, 1))
+    holdings.added(size)
+    assert counted(holdings) == Held(0, 0)
+    holdings.end()
 
 
 def test_a_file_that_takes_anothers_place_counts_as_what_it_takes_on_disk(
@@ -159,7 +176,7 @@ def test_a_file_that_takes_anothers_place_counts_as_what_it_takes_on_disk(
             self._lock.release()
             replace(old[0], 130)  # was counted
             replace(old[2], 60)  # was not counted yet
-            self.added(put(tmp_path, BlobRef(2, 1), 7))
+            self.added(put(tmp_path, BlobRef(2, 1), 7).stat().st_size)
             replace(BlobRef(2, 1), 9)  # came after the start
             self._lock.acquire()
         count_folder(self, folder)

@@ -13,6 +13,7 @@ most, of one that is read two.
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import (
     AsyncGenerator,
@@ -273,7 +274,7 @@ class FileBlobs:
                 writer.feed(part)
             size = writer.finish()
         self._syncs.sync(writer.path.parent)
-        self._holdings.added(writer.path)
+        self._holdings.added(writer.file_bytes)
         return size
 
     async def _give_up(self, writer: Writer, error: BaseException) -> None:
@@ -297,8 +298,9 @@ class FileBlobs:
             with Reader(self._root, ref, self._keys) as reader:
                 if reader.size != size:
                     raise Corrupt(f"{reader.path} has {reader.size} bytes of {size}")
+                file_bytes = os.fstat(reader.fd).st_size
             self._syncs.sync(reader.path.parent)
-            self._holdings.added(reader.path)
+            self._holdings.added(file_bytes)
 
         await self.in_thread(adopt)
 

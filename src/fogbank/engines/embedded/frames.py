@@ -166,6 +166,8 @@ class Writer:
     ) -> None:
         self.path = beside or path_of(root, ref)
         self.size = 0
+        self.file_bytes = 0
+        """What a finished file takes."""
         self._ref = ref
         self._sealer = None if series is None else FileSealer(series, ref)
         self._table = bytearray()
@@ -281,6 +283,7 @@ class Writer:
             if self._sealer is not None:
                 end = self._sealer.block(end) + end
             write_all(self._fd, memoryview(self._table + end), self.size)
+            self.file_bytes = self.size + len(self._table) + len(end)
             os.fsync(self._fd)
             self._is_over = True
             os.close(self._fd)

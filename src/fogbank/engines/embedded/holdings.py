@@ -68,12 +68,11 @@ class Holdings:
         with self._lock:
             return Held(self._count, self._size_bytes) if self._is_complete else None
 
-    def added(self, path: Path) -> None:
-        """Count a file that was finished."""
-        size = path.stat().st_size
+    def added(self, size_bytes: int) -> None:
+        """Count a file that was finished, by its size: it may be removed again already."""
         with self._lock:
             self._count += 1
-            self._size_bytes += size
+            self._size_bytes += size_bytes
 
     def remove(self, path: Path, ref: BlobRef) -> None:
         """Remove a file; it is no error if it is gone."""
