@@ -249,7 +249,9 @@ def test_the_sweep_leaves_alone_what_is_just_being_written(open_engine: Opener) 
 
             async def sweeping(limit: int) -> bytes:
                 if source.at >= 2 * MB and not swept:
-                    assert set(files(engine)) == {orphan, ref}
+                    async with asyncio.timeout(30):  # the thread that writes makes the file
+                        while set(files(engine)) != {orphan, ref}:
+                            await asyncio.sleep(0.001)
                     system = engine.system_stores()[0]
                     swept.append(await sweep(system, engine.blobs, engine.blobs.before_start()))
                     assert files(engine) == [ref]
