@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import errno
 import hashlib
 import os
@@ -236,12 +237,21 @@ def test_every_blob_has_a_key_of_its_own(open_engine: Opener) -> None:
     asyncio.run(scene())
 
 
-def test_the_sweep_leaves_alone_what_is_just_being_written(open_engine: Opener) -> None:
+def test_the_sweep_leaves_alone_what_is_just_being_written(
+    open_engine: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It judges the names of earlier starts; a half-written file of now has no reference either."""
+    begun = threading.Event()
+    make_file = frames.Writer.open
+
+    def opening(writer: frames.Writer) -> None:
+        make_file(writer)
+        begun.set()
 
     async def scene() -> None:
         async with open_engine() as engine:
             orphan, _ = await keep(engine, Source(bytes(MB)))
+        monkeypatch.setattr(frames.Writer, "open", opening)
         async with open_engine() as engine:
             ref = await engine.blobs.name()
             source = Source(bytes(2 * MB))
@@ -249,9 +259,8 @@ def test_the_sweep_leaves_alone_what_is_just_being_written(open_engine: Opener) 
 
             async def sweeping(limit: int) -> bytes:
                 if source.at >= 2 * MB and not swept:
-                    async with asyncio.timeout(30):  # the thread that writes makes the file
-                        while set(files(engine)) != {orphan, ref}:
-                            await asyncio.sleep(0.001)
+                    assert await asyncio.to_thread(begun.wait, 30)
+                    assert set(files(engine)) == {orphan, ref}
                     system = engine.system_stores()[0]
                     swept.append(await sweep(system, engine.blobs, engine.blobs.before_start()))
                     assert files(engine) == [ref]
