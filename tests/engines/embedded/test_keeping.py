@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import errno
 import hashlib
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
