@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from tests.wire.kms.conftest import DAY_MS
 
+from fogbank.server.backlogs import waiting_in
 from fogbank.testing.cloud import Cloud
 
 Leap = Callable[[float], None]
@@ -85,6 +86,22 @@ def test_another_period_counts_from_when_it_was_set(kms: Any, key: str, leap: Le
     assert material(kms, key) == first
     leap(1)
     assert material(kms, key) != first
+
+
+def test_a_key_has_one_timer_however_often_its_period_is_set(
+    kms: Any, key: str, cloud: Cloud, leap: Leap
+) -> None:
+    def timers() -> int:
+        stores = cloud.app.parts.placement.system_stores()
+        return cloud.run(waiting_in(stores, 0)).entries["timers"]
+
+    before = timers()
+    for _ in range(3):
+        kms.enable_key_rotation(KeyId=key)
+        leap(1)
+    assert timers() == before + 1
+    kms.disable_key_rotation(KeyId=key)
+    assert timers() == before
 
 
 def test_a_disabled_key_makes_up_for_a_missed_rotation_when_it_is_enabled(

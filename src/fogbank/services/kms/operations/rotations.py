@@ -34,6 +34,8 @@ async def enable_key_rotation(call: Call, request: shapes.EnableKeyRotationReque
     async def body(tr: Transaction) -> None:
         key = await keys.require_key(tr, found.name, found.key.id)
         states.check_enabled(found.arn, key)
+        if key.rotation_days:
+            call.timers.delete(tr, keys.timer_of(tr, keys.ROTATE, key.id, key.rotation_ms))
         after = msgspec.structs.replace(key, rotation_days=days, rotation_ms=next_ms)
         keys.put_key(tr, after)
         call.timers.put(tr, keys.timer_of(tr, keys.ROTATE, key.id, next_ms))
