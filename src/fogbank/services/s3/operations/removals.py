@@ -93,7 +93,7 @@ async def _remove(
     """
     current = await objects.find_object(tr, bucket, wanted.key)
     if wanted.version_id is not None:
-        return await _remove_version(tr, call, bucket, wanted, now_ms)
+        return await _remove_version(tr, call, bucket, wanted, current, now_ms)
     conditions.check_delete(current, wanted.etag, wanted.modified_ms, wanted.size)
     if bucket.versioning:
         return await _mark(tr, call, bucket, wanted.key, current, now_ms)
@@ -132,7 +132,12 @@ async def _mark(
 
 
 async def _remove_version(
-    tr: Transaction, call: Call, bucket: BucketRecord, wanted: _Wanted, now_ms: int
+    tr: Transaction,
+    call: Call,
+    bucket: BucketRecord,
+    wanted: _Wanted,
+    current: ObjectRecord | None,
+    now_ms: int,
 ) -> _Removed:
     """Remove a version or a marker for good."""
     assert wanted.version_id is not None
@@ -144,8 +149,8 @@ async def _remove_version(
         return _Removed(wanted.version_id)
     if not record.delete_marker:
         conditions.check_delete(record, wanted.etag, wanted.modified_ms, wanted.size)
-    top = await versions.find_top(tr, bucket, key, await objects.find_object(tr, bucket, key))
-    await versions.remove_version(tr, bucket, key, record, now_ms)
+    top = await versions.find_top(tr, bucket, key, current)
+    await versions.remove_version(tr, bucket, key, record, current, now_ms)
     shown = wanted.version_id if bucket.versioning else ""
     happening = Happening(REMOVED_DELETE, key, sequencer_of(now_ms, top), version_id=shown)
     await notifications.tell(tr, call, bucket, now_ms, happening)

@@ -145,10 +145,14 @@ async def put_marker(
 
 
 async def remove_version(
-    tr: Transaction, bucket: BucketRecord, key: str, record: ObjectRecord, now_ms: int
+    tr: Transaction,
+    bucket: BucketRecord,
+    key: str,
+    record: ObjectRecord,
+    current: ObjectRecord | None,
+    now_ms: int,
 ) -> None:
     """Remove a version or marker for good; if it was the newest, the next becomes current."""
-    current = await OBJECTS.find(tr, bucket.bucket_id, key)
     if current == record:
         await references.drop(tr, bucket, key, record, now_ms)
         OBJECTS.delete(tr, bucket.bucket_id, key)
