@@ -119,21 +119,25 @@ class _Environ(MutableMapping[str, str]):
 
 
 class _Doubles:
-    """Puts the doubles in place while any handler runs."""
+    """Puts the doubles in place while any handler runs.
+
+    They are held here too: CPython's ``print`` may use ``sys.stdout`` without a reference of its
+    own, and who captures output, as pytest does, replaces it in the midst of that.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._users = 0
         self._before: tuple[Any, Any, Any] = (None, None, None)
+        self._ours: tuple[Any, Any, Any] = (None, None, None)
 
     def __enter__(self) -> None:
         with self._lock:
             self._users += 1
             if self._users == 1:
-                self._before = (sys.stdout, sys.stderr, os.environ)
-                sys.stdout = cast("Any", _Output(sys.stdout))
-                sys.stderr = cast("Any", _Output(sys.stderr))
-                os.environ = cast("Any", _Environ(os.environ))  # noqa: B003 (a double)
+                before = self._before = (sys.stdout, sys.stderr, os.environ)
+                self._ours = _Output(before[0]), _Output(before[1]), _Environ(before[2])
+                sys.stdout, sys.stderr, os.environ = self._ours
 
     def __exit__(self, *_: object) -> None:
         with self._lock:

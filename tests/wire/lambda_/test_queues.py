@@ -63,29 +63,19 @@ def test_events_beyond_what_may_wait_of_a_function_or_an_account_are_throttled(
     cloud.advance(400_000)
     assert sum(line.startswith("ran") for line in lines()) == 3
     assert [send(name) for name in "ffghh"] == [None] * 5
+    cloud.settle()
 
 
 @pytest.mark.parametrize("cloud", [SOME], indirect=True)
 def test_events_of_services_wait_in_the_outbox_until_there_is_room_and_none_is_lost(
-    create: Any, functions: Any, room: Any, cloud: Any, account: str, lines: Any, send: Any
+    create: Any, told_of_photos: Any, room: Any, cloud: Any, lines: Any, send: Any
 ) -> None:
     s3 = cloud.client("s3")
     s3.create_bucket(Bucket="photos")
     arn = create("def handler(event, context): print(event['Records'][0]['s3']['object']['key'])")[
         "FunctionArn"
     ]
-    functions.add_permission(
-        FunctionName="f",
-        StatementId="photos",
-        Action="lambda:InvokeFunction",
-        Principal="s3.amazonaws.com",
-        SourceArn="arn:aws:s3:::photos",
-        SourceAccount=account,
-    )
-    target = {"LambdaFunctionArn": arn, "Events": ["s3:ObjectCreated:*"]}
-    s3.put_bucket_notification_configuration(
-        Bucket="photos", NotificationConfiguration={"LambdaFunctionConfigurations": [target]}
-    )
+    told_of_photos(arn)
     for number in range(10):
         s3.put_object(Bucket="photos", Key=f"p{number}", Body=b"x")
     cloud.settle()
