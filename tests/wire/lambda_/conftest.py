@@ -44,6 +44,27 @@ def functions(cloud: Cloud) -> Any:
 
 
 @pytest.fixture
+def told_of_photos(functions: Any, cloud: Cloud, account: str) -> Callable[[str], None]:
+    """Return what has the function ``f``, by its ARN, told of uploads to the bucket ``photos``."""
+
+    def tell(arn: str) -> None:
+        functions.add_permission(
+            FunctionName="f",
+            StatementId="photos",
+            Action="lambda:InvokeFunction",
+            Principal="s3.amazonaws.com",
+            SourceArn="arn:aws:s3:::photos",
+            SourceAccount=account,
+        )
+        target = {"LambdaFunctionArn": arn, "Events": ["s3:ObjectCreated:*"]}
+        cloud.client("s3").put_bucket_notification_configuration(
+            Bucket="photos", NotificationConfiguration={"LambdaFunctionConfigurations": [target]}
+        )
+
+    return tell
+
+
+@pytest.fixture
 def logs(cloud: Cloud) -> Any:
     return cloud.client("logs")
 

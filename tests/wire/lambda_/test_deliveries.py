@@ -16,25 +16,14 @@ def handler(event, context):
 
 
 def test_an_upload_runs_a_function_that_writes_elsewhere(
-    create: Any, functions: Any, cloud: Any, make_role: Any, lines: Any, account: str
+    create: Any, told_of_photos: Any, cloud: Any, make_role: Any, lines: Any
 ) -> None:
     s3 = cloud.client("s3")
     for bucket in ("photos", "small"):
         s3.create_bucket(Bucket=bucket)
     role = make_role("maker", "logs:*", "s3:*")
     arn = create(THUMBNAIL, Role=role, Timeout=30)["FunctionArn"]
-    functions.add_permission(
-        FunctionName="f",
-        StatementId="photos",
-        Action="lambda:InvokeFunction",
-        Principal="s3.amazonaws.com",
-        SourceArn="arn:aws:s3:::photos",
-        SourceAccount=account,
-    )
-    target = {"LambdaFunctionArn": arn, "Events": ["s3:ObjectCreated:*"]}
-    s3.put_bucket_notification_configuration(
-        Bucket="photos", NotificationConfiguration={"LambdaFunctionConfigurations": [target]}
-    )
+    told_of_photos(arn)
     for number in range(5):
         s3.put_object(Bucket="photos", Key=f"p{number}.jpg", Body=b"picture")
     cloud.settle()
