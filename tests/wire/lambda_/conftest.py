@@ -106,9 +106,10 @@ def zipped() -> Callable[..., bytes]:
     def make(source: str = ECHO, **files: str) -> bytes:
         out = io.BytesIO()
         with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr("app.py", source)
-            for name, content in files.items():
-                archive.writestr(name, content)
+            for name, content in {"app.py": source, **files}.items():
+                info = zipfile.ZipInfo(name)  # without the time of day: equal files, equal bytes
+                info.external_attr = 0o644 << 16
+                archive.writestr(info, content, zipfile.ZIP_DEFLATED)
         return out.getvalue()
 
     return make
