@@ -284,9 +284,9 @@ _SERVICES_ABSENT: Final[Mapping[str, frozenset[str]]] = {
     ),
     "inventories are not built": frozenset({"s3:inventoryaccessibleoptionalfields"}),
     "replication is not built": frozenset({"s3:destinationregion", "s3:isreplicationpauserequest"}),
-    "neither buckets nor objects have tags": frozenset(
+    "attribute-based access control of buckets is not built": frozenset({"s3:buckettag/"}),
+    "objects have no tags": frozenset(
         {
-            "s3:buckettag/",
             "s3:existingobjecttag/",
             "s3:requestobjecttag/",
             "s3:requestobjecttagkeys",

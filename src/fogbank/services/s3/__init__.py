@@ -20,6 +20,7 @@ from fogbank.services.s3.operations import (
     notifications,
     objects,
     removals,
+    tags,
     uploads,
     versions,
 )
@@ -30,7 +31,7 @@ SERVICE = Service(
     model="s3",
     operations=(
         *(buckets, versions, objects, copies, removals, uploads, listings),
-        *(notifications, cors),
+        *(notifications, cors, tags),
     ),
     jobs=JOBS,
     events=EVENTS,

@@ -28,6 +28,10 @@ class BadDigest(S3Error):
     text = "The Content-MD5 you specified did not match what we received."
 
 
+class BadRequest(S3Error):
+    """More tags than there may be."""
+
+
 class BucketAlreadyExists(S3Error):
     """The name belongs to another account."""
 
@@ -137,6 +141,10 @@ class InvalidRange(S3Error):
     text = "The requested range is not satisfiable"
 
 
+class InvalidTag(S3Error):
+    """A tag that cannot be, or a key that is given twice."""
+
+
 class InvalidRequest(S3Error):
     """A request that makes no sense as a whole."""
 
@@ -187,6 +195,13 @@ class NoSuchKey(S3Error):
 
     status = 404
     text = "The specified key does not exist."
+
+
+class NoSuchTagSet(S3Error):
+    """The bucket has no tags."""
+
+    status = 404
+    text = "The TagSet does not exist"
 
 
 class NoSuchUpload(S3Error):

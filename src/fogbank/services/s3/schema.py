@@ -15,7 +15,7 @@ sizes in chunks, so that completing ten thousand parts copies no byte and a rang
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -231,6 +231,19 @@ class CorsRecord(Record, frozen=True, array_like=True, tag="s3.cors/1"):
     rules: tuple[OriginRule, ...]
 
 
+class Tag(msgspec.Struct, frozen=True, array_like=True):
+    """A tag of a bucket, an object or an upload."""
+
+    key: str
+    value: str
+
+
+class TagsRecord(Record, frozen=True, array_like=True, tag="s3.tags/1"):
+    """(bucket id): the tags of a bucket, by key."""
+
+    tags: tuple[Tag, ...]
+
+
 class TaskRecord(Record, frozen=True, array_like=True, kw_only=True, tag="s3.task/1"):
     """Payload of the work list: a piece of work that a transaction left to be done."""
 
@@ -256,11 +269,15 @@ NOTIFICATIONS: Final = Table(SERVICE, 0x09, NotificationRecord)
 CORS: Final = Table(SERVICE, 0x0A, CorsRecord)
 VERSIONS: Final = Table(SERVICE, 0x0B, ObjectRecord)
 NULLS: Final = Table(SERVICE, 0x0C, NullRecord)
+TAGS: Final = Table(SERVICE, 0x0D, TagsRecord)
 NAMES: Final = Table(SERVICE, 0x10, NameRecord)
 ACCOUNT_BUCKETS: Final = Table(SERVICE, 0x11, AccountBucketRecord)
 ACCOUNTS: Final = Table(SERVICE, 0x12, AccountRecord)
 
-TABLES: Final = (
+CONFIGURATIONS: Final[tuple[Table[Any], ...]] = (NOTIFICATIONS, CORS, TAGS)
+"""One record each at (bucket id), which goes when the bucket goes (``state.configurations``)."""
+
+TABLES: Final[tuple[Table[Any], ...]] = (
     BUCKET,
     OBJECTS,
     BODIES,
@@ -269,11 +286,10 @@ TABLES: Final = (
     MANIFESTS,
     MANIFEST_PARTS,
     COMPLETED,
-    NOTIFICATIONS,
-    CORS,
     VERSIONS,
     NULLS,
     NAMES,
     ACCOUNT_BUCKETS,
     ACCOUNTS,
+    *CONFIGURATIONS,
 )

@@ -301,6 +301,10 @@ class DeleteBucketRequest(TypedDict, total=False):
     Bucket: Required[str]
     ExpectedBucketOwner: str
 
+class DeleteBucketTaggingRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    ExpectedBucketOwner: str
+
 class DeleteMarkerEntry(TypedDict, total=False):
     Owner: Owner
     Key: str
@@ -373,6 +377,13 @@ class GetBucketLocationRequest(TypedDict, total=False):
     ExpectedBucketOwner: str
 
 class GetBucketNotificationConfigurationRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    ExpectedBucketOwner: str
+
+class GetBucketTaggingOutput(TypedDict, total=False):
+    TagSet: list[Tag]
+
+class GetBucketTaggingRequest(TypedDict, total=False):
     Bucket: Required[str]
     ExpectedBucketOwner: str
 
@@ -830,6 +841,13 @@ class PutBucketNotificationConfigurationRequest(TypedDict, total=False):
     ExpectedBucketOwner: str
     SkipDestinationValidation: bool
 
+class PutBucketTaggingRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    ContentMD5: str
+    ChecksumAlgorithm: str
+    Tagging: Required[Tagging]
+    ExpectedBucketOwner: str
+
 class PutBucketVersioningRequest(TypedDict, total=False):
     Bucket: Required[str]
     ContentMD5: str
@@ -929,6 +947,9 @@ class S3KeyFilter(TypedDict, total=False):
 class Tag(TypedDict, total=False):
     Key: Required[str]
     Value: Required[str]
+
+class Tagging(TypedDict, total=False):
+    TagSet: Required[list[Tag]]
 
 class TopicConfiguration(TypedDict, total=False):
     Id: str

@@ -15,8 +15,9 @@ from fogbank.services.s3.arns import bucket_arn
 from fogbank.services.s3.quotas import NOTIFICATION_CONFIGURATIONS_MAX
 from fogbank.services.s3.rules import access
 from fogbank.services.s3.rules.notifications import configuration_of, functions_of, unauthorized
-from fogbank.services.s3.schema import BucketRecord, FunctionNotification
+from fogbank.services.s3.schema import BucketRecord, FunctionNotification, NotificationRecord
 from fogbank.services.s3.state import buckets, notifications
+from fogbank.services.s3.state.configurations import NOTIFICATIONS
 
 if TYPE_CHECKING:
     from fogbank.wire.shapes import s3 as shapes
@@ -37,12 +38,8 @@ async def put_bucket_notification_configuration(
     functions = functions_of(given, bucket.region, ids)
     if not request.get("SkipDestinationValidation"):
         await _validate(call, bucket, functions)
-
-    async def commit(tr: Transaction) -> None:
-        current = await buckets.require_bucket(tr, call, request)
-        notifications.put_functions(tr, current, functions)
-
-    await call.store.transact(commit)
+    record = NotificationRecord(functions) if functions else None
+    await NOTIFICATIONS.replace(call, request, record)
     return {}
 
 
@@ -78,9 +75,5 @@ async def get_bucket_notification_configuration(
     call: Call, request: shapes.GetBucketNotificationConfigurationRequest
 ) -> shapes.NotificationConfiguration:
     """Return the notification configuration of a bucket; empty if it has none."""
-
-    async def body(tr: Transaction) -> tuple[FunctionNotification, ...]:
-        bucket = await buckets.require_bucket(tr, call, request)
-        return await notifications.list_functions(tr, bucket)
-
-    return configuration_of(await call.store.read(body))
+    found = await NOTIFICATIONS.look(call, request)
+    return configuration_of(() if found is None else found.functions)

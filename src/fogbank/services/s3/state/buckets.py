@@ -31,9 +31,8 @@ from fogbank.services.s3.schema import (
     ACCOUNT_BUCKETS,
     ACCOUNTS,
     BUCKET,
-    CORS,
+    CONFIGURATIONS,
     NAMES,
-    NOTIFICATIONS,
     OBJECTS,
     VERSIONS,
     AccountBucketRecord,
@@ -251,8 +250,8 @@ def _retire(tr: Transaction, bucket: BucketRecord, now_ms: int) -> None:
     """Remove the record of a bucket marked as deleted; what is under its id is swept."""
     assert bucket.deleting, "a bucket in use is not removed"
     BUCKET.delete(tr)
-    NOTIFICATIONS.delete(tr, bucket.bucket_id)
-    CORS.delete(tr, bucket.bucket_id)
+    for table in CONFIGURATIONS:
+        table.delete(tr, bucket.bucket_id)
     sweep = TaskRecord(kind="sweep_bucket", bucket_id=bucket.bucket_id, name=bucket.name)
     put_task(tr, sweep, now_ms=now_ms, delay_ms=READ_GRACE_MS)
 

@@ -1,4 +1,4 @@
-"""CORS configurations of buckets; the gateway evaluates them."""
+"""Cross-origin rules as the gateway finds them; ``configurations`` has how they are kept."""
 
 from __future__ import annotations
 
@@ -6,28 +6,9 @@ from collections.abc import Mapping
 
 from fogbank.contract.facet import OriginRule
 from fogbank.platform.store.engine import Domain, Transaction
-from fogbank.services.s3.errors import NoSuchCORSConfiguration
 from fogbank.services.s3.rules.access import domain_of
-from fogbank.services.s3.schema import CORS, BucketRecord, CorsRecord
 from fogbank.services.s3.state.buckets import find_bucket
-
-
-async def require_rules(tr: Transaction, bucket: BucketRecord) -> tuple[OriginRule, ...]:
-    """Return the rules of a bucket or refuse the call."""
-    record = await CORS.find(tr, bucket.bucket_id)
-    if record is None:
-        raise NoSuchCORSConfiguration(BucketName=bucket.name)
-    return record.rules
-
-
-def put_rules(tr: Transaction, bucket: BucketRecord, rules: tuple[OriginRule, ...]) -> None:
-    """Replace the rules of a bucket."""
-    CORS.put(tr, CorsRecord(rules), bucket.bucket_id)
-
-
-def delete_rules(tr: Transaction, bucket: BucketRecord) -> None:
-    """Remove the rules of a bucket, if it has some."""
-    CORS.delete(tr, bucket.bucket_id)
+from fogbank.services.s3.state.configurations import CORS
 
 
 def find_domain(params: Mapping[str, str]) -> Domain | None:
@@ -40,5 +21,5 @@ async def find_rules(tr: Transaction) -> tuple[OriginRule, ...] | None:
     bucket = await find_bucket(tr)
     if bucket is None:
         return None
-    record = await CORS.find(tr, bucket.bucket_id)
+    record = await CORS.find(tr, bucket)
     return () if record is None else record.rules

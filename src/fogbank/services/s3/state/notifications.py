@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import msgspec
-
 from fogbank.contract.call import Call
 from fogbank.platform.bus import trace
 from fogbank.platform.bus.entry import Delivery
@@ -14,13 +10,8 @@ from fogbank.services.s3.arns import bucket_arn
 from fogbank.services.s3.events import Happening, ObjectNotification, Occasion
 from fogbank.services.s3.rules.names import customer_id
 from fogbank.services.s3.rules.notifications import matching
-from fogbank.services.s3.schema import (
-    BUCKET,
-    NOTIFICATIONS,
-    BucketRecord,
-    FunctionNotification,
-    NotificationRecord,
-)
+from fogbank.services.s3.schema import BucketRecord, FunctionNotification
+from fogbank.services.s3.state.configurations import NOTIFICATIONS
 from fogbank.wire.codec.rest_xml import host_id_of
 from fogbank.wire.timestamps import iso_millis
 
@@ -30,22 +21,8 @@ SOURCE = "s3.amazonaws.com"
 
 async def list_functions(tr: Transaction, bucket: BucketRecord) -> tuple[FunctionNotification, ...]:
     """Return the functions that are told of a bucket's events."""
-    if not bucket.notifies:
-        return ()
-    record = await NOTIFICATIONS.find(tr, bucket.bucket_id)
-    assert record is not None, "a bucket that notifies has a configuration"
-    return record.functions
-
-
-def put_functions(
-    tr: Transaction, bucket: BucketRecord, functions: Sequence[FunctionNotification]
-) -> None:
-    """Replace the notification configuration of a bucket."""
-    if functions:
-        NOTIFICATIONS.put(tr, NotificationRecord(tuple(functions)), bucket.bucket_id)
-    else:
-        NOTIFICATIONS.delete(tr, bucket.bucket_id)
-    BUCKET.put(tr, msgspec.structs.replace(bucket, notifies=bool(functions)))
+    record = await NOTIFICATIONS.find(tr, bucket)
+    return () if record is None else record.functions
 
 
 async def tell(
