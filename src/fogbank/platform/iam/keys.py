@@ -130,6 +130,8 @@ _SERVICES: Final = {
             "s3:object-lock-legal-hold",
             "s3:objectcreationoperation",
             "s3:prefix",
+            "s3:requestobjecttag/",
+            "s3:requestobjecttagkeys",
             "s3:resourceaccount",
             "s3:signatureage",
             "s3:signatureversion",
@@ -285,13 +287,6 @@ _SERVICES_ABSENT: Final[Mapping[str, frozenset[str]]] = {
     "inventories are not built": frozenset({"s3:inventoryaccessibleoptionalfields"}),
     "replication is not built": frozenset({"s3:destinationregion", "s3:isreplicationpauserequest"}),
     "attribute-based access control of buckets is not built": frozenset({"s3:buckettag/"}),
-    "objects have no tags": frozenset(
-        {
-            "s3:existingobjecttag/",
-            "s3:requestobjecttag/",
-            "s3:requestobjecttagkeys",
-        }
-    ),
     "a request with what it speaks of is refused as not built": frozenset(
         {
             "s3:object-lock-mode",

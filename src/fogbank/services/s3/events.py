@@ -13,6 +13,9 @@ import msgspec
 from fogbank.contract.event import Event
 
 EVENT_VERSION = "2.1"
+LATER_VERSION = "2.3"
+_LATER = ("s3:ObjectTagging:",)
+"""Events of the later version; the order of changes that are no writes is not told."""
 SCHEMA_VERSION = "1.0"
 
 
@@ -39,7 +42,7 @@ class Happening(NamedTuple):
     key: str
     sequencer: int
     size: int | None = None
-    """None for removals, which say neither size nor entity tag."""
+    """None where it is not told: of removals and of other tags."""
     etag: str = ""
     version_id: str = ""
 
@@ -59,12 +62,15 @@ class ObjectNotification(Event, frozen=True, kw_only=True):
         subject: dict[str, Any] = {"key": quote_plus(happening.key, safe="/")}
         if happening.size is not None:
             subject["size"] = happening.size
+        if happening.etag:
             subject["eTag"] = happening.etag
         if happening.version_id:
             subject["versionId"] = happening.version_id
-        subject["sequencer"] = f"{happening.sequencer:018X}"
+        later = happening.event.startswith(_LATER)
+        if not later:
+            subject["sequencer"] = f"{happening.sequencer:018X}"
         record = {
-            "eventVersion": EVENT_VERSION,
+            "eventVersion": LATER_VERSION if later else EVENT_VERSION,
             "eventSource": "aws:s3",
             "awsRegion": occasion.region,
             "eventTime": occasion.time,

@@ -47,6 +47,13 @@ class Checksum(msgspec.Struct, frozen=True, array_like=True):
     """0: of the bytes (FULL_OBJECT); otherwise of so many parts' checksums (COMPOSITE)."""
 
 
+class Tag(msgspec.Struct, frozen=True, array_like=True):
+    """A tag of a bucket, an object or an upload."""
+
+    key: str
+    value: str
+
+
 class NameRecord(Record, frozen=True, array_like=True, tag="s3.name/1"):
     """Directory, (name): whose a bucket name is."""
 
@@ -117,6 +124,8 @@ class ObjectRecord(Record, frozen=True, array_like=True, kw_only=True, tag="s3.o
     """The place among the versions of the key; the newest has the smallest."""
     delete_marker: bool = False
     """It says that the key was deleted: no body, and never in ``objects``."""
+    tags: tuple[Tag, ...] = ()
+    """In order of their keys."""
 
 
 class BodyRecord(Record, frozen=True, array_like=True, tag="s3.body/1"):
@@ -138,6 +147,8 @@ class UploadRecord(Record, frozen=True, array_like=True, kw_only=True, tag="s3.u
     composite: bool = False
     completing: str = ""
     """The id of the request that is completing the upload; a new part takes it away."""
+    tags: tuple[Tag, ...] = ()
+    """Of the object that it will be."""
 
 
 class PartRecord(Record, frozen=True, array_like=True, kw_only=True, tag="s3.part/1"):
@@ -229,13 +240,6 @@ class CorsRecord(Record, frozen=True, array_like=True, tag="s3.cors/1"):
     """(bucket id): the CORS configuration of a bucket."""
 
     rules: tuple[OriginRule, ...]
-
-
-class Tag(msgspec.Struct, frozen=True, array_like=True):
-    """A tag of a bucket, an object or an upload."""
-
-    key: str
-    value: str
 
 
 class TagsRecord(Record, frozen=True, array_like=True, tag="s3.tags/1"):

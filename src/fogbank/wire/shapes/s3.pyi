@@ -329,6 +329,15 @@ class DeleteObjectRequest(TypedDict, total=False):
     IfMatchLastModifiedTime: int
     IfMatchSize: int
 
+class DeleteObjectTaggingOutput(TypedDict, total=False):
+    VersionId: str
+
+class DeleteObjectTaggingRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    Key: Required[str]
+    VersionId: str
+    ExpectedBucketOwner: str
+
 class DeleteObjectsOutput(TypedDict, total=False):
     Deleted: list[DeletedObject]
     RequestCharged: str
@@ -497,6 +506,17 @@ class GetObjectRequest(TypedDict, total=False):
     PartNumber: int
     ExpectedBucketOwner: str
     ChecksumMode: str
+
+class GetObjectTaggingOutput(TypedDict, total=False):
+    VersionId: str
+    TagSet: list[Tag]
+
+class GetObjectTaggingRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    Key: Required[str]
+    VersionId: str
+    ExpectedBucketOwner: str
+    RequestPayer: str
 
 class HeadBucketOutput(TypedDict, total=False):
     BucketArn: str
@@ -930,6 +950,19 @@ class PutObjectRequest(TypedDict, total=False):
     ObjectLockEventHoldDurationDays: int
     ObjectLockEventHoldDurationYears: int
     ExpectedBucketOwner: str
+
+class PutObjectTaggingOutput(TypedDict, total=False):
+    VersionId: str
+
+class PutObjectTaggingRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    Key: Required[str]
+    VersionId: str
+    ContentMD5: str
+    ChecksumAlgorithm: str
+    Tagging: Required[Tagging]
+    ExpectedBucketOwner: str
+    RequestPayer: str
 
 class QueueConfiguration(TypedDict, total=False):
     Id: str

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any
 
@@ -92,7 +93,7 @@ def test_entries_without_events_are_malformed() -> None:
 
 def test_what_is_not_built_says_so() -> None:
     with pytest.raises(NotBuilt):
-        configured(entry(Events=["s3:ObjectTagging:Put"]))
+        configured(entry(Events=["s3:ObjectRestore:Post"]))
     with pytest.raises(NotBuilt):
         functions_of({"EventBridgeConfiguration": {}}, "us-east-1", [])
 
@@ -107,6 +108,27 @@ def test_what_is_not_built_says_so() -> None:
 def test_destinations_that_are_not_there_cannot_be_validated(configuration: Any) -> None:
     with pytest.raises(InvalidArgument, match="Unable to validate"):
         functions_of(configuration, "us-east-1", [])
+
+
+def test_other_tags_are_told_of_in_the_later_form(world: World) -> None:
+    """Source: LocalStack's test_s3_notifications_sqs.snapshot.json, test_object_tagging_put_event."""
+
+    async def story() -> None:
+        await notified(world, Events=["s3:ObjectTagging:*"])
+        await world.put("a/b.jpg", b"x", Tagging="a=b")
+        named = {"Bucket": "bucket", "Key": "a/b.jpg"}
+        tagging = {"TagSet": [{"Key": "a", "Value": "c"}]}
+        await world.call("put_object_tagging", **named, Tagging=tagging)
+        await world.call("delete_object_tagging", **named)
+        told = [json.loads(each.payload)["Records"][0] for each in await world.deliveries()]
+        events = [record["eventName"] for record in told]
+        assert sorted(events) == ["ObjectTagging:Delete", "ObjectTagging:Put"]
+        etag = hashlib.md5(b"x", usedforsecurity=False).hexdigest()
+        for record in told:
+            assert record["eventVersion"] == "2.3"
+            assert record["s3"]["object"] == {"key": "a/b.jpg", "eTag": etag}
+
+    run(story())
 
 
 async def notified(world: World, **more: Any) -> None:

@@ -33,6 +33,7 @@ from fogbank.services.s3.rules.multipart import check_part_number
 from fogbank.services.s3.rules.names import check_key
 from fogbank.services.s3.rules.notifications import CREATED_COPY
 from fogbank.services.s3.rules.replies import quoted
+from fogbank.services.s3.rules.tags import header_tags
 from fogbank.services.s3.rules.versions import Placed, shown_id
 from fogbank.services.s3.schema import BucketRecord, Checksum, ObjectRecord, UploadRecord
 from fogbank.services.s3.state import (
@@ -81,9 +82,13 @@ async def copy_object(call: Call, request: shapes.CopyObjectRequest) -> shapes.C
     check_key(request["Key"])
     named = copy_source_of(request["CopySource"])
     check_copy(request, named)
+    replaces_tags = request.get("TaggingDirective") == "REPLACE"
     for _ in range(COPY_TRIES):
         source = await _open_source(call, request, named)
         check_copy_size(source.opened.record.size)
+        if source.opened.record.tags and not replaces_tags:
+            for needed in access.copied_tags(call.scope, request):
+                await call.require(*needed)
         made = await _copy(call, request, named, source)
         if made is not None:
             return _reply(source, *made)
@@ -176,6 +181,7 @@ def _record_of(
     """Return the record of the copy."""
     origin, body = opened.record, copied.body
     replace = request.get("MetadataDirective") == "REPLACE"
+    tags = header_tags(request) if request.get("TaggingDirective") == "REPLACE" else origin.tags
     return ObjectRecord(
         etag=copied.etag,
         size=origin.size,
@@ -189,6 +195,7 @@ def _record_of(
         manifest=origin.manifest if body is None else "",
         version_id=place.version_id,
         order=place.order,
+        tags=tags,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, cast
 
-from fogbank.base.errors import Corrupt, ServiceError
+from fogbank.base.errors import AccessDenied, Corrupt, ServiceError
 from fogbank.base.types import Request
 from fogbank.contract.call import Call
 from fogbank.contract.operation import operation
@@ -36,6 +36,7 @@ from fogbank.services.s3.rules.names import check_key
 from fogbank.services.s3.rules.notifications import CREATED_PUT
 from fogbank.services.s3.rules.ranges import Span, span_of
 from fogbank.services.s3.rules.replies import STORAGE_CLASS, object_reply, quoted
+from fogbank.services.s3.rules.tags import header_tags
 from fogbank.services.s3.rules.versions import NULL, shown_id
 from fogbank.services.s3.schema import Checksum, ManifestPart, ObjectRecord
 from fogbank.services.s3.state import bodies, buckets, notifications, objects, references, versions
@@ -53,7 +54,7 @@ async def put_object(call: Call, request: shapes.PutObjectRequest) -> shapes.Put
     """Store an object: nothing of it is visible until all of it is durable and verified."""
     key: str = request["Key"]
     check_key(key)
-    headers, metadata = headers_of(request), metadata_of(request)
+    headers, metadata, tags = headers_of(request), metadata_of(request), header_tags(request)
     expected = expected_of(request, call.http.headers)
     source: bytes | BodyStream = request.get("Body") or b""
     if bodies.is_long(source):
@@ -78,6 +79,7 @@ async def put_object(call: Call, request: shapes.PutObjectRequest) -> shapes.Put
             blob=body.blob,
             version_id=place.version_id,
             order=place.order,
+            tags=tags,
         )
         references.attach(tr, body)
         await objects.put_object(tr, bucket, key, record, body.inline, replaces=current)
@@ -121,6 +123,8 @@ async def get_object(call: Call, request: shapes.GetObjectRequest) -> shapes.Get
             **object_reply(request, opened.bucket, opened.record, (span, part)),
             **overrides,
         }
+        if opened.record.tags and await _may_read_tags(call, request):
+            reply["TagCount"] = len(opened.record.tags)
         if opened.content is not None:
             reply["Body"] = opened.content[span.begin : span.end]
             return reply
@@ -149,8 +153,24 @@ async def head_object(call: Call, request: shapes.HeadObjectRequest) -> shapes.H
     opened = await _open(call, request)
     span, part = await _span(call, request, opened)
     reply = {**object_reply(request, opened.bucket, opened.record, (span, part)), **overrides}
+    if opened.record.tags and await _may_read_tags(call, request):
+        reply["TagCount"] = len(opened.record.tags)
     # GetObject's answer without its body is HeadObject's, which the types cannot know.
     return cast("shapes.HeadObjectOutput", reply)
+
+
+async def _may_read_tags(call: Call, request: Request) -> bool:
+    """Return whether the caller is told how many tags an object has.
+
+    AWS: "when you have the relevant permission to read object tags" (API Reference, GetObject).
+    """
+    try:
+        await call.require(*access.version_access(call.scope, request, "Get", "Tagging"))
+    except ServiceError as error:
+        if error.code != AccessDenied.code:
+            raise
+        return False
+    return True
 
 
 async def _open(call: Call, request: Request) -> objects.Opened:

@@ -1,15 +1,23 @@
-"""Tags of buckets."""
+"""Tags of buckets, and of objects and their versions."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fogbank.base.types import Wire
+import msgspec
+
+from fogbank.base.types import Request, Wire
 from fogbank.contract.call import Call
 from fogbank.contract.operation import operation
+from fogbank.platform.store.engine import Transaction
+from fogbank.services.s3.events import Happening
 from fogbank.services.s3.rules import access, tags, unhonoured
-from fogbank.services.s3.schema import TagsRecord
+from fogbank.services.s3.rules.notifications import TAGGED, UNTAGGED
+from fogbank.services.s3.rules.versions import shown_id, version_member
+from fogbank.services.s3.schema import ObjectRecord, Tag, TagsRecord
+from fogbank.services.s3.state import notifications
 from fogbank.services.s3.state.configurations import TAGS
+from fogbank.services.s3.state.named import Change, Named, change_version, read_version
 
 if TYPE_CHECKING:
     from fogbank.wire.shapes import s3 as shapes
@@ -40,3 +48,58 @@ async def delete_bucket_tagging(call: Call, request: shapes.DeleteBucketTaggingR
     """Remove the tags of a bucket, whether it has some or not."""
     await TAGS.remove(call, request)
     return {}
+
+
+@operation(
+    access=access.on_version("Put", "Tagging"),
+    domain=access.bucket_domain,
+    unhonoured={**unhonoured.DIGESTS, **unhonoured.PAYER},
+)
+async def put_object_tagging(
+    call: Call, request: shapes.PutObjectTaggingRequest
+) -> shapes.PutObjectTaggingOutput:
+    """Replace the tags of an object or of a version of it."""
+    given = tags.tags_of(request["Tagging"]["TagSet"], tags.OBJECT)
+    change = _retagging(call, request, given, TAGGED)
+    return version_member(*await change_version(call, request, change))
+
+
+@operation(
+    access=access.on_version("Get", "Tagging"),
+    domain=access.bucket_domain,
+    unhonoured=unhonoured.PAYER,
+)
+async def get_object_tagging(
+    call: Call, request: shapes.GetObjectTaggingRequest
+) -> shapes.GetObjectTaggingOutput:
+    """Return the tags of an object or of a version of it; none is no error."""
+    found = await read_version(call, request)
+    return {"TagSet": tags.tag_set(found.record.tags), **version_member(*found)}
+
+
+@operation(access=access.on_version("Delete", "Tagging"), domain=access.bucket_domain)
+async def delete_object_tagging(
+    call: Call, request: shapes.DeleteObjectTaggingRequest
+) -> shapes.DeleteObjectTaggingOutput:
+    """Remove the tags of an object or of a version of it."""
+    change = _retagging(call, request, (), UNTAGGED)
+    return version_member(*await change_version(call, request, change, "DELETE"))
+
+
+def _retagging(call: Call, request: Request, given: tuple[Tag, ...], event: str) -> Change:
+    """Return the change of a version that gives it other tags and tells of it."""
+    now_ms = call.clock.now_ms()
+
+    async def change(tr: Transaction, named: Named) -> ObjectRecord:
+        bucket, record = named
+        happening = Happening(
+            event,
+            request["Key"],
+            record.sequencer,
+            etag=record.etag,
+            version_id=shown_id(bucket, record),
+        )
+        await notifications.tell(tr, call, bucket, now_ms, happening)
+        return msgspec.structs.replace(record, tags=given)
+
+    return change

@@ -35,6 +35,7 @@ from fogbank.services.s3.rules.metadata import headers_of, metadata_of
 from fogbank.services.s3.rules.multipart import Assembled, Listed
 from fogbank.services.s3.rules.names import bucket_url, check_key
 from fogbank.services.s3.rules.notifications import CREATED_COMPLETE
+from fogbank.services.s3.rules.tags import header_tags
 from fogbank.services.s3.rules.versions import shown_id
 from fogbank.services.s3.schema import (
     BucketRecord,
@@ -63,7 +64,7 @@ class _Begun(NamedTuple):
     completed: CompletedRecord | None
 
 
-@operation(access=access.put_part, domain=access.bucket_domain, unhonoured=unhonoured.WRITE)
+@operation(access=access.create_upload, domain=access.bucket_domain, unhonoured=unhonoured.WRITE)
 async def create_multipart_upload(
     call: Call, request: shapes.CreateMultipartUploadRequest
 ) -> shapes.CreateMultipartUploadOutput:
@@ -82,6 +83,7 @@ async def create_multipart_upload(
         metadata=metadata_of(request),
         algorithm=algorithm,
         composite=composite,
+        tags=header_tags(request),
     )
 
     async def body(tr: Transaction) -> None:
@@ -237,6 +239,7 @@ async def _commit(
             parts_count=len(assembled.parts),
             version_id=place.version_id,
             order=place.order,
+            tags=upload.tags,
         )
         shown = shown_id(bucket, record)
         completed = CompletedRecord(

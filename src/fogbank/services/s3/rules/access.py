@@ -16,6 +16,7 @@ from fogbank.contract.action import Access, AccessOf, ContextValue, Scope
 from fogbank.platform.store.engine import DIRECTORY, Domain
 from fogbank.services.s3.arns import bucket_arn, object_arn
 from fogbank.services.s3.rules.copying import CopySource, copy_source_of
+from fogbank.services.s3.rules.tags import condition_keys
 
 _BUCKETS_REMEMBERED_MAX: Final = 1_024
 
@@ -112,12 +113,33 @@ def get_object_attributes(scope: Scope, request: Request) -> list[Access]:
 
 def put_object(scope: Scope, request: Request) -> list[Access]:
     """Return what PutObject and CompleteMultipartUpload need."""
-    return [_creating(_on_object(scope, "s3:PutObject", request, _WRITE_KEYS), creates=True)]
+    return _writing(scope, request, _WRITE_KEYS, creates=True)
+
+
+def create_upload(scope: Scope, request: Request) -> list[Access]:
+    """Return what CreateMultipartUpload needs: it creates no object yet."""
+    return _writing(scope, request, _WRITE_KEYS, creates=False)
 
 
 def put_part(scope: Scope, request: Request) -> list[Access]:
-    """Return what the steps of a multipart upload need that create no object yet."""
+    """Return what the steps of a multipart upload need that give the object nothing but bytes."""
     return [_creating(_on_object(scope, "s3:PutObject", request, _WRITE_KEYS), creates=False)]
+
+
+def _writing(
+    scope: Scope, request: Request, keys: dict[str, str], *, creates: bool
+) -> list[Access]:
+    """Return what writing an object needs, and giving it tags with it.
+
+    AWS: "To successfully set the tag-set with your PutObject request, you must have the
+    s3:PutObjectTagging in your IAM permissions" (API Reference, PutObject).
+    """
+    write = _creating(_on_object(scope, "s3:PutObject", request, keys), creates=creates)
+    tags = condition_keys(request)
+    if not tags:
+        return [write]
+    tagging = Access("s3:PutObjectTagging", write.resource, tags)
+    return [write._replace(context={**write.context, **tags}), tagging]
 
 
 def _creating(access: Access, *, creates: bool) -> Access:
@@ -156,14 +178,12 @@ def copy_object(scope: Scope, request: Request) -> list[Access]:
     """Return what CopyObject and UploadPartCopy need: reading the source, writing the target."""
     source = copy_source_of(request["CopySource"])
     keys = _WRITE_KEYS | {"s3:x-amz-metadata-directive": "MetadataDirective"}
-    write = _creating(
-        _on_object(scope, "s3:PutObject", request, keys), creates="UploadId" not in request
-    )
+    write, *further = _writing(scope, request, keys, creates="UploadId" not in request)
     # AWS: policies name the source with and without a leading slash ("Bucket policy examples using
     # condition keys" has both): either spelling is compared.
     path = f"{source.bucket}/{source.key}"
     context = {**write.context, "s3:x-amz-copy-source": (path, f"/{path}")}
-    return [_read_source(scope, source), write._replace(context=context)]
+    return [_read_source(scope, source), write._replace(context=context), *further]
 
 
 def _read_source(scope: Scope, source: CopySource) -> Access:
@@ -172,3 +192,34 @@ def _read_source(scope: Scope, source: CopySource) -> Access:
     if source.version_id:
         return Access("s3:GetObjectVersion", resource, {"s3:versionid": source.version_id})
     return Access("s3:GetObject", resource)
+
+
+def copied_tags(scope: Scope, request: Request) -> list[Access]:
+    """Return what CopyObject needs beside if it takes the tags of its source over.
+
+    AWS: permissions to read them there and to put them here (API Reference, CopyObject).
+    """
+    source = copy_source_of(request["CopySource"])
+    version = "Version" if source.version_id else ""
+    return [
+        _read_source(scope, source)._replace(action=f"s3:GetObject{version}Tagging"),
+        _on_object(scope, "s3:PutObjectTagging", request),
+    ]
+
+
+def on_version(verb: str, noun: str) -> AccessOf:
+    """Return the access of an operation on what is said of an object, or of a version of it.
+
+    Args:
+        verb: ``Get``, ``Put`` or ``Delete``.
+        noun: Such as ``Tagging``: of a version it is ``VersionTagging``.
+    """
+    return lambda scope, request: [version_access(scope, request, verb, noun)]
+
+
+def version_access(scope: Scope, request: Request, verb: str, noun: str) -> Access:
+    """Return the access to what is said of the version that a request names; see ``on_version``."""
+    version = "Version" if "VersionId" in request else ""
+    action = f"s3:{verb}Object{version}{noun}"
+    found = _on_object(scope, action, request, {"s3:versionid": "VersionId"})
+    return found._replace(context={**found.context, **condition_keys(request)})

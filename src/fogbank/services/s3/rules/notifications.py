@@ -26,6 +26,8 @@ CREATED_COPY: Final = "s3:ObjectCreated:Copy"
 CREATED_COMPLETE: Final = "s3:ObjectCreated:CompleteMultipartUpload"
 REMOVED_DELETE: Final = "s3:ObjectRemoved:Delete"
 REMOVED_MARKER: Final = "s3:ObjectRemoved:DeleteMarkerCreated"
+TAGGED: Final = "s3:ObjectTagging:Put"
+UNTAGGED: Final = "s3:ObjectTagging:Delete"
 
 _BUILT: Final = frozenset(
     (
@@ -37,11 +39,14 @@ _BUILT: Final = frozenset(
         "s3:ObjectRemoved:*",
         REMOVED_DELETE,
         REMOVED_MARKER,
+        "s3:ObjectTagging:*",
+        TAGGED,
+        UNTAGGED,
     )
 )
 _KNOWN: Final = re.compile(
     r"s3:(ReducedRedundancyLostObject|ObjectRestore:.+|Replication:.+|LifecycleTransition|"
-    r"IntelligentTiering|ObjectAcl:Put|LifecycleExpiration:.+|ObjectTagging:.+|"
+    r"IntelligentTiering|ObjectAcl:Put|LifecycleExpiration:.+|"
     r"ObjectAnnotation:.+|ObjectRetention:Put)"
 )
 _FUNCTION_ARN: Final = re.compile(

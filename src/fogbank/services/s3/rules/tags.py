@@ -10,8 +10,11 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
+from urllib.parse import parse_qsl
 
-from fogbank.services.s3.errors import BadRequest, InvalidTag
+from fogbank.base.types import Request
+from fogbank.contract.action import ContextValue
+from fogbank.services.s3.errors import BadRequest, InvalidArgument, InvalidTag
 from fogbank.services.s3.schema import Tag
 
 if TYPE_CHECKING:
@@ -77,3 +80,60 @@ def _legal(text: str, characters_max: int) -> bool:
 def tag_set(tags: Sequence[Tag]) -> list[shapes.Tag]:
     """Return tags as they are answered."""
     return [{"Key": tag.key, "Value": tag.value} for tag in tags]
+
+
+def header_tags(request: Request) -> tuple[Tag, ...]:
+    """Return the tags that ``x-amz-tagging`` gives an object, checked; see ``tags_of``.
+
+    Raises:
+        InvalidArgument: It is not the query of a URL in which each key stands once.
+    """
+    header: str = request.get("Tagging") or ""
+    if not header:
+        return ()
+    try:
+        pairs = _pairs(header)
+    except ValueError as error:
+        raise _malformed(header) from error
+    keys = {key for key, _ in pairs}
+    legal = all(_legal(text, len(text)) for pair in pairs for text in pair)
+    if len(keys) < len(pairs) or not legal:
+        raise _malformed(header)
+    return tags_of([{"Key": key, "Value": value} for key, value in pairs], OBJECT)
+
+
+def _pairs(header: str) -> list[tuple[str, str]]:
+    """Return the keys and values of ``x-amz-tagging``; ValueError if they are not UTF-8."""
+    return parse_qsl(header, keep_blank_values=True, errors="strict")
+
+
+def _malformed(header: str) -> InvalidArgument:
+    """Return the error for a header that gives no tags."""
+    return InvalidArgument(
+        "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters "
+        "without tag name duplicates.",
+        ArgumentName="x-amz-tagging",
+        ArgumentValue=header,
+    )
+
+
+def condition_keys(request: Request) -> dict[str, ContextValue]:
+    """Return the condition keys of the tags that a request gives an object, checked or not.
+
+    Args:
+        request: It has them in a header (a text) or in a document.
+    """
+    given = request.get("Tagging")
+    if not given:
+        return {}
+    if isinstance(given, str):
+        try:
+            pairs = _pairs(given)
+        except ValueError:
+            return {}  # who may write hears what is wrong with it
+    else:
+        pairs = [(tag.get("Key", ""), tag.get("Value", "")) for tag in given.get("TagSet") or ()]
+    keys: dict[str, ContextValue] = {f"s3:RequestObjectTag/{key}": value for key, value in pairs}
+    if pairs:
+        keys["s3:RequestObjectTagKeys"] = tuple(dict.fromkeys(key for key, _ in pairs))
+    return keys

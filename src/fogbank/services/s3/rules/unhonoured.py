@@ -1,7 +1,7 @@
 """Modelled members that are not acted on yet, each with the values that ask for nothing.
 
 Rule: a value stands here only if ignoring it gives what AWS would give, as things are: nothing is
-encrypted at rest, there are no ACLs (as in every bucket of AWS since April 2023), tags, locks,
+encrypted at rest, there are no ACLs (as in every bucket of AWS since April 2023), locks,
 storage classes or websites. A client that wants one of those is told that it is not built.
 """
 
@@ -53,7 +53,6 @@ WRITE: Final[Mapping[str, Any]] = {
     "BucketKeyEnabled": False,
     "StorageClass": "STANDARD",
     "WebsiteRedirectLocation": _NEVER,
-    "Tagging": "",
     "ObjectLockMode": _NEVER,
     "ObjectLockRetainUntilDate": _NEVER,
     "ObjectLockLegalHoldStatus": "OFF",
@@ -89,8 +88,7 @@ DELETE: Final[Mapping[str, Any]] = {
 COPY: Final[Mapping[str, Any]] = {
     **WRITE,
     **SOURCE_KEY,
-    # There are no tags and annotations to copy or to replace.
-    "TaggingDirective": frozenset(("COPY", "REPLACE")),
+    # There are no annotations to copy or to replace.
     "AnnotationDirective": ANY,
 }
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypedDict
 
 from fogbank.base.errors import NotBuilt
 from fogbank.services.s3.errors import IllegalVersioningConfigurationException, InvalidArgument
@@ -100,8 +100,15 @@ def shown_id(bucket: BucketRecord, record: ObjectRecord) -> str:
     return (record.version_id or NULL) if bucket.versioning else ""
 
 
-def version_member(version_id: str) -> dict[str, str]:
+class VersionMember(TypedDict, total=False):
+    """The member of an answer that names a version."""
+
+    VersionId: str
+
+
+def version_member(bucket: BucketRecord, record: ObjectRecord) -> VersionMember:
     """Return the member of an answer that names a version, if there is one to name."""
+    version_id = shown_id(bucket, record)
     return {"VersionId": version_id} if version_id else {}
 
 

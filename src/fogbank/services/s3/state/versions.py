@@ -130,6 +130,15 @@ def _take_out(tr: Transaction, bucket: BucketRecord, key: str, record: ObjectRec
         NULLS.delete(tr, bucket.bucket_id, key)
 
 
+async def revise(tr: Transaction, bucket: BucketRecord, key: str, record: ObjectRecord) -> None:
+    """Write the record of a version anew where it lies; its order and body are what they were."""
+    current = await OBJECTS.find(tr, bucket.bucket_id, key)
+    if current is not None and current.order == record.order:
+        OBJECTS.put(tr, record, bucket.bucket_id, key)
+    else:
+        VERSIONS.put(tr, record, bucket.bucket_id, key, record.order)
+
+
 async def put_marker(
     tr: Transaction,
     bucket: BucketRecord,
