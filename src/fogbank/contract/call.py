@@ -16,6 +16,7 @@ from fogbank.platform.blobs.port import BlobPlacement, BlobReader, Blobs
 from fogbank.platform.iam.decision import Decision
 from fogbank.platform.iam.request import AccessRequest, Context
 from fogbank.platform.identity.identity import Identity
+from fogbank.platform.identity.kept import KeptKeys
 from fogbank.platform.identity.principal import Principal
 from fogbank.platform.runtime.functions import Functions
 from fogbank.platform.scheduler.timers import Timers
@@ -37,6 +38,7 @@ class Facilities:
         "functions",
         "identity",
         "ids",
+        "kept_keys",
         "outbox",
         "placement",
         "quotas",
@@ -65,6 +67,7 @@ class Facilities:
         self.outbox = outbox
         self.timers = timers
         self.functions = functions
+        self.kept_keys = KeptKeys(clock)
 
 
 class HttpFacts(NamedTuple):
@@ -212,6 +215,11 @@ class Call:
     def identity(self) -> Identity:
         """Return principals and credentials; for IAM and STS."""
         return self.facilities.identity
+
+    @property
+    def kept_keys(self) -> KeptKeys:
+        """Return the keys in the clear that may be used again for a while."""
+        return self.facilities.kept_keys
 
     @property
     def functions(self) -> Functions:

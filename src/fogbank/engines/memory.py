@@ -27,6 +27,7 @@ from fogbank.engines.bodies import LIMITS, RANGE_ROWS_MAX, PendingEntry
 from fogbank.engines.cuts import Cuts, OpenCut
 from fogbank.engines.watch import Watchers
 from fogbank.platform.blobs.port import FRAME_BYTES, BlobRef, Chunk
+from fogbank.platform.crypto.secret import KeyRefused
 from fogbank.platform.store import tokens
 from fogbank.platform.store.engine import (
     STAMP_BYTES,
@@ -428,6 +429,7 @@ class MemoryBlobs:
 
     def __init__(self) -> None:
         self._blobs: dict[BlobRef, bytes] = {}
+        self._locks: dict[BlobRef, bytes] = {}
         self._last = 0
         self._low_water = 0
         self._begun: set[BlobRef] = set()
@@ -437,7 +439,14 @@ class MemoryBlobs:
         self._last += 1
         return BlobRef(_INCARNATION, self._last)
 
-    async def write(self, ref: BlobRef, chunks: AsyncIterator[Chunk]) -> int:
+    @property
+    def seals(self) -> bool:
+        """Return True: nothing of it is on a disk."""
+        return True
+
+    async def write(
+        self, ref: BlobRef, chunks: AsyncIterator[Chunk], *, lock: bytes | None = None
+    ) -> int:
         """Store the chunks under a fresh name; return the size in bytes."""
         assert ref not in self._blobs, "a blob is written once"
         self._begun.add(ref)
@@ -446,27 +455,36 @@ class MemoryBlobs:
         finally:
             self._begun.discard(ref)
         self._blobs[ref] = body
+        if lock is not None:
+            self._locks[ref] = lock
         return len(body)
 
     async def concat(self, ref: BlobRef, parts: list[BlobRef]) -> int:
         """Store under a fresh name the bytes of other blobs in order."""
         assert ref not in self._blobs, "a blob is written once"
-        body = b"".join([self._require(part) for part in parts])
+        body = b"".join([self._require(part, None) for part in parts])
         self._blobs[ref] = body
         return len(body)
 
-    def _require(self, ref: BlobRef) -> bytes:
-        """Return the bytes of a blob; raise ``Corrupt`` if there is none."""
+    def _require(self, ref: BlobRef, lock: bytes | None) -> bytes:
+        """Return the bytes of a blob; raise ``Corrupt`` if there is none, or the key is another."""
         body = self._blobs.get(ref)
         if body is None:
             raise Corrupt(f"the blob {ref.incarnation}-{ref.number} is missing")
+        kept = self._locks.get(ref)
+        if lock is None and kept is not None:
+            raise KeyRefused(
+                f"the blob {ref.incarnation}-{ref.number} is locked, and there is no key"
+            )
+        if kept != lock:
+            raise Corrupt(f"the blob {ref.incarnation}-{ref.number} is not what was written")
         return body
 
     async def read(
-        self, ref: BlobRef, begin: int = 0, end: int | None = None
+        self, ref: BlobRef, begin: int = 0, end: int | None = None, *, lock: bytes | None = None
     ) -> AsyncIterator[bytes]:
         """Yield the bytes of the half-open range, cut at frames; what is past the end is not."""
-        body = self._require(ref)
+        body = self._require(ref, lock)
         end = len(body) if end is None else min(end, len(body))
         assert begin >= 0, "a range begins inside the blob"
         while begin < end:
@@ -481,6 +499,7 @@ class MemoryBlobs:
     def forget(self, ref: BlobRef) -> None:
         """Lose a blob."""
         self._blobs.pop(ref, None)
+        self._locks.pop(ref, None)
 
     async def list(self, after: BlobRef | None, limit: int) -> list[tuple[BlobRef, int]]:
         """Return names and sizes in order of name."""
@@ -512,4 +531,4 @@ class MemoryBlobs:
         """Return the size; raise ``Corrupt`` if the blob is missing."""
         assert first >= 0, "a range of frames begins inside the blob"
         assert frames is None or frames > 0, "some frames are asked for"
-        return len(self._require(ref))
+        return len(self._require(ref, self._locks.get(ref)))

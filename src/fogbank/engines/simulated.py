@@ -232,9 +232,11 @@ class SimulatedBlobs(MemoryBlobs):
         self._engine = engine
         self._before = BlobRef(1, 0)
 
-    async def write(self, ref: BlobRef, chunks: AsyncIterator[Chunk]) -> int:
+    async def write(
+        self, ref: BlobRef, chunks: AsyncIterator[Chunk], *, lock: bytes | None = None
+    ) -> int:
         """Store the chunks under a fresh name; return when they are durable."""
-        size = await super().write(ref, chunks)
+        size = await super().write(ref, chunks, lock=lock)
         await self._kept(ref)
         return size
 

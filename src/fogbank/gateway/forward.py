@@ -162,9 +162,9 @@ class _FarBody:
         """Return up to ``limit`` bytes, at least one; empty bytes at the end."""
         return await self._inflow.read(limit)
 
-    async def keep(self, wanted: Wanted) -> Kept:
+    async def keep(self, wanted: Wanted, lock: bytes | None = None) -> Kept:
         """Have the body kept where it is; see ``BlobSource``."""
-        order = _encode(_Order(self._lender.permit(wanted.ref), wanted))
+        order = _encode(_Order(self._lender.permit(wanted.ref, lock), wanted))
         kept = self._kept = _decode_kept(await self._inflow.divert(order))
         if kept.inline is None and kept.size <= wanted.bytes_max:
             await self._lender.adopt(wanted.ref, kept.size)
@@ -184,10 +184,10 @@ class _Lending:
         self._lender = lender
 
     async def read(
-        self, ref: BlobRef, begin: int = 0, end: int | None = None
+        self, ref: BlobRef, begin: int = 0, end: int | None = None, *, lock: bytes | None = None
     ) -> AsyncIterator[bytes]:
         """Yield the loan of a half-open range."""
-        yield _LoanPiece(_encode(await self._lender.lend(ref, begin, end)))
+        yield _LoanPiece(_encode(await self._lender.lend(ref, begin, end, lock)))
 
 
 async def _marked(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

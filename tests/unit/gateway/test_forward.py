@@ -241,7 +241,8 @@ class Blobs:
         self.kept: dict[BlobRef, bytes] = {}
         self.adopted: dict[BlobRef, int] = {}
 
-    def permit(self, ref: BlobRef) -> Permit:
+    def permit(self, ref: BlobRef, lock: bytes | None = None) -> Permit:
+        assert lock is None
         return Permit("/blobs", ref, (1, b"salt", b"key of one blob"))
 
     async def adopt(self, ref: BlobRef, size: int) -> None:
@@ -380,7 +381,10 @@ class Lending(Split):
             owner_of=lambda _: peer,  # type: ignore[arg-type]
         )
 
-    async def lend(self, ref: BlobRef, begin: int, end: int | None) -> Loan:
+    async def lend(
+        self, ref: BlobRef, begin: int, end: int | None, lock: bytes | None = None
+    ) -> Loan:
+        assert lock is None
         return Loan("/blobs", ref, begin, end, ((1, b"salt", b"key"),))
 
     async def read(self, ref: BlobRef, begin: int, end: int) -> AsyncIterator[bytes]:

@@ -45,7 +45,7 @@ from fogbank.engines.embedded.log import end_process
 from fogbank.engines.embedded.notes import find_note, write_note
 from fogbank.engines.embedded.rewriting import Rewriter
 from fogbank.platform.blobs.port import FRAME_BYTES, BlobRef, Chunk, Loan, Permit
-from fogbank.platform.crypto.keys import BLOBS, DataKeys, Opens
+from fogbank.platform.crypto.keys import BLOBS, DataKeys, Lock, Opens
 
 T = TypeVar("T")
 
@@ -162,6 +162,11 @@ class FileBlobs:
         """Run a function in the pool; it runs to its end even if the caller is cancelled."""
         return await _done(self._pool.submit(function, *arguments))
 
+    @property
+    def seals(self) -> bool:
+        """Return whether what is written now is encrypted."""
+        return self._keys.active is not None
+
     # Names.
 
     async def name(self) -> BlobRef:
@@ -224,7 +229,9 @@ class FileBlobs:
 
     # Writing.
 
-    async def write(self, ref: BlobRef, chunks: AsyncIterator[Chunk]) -> int:
+    async def write(
+        self, ref: BlobRef, chunks: AsyncIterator[Chunk], *, lock: bytes | None = None
+    ) -> int:
         """Store the chunks under a fresh name; durable on return; return the size in bytes.
 
         The first chunk is asked for when there is a slot: what waits for one holds nothing.
@@ -232,16 +239,18 @@ class FileBlobs:
         Raises:
             Full: No space is left; nothing remains.
         """
-        async with self._writing(ref, self._writes) as writer:
+        async with self._writing(ref, self._writes, lock) as writer:
             return await self._write_chunks(writer, chunks)
 
     @asynccontextmanager
-    async def _writing(self, ref: BlobRef, slots: asyncio.Semaphore) -> AsyncGenerator[Writer]:
+    async def _writing(
+        self, ref: BlobRef, slots: asyncio.Semaphore, lock: bytes | None = None
+    ) -> AsyncGenerator[Writer]:
         """Give a writer for a name when there is a slot; a name that is begun is never swept."""
         self._begun.add(ref)
         try:
             async with slots:
-                writer = Writer(self._root, ref, self._keys.series(BLOBS))
+                writer = Writer(self._root, ref, self._keys.series(BLOBS, lock))
                 try:
                     yield writer
                 except BaseException as error:
@@ -283,9 +292,9 @@ class FileBlobs:
         if isinstance(error, OSError) and is_no_space(error):
             raise Full(f"there is no space for a blob: {error}") from error
 
-    def permit(self, ref: BlobRef) -> Permit:
+    def permit(self, ref: BlobRef, lock: bytes | None = None) -> Permit:
         """Return what another process needs to write a blob under a fresh name."""
-        return Permit(str(self._root.absolute()), ref, self._keys.lend(BLOBS))
+        return Permit(str(self._root.absolute()), ref, self._keys.lend(BLOBS, lock))
 
     async def adopt(self, ref: BlobRef, size: int) -> None:
         """Take over a blob that another process has written and synced; durable on return.
@@ -324,7 +333,7 @@ class FileBlobs:
     # Reading.
 
     async def read(
-        self, ref: BlobRef, begin: int = 0, end: int | None = None
+        self, ref: BlobRef, begin: int = 0, end: int | None = None, *, lock: bytes | None = None
     ) -> AsyncGenerator[bytes, None]:
         """Yield the bytes of the half-open range; every frame is verified before it leaves.
 
@@ -333,7 +342,8 @@ class FileBlobs:
         Raises:
             Corrupt: A frame is not what was written, or the blob is missing.
         """
-        pieces = read_range(self._pool, (self._root, ref, self._keys), begin, end)
+        opens = self._keys if lock is None else Lock(lock)
+        pieces = read_range(self._pool, (self._root, ref, opens), begin, end)
         try:
             async for piece in pieces:
                 yield piece
@@ -343,17 +353,20 @@ class FileBlobs:
         finally:
             await pieces.aclose()
 
-    async def lend(self, ref: BlobRef, begin: int, end: int | None) -> Loan:
+    async def lend(
+        self, ref: BlobRef, begin: int, end: int | None, lock: bytes | None = None
+    ) -> Loan:
         """Return what another process needs to read the half-open range of a blob.
 
         Raises:
             Corrupt: It is missing, or its end is not what was written.
         """
+        opens = self._keys if lock is None else Lock(lock)
 
         def lend() -> Loan:
-            with Reader(self._root, ref, self._keys) as reader:
+            with Reader(self._root, ref, opens) as reader:
                 series = reader.series(begin, end)
-            lent = tuple(self._keys.lent(key_id, BLOBS, salt) for key_id, salt in series)
+            lent = tuple(opens.lent(key_id, BLOBS, salt) for key_id, salt in series)
             return Loan(str(self._root.absolute()), ref, begin, end, lent)
 
         try:

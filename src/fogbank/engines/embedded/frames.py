@@ -28,7 +28,7 @@ from fogbank.engines.embedded.files import NO_SPACE, read_all, read_into, write_
 from fogbank.engines.embedded.sealing import Entry, FileOpener, FileSealer, mask_of
 from fogbank.engines.embedded.writeback import WRITE_BACK_BYTES, begin_write_back
 from fogbank.platform.blobs.port import FRAME_BYTES, BlobRef
-from fogbank.platform.crypto.keys import TAG_BYTES, Opens, Series
+from fogbank.platform.crypto.keys import TAG_BYTES, DataKeys, Lock, Opens, Series
 from fogbank.platform.crypto.secret import KeyRefused
 
 SYNC_EVERY_BYTES: Final = 64 << 20
@@ -307,7 +307,8 @@ class Reader:
     Args:
         root: Where the blobs lie.
         ref: The name of the blob.
-        keys: What opens it; None: only its checks are looked at, and no frame can be had.
+        keys: What opens it; None, or the data keys where the file is locked: only its checks are
+            looked at, and no frame can be had.
 
     Raises:
         Corrupt: It is missing, or damaged.
@@ -317,6 +318,8 @@ class Reader:
         self.path = path_of(root, ref)
         self._ref = ref
         self._opener: FileOpener | None = None
+        self.is_locked = False
+        """It was sealed with a key that its reader brings."""
         self._sealed = bytearray()
         """Where sealed frames are read to, one after the other."""
         try:
@@ -361,7 +364,10 @@ class Reader:
         block, footer = end[:block_bytes], end[block_bytes:]
         if footer != _footer(shape.magic, self._ref, shape.size):
             raise self._damage("has not the end that was written")
-        if block and keys is not None:
+        self.is_locked = bool(block) and sealing.is_locked(block)
+        if isinstance(keys, Lock) and not self.is_locked:
+            raise self._damage("was written without a key of its own")
+        if block and keys is not None and not (self.is_locked and isinstance(keys, DataKeys)):
             try:
                 self._opener = FileOpener(keys, self._ref, block, footer)
             except Corrupt as error:
@@ -399,7 +405,7 @@ class Reader:
 
     def named_keys(self) -> set[int]:
         """Return the data keys that an encrypted file names, without opening anything."""
-        if not self.is_sealed:
+        if not self.is_sealed or self.is_locked:
             return set()
         block = os.pread(self.fd, 4, self._shape.block_begin)
         entries = [self._raw_entry(index) for index in range(frames_of(self.size))]

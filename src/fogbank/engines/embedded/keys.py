@@ -23,7 +23,7 @@ from fogbank.platform.crypto.keyring import (
     with_new_key,
 )
 from fogbank.platform.crypto.keys import DataKeys
-from fogbank.platform.crypto.secret import KeyRefused, Secret, no_draw
+from fogbank.platform.crypto.secret import KeyRefused, Secret
 
 
 def _named(root: Path, raw: bytes) -> str:
@@ -54,7 +54,7 @@ def read_keys(root: Path, encryption: Encryption) -> DataKeys:
     """
     raw = find_keyring(root)
     if raw is None:
-        return DataKeys({}, active=None, draw=no_draw)
+        return DataKeys({}, active=None, draw=encryption.draw)
     _named(root, raw)
     keys = open_keyring(raw, encryption.secret)
     return data_keys(keys, encryption.draw, enabled=encryption.enabled)

@@ -53,14 +53,14 @@ class Rewriting:
 
     @classmethod
     def find(cls, root: Path, ref: BlobRef, keys: DataKeys) -> Self | None:
-        """Return how a blob is written anew, or None if its file takes the newest key alone.
+        """Return how a blob is written anew, or None if its file takes the newest key alone, or none.
 
         Raises:
             Corrupt: It is missing, or damaged.
         """
         reader = Reader(root, ref, keys)
         try:
-            if reader.key_ids() == {keys.active}:
+            if reader.is_locked or reader.key_ids() == {keys.active}:
                 reader.close()
                 return None
             return cls(root, ref, reader, keys)

@@ -6,6 +6,9 @@ frame i at 2 i + 1, the footer at 2**64. A frame is sealed about the blob and pl
 written to, its *origin*, and the entry says which, with origin's key id and salt and the frame's
 tag; the entry is sealed about the blob and place where it stands. So a kernel can copy a frame into
 another blob, and only its entry is made anew. The bytes of a frame are as long encrypted as plain.
+
+A file may be *locked*: its series is of a key that its reader brings, and the id of a data key is
+that of none. Whoever has only the keyring sees checks, and no byte; no rotation concerns it.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from fogbank.base.errors import Corrupt
 from fogbank.platform.blobs.port import BlobRef
 from fogbank.platform.crypto.keys import (
     BLOBS,
+    LOCKED,
     SALT_BYTES,
     TAG_BYTES,
     Cipher,
@@ -132,6 +136,11 @@ class FileOpener:
                 self._origins.clear()
             cipher = self._origins[origin] = self._keys.cipher(entry.key_id, BLOBS, entry.salt)
         return unsealed(cipher, 2 * entry.from_index, memoryview(data), entry.about())
+
+
+def is_locked(block: bytes) -> bool:
+    """Return whether the file that ends in a block was sealed with a key that no keyring has."""
+    return int.from_bytes(block[:4]) == LOCKED
 
 
 def key_in(raw: bytes) -> int:

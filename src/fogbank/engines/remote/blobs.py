@@ -13,7 +13,7 @@ from fogbank.platform.blobs.port import BlobReader, BlobRef
 from fogbank.platform.link.port import Answer, Asked, Handlers, Peer, close_stream
 
 READ: Final = "blobs.read"
-"""(incarnation, number, begin, end) -> the bytes, as a stream"""
+"""(incarnation, number, begin, end, lock) -> the bytes, as a stream"""
 
 
 class RemoteBlobs:
@@ -23,7 +23,7 @@ class RemoteBlobs:
         self._peer = peer
 
     async def read(
-        self, ref: BlobRef, begin: int = 0, end: int | None = None
+        self, ref: BlobRef, begin: int = 0, end: int | None = None, *, lock: bytes | None = None
     ) -> AsyncIterator[bytes]:
         """Yield the bytes of the half-open range; each frame was verified by its owner.
 
@@ -31,7 +31,7 @@ class RemoteBlobs:
             Corrupt: A frame is not what was written.
             Unavailable: The owner cannot be reached, or ended meanwhile.
         """
-        answer = await self._peer.call(READ, (ref.incarnation, ref.number, begin, end))
+        answer = await self._peer.call(READ, (ref.incarnation, ref.number, begin, end, lock))
         assert answer.stream is not None, "a blob is answered as a stream"
         try:
             async for piece in answer.stream:
@@ -52,5 +52,5 @@ class BlobOwner:
 
     async def read(self, asked: Asked) -> Answer:
         """Answer the bytes of a blob."""
-        incarnation, number, begin, end = asked.value
-        return Answer(None, self._blobs.read(BlobRef(incarnation, number), begin, end))
+        incarnation, number, begin, end, lock = asked.value
+        return Answer(None, self._blobs.read(BlobRef(incarnation, number), begin, end, lock=lock))

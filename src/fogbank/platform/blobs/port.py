@@ -34,8 +34,16 @@ class BlobRef(NamedTuple):
 class BlobReader(Protocol):
     """Reads immutable large values, perhaps of another process's store."""
 
-    def read(self, ref: BlobRef, begin: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+    def read(
+        self, ref: BlobRef, begin: int = 0, end: int | None = None, *, lock: bytes | None = None
+    ) -> AsyncIterator[bytes]:
         """Yield the bytes of the half-open range; every frame is verified before it leaves.
+
+        Args:
+            ref: The blob.
+            begin: The first byte.
+            end: The byte behind the last one; None: all to the end.
+            lock: The key that it was written with, if it was.
 
         Raises:
             Corrupt: A frame is not what was written.
@@ -81,8 +89,12 @@ class Kept(NamedTuple):
 class BlobSource(Protocol):
     """A body in the hands of another process, which can write blobs."""
 
-    async def keep(self, wanted: Wanted) -> Kept:
+    async def keep(self, wanted: Wanted, lock: bytes | None = None) -> Kept:
         """Have the body kept; where it is a blob, that is durable on return.
+
+        Args:
+            wanted: How.
+            lock: The key that its blob shall be sealed with; see ``Blobs.write``.
 
         Raises:
             ServiceError: The body broke off, or is not the one that was signed; nothing is kept.
@@ -116,7 +128,9 @@ class Loan(NamedTuple):
 class BlobLender(Protocol):
     """Lets another process write and read blobs of this store."""
 
-    async def lend(self, ref: BlobRef, begin: int, end: int | None) -> Loan:
+    async def lend(
+        self, ref: BlobRef, begin: int, end: int | None, lock: bytes | None = None
+    ) -> Loan:
         """Return what it takes to read the half-open range of a blob.
 
         Raises:
@@ -124,7 +138,7 @@ class BlobLender(Protocol):
         """
         ...
 
-    def permit(self, ref: BlobRef) -> Permit:
+    def permit(self, ref: BlobRef, lock: bytes | None = None) -> Permit:
         """Return what it takes to write a blob under a fresh name."""
         ...
 
@@ -169,14 +183,27 @@ class ByteStream(Protocol):
 class Blobs(BlobReader, Protocol):
     """Immutable large values of the domains of one store."""
 
+    @property
+    def seals(self) -> bool:
+        """Return whether what is written to the store now, rows and blobs, is encrypted."""
+        ...
+
     async def name(self) -> BlobRef:
         """Return a name that no blob has had before."""
         ...
 
-    async def write(self, ref: BlobRef, chunks: AsyncIterator[Chunk]) -> int:
+    async def write(
+        self, ref: BlobRef, chunks: AsyncIterator[Chunk], *, lock: bytes | None = None
+    ) -> int:
         """Store the chunks under a fresh name; durable on return; return the size in bytes.
 
         The first chunk is asked for when the blob's turn has come: what waits holds nothing.
+
+        Args:
+            ref: The name.
+            chunks: The bytes.
+            lock: A key of 32 bytes that seals the blob in the place of the store's own keys. It is
+                kept nowhere: whoever reads the blob brings it again.
 
         Raises:
             Full: No space is left; nothing remains.

@@ -13,6 +13,10 @@ that the place is above the last one. Two series share a subkey only if two salt
 equal: with 2**40 series under one data key the odds are below 2**-48. One subkey never seals more
 than 2**32 bodies (NIST SP 800-38D bounds that only for random nonces), of at most 2**32 blocks each.
 
+A *lock* is a key that is in no keyring: of one object, or of a client. What it seals it seals in the
+place of a data key, with a salt of its own like any other series, and only whoever brings it again
+opens that.
+
 The derivation is HKDF-Expand of RFC 5869 for one block; its extract step is left out, as section
 3.3 allows, because a data key is uniformly random already.
 """
@@ -35,6 +39,8 @@ TAG_BYTES: Final = 16
 _NONCE_BYTES: Final = 12
 _ONE: Final = b"\x01"
 
+LOCKED: Final = (1 << 32) - 1
+"""In the place of a data key's id: it was sealed with a key that whoever reads it brings."""
 ROWS: Final = b"fogbank row"
 LOG: Final = b"fogbank log"
 BLOBS: Final = b"fogbank blob"
@@ -159,22 +165,81 @@ class DataKeys:
         """
         return AESGCM(subkey(self._key(key_id), purpose, salt))
 
-    def lend(self, purpose: bytes) -> tuple[int, bytes, bytes] | None:
+    def lend(self, purpose: bytes, lock: bytes | None = None) -> tuple[int, bytes, bytes] | None:
         """Return data key id, salt and subkey of a series that another process will seal with.
 
         The subkey opens and seals what is of this series and nothing else. None: it stays plain.
         """
+        if lock is not None:
+            salt = self._draw(SALT_BYTES)
+            return LOCKED, salt, subkey(lock, purpose, salt)
         if self.active is None:
             return None
         salt = self._draw(SALT_BYTES)
         return self.active, salt, subkey(self._keys[self.active], purpose, salt)
 
-    def series(self, purpose: bytes) -> Series | None:
-        """Return a fresh series for new writes, or None if they stay plain."""
-        if self.active is None:
-            return None
-        salt = self._draw(SALT_BYTES)
-        return Series(self.active, salt, self.cipher(self.active, purpose, salt))
+    def series(self, purpose: bytes, lock: bytes | None = None) -> Series | None:
+        """Return a fresh series for new writes, or None if they stay plain.
+
+        Args:
+            purpose: What is sealed.
+            lock: The key to seal with in the place of a data key.
+        """
+        return lent_series(self.lend(purpose, lock))
+
+
+class Lock:
+    """Opens what one lock sealed, and nothing that a data key did."""
+
+    __slots__ = ("_key",)
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def __repr__(self) -> str:
+        """Return nothing of the key."""
+        return "Lock()"
+
+    def lent(self, key_id: int, purpose: bytes, salt: bytes) -> tuple[int, bytes, bytes]:
+        """Return what another process needs to open a series; see ``DataKeys.lent``.
+
+        Raises:
+            Corrupt: A data key sealed it.
+        """
+        if key_id != LOCKED:
+            raise Corrupt("stored bytes name a data key, and should be sealed with a key brought")
+        return key_id, salt, subkey(self._key, purpose, salt)
+
+    def cipher(self, key_id: int, purpose: bytes, salt: bytes) -> Cipher:
+        """Return what opens the series with this salt.
+
+        Raises:
+            Corrupt: A data key sealed it.
+        """
+        return AESGCM(self.lent(key_id, purpose, salt)[2])
+
+
+SEALED_WITH_BYTES: Final = SALT_BYTES + TAG_BYTES
+"""How much longer ``sealed_with`` makes a body."""
+
+
+def sealed_with(lock: bytes, purpose: bytes, salt: bytes, body: bytes, about: bytes) -> bytes:
+    """Return a short body sealed with a lock: the salt, which must be fresh, then what was sealed."""
+    series = Series(LOCKED, salt, AESGCM(subkey(lock, purpose, salt)))
+    return salt + series.seal(0, body, about)
+
+
+def opened_with(lock: bytes, purpose: bytes, sealed: bytes, about: bytes) -> bytes:
+    """Return what ``sealed_with`` sealed.
+
+    Raises:
+        Corrupt: These are not the bytes, or not what they were said to be about, or the key is not
+            the one that sealed them.
+    """
+    salt, body = sealed[:SALT_BYTES], sealed[SALT_BYTES:]
+    if len(salt) < SALT_BYTES:
+        raise Corrupt("sealed bytes are cut off")
+    return unsealed(AESGCM(subkey(lock, purpose, salt)), 0, body, about)
 
 
 class LentKeys:

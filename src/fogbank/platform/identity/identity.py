@@ -221,6 +221,10 @@ class Identity:
         """Return the current epoch of an account: what was read under another is stale."""
         return self._epochs.of(account)
 
+    def end_epoch(self, account: str) -> None:
+        """End the epoch of an account, whose resource's policy or key has changed durably."""
+        self._epochs.end(account)
+
     # Policies.
 
     async def policies_of(self, principal: Principal) -> PolicySet:

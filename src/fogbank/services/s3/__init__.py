@@ -16,6 +16,7 @@ from fogbank.services.s3.operations import (
     buckets,
     copies,
     cors,
+    encryption,
     listings,
     notifications,
     objects,
@@ -31,7 +32,7 @@ SERVICE = Service(
     model="s3",
     operations=(
         *(buckets, versions, objects, copies, removals, uploads, listings),
-        *(notifications, cors, tags),
+        *(notifications, cors, tags, encryption),
     ),
     jobs=JOBS,
     events=EVENTS,

@@ -106,6 +106,12 @@ class InvalidDigest(S3Error):
     text = "The Content-MD5 you specified was invalid."
 
 
+class InvalidEncryptionAlgorithmError(S3Error):
+    """A client's key is for another algorithm than AES-256."""
+
+    text = "The encryption request you specified is not valid. The valid value is AES256."
+
+
 class InvalidLocationConstraint(S3Error):
     """There is no such region to create buckets in."""
 
@@ -153,6 +159,24 @@ class KeyTooLongError(S3Error):
     """A key has at most 1,024 bytes of UTF-8."""
 
     text = "Your key is too long"
+
+
+class KMSDisabledException(S3Error):
+    """The KMS key of an object is disabled."""
+
+    code = "KMS.DisabledException"
+
+
+class KMSKMSInvalidStateException(S3Error):
+    """The KMS key of an object cannot be used as things are: it is to be deleted."""
+
+    code = "KMS.KMSInvalidStateException"
+
+
+class KMSNotFoundException(S3Error):
+    """There is no such KMS key where the bucket lies."""
+
+    code = "KMS.NotFoundException"
 
 
 class MalformedXML(S3Error):
@@ -253,6 +277,13 @@ class PreconditionFailed(S3Error):
 
     status = 412
     text = "At least one of the pre-conditions you specified did not hold"
+
+
+class ServerSideEncryptionConfigurationNotFoundError(S3Error):
+    """The bucket has no default encryption."""
+
+    status = 404
+    text = "The server side encryption configuration was not found"
 
 
 class TooManyBuckets(S3Error):

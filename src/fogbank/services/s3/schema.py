@@ -54,6 +54,34 @@ class Tag(msgspec.Struct, frozen=True, array_like=True):
     value: str
 
 
+class ObjectKey(msgspec.Struct, frozen=True, array_like=True):
+    """How the key of an object that has one of its own is had again; the key itself lies nowhere."""
+
+    kms_key: str = ""
+    """The ARN of the KMS key that has it; empty: the client has it."""
+    wrapped: bytes = b""
+    """It, encrypted by the KMS key, or by the bucket key."""
+    bucket_key: bytes = b""
+    """The bucket key, encrypted by the KMS key; empty: there is none."""
+    context: dict[str, str] = {}
+    """What the client added to the encryption context."""
+    verifier: bytes = b""
+    """Of a client's key: a salt, and what follows from both."""
+
+
+class BucketEncryption(msgspec.Struct, frozen=True, array_like=True):
+    """How objects are encrypted whose writers do not say."""
+
+    algorithm: str
+    """``AES256``, ``aws:kms`` or ``aws:kms:dsse``."""
+    kms_key: str = ""
+    """As it was named; empty: the AWS managed key of S3."""
+    bucket_key: bool = False
+    """Whether KMS is asked for one key of the bucket, instead of one for each object."""
+    blocked: tuple[str, ...] = ()
+    """What writers may not ask for: ``SSE-C``."""
+
+
 class NameRecord(Record, frozen=True, array_like=True, tag="s3.name/1"):
     """Directory, (name): whose a bucket name is."""
 
@@ -97,6 +125,8 @@ class BucketRecord(Record, frozen=True, array_like=True, tag="s3.bucket/1"):
     """Whether it has a notification configuration: spares a read per write."""
     versioning: str = ""
     """``Enabled``, ``Suspended``, or nothing if versioning was never enabled."""
+    encryption: BucketEncryption | None = None
+    """Its default encryption, if that was put."""
 
 
 class ObjectRecord(Record, frozen=True, array_like=True, kw_only=True, tag="s3.object/1"):
@@ -126,6 +156,11 @@ class ObjectRecord(Record, frozen=True, array_like=True, kw_only=True, tag="s3.o
     """It says that the key was deleted: no body, and never in ``objects``."""
     tags: tuple[Tag, ...] = ()
     """In order of their keys."""
+    encryption: str = ""
+    """``AES256``, ``aws:kms``, ``aws:kms:dsse``, ``SSE-C``; empty: written before there was any, or
+    where nothing is encrypted at rest."""
+    object_key: ObjectKey | None = None
+    """Of an object that the store's own keys do not open."""
 
 
 class BodyRecord(Record, frozen=True, array_like=True, tag="s3.body/1"):
@@ -149,6 +184,9 @@ class UploadRecord(Record, frozen=True, array_like=True, kw_only=True, tag="s3.u
     """The id of the request that is completing the upload; a new part takes it away."""
     tags: tuple[Tag, ...] = ()
     """Of the object that it will be."""
+    encryption: str = ""
+    object_key: ObjectKey | None = None
+    """Both as the object will have them."""
 
 
 class PartRecord(Record, frozen=True, array_like=True, kw_only=True, tag="s3.part/1"):
@@ -204,6 +242,9 @@ class CompletedRecord(Record, frozen=True, array_like=True, kw_only=True, tag="s
     """Digest of the part list that was completed."""
     version_id: str = ""
     """Of the object, as it was answered."""
+    encryption: str = ""
+    kms_key: str = ""
+    bucket_key: bool = False
 
 
 class NullRecord(Record, frozen=True, array_like=True, tag="s3.null/1"):

@@ -20,6 +20,9 @@ class AbortMultipartUploadRequest(TypedDict, total=False):
     ExpectedBucketOwner: str
     IfMatchInitiatedTime: int
 
+class BlockedEncryptionTypes(TypedDict, total=False):
+    EncryptionType: list[str]
+
 class Bucket(TypedDict, total=False):
     Name: str
     CreationDate: int
@@ -297,6 +300,10 @@ class DeleteBucketCorsRequest(TypedDict, total=False):
     Bucket: Required[str]
     ExpectedBucketOwner: str
 
+class DeleteBucketEncryptionRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    ExpectedBucketOwner: str
+
 class DeleteBucketRequest(TypedDict, total=False):
     Bucket: Required[str]
     ExpectedBucketOwner: str
@@ -375,6 +382,13 @@ class GetBucketCorsOutput(TypedDict, total=False):
     CORSRules: list[CORSRule]
 
 class GetBucketCorsRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    ExpectedBucketOwner: str
+
+class GetBucketEncryptionOutput(TypedDict, total=False):
+    ServerSideEncryptionConfiguration: ServerSideEncryptionConfiguration
+
+class GetBucketEncryptionRequest(TypedDict, total=False):
     Bucket: Required[str]
     ExpectedBucketOwner: str
 
@@ -855,6 +869,13 @@ class PutBucketCorsRequest(TypedDict, total=False):
     ChecksumAlgorithm: str
     ExpectedBucketOwner: str
 
+class PutBucketEncryptionRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    ContentMD5: str
+    ChecksumAlgorithm: str
+    ServerSideEncryptionConfiguration: Required[ServerSideEncryptionConfiguration]
+    ExpectedBucketOwner: str
+
 class PutBucketNotificationConfigurationRequest(TypedDict, total=False):
     Bucket: Required[str]
     NotificationConfiguration: Required[NotificationConfiguration]
@@ -976,6 +997,18 @@ class RestoreStatus(TypedDict, total=False):
 
 class S3KeyFilter(TypedDict, total=False):
     FilterRules: list[FilterRule]
+
+class ServerSideEncryptionByDefault(TypedDict, total=False):
+    SSEAlgorithm: Required[str]
+    KMSMasterKeyID: str
+
+class ServerSideEncryptionConfiguration(TypedDict, total=False):
+    Rules: Required[list[ServerSideEncryptionRule]]
+
+class ServerSideEncryptionRule(TypedDict, total=False):
+    ApplyServerSideEncryptionByDefault: ServerSideEncryptionByDefault
+    BucketKeyEnabled: bool
+    BlockedEncryptionTypes: BlockedEncryptionTypes
 
 class Tag(TypedDict, total=False):
     Key: Required[str]

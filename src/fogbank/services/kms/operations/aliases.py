@@ -20,7 +20,7 @@ from fogbank.services.kms.rules import access, names, states, views
 from fogbank.services.kms.rules.names import KeyName
 from fogbank.services.kms.schema import AliasRecord
 from fogbank.services.kms.state import keys
-from fogbank.services.kms.state.permitted import permitted
+from fogbank.services.kms.state.permitted import change, permitted
 
 if TYPE_CHECKING:
     from fogbank.wire.shapes import kms as shapes
@@ -68,7 +68,7 @@ async def update_alias(call: Call, request: shapes.UpdateAliasRequest) -> Wire:
             )
         keys.move_alias(tr, alias, key.id, now_ms)
 
-    await call.store.transact(body)
+    await change(call, call.account, body)
     return {}
 
 
@@ -84,7 +84,7 @@ async def delete_alias(call: Call, request: shapes.DeleteAliasRequest) -> Wire:
             raise _missing(call, request["AliasName"])
         keys.delete_alias(tr, alias)
 
-    await call.store.transact(body)
+    await change(call, call.account, body)
     return {}
 
 

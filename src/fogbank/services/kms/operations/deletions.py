@@ -13,7 +13,7 @@ from fogbank.services.kms import quotas
 from fogbank.services.kms.rules import access, names, requests, states
 from fogbank.services.kms.schema import DISABLED, PENDING_DELETION
 from fogbank.services.kms.state import keys
-from fogbank.services.kms.state.permitted import permitted
+from fogbank.services.kms.state.permitted import change, permitted
 
 if TYPE_CHECKING:
     from fogbank.wire.shapes import kms as shapes
@@ -37,7 +37,7 @@ async def schedule_key_deletion(
         keys.put_key(tr, after)
         call.timers.put(tr, keys.timer_of(tr, keys.DELETE, key.id, due_ms))
 
-    await call.store.transact(body)
+    await change(call, found.name.account, body)
     return {
         "KeyId": found.arn,
         "DeletionDate": due_ms,
@@ -60,5 +60,5 @@ async def cancel_key_deletion(
         after = msgspec.structs.replace(key, state=DISABLED, deletion_ms=0, window_days=0)
         keys.put_key(tr, after)
 
-    await call.store.transact(body)
+    await change(call, found.name.account, body)
     return {"KeyId": found.arn}

@@ -25,7 +25,13 @@ from fogbank.services.kms.rules.access import GrantKeys
 from fogbank.services.kms.schema import GrantRecord
 from fogbank.services.kms.state import grants as kept
 from fogbank.services.kms.state import keys
-from fogbank.services.kms.state.permitted import Found, check_tokens, end_dry_run, permitted
+from fogbank.services.kms.state.permitted import (
+    Found,
+    change,
+    check_tokens,
+    end_dry_run,
+    permitted,
+)
 
 if TYPE_CHECKING:
     from fogbank.wire.shapes import kms as shapes
@@ -206,7 +212,7 @@ async def _end(call: Call, request: Request, key_text: str, grant_id: str) -> Wi
             raise _unknown(grant_id)
         await kept.delete_grant(tr, grant)
 
-    await call.store.transact(body)
+    await change(call, found.name.account, body)
     return {}
 
 

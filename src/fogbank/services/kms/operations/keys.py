@@ -17,7 +17,7 @@ from fogbank.services.kms.rules import access, materials, names, policies, state
 from fogbank.services.kms.rules.specs import BUILT, SPECS, SYMMETRIC
 from fogbank.services.kms.schema import CUSTOMER, DISABLED, ENABLED, KeyRecord, MaterialRecord
 from fogbank.services.kms.state import keys, putting
-from fogbank.services.kms.state.permitted import check_tokens, permitted
+from fogbank.services.kms.state.permitted import change, check_tokens, permitted
 
 if TYPE_CHECKING:
     from fogbank.wire.shapes import kms as shapes
@@ -137,7 +137,7 @@ async def disable_key(call: Call, request: shapes.DisableKeyRequest) -> Wire:
         states.check_kept(found.arn, key)
         keys.put_key(tr, msgspec.structs.replace(key, state=DISABLED))
 
-    await call.store.transact(body)
+    await change(call, found.name.account, body)
     return {}
 
 

@@ -14,7 +14,7 @@ from fogbank.platform.identity.bound import gone
 from fogbank.platform.store.engine import Transaction
 from fogbank.services.kms.rules import access, names, policies
 from fogbank.services.kms.state import keys, putting
-from fogbank.services.kms.state.permitted import permitted
+from fogbank.services.kms.state.permitted import change, permitted
 
 if TYPE_CHECKING:
     from fogbank.wire.shapes import kms as shapes
@@ -34,7 +34,7 @@ async def put_key_policy(call: Call, request: shapes.PutKeyPolicyRequest) -> Wir
         after = msgspec.structs.replace(key, policy=policy.document, bound=policy.bound)
         keys.put_key(tr, after)
 
-    await call.store.transact(body)
+    await change(call, found.name.account, body)
     return {}
 
 

@@ -14,7 +14,7 @@ from fogbank.platform.store.engine import Transaction
 from fogbank.services.kms import quotas
 from fogbank.services.kms.rules import access, names, states, tags
 from fogbank.services.kms.state import keys
-from fogbank.services.kms.state.permitted import permitted
+from fogbank.services.kms.state.permitted import change, permitted
 
 if TYPE_CHECKING:
     from fogbank.wire.shapes import kms as shapes
@@ -55,7 +55,7 @@ async def _change(
         tags.check(changed)
         keys.put_key(tr, msgspec.structs.replace(key, tags=changed))
 
-    await call.store.transact(body)
+    await change(call, found.name.account, body)
     return {}
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from fogbank.base.types import Request
 from fogbank.contract.action import ContextValue
 from fogbank.contract.call import Call
-from fogbank.platform.store.engine import Transaction
+from fogbank.platform.store.engine import Body, Transaction
 from fogbank.services.kms import quotas
 from fogbank.services.kms.errors import AccessDeniedException, DryRunOperationException
 from fogbank.services.kms.rules import access, materials, names, policies
@@ -76,6 +76,19 @@ async def permitted(
     if key is None:
         raise name.missing
     return Found(name, key)
+
+
+async def change(call: Call, account: str, body: Body[None]) -> None:
+    """Change who may use keys of an account, or which; what others keep of them ends with that.
+
+    Services keep keys that KMS has made for them for a while (``platform/identity/kept.py``), under the
+    epoch of the key's account.
+    """
+    try:
+        await call.store.transact(body)
+    finally:
+        # Whatever the outcome: a commit that is unknown may have happened.
+        call.identity.end_epoch(account)
 
 
 async def check_tokens(call: Call, name: KeyName, request: Request) -> None:

@@ -19,7 +19,7 @@ from fogbank.platform.store.engine import Store, Transaction
 from fogbank.services.s3.arns import bucket_arn
 from fogbank.services.s3.errors import InvalidRequest, NoSuchKey, NoSuchVersion
 from fogbank.services.s3.events import Happening
-from fogbank.services.s3.rules import access, conditions, unhonoured
+from fogbank.services.s3.rules import access, conditions, encryption, unhonoured
 from fogbank.services.s3.rules.checksums import DEFAULT, Expected, checksum_members, checksum_value
 from fogbank.services.s3.rules.copying import (
     CopySource,
@@ -39,13 +39,15 @@ from fogbank.services.s3.schema import BucketRecord, Checksum, ObjectRecord, Upl
 from fogbank.services.s3.state import (
     bodies,
     buckets,
+    locks,
     notifications,
     objects,
     references,
     uploads,
     versions,
 )
-from fogbank.services.s3.state.bodies import Body
+from fogbank.services.s3.state.bodies import Body, Keeping
+from fogbank.services.s3.state.locks import Lock
 
 if TYPE_CHECKING:
     from fogbank.wire.shapes import s3 as shapes
@@ -72,6 +74,8 @@ class _Copied(NamedTuple):
 
     etag: str
     checksum: Checksum
+    lock: Lock
+    """How it is encrypted."""
     body: Body | None
     """Bytes taken in anew; None: those of the source."""
 
@@ -82,6 +86,7 @@ async def copy_object(call: Call, request: shapes.CopyObjectRequest) -> shapes.C
     check_key(request["Key"])
     named = copy_source_of(request["CopySource"])
     check_copy(request, named)
+    asked = encryption.asked_of(request)
     replaces_tags = request.get("TaggingDirective") == "REPLACE"
     for _ in range(COPY_TRIES):
         source = await _open_source(call, request, named)
@@ -89,20 +94,33 @@ async def copy_object(call: Call, request: shapes.CopyObjectRequest) -> shapes.C
         if source.opened.record.tags and not replaces_tags:
             for needed in access.copied_tags(call.scope, request):
                 await call.require(*needed)
-        made = await _copy(call, request, named, source)
+        lock = await locks.lock_for(call, asked, await _read_bucket(call, request), request["Key"])
+        made = await _copy(call, request, named, source, lock)
         if made is not None:
-            return _reply(source, *made)
+            return _reply(request, source, *made)
     raise Conflict("the source of the copy changes all the time")
 
 
-def _reply(source: _Source, record: ObjectRecord, shown: str) -> shapes.CopyObjectOutput:
+async def _read_bucket(call: Call, request: Request) -> BucketRecord:
+    """Return the bucket that a copy goes to."""
+
+    async def body(tr: Transaction) -> BucketRecord:
+        return await buckets.require_bucket(tr, call, request)
+
+    return await call.store.read(body)
+
+
+def _reply(
+    request: Request, source: _Source, record: ObjectRecord, shown: str
+) -> shapes.CopyObjectOutput:
     """Return what CopyObject answers, given the copy and the id of its version."""
     reply: shapes.CopyObjectOutput = {
         "CopyObjectResult": {
             "ETag": quoted(record.etag),
             "LastModified": record.modified_ms,
             **checksum_members(record.checksum),
-        }
+        },
+        **encryption.write_members(record.encryption, record.object_key, request),
     }
     if shown:
         reply["VersionId"] = shown
@@ -112,7 +130,7 @@ def _reply(source: _Source, record: ObjectRecord, shown: str) -> shapes.CopyObje
 
 
 async def _copy(
-    call: Call, request: Request, named: CopySource, source: _Source
+    call: Call, request: Request, named: CopySource, source: _Source, lock: Lock
 ) -> tuple[ObjectRecord, str] | None:
     """Copy from an opened source.
 
@@ -120,7 +138,7 @@ async def _copy(
         The new record and what is shown as its version id, or None if the source has changed.
     """
     within = named.bucket == request["Bucket"]
-    copied = await _copied(call, request, source, within=within)
+    copied = await _copied(call, request, source, lock, within=within)
     now_ms = call.clock.now_ms()
 
     async def commit(tr: Transaction) -> tuple[ObjectRecord, str] | None:
@@ -153,21 +171,26 @@ async def _copy(
         raise
 
 
-async def _copied(call: Call, request: Request, source: _Source, *, within: bool) -> _Copied:
+async def _copied(
+    call: Call, request: Request, source: _Source, lock: Lock, *, within: bool
+) -> _Copied:
     """Return what the copy's bytes come to, taking them in anew where they cannot be shared."""
     record = source.opened.record
     assert record.checksum is not None
     algorithm: str = request.get("ChecksumAlgorithm") or record.checksum.algorithm
     same = algorithm == record.checksum.algorithm and not record.checksum.parts
-    if within and same and not record.parts_count:
-        return _Copied(record.etag, record.checksum, None)
+    # Bytes are shared where the store's own keys open them; who has a key has it alone.
+    shared = within and record.object_key is lock.object_key is None
+    if shared and same and not record.parts_count:
+        return _Copied(record.etag, record.checksum, lock, None)
     pieces = _pieces(source, 0, record.size)
     expected = Expected(algorithm)
-    if within:
+    if shared:
         etag, checksum = await bodies.digest(pieces, expected)
-        return _Copied(etag, checksum, None)
-    body = await bodies.take_copy(call.blobs, pieces, expected)
-    return _Copied(body.etag, body.checksum, body)
+        return _Copied(etag, checksum, lock, None)
+    taken = await bodies.take_copy(call.blobs, pieces, expected, Keeping(lock=lock.key))
+    body = locks.locked(call, request, lock, taken)
+    return _Copied(body.etag, body.checksum, lock, body)
 
 
 def _pieces(source: _Source, begin: int, end: int) -> AsyncIterator[bytes]:
@@ -196,6 +219,8 @@ def _record_of(
         version_id=place.version_id,
         order=place.order,
         tags=tags,
+        encryption=copied.lock.encryption,
+        object_key=copied.lock.object_key,
     )
 
 
@@ -240,13 +265,15 @@ async def _open_source(call: Call, request: Request, named: CopySource) -> _Sour
         if named.version_id:
             raise NoSuchVersion(Key=named.key, VersionId=named.version_id)
         raise NoSuchKey(Key=named.key)
+    customer_key = encryption.source_key_of(request)
+    opened = await locks.unlock(call, opened, customer_key)
     return _Source(store, call.blobs_of(domain), opened)
 
 
 @operation(
     access=access.copy_object,
     domain=access.bucket_domain,
-    unhonoured={**unhonoured.PAYER, **unhonoured.CUSTOMER_KEY, **unhonoured.SOURCE_KEY},
+    unhonoured=unhonoured.PAYER,
 )
 async def upload_part_copy(
     call: Call, request: shapes.UploadPartCopyRequest
@@ -254,28 +281,35 @@ async def upload_part_copy(
     """Copy an object, or a range of one, into a part of an upload."""
     number: int = request["PartNumber"]
     check_part_number(number)
-    upload = await _read_upload(call, request)
+    bucket, upload = await _read_upload(call, request)
+    lock = await locks.lock_of_upload(call, bucket, request, upload.encryption, upload.object_key)
     source = await _open_source(call, request, copy_source_of(request["CopySource"]))
     begin, end = copy_range_of(request.get("CopySourceRange"), source.opened.record.size)
     check_copy_size(end - begin)
     expected = Expected(upload.algorithm or DEFAULT)
     pieces = _pieces(source, begin, end)
-    body = await bodies.take_copy(call.blobs, pieces, expected, inline=False)
+    keeping = Keeping(inline=False, lock=lock.key)
+    taken = await bodies.take_copy(call.blobs, pieces, expected, keeping)
+    body = locks.locked(call, request, lock, taken)
     part = await uploads.keep_part(call, request, body)
     result: shapes.CopyPartResult = {"ETag": quoted(part.etag), "LastModified": part.modified_ms}
     if upload.algorithm:
         result = {**result, **checksum_value(part.checksum)}
-    reply: shapes.UploadPartCopyOutput = {"CopyPartResult": result}
+    reply: shapes.UploadPartCopyOutput = {
+        "CopyPartResult": result,
+        **encryption.members_of(lock.encryption, lock.object_key, request),
+    }
     if source.shown_id:
         reply["CopySourceVersionId"] = source.shown_id
     return reply
 
 
-async def _read_upload(call: Call, request: Request) -> UploadRecord:
-    """Return the upload that the part belongs to."""
+async def _read_upload(call: Call, request: Request) -> tuple[BucketRecord, UploadRecord]:
+    """Return the upload that the part belongs to, and its bucket."""
 
-    async def body(tr: Transaction) -> UploadRecord:
+    async def body(tr: Transaction) -> tuple[BucketRecord, UploadRecord]:
         bucket = await buckets.require_bucket(tr, call, request)
-        return await uploads.require_upload(tr, bucket, request["Key"], request["UploadId"])
+        upload = await uploads.require_upload(tr, bucket, request["Key"], request["UploadId"])
+        return bucket, upload
 
     return await call.store.read(body)

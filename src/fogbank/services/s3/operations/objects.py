@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, cast
 
-from fogbank.base.errors import AccessDenied, Corrupt, ServiceError
+from fogbank.base.errors import AccessDenied, Conflict, Corrupt, ServiceError
 from fogbank.base.types import Request
 from fogbank.contract.call import Call
 from fogbank.contract.operation import operation
@@ -19,13 +19,14 @@ from fogbank.services.s3.errors import (
 )
 from fogbank.services.s3.events import Happening
 from fogbank.services.s3.quotas import LIST_KEYS_MAX
-from fogbank.services.s3.rules import access, conditions, multipart, unhonoured
+from fogbank.services.s3.rules import access, conditions, encryption, multipart, unhonoured
 from fogbank.services.s3.rules.checksums import (
     checksum_members,
     checksum_value,
     expected_of,
     kind_of,
 )
+from fogbank.services.s3.rules.encryption import Asked
 from fogbank.services.s3.rules.metadata import (
     check_read_headers,
     headers_of,
@@ -38,8 +39,18 @@ from fogbank.services.s3.rules.ranges import Span, span_of
 from fogbank.services.s3.rules.replies import STORAGE_CLASS, object_reply, quoted
 from fogbank.services.s3.rules.tags import header_tags
 from fogbank.services.s3.rules.versions import NULL, shown_id
-from fogbank.services.s3.schema import Checksum, ManifestPart, ObjectRecord
-from fogbank.services.s3.state import bodies, buckets, notifications, objects, references, versions
+from fogbank.services.s3.schema import BucketRecord, Checksum, ManifestPart, ObjectRecord
+from fogbank.services.s3.state import (
+    bodies,
+    buckets,
+    locks,
+    notifications,
+    objects,
+    references,
+    versions,
+)
+from fogbank.services.s3.state.bodies import Body, Keeping
+from fogbank.services.s3.state.locks import Lock
 from fogbank.wire.http import BodyStream
 
 if TYPE_CHECKING:
@@ -54,16 +65,60 @@ async def put_object(call: Call, request: shapes.PutObjectRequest) -> shapes.Put
     """Store an object: nothing of it is visible until all of it is durable and verified."""
     key: str = request["Key"]
     check_key(key)
-    headers, metadata, tags = headers_of(request), metadata_of(request), header_tags(request)
+    asked = encryption.asked_of(request)
+    for check in (metadata_of, header_tags):
+        check(request)  # refused before the body is taken
     expected = expected_of(request, call.http.headers)
     source: bytes | BodyStream = request.get("Body") or b""
-    if bodies.is_long(source):
-        await _check_before_body(call, request)
-    body = await bodies.take(call.blobs, source, expected)
+    lock: Lock | None = None
+    if bodies.is_long(source) or asked.is_keyed:
+        bucket = await _check_before_body(call, request)
+        lock = await locks.lock_for(call, asked, bucket, key)
+    keeping = bodies.ANYHOW if lock is None else Keeping(lock=lock.key)
+    body = await bodies.take(call.blobs, source, expected, keeping)
+    if lock is not None:
+        return await _put(call, request, asked, body, lock)
+    try:
+        return await _put(call, request, asked, body, None)
+    except _NeedsKeyError as needs:
+        # The default of its bucket, which nobody looked at while the body was short.
+        lock = await locks.lock_for(call, asked, needs.bucket, key)
+        return await _put(call, request, asked, body, lock)
+
+
+class _NeedsKeyError(Conflict):
+    """The bucket wants a key for each of its objects."""
+
+    def __init__(self, bucket: BucketRecord) -> None:
+        super().__init__("the default encryption of the bucket was changed")
+        self.bucket = bucket
+
+
+async def _put(
+    call: Call, request: Request, asked: Asked, taken: Body, lock: Lock | None
+) -> shapes.PutObjectOutput:
+    """Make a body that was taken an object.
+
+    Args:
+        call: Whose it is.
+        request: Its request.
+        asked: The encryption that it asks for.
+        taken: The body.
+        lock: How it was taken; None: as the store does by itself.
+
+    Raises:
+        _NeedsKeyError: It needs a key of its own by the bucket's default, and has none.
+    """
+    key: str = request["Key"]
+    headers, metadata, tags = headers_of(request), metadata_of(request), header_tags(request)
+    body = taken if lock is None else locks.locked(call, request, lock, taken)
     now_ms = call.clock.now_ms()
 
     async def commit(tr: Transaction) -> tuple[ObjectRecord, str]:
         bucket = await buckets.require_bucket(tr, call, request)
+        under = lock or locks.find_plain(call, asked, bucket)
+        if under is None:
+            raise _NeedsKeyError(bucket)
         current = await objects.find_object(tr, bucket, key)
         conditions.check_write(request, current)
         place = await versions.next_place(tr, bucket, key, current, now_ms, call.request_id)
@@ -80,6 +135,8 @@ async def put_object(call: Call, request: shapes.PutObjectRequest) -> shapes.Put
             version_id=place.version_id,
             order=place.order,
             tags=tags,
+            encryption=under.encryption,
+            object_key=under.object_key,
         )
         references.attach(tr, body)
         await objects.put_object(tr, bucket, key, record, body.inline, replaces=current)
@@ -96,19 +153,21 @@ async def put_object(call: Call, request: shapes.PutObjectRequest) -> shapes.Put
     reply: shapes.PutObjectOutput = {"ETag": quoted(record.etag)}
     if shown:
         reply["VersionId"] = shown
-    return {**reply, **checksum_members(record.checksum)}
+    encrypted = encryption.write_members(record.encryption, record.object_key, request)
+    return {**reply, **encrypted, **checksum_members(record.checksum)}
 
 
-async def _check_before_body(call: Call, request: Request) -> None:
-    """Refuse before the body is taken what would be refused after it, as things stand."""
+async def _check_before_body(call: Call, request: Request) -> BucketRecord:
+    """Refuse before the body is taken what would be refused after it; return the bucket."""
 
-    async def body(tr: Transaction) -> None:
+    async def body(tr: Transaction) -> BucketRecord:
         bucket = await buckets.require_bucket(tr, call, request)
         if "IfMatch" in request or "IfNoneMatch" in request:
             current = await objects.find_object(tr, bucket, request["Key"])
             conditions.check_write(request, current)
+        return bucket
 
-    await call.store.read(body)
+    return await call.store.read(body)
 
 
 @operation(access=access.get_object, domain=access.bucket_domain, unhonoured=unhonoured.READ)
@@ -116,8 +175,9 @@ async def get_object(call: Call, request: shapes.GetObjectRequest) -> shapes.Get
     """Return an object, a range of it, or one of its parts."""
     anonymous = call.principal.kind is PrincipalKind.ANONYMOUS
     overrides = overrides_of(request, anonymous=anonymous)
+    customer_key = encryption.customer_key_of(request)
     for attempt in range(1, READ_TRIES + 1):
-        opened = await _open(call, request)
+        opened = await locks.unlock(call, await _open(call, request), customer_key)
         span, part = await _span(call, request, opened)
         reply: shapes.GetObjectOutput = {
             **object_reply(request, opened.bucket, opened.record, (span, part)),
@@ -150,7 +210,11 @@ async def _is_current(call: Call, request: Request, record: ObjectRecord) -> boo
 async def head_object(call: Call, request: shapes.HeadObjectRequest) -> shapes.HeadObjectOutput:
     """Return what GetObject would say, without the bytes."""
     overrides = overrides_of(request, anonymous=call.principal.kind is PrincipalKind.ANONYMOUS)
-    opened = await _open(call, request)
+    customer_key = encryption.customer_key_of(request)
+    # AWS: who asks for the checksum of an object with a KMS key must be allowed to use the key (API
+    # Reference, HeadObject, x-amz-checksum-mode).
+    reads = request.get("ChecksumMode") == "ENABLED"
+    opened = await locks.unlock(call, await _open(call, request), customer_key, reads=reads)
     span, part = await _span(call, request, opened)
     reply = {**object_reply(request, opened.bucket, opened.record, (span, part)), **overrides}
     if opened.record.tags and await _may_read_tags(call, request):
@@ -269,8 +333,11 @@ async def get_object_attributes(
     call: Call, request: shapes.GetObjectAttributesRequest
 ) -> shapes.GetObjectAttributesOutput:
     """Return the attributes of an object that the caller names."""
-    opened = await _open(call, request)
-    record, wanted = opened.record, frozenset(request["ObjectAttributes"])
+    customer_key = encryption.customer_key_of(request)
+    wanted = frozenset(request["ObjectAttributes"])
+    reads = "Checksum" in wanted
+    opened = await locks.unlock(call, await _open(call, request), customer_key, reads=reads)
+    record = opened.record
     reply: shapes.GetObjectAttributesOutput = {"LastModified": record.modified_ms}
     if shown := shown_id(opened.bucket, record):
         reply["VersionId"] = shown

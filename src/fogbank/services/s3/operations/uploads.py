@@ -15,7 +15,14 @@ from fogbank.platform.store.engine import Transaction
 from fogbank.services.s3 import quotas
 from fogbank.services.s3.errors import InvalidArgument, NoSuchUpload, PreconditionFailed
 from fogbank.services.s3.events import Happening
-from fogbank.services.s3.rules import access, conditions, multipart, replies, unhonoured
+from fogbank.services.s3.rules import (
+    access,
+    conditions,
+    encryption,
+    multipart,
+    replies,
+    unhonoured,
+)
 from fogbank.services.s3.rules.checksums import (
     DEFAULT,
     checksum_members,
@@ -44,7 +51,16 @@ from fogbank.services.s3.schema import (
     PartRecord,
     UploadRecord,
 )
-from fogbank.services.s3.state import bodies, buckets, notifications, objects, uploads, versions
+from fogbank.services.s3.state import (
+    bodies,
+    buckets,
+    locks,
+    notifications,
+    objects,
+    uploads,
+    versions,
+)
+from fogbank.services.s3.state.bodies import Keeping
 
 if TYPE_CHECKING:
     from fogbank.wire.shapes import s3 as shapes
@@ -72,6 +88,8 @@ async def create_multipart_upload(
     key: str = request["Key"]
     check_key(key)
     algorithm, composite = upload_kind(request)
+    asked = encryption.asked_of(request)
+    lock = await locks.lock_for(call, asked, await _read_bucket(call, request), key)
     now_ms = call.clock.now_ms()
     # Ids begin with the time, so that the uploads of a key lie in the order they began.
     upload_id = f"{now_ms:012x}{call.ids.base62(UPLOAD_ID_CHARACTERS)}"
@@ -84,6 +102,8 @@ async def create_multipart_upload(
         algorithm=algorithm,
         composite=composite,
         tags=header_tags(request),
+        encryption=lock.encryption,
+        object_key=lock.object_key,
     )
 
     async def body(tr: Transaction) -> None:
@@ -95,6 +115,7 @@ async def create_multipart_upload(
         "Bucket": request["Bucket"],
         "Key": key,
         "UploadId": upload_id,
+        **encryption.write_members(record.encryption, record.object_key, request),
         **replies.upload_checksum(record),
     }
 
@@ -103,21 +124,29 @@ async def create_multipart_upload(
 async def upload_part(call: Call, request: shapes.UploadPartRequest) -> shapes.UploadPartOutput:
     """Store a part of an upload, in place of an earlier one of its number."""
     number: int = request["PartNumber"]
-    upload = await _read_upload(call, request)
+    bucket, upload = await _read_upload(call, request)
     multipart.check_part_number(number)
     expected = expected_of(request, call.http.headers, upload.algorithm or DEFAULT)
     multipart.check_part_checksum(upload, expected.given)
-    body = await bodies.take(call.blobs, request.get("Body") or b"", expected, inline=False)
+    lock = await locks.lock_of_upload(call, bucket, request, upload.encryption, upload.object_key)
+    keeping = Keeping(inline=False, lock=lock.key)
+    taken = await bodies.take(call.blobs, request.get("Body") or b"", expected, keeping)
+    body = locks.locked(call, request, lock, taken)
     part = await uploads.keep_part(call, request, body)
-    return {"ETag": replies.quoted(part.etag), **checksum_value(body.given)}
+    return {
+        "ETag": replies.quoted(part.etag),
+        **encryption.members_of(lock.encryption, lock.object_key, request),
+        **checksum_value(body.given),
+    }
 
 
-async def _read_upload(call: Call, request: Request) -> UploadRecord:
-    """Return the request's upload."""
+async def _read_upload(call: Call, request: Request) -> tuple[BucketRecord, UploadRecord]:
+    """Return the request's upload and its bucket."""
 
-    async def body(tr: Transaction) -> UploadRecord:
+    async def body(tr: Transaction) -> tuple[BucketRecord, UploadRecord]:
         bucket = await buckets.require_bucket(tr, call, request)
-        return await uploads.require_upload(tr, bucket, request["Key"], request["UploadId"])
+        upload = await uploads.require_upload(tr, bucket, request["Key"], request["UploadId"])
+        return bucket, upload
 
     return await call.store.read(body)
 
@@ -145,10 +174,21 @@ async def complete_multipart_upload(
         parts = await uploads.all_parts(call.store, begun.bucket, request["UploadId"])
         assembled = await _assemble(request, begun.upload, listed, parts)
         multipart.check_completion(request, begun.upload, assembled)
+        _check_customer_key(request, begun.upload)
         completed = await _commit(call, request, token, listed, assembled)
         if completed is not None:
             return _completed_reply(call, begun.bucket, completed)
     raise Conflict("parts are uploaded while the upload is being completed")
+
+
+def _check_customer_key(request: Request, upload: UploadRecord) -> None:
+    """Refuse a client's key that is not the upload's; what is no part needs none."""
+    customer_key = encryption.customer_key_of(request)
+    if customer_key is None:
+        return
+    encryption.check_customer_part(upload.encryption, customer_key)
+    assert upload.object_key is not None
+    encryption.check_customer_key(upload.object_key, customer_key)
 
 
 async def _begin(call: Call, request: Request, token: str) -> _Begun:
@@ -197,6 +237,13 @@ def _completed_reply(
     }
     if completed.version_id:
         reply["VersionId"] = completed.version_id
+    if completed.encryption not in ("", encryption.CUSTOMER):
+        # AWS: this reply says nothing of a client's key.
+        reply["ServerSideEncryption"] = completed.encryption
+    if completed.kms_key:
+        reply["SSEKMSKeyId"] = completed.kms_key
+    if completed.bucket_key:
+        reply["BucketKeyEnabled"] = True
     return {**reply, **checksum_members(completed.checksum)}
 
 
@@ -240,6 +287,8 @@ async def _commit(
             version_id=place.version_id,
             order=place.order,
             tags=upload.tags,
+            encryption=upload.encryption,
+            object_key=upload.object_key,
         )
         shown = shown_id(bucket, record)
         completed = CompletedRecord(
@@ -248,6 +297,9 @@ async def _commit(
             checksum=record.checksum,
             parts=multipart.digest_of(listed),
             version_id=shown,
+            encryption=record.encryption,
+            kms_key="" if record.object_key is None else record.object_key.kms_key,
+            bucket_key=record.object_key is not None and bool(record.object_key.bucket_key),
         )
         uploads.put_manifest(tr, bucket, upload_id, assembled)
         uploads.complete_upload(
@@ -290,7 +342,7 @@ async def abort_multipart_upload(
 @operation(
     access=access.list_parts,
     domain=access.bucket_domain,
-    unhonoured={**unhonoured.PAYER, **unhonoured.CUSTOMER_KEY},
+    unhonoured=unhonoured.PAYER,
 )
 async def list_parts(call: Call, request: shapes.ListPartsRequest) -> shapes.ListPartsOutput:
     """List the parts of an upload by number."""
@@ -307,6 +359,7 @@ async def list_parts(call: Call, request: shapes.ListPartsRequest) -> shapes.Lis
         return bucket, upload, page
 
     bucket, upload, found = await call.store.read(body)
+    _check_customer_key(request, upload)
     page = found[:limit]
     return {
         "Bucket": request["Bucket"],

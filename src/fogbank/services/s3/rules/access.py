@@ -69,6 +69,8 @@ _WRITE_KEYS = {
     "s3:x-amz-acl": "ACL",
     "s3:x-amz-storage-class": "StorageClass",
     "s3:x-amz-server-side-encryption": "ServerSideEncryption",
+    "s3:x-amz-server-side-encryption-aws-kms-key-id": "SSEKMSKeyId",
+    "s3:x-amz-server-side-encryption-customer-algorithm": "SSECustomerAlgorithm",
     "s3:if-match": "IfMatch",
     "s3:if-none-match": "IfNoneMatch",
     "s3:object-lock-legal-hold": "ObjectLockLegalHoldStatus",

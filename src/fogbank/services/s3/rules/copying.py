@@ -15,6 +15,8 @@ from fogbank.services.s3.errors import InvalidArgument, InvalidRequest
 from fogbank.services.s3.quotas import PUT_BYTES_MAX
 from fogbank.services.s3.rules.versions import NULL, order_of
 
+_CHANGES: Final = frozenset(("StorageClass", "ServerSideEncryption", "SSECustomerAlgorithm"))
+"""Members that change an object that is copied onto itself."""
 _RANGE: Final = re.compile(r"bytes=(\d{1,19})-(\d{1,19})")
 _RANGE_FORM: Final = (
     "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last "
@@ -82,7 +84,7 @@ def check_copy(request: Request, source: CopySource) -> None:
     if (
         onto_itself
         and request.get("MetadataDirective") != "REPLACE"
-        and "StorageClass" not in request
+        and _CHANGES.isdisjoint(request)
     ):
         # AWS: any storage class in the request makes the copy legal, even the object's own.
         raise InvalidRequest(

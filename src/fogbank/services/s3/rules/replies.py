@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypedDict
 from fogbank.base.arn import canonical_user_id
 from fogbank.base.types import Request
 from fogbank.services.s3.rules.checksums import checksum_members, checksum_value, kind_of
+from fogbank.services.s3.rules.encryption import members_of
 from fogbank.services.s3.rules.listings import Place, Row, encoded
 from fogbank.services.s3.rules.metadata import header_members, metadata_member
 from fogbank.services.s3.rules.ranges import Span
@@ -55,6 +56,7 @@ def object_reply(
         "ContentLength": span.length,
         "ETag": quoted(record.etag),
         **header_members(record.headers),
+        **members_of(record.encryption, record.object_key, request),
     }
     if bucket.versioning:
         reply["VersionId"] = shown_id(bucket, record)

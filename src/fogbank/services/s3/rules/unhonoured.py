@@ -1,7 +1,7 @@
 """Modelled members that are not acted on yet, each with the values that ask for nothing.
 
-Rule: a value stands here only if ignoring it gives what AWS would give, as things are: nothing is
-encrypted at rest, there are no ACLs (as in every bucket of AWS since April 2023), locks,
+Rule: a value stands here only if ignoring it gives what AWS would give, as things are: there are no
+ACLs (as in every bucket of AWS since April 2023), locks,
 storage classes or websites. A client that wants one of those is told that it is not built.
 """
 
@@ -18,16 +18,6 @@ _NEVER: Final = frozenset[Any]()
 PAYER: Final[Mapping[str, Any]] = {"RequestPayer": "requester"}
 """No bucket makes requesters pay, so being ready to pay changes nothing."""
 
-CUSTOMER_KEY: Final[Mapping[str, Any]] = {
-    "SSECustomerAlgorithm": _NEVER,
-    "SSECustomerKey": _NEVER,
-    "SSECustomerKeyMD5": _NEVER,
-}
-SOURCE_KEY: Final[Mapping[str, Any]] = {
-    "CopySourceSSECustomerAlgorithm": _NEVER,
-    "CopySourceSSECustomerKey": _NEVER,
-    "CopySourceSSECustomerKeyMD5": _NEVER,
-}
 CHECKSUMS: Final[Mapping[str, Any]] = {
     "ChecksumSHA512": _NEVER,
     "ChecksumMD5": _NEVER,
@@ -37,20 +27,15 @@ CHECKSUMS: Final[Mapping[str, Any]] = {
 }
 DIGESTS: Final[Mapping[str, Any]] = {"ContentMD5": ANY, "ChecksumAlgorithm": ANY}
 """Of documents: the front has compared them (``wire/integrity``)."""
-READ: Final[Mapping[str, Any]] = {**PAYER, **CUSTOMER_KEY}
+READ: Final[Mapping[str, Any]] = PAYER
 
 WRITE: Final[Mapping[str, Any]] = {
     **PAYER,
-    **CUSTOMER_KEY,
     "ACL": frozenset(("private", "bucket-owner-full-control", "bucket-owner-read")),
     "GrantFullControl": _NEVER,
     "GrantRead": _NEVER,
     "GrantReadACP": _NEVER,
     "GrantWriteACP": _NEVER,
-    "ServerSideEncryption": _NEVER,
-    "SSEKMSKeyId": _NEVER,
-    "SSEKMSEncryptionContext": _NEVER,
-    "BucketKeyEnabled": False,
     "StorageClass": "STANDARD",
     "WebsiteRedirectLocation": _NEVER,
     "ObjectLockMode": _NEVER,
@@ -87,12 +72,11 @@ DELETE: Final[Mapping[str, Any]] = {
 
 COPY: Final[Mapping[str, Any]] = {
     **WRITE,
-    **SOURCE_KEY,
     # There are no annotations to copy or to replace.
     "AnnotationDirective": ANY,
 }
 
-UPLOAD_PART: Final[Mapping[str, Any]] = {**PAYER, **CUSTOMER_KEY, **CHECKSUMS}
+UPLOAD_PART: Final[Mapping[str, Any]] = {**PAYER, **CHECKSUMS}
 
 COMPLETE: Final[Mapping[str, Any]] = UPLOAD_PART
 

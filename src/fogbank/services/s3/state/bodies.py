@@ -54,12 +54,24 @@ class Body(NamedTuple):
 def is_long(source: bytes | BodyStream) -> bool:
     """Return whether a body is worth a look at the request before it is taken."""
     if isinstance(source, bytes):
-        return False
+        return len(source) > INLINE_BYTES_MAX
     return source.length is None or source.length > INLINE_BYTES_MAX
 
 
+class Keeping(NamedTuple):
+    """How the bytes of a body are kept."""
+
+    inline: bool = True
+    """A small body may lie in a record."""
+    lock: bytes | None = None
+    """What seals its blob in the place of the store's own keys."""
+
+
+ANYHOW: Final = Keeping()
+
+
 async def take(
-    blobs: Blobs, source: bytes | BodyStream, expected: Expected, *, inline: bool = True
+    blobs: Blobs, source: bytes | BodyStream, expected: Expected, keeping: Keeping = ANYHOW
 ) -> Body:
     """Take in the body of a request and verify it.
 
@@ -67,7 +79,7 @@ async def take(
         blobs: Where large bodies go.
         source: The bytes, or the stream of them.
         expected: What they must come to.
-        inline: Whether a small body may lie in a record.
+        keeping: How they are kept; a small body that is to lie in a record is in the clear.
 
     Raises:
         EntityTooLarge: It is larger than one request may carry.
@@ -77,26 +89,27 @@ async def take(
     """
     digests = Digests(expected)
     if isinstance(source, bytes):
-        return await _take_frames(blobs, _once(source), digests, _NO_TRAILERS, inline=inline)
+        return await _take_frames(blobs, _once(source), digests, _NO_TRAILERS, keeping)
     length = source.length
     if length is not None and length > PUT_BYTES_MAX:
         raise EntityTooLarge(ProposedSize=length, MaxSizeAllowed=PUT_BYTES_MAX)
     if isinstance(source, BlobSource):
-        return await _kept(blobs, source, length, expected, inline=inline)
+        return await _kept(blobs, source, length, expected, keeping)
     frames = _checked(frames_of(source), length)
     if is_long(source) and length is not None:
-        return await _write(blobs, frames, digests, _Trailers(source))
-    return await _take_frames(blobs, frames, digests, _Trailers(source), inline=inline)
+        return await _write(blobs, frames, digests, _Trailers(source), keeping.lock)
+    return await _take_frames(blobs, frames, digests, _Trailers(source), keeping)
 
 
 async def _kept(
-    blobs: Blobs, source: BlobSource, length: int | None, expected: Expected, *, inline: bool
+    blobs: Blobs, source: BlobSource, length: int | None, expected: Expected, keeping: Keeping
 ) -> Body:
     """Have a body kept by the process that has it, and verify it; see ``take``."""
     ref = await blobs.name()
-    wanted = Wanted(ref, expected.algorithms, INLINE_BYTES_MAX if inline else 0, PUT_BYTES_MAX)
+    inline_bytes_max = INLINE_BYTES_MAX if keeping.inline else 0
+    wanted = Wanted(ref, expected.algorithms, inline_bytes_max, PUT_BYTES_MAX)
     try:
-        kept = await source.keep(wanted)
+        kept = await source.keep(wanted, keeping.lock)
         _check_size(kept.size, length)
         digests = Digests(expected, kept.digests, kept.size)
         digests.verify(kept.trailers)
@@ -115,10 +128,10 @@ def _check_size(size: int, length: int | None) -> None:
 
 
 async def take_copy(
-    blobs: Blobs, pieces: AsyncIterator[Chunk], expected: Expected, *, inline: bool = True
+    blobs: Blobs, pieces: AsyncIterator[Chunk], expected: Expected, keeping: Keeping = ANYHOW
 ) -> Body:
-    """Take in bytes that come from another object."""
-    return await _take_frames(blobs, pieces, Digests(expected), _NO_TRAILERS, inline=inline)
+    """Take in bytes that come from another object; see ``take``."""
+    return await _take_frames(blobs, pieces, Digests(expected), _NO_TRAILERS, keeping)
 
 
 async def digest(pieces: AsyncIterator[Chunk], expected: Expected) -> tuple[str, Checksum]:
@@ -157,8 +170,7 @@ async def _take_frames(
     frames: AsyncIterator[Chunk],
     digests: Digests,
     trailers: Mapping[str, str],
-    *,
-    inline: bool,
+    keeping: Keeping,
 ) -> Body:
     """Keep a small body, write a large one to a fresh blob; verify either."""
     head: list[Chunk] = []
@@ -168,22 +180,26 @@ async def _take_frames(
         size += len(frame)
         if size > INLINE_BYTES_MAX:
             break
-    if size <= INLINE_BYTES_MAX and (inline or not size):
+    if size <= INLINE_BYTES_MAX and (keeping.inline or not size):
         whole = b"".join(head)
         digests.update(whole)
         digests.verify(trailers)
         return _body_of(digests, whole, None)
-    return await _write(blobs, chained(head, frames), digests, trailers)
+    return await _write(blobs, chained(head, frames), digests, trailers, keeping.lock)
 
 
 async def _write(
-    blobs: Blobs, frames: AsyncIterator[Chunk], digests: Digests, trailers: Mapping[str, str]
+    blobs: Blobs,
+    frames: AsyncIterator[Chunk],
+    digests: Digests,
+    trailers: Mapping[str, str],
+    lock: bytes | None,
 ) -> Body:
     """Write a body to a fresh blob, hash it beside, and verify it."""
     ref = await blobs.name()
     hashing: Lane[Chunk] = Lane(digests.update)
     try:
-        await blobs.write(ref, _hashed(frames, digests, hashing))
+        await blobs.write(ref, _hashed(frames, digests, hashing), lock=lock)
         await hashing.end()
         digests.verify(trailers)
     except BaseException:

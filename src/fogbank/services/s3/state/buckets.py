@@ -37,6 +37,7 @@ from fogbank.services.s3.schema import (
     VERSIONS,
     AccountBucketRecord,
     AccountRecord,
+    BucketEncryption,
     BucketRecord,
     NameRecord,
     TaskRecord,
@@ -221,6 +222,13 @@ async def mark_deleting(tr: Transaction, bucket: BucketRecord, now_ms: int) -> N
 def put_versioning(tr: Transaction, bucket: BucketRecord, status: str) -> None:
     """Enable or suspend the versioning of a bucket."""
     BUCKET.put(tr, msgspec.structs.replace(bucket, versioning=status))
+
+
+def put_encryption(
+    tr: Transaction, bucket: BucketRecord, encryption: BucketEncryption | None
+) -> None:
+    """Change the default encryption of a bucket; None is what a new bucket has."""
+    BUCKET.put(tr, msgspec.structs.replace(bucket, encryption=encryption))
 
 
 async def finish_deletion(placement: Placement, task: TaskRecord, now_ms: int) -> None:

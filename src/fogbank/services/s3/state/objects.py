@@ -7,6 +7,7 @@ from typing import Final, NamedTuple, cast
 
 from fogbank.base.errors import Unavailable
 from fogbank.platform.blobs.port import BlobReader
+from fogbank.platform.crypto.keys import SEALED_WITH_BYTES
 from fogbank.platform.store import tuples
 from fogbank.platform.store.engine import Store, Transaction
 from fogbank.services.s3.rules.listings import Row, Walk
@@ -37,6 +38,12 @@ class Opened(NamedTuple):
     record: ObjectRecord
     content: bytes | None
     manifest: ManifestRecord | None
+    lock: bytes | None = None
+    """Its key in the clear, where it has one and that was asked for."""
+
+    def __repr__(self) -> str:
+        """Return nothing of the bytes and their key."""
+        return f"Opened({self.bucket.name}/{self.key})"
 
 
 async def find_object(tr: Transaction, bucket: BucketRecord, key: str) -> ObjectRecord | None:
@@ -52,11 +59,16 @@ async def open_object(
     if record.inline:
         body = await BODIES.find(tr, bucket.bucket_id, key, record.order)
         assert body is not None, "an inline object has its body"
-        assert len(body.content) == record.size
+        assert len(body.content) == _inline_bytes(record)
         content = body.content
     elif record.manifest:
         manifest = await references.require_manifest(tr, bucket, record)
     return Opened(bucket, key, record, content, manifest)
+
+
+def _inline_bytes(record: ObjectRecord) -> int:
+    """Return the length of a small body as it lies in its row."""
+    return record.size + (0 if record.object_key is None else SEALED_WITH_BYTES)
 
 
 def pieces_of(
@@ -66,7 +78,7 @@ def pieces_of(
     if opened.content is not None:
         return _once(opened.content[begin:end])
     if opened.record.blob is not None:
-        return blobs.read(opened.record.blob, begin, end)
+        return blobs.read(opened.record.blob, begin, end, lock=opened.lock)
     if opened.manifest is None:
         return _once(b"")
     return _manifest_pieces(store, blobs, opened, begin, end)
@@ -93,7 +105,7 @@ async def _manifest_pieces(
         for part in await manifest_chunk(store, opened, index):
             first, last = max(begin - offset, 0), min(end - offset, part.size)
             if part.blob is not None and first < last:
-                async for piece in blobs.read(part.blob, first, last):
+                async for piece in blobs.read(part.blob, first, last, lock=opened.lock):
                     yield piece
             offset += part.size
 
@@ -138,7 +150,7 @@ async def put_object(
         if replaces.inline and not record.inline:
             BODIES.delete(tr, bucket.bucket_id, key, replaces.order)
     if content is not None:
-        assert len(content) == record.size
+        assert len(content) == _inline_bytes(record)
         BODIES.put(tr, BodyRecord(content), bucket.bucket_id, key, record.order)
     OBJECTS.put(tr, record, bucket.bucket_id, key)
 
