@@ -32,10 +32,11 @@ from fogbank.gateway.resolve import Target
 from fogbank.gateway.scope import check_scope, check_time, time_ms_of
 from fogbank.gateway.settings import GatewaySettings
 from fogbank.gateway.signed_events import Seal, SignedEvents
-from fogbank.platform.identity.cache import Lru
+from fogbank.platform.identity.cache import Epoch, Lru
 from fogbank.platform.identity.credentials import Credential, ExpiredToken, Proof
 from fogbank.platform.identity.principal import ANONYMOUS, Principal
 from fogbank.wire import sigv4
+from fogbank.wire.canonical import canonical_query
 from fogbank.wire.chunked import Chain, ChunkedDecoder
 from fogbank.wire.http import HttpRequest
 from fogbank.wire.sigv4 import Authorization, SigningKey
@@ -67,6 +68,18 @@ class _SigningKey(NamedTuple):
 
 class Credentials(Protocol):
     """Where the secrets are: the identity of this process, or another process's."""
+
+    def epoch_of(self, account: str) -> Epoch:
+        """Return the current epoch of an account: what was read under another is stale."""
+        ...
+
+    def find_proof(self, key_id: str, token: str = "") -> Proof | None:
+        """Return what ``proof`` returns where it is at hand and in force, or else None.
+
+        Raises:
+            ExpiredToken: The session is over.
+        """
+        ...
 
     async def proof(self, key_id: str, token: str = "") -> Proof | None:
         """Return the credential of an access key, or None if it proves nothing.
@@ -117,14 +130,26 @@ class Authenticator:
         if self.proofs.is_spent(request, signed.access_key_id):
             raise words.error(No.THROTTLED)
         proof = await self.proof(request, claim, target)
-        target.key_account = proof.credential.principal.account
+        credential = proof.credential
+        key, account = self._signing_key(credential, signed), credential.principal.account
+        target.key_account = account
         if words.is_s3:
-            self._check_s3(request, target, claim, self._signing_key(proof.credential, signed))
+            self._check_s3(request, target, claim, key)
+        elif _signs_events(request, claim, key):
+            self._check_events(request, target, claim, credential)
+        elif request.stream is None:
+            self._check_other(request, target, claim, key, sha256(request.body).hexdigest())
         else:
-            await self._check_other(request, target, claim, proof.credential)
-        if target.host.account not in ("", proof.credential.principal.account):
+            allowed = self._limits.before(target, request, signed.service)
+            digest = await self._bodies.take(request, allowed)
+            self._check_other(request, target, claim, key, digest)
+        if target.host.account not in ("", account):
             raise error_of("AccessDeniedException", words.denied_status, _OTHER_ACCOUNT)
         return proof
+
+    def stands(self, proof: Proof) -> bool:
+        """Return whether the account of a proof has not changed since it was read."""
+        return self._identity.epoch_of(proof.account) == proof.epoch
 
     def _failed(
         self,
@@ -148,7 +173,9 @@ class Authenticator:
         """
         words = target.door.words
         try:
-            found = await self._identity.proof(claim.signed.access_key_id, claim.token)
+            found = self._identity.find_proof(claim.signed.access_key_id, claim.token)
+            if found is None:
+                found = await self._identity.proof(claim.signed.access_key_id, claim.token)
         except ExpiredToken:
             raise words.error(No.EXPIRED_TOKEN) from None
         # AWS: a partition knows no keys of another's accounts (General Reference, "partitions").
@@ -218,23 +245,15 @@ class Authenticator:
 
     # Everyone else: the hash of the body is part of the signature.
 
-    async def _check_other(
-        self, request: HttpRequest, target: Target, claim: Claim, credential: Credential
+    def _check_other(
+        self,
+        request: HttpRequest,
+        target: Target,
+        claim: Claim,
+        key: SigningKey | VerifyingKey,
+        digest: str,
     ) -> None:
-        """Check the signature over the whole body, or over the head if each event has its own."""
-        key = self._signing_key(credential, claim.signed)
-        events = (
-            request.headers.get(_CONTENT_HASH) == sigv4.STREAMING_EVENTS
-            and claim.presigned is None
-            and isinstance(key, SigningKey)
-        )
-        if events:
-            digest = sigv4.STREAMING_EVENTS
-        elif request.stream is None:
-            digest = sha256(request.body).hexdigest()
-        else:
-            allowed = self._limits.before(target, request, claim.signed.service)
-            digest = await self._bodies.take(request, allowed)
+        """Check the signature over the head, and over what the digest is of: mostly the body."""
         if claim.presigned is None:
             holds = sigv4.check(request, claim.signed, key, digest, claim.timestamp)
         else:
@@ -250,11 +269,17 @@ class Authenticator:
         if unsigned:
             text = f"{unsigned} must be a 'SignedHeader' in the AWS Authorization."
             raise target.door.words.error(No.BAD_SIGNATURE, text)
-        if events:
-            request.stream = SignedEvents(
-                request.stream or BytesBody(request.body), self._seal(claim.signed, credential)
-            )
-            request.body = b""
+
+    def _check_events(
+        self, request: HttpRequest, target: Target, claim: Claim, credential: Credential
+    ) -> None:
+        """Check the signature over the head; each event of the body has its own."""
+        key = self._signing_key(credential, claim.signed)
+        self._check_other(request, target, claim, key, sigv4.STREAMING_EVENTS)
+        request.stream = SignedEvents(
+            request.stream or BytesBody(request.body), self._seal(claim.signed, credential)
+        )
+        request.body = b""
 
     def _seal(self, signed: Authorization, credential: Credential) -> Seal:
         """Return what the events of a request are checked with; each day has a key of its own."""
@@ -276,10 +301,19 @@ class Authenticator:
         )
 
 
+def _signs_events(request: HttpRequest, claim: Claim, key: SigningKey | VerifyingKey) -> bool:
+    """Return whether each event of the body has a signature of its own."""
+    return (
+        request.headers.get(_CONTENT_HASH) == sigv4.STREAMING_EVENTS
+        and claim.presigned is None
+        and isinstance(key, SigningKey)
+    )
+
+
 def _calculated(request: HttpRequest, claim: Claim, payload: str) -> dict[str, str]:
     """Return what S3 says that the signature should have been made of, for the signer to compare."""
     without = None if claim.presigned is None else "X-Amz-Signature"
-    query = sigv4.canonical_query(request.query, without=without)
+    query = canonical_query(request.query, without=without)
     canonical, text = sigv4.explain(request, claim.signed, (claim.timestamp, query, payload))
     return {
         "StringToSign": text,

@@ -209,7 +209,9 @@ class Authorization:
     async def require(self, call: Call, accesses: list[Access]) -> None:
         """Raise the service's access-denied error unless every access is allowed."""
         principal = call.principal
-        policies = await self._identity.policies_of(principal)
+        policies = self._identity.policies.find(principal)
+        if policies is None:
+            policies = await self._identity.policies.of(principal)
         for access in accesses:
             policy, owner = None, ""
             facet = self._facet_of(access)
@@ -245,7 +247,7 @@ class Authorization:
         )
         if found is None:
             return decision
-        policy = self._identity.compiled(found.document, "resource", found.bound)
+        policy = self._identity.policies.compiled(found.document, "resource", found.bound)
         return await self._decided(call, access, policies, _Resource(policy, "", facet.required))
 
     async def _decided(
@@ -324,7 +326,7 @@ class Authorization:
         found, owner = await self._placement.store_of(domain).read(body)
         if found is None:
             return None, owner
-        return self._identity.compiled(found.document, "resource", found.bound), owner
+        return self._identity.policies.compiled(found.document, "resource", found.bound), owner
 
     async def resource_policy(self, request: AccessRequest) -> Sourced | None:
         """Return the policy of a request's resource with where it hangs, if it has one."""

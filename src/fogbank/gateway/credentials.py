@@ -14,7 +14,7 @@ import msgspec
 from fogbank.base.clock import Clock
 from fogbank.base.errors import Unavailable
 from fogbank.gateway.forward import OwnerOf
-from fogbank.platform.identity.cache import Epochs, Lru
+from fogbank.platform.identity.cache import Epoch, Epochs, Lru
 from fogbank.platform.identity.credentials import ExpiredToken, Proof, find_minted_account
 from fogbank.platform.identity.identity import (
     CREDENTIALS_CACHED_MAX,
@@ -73,8 +73,12 @@ class RemoteProofs:
         self._clock = clock
         self._proofs: Lru[str, Proof] = Lru(CREDENTIALS_CACHED_MAX)
 
-    async def proof(self, key_id: str, token: str = "") -> Proof | None:
-        """Return the credential of an access key, or None if it proves nothing.
+    def epoch_of(self, account: str) -> Epoch:
+        """Return the current epoch of an account: what was read under another is stale."""
+        return self._epochs.of(account)
+
+    def find_proof(self, key_id: str, token: str = "") -> Proof | None:
+        """Return what ``proof`` returns if it was asked before and is in force, or else None.
 
         Raises:
             ExpiredToken: The session is over.
@@ -86,6 +90,17 @@ class RemoteProofs:
                 if credential.session_token and self._clock.now_ms() >= credential.expires_ms:
                     raise ExpiredToken("The security token included in the request is expired")
                 return proof
+        return None
+
+    async def proof(self, key_id: str, token: str = "") -> Proof | None:
+        """Return the credential of an access key, or None if it proves nothing.
+
+        Raises:
+            ExpiredToken: The session is over.
+        """
+        found = self.find_proof(key_id, token)
+        if found is not None:
+            return found
         if len(key_id) > KEY_ID_CHARACTERS_MAX:
             return None
         return await self._asked(key_id, token)

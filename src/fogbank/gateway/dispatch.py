@@ -284,7 +284,8 @@ class Dispatcher:
         if request.in_cohort:
             await give_way(True)  # noqa: FBT003 (it is due)
             # The key may have been revoked meanwhile, and that be acknowledged.
-            proof = await self._authenticator.proof(request, claim, target)
+            if not self._authenticator.stands(proof):
+                proof = await self._authenticator.proof(request, claim, target)
         principal = visit.principal = proof.credential.principal
         visit.epoch = proof.epoch
         self._resolver.route(target, request, claim.signed.service)

@@ -18,6 +18,7 @@ from fogbank.platform.identity.principal import ANONYMOUS
 from fogbank.platform.metering.current import ENDED
 from fogbank.platform.metering.records import LookedAt
 
+_NOWHERE: Final = Scope("", "", "")
 _NO_CONTEXT: Final[Mapping[str, str]] = {}
 
 
@@ -66,7 +67,7 @@ class Visit:
         """Why the call was let in or not: see ``platform/iam/decision``."""
         self.reasons: Reasons | None = None
         """What the last of them was decided on, if it was a refusal that is recorded."""
-        self.scope = Scope("", region, request_id)
+        self.scope = _NOWHERE
         """The account whose resources are meant; known once the caller is."""
         self.now_ms = 0
         """When the call was let in: what its conditions compare with."""

@@ -2,8 +2,7 @@
 
 Rule: nothing here knows a secret for longer than a call; the gateway caches signing keys (one per
 access key, date, region and service) and calls ``check``. Signatures are compared in constant
-time. S3 signs the path as it is sent; every other service signs it normalised and encoded once
-more.
+time.
 
 Source: AWS, "Signature Version 4 for API requests"; "Authenticating requests: using query
 parameters"; "Signature calculations for chunked uploads" (S3 API reference).
@@ -13,13 +12,22 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from hashlib import sha256
 from typing import NamedTuple
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import unquote_to_bytes
 
+from fogbank.wire.canonical import (
+    canonical_form,
+    canonical_headers,
+    canonical_path,
+    canonical_query,
+    canonical_requests,
+    recoded_path,
+    signed_names,
+)
 from fogbank.wire.errors import (
     AuthorizationQueryParametersError,
     IncompleteSignature,
@@ -44,7 +52,6 @@ _OUTER_PAD = bytes(byte ^ 0x5C for byte in range(256))
 """What HMAC adds to each byte of a key."""
 _HEADER_MAX = 16 << 10
 _SIGNED_HEADERS_MAX = 256
-_SAFE = "-_.~"
 _ALGORITHMS = (ALGORITHM, ASYMMETRIC)
 _REGION_SET_MAX = 64
 _CREDENTIAL_MAX = 2048
@@ -61,9 +68,6 @@ _SIGNATURES = {
 """An HMAC, and the DER of two numbers below 2^256 (at most 72 bytes)."""
 _DATE = re.compile(r"\d{8}", re.ASCII)
 _TIMESTAMP = re.compile(r"\d{8}T\d{6}Z", re.ASCII)
-_PLAIN = re.compile(r"[A-Za-z0-9._~-]*")
-_SPACES = re.compile(r"[ \t]+")
-_BLANKS = " \t"
 
 
 class Authorization(NamedTuple):
@@ -240,109 +244,9 @@ def _expires(fields: Mapping[str, str]) -> int:
     return expires
 
 
-def canonical_path(path: str, service: str) -> str:
-    """Return the path as it is signed.
-
-    Args:
-        path: As sent, percent-encoded.
-        service: The service of the credential scope.
-    """
-    if service == "s3":
-        return path or "/"
-    if "//" in path or "/." in path:
-        path = _normalised(path)
-    return quote(_bytes(path), "/" + _SAFE) or "/"
-
-
-def _recoded_path(path: str, service: str) -> str | None:
-    """Return another canonical path for S3, or None if there is no other.
-
-    AWS: S3 decodes a key and encodes it by its own rule; a client that sends ``(`` or ``%2f`` where
-    the rule has ``%28`` or ``/`` may have signed either form.
-    """
-    recoded = quote(unquote_to_bytes(_bytes(path)), "/" + _SAFE) if service == "s3" else path
-    return recoded if recoded != path else None
-
-
-def _normalised(path: str) -> str:
-    """Return a path without empty, ``.`` and ``..`` segments (RFC 3986, 5.2.4)."""
-    out: list[str] = []
-    for segment in path.split("/"):
-        if segment == "..":
-            if out:
-                out.pop()
-        elif segment and segment != ".":
-            out.append(segment)
-    tail = "/" if path.endswith("/") and out else ""
-    return "/" + "/".join(out) + tail
-
-
-def canonical_query(query: str, *, without: str | None = None) -> str:
-    """Return the query string as it is signed: decoded, encoded by AWS's rule, and sorted.
-
-    Args:
-        query: As sent.
-        without: A key that is left out: the signature itself when presigned.
-    """
-    if not query:
-        return ""
-    pairs: list[tuple[str, str]] = []
-    for part in query.split("&"):
-        name, _, value = part.partition("=")
-        if name == without or not part:
-            continue
-        pairs.append((_encoded(name), _encoded(value)))
-    pairs.sort()
-    return "&".join(f"{name}={value}" for name, value in pairs)
-
-
-def _encoded(text: str) -> str:
-    """Return a part of a query string in AWS's own encoding; a bare plus is a blank."""
-    if _PLAIN.fullmatch(text):
-        return text
-    if "+" in text:
-        text = text.replace("+", "%20")
-    return quote(unquote_to_bytes(_bytes(text)), _SAFE)
-
-
-def canonical_headers(headers: Mapping[str, str], names: Sequence[str]) -> str:
-    """Return the signed headers as they are signed, each on a line."""
-    text = "".join([f"{name}:{headers.get(name, '').strip(_BLANKS)}\n" for name in names])
-    if "  " in text or "\t" in text:
-        values = [_SPACES.sub(" ", headers.get(name, "").strip(_BLANKS)) for name in names]
-        pairs = zip(names, values, strict=True)
-        text = "".join([f"{name}:{value}\n" for name, value in pairs])
-    return text
-
-
-def canonical_requests(begin: str, headers: str, end: str) -> list[bytes]:
-    """Return the canonical requests that a client may have signed: one, unless headers have accents.
-
-    Args:
-        begin: Method, path and query string, each on a line.
-        headers: The signed headers as they are signed, in characters.
-        end: The names of the signed headers, and the hash of the body.
-    """
-    if headers.isascii():
-        return [_bytes(f"{begin}{headers}\n{end}")]
-    # AWS: signatures are over UTF-8, but HTTP libraries send such a header as Latin-1 where they
-    # can (Python's http.client): which of the two the bytes were does not say what was signed.
-    first, last = _bytes(begin), f"\n{end}".encode()
-    forms = dict.fromkeys((headers.encode(), _bytes(headers)))
-    return [first + form + last for form in forms]
-
-
 def string_to_sign(timestamp: str, scope: str, canonical: bytes, algorithm: str = ALGORITHM) -> str:
     """Return what the signing key signs."""
     return f"{algorithm}\n{timestamp}\n{scope}\n{sha256(canonical).hexdigest()}"
-
-
-def _bytes(text: str) -> bytes:
-    """Return the bytes that a text of the head came from: the listener reads targets as Latin-1."""
-    try:
-        return text.encode("latin-1")
-    except UnicodeEncodeError:
-        return text.encode()
 
 
 class SigningKey(bytes):
@@ -408,17 +312,6 @@ def _basic_of(date: str) -> str:
         return date
 
 
-def _signed(
-    request: HttpRequest, names: tuple[str, ...], path: str, query: str, payload_hash: str
-) -> list[bytes]:
-    """Return the canonical requests of a request with these signed headers."""
-    return canonical_requests(
-        f"{request.method}\n{path}\n{query}\n",
-        canonical_headers(request.headers, names),
-        f"{';'.join(names)}\n{payload_hash}",
-    )
-
-
 def check(
     request: HttpRequest,
     authorization: Authorization,
@@ -452,14 +345,17 @@ def _holds(
 ) -> bool:
     """Return whether a signature holds for the path as sent or as S3 encodes it anew."""
     timestamp, query, payload_hash = said
-    service, names = authorization.service, authorization.signed_headers
-    scope, algorithm, given = authorization.scope, authorization.algorithm, authorization.signature
+    service, names, given = authorization[3:6]
+    headers = canonical_headers(request.headers, names)
+    end = f"{signed_names(names)}\n{payload_hash}"
+    about = f"{authorization.algorithm}\n{timestamp}\n{authorization.scope}\n"
     path: str | None = "/" if request.path == "/" else canonical_path(request.path, service)
     while path is not None:
-        for canonical in _signed(request, names, path, query, payload_hash):
-            if is_signed(key, string_to_sign(timestamp, scope, canonical, algorithm), given):
+        begin = f"{request.method}\n{path}\n{query}\n"
+        for canonical in canonical_requests(begin, headers, end):
+            if is_signed(key, f"{about}{sha256(canonical).hexdigest()}", given):
                 return True
-        path = _recoded_path(path, service)
+        path = recoded_path(path, service)
     return False
 
 
@@ -475,7 +371,7 @@ def explain(
     """
     timestamp, query, payload_hash = said
     path = canonical_path(request.path, authorization.service)
-    canonical = _signed(request, authorization.signed_headers, path, query, payload_hash)[0]
+    canonical = canonical_form(request, authorization.signed_headers, path, query, payload_hash)[0]
     text = string_to_sign(timestamp, authorization.scope, canonical, authorization.algorithm)
     return canonical.decode("utf-8", "replace"), text
 
@@ -568,7 +464,7 @@ def sign(  # noqa: PLR0913 (a signer needs these)
     found = Authorization(access_key_id, timestamp[:8], region, service, names, "")
     key = signing_key(secret, timestamp[:8], region, service)
     path = canonical_path(request.path, service)
-    canonical = _signed(request, names, path, canonical_query(request.query), digest)[0]
+    canonical = canonical_form(request, names, path, canonical_query(request.query), digest)[0]
     made = signature(key, string_to_sign(timestamp, found.scope, canonical))
     headers["authorization"] = (
         f"{ALGORITHM} Credential={access_key_id}/{found.scope}, "

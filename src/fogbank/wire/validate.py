@@ -156,20 +156,30 @@ class Validator:
     def _write(self, source: Source, shape: Shape, name: str) -> None:
         """Write the check of a structure."""
         required = shape.required if "required" in self._kinds else ()
+        needed = [member for member in shape.members if member in required]
+        others = [
+            member
+            for member, ref in shape.members.items()
+            if member not in required and self._is_checked(ref)
+        ]
         with source.block(f"def {name}(v)"):
-            for member, ref in shape.members.items():
-                checked = self._constrained(ref.shape) and not _is_stream(ref)
-                if member not in required and not checked:
-                    continue
+            for member in needed:
+                ref = shape.members[member]
+                source.lines(f"x = v.get({member!r})", "if x is None: return False")
+                if self._is_checked(ref):
+                    self._write_value(source, ref.shape, "x")
+            if needed and len(others) > 1:
+                # Most requests have few of many members.
+                source.line(f"if len(v) == {len(needed)}: return True")
+            for member in others:
                 source.line(f"x = v.get({member!r})")
-                if member in required:
-                    source.line("if x is None: return False")
-                    if checked:
-                        self._write_value(source, ref.shape, "x")
-                else:
-                    with source.block("if x is not None"):
-                        self._write_value(source, ref.shape, "x")
+                with source.block("if x is not None"):
+                    self._write_value(source, shape.members[member].shape, "x")
             source.line("return True")
+
+    def _is_checked(self, ref: Ref) -> bool:
+        """Return whether something can be wrong with the value of a member."""
+        return self._constrained(ref.shape) and not _is_stream(ref)
 
     def _write_value(self, source: Source, shape: Shape, var: str) -> None:
         """Write the check of a value in a variable."""

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from fogbank.base.errors import ServiceError
 from fogbank.gateway.head import read_head
 from fogbank.gateway.settings import ListenerSettings
+from fogbank.wire.canonical import canonical_headers
 from fogbank.wire.errors import AuthorizationQueryParametersError, IncompleteSignature
 from fogbank.wire.http import HttpRequest
 from fogbank.wire.sigv4 import (
@@ -350,3 +351,22 @@ def test_a_date_of_no_form_is_refused() -> None:
     signed = Authorization("K" * 16, "20260102", "us-east-1", "sts", ("host",), "0" * 64)
     with pytest.raises(IncompleteSignature, match="yesterday"):
         check(request, signed, SigningKey(b""), EMPTY_SHA256)
+
+
+_ODD_VALUES = st.text(st.sampled_from("a%é: \t\n{}s"), max_size=12)
+_ODD_NAMES = st.text(st.sampled_from("abx-%{}"), min_size=1, max_size=4)
+
+
+@given(
+    st.dictionaries(_ODD_NAMES, _ODD_VALUES, max_size=4),
+    st.lists(_ODD_NAMES, min_size=1, max_size=5).map(tuple),
+)
+@settings(max_examples=300, deadline=None)
+def test_plain_headers_are_written_as_all_are(
+    headers: dict[str, str], names: tuple[str, ...]
+) -> None:
+    values = [" ".join(headers.get(name, "").replace("\t", " ").split(" ")) for name in names]
+    while any("  " in value for value in values):
+        values = [value.replace("  ", " ") for value in values]
+    lines = [f"{n}:{v.strip(' ')}\n" for n, v in zip(names, values, strict=True)]
+    assert canonical_headers(headers, names) == "".join(lines)

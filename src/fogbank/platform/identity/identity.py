@@ -15,11 +15,7 @@ from fogbank.base.arn import AWS
 from fogbank.base.clock import Clock
 from fogbank.base.errors import Conflict
 from fogbank.base.ids import Ids
-from fogbank.platform.iam.bound import Bound
-from fogbank.platform.iam.document import Kind
-from fogbank.platform.iam.evaluate import NO_POLICIES, PolicySet
-from fogbank.platform.iam.policy import Policy, compile_policy
-from fogbank.platform.identity import accounts, grants, lookups
+from fogbank.platform.identity import accounts, lookups
 from fogbank.platform.identity.accounts import Account, AccountTaken, NewAccount
 from fogbank.platform.identity.cache import Epoch, Epochs, Lru, OwnEpochs
 from fogbank.platform.identity.credentials import (
@@ -32,6 +28,7 @@ from fogbank.platform.identity.credentials import (
     find_minted_account,
     mint_key_id,
 )
+from fogbank.platform.identity.hanging import HangingPolicies
 from fogbank.platform.identity.principal import Principal, PrincipalKind
 from fogbank.platform.identity.records import (
     ACCOUNTS,
@@ -56,8 +53,6 @@ T = TypeVar("T")
 
 ACCOUNTS_CACHED_MAX: Final = 4_096
 CREDENTIALS_CACHED_MAX: Final = 8_192
-POLICY_SETS_CACHED_MAX: Final = 2_048
-DOCUMENTS_CACHED_MAX: Final = 2_048
 KEY_ID_CHARACTERS_MAX: Final = 128
 """AWS's own bound; a longer one is not looked for."""
 ACCOUNTS_PAGE_MAX: Final = 1_000
@@ -74,8 +69,9 @@ class Identity:
         epochs: The epochs of accounts; this process's own unless several change accounts.
     """
 
-    __slots__ = ("_clock", "_credentials", "_documents", "_epochs", "_ids", "_placement",
-                 "_policy_sets", "_token_session", "sealer")  # fmt: skip
+    __slots__ = (
+        "_clock", "_credentials", "_epochs", "_ids", "_placement", "policies", "sealer"
+    )  # fmt: skip
 
     def __init__(
         self, placement: Placement, clock: Clock, ids: Ids, epochs: Epochs | None = None
@@ -85,11 +81,8 @@ class Identity:
         self._ids = ids
         self._epochs: Epochs = OwnEpochs(ACCOUNTS_CACHED_MAX) if epochs is None else epochs
         self._credentials: Lru[str, Proof] = Lru(CREDENTIALS_CACHED_MAX)
-        self._policy_sets: Lru[tuple[object, ...], tuple[Epoch, PolicySet]] = Lru(
-            POLICY_SETS_CACHED_MAX
-        )
-        self._documents: Lru[tuple[Kind, str, Bound], Policy] = Lru(DOCUMENTS_CACHED_MAX)
-        self._token_session = grants.token_session()
+        self.policies = HangingPolicies(placement, self._epochs)
+        """What hangs on principals."""
         self.sealer: Sealer | None = None
 
     @property
@@ -113,8 +106,8 @@ class Identity:
         proof = await self.proof(key_id, token)
         return None if proof is None else proof.credential
 
-    async def proof(self, key_id: str, token: str = "") -> Proof | None:
-        """Return the credential of an access key, or None if it proves nothing.
+    def find_proof(self, key_id: str, token: str = "") -> Proof | None:
+        """Return what ``proof`` returns if it was read before and is in force, or else None.
 
         Raises:
             ExpiredToken: The session of the token is over.
@@ -127,6 +120,17 @@ class Identity:
             if _same(token, credential.session_token):
                 _check_unexpired(credential, self._clock.now_ms())
                 return proof
+        return None
+
+    async def proof(self, key_id: str, token: str = "") -> Proof | None:
+        """Return the credential of an access key, or None if it proves nothing.
+
+        Raises:
+            ExpiredToken: The session of the token is over.
+        """
+        found = self.find_proof(key_id, token)
+        if found is not None:
+            return found
         if len(key_id) > KEY_ID_CHARACTERS_MAX:
             return None
         if token:
@@ -224,41 +228,6 @@ class Identity:
     def end_epoch(self, account: str) -> None:
         """End the epoch of an account, whose resource's policy or key has changed durably."""
         self._epochs.end(account)
-
-    # Policies.
-
-    async def policies_of(self, principal: Principal) -> PolicySet:
-        """Return the compiled policies that hang on a principal."""
-        kind = principal.kind
-        token = principal.issued_ms > 0 and kind is not PrincipalKind.SESSION
-        if kind is not PrincipalKind.USER and kind is not PrincipalKind.SESSION:
-            return self._token_session if token else NO_POLICIES
-        key = (principal.account, principal.unique_id, principal.session_policies, token)
-        entry = self._policy_sets.find(key)
-        epoch = self._epochs.of(principal.account)
-        if entry is not None and entry[0] == epoch:
-            return entry[1]
-        documents = await self._store_of(principal.account).read(
-            lambda tr: grants.documents_of(tr, principal)
-        )
-        policies = grants.policy_set(documents, principal, self.compiled)
-        if token:
-            policies = policies._replace(session=self._token_session.session)
-        self._policy_sets.put(key, (epoch, policies))
-        return policies
-
-    def compiled(self, document: str, kind: Kind, bound: Bound = ()) -> Policy:
-        """Return the compiled policy of a document, remembered by its text and whom it means.
-
-        Raises:
-            MalformedPolicy: The document is no policy.
-        """
-        key = (kind, document, bound)
-        policy = self._documents.find(key)
-        if policy is None:
-            policy = compile_policy(document, kind=kind, bound=bound)
-            self._documents.put(key, policy)
-        return policy
 
     # Changes.
 

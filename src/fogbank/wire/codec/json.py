@@ -122,14 +122,26 @@ class Documents:
         with source.block(f"def {name}(v, n)"):
             source.line("if type(v) is not dict or n > DEPTH_MAX: raise Malformed")
             source.lines("n += 1", "out = {}")
-            for member, ref in shape.members.items():
-                if body and ref.location:
-                    continue
-                source.line(f"x = v.get({ref.wire_name!r})")
-                with source.block("if x is not None"):
-                    self._write_value(source, ref, "x")
-                    source.line(f"out[{member!r}] = x")
+            inside = {
+                member: ref for member, ref in shape.members.items() if not (body and ref.location)
+            }
+            needed = [member for member in inside if member in shape.required]
+            others = [member for member in inside if member not in shape.required]
+            for member in needed:
+                self._write_member(source, member, inside[member])
+            if needed and len(others) > 1:
+                # Most requests have few of many members: nothing is looked for that cannot be there.
+                source.line("if len(out) == len(v): return out")
+            for member in others:
+                self._write_member(source, member, inside[member])
             source.line("return out")
+
+    def _write_member(self, source: Source, member: str, ref: Ref) -> None:
+        """Write the decoding of a member, if it is there."""
+        source.line(f"x = v.get({ref.wire_name!r})")
+        with source.block("if x is not None"):
+            self._write_value(source, ref, "x")
+            source.line(f"out[{member!r}] = x")
 
     def _write_in_place(self, source: Source, shape: Shape, name: str) -> None:
         """Write a decoder that keeps the dictionary it was given.

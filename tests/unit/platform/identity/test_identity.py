@@ -85,7 +85,7 @@ class World:
         return run(self.identity.credential(credential.access_key_id, credential.session_token))
 
     def allows(self, principal: Principal, action: str) -> bool:
-        policies = run(self.identity.policies_of(principal))
+        policies = run(self.identity.policies.of(principal))
         return evaluate(AccessRequest(principal, action, "arn:aws:s3:::b/k"), policies).allowed
 
 

@@ -113,6 +113,36 @@ def test_names_are_limited_in_bytes() -> None:
         values.require_name("é" * 32_768)
 
 
+@given(st.dictionaries(st.text(min_size=1, max_size=3), admitted, max_size=4))
+def test_an_item_is_admitted_as_its_values_are_and_not_changed(item: Any) -> None:
+    before = {name: values.copy_of(value) for name, value in item.items()}
+    once = values.admit_item(item)
+    assert once == {name: values.admit(value) for name, value in item.items()}
+    assert once is not item
+    assert item == before
+
+
+@pytest.mark.parametrize(
+    ("item", "message"),
+    [
+        ({"": {"S": "x"}}, "Empty attribute name"),
+        ({"a": {"S": "x"}, "b" * 65_536: {"S": "x"}}, "too large"),
+        ({"a": {}}, "Supplied AttributeValue is empty"),
+        ({"a": {"S": "x", "N": "1"}}, "more than one datatypes"),
+        ({"a": {"S": "x"}, "b": {"SS": []}}, "may not be empty"),
+    ],
+)
+def test_an_item_is_refused_for_any_of_its_attributes(item: Any, message: str) -> None:
+    with pytest.raises(ValidationException, match=message):
+        values.admit_item(item)
+
+
+@given(st.dictionaries(st.text(min_size=1, max_size=3), admitted, max_size=4))
+def test_the_size_of_an_item_is_that_of_its_names_and_values(item: Any) -> None:
+    parts = [len(name.encode()) + sizes.value_size(value) for name, value in item.items()]
+    assert sizes.item_size(item) == sum(parts)
+
+
 def test_equality_ignores_the_order_of_sets_and_nothing_else() -> None:
     one, other = {"L": [{"SS": ["a", "b"]}]}, {"L": [{"SS": ["b", "a"]}]}
     assert values.equal(one, other)

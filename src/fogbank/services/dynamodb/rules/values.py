@@ -26,6 +26,10 @@ Item = dict[str, Value]
 
 SCALAR_TYPES: Final = frozenset({"S", "N", "B"})
 SET_TYPES: Final = frozenset({"SS", "NS", "BS"})
+_SPELT: Final = frozenset({"S", "B", "BOOL"})
+"""The types whose values have one spelling."""
+_SHORT_NAME: Final = ATTRIBUTE_NAME_BYTES_MAX // 4
+"""So many characters are never too long."""
 _INVALID: Final = "One or more parameter values were invalid: "
 
 
@@ -36,7 +40,10 @@ def type_of(value: Value) -> str:
 
 def admit_item(item: Mapping[str, Any]) -> Item:
     """Return a client's item in the house's spelling, or refuse it."""
-    return {require_name(name): admit(value) for name, value in item.items()}
+    for name, value in item.items():
+        if not 0 < len(name) <= _SHORT_NAME or len(value) != 1 or not _SPELT.issuperset(value):
+            return {require_name(name): admit(value) for name, value in item.items()}
+    return {**item}
 
 
 def admit(value: Value, level: int = 1) -> Value:
@@ -52,7 +59,7 @@ def admit(value: Value, level: int = 1) -> Value:
     if len(value) != 1:
         _refuse_types(value)
     [(kind, content)] = value.items()
-    if kind in ("S", "B", "BOOL"):
+    if kind in _SPELT:
         return value
     return {kind: _ADMIT[kind](content, level)}
 

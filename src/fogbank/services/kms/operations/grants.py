@@ -103,7 +103,7 @@ async def _bound(call: Call, *principals: str) -> Bound:
         InvalidArnException: One of them is nobody.
     """
     try:
-        policy = call.identity.compiled(grants.document_of(*principals), "resource")
+        policy = call.identity.policies.compiled(grants.document_of(*principals), "resource")
         return await bind(call.facilities.placement, policy)
     except (MalformedPolicy, UnknownPrincipal) as error:
         raise InvalidArnException(f"ARN does not refer to a valid principal: {error}") from error

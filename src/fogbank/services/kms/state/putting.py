@@ -33,15 +33,15 @@ async def policy_of(
     """
     policies.check_size(document, call.limit(quotas.POLICY_BYTES))
     try:
-        policy = call.identity.compiled(document, "resource")
+        policy = call.identity.policies.compiled(document, "resource")
         bound = await bind(call.facilities.placement, policy)
     except MalformedPolicy as error:
         raise MalformedPolicyDocumentException(str(error)) from error
     except UnknownPrincipal:
         raise MalformedPolicyDocumentException(policies.UNKNOWN_PRINCIPAL) from None
     if not bypass:
-        hanging = await call.identity.policies_of(call.principal)
+        hanging = await call.identity.policies.of(call.principal)
         whole = {**call.access_context, **context}
-        compiled = call.identity.compiled(document, "resource", bound)
+        compiled = call.identity.policies.compiled(document, "resource", bound)
         policies.check_lockout(call.principal, hanging, compiled, arn, whole)
     return BoundPolicy(document, bound)

@@ -47,7 +47,7 @@ def _unversioned(call: Call, request: Request) -> FunctionName:
 async def _bound(call: Call, statement: Statement) -> Bound:
     """Check a statement; return whom it names, with the unique id."""
     try:
-        policy = call.identity.compiled(policies.document_of(statement), "resource")
+        policy = call.identity.policies.compiled(policies.document_of(statement), "resource")
         return await bind(call.facilities.placement, policy, statement["Sid"])
     except MalformedPolicy as error:
         raise InvalidParameterValueException(str(error)) from error

@@ -62,8 +62,8 @@ async def _decide(
 ) -> None:
     """Raise access denied unless the trust policy, and the caller's where it must, allow."""
     arn, account = request["RoleArn"], rules.role_name_of(request["RoleArn"]).account
-    trust = call.identity.compiled(role.trust, "trust", role.trusted)
-    policies = (await call.identity.policies_of(call.principal)).with_resource(trust, required=True)
+    trust = call.identity.policies.compiled(role.trust, "trust", role.trusted)
+    policies = (await call.identity.policies.of(call.principal)).with_resource(trust, required=True)
     context = {**call.access_context, **rules.context_of(request, role, source_identity)}
     for action in actions:
         asked = AccessRequest(call.principal, action, arn, context, account)
