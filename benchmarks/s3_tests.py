@@ -18,6 +18,7 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
+import boto3
 import record
 
 from fogbank.base.arn import canonical_user_id
@@ -83,13 +84,27 @@ def section_of(title: str, name: str) -> str:
     )
 
 
-def configuration(port: int) -> str:
+def kms_keys(server: Server) -> str:
+    """Make two KMS keys in the main account, and return the lines that name them."""
+    key, secret = key_of("main")
+    client = boto3.client(
+        "kms",
+        endpoint_url=server.endpoint,
+        region_name="us-east-1",
+        aws_access_key_id=key,
+        aws_secret_access_key=secret,
+    )
+    made = [client.create_key()["KeyMetadata"]["Arn"] for _ in range(2)]
+    return f"kms_keyid = {made[0]}\nkms_keyid2 = {made[1]}\n"
+
+
+def configuration(port: int, keys: str) -> str:
     """Return the suite's configuration file."""
     return "\n".join(
         [
             f"[DEFAULT]\nhost = 127.0.0.1\nport = {port}\nis_secure = False\nssl_verify = False\n",
             "[fixtures]\nbucket prefix = suite-{random}-\n",
-            section_of("s3 main", "main") + "api_name = us-east-1\n",
+            section_of("s3 main", "main") + "api_name = us-east-1\n" + keys,
             section_of("s3 alt", "alt"),
             section_of("s3 tenant", "tenant") + "tenant = tenant\n",
             section_of("iam", "main"),
@@ -111,7 +126,7 @@ def run(suite: Path, words: str) -> dict[str, tuple[str, str]]:
                 given = ["--id", number, "--access-key-id", key, "--secret-access-key", secret]
                 done = server.run("account", "create", name, *given)
                 assert done.returncode == 0, done.stderr
-            (folder / "suite.conf").write_text(configuration(server.port))
+            (folder / "suite.conf").write_text(configuration(server.port, kms_keys(server)))
             chosen = ["-k", words] if words else []
             subprocess.run(
                 [

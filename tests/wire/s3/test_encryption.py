@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from botocore.handlers import sse_md5
 
 from fogbank.engines.memory import MemoryBlobs
 
@@ -24,9 +23,8 @@ LARGE = bytes(range(256)) * 10_000
 """2.4 MiB: a blob of three frames."""
 PART = bytes(5 << 20)
 KEY = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": bytes(range(32))}
-OTHER = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": bytes(range(1, 33))}
 MD5 = base64.b64encode(hashlib.md5(bytes(range(32)), usedforsecurity=False).digest()).decode()
-SOURCE = {f"CopySource{name}": value for name, value in KEY.items()}
+KEY_TEXT = base64.b64encode(bytes(range(32))).decode()
 
 
 def code_of(error: pytest.ExceptionInfo[ClientError]) -> tuple[int, str]:
@@ -300,6 +298,48 @@ def test_a_key_that_is_not_there_or_elsewhere_is_not_found(s3: Any, key: str) ->
         assert code_of(missing) == (400, "KMS.NotFoundException")
 
 
+# DSSE-KMS.
+
+
+@pytest.mark.parametrize("body", [b"", SMALL, LARGE])
+def test_an_object_with_two_layers_comes_back_in_ranges_and_parts(
+    s3: Any, key: str, body: bytes
+) -> None:
+    """User Guide, "Using dual-layer server-side encryption with AWS KMS keys (DSSE-KMS)"."""
+    asked = {"ServerSideEncryption": "aws:kms:dsse", "SSEKMSKeyId": key}
+    s3.put_object(Bucket="photos", Key="k", Body=body, **asked)
+    got = s3.get_object(Bucket="photos", Key="k")
+    assert (got["ServerSideEncryption"], got["SSEKMSKeyId"]) == ("aws:kms:dsse", key)
+    assert got["Body"].read() == body
+    if len(body) > 1_048_600:
+        assert read(s3, Range="bytes=1048571-1048599") == body[1_048_571:1_048_600]
+    upload = s3.create_multipart_upload(Bucket="photos", Key="m", **asked)
+    named = {"Bucket": "photos", "Key": "m", "UploadId": upload["UploadId"]}
+    parts = [
+        s3.upload_part(**named, PartNumber=at, Body=each) for at, each in ((1, PART), (2, body))
+    ]
+    listed = [{"PartNumber": at, "ETag": part["ETag"]} for at, part in enumerate(parts, start=1)]
+    s3.complete_multipart_upload(**named, MultipartUpload={"Parts": listed})
+    assert read(s3, "m") == PART + body
+    assert read(s3, "m", Range="bytes=5242877-5242882") == bytes(3) + body[:3]
+    s3.copy_object(Bucket="photos", Key="c", CopySource="photos/m")
+    assert read(s3, "c") == PART + body
+
+
+def test_below_the_stores_own_keys_is_a_layer_of_the_objects_key(
+    s3: Any, key: str, cloud: Any
+) -> None:
+    """What the blob store is handed, and seals with its own keys, is encrypted already."""
+    s3.put_object(Bucket="photos", Key="plain", Body=LARGE)
+    s3.put_object(
+        Bucket="photos", Key="k", Body=LARGE, ServerSideEncryption="aws:kms:dsse", SSEKMSKeyId=key
+    )
+    plain, layered = cloud.engine.blobs._blobs.values()
+    assert (plain, len(layered)) == (LARGE, len(LARGE))
+    assert not cloud.engine.blobs._locks
+    assert all(LARGE[:16] not in layered[at : at + 4_096] for at in range(0, len(LARGE), 4_096))
+
+
 # Bucket keys.
 
 
@@ -340,137 +380,6 @@ def test_a_bucket_key_opens_nothing_for_whom_kms_does_not_let(
         reader.get_object(Bucket="photos", Key="k")
     assert code_of(denied) == (403, "AccessDenied")
     assert "kms:Decrypt" in message_of(denied)
-
-
-# SSE-C.
-
-
-def test_a_new_bucket_refuses_clients_keys_until_it_is_told(s3: Any) -> None:
-    with pytest.raises(ClientError) as blocked:
-        s3.put_object(Bucket="photos", Key="k", Body=SMALL, **KEY)
-    assert code_of(blocked) == (403, "AccessDenied")
-    open_to_clients_keys(s3)
-    assert s3.put_object(Bucket="photos", Key="k", Body=SMALL, **KEY)["SSECustomerKeyMD5"] == MD5
-
-
-@pytest.mark.parametrize("body", [b"", SMALL, LARGE])
-def test_a_clients_key_is_needed_for_every_read(s3: Any, body: bytes) -> None:
-    open_to_clients_keys(s3)
-    put = s3.put_object(Bucket="photos", Key="k", Body=body, **KEY)
-    got = s3.get_object(Bucket="photos", Key="k", **KEY)
-    assert got["Body"].read() == body
-    head = s3.head_object(Bucket="photos", Key="k", **KEY)
-    for reply in (put, got, head):
-        assert (reply["SSECustomerAlgorithm"], reply["SSECustomerKeyMD5"]) == ("AES256", MD5)
-        assert "ServerSideEncryption" not in reply
-    for operation in (s3.get_object, s3.head_object):
-        with pytest.raises(ClientError) as missing:
-            operation(Bucket="photos", Key="k")
-        assert code_of(missing)[0] == 400
-        with pytest.raises(ClientError) as wrong:
-            operation(Bucket="photos", Key="k", **OTHER)
-        assert code_of(wrong)[0] == 403
-    s3.put_object(Bucket="photos", Key="plain", Body=body)
-    with pytest.raises(ClientError) as needless:
-        s3.get_object(Bucket="photos", Key="plain", **KEY)
-    assert code_of(needless) == (400, "InvalidRequest")
-
-
-def test_a_copy_brings_the_key_of_its_source_and_its_own(s3: Any) -> None:
-    open_to_clients_keys(s3)
-    s3.put_object(Bucket="photos", Key="k", Body=LARGE, **KEY)
-    with pytest.raises(ClientError) as missing:
-        s3.copy_object(Bucket="photos", Key="c", CopySource="photos/k")
-    assert code_of(missing) == (400, "InvalidRequest")
-    s3.copy_object(Bucket="photos", Key="c", CopySource="photos/k", **SOURCE, **OTHER)
-    assert read(s3, "c", **OTHER) == LARGE
-    s3.copy_object(Bucket="photos", Key="p", CopySource="photos/k", **SOURCE)
-    assert read(s3, "p") == LARGE
-
-
-def test_every_part_of_an_upload_brings_its_key(s3: Any) -> None:
-    open_to_clients_keys(s3)
-    upload = s3.create_multipart_upload(Bucket="photos", Key="m", **KEY)
-    named = {"Bucket": "photos", "Key": "m", "UploadId": upload["UploadId"]}
-    with pytest.raises(ClientError) as missing:
-        s3.upload_part(**named, PartNumber=1, Body=PART)
-    assert code_of(missing) == (400, "InvalidRequest")
-    with pytest.raises(ClientError) as wrong:
-        s3.upload_part(**named, PartNumber=1, Body=PART, **OTHER)
-    assert code_of(wrong)[0] == 403
-    parts = [
-        s3.upload_part(**named, PartNumber=at, Body=body, **KEY)
-        for at, body in ((1, PART), (2, LARGE))
-    ]
-    listed = [{"PartNumber": at, "ETag": part["ETag"]} for at, part in enumerate(parts, start=1)]
-    s3.complete_multipart_upload(**named, MultipartUpload={"Parts": listed})
-    assert read(s3, "m", **KEY) == PART + LARGE
-    assert read(s3, "m", PartNumber=2, **KEY) == LARGE
-    with pytest.raises(ClientError):
-        read(s3, "m")
-
-
-def headers(**values: str) -> dict[str, str]:
-    """Return raw members of a client's key."""
-    return {f"SSECustomer{name}": value for name, value in values.items()}
-
-
-KEY_TEXT = base64.b64encode(bytes(range(32))).decode()
-
-
-@pytest.mark.parametrize(
-    ("given", "code", "words"),
-    [
-        (headers(Key=KEY_TEXT, KeyMD5=MD5), "InvalidArgument", "valid encryption algorithm"),
-        (headers(Algorithm="AES256"), "InvalidArgument", "appropriate secret key"),
-        (headers(Algorithm="AES256", Key=KEY_TEXT), "InvalidArgument", "MD5 of the secret key"),
-        (headers(Algorithm="AES256", Key="c2hvcnQ=", KeyMD5=MD5), "InvalidArgument", "invalid for"),
-        (
-            headers(Algorithm="AES256", Key="no base64", KeyMD5=MD5),
-            "InvalidArgument",
-            "invalid for",
-        ),
-        (
-            headers(Algorithm="AES256", Key=KEY_TEXT, KeyMD5="AAAAAAAAAAAAAAAAAAAAAA=="),
-            "InvalidArgument",
-            "did not match the hash",
-        ),
-        (
-            headers(Algorithm="AES192", Key=KEY_TEXT, KeyMD5=MD5),
-            "InvalidEncryptionAlgorithmError",
-            "AES256",
-        ),
-        (
-            {
-                **headers(Algorithm="AES256", Key=KEY_TEXT, KeyMD5=MD5),
-                "ServerSideEncryption": "AES256",
-            },
-            "InvalidArgument",
-            "incompatible",
-        ),
-        ({"ServerSideEncryption": "aes:kms"}, "InvalidArgument", "not supported"),
-        ({"SSEKMSKeyId": "x"}, "InvalidArgument", "requires HTTP header"),
-        (
-            {"ServerSideEncryption": "aws:kms", "SSEKMSEncryptionContext": "W10="},
-            "InvalidArgument",
-            "string-string map",
-        ),
-    ],
-)
-def test_headers_that_make_no_sense_are_refused(
-    raw_s3: Any, given: dict[str, str], code: str, words: str
-) -> None:
-    with pytest.raises(ClientError) as refused:
-        raw_s3.put_object(Bucket="photos", Key="k", Body=SMALL, **given)
-    assert code_of(refused) == (400, code)
-    assert words in message_of(refused)
-
-
-@pytest.fixture
-def raw_s3(s3: Any) -> Any:
-    """Return a client that sends a client's key as it is given."""
-    s3.meta.events.unregister("before-parameter-build.s3.PutObject", sse_md5)
-    return s3
 
 
 # What lies in the store.

@@ -46,7 +46,7 @@ from fogbank.services.s3.state import (
     uploads,
     versions,
 )
-from fogbank.services.s3.state.bodies import Body, Keeping
+from fogbank.services.s3.state.bodies import Body
 from fogbank.services.s3.state.locks import Lock
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ async def _copied(
     if shared:
         etag, checksum = await bodies.digest(pieces, expected)
         return _Copied(etag, checksum, lock, None)
-    taken = await bodies.take_copy(call.blobs, pieces, expected, Keeping(lock=lock.key))
+    taken = await bodies.take_copy(call.blobs, pieces, expected, lock.keeping())
     body = locks.locked(call, request, lock, taken)
     return _Copied(body.etag, body.checksum, lock, body)
 
@@ -288,8 +288,7 @@ async def upload_part_copy(
     check_copy_size(end - begin)
     expected = Expected(upload.algorithm or DEFAULT)
     pieces = _pieces(source, begin, end)
-    keeping = Keeping(inline=False, lock=lock.key)
-    taken = await bodies.take_copy(call.blobs, pieces, expected, keeping)
+    taken = await bodies.take_copy(call.blobs, pieces, expected, lock.keeping(inline=False))
     body = locks.locked(call, request, lock, taken)
     part = await uploads.keep_part(call, request, body)
     result: shapes.CopyPartResult = {"ETag": quoted(part.etag), "LastModified": part.modified_ms}

@@ -49,7 +49,7 @@ from fogbank.services.s3.state import (
     references,
     versions,
 )
-from fogbank.services.s3.state.bodies import Body, Keeping
+from fogbank.services.s3.state.bodies import Body
 from fogbank.services.s3.state.locks import Lock
 from fogbank.wire.http import BodyStream
 
@@ -74,7 +74,7 @@ async def put_object(call: Call, request: shapes.PutObjectRequest) -> shapes.Put
     if bodies.is_long(source) or asked.is_keyed:
         bucket = await _check_before_body(call, request)
         lock = await locks.lock_for(call, asked, bucket, key)
-    keeping = bodies.ANYHOW if lock is None else Keeping(lock=lock.key)
+    keeping = bodies.ANYHOW if lock is None else lock.keeping()
     body = await bodies.take(call.blobs, source, expected, keeping)
     if lock is not None:
         return await _put(call, request, asked, body, lock)
@@ -188,7 +188,8 @@ async def get_object(call: Call, request: shapes.GetObjectRequest) -> shapes.Get
         if opened.content is not None:
             reply["Body"] = opened.content[span.begin : span.end]
             return reply
-        pieces = objects.pieces_of(call.store, call.leaving, opened, span.begin, span.end)
+        blobs = call.blobs if opened.is_layered else call.leaving
+        pieces = objects.pieces_of(call.store, blobs, opened, span.begin, span.end)
         try:
             body = await bodies.opened(pieces)
         except Corrupt:

@@ -60,7 +60,6 @@ from fogbank.services.s3.state import (
     uploads,
     versions,
 )
-from fogbank.services.s3.state.bodies import Keeping
 
 if TYPE_CHECKING:
     from fogbank.wire.shapes import s3 as shapes
@@ -129,8 +128,8 @@ async def upload_part(call: Call, request: shapes.UploadPartRequest) -> shapes.U
     expected = expected_of(request, call.http.headers, upload.algorithm or DEFAULT)
     multipart.check_part_checksum(upload, expected.given)
     lock = await locks.lock_of_upload(call, bucket, request, upload.encryption, upload.object_key)
-    keeping = Keeping(inline=False, lock=lock.key)
-    taken = await bodies.take(call.blobs, request.get("Body") or b"", expected, keeping)
+    source = request.get("Body") or b""
+    taken = await bodies.take(call.blobs, source, expected, lock.keeping(inline=False))
     body = locks.locked(call, request, lock, taken)
     part = await uploads.keep_part(call, request, body)
     return {

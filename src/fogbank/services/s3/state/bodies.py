@@ -12,6 +12,7 @@ looks at the record again.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Final, NamedTuple
 
@@ -28,12 +29,14 @@ from fogbank.platform.blobs.port import (
     Chunk,
     Wanted,
 )
+from fogbank.platform.crypto.layer import Layer
 from fogbank.services.s3.errors import EntityTooLarge, IncompleteBody
 from fogbank.services.s3.quotas import PUT_BYTES_MAX
 from fogbank.services.s3.rules.checksums import Digests, Expected
 from fogbank.services.s3.schema import Checksum
 from fogbank.wire.http import BodyStream
 
+_LAYER_NAME: Final = struct.Struct(">QQ")
 _NO_TRAILERS: Final[Mapping[str, str]] = {}
 REFUSALS: Final = (ServiceError, Conflict, TransactionTooLarge)
 """What a transaction raises when it certainly has not committed."""
@@ -65,6 +68,8 @@ class Keeping(NamedTuple):
     """A small body may lie in a record."""
     lock: bytes | None = None
     """What seals its blob in the place of the store's own keys."""
+    layered: bool = False
+    """What ``lock`` encrypts is sealed with the store's own keys as well."""
 
 
 ANYHOW: Final = Keeping()
@@ -93,11 +98,11 @@ async def take(
     length = source.length
     if length is not None and length > PUT_BYTES_MAX:
         raise EntityTooLarge(ProposedSize=length, MaxSizeAllowed=PUT_BYTES_MAX)
-    if isinstance(source, BlobSource):
+    if isinstance(source, BlobSource) and not keeping.layered:
         return await _kept(blobs, source, length, expected, keeping)
     frames = _checked(frames_of(source), length)
     if is_long(source) and length is not None:
-        return await _write(blobs, frames, digests, _Trailers(source), keeping.lock)
+        return await _write(blobs, frames, digests, _Trailers(source), keeping)
     return await _take_frames(blobs, frames, digests, _Trailers(source), keeping)
 
 
@@ -185,7 +190,7 @@ async def _take_frames(
         digests.update(whole)
         digests.verify(trailers)
         return _body_of(digests, whole, None)
-    return await _write(blobs, chained(head, frames), digests, trailers, keeping.lock)
+    return await _write(blobs, chained(head, frames), digests, trailers, keeping)
 
 
 async def _write(
@@ -193,13 +198,18 @@ async def _write(
     frames: AsyncIterator[Chunk],
     digests: Digests,
     trailers: Mapping[str, str],
-    lock: bytes | None,
+    keeping: Keeping,
 ) -> Body:
     """Write a body to a fresh blob, hash it beside, and verify it."""
     ref = await blobs.name()
     hashing: Lane[Chunk] = Lane(digests.update)
     try:
-        await blobs.write(ref, _hashed(frames, digests, hashing), lock=lock)
+        hashed = _hashed(frames, digests, hashing)
+        if keeping.layered:
+            assert keeping.lock is not None
+            await blobs.write(ref, layered(hashed, keeping.lock, ref))
+        else:
+            await blobs.write(ref, hashed, lock=keeping.lock)
         await hashing.end()
         digests.verify(trailers)
     except BaseException:
@@ -248,6 +258,22 @@ async def _hashed(
         else:
             await hashing.put(frame)
         yield frame
+
+
+async def layered(
+    pieces: AsyncIterator[Chunk], key: bytes, ref: BlobRef, begin: int = 0
+) -> AsyncIterator[bytes]:
+    """Yield the pieces of a blob on the other side of their second layer.
+
+    Args:
+        pieces: In order.
+        key: The key of the object.
+        ref: The blob.
+        begin: The offset of the first piece in it.
+    """
+    layer = Layer(key, _LAYER_NAME.pack(*ref), begin)
+    async for piece in pieces:
+        yield layer.update(piece)
 
 
 async def discard(blobs: Blobs, body: Body) -> None:

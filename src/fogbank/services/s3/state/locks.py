@@ -36,9 +36,9 @@ from fogbank.services.s3.errors import (
     KMSNotFoundException,
 )
 from fogbank.services.s3.rules import encryption
-from fogbank.services.s3.rules.encryption import CUSTOMER, KMS, SSE_S3, Asked
+from fogbank.services.s3.rules.encryption import CUSTOMER, DSSE, KMS, SSE_S3, Asked
 from fogbank.services.s3.schema import BucketEncryption, BucketRecord, ObjectKey
-from fogbank.services.s3.state.bodies import Body
+from fogbank.services.s3.state.bodies import Body, Keeping
 from fogbank.services.s3.state.objects import Opened
 
 BUCKET_KEY_MS: Final = 300_000
@@ -64,6 +64,10 @@ class Lock(NamedTuple):
     def __repr__(self) -> str:
         """Return nothing of the key."""
         return f"Lock({self.encryption})"
+
+    def keeping(self, *, inline: bool = True) -> Keeping:
+        """Return how bytes are kept under it; see ``bodies.take``."""
+        return Keeping(inline, self.key, layered=self.encryption == DSSE)
 
 
 _SEALED: Final = Lock(SSE_S3)

@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator, Callable
 from typing import Final, NamedTuple, cast
 
 from fogbank.base.errors import Unavailable
-from fogbank.platform.blobs.port import BlobReader
+from fogbank.platform.blobs.port import BlobReader, BlobRef
 from fogbank.platform.crypto.keys import SEALED_WITH_BYTES
 from fogbank.platform.store import tuples
 from fogbank.platform.store.engine import Store, Transaction
+from fogbank.services.s3.rules.encryption import DSSE
 from fogbank.services.s3.rules.listings import Row, Walk
 from fogbank.services.s3.schema import (
     BODIES,
@@ -22,7 +23,7 @@ from fogbank.services.s3.schema import (
     ManifestRecord,
     ObjectRecord,
 )
-from fogbank.services.s3.state import references, versions
+from fogbank.services.s3.state import bodies, references, versions
 
 ROWS_PER_READ: Final = 128
 """Rows that one transaction of a listing decodes: about a millisecond."""
@@ -40,6 +41,11 @@ class Opened(NamedTuple):
     manifest: ManifestRecord | None
     lock: bytes | None = None
     """Its key in the clear, where it has one and that was asked for."""
+
+    @property
+    def is_layered(self) -> bool:
+        """Return whether its blobs have a second layer, which only this process takes off."""
+        return self.record.encryption == DSSE
 
     def __repr__(self) -> str:
         """Return nothing of the bytes and their key."""
@@ -78,10 +84,20 @@ def pieces_of(
     if opened.content is not None:
         return _once(opened.content[begin:end])
     if opened.record.blob is not None:
-        return blobs.read(opened.record.blob, begin, end, lock=opened.lock)
+        return _blob_pieces(blobs, opened, opened.record.blob, begin, end)
     if opened.manifest is None:
         return _once(b"")
     return _manifest_pieces(store, blobs, opened, begin, end)
+
+
+def _blob_pieces(
+    blobs: BlobReader, opened: Opened, ref: BlobRef, begin: int, end: int
+) -> AsyncIterator[bytes]:
+    """Yield a range of a blob of an object."""
+    if not opened.is_layered:
+        return blobs.read(ref, begin, end, lock=opened.lock)
+    assert opened.lock is not None, "an object is unlocked before it is read"
+    return bodies.layered(blobs.read(ref, begin, end), opened.lock, ref, begin)
 
 
 async def _once(content: bytes) -> AsyncIterator[bytes]:
@@ -105,7 +121,7 @@ async def _manifest_pieces(
         for part in await manifest_chunk(store, opened, index):
             first, last = max(begin - offset, 0), min(end - offset, part.size)
             if part.blob is not None and first < last:
-                async for piece in blobs.read(part.blob, first, last, lock=opened.lock):
+                async for piece in _blob_pieces(blobs, opened, part.blob, first, last):
                     yield piece
             offset += part.size
 
