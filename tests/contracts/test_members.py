@@ -63,6 +63,8 @@ WHOLE = {
     "s3.create_bucket.CreateBucketConfiguration.Bucket",
     "s3.create_bucket.CreateBucketConfiguration.Location",
     "s3.create_bucket.CreateBucketConfiguration.Tags",
+    "s3.put_object_lock_configuration.ObjectLockConfiguration.Rule.DefaultRetention.DefaultEventHold",
+    "s3.put_object_retention.Retention.EventHoldDuration",
 }
 
 

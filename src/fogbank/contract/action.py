@@ -26,6 +26,8 @@ class Scope(NamedTuple):
     region_set: tuple[str, ...] = ()
     """The regions that the request is good for, as patterns such as ``*``: of a signature of
     version 4A, or of none; empty: only ``region``."""
+    now_ms: int = 0
+    """When the request was let in: what its conditions compare with."""
 
     @property
     def partition(self) -> str:

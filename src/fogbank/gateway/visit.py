@@ -98,6 +98,6 @@ class Visit:
         region_set: tuple[str, ...] = (),
     ) -> None:
         """Note in whose account the operation runs, and under which circumstances."""
-        self.scope = Scope(account, self.region, self.request_id, region_set)
+        self.scope = Scope(account, self.region, self.request_id, region_set, now_ms)
         self.now_ms = now_ms
         self.context = context

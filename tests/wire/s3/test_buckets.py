@@ -102,7 +102,6 @@ def test_buckets_are_paged(client: Any) -> None:
     "more",
     [
         {"ACL": "public-read"},
-        {"ObjectLockEnabledForBucket": True},
         {"ObjectOwnership": "ObjectWriter"},
         {"CreateBucketConfiguration": {"Tags": [{"Key": "a", "Value": "b"}]}},
     ],

@@ -128,6 +128,9 @@ _SERVICES: Final = {
             "s3:locationconstraint",
             "s3:max-keys",
             "s3:object-lock-legal-hold",
+            "s3:object-lock-mode",
+            "s3:object-lock-remaining-retention-days",
+            "s3:object-lock-retain-until-date",
             "s3:objectcreationoperation",
             "s3:prefix",
             "s3:requestobjecttag/",
@@ -289,9 +292,6 @@ _SERVICES_ABSENT: Final[Mapping[str, frozenset[str]]] = {
     "attribute-based access control of buckets is not built": frozenset({"s3:buckettag/"}),
     "a request with what it speaks of is refused as not built": frozenset(
         {
-            "s3:object-lock-mode",
-            "s3:object-lock-remaining-retention-days",
-            "s3:object-lock-retain-until-date",
             "s3:x-amz-grant-full-control",
             "s3:x-amz-grant-read",
             "s3:x-amz-grant-read-acp",

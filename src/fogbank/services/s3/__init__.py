@@ -21,6 +21,7 @@ from fogbank.services.s3.operations import (
     notifications,
     objects,
     removals,
+    retention,
     tags,
     uploads,
     versions,
@@ -32,7 +33,7 @@ SERVICE = Service(
     model="s3",
     operations=(
         *(buckets, versions, objects, copies, removals, uploads, listings),
-        *(notifications, cors, tags, encryption),
+        *(notifications, cors, tags, encryption, retention),
     ),
     jobs=JOBS,
     events=EVENTS,

@@ -100,6 +100,12 @@ class InvalidBucketOwnerAWSAccountID(S3Error):
     """The expected owner is not an account id."""
 
 
+class InvalidBucketState(S3Error):
+    """The bucket's versions and its Object Lock do not go together with what is asked."""
+
+    status = 409
+
+
 class InvalidDigest(S3Error):
     """Content-MD5 is not the Base64 of an MD5 digest."""
 
@@ -145,6 +151,12 @@ class InvalidRange(S3Error):
 
     status = 416
     text = "The requested range is not satisfiable"
+
+
+class InvalidRetentionPeriod(S3Error):
+    """A default retention of no days, or of more than a hundred years."""
+
+    text = "The retention period must be a positive integer value."
 
 
 class InvalidTag(S3Error):
@@ -221,6 +233,13 @@ class NoSuchKey(S3Error):
     text = "The specified key does not exist."
 
 
+class NoSuchObjectLockConfiguration(S3Error):
+    """The version has no retention, or never had a legal hold."""
+
+    status = 404
+    text = "The specified object does not have a ObjectLock configuration"
+
+
 class NoSuchTagSet(S3Error):
     """The bucket has no tags."""
 
@@ -250,6 +269,13 @@ class NotModified(S3Error):
 
     status = 304
     text = "Not Modified"
+
+
+class ObjectLockConfigurationNotFoundError(S3Error):
+    """The bucket has no Object Lock."""
+
+    status = 404
+    text = "Object Lock configuration does not exist for this bucket"
 
 
 class OperationAborted(S3Error):

@@ -82,6 +82,26 @@ class BucketEncryption(msgspec.Struct, frozen=True, array_like=True):
     """What writers may not ask for: ``SSE-C``."""
 
 
+class ObjectLock(msgspec.Struct, frozen=True, array_like=True):
+    """That a bucket has Object Lock, and the retention of its new versions; no mode: none."""
+
+    mode: str = ""
+    """``GOVERNANCE`` or ``COMPLIANCE``."""
+    days: int = 0
+    years: int = 0
+    """Of the two one is given."""
+
+
+class Protection(msgspec.Struct, frozen=True, array_like=True):
+    """What keeps a version from being removed."""
+
+    mode: str = ""
+    """``GOVERNANCE`` or ``COMPLIANCE``; nothing: no retention."""
+    until_ms: int = 0
+    legal_hold: str = ""
+    """``ON``, ``OFF``, or nothing if there never was one."""
+
+
 class NameRecord(Record, frozen=True, array_like=True, tag="s3.name/1"):
     """Directory, (name): whose a bucket name is."""
 
@@ -92,6 +112,8 @@ class NameRecord(Record, frozen=True, array_like=True, tag="s3.name/1"):
     created_ms: int
     active: bool
     """False while the bucket is being created."""
+    object_lock: bool = False
+    """Whether the bucket is made with Object Lock."""
 
 
 class AccountBucketRecord(Record, frozen=True, array_like=True, tag="s3.account_bucket/1"):
@@ -127,6 +149,8 @@ class BucketRecord(Record, frozen=True, array_like=True, tag="s3.bucket/1"):
     """``Enabled``, ``Suspended``, or nothing if versioning was never enabled."""
     encryption: BucketEncryption | None = None
     """Its default encryption, if that was put."""
+    object_lock: ObjectLock | None = None
+    """None: its versions can be removed."""
 
 
 class ObjectRecord(Record, frozen=True, array_like=True, kw_only=True, tag="s3.object/1"):
@@ -161,6 +185,7 @@ class ObjectRecord(Record, frozen=True, array_like=True, kw_only=True, tag="s3.o
     where nothing is encrypted at rest."""
     object_key: ObjectKey | None = None
     """Of an object that the store's own keys do not open."""
+    protection: Protection | None = None
 
 
 class BodyRecord(Record, frozen=True, array_like=True, tag="s3.body/1"):
@@ -183,10 +208,10 @@ class UploadRecord(Record, frozen=True, array_like=True, kw_only=True, tag="s3.u
     completing: str = ""
     """The id of the request that is completing the upload; a new part takes it away."""
     tags: tuple[Tag, ...] = ()
-    """Of the object that it will be."""
     encryption: str = ""
     object_key: ObjectKey | None = None
-    """Both as the object will have them."""
+    protection: Protection | None = None
+    """This and the three above: as the object will have them."""
 
 
 class PartRecord(Record, frozen=True, array_like=True, kw_only=True, tag="s3.part/1"):

@@ -101,7 +101,8 @@ class World:
         assert request.keys() <= set(modelled.input.members)
         declared = SERVICE.functions[operation]
         self._requests += 1
-        scope = Scope(account, region, f"{REQUEST_IDS}{self._requests:09}")
+        request_id = f"{REQUEST_IDS}{self._requests:09}"
+        scope = Scope(account, region, request_id, (), self.clock.now_ms())
         assert declared.domain is not None
         assert declared.access is not None
         http = HttpFacts(source_ip="192.0.2.7", headers=headers or {})

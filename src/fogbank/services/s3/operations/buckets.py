@@ -80,6 +80,7 @@ def _wanted(call: Call, request: Request) -> NameRecord:
         location=location or "",
         created_ms=call.clock.now_ms(),
         active=False,
+        object_lock=bool(request.get("ObjectLockEnabledForBucket")),
     )
 
 

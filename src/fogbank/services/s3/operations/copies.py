@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+import msgspec
+
 from fogbank.base.errors import Conflict
 from fogbank.base.types import Request
 from fogbank.contract.call import Call
@@ -19,7 +21,7 @@ from fogbank.platform.store.engine import Store, Transaction
 from fogbank.services.s3.arns import bucket_arn
 from fogbank.services.s3.errors import InvalidRequest, NoSuchKey, NoSuchVersion
 from fogbank.services.s3.events import Happening
-from fogbank.services.s3.rules import access, conditions, encryption, unhonoured
+from fogbank.services.s3.rules import access, conditions, encryption, retention, unhonoured
 from fogbank.services.s3.rules.checksums import DEFAULT, Expected, checksum_members, checksum_value
 from fogbank.services.s3.rules.copying import (
     CopySource,
@@ -151,7 +153,11 @@ async def _copy(
         conditions.check_write(request, current)
         key = request["Key"]
         place = await versions.next_place(tr, bucket, key, current, now_ms, call.request_id)
-        record = _record_of(request, source.opened, copied, place, now_ms)
+        asked = retention.asked_protection(request, now_ms)
+        record = msgspec.structs.replace(
+            _record_of(request, source.opened, copied, place, now_ms),
+            protection=retention.new_protection(asked, bucket, now_ms),
+        )
         content = source.opened.content if copied.body is None else copied.body.inline
         if copied.body is None:
             await references.share(tr, bucket, source.opened.record)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, cast
 
-from fogbank.base.errors import AccessDenied, Conflict, Corrupt, ServiceError
+from fogbank.base.errors import Conflict, Corrupt, ServiceError
 from fogbank.base.types import Request
 from fogbank.contract.call import Call
 from fogbank.contract.operation import operation
@@ -19,7 +19,14 @@ from fogbank.services.s3.errors import (
 )
 from fogbank.services.s3.events import Happening
 from fogbank.services.s3.quotas import LIST_KEYS_MAX
-from fogbank.services.s3.rules import access, conditions, encryption, multipart, unhonoured
+from fogbank.services.s3.rules import (
+    access,
+    conditions,
+    encryption,
+    multipart,
+    retention,
+    unhonoured,
+)
 from fogbank.services.s3.rules.checksums import (
     checksum_members,
     checksum_value,
@@ -51,6 +58,7 @@ from fogbank.services.s3.state import (
 )
 from fogbank.services.s3.state.bodies import Body
 from fogbank.services.s3.state.locks import Lock
+from fogbank.services.s3.state.named import further_members
 from fogbank.wire.http import BodyStream
 
 if TYPE_CHECKING:
@@ -68,6 +76,7 @@ async def put_object(call: Call, request: shapes.PutObjectRequest) -> shapes.Put
     asked = encryption.asked_of(request)
     for check in (metadata_of, header_tags):
         check(request)  # refused before the body is taken
+    retention.asked_protection(request, call.clock.now_ms())  # likewise
     expected = expected_of(request, call.http.headers)
     source: bytes | BodyStream = request.get("Body") or b""
     lock: Lock | None = None
@@ -119,6 +128,9 @@ async def _put(
         under = lock or locks.find_plain(call, asked, bucket)
         if under is None:
             raise _NeedsKeyError(bucket)
+        wanted = retention.asked_protection(request, now_ms)
+        protection = retention.new_protection(wanted, bucket, now_ms)
+        retention.check_digest(protection, call.http.headers)
         current = await objects.find_object(tr, bucket, key)
         conditions.check_write(request, current)
         place = await versions.next_place(tr, bucket, key, current, now_ms, call.request_id)
@@ -137,6 +149,7 @@ async def _put(
             tags=tags,
             encryption=under.encryption,
             object_key=under.object_key,
+            protection=protection,
         )
         references.attach(tr, body)
         await objects.put_object(tr, bucket, key, record, body.inline, replaces=current)
@@ -182,9 +195,8 @@ async def get_object(call: Call, request: shapes.GetObjectRequest) -> shapes.Get
         reply: shapes.GetObjectOutput = {
             **object_reply(request, opened.bucket, opened.record, (span, part)),
             **overrides,
+            **await further_members(call, request, opened.record),
         }
-        if opened.record.tags and await _may_read_tags(call, request):
-            reply["TagCount"] = len(opened.record.tags)
         if opened.content is not None:
             reply["Body"] = opened.content[span.begin : span.end]
             return reply
@@ -217,25 +229,13 @@ async def head_object(call: Call, request: shapes.HeadObjectRequest) -> shapes.H
     reads = request.get("ChecksumMode") == "ENABLED"
     opened = await locks.unlock(call, await _open(call, request), customer_key, reads=reads)
     span, part = await _span(call, request, opened)
-    reply = {**object_reply(request, opened.bucket, opened.record, (span, part)), **overrides}
-    if opened.record.tags and await _may_read_tags(call, request):
-        reply["TagCount"] = len(opened.record.tags)
+    reply = {
+        **object_reply(request, opened.bucket, opened.record, (span, part)),
+        **overrides,
+        **await further_members(call, request, opened.record),
+    }
     # GetObject's answer without its body is HeadObject's, which the types cannot know.
     return cast("shapes.HeadObjectOutput", reply)
-
-
-async def _may_read_tags(call: Call, request: Request) -> bool:
-    """Return whether the caller is told how many tags an object has.
-
-    AWS: "when you have the relevant permission to read object tags" (API Reference, GetObject).
-    """
-    try:
-        await call.require(*access.version_access(call.scope, request, "Get", "Tagging"))
-    except ServiceError as error:
-        if error.code != AccessDenied.code:
-            raise
-        return False
-    return True
 
 
 async def _open(call: Call, request: Request) -> objects.Opened:

@@ -13,7 +13,7 @@ from fogbank.services.s3 import quotas
 from fogbank.services.s3.errors import InvalidArgument, MalformedXML, NoSuchVersion
 from fogbank.services.s3.events import Happening
 from fogbank.services.s3.quotas import DELETE_KEYS_MAX
-from fogbank.services.s3.rules import access, conditions, unhonoured
+from fogbank.services.s3.rules import access, conditions, retention, unhonoured
 from fogbank.services.s3.rules.notifications import REMOVED_DELETE, REMOVED_MARKER
 from fogbank.services.s3.rules.sequencing import sequencer_of
 from fogbank.services.s3.rules.versions import NULL, invalid_id
@@ -34,6 +34,8 @@ class _Wanted(NamedTuple):
     etag: str | None
     modified_ms: int | None
     size: int | None
+    bypasses: bool
+    """Whether a GOVERNANCE retention is no hindrance."""
 
 
 class _Removed(NamedTuple):
@@ -60,11 +62,13 @@ async def delete_object(
         request.get("IfMatch"),
         request.get("IfMatchLastModifiedTime"),
         request.get("IfMatchSize"),
+        bool(request.get("BypassGovernanceRetention")),
     )
     now_ms = call.clock.now_ms()
 
     async def body(tr: Transaction) -> _Removed:
         bucket = await buckets.require_bucket(tr, call, request)
+        retention.check_bypass(bucket, request)
         return await _remove(tr, call, bucket, wanted, now_ms, tells_absent=False)
 
     removed = await call.store.transact(body)
@@ -150,7 +154,9 @@ async def _remove_version(
     if not record.delete_marker:
         conditions.check_delete(record, wanted.etag, wanted.modified_ms, wanted.size)
     top = await versions.find_top(tr, bucket, key, current)
-    await versions.remove_version(tr, bucket, key, record, current, now_ms)
+    await versions.remove_version(
+        tr, bucket, key, record, current, now_ms, bypasses=wanted.bypasses
+    )
     shown = wanted.version_id if bucket.versioning else ""
     happening = Happening(REMOVED_DELETE, key, sequencer_of(now_ms, top), version_id=shown)
     await notifications.tell(tr, call, bucket, now_ms, happening)
@@ -188,9 +194,11 @@ async def _refusal(
     alone = {"Bucket": request["Bucket"], **entry}
     if "ETag" in entry:
         alone["IfMatch"] = entry["ETag"]
-    [needed] = access.delete_object(call.scope, alone)
+    if request.get("BypassGovernanceRetention"):
+        alone["BypassGovernanceRetention"] = True
     try:
-        await call.require(*needed)
+        for needed in access.delete_object(call.scope, alone):
+            await call.require(*needed)
     except ServiceError as error:
         if error.code != AccessDenied.code:
             raise
@@ -202,7 +210,7 @@ async def _check_bucket(call: Call, request: Request, refusals: list[ServiceErro
     """Refuse a bucket that is not there or another's; who may remove nothing hears only that."""
 
     async def check(tr: Transaction) -> None:
-        await buckets.require_bucket(tr, call, request)
+        retention.check_bypass(await buckets.require_bucket(tr, call, request), request)
 
     try:
         await call.store.read(check)
@@ -223,7 +231,7 @@ async def _delete_some(
     async def body(tr: Transaction) -> list[_Outcome]:
         bucket = await buckets.require_bucket(tr, call, request)
         return [
-            (entry, refused or await _delete_one(tr, call, bucket, entry, now_ms))
+            (entry, refused or await _delete_one(tr, call, bucket, (request, entry), now_ms))
             for entry, refused in piece
         ]
 
@@ -231,15 +239,21 @@ async def _delete_some(
 
 
 async def _delete_one(
-    tr: Transaction, call: Call, bucket: BucketRecord, entry: shapes.ObjectIdentifier, now_ms: int
+    tr: Transaction,
+    call: Call,
+    bucket: BucketRecord,
+    named: tuple[Request, shapes.ObjectIdentifier],
+    now_ms: int,
 ) -> ServiceError | _Removed:
-    """Remove one object; return why not, if not."""
+    """Remove one object that a request names; return why not, if not."""
+    request, entry = named
     wanted = _Wanted(
         entry["Key"],
         entry.get("VersionId"),
         entry.get("ETag"),
         entry.get("LastModifiedTime"),
         entry.get("Size"),
+        bool(request.get("BypassGovernanceRetention")),
     )
     try:
         # AWS: DeleteObjects tells even of keys that are not there (LocalStack, delete_objects).

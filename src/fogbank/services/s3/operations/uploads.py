@@ -21,6 +21,7 @@ from fogbank.services.s3.rules import (
     encryption,
     multipart,
     replies,
+    retention,
     unhonoured,
 )
 from fogbank.services.s3.rules.checksums import (
@@ -103,10 +104,12 @@ async def create_multipart_upload(
         tags=header_tags(request),
         encryption=lock.encryption,
         object_key=lock.object_key,
+        protection=retention.asked_protection(request, now_ms),
     )
 
     async def body(tr: Transaction) -> None:
         bucket = await buckets.require_bucket(tr, call, request)
+        retention.new_protection(record.protection, bucket, now_ms)  # refuses what cannot be
         uploads.put_upload(tr, bucket, key, upload_id, record)
 
     await call.store.transact(body)
@@ -288,6 +291,7 @@ async def _commit(
             tags=upload.tags,
             encryption=upload.encryption,
             object_key=upload.object_key,
+            protection=retention.new_protection(upload.protection, bucket, now_ms),
         )
         shown = shown_id(bucket, record)
         completed = CompletedRecord(

@@ -15,6 +15,7 @@ from fogbank.base.types import Request, Wire
 from fogbank.contract.action import Access, AccessOf, ContextValue, Scope
 from fogbank.platform.store.engine import DIRECTORY, Domain
 from fogbank.services.s3.arns import bucket_arn, object_arn
+from fogbank.services.s3.rules import retention
 from fogbank.services.s3.rules.copying import CopySource, copy_source_of
 from fogbank.services.s3.rules.tags import condition_keys
 
@@ -73,7 +74,6 @@ _WRITE_KEYS = {
     "s3:x-amz-server-side-encryption-customer-algorithm": "SSECustomerAlgorithm",
     "s3:if-match": "IfMatch",
     "s3:if-none-match": "IfNoneMatch",
-    "s3:object-lock-legal-hold": "ObjectLockLegalHoldStatus",
 }
 LIST_KEYS = {
     "s3:prefix": "Prefix",
@@ -93,7 +93,14 @@ def create_bucket(scope: Scope, request: Request) -> list[Access]:
     }
     context = _context(request, keys)
     context["s3:locationconstraint"] = location or scope.region
-    return [Access("s3:CreateBucket", bucket_arn(scope.region, request["Bucket"]), context)]
+    arn = bucket_arn(scope.region, request["Bucket"])
+    needed = [Access("s3:CreateBucket", arn, context)]
+    if request.get("ObjectLockEnabledForBucket"):
+        # AWS: "s3:PutBucketObjectLockConfiguration and s3:PutBucketVersioning permissions are
+        # required" (API Reference, CreateBucket).
+        needed.append(Access("s3:PutBucketObjectLockConfiguration", arn))
+        needed.append(Access("s3:PutBucketVersioning", arn))
+    return needed
 
 
 def list_buckets(scope: Scope, _request: Request) -> list[Access]:
@@ -131,17 +138,25 @@ def put_part(scope: Scope, request: Request) -> list[Access]:
 def _writing(
     scope: Scope, request: Request, keys: dict[str, str], *, creates: bool
 ) -> list[Access]:
-    """Return what writing an object needs, and giving it tags with it.
+    """Return what writing an object needs, and giving it tags and a protection with it.
 
     AWS: "To successfully set the tag-set with your PutObject request, you must have the
     s3:PutObjectTagging in your IAM permissions" (API Reference, PutObject).
     """
     write = _creating(_on_object(scope, "s3:PutObject", request, keys), creates=creates)
     tags = condition_keys(request)
-    if not tags:
+    locks = retention.condition_keys(request, scope.now_ms)
+    if not (tags or locks):
         return [write]
-    tagging = Access("s3:PutObjectTagging", write.resource, tags)
-    return [write._replace(context={**write.context, **tags}), tagging]
+    needed = [write._replace(context={**write.context, **tags, **locks})]
+    if tags:
+        needed.append(Access("s3:PutObjectTagging", write.resource, tags))
+    # AWS: so does a retention or a legal hold (User Guide, "Configuring S3 Object Lock").
+    if "ObjectLockMode" in request:
+        needed.append(Access("s3:PutObjectRetention", write.resource, locks))
+    if "ObjectLockLegalHoldStatus" in request:
+        needed.append(Access("s3:PutObjectLegalHold", write.resource, locks))
+    return needed
 
 
 def _creating(access: Access, *, creates: bool) -> Access:
@@ -158,7 +173,31 @@ def delete_object(scope: Scope, request: Request) -> list[Access]:
     """Return what DeleteObject needs."""
     action = "s3:DeleteObjectVersion" if "VersionId" in request else "s3:DeleteObject"
     keys = {"s3:versionid": "VersionId", "s3:if-match": "IfMatch"}
-    return [_on_object(scope, action, request, keys)]
+    return [_on_object(scope, action, request, keys), *_bypassing(scope, request)]
+
+
+def _bypassing(scope: Scope, request: Request) -> list[Access]:
+    """Return what it needs to go past a GOVERNANCE retention, if the request wants to."""
+    if not request.get("BypassGovernanceRetention"):
+        return []
+    return [_on_object(scope, "s3:BypassGovernanceRetention", request)]
+
+
+def on_any_version(action: str) -> AccessOf:
+    """Return the access of an operation that needs the same for every version of an object."""
+
+    def access(scope: Scope, request: Request) -> list[Access]:
+        found = _on_object(scope, action, request, {"s3:versionid": "VersionId"})
+        locks = retention.condition_keys(request, scope.now_ms)
+        return [found._replace(context={**found.context, **locks})]
+
+    return access
+
+
+def put_object_retention(scope: Scope, request: Wire) -> list[Access]:
+    """Return what PutObjectRetention needs."""
+    needed = on_any_version("s3:PutObjectRetention")(scope, request)
+    return [*needed, *_bypassing(scope, request)]
 
 
 def delete_objects(_scope: Scope, _request: Request) -> list[Access]:

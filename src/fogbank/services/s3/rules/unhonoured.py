@@ -1,8 +1,7 @@
 """Modelled members that are not acted on yet, each with the values that ask for nothing.
 
 Rule: a value stands here only if ignoring it gives what AWS would give, as things are: there are no
-ACLs (as in every bucket of AWS since April 2023), locks,
-storage classes or websites. A client that wants one of those is told that it is not built.
+ACLs (as in every bucket of AWS since April 2023), storage classes or websites. A client that wants one of those is told that it is not built.
 """
 
 from __future__ import annotations
@@ -38,9 +37,6 @@ WRITE: Final[Mapping[str, Any]] = {
     "GrantWriteACP": _NEVER,
     "StorageClass": "STANDARD",
     "WebsiteRedirectLocation": _NEVER,
-    "ObjectLockMode": _NEVER,
-    "ObjectLockRetainUntilDate": _NEVER,
-    "ObjectLockLegalHoldStatus": "OFF",
     "ObjectLockEventHold": _NEVER,
     "ObjectLockEventHoldDurationDays": _NEVER,
     "ObjectLockEventHoldDurationYears": _NEVER,
@@ -54,7 +50,6 @@ CREATE_BUCKET: Final[Mapping[str, Any]] = {
     "GrantReadACP": _NEVER,
     "GrantWrite": _NEVER,
     "GrantWriteACP": _NEVER,
-    "ObjectLockEnabledForBucket": False,
     "ObjectOwnership": "BucketOwnerEnforced",
     "BucketNamespace": "global",
 }
@@ -63,12 +58,7 @@ PUT_OBJECT: Final[Mapping[str, Any]] = {**WRITE, **CHECKSUMS, "WriteOffsetBytes"
 
 SECOND_FACTOR: Final[Mapping[str, Any]] = {"MFA": _NEVER}
 
-DELETE: Final[Mapping[str, Any]] = {
-    **PAYER,
-    **SECOND_FACTOR,
-    # Nothing is under retention, so there is nothing to bypass.
-    "BypassGovernanceRetention": ANY,
-}
+DELETE: Final[Mapping[str, Any]] = {**PAYER, **SECOND_FACTOR}
 
 COPY: Final[Mapping[str, Any]] = {
     **WRITE,

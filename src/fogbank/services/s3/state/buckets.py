@@ -27,6 +27,7 @@ from fogbank.services.s3.errors import (
 )
 from fogbank.services.s3.rules.access import domain_of
 from fogbank.services.s3.rules.names import bucket_url
+from fogbank.services.s3.rules.retention import check_versioning
 from fogbank.services.s3.schema import (
     ACCOUNT_BUCKETS,
     ACCOUNTS,
@@ -40,6 +41,7 @@ from fogbank.services.s3.schema import (
     BucketEncryption,
     BucketRecord,
     NameRecord,
+    ObjectLock,
     TaskRecord,
 )
 from fogbank.services.s3.state.tasks import READ_GRACE_MS, WORKFLOW_GRACE_MS, put_task
@@ -187,6 +189,8 @@ def _bucket_of(name: str, record: NameRecord) -> BucketRecord:
         region=record.region,
         location=record.location,
         created_ms=record.created_ms,
+        versioning="Enabled" if record.object_lock else "",
+        object_lock=ObjectLock() if record.object_lock else None,
     )
 
 
@@ -221,6 +225,7 @@ async def mark_deleting(tr: Transaction, bucket: BucketRecord, now_ms: int) -> N
 
 def put_versioning(tr: Transaction, bucket: BucketRecord, status: str) -> None:
     """Enable or suspend the versioning of a bucket."""
+    check_versioning(bucket, status)
     BUCKET.put(tr, msgspec.structs.replace(bucket, versioning=status))
 
 
@@ -229,6 +234,12 @@ def put_encryption(
 ) -> None:
     """Change the default encryption of a bucket; None is what a new bucket has."""
     BUCKET.put(tr, msgspec.structs.replace(bucket, encryption=encryption))
+
+
+def put_object_lock(tr: Transaction, bucket: BucketRecord, lock: ObjectLock) -> None:
+    """Give a bucket Object Lock, or another default retention; it never loses it again."""
+    assert bucket.versioning == "Enabled"
+    BUCKET.put(tr, msgspec.structs.replace(bucket, object_lock=lock))
 
 
 async def finish_deletion(placement: Placement, task: TaskRecord, now_ms: int) -> None:

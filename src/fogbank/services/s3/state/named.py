@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
-from fogbank.base.errors import ServiceError
+from fogbank.base.errors import AccessDenied, ServiceError
 from fogbank.base.types import Request
+from fogbank.contract.action import Access
 from fogbank.contract.call import Call
 from fogbank.platform.store.engine import Transaction
-from fogbank.services.s3.arns import bucket_arn
+from fogbank.services.s3.arns import bucket_arn, object_arn
 from fogbank.services.s3.errors import MethodNotAllowed, NoSuchKey, NoSuchVersion
+from fogbank.services.s3.rules import access
+from fogbank.services.s3.rules.retention import RetentionMembers, retention_members
 from fogbank.services.s3.schema import BucketRecord, ObjectRecord
 from fogbank.services.s3.state import buckets, objects, versions
 
@@ -24,6 +27,13 @@ class Named(NamedTuple):
 
     bucket: BucketRecord
     record: ObjectRecord
+
+
+class FurtherMembers(RetentionMembers, total=False):
+    """What GetObject and HeadObject say of a version to who may know it."""
+
+    TagCount: int
+    ObjectLockLegalHoldStatus: str
 
 
 Change = Callable[[Transaction, Named], Awaitable[ObjectRecord]]
@@ -104,3 +114,36 @@ def _absent(request: Request) -> ServiceError:
     if "VersionId" in request:
         return NoSuchVersion(Key=request["Key"], VersionId=request["VersionId"])
     return NoSuchKey(Key=request["Key"])
+
+
+async def further_members(call: Call, request: Request, record: ObjectRecord) -> FurtherMembers:
+    """Return what GetObject and HeadObject say of a version to who may ask for it alone.
+
+    AWS: "when you have the relevant permission to read object tags"; "only returned if the
+    requester has the s3:GetObjectRetention permission" (API Reference, GetObject, HeadObject).
+    """
+    members: FurtherMembers = {}
+    if record.tags and await _may(
+        call, access.version_access(call.scope, request, "Get", "Tagging")
+    ):
+        members["TagCount"] = len(record.tags)
+    protection = record.protection
+    if protection is None:
+        return members
+    arn = object_arn(call.region, request["Bucket"], request["Key"])
+    if protection.mode and await _may(call, Access("s3:GetObjectRetention", arn)):
+        members = {**members, **retention_members(protection)}
+    if protection.legal_hold and await _may(call, Access("s3:GetObjectLegalHold", arn)):
+        members["ObjectLockLegalHoldStatus"] = protection.legal_hold
+    return members
+
+
+async def _may(call: Call, needed: Access) -> bool:
+    """Return whether the caller may do something beside what it does."""
+    try:
+        await call.require(*needed)
+    except ServiceError as error:
+        if error.code != AccessDenied.code:
+            raise
+        return False
+    return True

@@ -12,6 +12,7 @@ from typing import Final
 from fogbank.platform.store import tuples
 from fogbank.platform.store.engine import Store, Transaction
 from fogbank.services.s3.rules.listings import Place, Row, Walk, behind
+from fogbank.services.s3.rules.retention import check_removal
 from fogbank.services.s3.rules.versions import NULL, Placed, order_of, placed
 from fogbank.services.s3.schema import (
     NULLS,
@@ -111,6 +112,7 @@ async def _drop_null(tr: Transaction, bucket: BucketRecord, key: str, now_ms: in
         return
     record = await VERSIONS.find(tr, bucket.bucket_id, key, null.order)
     assert record is not None, "a null version is where it is said to be"
+    assert record.protection is None, "versions that replace none are written where there are locks"
     assert not record.version_id
     await _forget(tr, bucket, key, record, now_ms)
 
@@ -153,15 +155,22 @@ async def put_marker(
     _keep(tr, bucket, key, marker)
 
 
-async def remove_version(
+async def remove_version(  # noqa: PLR0913 (what, where, and who removes it)
     tr: Transaction,
     bucket: BucketRecord,
     key: str,
     record: ObjectRecord,
     current: ObjectRecord | None,
     now_ms: int,
+    *,
+    bypasses: bool = False,
 ) -> None:
-    """Remove a version or marker for good; if it was the newest, the next becomes current."""
+    """Remove a version or marker for good; if it was the newest, the next becomes current.
+
+    Raises:
+        AccessDenied: It is protected, and ``bypasses`` is no help.
+    """
+    check_removal(record, now_ms, bypasses=bypasses)
     if current == record:
         await references.drop(tr, bucket, key, record, now_ms)
         OBJECTS.delete(tr, bucket.bucket_id, key)

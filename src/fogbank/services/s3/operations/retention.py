@@ -1,0 +1,141 @@
+"""Object Lock: its configuration of buckets, retention and legal hold of versions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from fogbank.contract.call import Call
+from fogbank.contract.operation import ANY, operation
+from fogbank.platform.store.engine import Transaction
+from fogbank.services.s3.errors import (
+    MalformedXML,
+    NoSuchObjectLockConfiguration,
+    ObjectLockConfigurationNotFoundError,
+)
+from fogbank.services.s3.rules import access, retention, unhonoured
+from fogbank.services.s3.schema import BucketRecord, ObjectRecord
+from fogbank.services.s3.state import buckets
+from fogbank.services.s3.state.named import Named, change_version, read_version
+
+if TYPE_CHECKING:
+    from fogbank.wire.shapes import s3 as shapes
+
+
+@operation(
+    access=access.on_bucket("s3:PutBucketObjectLockConfiguration"),
+    domain=access.bucket_domain,
+    # AWS: buckets with versions need no token any more (User Guide, "Configuring S3 Object Lock").
+    unhonoured={**unhonoured.DIGESTS, **unhonoured.PAYER, "Token": ANY},
+)
+async def put_object_lock_configuration(
+    call: Call, request: shapes.PutObjectLockConfigurationRequest
+) -> shapes.PutObjectLockConfigurationOutput:
+    """Enable Object Lock for good, or change the retention that new versions have by default."""
+    configuration = request.get("ObjectLockConfiguration")
+    if configuration is None:
+        raise MalformedXML
+    lock = retention.object_lock_of(configuration)
+
+    async def body(tr: Transaction) -> None:
+        bucket = await buckets.require_bucket(tr, call, request)
+        retention.check_lockable(bucket)
+        buckets.put_object_lock(tr, bucket, lock)
+
+    await call.store.transact(body)
+    return {}
+
+
+@operation(
+    access=access.on_bucket("s3:GetBucketObjectLockConfiguration"), domain=access.bucket_domain
+)
+async def get_object_lock_configuration(
+    call: Call, request: shapes.GetObjectLockConfigurationRequest
+) -> shapes.GetObjectLockConfigurationOutput:
+    """Return whether a bucket has Object Lock, and its default retention."""
+
+    async def body(tr: Transaction) -> BucketRecord:
+        return await buckets.require_bucket(tr, call, request)
+
+    bucket = await call.store.read(body)
+    if bucket.object_lock is None:
+        raise ObjectLockConfigurationNotFoundError(BucketName=bucket.name)
+    return {"ObjectLockConfiguration": retention.object_lock_view(bucket.object_lock)}
+
+
+@operation(
+    access=access.put_object_retention,
+    domain=access.bucket_domain,
+    unhonoured={**unhonoured.DIGESTS, **unhonoured.PAYER},
+)
+async def put_object_retention(
+    call: Call, request: shapes.PutObjectRetentionRequest
+) -> shapes.PutObjectRetentionOutput:
+    """Give a version a retention, make it longer, or (where it yields) less."""
+    given = request.get("Retention")
+    if given is None:
+        raise MalformedXML
+    now_ms = call.clock.now_ms()
+    bypasses = bool(request.get("BypassGovernanceRetention"))
+
+    async def change(_tr: Transaction, named: Named) -> ObjectRecord:
+        protection = retention.retained(named.record, given, now_ms, bypasses=bypasses)
+        return msgspec.structs.replace(named.record, protection=protection)
+
+    await change_version(call, request, change, admit=retention.require_object_lock)
+    return {}
+
+
+@operation(
+    access=access.on_any_version("s3:GetObjectRetention"),
+    domain=access.bucket_domain,
+    unhonoured=unhonoured.PAYER,
+)
+async def get_object_retention(
+    call: Call, request: shapes.GetObjectRetentionRequest
+) -> shapes.GetObjectRetentionOutput:
+    """Return the retention of a version."""
+    found = await read_version(call, request, retention.require_object_lock)
+    protection = found.record.protection
+    if protection is None or not protection.mode:
+        raise NoSuchObjectLockConfiguration
+    return {"Retention": {"Mode": protection.mode, "RetainUntilDate": protection.until_ms}}
+
+
+@operation(
+    access=access.on_any_version("s3:PutObjectLegalHold"),
+    domain=access.bucket_domain,
+    unhonoured={**unhonoured.DIGESTS, **unhonoured.PAYER},
+)
+async def put_object_legal_hold(
+    call: Call, request: shapes.PutObjectLegalHoldRequest
+) -> shapes.PutObjectLegalHoldOutput:
+    """Put a legal hold on a version, or take it off."""
+    given = request.get("LegalHold") or {}
+    if "Status" not in given:
+        raise MalformedXML
+    status = given["Status"]
+
+    async def change(_tr: Transaction, named: Named) -> ObjectRecord:
+        protection = retention.held(named.record, status)
+        return msgspec.structs.replace(named.record, protection=protection)
+
+    await change_version(call, request, change, admit=retention.require_object_lock)
+    return {}
+
+
+@operation(
+    access=access.on_any_version("s3:GetObjectLegalHold"),
+    domain=access.bucket_domain,
+    unhonoured=unhonoured.PAYER,
+)
+async def get_object_legal_hold(
+    call: Call, request: shapes.GetObjectLegalHoldRequest
+) -> shapes.GetObjectLegalHoldOutput:
+    """Return whether a legal hold is on a version."""
+    found = await read_version(call, request, retention.require_object_lock)
+    protection = found.record.protection
+    if protection is None or not protection.legal_hold:
+        raise NoSuchObjectLockConfiguration
+    return {"LegalHold": {"Status": protection.legal_hold}}
