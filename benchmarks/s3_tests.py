@@ -30,6 +30,12 @@ PACKAGES = (
     *("pytest-timeout", "pytz", "PyYAML", "requests"),
 )
 SECONDS_A_TEST = 30
+SETTINGS = """region = "us-east-1"
+
+[s3]
+defaults_before_2023 = true
+"""
+"""The suite assumes buckets as they were before April 2023."""
 OUTCOMES = """
 import json, os
 
@@ -120,7 +126,7 @@ def run(suite: Path, words: str) -> dict[str, tuple[str, str]]:
     with tempfile.TemporaryDirectory(prefix="fogbank-s3-tests-") as scratch:
         folder = Path(scratch)
         (folder / "outcomes_of_tests.py").write_text(OUTCOMES)
-        with Server(folder / "data", settings='region = "us-east-1"\n') as server:
+        with Server(folder / "data", settings=SETTINGS) as server:
             for name, number in ACCOUNTS.items():
                 key, secret = key_of(name)
                 given = ["--id", number, "--access-key-id", key, "--secret-access-key", secret]

@@ -68,6 +68,17 @@ WHOLE = {
 }
 
 
+UNHEEDED = {
+    # AWS takes the names of owners and grantees and looks at their ids (User Guide, "Access control
+    # list (ACL) overview").
+    *(
+        f"s3.{operation}.AccessControlPolicy.{where}.DisplayName"
+        for operation in ("put_bucket_acl", "put_object_acl")
+        for where in ("Owner", "Grants.Grantee")
+    ),
+}
+
+
 def inner_members(shape: Shape, path: str, above: frozenset[str]) -> Iterator[tuple[str, str]]:
     """Yield the members inside a member: their paths and names."""
     if shape.name in above or path in WHOLE:
@@ -92,7 +103,8 @@ def test_every_member_of_a_member_can_be_read(built: Built) -> None:
         for path, name in inner_members(ref.shape, ".".join((*built.key, member)), frozenset())
     }
     reach = reach_of(built.declared.function)
-    assert {path for path, name in inner.items() if not reach.may_read(name)} == set()
+    unread_below = {path for path, name in inner.items() if not reach.may_read(name)}
+    assert unread_below - UNHEEDED == set()
 
 
 @pytest.mark.parametrize("built", OPERATIONS, ids=str)

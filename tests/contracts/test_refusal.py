@@ -34,6 +34,12 @@ DENIALS = {
 every_operation = pytest.mark.parametrize("built", OPERATIONS, ids=str)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _buckets(clients: Any) -> None:
+    """Have the bucket that requests name: of one that is not there everybody hears just that."""
+    seed("s3", clients, "")
+
+
 @pytest.fixture(scope="module")
 def nobody(clients: Any) -> dict[str, str]:
     """Return the keys of a user without any policy."""

@@ -61,7 +61,8 @@ def expected(built: Built, wrong: Wrong) -> tuple[str, str]:
     """Return the code of a refusal, and its message as a regular expression."""
     settings = load(built.service.model).settings
     if settings.s3_style:
-        return "MalformedXML", re.escape(MalformedXML.text)
+        known = settings.shape_refusals.get(wrong.place.shape.name)
+        return known.code if known else "MalformedXML", re.escape(MalformedXML.text)
     code = settings.constraint_code or CODES[built.model.service.protocol]
     for pattern, text in settings.pattern_texts.items():
         if wrong.kind == "pattern" and pattern == wrong.place.shape.metadata["pattern"]:

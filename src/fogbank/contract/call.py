@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 from fogbank.base.clock import Clock
+from fogbank.base.errors import Conflict
 from fogbank.base.ids import Ids
 from fogbank.contract.action import Access, Scope
 from fogbank.contract.calls import Calls
 from fogbank.contract.event import Outbox
+from fogbank.contract.option import Option, Options
 from fogbank.contract.quota import Quota, Quotas
 from fogbank.platform.blobs.port import BlobPlacement, BlobReader, Blobs
 from fogbank.platform.iam.decision import Decision
@@ -23,6 +25,20 @@ from fogbank.platform.scheduler.timers import Timers
 from fogbank.platform.store.engine import Body, Domain, Placement, Store
 
 T = TypeVar("T")
+DECISIONS_MAX: Final = 4
+"""How often a transaction is tried whose resources are to be decided on anew."""
+
+
+class Undecided(Exception):
+    """What the decision on a call presumed of a resource does not hold; its transaction ended.
+
+    Args:
+        domain: The resource's.
+    """
+
+    def __init__(self, domain: Domain) -> None:
+        super().__init__(f"what was presumed of {domain} does not hold")
+        self.domain = domain
 
 
 class Facilities:
@@ -39,6 +55,7 @@ class Facilities:
         "identity",
         "ids",
         "kept_keys",
+        "options",
         "outbox",
         "placement",
         "quotas",
@@ -57,6 +74,7 @@ class Facilities:
         outbox: Outbox,
         timers: Timers,
         functions: Functions,
+        options: Options | None = None,
     ) -> None:
         self.placement = placement
         self.blobs = blobs
@@ -68,6 +86,7 @@ class Facilities:
         self.timers = timers
         self.functions = functions
         self.kept_keys = KeptKeys(clock)
+        self.options = options or Options()
 
 
 class HttpFacts(NamedTuple):
@@ -97,6 +116,10 @@ class Authorizer(Protocol):
         """Raise the service's access-denied error unless every access is allowed."""
         ...
 
+    async def again(self, call: Call, domain: Domain) -> None:
+        """Decide anew what was decided on a resource, with what it says."""
+        ...
+
 
 class Call:
     """One authenticated, authorised call of one operation."""
@@ -112,8 +135,10 @@ class Call:
         "lending",
         "operation",
         "principal",
+        "required",
         "scope",
         "service",
+        "standings",
         "store",
     )
 
@@ -149,6 +174,11 @@ class Call:
         decided on."""
         self.asked: AccessRequest | None = None
         """The access that was refused last, with its condition keys."""
+        self.required: list[Access] = []
+        """Every access that was decided so far and may have to be anew."""
+        self.standings: dict[Domain, bytes] = {}
+        """Resources of which nothing is presumed, by domain, and what was decided on
+        (``Standing.token``); empty: nothing yet."""
         self._authorizer = authorizer
         self.lending = lending
 
@@ -230,9 +260,27 @@ class Call:
         """Return the value of a quota: its default or what the settings say."""
         return self.facilities.quotas.value(quota)
 
+    def chosen(self, option: Option) -> bool:
+        """Return what the deployment has chosen."""
+        return self.facilities.options.value(option)
+
     def store_of(self, domain: Domain) -> Store:
         """Return the store of another domain, for workflows."""
         return self.facilities.placement.store_of(domain)
+
+    async def decided(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Run a transaction in which resources are confirmed, again where one is decided anew.
+
+        Raises:
+            ServiceError: With what a resource says, the caller may not do what it does.
+            Conflict: What it says changes all the time.
+        """
+        for _ in range(DECISIONS_MAX):
+            try:
+                return await work()
+            except Undecided as undecided:
+                await self._authorizer.again(self, undecided.domain)
+        raise Conflict("what a resource says of who may reach it changes all the time")
 
     async def read(self, domain: Domain, body: Body[T]) -> T:
         """Read another domain before one's own transaction."""
@@ -250,6 +298,26 @@ class Call:
     ) -> None:
         """Raise the access-denied error unless the caller may do this too."""
         await self._authorizer.require(self, [Access(action, resource, context or {})])
+
+    def confirm(self, domain: Domain, token: bytes, *, plain: bool) -> None:
+        """Confirm in a transaction what the decisions on this call presumed or found.
+
+        Args:
+            domain: The resource's.
+            token: What stands there now (``Standing.token``).
+            plain: It is the caller's account's own and says nothing of who may reach it.
+
+        Raises:
+            Undecided: It is another than what was decided on; the gateway decides anew.
+        """
+        decided = self.standings.get(domain)
+        if (decided is None and not plain) or (decided is not None and decided != token):
+            raise Undecided(domain)
+
+    def settle(self, domain: Domain, *, plain: bool) -> None:
+        """Note before accesses are required whether anything may be presumed of their resource."""
+        if not plain:
+            self.standings.setdefault(domain, b"")
 
 
 class Pace:

@@ -12,32 +12,48 @@ from fogbank.platform.iam.bound import BoundPolicy
 from fogbank.platform.iam.request import Caller, ContextValue
 from fogbank.platform.store.engine import Domain, Transaction
 
-FindPolicy = Callable[[Transaction, str], Awaitable[BoundPolicy | None]]
+FindStanding = Callable[[Transaction, Access, Caller], Awaitable["Standing | None"]]
 FindFurther = Callable[[Transaction, Access, Caller], Awaitable[BoundPolicy | None]]
 FindTags = Callable[[Transaction, str], Awaitable[Mapping[str, ContextValue]]]
 FindKeys = Callable[[Transaction, Access], Awaitable[Mapping[str, ContextValue]]]
 FindOrigins = Callable[[Transaction], Awaitable["tuple[OriginRule, ...] | None"]]
-FindOwner = Callable[[Transaction, str], Awaitable[str]]
+
+
+class Standing(NamedTuple):
+    """What a resource says of who may reach it."""
+
+    policy: BoundPolicy | None = None
+    """The policy document (JSON), with whom its names of users and roles mean."""
+    owner: str = ""
+    """The account that owns the resource, where its ARN does not say (S3)."""
+    token: bytes = b""
+    """What was found, for ``Call.confirm``: of a resource of the same name made later it is
+    another."""
+    headers: Mapping[str, str] = {}
+    """What a refusal says beside its error, whoever is refused."""
 
 
 class ResourcePolicies(NamedTuple):
     """Resources of the service carry policies that the gateway evaluates.
 
     ``domain`` gives the domain of a resource ARN, or None if it carries no policy;
-    ``find`` reads the policy document (JSON) of the ARN, with whom its names of users and roles
-    mean, in a transaction of that domain;
-    ``owner`` gives the account that owns the ARN where the ARN itself does not say (S3), else ''.
+    ``find`` reads what the resource says in a transaction of that domain; it may refuse a resource
+    that does not stand, to whoever could not be let in by policies of identities alone.
     ``required`` says that the policy must allow inside the owner's account too: policies of
     identities count only for whom it lets in (keys of KMS).
     ``further`` reads the policy with what else lets one caller in (grants of KMS), or None if
     nothing does; it is asked only where the policy alone does not allow.
+    ``presumed`` says that most resources are their caller's account's own and say nothing (buckets
+    of S3): an access that the caller's own policies allow is presumed to be to one of those,
+    without a look at the store. The service confirms that in each transaction of its operations
+    (``Call.confirm``), and what does not hold is decided anew with what the resource says.
     """
 
     domain: Callable[[str], Domain | None]
-    find: FindPolicy
-    owner: FindOwner | None = None
+    find: FindStanding
     required: bool = False
     further: FindFurther | None = None
+    presumed: bool = False
 
 
 class ResourceTags(NamedTuple):

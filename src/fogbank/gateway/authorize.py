@@ -20,10 +20,9 @@ from fogbank.base.arn import find_arn
 from fogbank.base.errors import ServiceError
 from fogbank.contract.action import Access, ContextValue
 from fogbank.contract.call import Call, HttpFacts
-from fogbank.contract.facet import ResourcePolicies, ResourceTags, StoredKeys
+from fogbank.contract.facet import ResourcePolicies, ResourceTags, Standing, StoredKeys
 from fogbank.contract.service import Service
 from fogbank.gateway.render import error_of
-from fogbank.platform.iam.bound import BoundPolicy
 from fogbank.platform.iam.decision import Decision, PolicySource
 from fogbank.platform.iam.decisions import Decisions
 from fogbank.platform.iam.evaluate import PolicySet
@@ -34,7 +33,7 @@ from fogbank.platform.identity.context import context_of, find_key
 from fogbank.platform.identity.grants import Sourced
 from fogbank.platform.identity.identity import Identity
 from fogbank.platform.identity.principal import Principal, PrincipalKind
-from fogbank.platform.store.engine import Placement, Transaction
+from fogbank.platform.store.engine import Domain, Placement
 
 _NO_KEYS: Final[Mapping[str, ContextValue]] = {}
 
@@ -172,11 +171,19 @@ class _AccessKeys(_Gathered):
 
 
 class _Resource(NamedTuple):
-    """What a resource says of who may reach it."""
+    """What a resource says of who may reach it, its policy compiled."""
 
-    policy: Policy | None
-    owner: str
-    required: bool
+    policy: Policy | None = None
+    owner: str = ""
+    required: bool = False
+    headers: Mapping[str, str] = {}
+
+
+_PRESUMED: Final = _Resource()
+"""What is presumed of a resource: it is the caller's account's, and says nothing."""
+SPEAKING_MAX: Final = 4_096
+"""Resources that are remembered to say something, by account of the caller."""
+_NOTHING: Final = Standing()
 
 
 class Authorization:
@@ -202,6 +209,9 @@ class Authorization:
             if service.stored_keys is not None
         }
         self._decisions = Decisions()
+        # Of whom nothing is presumed, for a presumption that fails costs a transaction. It is a
+        # hint: whether it holds or not, what the resource says is read or confirmed.
+        self._speaking: dict[tuple[Domain, str], None] = {}
         self._denials: Mapping[str, str] = {
             service.model: service.access_denied for service in services
         }
@@ -213,21 +223,75 @@ class Authorization:
         if policies is None:
             policies = await self._identity.policies.of(principal)
         for access in accesses:
-            policy, owner = None, ""
             facet = self._facet_of(access)
-            if facet is not None:
-                policy, owner = await self._resource(facet, access.resource)
-            action, resource = access.action, access.resource
-            decision = self._decisions.find(principal, policies, policy, action, resource, owner)
-            if decision is None or not decision.allowed:
-                on = _Resource(policy, owner, facet is not None and facet.required)
-                decision = await self._decided(call, access, policies, on)
-                if not decision.allowed and facet is not None and facet.further is not None:
-                    decision = await self._further(call, access, policies, facet, decision)
-            call.decisions.append((action, resource, decision))
+            if facet is None:
+                decision, on = await self._decision(call, access, policies, _PRESUMED), _PRESUMED
+            else:
+                decision, on = await self._decision_on(call, access, policies, facet)
+            call.decisions.append((access.action, access.resource, decision))
             if not decision.allowed:
                 assert call.asked is not None, "who is refused has asked"
-                raise self.denial(call.service, call.asked, decision)
+                denied = self.denial(call.service, call.asked, decision)
+                denied.headers.update(on.headers)
+                raise denied
+
+    async def again(self, call: Call, domain: Domain) -> None:
+        """Decide anew what was decided on a resource: it says something, or is another.
+
+        Raises:
+            ServiceError: The caller may not do one of the things that it could.
+        """
+        call.standings[domain] = b""
+        accesses = [each for each in call.required if self._domain_of(each) == domain]
+        assert accesses, "who looks at a resource has asked to"
+        call.required = [each for each in call.required if each not in accesses]
+        if len(self._speaking) >= SPEAKING_MAX:
+            self._speaking.clear()
+        self._speaking[domain, call.principal.account] = None
+        await self.require(call, accesses)
+
+    def _domain_of(self, access: Access) -> Domain | None:
+        """Return the domain of an access's resource, if it can say who may reach it."""
+        facet = self._facet_of(access)
+        return None if facet is None else facet.domain(access.resource)
+
+    async def _decision_on(
+        self, call: Call, access: Access, policies: PolicySet, facet: ResourcePolicies
+    ) -> tuple[Decision, _Resource]:
+        """Decide an access to a resource that may have a policy."""
+        if facet.presumed:
+            call.required.append(access)
+            if self._may_presume(call, access, facet):
+                decision = await self._decision(call, access, policies, _PRESUMED)
+                if decision.allowed:
+                    return decision, _PRESUMED
+        on = await self._resource(call, access, facet)
+        decision = await self._decision(call, access, policies, on)
+        if not decision.allowed and facet.further is not None:
+            decision = await self._further(call, access, policies, facet, decision)
+        return decision, on
+
+    def _may_presume(self, call: Call, access: Access, facet: ResourcePolicies) -> bool:
+        """Return whether a resource may be presumed to be the caller's own, and to say nothing."""
+        account = call.principal.account
+        if not (account and (call.standings or self._speaking)):
+            return bool(account)
+        domain = facet.domain(access.resource)
+        if domain is None:
+            return True
+        return domain not in call.standings and (domain, account) not in self._speaking
+
+    async def _decision(
+        self, call: Call, access: Access, policies: PolicySet, on: _Resource
+    ) -> Decision:
+        """Decide an access, or find that it was decided."""
+        action, resource, _ = access
+        found = self._decisions.find(
+            call.principal, policies, on.policy, action, resource, on.owner
+        )
+        if found is not None and found.allowed:
+            return found
+        return await self._decided(call, access, policies, on)
 
     async def _further(
         self,
@@ -248,13 +312,15 @@ class Authorization:
         if found is None:
             return decision
         policy = self._identity.policies.compiled(found.document, "resource", found.bound)
-        return await self._decided(call, access, policies, _Resource(policy, "", facet.required))
+        return await self._decided(
+            call, access, policies, _Resource(policy, required=facet.required)
+        )
 
     async def _decided(
         self, call: Call, access: Access, policies: PolicySet, on: _Resource
     ) -> Decision:
         """Decide an access with all of its condition keys; note what was asked if it is refused."""
-        policy, owner, required = on
+        policy, owner, required, _ = on
         stored = _NO_KEYS
         if policies.stored_keys or (policy is not None and policy.stored_keys):
             read = policies.with_resource(policy).stored_keys
@@ -313,33 +379,41 @@ class Authorization:
         arn = find_arn(access.resource)
         return facet if arn is not None and arn.service == vendor else None
 
-    async def _resource(self, facet: ResourcePolicies, arn: str) -> tuple[Policy | None, str]:
-        """Return the policy of a resource, compiled, and the account that owns it."""
-        domain = facet.domain(arn)
+    async def _resource(self, call: Call, access: Access, facet: ResourcePolicies) -> _Resource:
+        """Return what a resource says, its policy compiled; note what was decided on."""
+        domain = facet.domain(access.resource)
         if domain is None:
-            return None, ""
-
-        async def body(tr: Transaction) -> tuple[BoundPolicy | None, str]:
-            owner = await facet.owner(tr, arn) if facet.owner is not None else ""
-            return await facet.find(tr, arn), owner
-
-        found, owner = await self._placement.store_of(domain).read(body)
-        if found is None:
-            return None, owner
-        return self._identity.policies.compiled(found.document, "resource", found.bound), owner
+            return _Resource(required=facet.required)
+        caller = call.principal
+        found = await self._placement.store_of(domain).read(
+            lambda tr: facet.find(tr, access, caller)
+        )
+        said, owner, token, headers = found or _NOTHING
+        if facet.presumed:
+            call.standings[domain] = token
+            if said is None and owner == caller.account:
+                self._speaking.pop((domain, owner), None)
+        policy = None
+        if said is not None:
+            policy = self._identity.policies.compiled(said.document, "resource", said.bound)
+        return _Resource(policy, owner, facet.required, headers)
 
     async def resource_policy(self, request: AccessRequest) -> Sourced | None:
         """Return the policy of a request's resource with where it hangs, if it has one."""
-        facet = self._facet_of(Access(request.action, request.resource))
-        domain = None if facet is None else facet.domain(request.resource)
+        access = Access(request.action, request.resource)
+        facet = self._facet_of(access)
+        domain = None if facet is None else facet.domain(access.resource)
         if facet is None or domain is None:
             return None
-        found = await self._placement.store_of(domain).read(
-            lambda tr: facet.find(tr, request.resource)
-        )
-        if found is None:
+        try:
+            found = await self._placement.store_of(domain).read(
+                lambda tr: facet.find(tr, access, request.principal)
+            )
+        except ServiceError:
             return None
-        return found.document, PolicySource("resource", "", request.resource)
+        if found is None or found.policy is None:
+            return None
+        return found.policy.document, PolicySource("resource", "", request.resource)
 
     def denial(self, service: str, request: AccessRequest, decision: Decision) -> ServiceError:
         """Return the access-denied error of a service; its status is that of the client's protocol."""

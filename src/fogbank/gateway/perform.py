@@ -18,6 +18,7 @@ from fogbank.contract.service import Service
 from fogbank.gateway.audit import Audit, Recording
 from fogbank.gateway.authorize import Authorization, Circumstances
 from fogbank.gateway.bound import Bound
+from fogbank.gateway.confirmed import ConfirmedStore
 from fogbank.gateway.pages import Paged, Pages
 from fogbank.gateway.resolve import Door
 from fogbank.gateway.visit import Reasons, Visit
@@ -154,6 +155,9 @@ class Performer:
             lending=visit.lending,
         )
         call.accesses = accesses
+        policies = bound.service.policies
+        if policies is not None and policies.presumed:
+            call.store = ConfirmedStore(call, call.store)
         try:
             if accesses:
                 await self.authorization.require(call, accesses)

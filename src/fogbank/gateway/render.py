@@ -200,7 +200,9 @@ class Words:
 
     def denied(self, error: ServiceError) -> ServiceError:
         """Return an access-denied error as the protocol says it."""
-        return error_of(error.code, self.denied_status, error.message, **error.members)
+        said = error_of(error.code, self.denied_status, error.message, **error.members)
+        said.headers.update(error.headers)
+        return said
 
     def too_large(self, bytes_max: int, operation: str) -> ServiceError:
         """Return the error for a request that is longer than its operation takes.

@@ -14,6 +14,7 @@ from fogbank.base.ids import Ids
 from fogbank.contract.call import Facilities
 from fogbank.contract.event import Arrival, Receiver, Refusal
 from fogbank.contract.job import Job
+from fogbank.contract.option import Options
 from fogbank.contract.quota import Quotas
 from fogbank.contract.service import Service
 from fogbank.gateway.audit import Audit
@@ -139,6 +140,7 @@ class App:
             outbox=OutboxWriter(),
             timers=Timers(),
             functions=parts.functions,
+            options=Options({"s3.defaults_before_2023": config.s3.defaults_before_2023}),
         )
         self.trail = Trail(parts.placement, parts.clock, trail_settings(config))
         audit = Audit(self.trail, parts.clock, config.audit.data_events)

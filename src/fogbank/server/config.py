@@ -241,6 +241,14 @@ class SweepSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """So often is looked, and a blob is removed when nothing has referred to it for as long."""
 
 
+class S3Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How S3 answers where AWS itself has changed."""
+
+    defaults_before_2023: bool = False
+    """Give buckets the defaults that AWS gave before April 2023: access control lists count, nothing
+    blocks public access, no default encryption is reported, and owners have display names."""
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All settings of a server."""
 
@@ -280,6 +288,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     encryption: EncryptionSettings = EncryptionSettings()
     scrub: ScrubSettings = ScrubSettings()
     sweep: SweepSettings = SweepSettings()
+    s3: S3Settings = S3Settings()
     quotas: dict[str, int] = {}
     """Limits of services by name, such as ``"dynamodb.item_bytes_max" = 1000000``."""
 

@@ -20,7 +20,7 @@ from botocore.config import Config
 from fogbank.base.ids import Ids
 from fogbank.contract.action import Access
 from fogbank.contract.call import Call, Facilities
-from fogbank.contract.facet import OriginRule, OriginRules, ResourcePolicies
+from fogbank.contract.facet import OriginRule, OriginRules, ResourcePolicies, Standing
 from fogbank.contract.operation import operation
 from fogbank.contract.quota import Quotas
 from fogbank.contract.service import Service
@@ -28,6 +28,7 @@ from fogbank.engines.memory import MemoryEngine
 from fogbank.gateway.dispatch import Dispatcher
 from fogbank.gateway.settings import GatewaySettings
 from fogbank.platform.iam.bound import BoundPolicy
+from fogbank.platform.iam.request import Caller
 from fogbank.platform.identity.credentials import Credential
 from fogbank.platform.identity.identity import Identity
 from fogbank.platform.identity.principal import PrincipalKind
@@ -97,17 +98,15 @@ class Stub:
             stub.note(call, request)
             return {"Body": b"hello", "ContentLength": 5}
 
-        async def find(_tr: Transaction, _arn: str) -> BoundPolicy | None:
-            return None if stub.bucket_policy is None else BoundPolicy(stub.bucket_policy)
+        async def find(_tr: Transaction, _access: Access, _caller: Caller) -> Standing:
+            said = None if stub.bucket_policy is None else BoundPolicy(stub.bucket_policy)
+            return Standing(said, stub.bucket_owner)
 
         async def rules(_tr: Transaction) -> tuple[OriginRule, ...] | None:
             return stub.origin_rules
 
         def domain_of(bucket: str | None) -> Domain | None:
             return None if bucket is None else Domain("s3", bucket)
-
-        async def owner(_tr: Transaction, _arn: str) -> str:
-            return stub.bucket_owner
 
         return Service(
             model="s3",
@@ -119,7 +118,7 @@ class Stub:
             access_denied="AccessDenied",
             origins=OriginRules(lambda params: domain_of(params.get("Bucket")), rules),
             policies=ResourcePolicies(
-                lambda arn: Domain("s3", arn.rpartition(":")[2].partition("/")[0]), find, owner
+                lambda arn: Domain("s3", arn.rpartition(":")[2].partition("/")[0]), find
             ),
         )
 

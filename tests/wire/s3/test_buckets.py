@@ -101,8 +101,6 @@ def test_buckets_are_paged(client: Any) -> None:
 @pytest.mark.parametrize(
     "more",
     [
-        {"ACL": "public-read"},
-        {"ObjectOwnership": "ObjectWriter"},
         {"CreateBucketConfiguration": {"Tags": [{"Key": "a", "Value": "b"}]}},
     ],
 )

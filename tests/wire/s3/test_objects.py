@@ -241,7 +241,6 @@ def test_keys_may_hold_anything(s3: Any) -> None:
     "more",
     [
         {"StorageClass": "GLACIER"},
-        {"ACL": "public-read"},
         {"WebsiteRedirectLocation": "/x"},
     ],
 )

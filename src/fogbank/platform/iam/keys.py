@@ -67,7 +67,11 @@ _STEADY: Final = frozenset(
 TAGS: Final = "resourcetag/"
 """Among stored keys: the tags of the resource, by whichever key."""
 
-STORED: Final = frozenset({"dynamodb:leadingkeys", "kms:resourcealiases", "lambda:principal"})
+EXISTING_TAGS: Final = "s3:existingobjecttag/"
+"""Among stored keys: the tags of an object of S3, which has a family of its own for them."""
+STORED: Final = frozenset(
+    {"dynamodb:leadingkeys", "kms:resourcealiases", "lambda:principal", EXISTING_TAGS}
+)
 """The keys whose values take what is stored of the resource, of all requests or of some."""
 
 _GLOBAL_ABSENT: Final = frozenset(
@@ -123,6 +127,7 @@ _SERVICES: Final = {
         {
             "s3:authtype",
             "s3:delimiter",
+            "s3:existingobjecttag/",
             "s3:if-match",
             "s3:if-none-match",
             "s3:locationconstraint",
@@ -144,9 +149,16 @@ _SERVICES: Final = {
             "s3:x-amz-bucket-namespace",
             "s3:x-amz-content-sha256",
             "s3:x-amz-copy-source",
+            "s3:x-amz-grant-full-control",
+            "s3:x-amz-grant-read",
+            "s3:x-amz-grant-read-acp",
+            "s3:x-amz-grant-write",
+            "s3:x-amz-grant-write-acp",
             "s3:x-amz-metadata-directive",
             "s3:x-amz-object-ownership",
             "s3:x-amz-server-side-encryption",
+            "s3:x-amz-server-side-encryption-aws-kms-key-id",
+            "s3:x-amz-server-side-encryption-customer-algorithm",
             "s3:x-amz-storage-class",
         }
     ),
@@ -292,13 +304,6 @@ _SERVICES_ABSENT: Final[Mapping[str, frozenset[str]]] = {
     "attribute-based access control of buckets is not built": frozenset({"s3:buckettag/"}),
     "a request with what it speaks of is refused as not built": frozenset(
         {
-            "s3:x-amz-grant-full-control",
-            "s3:x-amz-grant-read",
-            "s3:x-amz-grant-read-acp",
-            "s3:x-amz-grant-write",
-            "s3:x-amz-grant-write-acp",
-            "s3:x-amz-server-side-encryption-aws-kms-key-id",
-            "s3:x-amz-server-side-encryption-customer-algorithm",
             "s3:x-amz-website-redirect-location",
         }
     ),
@@ -318,10 +323,16 @@ def is_steady(key: str) -> bool:
 
 
 def stored_among(keys: Iterable[str]) -> frozenset[str]:
-    """Return which of the keys, in lower case, are in the store; tags as ``TAGS``."""
-    return frozenset(
-        TAGS if f":{TAGS}" in key else key for key in keys if f":{TAGS}" in key or key in STORED
-    )
+    """Return which of the keys, in lower case, are in the store; tags as their family."""
+    found: set[str] = set()
+    for key in keys:
+        if f":{TAGS}" in key:
+            found.add(TAGS)
+        elif key.startswith(EXISTING_TAGS):
+            found.add(EXISTING_TAGS)
+        elif key in STORED:
+            found.add(key)
+    return frozenset(found)
 
 
 def keys_set() -> frozenset[str]:

@@ -34,7 +34,7 @@ SERVICE = Service(
     tables=schema.TABLES,
     policies=ResourcePolicies(
         domain=names.find_arn_domain,
-        find=kept.find_policy,
+        find=kept.find_standing,
         required=True,
         further=granted.find_further,
     ),

@@ -27,7 +27,7 @@ SERVICE = Service(
         ),
     ),
     tables=schema.TABLES,
-    policies=ResourcePolicies(domain=names.find_arn_domain, find=state.find_policy),
+    policies=ResourcePolicies(domain=names.find_arn_domain, find=state.find_standing),
     tags=ResourceTags(domain=names.find_arn_domain, find=state.find_tags),
     stored_keys=StoredKeys(
         names=frozenset({"lambda:principal"}),

@@ -12,11 +12,13 @@ from typing import Final
 from fogbank.base.errors import Throttled
 from fogbank.contract.action import Access, ContextValue
 from fogbank.contract.event import Arrival, Refusal
+from fogbank.contract.facet import Standing
 from fogbank.contract.quota import Quotas
 from fogbank.platform.blobs import rows
 from fogbank.platform.bus import trace
 from fogbank.platform.bus.entry import Delivery
 from fogbank.platform.iam.bound import BoundPolicy
+from fogbank.platform.iam.request import Caller
 from fogbank.platform.identity.principal import service_principal
 from fogbank.platform.scheduler import worklist
 from fogbank.platform.scheduler.worklist import Counts, WorkEntry
@@ -112,17 +114,18 @@ async def find_stored_keys(tr: Transaction, access: Access) -> Mapping[str, Cont
     """Return the condition keys of the statement that a request is about."""
     if not isinstance(access.context, StatementKeys):
         return {}
-    found = await find_policy(tr, access.resource)
+    name = arns.find_function(access.resource)
+    found = None if name is None else await find_policy_of(tr, name[2])
     for statement in policies.statements_of(None if found is None else found.document):
         if statement["Sid"] == access.context.sid:
             return {"lambda:Principal": policies.named_principal(statement)}
     return {}
 
 
-async def find_policy(tr: Transaction, arn: str) -> BoundPolicy | None:
-    """Return the policy of a function's ARN, or None."""
-    found = arns.find_function(arn)
-    return None if found is None else await find_policy_of(tr, found[2])
+async def find_standing(tr: Transaction, access: Access, _caller: Caller) -> Standing | None:
+    """Return what a function says of who may reach it, or None."""
+    found = arns.find_function(access.resource)
+    return None if found is None else Standing(await find_policy_of(tr, found[2]))
 
 
 async def find_policy_of(tr: Transaction, name: str) -> BoundPolicy | None:

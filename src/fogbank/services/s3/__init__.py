@@ -6,13 +6,15 @@ Read ``schema`` for where things lie, ``state.bodies`` for how bytes come in and
 
 from __future__ import annotations
 
-from fogbank.contract.facet import OriginRules
+from fogbank.contract.facet import OriginRules, ResourcePolicies, StoredKeys
 from fogbank.contract.operation import BodyLimit
 from fogbank.contract.service import Service
+from fogbank.platform.iam.keys import EXISTING_TAGS
 from fogbank.services.s3 import quotas
 from fogbank.services.s3.events import EVENTS
 from fogbank.services.s3.jobs import JOBS
 from fogbank.services.s3.operations import (
+    acls,
     buckets,
     copies,
     cors,
@@ -20,6 +22,8 @@ from fogbank.services.s3.operations import (
     listings,
     notifications,
     objects,
+    policies,
+    public_access,
     removals,
     retention,
     tags,
@@ -27,17 +31,26 @@ from fogbank.services.s3.operations import (
     versions,
 )
 from fogbank.services.s3.schema import TABLES
+from fogbank.services.s3.state import standing
 from fogbank.services.s3.state.cors import find_domain, find_rules
 
 SERVICE = Service(
     model="s3",
     operations=(
         *(buckets, versions, objects, copies, removals, uploads, listings),
-        *(notifications, cors, tags, encryption, retention),
+        *(notifications, cors, tags, encryption, retention, policies, public_access, acls),
     ),
     jobs=JOBS,
     events=EVENTS,
     tables=TABLES,
+    policies=ResourcePolicies(
+        domain=standing.find_domain, find=standing.find_standing, presumed=True
+    ),
+    stored_keys=StoredKeys(
+        names=frozenset({EXISTING_TAGS}),
+        domain=standing.find_domain,
+        find=standing.find_stored_keys,
+    ),
     origins=OriginRules(domain=find_domain, find=find_rules),
     access_denied="AccessDenied",
     body=BodyLimit(quotas.REQUEST_BYTES),

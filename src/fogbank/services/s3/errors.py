@@ -22,6 +22,12 @@ class S3Error(ServiceError):
         super().__init__(message or self.text, **members)
 
 
+class AccessControlListNotSupported(S3Error):
+    """The owner of the bucket owns all that is in it: lists do not count."""
+
+    text = "The bucket does not allow ACLs"
+
+
 class BadDigest(S3Error):
     """A digest or checksum that the client sent is not that of the bytes it sent."""
 
@@ -88,6 +94,18 @@ class InvalidArgument(S3Error):
     """A value that S3 cannot take."""
 
     text = "Invalid Argument"
+
+
+class InvalidBucketAclWithBlockPublicAccessError(S3Error):
+    """A new bucket blocks public access: its list cannot let the public in."""
+
+    text = "Bucket cannot have public ACLs set with BlockPublicAccess enabled"
+
+
+class InvalidBucketAclWithObjectOwnership(S3Error):
+    """Where the bucket's owner owns everything, no list lets anybody else in."""
+
+    text = "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting"
 
 
 class InvalidBucketName(S3Error):
@@ -191,6 +209,18 @@ class KMSNotFoundException(S3Error):
     code = "KMS.NotFoundException"
 
 
+class MalformedACLError(S3Error):
+    """The document is no access control list."""
+
+    text = (
+        "The XML you provided was not well-formed or did not validate against our published schema"
+    )
+
+
+class MalformedPolicy(S3Error):
+    """The document is no policy of this bucket."""
+
+
 class MalformedXML(S3Error):
     """The document is not what the schema asks for."""
 
@@ -205,6 +235,12 @@ class MetadataTooLarge(S3Error):
     text = "Your metadata headers exceed the maximum allowed metadata size"
 
 
+class MissingSecurityHeader(S3Error):
+    """The request does not say what it asks for."""
+
+    text = "Your request was missing a required header"
+
+
 class MethodNotAllowed(S3Error):
     """What is named is there, and cannot be done that with: a delete marker is not read."""
 
@@ -217,6 +253,13 @@ class NoSuchBucket(S3Error):
 
     status = 404
     text = "The specified bucket does not exist"
+
+
+class NoSuchBucketPolicy(S3Error):
+    """The bucket has no policy."""
+
+    status = 404
+    text = "The bucket policy does not exist"
 
 
 class NoSuchCORSConfiguration(S3Error):
@@ -245,6 +288,13 @@ class NoSuchTagSet(S3Error):
 
     status = 404
     text = "The TagSet does not exist"
+
+
+class NoSuchPublicAccessBlockConfiguration(S3Error):
+    """Nothing of the bucket is blocked."""
+
+    status = 404
+    text = "The public access block configuration was not found"
 
 
 class NoSuchUpload(S3Error):
@@ -288,6 +338,13 @@ class OperationAborted(S3Error):
     )
 
 
+class OwnershipControlsNotFoundError(S3Error):
+    """The bucket does not say who owns its objects: whoever writes them."""
+
+    status = 404
+    text = "The bucket ownership controls were not found"
+
+
 class PermanentRedirect(S3Error):
     """The bucket lies in another region than the one that was asked: the reply says which."""
 
@@ -316,3 +373,15 @@ class TooManyBuckets(S3Error):
     """The account has as many buckets as it may have."""
 
     text = "You have attempted to create more buckets than allowed"
+
+
+class UnexpectedContent(S3Error):
+    """The request has a body beside the headers that say the same."""
+
+    text = "This request does not support content"
+
+
+class UnresolvableGrantByEmailAddress(S3Error):
+    """No account has the address."""
+
+    text = "The e-mail address you provided does not match any account on record."

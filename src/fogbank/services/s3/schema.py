@@ -21,6 +21,7 @@ import msgspec
 
 from fogbank.contract.facet import OriginRule
 from fogbank.platform.blobs.port import BlobRef
+from fogbank.platform.iam.bound import BoundName
 from fogbank.platform.store.records import Record, Table
 
 SERVICE: Final = "s3"
@@ -102,6 +103,35 @@ class Protection(msgspec.Struct, frozen=True, array_like=True):
     """``ON``, ``OFF``, or nothing if there never was one."""
 
 
+ENFORCED: Final = "BucketOwnerEnforced"
+"""The ownership of a bucket in which access control lists do not count."""
+
+
+class Grant(msgspec.Struct, frozen=True, array_like=True):
+    """One grant of an access control list."""
+
+    grantee: str
+    """A canonical user id, or the URI of a group."""
+    permission: str
+    """``READ``, ``WRITE``, ``READ_ACP``, ``WRITE_ACP`` or ``FULL_CONTROL``."""
+
+
+Acl = tuple[Grant, ...]
+
+
+class AccessBlock(msgspec.Struct, frozen=True, array_like=True):
+    """What of public access is blocked."""
+
+    block_acls: bool = True
+    """ACLs that let the public in are refused."""
+    ignore_acls: bool = True
+    """What ACLs grant to the public does not count."""
+    block_policy: bool = True
+    """Policies that let the public in are refused."""
+    restrict: bool = True
+    """A policy that lets the public in lets nobody in but the owner's account and services."""
+
+
 class NameRecord(Record, frozen=True, array_like=True, tag="s3.name/1"):
     """Directory, (name): whose a bucket name is."""
 
@@ -114,6 +144,10 @@ class NameRecord(Record, frozen=True, array_like=True, tag="s3.name/1"):
     """False while the bucket is being created."""
     object_lock: bool = False
     """Whether the bucket is made with Object Lock."""
+    ownership: str = ENFORCED
+    acl: Acl | None = None
+    access_block: AccessBlock | None = AccessBlock()
+    """This and the two above: what the bucket is made with."""
 
 
 class AccountBucketRecord(Record, frozen=True, array_like=True, tag="s3.account_bucket/1"):
@@ -151,6 +185,21 @@ class BucketRecord(Record, frozen=True, array_like=True, tag="s3.bucket/1"):
     """Its default encryption, if that was put."""
     object_lock: ObjectLock | None = None
     """None: its versions can be removed."""
+    ownership: str = ENFORCED
+    """Who owns objects, and whether ACLs count; empty: no such configuration, ``ObjectWriter``."""
+    acl: Acl | None = None
+    """None: only the owner has a grant, FULL_CONTROL."""
+    access_block: AccessBlock | None = AccessBlock()
+    has_policy: bool = False
+    policy_public: bool = False
+    """Whether its policy lets the public in."""
+    foreign: bool = False
+    """Whether an object was ever of another account than the bucket."""
+
+    @property
+    def speaks(self) -> bool:
+        """Return whether more than policies of identities bears on its own account's requests."""
+        return self.has_policy or self.foreign
 
 
 class ObjectRecord(Record, frozen=True, array_like=True, kw_only=True, tag="s3.object/1"):
@@ -186,6 +235,10 @@ class ObjectRecord(Record, frozen=True, array_like=True, kw_only=True, tag="s3.o
     object_key: ObjectKey | None = None
     """Of an object that the store's own keys do not open."""
     protection: Protection | None = None
+    owner: str = ""
+    """The account that owns it; empty: the bucket's."""
+    acl: Acl | None = None
+    """None: only the owner has a grant, FULL_CONTROL."""
 
 
 class BodyRecord(Record, frozen=True, array_like=True, tag="s3.body/1"):
@@ -212,6 +265,11 @@ class UploadRecord(Record, frozen=True, array_like=True, kw_only=True, tag="s3.u
     object_key: ObjectKey | None = None
     protection: Protection | None = None
     """This and the three above: as the object will have them."""
+    owner: str = ""
+    """The account that will own the object; empty: the bucket's."""
+    acl: Acl | None = None
+    initiator: str = ""
+    """The account that began it; empty: the bucket's."""
 
 
 class PartRecord(Record, frozen=True, array_like=True, kw_only=True, tag="s3.part/1"):
@@ -314,6 +372,15 @@ class TagsRecord(Record, frozen=True, array_like=True, tag="s3.tags/1"):
     tags: tuple[Tag, ...]
 
 
+class PolicyRecord(Record, frozen=True, array_like=True, tag="s3.policy/1"):
+    """(bucket id): the policy of a bucket."""
+
+    document: str
+    """JSON, as it was put."""
+    bound: tuple[BoundName, ...] = ()
+    """Whom its names of users and roles meant then."""
+
+
 class TaskRecord(Record, frozen=True, array_like=True, kw_only=True, tag="s3.task/1"):
     """Payload of the work list: a piece of work that a transaction left to be done."""
 
@@ -340,11 +407,12 @@ CORS: Final = Table(SERVICE, 0x0A, CorsRecord)
 VERSIONS: Final = Table(SERVICE, 0x0B, ObjectRecord)
 NULLS: Final = Table(SERVICE, 0x0C, NullRecord)
 TAGS: Final = Table(SERVICE, 0x0D, TagsRecord)
+POLICIES: Final = Table(SERVICE, 0x18, PolicyRecord, remembered=1_024)
 NAMES: Final = Table(SERVICE, 0x10, NameRecord)
 ACCOUNT_BUCKETS: Final = Table(SERVICE, 0x11, AccountBucketRecord)
 ACCOUNTS: Final = Table(SERVICE, 0x12, AccountRecord)
 
-CONFIGURATIONS: Final[tuple[Table[Any], ...]] = (NOTIFICATIONS, CORS, TAGS)
+CONFIGURATIONS: Final[tuple[Table[Any], ...]] = (NOTIFICATIONS, CORS, TAGS, POLICIES)
 """One record each at (bucket id), which goes when the bucket goes (``state.configurations``)."""
 
 TABLES: Final[tuple[Table[Any], ...]] = (

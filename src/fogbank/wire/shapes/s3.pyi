@@ -20,6 +20,10 @@ class AbortMultipartUploadRequest(TypedDict, total=False):
     ExpectedBucketOwner: str
     IfMatchInitiatedTime: int
 
+class AccessControlPolicy(TypedDict, total=False):
+    Grants: list[Grant]
+    Owner: Owner
+
 class BlockedEncryptionTypes(TypedDict, total=False):
     EncryptionType: list[str]
 
@@ -310,6 +314,14 @@ class DeleteBucketEncryptionRequest(TypedDict, total=False):
     Bucket: Required[str]
     ExpectedBucketOwner: str
 
+class DeleteBucketOwnershipControlsRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    ExpectedBucketOwner: str
+
+class DeleteBucketPolicyRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    ExpectedBucketOwner: str
+
 class DeleteBucketRequest(TypedDict, total=False):
     Bucket: Required[str]
     ExpectedBucketOwner: str
@@ -365,6 +377,10 @@ class DeleteObjectsRequest(TypedDict, total=False):
     ExpectedBucketOwner: str
     ChecksumAlgorithm: str
 
+class DeletePublicAccessBlockRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    ExpectedBucketOwner: str
+
 class DeletedObject(TypedDict, total=False):
     Key: str
     VersionId: str
@@ -387,6 +403,14 @@ class EventHoldDuration(TypedDict, total=False):
 class FilterRule(TypedDict, total=False):
     Name: str
     Value: str
+
+class GetBucketAclOutput(TypedDict, total=False):
+    Owner: Owner
+    Grants: list[Grant]
+
+class GetBucketAclRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    ExpectedBucketOwner: str
 
 class GetBucketCorsOutput(TypedDict, total=False):
     CORSRules: list[CORSRule]
@@ -413,6 +437,27 @@ class GetBucketNotificationConfigurationRequest(TypedDict, total=False):
     Bucket: Required[str]
     ExpectedBucketOwner: str
 
+class GetBucketOwnershipControlsOutput(TypedDict, total=False):
+    OwnershipControls: OwnershipControls
+
+class GetBucketOwnershipControlsRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    ExpectedBucketOwner: str
+
+class GetBucketPolicyOutput(TypedDict, total=False):
+    Policy: str
+
+class GetBucketPolicyRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    ExpectedBucketOwner: str
+
+class GetBucketPolicyStatusOutput(TypedDict, total=False):
+    PolicyStatus: PolicyStatus
+
+class GetBucketPolicyStatusRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    ExpectedBucketOwner: str
+
 class GetBucketTaggingOutput(TypedDict, total=False):
     TagSet: list[Tag]
 
@@ -426,6 +471,18 @@ class GetBucketVersioningOutput(TypedDict, total=False):
 
 class GetBucketVersioningRequest(TypedDict, total=False):
     Bucket: Required[str]
+    ExpectedBucketOwner: str
+
+class GetObjectAclOutput(TypedDict, total=False):
+    Owner: Owner
+    Grants: list[Grant]
+    RequestCharged: str
+
+class GetObjectAclRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    Key: Required[str]
+    VersionId: str
+    RequestPayer: str
     ExpectedBucketOwner: str
 
 class GetObjectAttributesOutput(TypedDict, total=False):
@@ -568,6 +625,24 @@ class GetObjectTaggingRequest(TypedDict, total=False):
     VersionId: str
     ExpectedBucketOwner: str
     RequestPayer: str
+
+class GetPublicAccessBlockOutput(TypedDict, total=False):
+    PublicAccessBlockConfiguration: PublicAccessBlockConfiguration
+
+class GetPublicAccessBlockRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    ExpectedBucketOwner: str
+
+class Grant(TypedDict, total=False):
+    Grantee: Grantee
+    Permission: str
+
+class Grantee(TypedDict, total=False):
+    DisplayName: str
+    EmailAddress: str
+    ID: str
+    Type: Required[str]
+    URI: str
 
 class HeadBucketOutput(TypedDict, total=False):
     BucketArn: str
@@ -899,6 +974,12 @@ class Owner(TypedDict, total=False):
     DisplayName: str
     ID: str
 
+class OwnershipControls(TypedDict, total=False):
+    Rules: Required[list[OwnershipControlsRule]]
+
+class OwnershipControlsRule(TypedDict, total=False):
+    ObjectOwnership: Required[str]
+
 class Part(TypedDict, total=False):
     PartNumber: int
     LastModified: int
@@ -914,6 +995,28 @@ class Part(TypedDict, total=False):
     ChecksumXXHASH64: str
     ChecksumXXHASH3: str
     ChecksumXXHASH128: str
+
+class PolicyStatus(TypedDict, total=False):
+    IsPublic: bool
+
+class PublicAccessBlockConfiguration(TypedDict, total=False):
+    BlockPublicAcls: bool
+    IgnorePublicAcls: bool
+    BlockPublicPolicy: bool
+    RestrictPublicBuckets: bool
+
+class PutBucketAclRequest(TypedDict, total=False):
+    ACL: str
+    AccessControlPolicy: AccessControlPolicy
+    Bucket: Required[str]
+    ContentMD5: str
+    ChecksumAlgorithm: str
+    GrantFullControl: str
+    GrantRead: str
+    GrantReadACP: str
+    GrantWrite: str
+    GrantWriteACP: str
+    ExpectedBucketOwner: str
 
 class PutBucketCorsRequest(TypedDict, total=False):
     Bucket: Required[str]
@@ -935,6 +1038,21 @@ class PutBucketNotificationConfigurationRequest(TypedDict, total=False):
     ExpectedBucketOwner: str
     SkipDestinationValidation: bool
 
+class PutBucketOwnershipControlsRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    ContentMD5: str
+    ExpectedBucketOwner: str
+    OwnershipControls: Required[OwnershipControls]
+    ChecksumAlgorithm: str
+
+class PutBucketPolicyRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    ContentMD5: str
+    ChecksumAlgorithm: str
+    ConfirmRemoveSelfBucketAccess: bool
+    Policy: Required[str]
+    ExpectedBucketOwner: str
+
 class PutBucketTaggingRequest(TypedDict, total=False):
     Bucket: Required[str]
     ContentMD5: str
@@ -948,6 +1066,25 @@ class PutBucketVersioningRequest(TypedDict, total=False):
     ChecksumAlgorithm: str
     MFA: str
     VersioningConfiguration: Required[VersioningConfiguration]
+    ExpectedBucketOwner: str
+
+class PutObjectAclOutput(TypedDict, total=False):
+    RequestCharged: str
+
+class PutObjectAclRequest(TypedDict, total=False):
+    ACL: str
+    AccessControlPolicy: AccessControlPolicy
+    Bucket: Required[str]
+    ContentMD5: str
+    ChecksumAlgorithm: str
+    GrantFullControl: str
+    GrantRead: str
+    GrantReadACP: str
+    GrantWrite: str
+    GrantWriteACP: str
+    Key: Required[str]
+    RequestPayer: str
+    VersionId: str
     ExpectedBucketOwner: str
 
 class PutObjectLegalHoldOutput(TypedDict, total=False):
@@ -1076,6 +1213,13 @@ class PutObjectTaggingRequest(TypedDict, total=False):
     Tagging: Required[Tagging]
     ExpectedBucketOwner: str
     RequestPayer: str
+
+class PutPublicAccessBlockRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    ContentMD5: str
+    ChecksumAlgorithm: str
+    PublicAccessBlockConfiguration: Required[PublicAccessBlockConfiguration]
+    ExpectedBucketOwner: str
 
 class QueueConfiguration(TypedDict, total=False):
     Id: str

@@ -87,7 +87,7 @@ def test_a_key_that_nobody_sets_is_refused(key: str) -> None:
 
 
 def test_what_cannot_be_in_a_request_may_be_named_and_says_why() -> None:
-    for key in ("s3:x-amz-grant-read", "s3:ExistingObjectTag/team", "ec2:InstanceType"):
+    for key in ("s3:x-amz-website-redirect-location", "s3:AccessPointTag/team", "ec2:InstanceType"):
         require_evaluated(key)
         assert standing_of(key).standing is Standing.ABSENT
         assert standing_of(key).reason

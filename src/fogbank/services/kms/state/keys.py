@@ -12,7 +12,9 @@ from typing import Final
 import msgspec
 
 from fogbank.contract.action import Access, ContextValue
+from fogbank.contract.facet import Standing
 from fogbank.platform.iam.bound import BoundPolicy
+from fogbank.platform.iam.request import Caller
 from fogbank.platform.scheduler import worklist
 from fogbank.platform.scheduler.timers import Timer
 from fogbank.platform.scheduler.worklist import WorkEntry
@@ -116,10 +118,10 @@ async def list_materials(
 # What the gateway asks.
 
 
-async def find_policy(tr: Transaction, arn: str) -> BoundPolicy | None:
-    """Return the policy of a key's ARN, or None."""
-    key = await KEYS.find(tr, names.key_id_in(arn))
-    return None if key is None else BoundPolicy(key.policy, key.bound)
+async def find_standing(tr: Transaction, access: Access, _caller: Caller) -> Standing | None:
+    """Return what a key says of who may reach it, or None."""
+    key = await KEYS.find(tr, names.key_id_in(access.resource))
+    return None if key is None else Standing(BoundPolicy(key.policy, key.bound))
 
 
 async def find_tags(tr: Transaction, arn: str) -> Mapping[str, ContextValue]:

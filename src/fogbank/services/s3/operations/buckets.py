@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from fogbank.base.errors import NotBuilt
 from fogbank.base.types import Request, Wire
 from fogbank.contract.call import Call
 from fogbank.contract.operation import operation
 from fogbank.platform.store.engine import Transaction
 from fogbank.services.s3.arns import bucket_arn
-from fogbank.services.s3.errors import BucketAlreadyOwnedByYou, InvalidArgument, OperationAborted
+from fogbank.services.s3.errors import (
+    BucketAlreadyOwnedByYou,
+    InvalidArgument,
+    InvalidBucketAclWithBlockPublicAccessError,
+    InvalidBucketAclWithObjectOwnership,
+    OperationAborted,
+)
+from fogbank.services.s3.options import DEFAULTS_BEFORE_2023
 from fogbank.services.s3.quotas import BUCKETS_MAX, LIST_BUCKETS_MAX
 from fogbank.services.s3.rules import access, unhonoured
+from fogbank.services.s3.rules.acls import Asked, People, acl_of, owner_id
 from fogbank.services.s3.rules.listings import Place, place_of, token_of
 from fogbank.services.s3.rules.names import (
     bucket_url,
@@ -22,12 +32,14 @@ from fogbank.services.s3.rules.names import (
 )
 from fogbank.services.s3.rules.replies import owner_of
 from fogbank.services.s3.schema import (
+    ENFORCED,
+    AccessBlock,
     AccountBucketRecord,
     BucketRecord,
     NameRecord,
     TaskRecord,
 )
-from fogbank.services.s3.state import buckets
+from fogbank.services.s3.state import buckets, people, writing
 from fogbank.wire.regions import US_EAST_1
 
 if TYPE_CHECKING:
@@ -49,7 +61,8 @@ async def create_bucket(
     """Create a bucket, or find that the caller has it already."""
     name: str = request["Bucket"]
     check_bucket_name(name)
-    wanted = _wanted(call, request)
+    asked = await writing.check_list(call, request)
+    wanted = _wanted(call, request, asked)
     buckets_max = call.limit(BUCKETS_MAX)
 
     async def body(tr: Transaction) -> buckets.Reserved:
@@ -57,7 +70,7 @@ async def create_bucket(
 
     reserved = await call.store.transact(body)
     if reserved.record.active:
-        await _check_again(call, reserved, wanted.region)
+        await _check_again(call, reserved, wanted)
     else:
         await buckets.finish_creation(call.facilities.placement, reserved, wanted.created_ms)
     location = f"/{name}"
@@ -66,8 +79,21 @@ async def create_bucket(
     return {"Location": location, "BucketArn": bucket_arn(reserved.record.region, name)}
 
 
-def _wanted(call: Call, request: Request) -> NameRecord:
-    """Return the directory's record of the bucket that the request asks for."""
+def _wanted(call: Call, request: Request, asked: Asked) -> NameRecord:
+    """Return the directory's record of the bucket that the request asks for.
+
+    Raises:
+        InvalidBucketAclWithObjectOwnership: It has a list, and is to have none that counts.
+        InvalidBucketAclWithBlockPublicAccessError: Its list lets the public in, as none of a new
+            bucket may.
+    """
+    before_2023 = call.chosen(DEFAULTS_BEFORE_2023)
+    ownership = request.get("ObjectOwnership") or ("" if before_2023 else ENFORCED)
+    acl = acl_of(asked, People(call.account, call.account))
+    if ownership == ENFORCED and acl is not None:
+        raise InvalidBucketAclWithObjectOwnership
+    if asked.is_public and not before_2023:
+        raise InvalidBucketAclWithBlockPublicAccessError
     configuration: Wire = request.get("CreateBucketConfiguration") or {}
     for member in _CONFIGURATION_UNBUILT:
         if configuration.get(member):
@@ -81,23 +107,32 @@ def _wanted(call: Call, request: Request) -> NameRecord:
         created_ms=call.clock.now_ms(),
         active=False,
         object_lock=bool(request.get("ObjectLockEnabledForBucket")),
+        ownership=ownership,
+        acl=acl,
+        access_block=None if before_2023 else AccessBlock(),
     )
 
 
-async def _check_again(call: Call, reserved: buckets.Reserved, region: str) -> None:
-    """Decide about a bucket that the caller owns already.
+async def _check_again(call: Call, reserved: buckets.Reserved, wanted: NameRecord) -> None:
+    """Decide about a bucket that the caller owns already; where that is no error its list is set.
 
     Raises:
         BucketAlreadyOwnedByYou: Outside of us-east-1, creating it again is an error.
         OperationAborted: It is being deleted just now.
     """
-    bucket = await call.read(access.domain_of(reserved.name), buckets.find_bucket)
-    if bucket is None or bucket.bucket_id != reserved.record.bucket_id:
-        raise OperationAborted
-    # AWS: "in the North Virginia Region ... Amazon S3 returns 200 OK" (API Reference,
-    # CreateBucket, Errors).
-    if (region, reserved.record.region) != (US_EAST_1, US_EAST_1):
-        raise BucketAlreadyOwnedByYou(BucketName=reserved.name)
+
+    async def again(tr: Transaction) -> None:
+        bucket = await buckets.find_bucket(tr)
+        if bucket is None or bucket.bucket_id != reserved.record.bucket_id:
+            raise OperationAborted
+        # AWS: "in the North Virginia Region ... Amazon S3 returns 200 OK and resets the bucket access
+        # control lists (ACLs)" (API Reference, CreateBucket, Errors).
+        if (wanted.region, reserved.record.region) != (US_EAST_1, US_EAST_1):
+            raise BucketAlreadyOwnedByYou(BucketName=reserved.name)
+        if bucket.ownership != ENFORCED and bucket.acl != wanted.acl:
+            buckets.put_bucket(tr, msgspec.structs.replace(bucket, acl=wanted.acl))
+
+    await call.store_of(access.domain_of(reserved.name)).transact(again)
 
 
 @operation(access=access.on_bucket("s3:ListBucket"), domain=access.bucket_domain)
@@ -156,7 +191,8 @@ async def list_buckets(call: Call, request: shapes.ListBucketsRequest) -> shapes
     reply: shapes.ListBucketsOutput = {
         "Buckets": [_listed_bucket(*entry) for entry in found[:limit]]
     }
-    reply["Owner"] = owner_of(call.account)
+    names = await people.display_names(call, [owner_id(call.account)])
+    reply["Owner"] = owner_of(call.account, names)
     if "Prefix" in request:
         reply["Prefix"] = prefix
     if len(found) > limit:

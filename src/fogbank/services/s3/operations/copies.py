@@ -47,6 +47,7 @@ from fogbank.services.s3.state import (
     references,
     uploads,
     versions,
+    writing,
 )
 from fogbank.services.s3.state.bodies import Body
 from fogbank.services.s3.state.locks import Lock
@@ -86,6 +87,7 @@ class _Copied(NamedTuple):
 async def copy_object(call: Call, request: shapes.CopyObjectRequest) -> shapes.CopyObjectOutput:
     """Copy an object, with its metadata or with new metadata."""
     check_key(request["Key"])
+    await writing.check_list(call, request)
     named = copy_source_of(request["CopySource"])
     check_copy(request, named)
     asked = encryption.asked_of(request)
@@ -145,6 +147,7 @@ async def _copy(
 
     async def commit(tr: Transaction) -> tuple[ObjectRecord, str] | None:
         bucket = await buckets.require_bucket(tr, call, request)
+        owned = writing.owned_of(call, request, bucket)
         if within:
             origin = await _find_origin(tr, bucket, named)
             if origin != source.opened.record:
@@ -157,6 +160,8 @@ async def _copy(
         record = msgspec.structs.replace(
             _record_of(request, source.opened, copied, place, now_ms),
             protection=retention.new_protection(asked, bucket, now_ms),
+            owner=owned.owner,
+            acl=owned.acl,
         )
         content = source.opened.content if copied.body is None else copied.body.inline
         if copied.body is None:
@@ -265,9 +270,10 @@ async def _open_source(call: Call, request: Request, named: CopySource) -> _Sour
         conditions.check_copy_source(request, record, now_ms)
         return await objects.open_object(tr, bucket, named.key, record)
 
-    opened = await store.read(body)
+    opened = await call.decided(lambda: store.read(body))
     if opened is None:
-        await call.require("s3:ListBucket", bucket_arn(call.region, named.bucket))
+        prefix = {"s3:prefix": named.key}
+        await call.require("s3:ListBucket", bucket_arn(call.region, named.bucket), prefix)
         if named.version_id:
             raise NoSuchVersion(Key=named.key, VersionId=named.version_id)
         raise NoSuchKey(Key=named.key)

@@ -19,9 +19,9 @@ from fogbank.services.s3.rules.listings import (
     token_of,
     walk_from_marker,
 )
-from fogbank.services.s3.rules.replies import common_prefixes, listed_objects
-from fogbank.services.s3.schema import BucketRecord
-from fogbank.services.s3.state import buckets, objects
+from fogbank.services.s3.rules.replies import Owners, common_prefixes, listed_objects
+from fogbank.services.s3.schema import OBJECTS, BucketRecord
+from fogbank.services.s3.state import buckets, objects, people
 
 if TYPE_CHECKING:
     from fogbank.wire.shapes import s3 as shapes
@@ -30,9 +30,10 @@ if TYPE_CHECKING:
 class _Page(NamedTuple):
     """One page of a listing."""
 
-    bucket: BucketRecord
     walk: Walk
     limit: int
+    owners: Owners | None
+    """Of what is listed, if it is asked for."""
 
 
 class _Reply(TypedDict, total=False):
@@ -57,10 +58,8 @@ async def list_objects_v2(
     call: Call, request: shapes.ListObjectsV2Request
 ) -> shapes.ListObjectsV2Output:
     """List keys in UTF-8 order, with continuation tokens."""
-    page = await _page(call, request, _walk_of(request))
-    reply: shapes.ListObjectsV2Output = {
-        **_reply(request, page, owner=bool(request.get("FetchOwner")))
-    }
+    page = await _page(call, request, _walk_of(request), owner=bool(request.get("FetchOwner")))
+    reply: shapes.ListObjectsV2Output = {**_reply(request, page)}
     reply["KeyCount"] = len(page.walk.rows) + len(page.walk.prefixes)
     if "ContinuationToken" in request:
         reply["ContinuationToken"] = request["ContinuationToken"]
@@ -92,8 +91,9 @@ async def list_objects(call: Call, request: shapes.ListObjectsRequest) -> shapes
     marker: str = request.get("Marker") or ""
     prefix, delimiter = request.get("Prefix") or "", request.get("Delimiter") or ""
     limit = limit_of(request, "MaxKeys", "maxKeys")
-    page = await _page(call, request, walk_from_marker(prefix, delimiter, limit, marker))
-    reply: shapes.ListObjectsOutput = {**_reply(request, page, owner=True)}
+    begin = walk_from_marker(prefix, delimiter, limit, marker)
+    page = await _page(call, request, begin, owner=True)
+    reply: shapes.ListObjectsOutput = {**_reply(request, page)}
     reply["Marker"] = encoded(request, marker)
     # AWS: botocore decodes every encoded name of this version but the prefix, and ceph/s3-tests
     # (test_bucket_list_prefix_unreadable) finds it as it was sent.
@@ -104,7 +104,7 @@ async def list_objects(call: Call, request: shapes.ListObjectsRequest) -> shapes
     return reply
 
 
-async def _page(call: Call, request: Request, walk: Walk) -> _Page:
+async def _page(call: Call, request: Request, begin: Walk, *, owner: bool) -> _Page:
     """Return a page of the request's bucket."""
     check_encoding(request)
 
@@ -112,17 +112,22 @@ async def _page(call: Call, request: Request, walk: Walk) -> _Page:
         return await buckets.require_bucket(tr, call, request)
 
     bucket = await call.store.read(body)
-    return _Page(bucket, await objects.walk_objects(call.store, bucket, walk), walk.limit)
+    walk = await objects.walk_objects(call.store, bucket, begin)
+    owners = None
+    if owner:
+        records = (OBJECTS.decode(row.value) for row in walk.rows)
+        owners = await people.owners_of(call, bucket, records)
+    return _Page(walk, begin.limit, owners)
 
 
-def _reply(request: Request, page: _Page, *, owner: bool) -> _Reply:
+def _reply(request: Request, page: _Page) -> _Reply:
     """Return what both versions answer."""
     reply: _Reply = {
         "Name": request["Bucket"],
         "Prefix": encoded(request, page.walk.prefix),
         "MaxKeys": page.limit,
         "IsTruncated": page.walk.truncated,
-        "Contents": listed_objects(request, page.bucket, page.walk.rows, owner=owner),
+        "Contents": listed_objects(request, page.walk.rows, page.owners),
         "CommonPrefixes": common_prefixes(request, page.walk.prefixes),
     }
     if request.get("Delimiter"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, cast
 
-from fogbank.base.errors import Conflict, Corrupt, ServiceError
+from fogbank.base.errors import Conflict, Corrupt
 from fogbank.base.types import Request
 from fogbank.contract.call import Call
 from fogbank.contract.operation import operation
@@ -13,9 +13,6 @@ from fogbank.platform.store.engine import Transaction
 from fogbank.services.s3.arns import bucket_arn
 from fogbank.services.s3.errors import (
     InvalidRequest,
-    MethodNotAllowed,
-    NoSuchKey,
-    NoSuchVersion,
 )
 from fogbank.services.s3.events import Happening
 from fogbank.services.s3.quotas import LIST_KEYS_MAX
@@ -43,9 +40,9 @@ from fogbank.services.s3.rules.metadata import (
 from fogbank.services.s3.rules.names import check_key
 from fogbank.services.s3.rules.notifications import CREATED_PUT
 from fogbank.services.s3.rules.ranges import Span, span_of
-from fogbank.services.s3.rules.replies import STORAGE_CLASS, object_reply, quoted
+from fogbank.services.s3.rules.replies import STORAGE_CLASS, absent, object_reply, quoted
 from fogbank.services.s3.rules.tags import header_tags
-from fogbank.services.s3.rules.versions import NULL, shown_id
+from fogbank.services.s3.rules.versions import shown_id
 from fogbank.services.s3.schema import BucketRecord, Checksum, ManifestPart, ObjectRecord
 from fogbank.services.s3.state import (
     bodies,
@@ -55,6 +52,7 @@ from fogbank.services.s3.state import (
     objects,
     references,
     versions,
+    writing,
 )
 from fogbank.services.s3.state.bodies import Body
 from fogbank.services.s3.state.locks import Lock
@@ -73,6 +71,7 @@ async def put_object(call: Call, request: shapes.PutObjectRequest) -> shapes.Put
     """Store an object: nothing of it is visible until all of it is durable and verified."""
     key: str = request["Key"]
     check_key(key)
+    await writing.check_list(call, request)
     asked = encryption.asked_of(request)
     for check in (metadata_of, header_tags):
         check(request)  # refused before the body is taken
@@ -125,6 +124,7 @@ async def _put(
 
     async def commit(tr: Transaction) -> tuple[ObjectRecord, str]:
         bucket = await buckets.require_bucket(tr, call, request)
+        owned = writing.owned_of(call, request, bucket)
         under = lock or locks.find_plain(call, asked, bucket)
         if under is None:
             raise _NeedsKeyError(bucket)
@@ -146,6 +146,8 @@ async def _put(
             blob=body.blob,
             version_id=place.version_id,
             order=place.order,
+            owner=owned.owner,
+            acl=owned.acl,
             tags=tags,
             encryption=under.encryption,
             object_key=under.object_key,
@@ -175,6 +177,7 @@ async def _check_before_body(call: Call, request: Request) -> BucketRecord:
 
     async def body(tr: Transaction) -> BucketRecord:
         bucket = await buckets.require_bucket(tr, call, request)
+        writing.owned_of(call, request, bucket)
         if "IfMatch" in request or "IfNoneMatch" in request:
             current = await objects.find_object(tr, bucket, request["Key"])
             conditions.check_write(request, current)
@@ -267,24 +270,10 @@ async def _open(call: Call, request: Request) -> objects.Opened:
     if not isinstance(opened, objects.Opened):
         # AWS: who may not list the bucket is not told that a key does not exist (API Reference,
         # GetObject, "Permissions").
-        await call.require("s3:ListBucket", bucket_arn(call.region, request["Bucket"]))
-        raise _absent(request, opened)
+        prefix = {"s3:prefix": key}
+        await call.require("s3:ListBucket", bucket_arn(call.region, request["Bucket"]), prefix)
+        raise absent(request, opened)
     return opened
-
-
-def _absent(request: Request, marker: ObjectRecord | None) -> ServiceError:
-    """Return why there is nothing to read; a delete marker in the way is told of in headers."""
-    key, version_id = request["Key"], request.get("VersionId")
-    error: ServiceError = NoSuchKey(Key=key)
-    if version_id is not None and marker is None:
-        return NoSuchVersion(Key=key, VersionId=version_id)
-    if version_id is not None:
-        error = MethodNotAllowed(Method="GET", ResourceType="DeleteMarker")
-        error.headers["allow"] = "DELETE"
-    if marker is not None:
-        error.headers["x-amz-delete-marker"] = "true"
-        error.headers["x-amz-version-id"] = marker.version_id or NULL
-    return error
 
 
 async def _span(

@@ -177,8 +177,12 @@ async def delete_objects(
     if not 1 <= len(entries) <= DELETE_KEYS_MAX or any("Key" not in entry for entry in entries):
         raise MalformedXML
 
+    bucket = await _settle(call, request)
     refusals = [await _refusal(call, request, entry) for entry in entries]
-    await _check_bucket(call, request, refusals)
+    if not call.account and None not in refusals:
+        # Who is nobody and may nothing hears only that.
+        raise AccessDenied("Access Denied")
+    retention.check_bypass(bucket, request)
     outcomes: list[_Outcome] = []
     for at in range(0, len(entries), DELETES_PER_TRANSACTION):
         end = at + DELETES_PER_TRANSACTION
@@ -206,18 +210,13 @@ async def _refusal(
     return None
 
 
-async def _check_bucket(call: Call, request: Request, refusals: list[ServiceError | None]) -> None:
-    """Refuse a bucket that is not there or another's; who may remove nothing hears only that."""
+async def _settle(call: Call, request: Request) -> BucketRecord:
+    """Look at the bucket, so that each key is decided with what it says."""
 
-    async def check(tr: Transaction) -> None:
-        retention.check_bypass(await buckets.require_bucket(tr, call, request), request)
+    async def look(tr: Transaction) -> BucketRecord:
+        return await buckets.settle_bucket(tr, call, request)
 
-    try:
-        await call.store.read(check)
-    except ServiceError as error:
-        if None not in refusals:
-            raise AccessDenied("Access Denied") from error
-        raise
+    return await call.store.read(look)
 
 
 async def _delete_some(

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import quote
 
+import msgspec
+
 from fogbank.base.errors import Conflict
 from fogbank.base.types import Request
 from fogbank.contract.call import Call
@@ -24,6 +26,7 @@ from fogbank.services.s3.rules import (
     retention,
     unhonoured,
 )
+from fogbank.services.s3.rules.acls import ANONYMOUS
 from fogbank.services.s3.rules.checksums import (
     DEFAULT,
     checksum_members,
@@ -46,6 +49,7 @@ from fogbank.services.s3.rules.notifications import CREATED_COMPLETE
 from fogbank.services.s3.rules.tags import header_tags
 from fogbank.services.s3.rules.versions import shown_id
 from fogbank.services.s3.schema import (
+    UPLOADS,
     BucketRecord,
     CompletedRecord,
     ObjectRecord,
@@ -58,8 +62,10 @@ from fogbank.services.s3.state import (
     locks,
     notifications,
     objects,
+    people,
     uploads,
     versions,
+    writing,
 )
 
 if TYPE_CHECKING:
@@ -87,6 +93,7 @@ async def create_multipart_upload(
     """Begin an upload in parts."""
     key: str = request["Key"]
     check_key(key)
+    await writing.check_list(call, request)
     algorithm, composite = upload_kind(request)
     asked = encryption.asked_of(request)
     lock = await locks.lock_for(call, asked, await _read_bucket(call, request), key)
@@ -110,7 +117,12 @@ async def create_multipart_upload(
     async def body(tr: Transaction) -> None:
         bucket = await buckets.require_bucket(tr, call, request)
         retention.new_protection(record.protection, bucket, now_ms)  # refuses what cannot be
-        uploads.put_upload(tr, bucket, key, upload_id, record)
+        owned = writing.owned_of(call, request, bucket)
+        initiator = "" if call.account == bucket.account else call.account or ANONYMOUS
+        begun = msgspec.structs.replace(
+            record, owner=owned.owner, acl=owned.acl, initiator=initiator
+        )
+        uploads.put_upload(tr, bucket, key, upload_id, begun)
 
     await call.store.transact(body)
     return {
@@ -288,6 +300,8 @@ async def _commit(
             parts_count=len(assembled.parts),
             version_id=place.version_id,
             order=place.order,
+            owner=upload.owner,
+            acl=upload.acl,
             tags=upload.tags,
             encryption=upload.encryption,
             object_key=upload.object_key,
@@ -364,6 +378,7 @@ async def list_parts(call: Call, request: shapes.ListPartsRequest) -> shapes.Lis
     bucket, upload, found = await call.store.read(body)
     _check_customer_key(request, upload)
     page = found[:limit]
+    owners = await people.owners_of(call, bucket, (upload,))
     return {
         "Bucket": request["Bucket"],
         "Key": key,
@@ -373,7 +388,7 @@ async def list_parts(call: Call, request: shapes.ListPartsRequest) -> shapes.Lis
         "MaxParts": limit,
         "IsTruncated": bool(limit) and len(found) > limit,
         "Parts": [replies.listed_part(upload, number, part) for number, part in page],
-        **replies.upload_people(bucket, upload),
+        **replies.upload_people(owners, upload),
         **replies.upload_checksum(upload),
     }
 
@@ -391,6 +406,7 @@ async def list_multipart_uploads(
     limit = limit_of(request, "MaxUploads", "max-uploads")
     bucket = await _read_bucket(call, request)
     walk = await uploads.walk_uploads(call.store, bucket, _uploads_walk(request, limit))
+    owners = await people.owners_of(call, bucket, (UPLOADS.decode(row.value) for row in walk.rows))
     reply: shapes.ListMultipartUploadsOutput = {
         "Bucket": request["Bucket"],
         "KeyMarker": encoded(request, request.get("KeyMarker") or ""),
@@ -398,7 +414,7 @@ async def list_multipart_uploads(
         "Prefix": encoded(request, walk.prefix),
         "MaxUploads": limit,
         "IsTruncated": walk.truncated,
-        "Uploads": [replies.listed_upload(request, bucket, row) for row in walk.rows],
+        "Uploads": [replies.listed_upload(request, owners, row) for row in walk.rows],
         "CommonPrefixes": replies.common_prefixes(request, walk.prefixes),
     }
     if delimiter := request.get("Delimiter"):

@@ -19,8 +19,8 @@ from fogbank.services.s3.rules.listings import (
 )
 from fogbank.services.s3.rules.replies import common_prefixes, listed_id, listed_versions
 from fogbank.services.s3.rules.versions import versioning_of
-from fogbank.services.s3.schema import BucketRecord
-from fogbank.services.s3.state import buckets, versions
+from fogbank.services.s3.schema import OBJECTS, BucketRecord
+from fogbank.services.s3.state import buckets, people, versions
 
 if TYPE_CHECKING:
     from fogbank.wire.shapes import s3 as shapes
@@ -74,7 +74,9 @@ async def list_object_versions(
     check_encoding(request)
     bucket, begin = await _asked(call, request)
     walk = await versions.walk_versions(call.store, bucket, begin)
-    shown, markers = listed_versions(request, bucket, walk.rows, begin.place)
+    records = (OBJECTS.decode(row.value) for row in walk.rows)
+    owners = await people.owners_of(call, bucket, records)
+    shown, markers = listed_versions(request, owners, walk.rows, begin.place)
     reply: shapes.ListObjectVersionsOutput = {
         "Name": request["Bucket"],
         "Prefix": encoded(request, walk.prefix),

@@ -66,8 +66,24 @@ def _on_object(
     return Access(action, object_arn(scope.region, request["Bucket"], request["Key"]), context)
 
 
+class NewObject(dict[str, ContextValue]):
+    """The condition keys of what is asked of an object that is just being written."""
+
+
+class NewBucket(dict[str, ContextValue]):
+    """The condition keys of what is asked of a bucket that is just being made."""
+
+
+_GRANTS: Final = {
+    "s3:x-amz-grant-full-control": "GrantFullControl",
+    "s3:x-amz-grant-read": "GrantRead",
+    "s3:x-amz-grant-read-acp": "GrantReadACP",
+    "s3:x-amz-grant-write": "GrantWrite",
+    "s3:x-amz-grant-write-acp": "GrantWriteACP",
+}
+ACL_KEYS: Final = {"s3:x-amz-acl": "ACL", **_GRANTS}
 _WRITE_KEYS = {
-    "s3:x-amz-acl": "ACL",
+    **ACL_KEYS,
     "s3:x-amz-storage-class": "StorageClass",
     "s3:x-amz-server-side-encryption": "ServerSideEncryption",
     "s3:x-amz-server-side-encryption-aws-kms-key-id": "SSEKMSKeyId",
@@ -75,6 +91,7 @@ _WRITE_KEYS = {
     "s3:if-match": "IfMatch",
     "s3:if-none-match": "IfNoneMatch",
 }
+_VERSION_KEY: Final = {"s3:versionid": "VersionId"}
 LIST_KEYS = {
     "s3:prefix": "Prefix",
     "s3:delimiter": "Delimiter",
@@ -87,20 +104,31 @@ def create_bucket(scope: Scope, request: Request) -> list[Access]:
     configuration: Wire = request.get("CreateBucketConfiguration") or {}
     location: str | None = configuration.get("LocationConstraint")
     keys = {
-        "s3:x-amz-acl": "ACL",
+        **ACL_KEYS,
         "s3:x-amz-object-ownership": "ObjectOwnership",
         "s3:x-amz-bucket-namespace": "BucketNamespace",
     }
-    context = _context(request, keys)
+    context = NewBucket(_context(request, keys))
     context["s3:locationconstraint"] = location or scope.region
     arn = bucket_arn(scope.region, request["Bucket"])
-    needed = [Access("s3:CreateBucket", arn, context)]
+    accesses = [Access("s3:CreateBucket", arn, context)]
+    # AWS: what the bucket is made with needs what putting it later would (API Reference,
+    # CreateBucket, "Permissions").
+    if _asks_for_acl(request):
+        accesses.append(Access("s3:PutBucketAcl", arn, context))
     if request.get("ObjectLockEnabledForBucket"):
         # AWS: "s3:PutBucketObjectLockConfiguration and s3:PutBucketVersioning permissions are
         # required" (API Reference, CreateBucket).
-        needed.append(Access("s3:PutBucketObjectLockConfiguration", arn))
-        needed.append(Access("s3:PutBucketVersioning", arn))
-    return needed
+        accesses.append(Access("s3:PutBucketObjectLockConfiguration", arn, NewBucket()))
+        accesses.append(Access("s3:PutBucketVersioning", arn, NewBucket()))
+    if "ObjectOwnership" in request:
+        accesses.append(Access("s3:PutBucketOwnershipControls", arn, context))
+    return accesses
+
+
+def _asks_for_acl(request: Request) -> bool:
+    """Return whether a request says who may reach what it makes."""
+    return any(member in request for member in ACL_KEYS.values())
 
 
 def list_buckets(scope: Scope, _request: Request) -> list[Access]:
@@ -111,7 +139,7 @@ def list_buckets(scope: Scope, _request: Request) -> list[Access]:
 def get_object(scope: Scope, request: Request) -> list[Access]:
     """Return what GetObject and HeadObject need."""
     action = "s3:GetObjectVersion" if "VersionId" in request else "s3:GetObject"
-    return [_on_object(scope, action, request, {"s3:versionid": "VersionId"})]
+    return [_on_object(scope, action, request, _VERSION_KEY)]
 
 
 def get_object_attributes(scope: Scope, request: Request) -> list[Access]:
@@ -135,10 +163,16 @@ def put_part(scope: Scope, request: Request) -> list[Access]:
     return [_creating(_on_object(scope, "s3:PutObject", request, _WRITE_KEYS), creates=False)]
 
 
+def put_object_acl(scope: Scope, request: Request) -> list[Access]:
+    """Return what PutObjectAcl needs."""
+    found = version_access(scope, request, "Put", "Acl")
+    return [found._replace(context={**found.context, **_context(request, ACL_KEYS)})]
+
+
 def _writing(
     scope: Scope, request: Request, keys: dict[str, str], *, creates: bool
 ) -> list[Access]:
-    """Return what writing an object needs, and giving it tags and a protection with it.
+    """Return what writing an object needs, and giving it tags, a list and a protection with it.
 
     AWS: "To successfully set the tag-set with your PutObject request, you must have the
     s3:PutObjectTagging in your IAM permissions" (API Reference, PutObject).
@@ -146,9 +180,10 @@ def _writing(
     write = _creating(_on_object(scope, "s3:PutObject", request, keys), creates=creates)
     tags = condition_keys(request)
     locks = retention.condition_keys(request, scope.now_ms)
-    if not (tags or locks):
+    if not (tags or locks or _asks_for_acl(request)):
         return [write]
-    needed = [write._replace(context={**write.context, **tags, **locks})]
+    write = write._replace(context={**write.context, **tags, **locks})
+    needed = [write]
     if tags:
         needed.append(Access("s3:PutObjectTagging", write.resource, tags))
     # AWS: so does a retention or a legal hold (User Guide, "Configuring S3 Object Lock").
@@ -156,6 +191,8 @@ def _writing(
         needed.append(Access("s3:PutObjectRetention", write.resource, locks))
     if "ObjectLockLegalHoldStatus" in request:
         needed.append(Access("s3:PutObjectLegalHold", write.resource, locks))
+    if _asks_for_acl(request):
+        needed.append(Access("s3:PutObjectAcl", write.resource, NewObject(write.context)))
     return needed
 
 

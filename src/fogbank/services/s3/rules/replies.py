@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypedDict
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final, TypedDict
 
-from fogbank.base.arn import canonical_user_id
+from fogbank.base.errors import ServiceError
 from fogbank.base.types import Request
+from fogbank.services.s3.errors import MethodNotAllowed, NoSuchKey, NoSuchVersion
+from fogbank.services.s3.rules.acls import ANONYMOUS, owner_id
 from fogbank.services.s3.rules.checksums import checksum_members, checksum_value, kind_of
 from fogbank.services.s3.rules.encryption import members_of
 from fogbank.services.s3.rules.listings import Place, Row, encoded
@@ -14,6 +16,7 @@ from fogbank.services.s3.rules.metadata import header_members, metadata_member
 from fogbank.services.s3.rules.ranges import Span
 from fogbank.services.s3.rules.versions import NULL, shown_id
 from fogbank.services.s3.schema import (
+    ENFORCED,
     OBJECTS,
     UPLOADS,
     BucketRecord,
@@ -27,6 +30,9 @@ if TYPE_CHECKING:
     from fogbank.wire.shapes import s3 as shapes
 
 STORAGE_CLASS = "STANDARD"
+Names = Mapping[str, str]
+"""Canonical user ids to display names."""
+NO_NAMES: Final[Names] = {}
 
 
 def quoted(etag: str) -> str:
@@ -76,16 +82,73 @@ def object_reply(
     return reply
 
 
-def owner_of(account: str) -> shapes.Owner:
-    """Return the owner of a bucket or object; AWS gives no DisplayName any more (2025)."""
-    return {"ID": canonical_user_id(account)}
+def owner_of(account: str, names: Names = NO_NAMES) -> shapes.Owner:
+    """Return the owner of a bucket or object; AWS gives no DisplayName any more (2025).
+
+    Args:
+        account: Its account.
+        names: The display names of canonical user ids, in deployments whose owners have some.
+    """
+    who = owner_id(account)
+    return {"ID": who, "DisplayName": names[who]} if who in names else {"ID": who}
+
+
+def absent(request: Request, marker: ObjectRecord | None) -> ServiceError:
+    """Return why there is nothing to read; a delete marker in the way is told of in headers."""
+    key, version_id = request["Key"], request.get("VersionId")
+    error: ServiceError = NoSuchKey(Key=key)
+    if version_id is not None and marker is None:
+        return NoSuchVersion(Key=key, VersionId=version_id)
+    if version_id is not None:
+        error = MethodNotAllowed(Method="GET", ResourceType="DeleteMarker")
+        error.headers["allow"] = "DELETE"
+    if marker is not None:
+        error.headers["x-amz-delete-marker"] = "true"
+        error.headers["x-amz-version-id"] = marker.version_id or NULL
+    return error
+
+
+class Owners:
+    """The owners of the objects of a bucket.
+
+    Args:
+        bucket: The bucket.
+        names: The display names of canonical user ids, in deployments whose owners have some.
+    """
+
+    __slots__ = ("_bucket", "_known", "_names")
+
+    def __init__(self, bucket: BucketRecord, names: Names = NO_NAMES) -> None:
+        self._bucket = bucket
+        self._names = names
+        self._known: dict[str, shapes.Owner] = {}
+
+    def of(self, record: ObjectRecord | UploadRecord) -> shapes.Owner:
+        """Return the owner of an object, or of what an upload will be."""
+        account = record.owner if self._bucket.ownership != ENFORCED else ""
+        account = account or self._bucket.account
+        known = self._known.get(account)
+        if known is None:
+            known = self._known[account] = owner_of(account, self._names)
+        return known
+
+    def initiator(self, record: UploadRecord) -> shapes.Initiator:
+        """Return who began an upload.
+
+        AWS: an account as an owner is shown, a user by its ARN (API Reference, Initiator).
+        """
+        arn = record.initiator_arn
+        if arn and not arn.endswith(_ROOT):
+            return {"ID": record.initiator_id, "DisplayName": arn}
+        account = (record.initiator or self._bucket.account) if arn else ANONYMOUS
+        return {**owner_of(account, self._names)}
 
 
 def listed_objects(
-    request: Request, bucket: BucketRecord, rows: Sequence[Row], *, owner: bool
+    request: Request, rows: Sequence[Row], owners: Owners | None
 ) -> list[shapes.Object]:
-    """Return the entries of a listing of objects."""
-    decode, account = OBJECTS.decode, owner_of(bucket.account) if owner else None
+    """Return the entries of a listing of objects; with their owners, if it asks for them."""
+    decode = OBJECTS.decode
     names = [row.key for row in rows]
     if "EncodingType" in request:
         names = [encoded(request, name) for name in names]
@@ -103,8 +166,8 @@ def listed_objects(
         if checksum is not None:
             entry["ChecksumAlgorithm"] = [checksum.algorithm]
             entry["ChecksumType"] = kind_of(checksum)
-        if account is not None:
-            entry["Owner"] = account
+        if owners is not None:
+            entry["Owner"] = owners.of(record)
         entries.append(entry)
     return entries
 
@@ -115,12 +178,11 @@ def listed_id(row: Row) -> str:
 
 
 def listed_versions(
-    request: Request, bucket: BucketRecord, rows: Sequence[Row], begin: Place
+    request: Request, owners: Owners, rows: Sequence[Row], begin: Place
 ) -> tuple[list[shapes.ObjectVersion], list[shapes.DeleteMarkerEntry]]:
     """Return the versions and the delete markers of a listing that began at a place."""
     shown: list[shapes.ObjectVersion] = []
     markers: list[shapes.DeleteMarkerEntry] = []
-    owner = owner_of(bucket.account)
     # Behind a version of a key none that follows is the key's newest.
     key = begin.after[0] if len(begin.after) > 1 else None
     for row in rows:
@@ -130,7 +192,7 @@ def listed_versions(
             "VersionId": record.version_id or NULL,
             "IsLatest": newest,
             "LastModified": record.modified_ms,
-            "Owner": owner,
+            "Owner": owners.of(record),
         }
         if record.delete_marker:
             markers.append(named)
@@ -162,14 +224,14 @@ def _version_members(record: ObjectRecord) -> _VersionMembers:
     return members
 
 
-def listed_upload(request: Request, bucket: BucketRecord, row: Row) -> shapes.MultipartUpload:
+def listed_upload(request: Request, owners: Owners, row: Row) -> shapes.MultipartUpload:
     """Return one entry of a listing of uploads."""
     record = UPLOADS.decode(row.value)
     return {
         "Key": encoded(request, row.key),
         "UploadId": row.upload_id,
         "Initiated": record.created_ms,
-        **upload_people(bucket, record),
+        **upload_people(owners, record),
         **upload_checksum(record),
     }
 
@@ -189,11 +251,14 @@ class UploadChecksum(TypedDict, total=False):
     ChecksumType: str
 
 
-def upload_people(bucket: BucketRecord, record: UploadRecord) -> UploadPeople:
+_ROOT: Final = ":root"
+
+
+def upload_people(owners: Owners, record: UploadRecord) -> UploadPeople:
     """Return who owns and who began an upload, and its storage class."""
     return {
-        "Owner": owner_of(bucket.account),
-        "Initiator": {"ID": record.initiator_id, "DisplayName": record.initiator_arn},
+        "Owner": owners.of(record),
+        "Initiator": owners.initiator(record),
         "StorageClass": STORAGE_CLASS,
     }
 

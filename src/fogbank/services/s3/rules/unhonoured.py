@@ -1,7 +1,7 @@
 """Modelled members that are not acted on yet, each with the values that ask for nothing.
 
 Rule: a value stands here only if ignoring it gives what AWS would give, as things are: there are no
-ACLs (as in every bucket of AWS since April 2023), storage classes or websites. A client that wants one of those is told that it is not built.
+storage classes or websites. A client that wants one of those is told that it is not built.
 """
 
 from __future__ import annotations
@@ -30,11 +30,6 @@ READ: Final[Mapping[str, Any]] = PAYER
 
 WRITE: Final[Mapping[str, Any]] = {
     **PAYER,
-    "ACL": frozenset(("private", "bucket-owner-full-control", "bucket-owner-read")),
-    "GrantFullControl": _NEVER,
-    "GrantRead": _NEVER,
-    "GrantReadACP": _NEVER,
-    "GrantWriteACP": _NEVER,
     "StorageClass": "STANDARD",
     "WebsiteRedirectLocation": _NEVER,
     "ObjectLockEventHold": _NEVER,
@@ -44,13 +39,6 @@ WRITE: Final[Mapping[str, Any]] = {
 """What a new object may carry."""
 
 CREATE_BUCKET: Final[Mapping[str, Any]] = {
-    "ACL": "private",
-    "GrantFullControl": _NEVER,
-    "GrantRead": _NEVER,
-    "GrantReadACP": _NEVER,
-    "GrantWrite": _NEVER,
-    "GrantWriteACP": _NEVER,
-    "ObjectOwnership": "BucketOwnerEnforced",
     "BucketNamespace": "global",
 }
 

@@ -9,7 +9,7 @@ forgotten, then the record removed and the range left to the sweep.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -47,6 +47,8 @@ from fogbank.services.s3.schema import (
 from fogbank.services.s3.state.tasks import READ_GRACE_MS, WORKFLOW_GRACE_MS, put_task
 
 _ACCOUNT_DIGITS = 12
+REGION: Final = "x-amz-bucket-region"
+"""The header that says where a bucket is, even to who may not enter it."""
 
 
 class Reserved(NamedTuple):
@@ -88,7 +90,7 @@ def check_bucket_region(call: Call, bucket: BucketRecord) -> None:
     if not call.scope.reaches(bucket.region):
         url = bucket_url(call.http, bucket.name, bucket.region)
         error = PermanentRedirect(Endpoint=url.partition("//")[2], Bucket=bucket.name)
-        error.headers["x-amz-bucket-region"] = bucket.region
+        error.headers[REGION] = bucket.region
         raise error
 
 
@@ -104,13 +106,32 @@ async def require_named(
     record = await find_bucket(tr)
     if record is None:
         raise NoSuchBucket(BucketName=name)
-    # Policies of identities speak for their own account only; bucket policies are not built.
-    if record.account != call.account or expected_owner not in (None, record.account):
+    if expected_owner not in (None, record.account):
         denied = AccessDenied("Access Denied")
         # AWS: who may not enter a bucket still hears where it is (API Reference, HeadBucket).
-        denied.headers["x-amz-bucket-region"] = record.region
+        denied.headers[REGION] = record.region
         raise denied
+    plain = record.account == call.account and not record.speaks
+    call.confirm(tr.domain, record.bucket_id, plain=plain)
     return record
+
+
+async def settle_bucket(tr: Transaction, call: Call, request: Request) -> BucketRecord:
+    """Look at the request's bucket before it is decided what of it the caller may reach.
+
+    Raises:
+        NoSuchBucket: There is none.
+    """
+    record = await find_bucket(tr)
+    if record is None:
+        raise NoSuchBucket(BucketName=request["Bucket"])
+    call.settle(tr.domain, plain=record.account == call.account and not record.speaks)
+    return record
+
+
+def put_bucket(tr: Transaction, bucket: BucketRecord) -> None:
+    """Write the record of a bucket."""
+    BUCKET.put(tr, bucket)
 
 
 def _is_account(text: str) -> bool:
@@ -191,6 +212,9 @@ def _bucket_of(name: str, record: NameRecord) -> BucketRecord:
         created_ms=record.created_ms,
         versioning="Enabled" if record.object_lock else "",
         object_lock=ObjectLock() if record.object_lock else None,
+        ownership=record.ownership,
+        acl=record.acl,
+        access_block=record.access_block,
     )
 
 

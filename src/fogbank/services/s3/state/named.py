@@ -105,7 +105,8 @@ async def _required(call: Call, request: Request, named: Named | None) -> Named:
     """Return a version that was found, or say that there is none to who may know."""
     if named is not None:
         return named
-    await call.require("s3:ListBucket", bucket_arn(call.region, request["Bucket"]))
+    prefix = {"s3:prefix": request["Key"]}
+    await call.require("s3:ListBucket", bucket_arn(call.region, request["Bucket"]), prefix)
     raise _absent(request)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from typing import Final, NamedTuple, cast
 
+import msgspec
+
 from fogbank.base.errors import Unavailable
 from fogbank.platform.blobs.port import BlobReader, BlobRef
 from fogbank.platform.crypto.keys import SEALED_WITH_BYTES
@@ -14,6 +16,7 @@ from fogbank.services.s3.rules.encryption import DSSE
 from fogbank.services.s3.rules.listings import Row, Walk
 from fogbank.services.s3.schema import (
     BODIES,
+    BUCKET,
     MANIFEST_PARTS,
     OBJECTS,
     BodyRecord,
@@ -165,6 +168,8 @@ async def put_object(
         await references.release(tr, bucket, replaces, record.modified_ms)
         if replaces.inline and not record.inline:
             BODIES.delete(tr, bucket.bucket_id, key, replaces.order)
+    if record.owner and not bucket.foreign:
+        BUCKET.put(tr, msgspec.structs.replace(bucket, foreign=True))
     if content is not None:
         assert len(content) == _inline_bytes(record)
         BODIES.put(tr, BodyRecord(content), bucket.bucket_id, key, record.order)

@@ -35,6 +35,8 @@ from fogbank.services.s3.state.objects import walk_rows
 from fogbank.services.s3.state.tasks import put_task
 
 PARTS_PER_READ: Final = 500
+UPLOADS_LOOKED_AT_MAX: Final = 1_000
+"""How many uploads of one key are looked through for those of another account."""
 COMPLETED_KEPT_MS: Final = 24 * 3_600_000
 """How long a repeated CompleteMultipartUpload is answered as the first one was."""
 FORGET_COMPLETED: Final = "s3.completed"
@@ -52,6 +54,12 @@ async def find_upload(
 ) -> UploadRecord | None:
     """Return an upload under way, or None."""
     return await UPLOADS.find(tr, bucket.bucket_id, key, upload_id)
+
+
+async def has_begun(tr: Transaction, bucket: BucketRecord, key: str, account: str) -> bool:
+    """Return whether an account other than the bucket's has begun one of a key's uploads."""
+    found = await UPLOADS.list(tr, bucket.bucket_id, key, limit=UPLOADS_LOOKED_AT_MAX)
+    return any(record.initiator == account for _, record in found)
 
 
 async def require_upload(

@@ -1,0 +1,31 @@
+"""The policies of buckets; the bucket's record says whether there is one, and whether it is public."""
+
+from __future__ import annotations
+
+import msgspec
+
+from fogbank.platform.store.engine import Transaction
+from fogbank.services.s3.errors import NoSuchBucketPolicy
+from fogbank.services.s3.schema import BUCKET, POLICIES, BucketRecord, PolicyRecord
+
+
+async def require_policy(tr: Transaction, bucket: BucketRecord) -> PolicyRecord:
+    """Return the policy of a bucket or refuse the call."""
+    record = await POLICIES.find(tr, bucket.bucket_id)
+    if record is None:
+        raise NoSuchBucketPolicy(BucketName=bucket.name)
+    return record
+
+
+def put_policy(
+    tr: Transaction, bucket: BucketRecord, record: PolicyRecord, *, public: bool
+) -> None:
+    """Replace the policy of a bucket; ``bucket`` is stale afterwards."""
+    POLICIES.put(tr, record, bucket.bucket_id)
+    BUCKET.put(tr, msgspec.structs.replace(bucket, has_policy=True, policy_public=public))
+
+
+def delete_policy(tr: Transaction, bucket: BucketRecord) -> None:
+    """Remove the policy of a bucket, if it has one; ``bucket`` is stale afterwards."""
+    POLICIES.delete(tr, bucket.bucket_id)
+    BUCKET.put(tr, msgspec.structs.replace(bucket, has_policy=False, policy_public=False))

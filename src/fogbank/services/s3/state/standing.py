@@ -1,0 +1,132 @@
+"""What the gateway reads of a bucket to decide who may reach it: its owner, its policy, its lists."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from fogbank.base.arn import find_arn
+from fogbank.contract.action import Access, ContextValue
+from fogbank.contract.facet import Standing
+from fogbank.platform.iam.bound import BoundPolicy
+from fogbank.platform.iam.request import Caller
+from fogbank.platform.store.engine import Domain, Transaction
+from fogbank.services.s3.errors import NoSuchBucket
+from fogbank.services.s3.rules import standing
+from fogbank.services.s3.rules.access import NewBucket, NewObject, domain_of
+from fogbank.services.s3.rules.acls import ANONYMOUS, owner_id
+from fogbank.services.s3.rules.standing import Found
+from fogbank.services.s3.schema import POLICIES, BucketRecord, ObjectRecord, PolicyRecord
+from fogbank.services.s3.state import objects, versions
+from fogbank.services.s3.state.buckets import REGION, find_bucket
+from fogbank.services.s3.state.uploads import has_begun
+
+_EVERY: Final = "*"
+
+
+def find_domain(arn: str) -> Domain | None:
+    """Return the domain of the bucket that an ARN names, or None if it names none."""
+    found = find_arn(arn)
+    if found is None or found.service != "s3" or found.region or found.account:
+        return None
+    name = found.resource.partition("/")[0]
+    return None if name in ("", _EVERY) else domain_of(name)
+
+
+async def find_standing(tr: Transaction, access: Access, caller: Caller) -> Standing | None:
+    """Return what a bucket says of an access, or None if it is to a bucket to be made.
+
+    Raises:
+        NoSuchBucket: There is none.
+    """
+    if isinstance(access.context, NewBucket):
+        return None
+    name, _, key = access.resource.split(":", 5)[5].partition("/")
+    bucket = await find_bucket(tr)
+    if bucket is None:
+        raise NoSuchBucket(BucketName=name)
+    found = await _found(tr, bucket, key, access, caller)
+    policy = await _policy(tr, bucket, access.action, caller)
+    owner = standing.owner_of(bucket, access.action, found)
+    who = owner_id(caller.account or ANONYMOUS)
+    said = standing.said_of(bucket, policy.document, access.action, found, who)
+    return Standing(
+        BoundPolicy(said, policy.bound) if said else None,
+        owner,
+        bucket.bucket_id,
+        {REGION: bucket.region},
+    )
+
+
+_NO_POLICY: Final = PolicyRecord("")
+
+
+async def _policy(
+    tr: Transaction, bucket: BucketRecord, action: str, caller: Caller
+) -> PolicyRecord:
+    """Return the policy of a bucket, or an empty one."""
+    if not bucket.has_policy or standing.is_spared(bucket, action, caller.account, caller.kind):
+        return _NO_POLICY
+    found = await POLICIES.find(tr, bucket.bucket_id)
+    assert found is not None, "a bucket that says it has a policy has one"
+    return found
+
+
+async def _found(
+    tr: Transaction, bucket: BucketRecord, key: str, access: Access, caller: Caller
+) -> Found:
+    """Return what an access is to, as far as that bears on who may."""
+    action, account = access.action, caller.account or ANONYMOUS
+    if isinstance(access.context, NewObject):
+        # AWS: whoever writes an object owns it at first, and says who may reach it.
+        return Found(account, granted=(action,))
+    if action in standing.OF_INITIATOR:
+        began = await has_begun(tr, bucket, key, account)
+        return Found(granted=(action,)) if began else standing.NOTHING
+    if action not in standing.OF_OWNER and action != standing.DELETE:
+        return standing.NOTHING
+    record = await _object(tr, bucket, key, access)
+    if record is None or record.delete_marker:
+        return Found(absent=action != standing.DELETE)
+    return _of_object(bucket, action, record, account)
+
+
+def _of_object(bucket: BucketRecord, action: str, record: ObjectRecord, account: str) -> Found:
+    """Return what an object says of an access, where that counts."""
+    if not standing.counts(bucket):
+        return standing.NOTHING
+    if action == standing.DELETE:
+        return Found(granted=(action,)) if record.owner == account else standing.NOTHING
+    return Found(record.owner, record.acl)
+
+
+_OF_TAGGED: Final = ("Acl", "Attributes", "Tagging")
+"""How actions end that are to what is said of an object."""
+_READS: Final = frozenset(("s3:GetObject", "s3:GetObjectVersion"))
+
+
+async def find_stored_keys(tr: Transaction, access: Access) -> Mapping[str, ContextValue]:
+    """Return the condition keys of the tags that the object of an access has.
+
+    Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon S3":
+    the actions with ``s3:ExistingObjectTag/<key>``.
+    """
+    _, _, key = access.resource.split(":", 5)[5].partition("/")
+    bucket = await find_bucket(tr)
+    is_tagged = access.action in _READS or access.action.endswith(_OF_TAGGED)
+    if bucket is None or not key or not is_tagged:
+        return {}
+    record = await _object(tr, bucket, key, access)
+    if record is None:
+        return {}
+    return {f"s3:ExistingObjectTag/{tag.key}": tag.value for tag in record.tags}
+
+
+async def _object(
+    tr: Transaction, bucket: BucketRecord, key: str, access: Access
+) -> ObjectRecord | None:
+    """Return the object or version that an access is to, or None."""
+    version_id = access.context.get("s3:versionid")
+    if not version_id:
+        return await objects.find_object(tr, bucket, key)
+    return await versions.find_version(tr, bucket, key, str(version_id))
