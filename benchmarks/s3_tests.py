@@ -34,6 +34,7 @@ SETTINGS = """region = "us-east-1"
 
 [s3]
 defaults_before_2023 = true
+signature_v2 = true
 """
 """The suite assumes buckets as they were before April 2023."""
 OUTCOMES = """

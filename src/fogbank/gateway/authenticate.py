@@ -23,6 +23,7 @@ from typing import Final, NamedTuple, Protocol
 from fogbank.base.arn import partition_of
 from fogbank.base.clock import Clock
 from fogbank.base.errors import ServiceError
+from fogbank.gateway import older
 from fogbank.gateway.body import BytesBody, DecodedBody, HashedBody, WholeBodies, content_mismatch
 from fogbank.gateway.claim import Claim
 from fogbank.gateway.limits import BodyLimits
@@ -35,7 +36,7 @@ from fogbank.gateway.signed_events import Seal, SignedEvents
 from fogbank.platform.identity.cache import Epoch, Lru
 from fogbank.platform.identity.credentials import Credential, ExpiredToken, Proof
 from fogbank.platform.identity.principal import ANONYMOUS, Principal
-from fogbank.wire import sigv4
+from fogbank.wire import sigv2, sigv4
 from fogbank.wire.canonical import canonical_query
 from fogbank.wire.chunked import Chain, ChunkedDecoder
 from fogbank.wire.http import HttpRequest
@@ -124,6 +125,8 @@ class Authenticator:
             ServiceError: The claim does not hold, in the words of the service.
         """
         signed, words = claim.signed, target.door.words
+        if signed.algorithm == sigv2.ALGORITHM:
+            return await self._authenticate_older(request, target, claim)
         now_ms = self._clock.now_ms()
         check_scope(claim.timestamp, signed, target)
         check_time(claim, target, now_ms, self._skew_ms)
@@ -150,6 +153,70 @@ class Authenticator:
     def stands(self, proof: Proof) -> bool:
         """Return whether the account of a proof has not changed since it was read."""
         return self._identity.epoch_of(proof.account) == proof.epoch
+
+    async def _authenticate_older(
+        self, request: HttpRequest, target: Target, claim: Claim
+    ) -> Proof:
+        """Return what proves who signed a request of S3 by version 2; its body is not proved."""
+        older.check_time(claim, self._clock.now_ms(), self._skew_ms)
+        if self.proofs.is_spent(request, claim.signed.access_key_id):
+            raise target.door.words.error(No.THROTTLED)
+        proof = await self.proof(request, claim, target)
+        target.key_account = proof.credential.principal.account
+        secret = proof.credential.secret_access_key
+        holds, text = older.holds(request, claim, target.host.bucket, secret)
+        if not holds:
+            raise self._failed(
+                request,
+                claim,
+                target,
+                No.BAD_SIGNATURE,
+                AWSAccessKeyId=claim.signed.access_key_id,
+                SignatureProvided=claim.signed.signature,
+                StringToSign=text,
+                StringToSignBytes=text.encode().hex(" "),
+            )
+        take_s3_body(request, request.headers.get(_CONTENT_HASH, sigv4.UNSIGNED_PAYLOAD), None)
+        kind = "REST-QUERY-STRING" if older.is_query(claim) else "REST-HEADER"
+        target.context = {"s3:signatureversion": sigv2.ALGORITHM, "s3:authType": kind}
+        return proof
+
+    async def prove_text(
+        self, request: HttpRequest, target: Target, claim: Claim, text: str
+    ) -> Proof:
+        """Return what proves who signed a text by itself, such as the policy of a form.
+
+        Raises:
+            ServiceError: The claim does not hold.
+        """
+        signed, words = claim.signed, target.door.words
+        if self.proofs.is_spent(request, signed.access_key_id):
+            raise words.error(No.THROTTLED)
+        proof = await self.proof(request, claim, target)
+        target.key_account = proof.credential.principal.account
+        if signed.algorithm == sigv2.ALGORITHM:
+            expected = sigv2.signature_of(proof.credential.secret_access_key, text)
+        else:
+            key = self._signing_key(proof.credential, signed)
+            assert isinstance(key, SigningKey), "texts are signed with the derived key"
+            expected = sigv4.signature(key, text)
+        if not hmac.compare_digest(expected.encode(), signed.signature.encode()):
+            raise self._failed(
+                request,
+                claim,
+                target,
+                No.BAD_SIGNATURE,
+                AWSAccessKeyId=signed.access_key_id,
+                SignatureProvided=signed.signature,
+                StringToSign=text,
+                StringToSignBytes=text.encode().hex(" "),
+            )
+        target.context = {"s3:signatureversion": signed.algorithm}
+        return proof
+
+    def now_ms(self) -> int:
+        """Return the time that proofs age by."""
+        return self._clock.now_ms()
 
     def _failed(
         self,

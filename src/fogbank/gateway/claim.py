@@ -39,7 +39,8 @@ def claim_of(request: HttpRequest) -> Claim | None:
         ServiceError: It is signed in a way that cannot be read, or in two ways.
     """
     headers = request.headers
-    header = headers.get("authorization")
+    # A header without a value proves nobody, as one that is not there.
+    header = headers.get("authorization") or None
     query = request.query
     presigned = sigv4.parse_presigned(query) if "X-Amz-" in query else None
     if header is None:
@@ -48,7 +49,7 @@ def claim_of(request: HttpRequest) -> Claim | None:
             token = presigned.security_token or headers.get("x-amz-security-token", "")
             return Claim(presigned.authorization, presigned, presigned.timestamp, token)
         if "AWSAccessKeyId=" in query and "Signature=" in query:
-            raise _unsupported()
+            raise unsupported()
         return None
     if presigned is not None:
         raise error_of(
@@ -62,7 +63,7 @@ def claim_of(request: HttpRequest) -> Claim | None:
     elif header.startswith(sigv4.ASYMMETRIC):
         signed = _asymmetric(header, headers)
     else:
-        raise _unsupported()
+        raise unsupported()
     timestamp = sigv4.timestamp_of(headers)
     return Claim(signed, None, timestamp, headers.get("x-amz-security-token", ""))
 
@@ -107,7 +108,8 @@ def _check_expiry(presigned: Presigned, query: str) -> None:
         )
 
 
-def _unsupported() -> ServiceError:
+def unsupported() -> ServiceError:
+    """Return the error for a signature that is not taken."""
     return error_of(
         "InvalidRequest",
         400,

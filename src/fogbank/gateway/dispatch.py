@@ -32,9 +32,12 @@ from fogbank.gateway.claim import Claim, claim_of
 from fogbank.gateway.cohorts import give_way
 from fogbank.gateway.decoding import Decoding, in_steps, is_long
 from fogbank.gateway.events import with_told_ends
+from fogbank.gateway.forms import Forms, Posted
+from fogbank.gateway.forms import is_form as is_upload
 from fogbank.gateway.forward import Arrivals, EpochOf, Forwarder, OwnerOf
 from fogbank.gateway.guests import Busy
 from fogbank.gateway.limits import BodyLimits
+from fogbank.gateway.older import find_claim as find_older
 from fogbank.gateway.origins import Origins, RuleBook
 from fogbank.gateway.perform import Catalogue, Perform, Performer, StaleProof
 from fogbank.gateway.refusals import Refusals, entry_of
@@ -116,7 +119,7 @@ class Dispatcher:
         self.decoding = Decoding()
         self._room = Room(settings.work_bytes_max, facilities.quotas)
         self._resolver = Resolver(list(self.catalogue.doors.values()), settings)
-        self.busy: Busy = _Busy(self._resolver, self._ids)
+        self.busy: Busy = _Busy(self._resolver, self._ids, settings)
         """Answers requests there is no room for."""
         self._limits = BodyLimits(
             self.catalogue, self._resolver, facilities.quotas, settings.body_bytes_max
@@ -130,6 +133,7 @@ class Dispatcher:
             self.performer = Performer(self.catalogue, facilities, audit)
             local, placement = self.performer.perform, facilities.placement
         self._rule_book = RuleBook(services, placement, owner_of)
+        self._forms = Forms(self._authenticator, takes_older=settings.signature_v2)
         self._perform = _perform_of(local, owner_of, facilities)
         self.throttle = Throttle(settings, self._clock)
         self._origins = Origins(self._resolver, self._rule_book, settings, self.throttle)
@@ -155,11 +159,12 @@ class Dispatcher:
         if request.method == "OPTIONS":
             target = self._resolver.preflight(request)
             return await self._replied(target, request, self._origins.preflight)
-        claim = _claim_of(request)
+        claim = _claim_of(request, self._settings)
         target = self._resolver.begin(request, claim.signed if isinstance(claim, Claim) else None)
+        answer = self._answer_form if claim is None and is_upload(request, target) else self._answer
         if "origin" in request.headers:
-            return await self._origins.answered(self._replied, self._answer, target, request, claim)
-        return await self._replied(target, request, self._answer, claim)
+            return await self._origins.answered(self._replied, answer, target, request, claim)
+        return await self._replied(target, request, answer, claim)
 
     async def _replied(
         self,
@@ -196,12 +201,19 @@ class Dispatcher:
         self._note(visit, None)
         return reply
 
+    async def _answer_form(
+        self, visit: Visit, target: Target, request: HttpRequest, _claim: object
+    ) -> HttpReply:
+        """Answer the upload of a browser: what it becomes is performed like any PutObject."""
+        posted = await self._forms.open(visit, target, request)
+        return posted.reply(await self._answer(visit, target, request, posted))
+
     async def _answer(
         self,
         visit: Visit,
         target: Target,
         request: HttpRequest,
-        claim: Claim | ServiceError | None,
+        claim: Claim | Posted | ServiceError | None,
     ) -> HttpReply:
         principal = await self._principal(visit, target, request, claim)
         bound = _require_built(self.catalogue, target, principal)
@@ -226,7 +238,10 @@ class Dispatcher:
             try:
                 answer = await self._perform(visit, bound, wire)
             except StaleProof:
-                answer = await self._performed_again(visit, target, (request, claim), bound, wire)
+                asked = (visit, target, request, claim)
+                answer = await _performed_again(
+                    self._authenticator, self._perform, asked, bound, wire
+                )
             await give_way(request.in_cohort and bound.is_whole(answer))
             if bound.model.event_stream_output is not None:
                 answer = with_told_ends(bound.model, answer, target.door.words, visit)
@@ -238,39 +253,16 @@ class Dispatcher:
                 self._room.leave(weight)
             self.throttle.leave(account)
 
-    async def _performed_again(
-        self,
-        visit: Visit,
-        target: Target,
-        signed: tuple[HttpRequest, Claim | ServiceError | None],
-        bound: Bound,
-        wire: Wire,
-    ) -> Wire:
-        """Prove again who asks, whose account has changed, and perform the call.
-
-        Raises:
-            ServiceError: The caller's key is no longer one.
-            Throttled: The account changes all the time.
-        """
-        request, claim = signed
-        assert isinstance(claim, Claim), "nobody's proof is never stale"
-        for _ in range(PROOFS_MAX):
-            visit.performed = False
-            proof = await self._authenticator.proof(request, claim, target)
-            visit.principal, visit.epoch = proof.credential.principal, proof.epoch
-            visit.performed = True
-            with suppress(StaleProof):
-                return await self._perform(visit, bound, wire)
-        raise Throttled("the caller's account changes all the time")
-
     async def _principal(
         self,
         visit: Visit,
         target: Target,
         request: HttpRequest,
-        claim: Claim | ServiceError | None,
+        claim: Claim | Posted | ServiceError | None,
     ) -> Principal:
         """Return who asks, and note in the target what is asked."""
+        if isinstance(claim, Posted):
+            return claim.principal
         if isinstance(claim, ServiceError):
             raise target.door.words.unread(claim)
         if claim is None:
@@ -377,6 +369,33 @@ class Dispatcher:
             self.refusals.claimed(entry, asked[0], lambda: self._resolver.guess(*asked))
 
 
+async def _performed_again(
+    authenticator: Authenticator,
+    perform: Perform,
+    asked: tuple[Visit, Target, HttpRequest, Claim | Posted | ServiceError | None],
+    bound: Bound,
+    wire: Wire,
+) -> Wire:
+    """Prove again who asks, whose account has changed, and perform the call.
+
+    Raises:
+        ServiceError: The caller's key is no longer one.
+        Throttled: The account changes all the time.
+    """
+    visit, target, request, claim = asked
+    if isinstance(claim, Posted):
+        claim = claim.claim
+    assert isinstance(claim, Claim), "nobody's proof is never stale"
+    for _ in range(PROOFS_MAX):
+        visit.performed = False
+        proof = await authenticator.proof(request, claim, target)
+        visit.principal, visit.epoch = proof.credential.principal, proof.epoch
+        visit.performed = True
+        with suppress(StaleProof):
+            return await perform(visit, bound, wire)
+    raise Throttled("the caller's account changes all the time")
+
+
 def _require_built(catalogue: Catalogue, target: Target, principal: Principal) -> Bound:
     """Return the operation that was asked for.
 
@@ -442,12 +461,13 @@ class _Busy:
     Nothing is proved and nothing but the head is looked at: it costs less than an answer.
     """
 
-    def __init__(self, resolver: Resolver, ids: Ids) -> None:
+    def __init__(self, resolver: Resolver, ids: Ids, settings: GatewaySettings) -> None:
         self._resolver = resolver
         self._ids = ids
+        self._settings = settings
 
     def __call__(self, request: HttpRequest) -> HttpReply:
-        claim = _claim_of(request)
+        claim = _claim_of(request, self._settings)
         target = self._resolver.begin(request, claim.signed if isinstance(claim, Claim) else None)
         error = target.door.words.error(No.THROTTLED)
         request_id = _request_id(self._ids, target)
@@ -459,9 +479,10 @@ def _request_id(ids: Ids, target: Target) -> str:
     return ids.base32(_S3_REQUEST_ID_CHARACTERS) if target.door.words.is_s3 else ids.uuid()
 
 
-def _claim_of(request: HttpRequest) -> Claim | ServiceError | None:
+def _claim_of(request: HttpRequest, settings: GatewaySettings) -> Claim | ServiceError | None:
     """Return what a request says of its signer, or why that cannot be read."""
     try:
-        return claim_of(request)
+        older = find_older(request) if settings.signature_v2 else None
+        return claim_of(request) if older is None else older
     except ServiceError as error:
         return error

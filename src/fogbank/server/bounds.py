@@ -41,6 +41,7 @@ def gateway_settings(config: Config) -> GatewaySettings:
         public_url=config.public_url,
         allowed_origins=config.allowed_origins,
         region=config.region,
+        signature_v2=config.s3.signature_v2,
         whole_bodies_bytes_max=config.limits.whole_bodies_bytes_max // listening_of(config),
         work_bytes_max=config.limits.work_bytes_max // listening_of(config),
         listening=listening_of(config),

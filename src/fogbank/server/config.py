@@ -247,6 +247,9 @@ class S3Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     defaults_before_2023: bool = False
     """Give buckets the defaults that AWS gave before April 2023: access control lists count, nothing
     blocks public access, no default encryption is reported, and owners have display names."""
+    signature_v2: bool = False
+    """Take signatures of version 2, in headers, URLs and forms. They prove who asks and nothing of
+    the body; AWS takes them for no bucket that was made since June 2020."""
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

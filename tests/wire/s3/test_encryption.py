@@ -17,6 +17,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from fogbank.engines.memory import MemoryBlobs
+from fogbank.server.config import Config, S3Settings
+from fogbank.testing.cloud import Cloud
 
 SMALL = b"a small body"
 LARGE = bytes(range(256)) * 10_000
@@ -125,6 +127,24 @@ def test_deleting_the_default_gives_that_of_a_new_bucket_back(s3: Any, key: str)
     assert default_of(s3)["ApplyServerSideEncryptionByDefault"]["KMSMasterKeyID"] == key
     s3.delete_bucket_encryption(Bucket="photos")
     assert default_of(s3)["ApplyServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
+
+
+def test_older_defaults_report_none_and_take_clients_keys() -> None:
+    """User Guide, "Default settings for new S3 buckets FAQ"; "Setting default ... encryption"."""
+    older = Config(s3=S3Settings(defaults_before_2023=True))
+    with Cloud(config=older, replay=True) as cloud:
+        s3 = cloud.client("s3")
+        s3.create_bucket(Bucket="photos")
+        with pytest.raises(ClientError) as none:
+            s3.get_bucket_encryption(Bucket="photos")
+        assert code_of(none) == (404, "ServerSideEncryptionConfigurationNotFoundError")
+        assert "ServerSideEncryption" not in s3.put_object(Bucket="photos", Key="k", Body=SMALL)
+        asked = s3.put_object(Bucket="photos", Key="k", Body=SMALL, ServerSideEncryption="AES256")
+        assert asked["ServerSideEncryption"] == "AES256"
+        s3.put_object(Bucket="photos", Key="c", Body=SMALL, **KEY)
+        set_default(s3, "photos", {"SSEAlgorithm": "AES256"})
+        put = s3.put_object(Bucket="photos", Key="k", Body=SMALL)
+        assert put["ServerSideEncryption"] == "AES256"
 
 
 # SSE-KMS.

@@ -8,6 +8,8 @@ from fogbank.base.types import Wire
 from fogbank.contract.call import Call
 from fogbank.contract.operation import operation
 from fogbank.platform.store.engine import Transaction
+from fogbank.services.s3.errors import ServerSideEncryptionConfigurationNotFoundError
+from fogbank.services.s3.options import DEFAULTS_BEFORE_2023
 from fogbank.services.s3.rules import access, unhonoured
 from fogbank.services.s3.rules.encryption import DEFAULT, configuration_of, default_of
 from fogbank.services.s3.schema import BucketEncryption
@@ -37,12 +39,15 @@ async def put_bucket_encryption(call: Call, request: shapes.PutBucketEncryptionR
 async def get_bucket_encryption(
     call: Call, request: shapes.GetBucketEncryptionRequest
 ) -> shapes.GetBucketEncryptionOutput:
-    """Return the default encryption of a bucket; every bucket has one."""
+    """Return the default encryption of a bucket; one that nobody put only with today's defaults."""
 
     async def body(tr: Transaction) -> BucketEncryption | None:
         return (await buckets.require_bucket(tr, call, request)).encryption
 
-    return configuration_of(await call.store.read(body) or DEFAULT)
+    encryption = await call.store.read(body)
+    if encryption is None and call.chosen(DEFAULTS_BEFORE_2023):
+        raise ServerSideEncryptionConfigurationNotFoundError(BucketName=request["Bucket"])
+    return configuration_of(encryption or DEFAULT)
 
 
 @operation(access=access.on_bucket("s3:PutEncryptionConfiguration"), domain=access.bucket_domain)

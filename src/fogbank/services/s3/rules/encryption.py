@@ -53,6 +53,10 @@ DEFAULT: Final = BucketEncryption(SSE_S3, blocked=(CUSTOMER,))
 """Of a bucket that nobody has configured. AWS: since January 2023 SSE-S3 is the base of every bucket,
 since April 2026 SSE-C is refused until it is asked for."""
 
+BEFORE_2023: Final = BucketEncryption(SSE_S3)
+"""Of one in a deployment with the defaults from before: it is not told of, and answers say nothing of
+the encryption of objects whose writers did not."""
+
 
 class Asked(NamedTuple):
     """The encryption that a write asks for."""

@@ -35,6 +35,7 @@ from fogbank.services.s3.errors import (
     KMSKMSInvalidStateException,
     KMSNotFoundException,
 )
+from fogbank.services.s3.options import DEFAULTS_BEFORE_2023
 from fogbank.services.s3.rules import encryption
 from fogbank.services.s3.rules.encryption import CUSTOMER, DSSE, KMS, SSE_S3, Asked
 from fogbank.services.s3.schema import BucketEncryption, BucketRecord, ObjectKey
@@ -80,8 +81,11 @@ def find_plain(call: Call, asked: Asked, bucket: BucketRecord) -> Lock | None:
     Raises:
         InvalidRequest: Encryption was asked for where nothing is encrypted at rest.
     """
-    if asked.is_keyed or (not asked.algorithm and _default(bucket).algorithm != SSE_S3):
+    default = _default(call, bucket)
+    if asked.is_keyed or (not asked.algorithm and default.algorithm != SSE_S3):
         return None
+    if default is encryption.BEFORE_2023 and not asked.algorithm:
+        return _OPEN
     if call.blobs.seals:
         return _SEALED
     if asked.algorithm:
@@ -89,9 +93,11 @@ def find_plain(call: Call, asked: Asked, bucket: BucketRecord) -> Lock | None:
     return _OPEN
 
 
-def _default(bucket: BucketRecord) -> BucketEncryption:
+def _default(call: Call, bucket: BucketRecord) -> BucketEncryption:
     """Return the default encryption of a bucket."""
-    return bucket.encryption or encryption.DEFAULT
+    if bucket.encryption is not None:
+        return bucket.encryption
+    return encryption.BEFORE_2023 if call.chosen(DEFAULTS_BEFORE_2023) else encryption.DEFAULT
 
 
 async def lock_for(call: Call, asked: Asked, bucket: BucketRecord, key: str) -> Lock:
@@ -106,7 +112,7 @@ async def lock_for(call: Call, asked: Asked, bucket: BucketRecord, key: str) -> 
     plain = find_plain(call, asked, bucket)
     if plain is not None:
         return plain
-    default = _default(bucket)
+    default = _default(call, bucket)
     if asked.algorithm == CUSTOMER:
         if CUSTOMER in default.blocked:
             raise AccessDenied(
