@@ -58,6 +58,28 @@ class _Crc:
         return self._value.to_bytes(self._width, "big")
 
 
+class _XxHash:
+    """An incremental xxHash, whose digest can be asked for more than once."""
+
+    __slots__ = ("_digest", "_hash")
+
+    def __init__(self, made: crt.XXHash) -> None:
+        self._hash = made
+        self._digest: bytes | None = None
+
+    def update(self, data: Buffer, /) -> None:
+        """Add bytes; none come behind a digest."""
+        assert self._digest is None, "a digest is of everything"
+        # Its binding takes bytes that nobody can change, and no view of others.
+        self._hash.update(data if isinstance(data, bytes) else bytes(data))
+
+    def digest(self) -> bytes:
+        """Return the hash in its canonical form: most significant byte first."""
+        if self._digest is None:
+            self._digest = self._hash.finalize()
+        return self._digest
+
+
 def crc32(data: Buffer, value: int = 0) -> int:
     """Return the CRC-32 of ISO-HDLC, continued from ``value``."""
     return zlib.crc32(data, value)
@@ -87,9 +109,24 @@ _HASHERS: dict[str, Callable[[], Hasher]] = {
     "CRC64NVME": lambda: _Crc(crc64nvme, 8),
     "SHA1": _sha1,
     "SHA256": hashlib.sha256,
+    "SHA512": hashlib.sha512,
     "MD5": _md5,
+    "XXHASH64": lambda: _XxHash(crt.XXHash.new_xxhash64()),
+    "XXHASH3": lambda: _XxHash(crt.XXHash.new_xxhash3_64()),
+    "XXHASH128": lambda: _XxHash(crt.XXHash.new_xxhash3_128()),
 }
-_DIGEST_BYTES = {"CRC32": 4, "CRC32C": 4, "CRC64NVME": 8, "SHA1": 20, "SHA256": 32, "MD5": 16}
+_DIGEST_BYTES = {
+    "CRC32": 4,
+    "CRC32C": 4,
+    "CRC64NVME": 8,
+    "SHA1": 20,
+    "SHA256": 32,
+    "SHA512": 64,
+    "MD5": 16,
+    "XXHASH64": 8,
+    "XXHASH3": 8,
+    "XXHASH128": 16,
+}
 _COMBINE: dict[str, Callable[[int, int, int], int]] = {
     "CRC32": crt.combine_crc32,
     "CRC32C": crt.combine_crc32c,
@@ -97,8 +134,10 @@ _COMBINE: dict[str, Callable[[int, int, int], int]] = {
 }
 """From two CRCs and the length of the second part to the CRC of both: a microsecond each."""
 
-ALGORITHMS = ("CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256")
-"""The algorithms of ``x-amz-checksum-*`` that we compute."""
+ALGORITHMS = tuple(_DIGEST_BYTES)
+"""The algorithms of ``x-amz-checksum-*``: all of the model's."""
+LINEAR = frozenset(_COMBINE)
+"""Those whose checksums of parts combine into that of the whole."""
 
 
 def header_of(algorithm: str) -> str:

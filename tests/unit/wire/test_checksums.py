@@ -32,6 +32,15 @@ CRCS = ("CRC32", "CRC32C", "CRC64NVME")
         ("MD5", "25f9e794323b453885f5181f1b624d0b"),
         ("SHA1", "f7c3bc1d808e04732adf679965ccc34ca7ae3441"),
         ("SHA256", "15e2b0d3c33891ebb0f1ef609ec419420c20e320ce94c65fbc8c3312448eb225"),
+        (
+            "SHA512",
+            (
+                "d9e6762dd1c8eaf6d61b3c6192fc408d4d6d5f1176d0c29169bc24e71c3f274a"
+                "d27fcd5811b313d681f7e55ec02d73d499c95455b6b5bb503acf574fba8ffe85"
+            ),
+        ),
+        # Computed with the library of xxHash's author.
+        ("XXHASH64", "8cb841db40e6ae83"),
     ],
 )
 def test_nine_digits_have_the_published_checksum(algorithm: str, expected: str) -> None:
@@ -40,6 +49,24 @@ def test_nine_digits_have_the_published_checksum(algorithm: str, expected: str) 
     for byte in b"123456789":
         hasher.update(bytes([byte]))
     assert hasher.digest().hex() == expected
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "expected"),
+    [
+        ("XXHASH64", "ef46db3751d8e999"),
+        ("XXHASH3", "2d06800538d394c2"),
+        ("XXHASH128", "99aa06d3014798d86001c324468d497f"),
+    ],
+)
+def test_nothing_has_the_hash_that_xxhash_publishes(algorithm: str, expected: str) -> None:
+    """The specification of xxHash; digests may be asked for again."""
+    hasher = hasher_of(algorithm)
+    assert (hasher.digest().hex(), hasher.digest().hex()) == (expected, expected)
+    pieces = hasher_of(algorithm)
+    for piece in (b"1234", b"", b"56789" * 100):
+        pieces.update(piece)
+    assert pieces.digest() == digest_of(algorithm, b"1234" + b"56789" * 100)
 
 
 @pytest.mark.parametrize("algorithm", CRCS)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 from datetime import UTC, datetime, timedelta
@@ -40,7 +41,13 @@ def test_an_object_comes_back_as_it_was_put(s3: Any, content: bytes) -> None:
     assert got["AcceptRanges"] == "bytes"
 
 
-@pytest.mark.parametrize("algorithm", ["CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256"])
+@pytest.mark.parametrize(
+    "algorithm",
+    [
+        *("CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256", "SHA512"),
+        *("XXHASH64", "XXHASH3", "XXHASH128"),
+    ],
+)
 @pytest.mark.parametrize("content", [b"hello", LARGE], ids=["small", "large"])
 def test_every_checksum_algorithm_goes_in_by_trailer_and_comes_out(
     s3: Any, algorithm: str, content: bytes
@@ -72,6 +79,18 @@ def test_a_body_that_is_not_its_checksum_is_refused(s3: Any) -> None:
     with pytest.raises(ClientError) as error:
         s3.get_object(Bucket="photos", Key="k")
     assert code_of(error) == (404, "NoSuchKey")
+
+
+def test_an_md5_is_a_checksum_like_the_others(s3: Any) -> None:
+    """SDKs send it as a value that was computed before."""
+    value = base64.b64encode(hashlib.md5(b"hello", usedforsecurity=False).digest()).decode()
+    put = s3.put_object(Bucket="photos", Key="k", Body=b"hello", ChecksumMD5=value)
+    assert (put["ChecksumMD5"], put["ChecksumType"]) == (value, "FULL_OBJECT")
+    got = s3.get_object(Bucket="photos", Key="k", ChecksumMode="ENABLED")
+    assert got["ChecksumMD5"] == value
+    with pytest.raises(ClientError) as error:
+        s3.put_object(Bucket="photos", Key="k", Body=b"other", ChecksumMD5=value)
+    assert code_of(error) == (400, "BadDigest")
 
 
 def test_a_default_checksum_is_computed_where_none_is_sent(client: Any, s3: Any) -> None:

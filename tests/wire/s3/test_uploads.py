@@ -105,7 +105,12 @@ def test_a_part_has_a_number_from_1_to_10000(s3: Any) -> None:
         assert code_of(error) == (400, "InvalidArgument")
 
 
-@pytest.mark.parametrize("algorithm", ["CRC32", "CRC32C", "SHA1", "SHA256"])
+@pytest.mark.parametrize(
+    "algorithm",
+    [
+        *("CRC32", "CRC32C", "SHA1", "SHA256", "SHA512", "XXHASH64", "XXHASH3", "XXHASH128"),
+    ],
+)
 def test_a_composite_checksum_is_that_of_the_parts(s3: Any, algorithm: str) -> None:
     member = f"Checksum{algorithm}"
     upload = s3.create_multipart_upload(Bucket="photos", Key="k", ChecksumAlgorithm=algorithm)
@@ -120,6 +125,15 @@ def test_a_composite_checksum_is_that_of_the_parts(s3: Any, algorithm: str) -> N
     )
     assert attributes["ObjectParts"]["TotalPartsCount"] == 1
     assert attributes["ObjectParts"]["Parts"][0][member] == part[member]
+
+
+@pytest.mark.parametrize("algorithm", ["SHA512", "MD5", "XXHASH64", "XXHASH3", "XXHASH128"])
+def test_what_does_not_combine_is_no_checksum_of_a_whole_upload(s3: Any, algorithm: str) -> None:
+    with pytest.raises(ClientError) as error:
+        s3.create_multipart_upload(
+            Bucket="photos", Key="k", ChecksumAlgorithm=algorithm, ChecksumType="FULL_OBJECT"
+        )
+    assert code_of(error) == (400, "InvalidRequest")
 
 
 @pytest.mark.parametrize("algorithm", ["CRC32", "CRC32C", "CRC64NVME"])

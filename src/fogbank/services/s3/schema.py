@@ -42,7 +42,7 @@ class Checksum(msgspec.Struct, frozen=True, array_like=True):
     """A checksum of an object or part."""
 
     algorithm: str
-    """``CRC32``, ``CRC32C``, ``CRC64NVME``, ``SHA1`` or ``SHA256``."""
+    """As the model names it, such as ``CRC64NVME`` or ``XXHASH3``."""
     value: bytes
     parts: int = 0
     """0: of the bytes (FULL_OBJECT); otherwise of so many parts' checksums (COMPOSITE)."""

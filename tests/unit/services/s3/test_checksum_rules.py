@@ -146,7 +146,7 @@ def test_an_upload_has_a_type_of_checksum(
         {"ChecksumType": "COMPOSITE"},
         {"ChecksumAlgorithm": "CRC64NVME", "ChecksumType": "COMPOSITE"},
         {"ChecksumAlgorithm": "SHA1", "ChecksumType": "FULL_OBJECT"},
-        {"ChecksumAlgorithm": "MD5"},
+        {"ChecksumAlgorithm": "CRC16"},
     ],
 )
 def test_types_that_an_algorithm_cannot_have_are_refused(request_members: dict[str, str]) -> None:

@@ -1,6 +1,6 @@
 """Checksums of objects and parts: which are asked for, whether they hold, how parts combine.
 
-Theory: every object has a checksum. A client may name one of five algorithms and send the value in
+Theory: every object has a checksum. A client may name one of ten algorithms and send the value in
 a header or behind the body, in a trailer; where it sends none, CRC-64/NVME is computed. CRCs are
 linear, so the checksum of a whole follows from those of its parts and their lengths (FULL_OBJECT);
 digests are not, so a multipart object carries the digest of its parts' digests (COMPOSITE).
@@ -19,6 +19,7 @@ from fogbank.services.s3.errors import BadDigest, InvalidDigest, InvalidRequest
 from fogbank.services.s3.schema import Checksum
 from fogbank.wire.checksums import (
     ALGORITHMS,
+    LINEAR,
     Buffer,
     Hasher,
     digest_of,
@@ -38,6 +39,11 @@ MEMBERS: Final[Mapping[str, str]] = {
     "CRC64NVME": "ChecksumCRC64NVME",
     "SHA1": "ChecksumSHA1",
     "SHA256": "ChecksumSHA256",
+    "SHA512": "ChecksumSHA512",
+    "MD5": "ChecksumMD5",
+    "XXHASH64": "ChecksumXXHASH64",
+    "XXHASH3": "ChecksumXXHASH3",
+    "XXHASH128": "ChecksumXXHASH128",
 }
 """The members of requests and replies that carry a checksum."""
 _HEADER_PREFIX: Final = "x-amz-checksum-"
@@ -240,11 +246,11 @@ def upload_kind(request: Request) -> tuple[str, bool]:
     if algorithm not in ALGORITHMS:
         raise InvalidRequest(
             "Checksum algorithm provided is unsupported. Please try again with any of the valid "
-            "types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]"
+            f"types: [{', '.join(ALGORITHMS)}]"
         )
     if not kind:
         return algorithm, algorithm != DEFAULT
-    impossible = algorithm == DEFAULT if kind == COMPOSITE else algorithm.startswith("SHA")
+    impossible = algorithm == DEFAULT if kind == COMPOSITE else algorithm not in LINEAR
     if impossible:
         raise InvalidRequest(
             f"The {kind} checksum type cannot be used with the {algorithm.lower()} checksum "
@@ -271,6 +277,11 @@ class ChecksumValue(TypedDict, total=False):
     ChecksumCRC64NVME: str
     ChecksumSHA1: str
     ChecksumSHA256: str
+    ChecksumSHA512: str
+    ChecksumMD5: str
+    ChecksumXXHASH64: str
+    ChecksumXXHASH3: str
+    ChecksumXXHASH128: str
 
 
 class ChecksumMembers(ChecksumValue, total=False):

@@ -17,13 +17,6 @@ _NEVER: Final = frozenset[Any]()
 PAYER: Final[Mapping[str, Any]] = {"RequestPayer": "requester"}
 """No bucket makes requesters pay, so being ready to pay changes nothing."""
 
-CHECKSUMS: Final[Mapping[str, Any]] = {
-    "ChecksumSHA512": _NEVER,
-    "ChecksumMD5": _NEVER,
-    "ChecksumXXHASH64": _NEVER,
-    "ChecksumXXHASH3": _NEVER,
-    "ChecksumXXHASH128": _NEVER,
-}
 DIGESTS: Final[Mapping[str, Any]] = {"ContentMD5": ANY, "ChecksumAlgorithm": ANY}
 """Of documents: the front has compared them (``wire/integrity``)."""
 READ: Final[Mapping[str, Any]] = PAYER
@@ -42,7 +35,7 @@ CREATE_BUCKET: Final[Mapping[str, Any]] = {
     "BucketNamespace": "global",
 }
 
-PUT_OBJECT: Final[Mapping[str, Any]] = {**WRITE, **CHECKSUMS, "WriteOffsetBytes": _NEVER}
+PUT_OBJECT: Final[Mapping[str, Any]] = {**WRITE, "WriteOffsetBytes": _NEVER}
 
 SECOND_FACTOR: Final[Mapping[str, Any]] = {"MFA": _NEVER}
 
@@ -54,7 +47,7 @@ COPY: Final[Mapping[str, Any]] = {
     "AnnotationDirective": ANY,
 }
 
-UPLOAD_PART: Final[Mapping[str, Any]] = {**PAYER, **CHECKSUMS}
+UPLOAD_PART: Final[Mapping[str, Any]] = PAYER
 
 COMPLETE: Final[Mapping[str, Any]] = UPLOAD_PART
 
