@@ -122,6 +122,7 @@ EXTRA: dict[tuple[str, str], list[dict[str, Any]]] = {
     ("s3", "get_object"): [{"Key": "missing"}],
     ("s3", "head_object"): [{"Key": "missing"}],
     ("s3", "get_object_attributes"): [{"Key": "missing"}],
+    ("s3", "delete_object"): [{"BypassGovernanceRetention": True}],
 }
 
 

@@ -12,6 +12,7 @@ from fogbank.base.ids import Ids
 from fogbank.contract.action import Access, Scope
 from fogbank.contract.calls import Calls
 from fogbank.contract.event import Outbox
+from fogbank.contract.facet import Standing
 from fogbank.contract.option import Option, Options
 from fogbank.contract.quota import Quota, Quotas
 from fogbank.platform.blobs.port import BlobPlacement, BlobReader, Blobs
@@ -129,6 +130,7 @@ class Call:
         "access_context",
         "accesses",
         "asked",
+        "confirmed",
         "decisions",
         "facilities",
         "http",
@@ -136,6 +138,7 @@ class Call:
         "operation",
         "principal",
         "required",
+        "said",
         "scope",
         "service",
         "standings",
@@ -179,6 +182,10 @@ class Call:
         self.standings: dict[Domain, bytes] = {}
         """Resources of which nothing is presumed, by domain, and what was decided on
         (``Standing.token``); empty: nothing yet."""
+        self.confirmed: tuple[Domain, ...] = ()
+        """Domains in which a transaction has confirmed what was decided on."""
+        self.said: dict[tuple[Domain, str], Standing] = {}
+        """What was found of actions on everything in a domain, for calls that ask many times."""
         self._authorizer = authorizer
         self.lending = lending
 
@@ -313,6 +320,8 @@ class Call:
         decided = self.standings.get(domain)
         if (decided is None and not plain) or (decided is not None and decided != token):
             raise Undecided(domain)
+        if domain not in self.confirmed:
+            self.confirmed = (*self.confirmed, domain)
 
     def settle(self, domain: Domain, *, plain: bool) -> None:
         """Note before accesses are required whether anything may be presumed of their resource."""

@@ -31,6 +31,8 @@ class Standing(NamedTuple):
     another."""
     headers: Mapping[str, str] = {}
     """What a refusal says beside its error, whoever is refused."""
+    whole: bool = False
+    """Whether the same is said of this action on everything in the domain."""
 
 
 class ResourcePolicies(NamedTuple):

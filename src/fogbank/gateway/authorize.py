@@ -242,6 +242,7 @@ class Authorization:
             ServiceError: The caller may not do one of the things that it could.
         """
         call.standings[domain] = b""
+        call.said.clear()
         accesses = [each for each in call.required if self._domain_of(each) == domain]
         assert accesses, "who looks at a resource has asked to"
         call.required = [each for each in call.required if each not in accesses]
@@ -249,6 +250,22 @@ class Authorization:
             self._speaking.clear()
         self._speaking[domain, call.principal.account] = None
         await self.require(call, accesses)
+
+    async def find_denial(self, call: Call) -> ServiceError | None:
+        """Decide what is only presumed as yet of a call that is refused; return why it may not.
+
+        Who may not do what it asks hears that, and not what else is wrong with it.
+        """
+        for access in tuple(call.required):
+            domain = self._domain_of(access)
+            if domain is None or domain in call.confirmed or domain in call.standings:
+                continue
+            try:
+                await self.again(call, domain)
+            except ServiceError as error:
+                if error.code == self._denials[call.service]:
+                    return error
+        return None
 
     def _domain_of(self, access: Access) -> Domain | None:
         """Return the domain of an access's resource, if it can say who may reach it."""
@@ -384,11 +401,9 @@ class Authorization:
         domain = facet.domain(access.resource)
         if domain is None:
             return _Resource(required=facet.required)
+        found = call.said.get((domain, access.action)) or await self._look(call, access, facet)
+        said, owner, token, headers, _ = found
         caller = call.principal
-        found = await self._placement.store_of(domain).read(
-            lambda tr: facet.find(tr, access, caller)
-        )
-        said, owner, token, headers = found or _NOTHING
         if facet.presumed:
             call.standings[domain] = token
             if said is None and owner == caller.account:
@@ -397,6 +412,19 @@ class Authorization:
         if said is not None:
             policy = self._identity.policies.compiled(said.document, "resource", said.bound)
         return _Resource(policy, owner, facet.required, headers)
+
+    async def _look(self, call: Call, access: Access, facet: ResourcePolicies) -> Standing:
+        """Read what a resource says; kept for the call if the same is said of all beside it."""
+        domain = facet.domain(access.resource)
+        assert domain is not None, "who looks knows where"
+        found = await self._placement.store_of(domain).read(
+            lambda tr: facet.find(tr, access, call.principal)
+        )
+        if found is None:
+            return _NOTHING
+        if found.whole:
+            call.said[domain, access.action] = found
+        return found
 
     async def resource_policy(self, request: AccessRequest) -> Sourced | None:
         """Return the policy of a request's resource with where it hangs, if it has one."""

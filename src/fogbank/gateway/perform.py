@@ -168,9 +168,12 @@ class Performer:
                 return await self._page(call, bound, bound.paged, wire)
             # Types call a TypedDict no dict, which it is.
             answer: Any = await bound.declared.function(call, wire)
-        except ServiceError:
+        except ServiceError as error:
+            denied = await self.authorization.find_denial(call) if call.required else None
             if self._audit is not None and visit.decisions and not visit.decisions[-1][2].allowed:
                 visit.reasons = await self._reasons(call)
+            if denied is not None:
+                raise denied from error
             raise
         return answer
 

@@ -144,6 +144,42 @@ def test_a_bucket_without_a_policy_costs_its_own_account_no_read_of_the_store(
     assert len(runs) == 2, "the policy, then the object"
 
 
+def test_who_may_not_hears_that_before_what_else_is_wrong(
+    s3: Any, other: Any, cloud: Cloud, limited: Any, refusal: Any
+) -> None:
+    """What was presumed is decided before a request is refused for another reason."""
+    rule = {"AllowedMethods": ["PATCH"], "AllowedOrigins": ["*"]}
+    wrong = {"Bucket": "photos", "CORSConfiguration": {"CORSRules": [rule]}}
+    theirs = cloud.client("s3", credential=other)
+    assert refusal(s3.put_bucket_cors, **wrong)[0] == "InvalidRequest"
+    assert refusal(theirs.put_bucket_cors, **wrong) == DENIED
+    put(s3, statement("s3:PutBucketCORS", "*", "Deny"))
+    code, message = refusal(limited(allowing("s3:*")).put_bucket_cors, **wrong)
+    assert code == "AccessDenied"
+    assert message.endswith("with an explicit deny in a resource-based policy")
+
+
+def test_many_keys_of_one_request_cost_one_look_at_the_policy(
+    s3: Any, cloud: Cloud, monkeypatch: pytest.MonkeyPatch, other: Any
+) -> None:
+    put(s3, statement("s3:DeleteObject", account_of(other)))
+    runs: list[Any] = []
+    run = cloud.engine.run
+
+    def counted(domain: Any, body: Any, **more: Any) -> Any:
+        if domain.name == ("s3", "photos"):
+            runs.append(more)
+        return run(domain, body, **more)
+
+    monkeypatch.setattr(cloud.engine, "run", counted)
+    keys = [{"Key": f"k{at}"} for at in range(40)]
+    told = cloud.client("s3", credential=other).delete_objects(
+        Bucket="photos", Delete={"Objects": keys}
+    )
+    assert len(told["Deleted"]) == 40
+    assert len(runs) == 3, "a look, the policy, the removals"
+
+
 def test_the_public_comes_in_by_a_public_policy_only(
     s3: Any, anonymous: Any, other: Any, cloud: Cloud, refusal: Any, limited: Any
 ) -> None:
@@ -208,9 +244,7 @@ def test_who_would_lock_itself_out_must_say_so(s3: Any, limited: Any, refusal: A
     code, _ = refusal(user.put_bucket_policy, Bucket="photos", Policy=every)
     assert code == "InvalidRequest"
     user.put_bucket_policy(Bucket="photos", Policy=every, ConfirmRemoveSelfBucketAccess=True)
-    denied(
-        user.put_bucket_policy, Bucket="photos", Policy=every, ConfirmRemoveSelfBucketAccess=True
-    )
+    denied(user.put_bucket_policy, Bucket="photos", Policy=every)
 
 
 def test_another_account_never_has_the_policy_itself(

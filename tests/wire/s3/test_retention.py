@@ -207,7 +207,8 @@ def test_a_bucket_without_object_lock_takes_no_protection(
     objects = {"Bucket": "plain", "Delete": {"Objects": [{"Key": "cat"}]}}
     for bypass in ({"BypassGovernanceRetention": True}, {"BypassGovernanceRetention": False}):
         assert refusal(s3.delete_object, **named, **bypass) == not_applicable
-        assert refusal(s3.delete_objects, **objects, **bypass) == not_applicable
+        # Of many at once the header is taken everywhere: clients empty their buckets with it.
+        assert "Errors" not in s3.delete_objects(**objects, **bypass)
 
 
 # Who may.

@@ -177,12 +177,11 @@ async def delete_objects(
     if not 1 <= len(entries) <= DELETE_KEYS_MAX or any("Key" not in entry for entry in entries):
         raise MalformedXML
 
-    bucket = await _settle(call, request)
+    await _settle(call, request)
     refusals = [await _refusal(call, request, entry) for entry in entries]
     if not call.account and None not in refusals:
         # Who is nobody and may nothing hears only that.
         raise AccessDenied("Access Denied")
-    retention.check_bypass(bucket, request)
     outcomes: list[_Outcome] = []
     for at in range(0, len(entries), DELETES_PER_TRANSACTION):
         end = at + DELETES_PER_TRANSACTION
@@ -210,13 +209,13 @@ async def _refusal(
     return None
 
 
-async def _settle(call: Call, request: Request) -> BucketRecord:
+async def _settle(call: Call, request: Request) -> None:
     """Look at the bucket, so that each key is decided with what it says."""
 
-    async def look(tr: Transaction) -> BucketRecord:
-        return await buckets.settle_bucket(tr, call, request)
+    async def look(tr: Transaction) -> None:
+        await buckets.settle_bucket(tr, call, request)
 
-    return await call.store.read(look)
+    await call.store.read(look)
 
 
 async def _delete_some(

@@ -116,7 +116,7 @@ async def require_named(
     return record
 
 
-async def settle_bucket(tr: Transaction, call: Call, request: Request) -> BucketRecord:
+async def settle_bucket(tr: Transaction, call: Call, request: Request) -> None:
     """Look at the request's bucket before it is decided what of it the caller may reach.
 
     Raises:
@@ -126,7 +126,6 @@ async def settle_bucket(tr: Transaction, call: Call, request: Request) -> Bucket
     if record is None:
         raise NoSuchBucket(BucketName=request["Bucket"])
     call.settle(tr.domain, plain=record.account == call.account and not record.speaks)
-    return record
 
 
 def put_bucket(tr: Transaction, bucket: BucketRecord) -> None:

@@ -55,6 +55,7 @@ async def find_standing(tr: Transaction, access: Access, caller: Caller) -> Stan
         owner,
         bucket.bucket_id,
         {REGION: bucket.region},
+        whole=found is standing.NOTHING and not standing.counts(bucket),
     )
 
 
@@ -83,7 +84,8 @@ async def _found(
     if action in standing.OF_INITIATOR:
         began = await has_begun(tr, bucket, key, account)
         return Found(granted=(action,)) if began else standing.NOTHING
-    if action not in standing.OF_OWNER and action != standing.DELETE:
+    removes = action == standing.DELETE and standing.counts(bucket)
+    if action not in standing.OF_OWNER and not removes:
         return standing.NOTHING
     record = await _object(tr, bucket, key, access)
     if record is None or record.delete_marker:
