@@ -9,7 +9,7 @@ KEEP ?=
 BOTOCORE = $(shell sed -n 's/^botocore==//p' constraints.txt)
 CASES = $(VENV)/cases/botocore-$(BOTOCORE)/.ready
 
-.PHONY: demo test check bench bench-table bench-growth bench-lateness bench-anatomy bench-bounds bench-idle conformance s3-tests soak clean env
+.PHONY: demo test check bench bench-table bench-growth bench-lateness bench-anatomy bench-bounds bench-idle conformance s3-tests s3-clients soak clean env
 
 env: $(VENV)/.ready $(CASES)
 
@@ -60,6 +60,11 @@ bench-anatomy: env
 # Ceph's public suite, brought by whoever runs it: SUITE=<checkout>, ARGS="-k WORDS" for a part.
 s3-tests: env
 	$(BIN)/python benchmarks/s3_tests.py $(SUITE) $(ARGS)
+
+# Programs of the field, installed first: needs Go, Java with Maven, Rust and Node.js; as root for
+# Debian's packages. ARGS="--only NAME" runs one.
+s3-clients: env
+	$(BIN)/python benchmarks/s3_clients.py $(ARGS)
 
 conformance: env
 	$(BIN)/python benchmarks/protocols.py

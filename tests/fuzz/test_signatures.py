@@ -127,7 +127,7 @@ class Checked:
     def check(self, data: bytes) -> bool:
         try:
             request = request_of(json.loads(data))
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return False
         signed = meaning(request)
         self.gate.stub.calls.clear()

@@ -67,6 +67,8 @@ class Settings:
     """Operations that do not insist on the checksum of their document, whatever the model says."""
     lenient_members: tuple[str, ...] = ()
     """Header members whose unreadable value counts as absent."""
+    any_case_members: tuple[str, ...] = ()
+    """Header members whose words, capital in the model, are taken in letters of either case."""
     member_refusals: Mapping[str, Refusal] = field(default_factory=dict[str, Refusal])
     """How bad values of header and query members are refused, by location name."""
     plain_tokens: tuple[str, ...] = ()

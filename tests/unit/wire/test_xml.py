@@ -109,6 +109,15 @@ def test_a_message_is_legible_whatever_it_repeats(service: str) -> None:
     assert told == ["Value '\ufffd<&\ufffd\ufffd' is none"]
 
 
+def test_what_an_error_of_s3_repeats_is_legible_too() -> None:
+    """Found by fuzzing: a signature's scope with a NUL stands in StringToSign."""
+    error = InvalidArgument("no", ArgumentName="k", ArgumentValue="a\0b\x1f")
+    reply = codec_of("s3").encode_error(None, error, "request", "/b/\x01")
+    root = ET.fromstring(cast("bytes", reply.body))
+    assert root.findtext("ArgumentValue") == "a\ufffdb\ufffd"
+    assert root.findtext("Resource") == "/b/\ufffd"
+
+
 _TEXTS = st.one_of(st.text(max_size=5), st.sampled_from(["a<b", "&", "é", "\r", "\0", "{x}", "%s"]))
 _OBJECTS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {"Key": _TEXTS, "Size": st.integers(0, 9)},

@@ -295,3 +295,23 @@ def test_who_may_not_list_is_not_told_that_a_key_is_missing(client: Any, s3: Any
     assert code_of(error) == (403, "AccessDenied")
     reply = reader.delete_objects(Bucket="photos", Delete={"Objects": [{"Key": "k"}]})
     assert reply["Errors"][0]["Code"] == "AccessDenied"
+
+
+def test_the_mode_of_checksums_is_taken_in_small_letters(s3: Any) -> None:
+    """The SDK for C++ sends ``x-amz-checksum-mode: enabled`` (pyarrow reads every object so)."""
+    s3.put_object(Bucket="photos", Key="k", Body=b"hello", ChecksumAlgorithm="CRC32C")
+
+    def ask(params: dict[str, Any], **_: Any) -> None:
+        params["headers"]["x-amz-checksum-mode"] = "enabled"
+
+    s3.meta.events.register("before-call.s3.HeadObject", ask)
+    assert s3.head_object(Bucket="photos", Key="k")["ChecksumCRC32C"] == "mnG7TA=="
+
+
+def test_an_empty_header_of_an_enumeration_asks_for_nothing(s3: Any) -> None:
+    """s3fs sends ``x-amz-acl:`` with nothing behind it, which AWS takes."""
+    s3.put_object(Bucket="photos", Key="k", Body=b"hello", ACL="", StorageClass="")
+    assert s3.get_object(Bucket="photos", Key="k")["Body"].read() == b"hello"
+    with pytest.raises(ClientError) as error:
+        s3.put_object(Bucket="photos", Key="k", Body=b"hello", ACL="none")
+    assert code_of(error) == (400, "InvalidArgument")

@@ -124,6 +124,8 @@ class _Entry(NamedTuple):
     lenient: bool
     plain: bool
     """Whether the text is the value."""
+    any_case: bool
+    """Whether the words of its enumeration are taken in letters of either case."""
 
 
 class RequestBindings:
@@ -138,15 +140,23 @@ class RequestBindings:
         self._prefixes: list[tuple[str, str]] = []
         self._query_rest: list[tuple[str, Ref]] = []
         self._fixed = {name for name, _ in fields_of(operation.http_uri.partition("?")[2])}
-        lenient = operation.service.settings.lenient_members
+        self._settings = operation.service.settings
         for name, ref in operation.input.members.items() if operation.input else ():
-            self._add(name, ref, lenient=name in lenient)
+            self._add(name, ref)
 
-    def _add(self, name: str, ref: Ref, *, lenient: bool) -> None:
+    def _add(self, name: str, ref: Ref) -> None:
+        settings = self._settings
         shape = ref.shape
-        plain = shape.type == "string" and not (self._enums and shape.enum)
+        plain = shape.type == "string" and not self._is_word(shape)
         plain = plain and not ref.raw.get("jsonvalue")
-        entry = _Entry(name, ref, shape.type == "list", lenient, plain)
+        entry = _Entry(
+            name,
+            ref,
+            listed=shape.type == "list",
+            lenient=name in settings.lenient_members,
+            plain=plain,
+            any_case=name in settings.any_case_members,
+        )
         if ref.location == "uri":
             self._labels.append(entry)
         elif ref.location == "querystring" and ref.shape.type == "map":
@@ -218,10 +228,15 @@ class RequestBindings:
             out[entry.member] = [self._value(entry, shape.member.shape, item) for item in items]
         elif entry.ref.raw.get("jsonvalue"):
             out[entry.member] = self._json_value(entry, text)
-        elif text or shape.type == "string":
-            found = self._value(entry, shape, text)
+        elif text or (shape.type == "string" and not self._is_word(shape)):
+            # A header of an enumeration that is empty asks for nothing: s3fs sends such ones to AWS.
+            found = self._value(entry, shape, text.upper() if entry.any_case else text)
             if found is not None:
                 out[entry.member] = found
+
+    def _is_word(self, shape: Shape) -> bool:
+        """Return whether a text must be one of an enumeration."""
+        return self._enums and bool(shape.enum)
 
     def _read_prefixed(self, name: str, text: str, out: dict[str, Any]) -> None:
         for prefix, member in self._prefixes:
@@ -241,7 +256,7 @@ class RequestBindings:
             if entry.lenient:
                 return None
             raise self._refuse(entry.ref, text) from None
-        if self._enums and shape.enum and found not in shape.enum:
+        if self._is_word(shape) and found not in shape.enum:
             raise self._refuse(entry.ref, text)
         return found
 

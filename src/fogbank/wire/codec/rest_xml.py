@@ -27,6 +27,7 @@ from fogbank.wire.codec.xml import (
     XmlDocuments,
     error_content,
     escape,
+    legible,
     namespace_attribute,
 )
 from fogbank.wire.errors import (
@@ -349,7 +350,7 @@ class RestXmlCodec:
 
 def s3_error(inside: str, request_id: str, resource: str) -> str:
     """Return S3's error document around its code, message and members."""
-    where = f"<Resource>{escape(resource)}</Resource>" if resource else ""
+    where = f"<Resource>{legible(resource)}</Resource>" if resource else ""
     return (
         f"{DECLARATION}<Error>{inside}{where}<RequestId>{escape(request_id)}</RequestId>"
         f"<HostId>{escape(host_id_of(request_id))}</HostId></Error>"
@@ -367,7 +368,7 @@ def _plain_element(name: str, value: Any) -> str:
         return ""
     if isinstance(value, bool):
         value = "true" if value else "false"
-    return f"<{name}>{escape(str(value))}</{name}>"
+    return f"<{name}>{legible(str(value))}</{name}>"
 
 
 def _text_of(member: str) -> Callable[[Any], str]:

@@ -80,9 +80,10 @@ def escape(text: str) -> str:
 
 
 def legible(text: str) -> str:
-    """Return a message for the inside of an element: what XML cannot hold is replaced in it.
+    """Return a part of an error for the inside of an element: what XML cannot hold is replaced.
 
-    Of keys and names such a character is told all the same; a message that no parser takes is none.
+    In answers such a character of a key or name is told all the same; an error that no parser takes
+    is none.
     """
     return escape(_UNHELD.sub("\N{REPLACEMENT CHARACTER}", text))
 
