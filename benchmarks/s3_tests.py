@@ -30,13 +30,17 @@ PACKAGES = (
     *("pytest-timeout", "pytz", "PyYAML", "requests"),
 )
 SECONDS_A_TEST = 30
-SETTINGS = """region = "us-east-1"
+LIFECYCLE_DAY_S = 3
+SETTINGS = f"""region = "us-east-1"
 
 [s3]
 defaults_before_2023 = true
 signature_v2 = true
+
+[quotas]
+"s3.lifecycle_day_s" = {LIFECYCLE_DAY_S}
 """
-"""The suite assumes buckets as they were before April 2023."""
+"""The suite assumes buckets as they were before April 2023, and waits for days to end."""
 OUTCOMES = """
 import json, os
 
@@ -111,7 +115,9 @@ def configuration(port: int, keys: str) -> str:
         [
             f"[DEFAULT]\nhost = 127.0.0.1\nport = {port}\nis_secure = False\nssl_verify = False\n",
             "[fixtures]\nbucket prefix = suite-{random}-\n",
-            section_of("s3 main", "main") + "api_name = us-east-1\n" + keys,
+            section_of("s3 main", "main")
+            + f"api_name = us-east-1\nlc_debug_interval = {LIFECYCLE_DAY_S}\n"
+            + keys,
             section_of("s3 alt", "alt"),
             section_of("s3 tenant", "tenant") + "tenant = tenant\n",
             section_of("iam", "main"),

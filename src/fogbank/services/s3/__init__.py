@@ -19,6 +19,7 @@ from fogbank.services.s3.operations import (
     copies,
     cors,
     encryption,
+    lifecycle,
     listings,
     notifications,
     objects,
@@ -39,6 +40,7 @@ SERVICE = Service(
     operations=(
         *(buckets, versions, objects, copies, removals, uploads, listings),
         *(notifications, cors, tags, encryption, retention, policies, public_access, acls),
+        lifecycle,
     ),
     jobs=JOBS,
     events=EVENTS,

@@ -276,6 +276,13 @@ class NoSuchKey(S3Error):
     text = "The specified key does not exist."
 
 
+class NoSuchLifecycleConfiguration(S3Error):
+    """The bucket has no lifecycle configuration."""
+
+    status = 404
+    text = "The lifecycle configuration does not exist"
+
+
 class NoSuchObjectLockConfiguration(S3Error):
     """The version has no retention, or never had a legal hold."""
 

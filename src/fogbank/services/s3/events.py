@@ -14,8 +14,9 @@ from fogbank.contract.event import Event
 
 EVENT_VERSION = "2.1"
 LATER_VERSION = "2.3"
-_LATER = ("s3:ObjectTagging:",)
-"""Events of the later version; the order of changes that are no writes is not told."""
+_LATER = ("s3:ObjectTagging:", "s3:LifecycleExpiration:")
+_UNORDERED = ("s3:ObjectTagging:",)
+"""The order of changes that are no writes is not told."""
 SCHEMA_VERSION = "1.0"
 
 
@@ -67,7 +68,7 @@ class ObjectNotification(Event, frozen=True, kw_only=True):
         if happening.version_id:
             subject["versionId"] = happening.version_id
         later = happening.event.startswith(_LATER)
-        if not later:
+        if not happening.event.startswith(_UNORDERED):
             subject["sequencer"] = f"{happening.sequencer:018X}"
         record = {
             "eventVersion": LATER_VERSION if later else EVENT_VERSION,

@@ -9,9 +9,11 @@ from fogbank.contract.job import Verdict, timer, worklist
 from fogbank.platform.scheduler.timers import Timer
 from fogbank.platform.scheduler.worklist import WorkEntry
 from fogbank.platform.store.engine import DIRECTORY, Transaction
+from fogbank.services.s3.quotas import LIFECYCLE_DAY_S
 from fogbank.services.s3.rules.access import domain_of
 from fogbank.services.s3.schema import TaskRecord
-from fogbank.services.s3.state import buckets, sweeps, uploads
+from fogbank.services.s3.state import buckets, lifecycle, sweeps, uploads
+from fogbank.services.s3.state.notifications import Teller
 from fogbank.services.s3.state.tasks import TASKS, task_of
 
 PIECES_PER_ATTEMPT: Final = 64
@@ -27,6 +29,8 @@ async def run_task(entry: WorkEntry, facilities: Facilities) -> Verdict:
     if task.kind == "delete":
         await buckets.finish_deletion(facilities.placement, task, now_ms)
         return Verdict()
+    if task.kind == "lifecycle":
+        return await _run_lifecycle(task, facilities, now_ms)
     assert task.kind in ("sweep_upload", "sweep_bucket"), f"no such task: {task.kind}"
     sweep = sweeps.sweep_upload if task.kind == "sweep_upload" else sweeps.sweep_bucket
     store = facilities.placement.store_of(domain_of(task.name))
@@ -49,10 +53,28 @@ async def _finish_creation(task: TaskRecord, facilities: Facilities, now_ms: int
     return Verdict()
 
 
+async def _run_lifecycle(task: TaskRecord, facilities: Facilities, now_ms: int) -> Verdict:
+    """Go on applying the lifecycle rules of a bucket."""
+    store = facilities.placement.store_of(domain_of(task.name))
+    day_ms = facilities.quotas.value(LIFECYCLE_DAY_S) * 1000
+    teller = Teller(
+        lifecycle.PRINCIPAL, lifecycle.PRINCIPAL, facilities.ids.uuid(), facilities.outbox
+    )
+    done = await lifecycle.run_some(store, task, teller, day_ms, PIECES_PER_ATTEMPT)
+    return Verdict() if done else Verdict(retry_at_ms=now_ms, uncounted=True)
+
+
+@timer(lifecycle.RUN)
+async def begin_lifecycle(tr: Transaction, due: Timer, facilities: Facilities) -> None:
+    """Begin to apply the lifecycle rules of a bucket, at midnight."""
+    day_ms = facilities.quotas.value(LIFECYCLE_DAY_S) * 1000
+    await lifecycle.begin_run(tr, facilities.timers, due, day_ms, facilities.clock.now_ms())
+
+
 @timer(uploads.FORGET_COMPLETED)
 async def forget_completed(tr: Transaction, due: Timer, _facilities: Facilities) -> None:
     """Forget that an upload was completed."""
     uploads.forget_completed(tr, due.key)
 
 
-JOBS: Final = (run_task, forget_completed)
+JOBS: Final = (run_task, forget_completed, begin_lifecycle)

@@ -30,6 +30,13 @@ LIST_KEYS_MAX: Final = 1_000
 LIST_BUCKETS_MAX: Final = 10_000
 DELETE_KEYS_MAX: Final = 1_000
 NOTIFICATION_CONFIGURATIONS_MAX: Final = 100
+LIFECYCLE_RULES_MAX: Final = 1_000
+NONCURRENT_KEPT_MAX: Final = 100
+LIFECYCLE_DAY_S = Quota(
+    "s3.lifecycle_day_s",
+    86_400,
+    "Amazon S3 User Guide, lifecycle rules count in days; shorter ones show what rules do",
+)
 CORS_RULES_MAX: Final = 100
 """AWS: PutBucketCors, "up to 100 rules"."""
 RULE_ID_CHARACTERS_MAX: Final = 255

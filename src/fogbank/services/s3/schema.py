@@ -195,6 +195,8 @@ class BucketRecord(Record, frozen=True, array_like=True, tag="s3.bucket/1"):
     """Whether its policy lets the public in."""
     foreign: bool = False
     """Whether an object was ever of another account than the bucket."""
+    expires: bool = False
+    """Whether it has a lifecycle configuration."""
 
     @property
     def speaks(self) -> bool:
@@ -381,11 +383,62 @@ class PolicyRecord(Record, frozen=True, array_like=True, tag="s3.policy/1"):
     """Whom its names of users and roles meant then."""
 
 
+class LifecycleRule(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+    """A rule of a lifecycle configuration."""
+
+    id: str
+    enabled: bool
+    form: str
+    """How the filter was written: ``prefix`` (beside the rule, before there were filters),
+    ``filter`` (one condition or none), ``and``."""
+    prefix: str | None = None
+    tags: tuple[Tag, ...] = ()
+    larger_than: int | None = None
+    smaller_than: int | None = None
+    days: int | None = None
+    """Of a current version, from when it was written."""
+    date_ms: int | None = None
+    """From when on current versions expire, whatever their age."""
+    lone_markers: bool | None = None
+    """Whether delete markers go behind which nothing is left."""
+    noncurrent_days: int | None = None
+    """Of other versions, from when they were replaced."""
+    noncurrent_kept: int | None = None
+    """So many of them stay, the newest."""
+    upload_days: int | None = None
+
+
+class LifecycleRecord(Record, frozen=True, array_like=True, tag="s3.lifecycle/1"):
+    """(bucket id): the lifecycle configuration of a bucket."""
+
+    rules: tuple[LifecycleRule, ...]
+    minimum_size: str
+    """``TransitionDefaultMinimumObjectSize``."""
+    due_ms: int
+    """When its rules are applied next; a timer set for another time is an old one."""
+
+
+class LifecycleRunRecord(Record, frozen=True, array_like=True, tag="s3.lifecycle_run/1"):
+    """(bucket id): rules are being applied; how far that is."""
+
+    at_ms: int
+    """The time that ages are counted to."""
+    stage: int = 0
+    key: str = ""
+    order: int = 0
+    """With the key: the last version that was looked at."""
+    upload_id: str = ""
+    rank: int = 0
+    """How many versions of the key that are not current were before the next one."""
+    since_ms: int = 0
+    """When the last one was written: since then the next is not current."""
+
+
 class TaskRecord(Record, frozen=True, array_like=True, kw_only=True, tag="s3.task/1"):
     """Payload of the work list: a piece of work that a transaction left to be done."""
 
     kind: str
-    """``create``, ``delete``, ``sweep_bucket``, ``sweep_upload``."""
+    """``create``, ``delete``, ``sweep_bucket``, ``sweep_upload``, ``lifecycle``."""
     bucket_id: bytes
     name: str
     account: str = ""
@@ -408,11 +461,16 @@ VERSIONS: Final = Table(SERVICE, 0x0B, ObjectRecord)
 NULLS: Final = Table(SERVICE, 0x0C, NullRecord)
 TAGS: Final = Table(SERVICE, 0x0D, TagsRecord)
 POLICIES: Final = Table(SERVICE, 0x18, PolicyRecord, remembered=1_024)
+LIFECYCLE: Final = Table(SERVICE, 0x0E, LifecycleRecord)
+LIFECYCLE_RUNS: Final = Table(SERVICE, 0x0F, LifecycleRunRecord)
 NAMES: Final = Table(SERVICE, 0x10, NameRecord)
 ACCOUNT_BUCKETS: Final = Table(SERVICE, 0x11, AccountBucketRecord)
 ACCOUNTS: Final = Table(SERVICE, 0x12, AccountRecord)
 
-CONFIGURATIONS: Final[tuple[Table[Any], ...]] = (NOTIFICATIONS, CORS, TAGS, POLICIES)
+CONFIGURATIONS: Final[tuple[Table[Any], ...]] = (
+    *(NOTIFICATIONS, CORS, TAGS, POLICIES),
+    *(LIFECYCLE, LIFECYCLE_RUNS),
+)
 """One record each at (bucket id), which goes when the bucket goes (``state.configurations``)."""
 
 TABLES: Final[tuple[Table[Any], ...]] = (

@@ -8,6 +8,9 @@ from collections.abc import AsyncIterator
 from typing import Required, TypedDict
 from fogbank.wire.http import BodyStream
 
+class AbortIncompleteMultipartUpload(TypedDict, total=False):
+    DaysAfterInitiation: int
+
 class AbortMultipartUploadOutput(TypedDict, total=False):
     RequestCharged: str
     VersionId: str
@@ -36,6 +39,9 @@ class Bucket(TypedDict, total=False):
 class BucketInfo(TypedDict, total=False):
     DataRedundancy: str
     Type: str
+
+class BucketLifecycleConfiguration(TypedDict, total=False):
+    Rules: Required[list[LifecycleRule]]
 
 class CORSConfiguration(TypedDict, total=False):
     CORSRules: Required[list[CORSRule]]
@@ -314,6 +320,10 @@ class DeleteBucketEncryptionRequest(TypedDict, total=False):
     Bucket: Required[str]
     ExpectedBucketOwner: str
 
+class DeleteBucketLifecycleRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    ExpectedBucketOwner: str
+
 class DeleteBucketOwnershipControlsRequest(TypedDict, total=False):
     Bucket: Required[str]
     ExpectedBucketOwner: str
@@ -423,6 +433,14 @@ class GetBucketEncryptionOutput(TypedDict, total=False):
     ServerSideEncryptionConfiguration: ServerSideEncryptionConfiguration
 
 class GetBucketEncryptionRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    ExpectedBucketOwner: str
+
+class GetBucketLifecycleConfigurationOutput(TypedDict, total=False):
+    Rules: list[LifecycleRule]
+    TransitionDefaultMinimumObjectSize: str
+
+class GetBucketLifecycleConfigurationRequest(TypedDict, total=False):
     Bucket: Required[str]
     ExpectedBucketOwner: str
 
@@ -736,6 +754,35 @@ class LambdaFunctionConfiguration(TypedDict, total=False):
     Events: Required[list[str]]
     Filter: NotificationConfigurationFilter
 
+class LifecycleExpiration(TypedDict, total=False):
+    Date: int
+    Days: int
+    ExpiredObjectDeleteMarker: bool
+
+class LifecycleRule(TypedDict, total=False):
+    Expiration: LifecycleExpiration
+    ID: str
+    Prefix: str
+    Filter: LifecycleRuleFilter
+    Status: Required[str]
+    Transitions: list[Transition]
+    NoncurrentVersionTransitions: list[NoncurrentVersionTransition]
+    NoncurrentVersionExpiration: NoncurrentVersionExpiration
+    AbortIncompleteMultipartUpload: AbortIncompleteMultipartUpload
+
+class LifecycleRuleAndOperator(TypedDict, total=False):
+    Prefix: str
+    Tags: list[Tag]
+    ObjectSizeGreaterThan: int
+    ObjectSizeLessThan: int
+
+class LifecycleRuleFilter(TypedDict, total=False):
+    Prefix: str
+    Tag: Tag
+    ObjectSizeGreaterThan: int
+    ObjectSizeLessThan: int
+    And: LifecycleRuleAndOperator
+
 class ListBucketsOutput(TypedDict, total=False):
     Buckets: list[Bucket]
     Owner: Owner
@@ -900,6 +947,15 @@ class MultipartUpload(TypedDict, total=False):
     ChecksumType: str
     VersionId: str
 
+class NoncurrentVersionExpiration(TypedDict, total=False):
+    NoncurrentDays: int
+    NewerNoncurrentVersions: int
+
+class NoncurrentVersionTransition(TypedDict, total=False):
+    NoncurrentDays: int
+    StorageClass: str
+    NewerNoncurrentVersions: int
+
 class NotificationConfiguration(TypedDict, total=False):
     TopicConfigurations: list[TopicConfiguration]
     QueueConfigurations: list[QueueConfiguration]
@@ -1031,6 +1087,16 @@ class PutBucketEncryptionRequest(TypedDict, total=False):
     ChecksumAlgorithm: str
     ServerSideEncryptionConfiguration: Required[ServerSideEncryptionConfiguration]
     ExpectedBucketOwner: str
+
+class PutBucketLifecycleConfigurationOutput(TypedDict, total=False):
+    TransitionDefaultMinimumObjectSize: str
+
+class PutBucketLifecycleConfigurationRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    ChecksumAlgorithm: str
+    LifecycleConfiguration: BucketLifecycleConfiguration
+    ExpectedBucketOwner: str
+    TransitionDefaultMinimumObjectSize: str
 
 class PutBucketNotificationConfigurationRequest(TypedDict, total=False):
     Bucket: Required[str]
@@ -1258,6 +1324,11 @@ class TopicConfiguration(TypedDict, total=False):
     TopicArn: Required[str]
     Events: Required[list[str]]
     Filter: NotificationConfigurationFilter
+
+class Transition(TypedDict, total=False):
+    Date: int
+    Days: int
+    StorageClass: str
 
 class UploadPartCopyOutput(TypedDict, total=False):
     CopySourceVersionId: str

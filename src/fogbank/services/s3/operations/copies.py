@@ -50,6 +50,7 @@ from fogbank.services.s3.state import (
     writing,
 )
 from fogbank.services.s3.state.bodies import Body
+from fogbank.services.s3.state.lifecycle import expiration_member
 from fogbank.services.s3.state.locks import Lock
 
 if TYPE_CHECKING:
@@ -98,10 +99,12 @@ async def copy_object(call: Call, request: shapes.CopyObjectRequest) -> shapes.C
         if source.opened.record.tags and not replaces_tags:
             for needed in access.copied_tags(call.scope, request):
                 await call.require(*needed)
-        lock = await locks.lock_for(call, asked, await _read_bucket(call, request), request["Key"])
+        bucket = await _read_bucket(call, request)
+        lock = await locks.lock_for(call, asked, bucket, request["Key"])
         made = await _copy(call, request, named, source, lock)
         if made is not None:
-            return _reply(request, source, *made)
+            reply = _reply(request, source, *made)
+            return {**reply, **await expiration_member(call, bucket, request["Key"])}
     raise Conflict("the source of the copy changes all the time")
 
 

@@ -55,8 +55,9 @@ from fogbank.services.s3.state import (
     writing,
 )
 from fogbank.services.s3.state.bodies import Body
+from fogbank.services.s3.state.lifecycle import ExpirationMember, expiration_member
 from fogbank.services.s3.state.locks import Lock
-from fogbank.services.s3.state.named import further_members
+from fogbank.services.s3.state.named import FurtherMembers, further_members
 from fogbank.wire.http import BodyStream
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ async def _put(
     body = taken if lock is None else locks.locked(call, request, lock, taken)
     now_ms = call.clock.now_ms()
 
-    async def commit(tr: Transaction) -> tuple[ObjectRecord, str]:
+    async def commit(tr: Transaction) -> tuple[BucketRecord, ObjectRecord, str]:
         bucket = await buckets.require_bucket(tr, call, request)
         owned = writing.owned_of(call, request, bucket)
         under = lock or locks.find_plain(call, asked, bucket)
@@ -158,10 +159,10 @@ async def _put(
         shown = shown_id(bucket, record)
         happening = Happening(CREATED_PUT, key, record.sequencer, record.size, record.etag, shown)
         await notifications.tell(tr, call, bucket, now_ms, happening)
-        return record, shown
+        return bucket, record, shown
 
     try:
-        record, shown = await call.store.transact(commit)
+        bucket, record, shown = await call.store.transact(commit)
     except bodies.REFUSALS:
         await bodies.discard(call.blobs, body)
         raise
@@ -169,7 +170,8 @@ async def _put(
     if shown:
         reply["VersionId"] = shown
     encrypted = encryption.write_members(record.encryption, record.object_key, request)
-    return {**reply, **encrypted, **checksum_members(record.checksum)}
+    expires = await expiration_member(call, bucket, key)
+    return {**reply, **encrypted, **expires, **checksum_members(record.checksum)}
 
 
 async def _check_before_body(call: Call, request: Request) -> BucketRecord:
@@ -198,7 +200,7 @@ async def get_object(call: Call, request: shapes.GetObjectRequest) -> shapes.Get
         reply: shapes.GetObjectOutput = {
             **object_reply(request, opened.bucket, opened.record, (span, part)),
             **overrides,
-            **await further_members(call, request, opened.record),
+            **await _further_members(call, request, opened),
         }
         if opened.content is not None:
             reply["Body"] = opened.content[span.begin : span.end]
@@ -235,10 +237,22 @@ async def head_object(call: Call, request: shapes.HeadObjectRequest) -> shapes.H
     reply = {
         **object_reply(request, opened.bucket, opened.record, (span, part)),
         **overrides,
-        **await further_members(call, request, opened.record),
+        **await _further_members(call, request, opened),
     }
     # GetObject's answer without its body is HeadObject's, which the types cannot know.
     return cast("shapes.HeadObjectOutput", reply)
+
+
+class _FurtherMembers(FurtherMembers, ExpirationMember):
+    """What GetObject and HeadObject say beside what the record of an object says of its bytes."""
+
+
+async def _further_members(call: Call, request: Request, opened: objects.Opened) -> _FurtherMembers:
+    """Return what GetObject and HeadObject say of tags, locks and the time of an object's end."""
+    members: _FurtherMembers = {**await further_members(call, request, opened.record)}
+    if "VersionId" in request:
+        return members  # AWS: versions that are named have no time of their end
+    return {**members, **await expiration_member(call, opened.bucket, opened.key, opened.record)}
 
 
 async def _open(call: Call, request: Request) -> objects.Opened:

@@ -16,7 +16,7 @@ from fogbank.services.s3.quotas import DELETE_KEYS_MAX
 from fogbank.services.s3.rules import access, conditions, retention, unhonoured
 from fogbank.services.s3.rules.notifications import REMOVED_DELETE, REMOVED_MARKER
 from fogbank.services.s3.rules.sequencing import sequencer_of
-from fogbank.services.s3.rules.versions import NULL, invalid_id
+from fogbank.services.s3.rules.versions import NULL, delete_marker, invalid_id
 from fogbank.services.s3.schema import BucketRecord, ObjectRecord
 from fogbank.services.s3.state import buckets, notifications, objects, versions
 
@@ -119,15 +119,7 @@ async def _mark(
 ) -> _Removed:
     """Put a delete marker on a key, whether there is something to delete or not."""
     place = await versions.next_place(tr, bucket, key, current, now_ms, call.request_id)
-    marker = ObjectRecord(
-        etag="",
-        size=0,
-        modified_ms=now_ms,
-        sequencer=place.sequencer,
-        version_id=place.version_id,
-        order=place.order,
-        delete_marker=True,
-    )
+    marker = delete_marker(place, now_ms)
     await versions.put_marker(tr, bucket, key, marker, current)
     shown = marker.version_id or NULL
     happening = Happening(REMOVED_MARKER, key, marker.sequencer, version_id=shown)

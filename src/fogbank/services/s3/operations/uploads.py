@@ -67,6 +67,7 @@ from fogbank.services.s3.state import (
     versions,
     writing,
 )
+from fogbank.services.s3.state.lifecycle import expiration_member
 
 if TYPE_CHECKING:
     from fogbank.wire.shapes import s3 as shapes
@@ -191,7 +192,8 @@ async def complete_multipart_upload(
         _check_customer_key(request, begun.upload)
         completed = await _commit(call, request, token, listed, assembled)
         if completed is not None:
-            return _completed_reply(call, begun.bucket, completed)
+            reply = _completed_reply(call, begun.bucket, completed)
+            return {**reply, **await expiration_member(call, begun.bucket, request["Key"])}
     raise Conflict("parts are uploaded while the upload is being completed")
 
 

@@ -27,6 +27,8 @@ CREATED_COMPLETE: Final = "s3:ObjectCreated:CompleteMultipartUpload"
 REMOVED_DELETE: Final = "s3:ObjectRemoved:Delete"
 REMOVED_MARKER: Final = "s3:ObjectRemoved:DeleteMarkerCreated"
 TAGGED: Final = "s3:ObjectTagging:Put"
+EXPIRED_DELETE: Final = "s3:LifecycleExpiration:Delete"
+EXPIRED_MARKER: Final = "s3:LifecycleExpiration:DeleteMarkerCreated"
 UNTAGGED: Final = "s3:ObjectTagging:Delete"
 
 _BUILT: Final = frozenset(
@@ -42,6 +44,9 @@ _BUILT: Final = frozenset(
         "s3:ObjectTagging:*",
         TAGGED,
         UNTAGGED,
+        "s3:LifecycleExpiration:*",
+        EXPIRED_DELETE,
+        EXPIRED_MARKER,
     )
 )
 _KNOWN: Final = re.compile(

@@ -65,6 +65,19 @@ def placed(
     return Placed(_base62(sequencer, _SEQUENCER_DIGITS) + tail, -sequencer, sequencer)
 
 
+def delete_marker(place: Placed, now_ms: int) -> ObjectRecord:
+    """Return a new delete marker at a place."""
+    return ObjectRecord(
+        etag="",
+        size=0,
+        modified_ms=now_ms,
+        sequencer=place.sequencer,
+        version_id=place.version_id,
+        order=place.order,
+        delete_marker=True,
+    )
+
+
 def _base62(number: int, digits: int) -> str:
     """Return the last digits of a number."""
     found: list[str] = []

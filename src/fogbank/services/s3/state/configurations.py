@@ -16,7 +16,12 @@ from fogbank.contract.call import Call
 from fogbank.platform.store.engine import Transaction
 from fogbank.platform.store.records import Record, Table
 from fogbank.services.s3 import schema
-from fogbank.services.s3.errors import NoSuchCORSConfiguration, NoSuchTagSet, S3Error
+from fogbank.services.s3.errors import (
+    NoSuchCORSConfiguration,
+    NoSuchLifecycleConfiguration,
+    NoSuchTagSet,
+    S3Error,
+)
 from fogbank.services.s3.schema import BUCKET, BucketRecord
 from fogbank.services.s3.state import buckets
 
@@ -114,4 +119,5 @@ class Configuration(Generic[R]):
 
 CORS: Final = Configuration(schema.CORS, NoSuchCORSConfiguration)
 NOTIFICATIONS: Final = Configuration(schema.NOTIFICATIONS, flag="notifies")
+LIFECYCLE: Final = Configuration(schema.LIFECYCLE, NoSuchLifecycleConfiguration, flag="expires")
 TAGS: Final = Configuration(schema.TAGS, NoSuchTagSet)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from fogbank.contract.call import Call
+from fogbank.contract.event import Outbox
 from fogbank.platform.bus import trace
 from fogbank.platform.bus.entry import Delivery
 from fogbank.platform.store.engine import Transaction
@@ -25,8 +28,27 @@ async def list_functions(tr: Transaction, bucket: BucketRecord) -> tuple[Functio
     return () if record is None else record.functions
 
 
+class Teller(NamedTuple):
+    """Who did what is told, and where it is told."""
+
+    principal_id: str
+    source_ip: str
+    request_id: str
+    outbox: Outbox
+
+
 async def tell(
     tr: Transaction, call: Call, bucket: BucketRecord, now_ms: int, happening: Happening
+) -> None:
+    """Put one delivery for each function that is told of what a call did into the outbox."""
+    if bucket.notifies:
+        principal_id = f"AWS:{call.principal.user_id}"
+        teller = Teller(principal_id, call.http.source_ip, call.request_id, call.outbox)
+        await tell_as(tr, teller, bucket, now_ms, happening)
+
+
+async def tell_as(
+    tr: Transaction, teller: Teller, bucket: BucketRecord, now_ms: int, happening: Happening
 ) -> None:
     """Put one delivery for each function that is told of what happened into the outbox."""
     functions = matching(await list_functions(tr, bucket), happening.event, happening.key)
@@ -36,10 +58,10 @@ async def tell(
     occasion = Occasion(
         region=bucket.region,
         time=iso_millis(now_ms),
-        principal_id=f"AWS:{call.principal.user_id}",
-        source_ip=call.http.source_ip,
-        request_id=call.request_id,
-        host_id=host_id_of(call.request_id),
+        principal_id=teller.principal_id,
+        source_ip=teller.source_ip,
+        request_id=teller.request_id,
+        host_id=host_id_of(teller.request_id),
         bucket=bucket.name,
         bucket_arn=arn,
         owner_id=customer_id(bucket.account),
@@ -48,10 +70,10 @@ async def tell(
         told = ObjectNotification(
             occasion=occasion, happening=happening, configuration_id=function.id
         )
-        event_id = f"{call.request_id}-{happening.sequencer:X}-{function.id}"
+        event_id = f"{teller.request_id}-{happening.sequencer:X}-{function.id}"
         caused = f"{happening.event} of {arn}/{happening.key}"
-        trace.connect(tr, call.request_id, event_id, now_ms, "caused", caused)
-        call.outbox.put(
+        trace.connect(tr, teller.request_id, event_id, now_ms, "caused", caused)
+        teller.outbox.put(
             tr,
             Delivery(
                 target=function.function_arn,
