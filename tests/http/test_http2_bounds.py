@@ -282,7 +282,6 @@ MALFORMED = {
     "transfer-encoding": [*ORDINARY, ("transfer-encoding", "chunked")],
     "te": [*ORDINARY, ("te", "gzip")],
     "two signatures": [*ORDINARY, ("authorization", "a"), ("authorization", "b")],
-    "another expectation": [*ORDINARY, ("expect", "tea")],
     "a length without a body": [*ORDINARY, ("content-length", "5")],
     "a list of lengths": [*ORDINARY, ("content-length", "0, 0")],
     "too many headers": [*ORDINARY, *((f"x-{at}", "1") for at in range(60))],

@@ -89,6 +89,19 @@ def test_a_refused_expectation_gets_no_continue_and_ends_the_connection() -> Non
     run(work())
 
 
+def test_an_expectation_that_nobody_knows_is_not_met() -> None:
+    """RFC 9110, section 10.1.1: a server may refuse it, and need not."""
+
+    async def work() -> None:
+        async with listening(echo) as house:
+            client = await house.connect()
+            client.send("PUT /a HTTP/1.1", "Host: a", "Content-Length: 5", "Expect: 200")
+            client.writer.write(b"hello")
+            assert (await client.answer()).body == b"PUT /a  hello"
+
+    run(work())
+
+
 def test_a_client_that_does_not_wait_for_continue_gets_none() -> None:
     async def work() -> None:
         async with listening(echo) as house:

@@ -112,7 +112,6 @@ MALFORMED = {
     "user information": b"GET http://u@a/b HTTP/1.1\r\nHost: a\r\n\r\n",
     "CONNECT": b"CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n",
     "an unknown method": b"FROB / HTTP/1.1\r\nHost: a\r\n\r\n",
-    "another expectation": b"GET / HTTP/1.1\r\nHost: a\r\nExpect: tea\r\n\r\n",
     "two signatures": b"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: a\r\nAuthorization: b\r\n\r\n",
     "too long a target": b"GET /" + b"a" * 9_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
     "too many headers": b"GET / HTTP/1.1\r\nHost: a\r\n"

@@ -370,10 +370,8 @@ def _check(head: Head, limits: HeadLimits, *, repeated: bool) -> None:
         _check_coding(head, coding, text)
     elif text is not None:
         head.length = _length_of(text, limits)
-    expect = headers.get("expect")
-    if expect:
-        if expect.lower() != "100-continue":
-            raise Refused(417, "ExpectationFailed", "Only 100-continue can be expected.")
+    # Another expectation may be refused or not be met (RFC 9110, section 10.1.1); AWS does the latter.
+    if headers.get("expect", "").lower() == "100-continue":
         head.expects_continue = bool(head.minor and (head.length or head.chunked))
 
 
