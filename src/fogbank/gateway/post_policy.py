@@ -46,9 +46,8 @@ class Condition(NamedTuple):
 
     def holds(self, fields: Mapping[str, str]) -> bool:
         """Return whether a form keeps it."""
-        given = fields.get(self.field)
-        if given is None:
-            return False
+        # A field that is not there is empty: so "starts-with nothing" lets it be left out.
+        given = fields.get(self.field, "")
         if self.operator == "eq":
             return given == self.value
         if self.field == _CONTENT_TYPE:

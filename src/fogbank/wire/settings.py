@@ -69,6 +69,8 @@ class Settings:
     """Header members whose unreadable value counts as absent."""
     any_case_members: tuple[str, ...] = ()
     """Header members whose words, capital in the model, are taken in letters of either case."""
+    open_members: tuple[str, ...] = ()
+    """Header members whose values the operation judges itself, once who asks was let in."""
     member_refusals: Mapping[str, Refusal] = field(default_factory=dict[str, Refusal])
     """How bad values of header and query members are refused, by location name."""
     plain_tokens: tuple[str, ...] = ()

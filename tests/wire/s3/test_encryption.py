@@ -489,3 +489,18 @@ def test_policies_may_ask_for_an_encryption(cloud: Any, s3: Any, key: str) -> No
         Bucket="photos", Key="k", Body=SMALL, ServerSideEncryption="aws:kms", SSEKMSKeyId=key
     )
     assert read(s3) == SMALL
+
+
+def test_who_may_not_write_hears_that_before_anything_else(s3: Any, cloud: Any) -> None:
+    denied = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:PutObject",
+        "Resource": "arn:aws:s3:::photos/*",
+        "Condition": {"StringNotEquals": {"s3:x-amz-server-side-encryption": "AES256"}},
+    }
+    document = json.dumps({"Version": "2012-10-17", "Statement": [denied]})
+    s3.put_bucket_policy(Bucket="photos", Policy=document)
+    with pytest.raises(ClientError) as refused:
+        s3.put_object(Bucket="photos", Key="k", Body=SMALL, ServerSideEncryption="AES192")
+    assert code_of(refused) == (403, "AccessDenied")

@@ -274,6 +274,12 @@ def test_what_the_policy_does_not_allow_is_denied(
     assert why in message
 
 
+def test_a_field_that_may_be_anything_may_be_left_out(
+    s3: Any, post: Post, signed: Callable[..., dict[str, str]]
+) -> None:
+    assert post(signed(KEY, ["starts-with", "$x-amz-meta-a", ""]))[0].status == 204
+
+
 def test_fields_that_are_to_be_ignored_need_no_condition(
     s3: Any, post: Post, signed: Callable[..., dict[str, str]]
 ) -> None:

@@ -147,7 +147,8 @@ class RequestBindings:
     def _add(self, name: str, ref: Ref) -> None:
         settings = self._settings
         shape = ref.shape
-        plain = shape.type == "string" and not self._is_word(shape)
+        is_open = name in settings.open_members
+        plain = shape.type == "string" and (is_open or not self._is_word(shape))
         plain = plain and not ref.raw.get("jsonvalue")
         entry = _Entry(
             name,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, cast
 
-from fogbank.base.errors import Conflict, Corrupt
+from fogbank.base.errors import Conflict, Corrupt, ServiceError
 from fogbank.base.types import Request
 from fogbank.contract.call import Call
 from fogbank.contract.operation import operation
@@ -73,7 +73,12 @@ async def put_object(call: Call, request: shapes.PutObjectRequest) -> shapes.Put
     key: str = request["Key"]
     check_key(key)
     await writing.check_list(call, request)
-    asked = encryption.asked_of(request)
+    try:
+        asked = encryption.asked_of(request)
+    except ServiceError:
+        # Who may not put anything hears that, whatever else is wrong.
+        await _check_before_body(call, request)
+        raise
     for check in (metadata_of, header_tags):
         check(request)  # refused before the body is taken
     retention.asked_protection(request, call.clock.now_ms())  # likewise

@@ -200,11 +200,8 @@ async def complete_multipart_upload(
 def _check_customer_key(request: Request, upload: UploadRecord) -> None:
     """Refuse a client's key that is not the upload's; what is no part needs none."""
     customer_key = encryption.customer_key_of(request)
-    if customer_key is None:
-        return
-    encryption.check_customer_part(upload.encryption, customer_key)
-    assert upload.object_key is not None
-    encryption.check_customer_key(upload.object_key, customer_key)
+    if customer_key is not None:
+        encryption.check_customer_part(upload.encryption, upload.object_key, customer_key)
 
 
 async def _begin(call: Call, request: Request, token: str) -> _Begun:

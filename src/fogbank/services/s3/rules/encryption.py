@@ -190,10 +190,15 @@ def verifier_of(key: bytes, salt: bytes) -> bytes:
     return salt + subkey(key, _VERIFIER, salt)
 
 
+def _is_key_of(object_key: ObjectKey, key: bytes) -> bool:
+    """Return whether a key is the one that its client brought first."""
+    salt = object_key.verifier[:SALT_BYTES]
+    return hmac.compare_digest(verifier_of(key, salt), object_key.verifier)
+
+
 def check_customer_key(object_key: ObjectKey, key: bytes) -> None:
     """Refuse a key that is not the one that an object was written with."""
-    salt = object_key.verifier[:SALT_BYTES]
-    if not hmac.compare_digest(verifier_of(key, salt), object_key.verifier):
+    if not _is_key_of(object_key, key):
         raise AccessDenied(_WITH_CUSTOMER + "provide the correct secret key.")
 
 
@@ -212,11 +217,12 @@ def check_customer_read(encryption: str, key: bytes | None) -> None:
         raise InvalidRequest("The encryption parameters are not applicable to this object.")
 
 
-def check_customer_part(encryption: str, key: bytes | None) -> None:
+def check_customer_part(encryption: str, object_key: ObjectKey | None, key: bytes | None) -> None:
     """Refuse a part that brings no key to an upload that was begun with one, or the reverse.
 
     Raises:
         InvalidRequest: It does.
+        InvalidArgument: The key is another.
     """
     if encryption == CUSTOMER and key is None:
         raise InvalidRequest(
@@ -227,6 +233,11 @@ def check_customer_part(encryption: str, key: bytes | None) -> None:
         raise InvalidRequest(
             "The multipart upload initiate did not request encryption. Please resend the request "
             "without sending encryption parameters."
+        )
+    if key is not None and object_key is not None and not _is_key_of(object_key, key):
+        raise InvalidArgument(
+            "The provided encryption parameters did not match the ones used originally.",
+            ArgumentName=f"{_HEADER}-customer-key",
         )
 
 

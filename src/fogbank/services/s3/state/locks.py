@@ -319,15 +319,15 @@ async def lock_of_upload(
 
     Raises:
         InvalidRequest: A client's key is missing, or nobody asked for one.
-        AccessDenied: It is another than that of the upload, or KMS refuses the caller.
+        InvalidArgument: It is another than that of the upload.
+        AccessDenied: KMS refuses the caller.
         KMSNotFoundException: KMS has no such key; its kin: it cannot be used.
     """
     customer_key = encryption.customer_key_of(request)
-    encryption.check_customer_part(algorithm, customer_key)
+    encryption.check_customer_part(algorithm, object_key, customer_key)
     if object_key is None:
         return Lock(algorithm)
     if customer_key is not None:
-        encryption.check_customer_key(object_key, customer_key)
         return Lock(algorithm, object_key, customer_key)
     key = await key_of(call, bucket, request["Key"], object_key)
     return Lock(algorithm, object_key, key)
