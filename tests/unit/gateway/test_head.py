@@ -66,6 +66,13 @@ def test_what_clients_send_is_read_without_llhttp(
     assert (found.length, found.expects_continue, found.keep_alive) == (57, True, True)
 
 
+def test_only_100_continue_is_an_expectation_that_is_met() -> None:
+    """RFC 9110, section 10.1.1: another may be refused, and need not be."""
+    for read in (read_head, head._parsed_head):
+        found = read(PLAIN.replace(b"100-continue", b"200"), LIMITS)
+        assert (found.length, found.expects_continue) == (57, False)
+
+
 def test_a_target_past_its_limit_is_refused_however_plain() -> None:
     raw = b"GET /" + b"a" * LIMITS.target_bytes_max + b" HTTP/1.1\r\nHost: a\r\n\r\n"
     assert outcome(read_head, raw) == 414

@@ -390,12 +390,12 @@ def test_a_bucket_key_is_used_for_minutes_and_not_for_ever(
 def test_a_bucket_key_opens_nothing_for_whom_kms_does_not_let(
     s3: Any, key: str, cloud: Any
 ) -> None:
-    asked = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key, "BucketKeyEnabled": True}
-    s3.put_object(Bucket="photos", Key="k", Body=SMALL, **asked)
-    assert read(s3) == SMALL
     allowed = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
     document = {"Version": "2012-10-17", "Statement": [allowed]}
     reader = cloud.client("s3", credential=cloud.create_user("reader", document))
+    asked = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key, "BucketKeyEnabled": True}
+    s3.put_object(Bucket="photos", Key="k", Body=SMALL, **asked)
+    assert read(s3) == SMALL
     with pytest.raises(ClientError) as denied:
         reader.get_object(Bucket="photos", Key="k")
     assert code_of(denied) == (403, "AccessDenied")
