@@ -65,6 +65,7 @@ WHOLE = {
     "s3.create_bucket.CreateBucketConfiguration.Tags",
     "s3.put_object_lock_configuration.ObjectLockConfiguration.Rule.DefaultRetention.DefaultEventHold",
     "s3.put_object_retention.Retention.EventHoldDuration",
+    "s3.put_bucket_logging.BucketLoggingStatus.LoggingEnabled",
 }
 
 

@@ -18,6 +18,7 @@ from fogbank.services.s3.operations import (
     buckets,
     copies,
     cors,
+    defaults,
     encryption,
     lifecycle,
     listings,
@@ -40,7 +41,7 @@ SERVICE = Service(
     operations=(
         *(buckets, versions, objects, copies, removals, uploads, listings),
         *(notifications, cors, tags, encryption, retention, policies, public_access, acls),
-        lifecycle,
+        *(lifecycle, defaults),
     ),
     jobs=JOBS,
     events=EVENTS,

@@ -269,6 +269,13 @@ class NoSuchCORSConfiguration(S3Error):
     text = "The CORS configuration does not exist"
 
 
+class NoSuchConfiguration(S3Error):
+    """The bucket has no configuration of that id."""
+
+    status = 404
+    text = "The specified configuration does not exist."
+
+
 class NoSuchKey(S3Error):
     """There is no object at that key."""
 
@@ -319,6 +326,13 @@ class NoSuchVersion(S3Error):
 
     status = 404
     text = "The specified version does not exist."
+
+
+class NoSuchWebsiteConfiguration(S3Error):
+    """The bucket is no website."""
+
+    status = 404
+    text = "The specified bucket does not have a website configuration"
 
 
 class NotModified(S3Error):
@@ -374,6 +388,13 @@ class ServerSideEncryptionConfigurationNotFoundError(S3Error):
 
     status = 404
     text = "The server side encryption configuration was not found"
+
+
+class ReplicationConfigurationNotFoundError(S3Error):
+    """The bucket is not replicated."""
+
+    status = 404
+    text = "The replication configuration was not found"
 
 
 class TooManyBuckets(S3Error):

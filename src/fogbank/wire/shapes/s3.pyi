@@ -8,6 +8,9 @@ from collections.abc import AsyncIterator
 from typing import Required, TypedDict
 from fogbank.wire.http import BodyStream
 
+class AbacStatus(TypedDict, total=False):
+    Status: str
+
 class AbortIncompleteMultipartUpload(TypedDict, total=False):
     DaysAfterInitiation: int
 
@@ -27,6 +30,32 @@ class AccessControlPolicy(TypedDict, total=False):
     Grants: list[Grant]
     Owner: Owner
 
+class AccessControlTranslation(TypedDict, total=False):
+    Owner: str
+
+class AnalyticsAndOperator(TypedDict, total=False):
+    Prefix: str
+    Tags: list[Tag]
+
+class AnalyticsConfiguration(TypedDict, total=False):
+    Id: str
+    Filter: AnalyticsFilter
+    StorageClassAnalysis: StorageClassAnalysis
+
+class AnalyticsExportDestination(TypedDict, total=False):
+    S3BucketDestination: AnalyticsS3BucketDestination
+
+class AnalyticsFilter(TypedDict, total=False):
+    Prefix: str
+    Tag: Tag
+    And: AnalyticsAndOperator
+
+class AnalyticsS3BucketDestination(TypedDict, total=False):
+    Format: str
+    BucketAccountId: str
+    Bucket: str
+    Prefix: str
+
 class BlockedEncryptionTypes(TypedDict, total=False):
     EncryptionType: list[str]
 
@@ -42,6 +71,9 @@ class BucketInfo(TypedDict, total=False):
 
 class BucketLifecycleConfiguration(TypedDict, total=False):
     Rules: Required[list[LifecycleRule]]
+
+class BucketLoggingStatus(TypedDict, total=False):
+    LoggingEnabled: LoggingEnabled
 
 class CORSConfiguration(TypedDict, total=False):
     CORSRules: Required[list[CORSRule]]
@@ -134,6 +166,10 @@ class CompletedPart(TypedDict, total=False):
     ChecksumXXHASH3: str
     ChecksumXXHASH128: str
     PartNumber: int
+
+class Condition(TypedDict, total=False):
+    HttpErrorCodeReturnedEquals: str
+    KeyPrefixEquals: str
 
 class CopyObjectOutput(TypedDict, total=False):
     CopyObjectResult: CopyObjectResult
@@ -312,6 +348,11 @@ class Delete(TypedDict, total=False):
     Objects: Required[list[ObjectIdentifier]]
     Quiet: bool
 
+class DeleteBucketAnalyticsConfigurationRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    Id: Required[str]
+    ExpectedBucketOwner: str
+
 class DeleteBucketCorsRequest(TypedDict, total=False):
     Bucket: Required[str]
     ExpectedBucketOwner: str
@@ -320,8 +361,23 @@ class DeleteBucketEncryptionRequest(TypedDict, total=False):
     Bucket: Required[str]
     ExpectedBucketOwner: str
 
+class DeleteBucketIntelligentTieringConfigurationRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    Id: Required[str]
+    ExpectedBucketOwner: str
+
+class DeleteBucketInventoryConfigurationRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    Id: Required[str]
+    ExpectedBucketOwner: str
+
 class DeleteBucketLifecycleRequest(TypedDict, total=False):
     Bucket: Required[str]
+    ExpectedBucketOwner: str
+
+class DeleteBucketMetricsConfigurationRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    Id: Required[str]
     ExpectedBucketOwner: str
 
 class DeleteBucketOwnershipControlsRequest(TypedDict, total=False):
@@ -329,6 +385,10 @@ class DeleteBucketOwnershipControlsRequest(TypedDict, total=False):
     ExpectedBucketOwner: str
 
 class DeleteBucketPolicyRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    ExpectedBucketOwner: str
+
+class DeleteBucketReplicationRequest(TypedDict, total=False):
     Bucket: Required[str]
     ExpectedBucketOwner: str
 
@@ -340,12 +400,19 @@ class DeleteBucketTaggingRequest(TypedDict, total=False):
     Bucket: Required[str]
     ExpectedBucketOwner: str
 
+class DeleteBucketWebsiteRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    ExpectedBucketOwner: str
+
 class DeleteMarkerEntry(TypedDict, total=False):
     Owner: Owner
     Key: str
     VersionId: str
     IsLatest: bool
     LastModified: int
+
+class DeleteMarkerReplication(TypedDict, total=False):
+    Status: str
 
 class DeleteObjectOutput(TypedDict, total=False):
     DeleteMarker: bool
@@ -397,11 +464,27 @@ class DeletedObject(TypedDict, total=False):
     DeleteMarker: bool
     DeleteMarkerVersionId: str
 
+class Destination(TypedDict, total=False):
+    Bucket: str
+    Account: str
+    StorageClass: str
+    AccessControlTranslation: AccessControlTranslation
+    EncryptionConfiguration: EncryptionConfiguration
+    ReplicationTime: ReplicationTime
+    Metrics: Metrics
+
+class EncryptionConfiguration(TypedDict, total=False):
+    ReplicaKmsKeyID: str
+    UseSourceMultiRegionKey: UseSourceMultiRegionKey
+
 class Error(TypedDict, total=False):
     Key: str
     VersionId: str
     Code: str
     Message: str
+
+class ErrorDocument(TypedDict, total=False):
+    Key: str
 
 class EventBridgeConfiguration(TypedDict, total=False):
     pass
@@ -410,9 +493,28 @@ class EventHoldDuration(TypedDict, total=False):
     Days: int
     Years: int
 
+class ExistingObjectReplication(TypedDict, total=False):
+    Status: str
+
 class FilterRule(TypedDict, total=False):
     Name: str
     Value: str
+
+class GetBucketAbacOutput(TypedDict, total=False):
+    AbacStatus: AbacStatus
+
+class GetBucketAbacRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    ExpectedBucketOwner: str
+
+class GetBucketAccelerateConfigurationOutput(TypedDict, total=False):
+    Status: str
+    RequestCharged: str
+
+class GetBucketAccelerateConfigurationRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    ExpectedBucketOwner: str
+    RequestPayer: str
 
 class GetBucketAclOutput(TypedDict, total=False):
     Owner: Owner
@@ -420,6 +522,14 @@ class GetBucketAclOutput(TypedDict, total=False):
 
 class GetBucketAclRequest(TypedDict, total=False):
     Bucket: Required[str]
+    ExpectedBucketOwner: str
+
+class GetBucketAnalyticsConfigurationOutput(TypedDict, total=False):
+    AnalyticsConfiguration: AnalyticsConfiguration
+
+class GetBucketAnalyticsConfigurationRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    Id: Required[str]
     ExpectedBucketOwner: str
 
 class GetBucketCorsOutput(TypedDict, total=False):
@@ -436,6 +546,22 @@ class GetBucketEncryptionRequest(TypedDict, total=False):
     Bucket: Required[str]
     ExpectedBucketOwner: str
 
+class GetBucketIntelligentTieringConfigurationOutput(TypedDict, total=False):
+    IntelligentTieringConfiguration: IntelligentTieringConfiguration
+
+class GetBucketIntelligentTieringConfigurationRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    Id: Required[str]
+    ExpectedBucketOwner: str
+
+class GetBucketInventoryConfigurationOutput(TypedDict, total=False):
+    InventoryConfiguration: InventoryConfiguration
+
+class GetBucketInventoryConfigurationRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    Id: Required[str]
+    ExpectedBucketOwner: str
+
 class GetBucketLifecycleConfigurationOutput(TypedDict, total=False):
     Rules: list[LifecycleRule]
     TransitionDefaultMinimumObjectSize: str
@@ -449,6 +575,21 @@ class GetBucketLocationOutput(TypedDict, total=False):
 
 class GetBucketLocationRequest(TypedDict, total=False):
     Bucket: Required[str]
+    ExpectedBucketOwner: str
+
+class GetBucketLoggingOutput(TypedDict, total=False):
+    LoggingEnabled: LoggingEnabled
+
+class GetBucketLoggingRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    ExpectedBucketOwner: str
+
+class GetBucketMetricsConfigurationOutput(TypedDict, total=False):
+    MetricsConfiguration: MetricsConfiguration
+
+class GetBucketMetricsConfigurationRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    Id: Required[str]
     ExpectedBucketOwner: str
 
 class GetBucketNotificationConfigurationRequest(TypedDict, total=False):
@@ -476,6 +617,20 @@ class GetBucketPolicyStatusRequest(TypedDict, total=False):
     Bucket: Required[str]
     ExpectedBucketOwner: str
 
+class GetBucketReplicationOutput(TypedDict, total=False):
+    ReplicationConfiguration: ReplicationConfiguration
+
+class GetBucketReplicationRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    ExpectedBucketOwner: str
+
+class GetBucketRequestPaymentOutput(TypedDict, total=False):
+    Payer: str
+
+class GetBucketRequestPaymentRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    ExpectedBucketOwner: str
+
 class GetBucketTaggingOutput(TypedDict, total=False):
     TagSet: list[Tag]
 
@@ -488,6 +643,16 @@ class GetBucketVersioningOutput(TypedDict, total=False):
     MFADelete: str
 
 class GetBucketVersioningRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    ExpectedBucketOwner: str
+
+class GetBucketWebsiteOutput(TypedDict, total=False):
+    RedirectAllRequestsTo: RedirectAllRequestsTo
+    IndexDocument: IndexDocument
+    ErrorDocument: ErrorDocument
+    RoutingRules: list[RoutingRule]
+
+class GetBucketWebsiteRequest(TypedDict, total=False):
     Bucket: Required[str]
     ExpectedBucketOwner: str
 
@@ -744,9 +909,56 @@ class HeadObjectRequest(TypedDict, total=False):
     ExpectedBucketOwner: str
     ChecksumMode: str
 
+class IndexDocument(TypedDict, total=False):
+    Suffix: str
+
 class Initiator(TypedDict, total=False):
     ID: str
     DisplayName: str
+
+class IntelligentTieringAndOperator(TypedDict, total=False):
+    Prefix: str
+    Tags: list[Tag]
+
+class IntelligentTieringConfiguration(TypedDict, total=False):
+    Id: str
+    Filter: IntelligentTieringFilter
+    Status: str
+    Tierings: list[Tiering]
+
+class IntelligentTieringFilter(TypedDict, total=False):
+    Prefix: str
+    Tag: Tag
+    And: IntelligentTieringAndOperator
+
+class InventoryConfiguration(TypedDict, total=False):
+    Destination: InventoryDestination
+    IsEnabled: bool
+    Filter: InventoryFilter
+    Id: str
+    IncludedObjectVersions: str
+    OptionalFields: list[str]
+    Schedule: InventorySchedule
+
+class InventoryDestination(TypedDict, total=False):
+    S3BucketDestination: InventoryS3BucketDestination
+
+class InventoryEncryption(TypedDict, total=False):
+    SSES3: SSES3
+    SSEKMS: SSEKMS
+
+class InventoryFilter(TypedDict, total=False):
+    Prefix: str
+
+class InventoryS3BucketDestination(TypedDict, total=False):
+    AccountId: str
+    Bucket: str
+    Format: str
+    Prefix: str
+    Encryption: InventoryEncryption
+
+class InventorySchedule(TypedDict, total=False):
+    Frequency: str
 
 class LambdaFunctionConfiguration(TypedDict, total=False):
     Id: str
@@ -782,6 +994,50 @@ class LifecycleRuleFilter(TypedDict, total=False):
     ObjectSizeGreaterThan: int
     ObjectSizeLessThan: int
     And: LifecycleRuleAndOperator
+
+class ListBucketAnalyticsConfigurationsOutput(TypedDict, total=False):
+    IsTruncated: bool
+    ContinuationToken: str
+    NextContinuationToken: str
+    AnalyticsConfigurationList: list[AnalyticsConfiguration]
+
+class ListBucketAnalyticsConfigurationsRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    ContinuationToken: str
+    ExpectedBucketOwner: str
+
+class ListBucketIntelligentTieringConfigurationsOutput(TypedDict, total=False):
+    IsTruncated: bool
+    ContinuationToken: str
+    NextContinuationToken: str
+    IntelligentTieringConfigurationList: list[IntelligentTieringConfiguration]
+
+class ListBucketIntelligentTieringConfigurationsRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    ContinuationToken: str
+    ExpectedBucketOwner: str
+
+class ListBucketInventoryConfigurationsOutput(TypedDict, total=False):
+    ContinuationToken: str
+    InventoryConfigurationList: list[InventoryConfiguration]
+    IsTruncated: bool
+    NextContinuationToken: str
+
+class ListBucketInventoryConfigurationsRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    ContinuationToken: str
+    ExpectedBucketOwner: str
+
+class ListBucketMetricsConfigurationsOutput(TypedDict, total=False):
+    IsTruncated: bool
+    ContinuationToken: str
+    NextContinuationToken: str
+    MetricsConfigurationList: list[MetricsConfiguration]
+
+class ListBucketMetricsConfigurationsRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    ContinuationToken: str
+    ExpectedBucketOwner: str
 
 class ListBucketsOutput(TypedDict, total=False):
     Buckets: list[Bucket]
@@ -936,6 +1192,31 @@ class LocationInfo(TypedDict, total=False):
     Type: str
     Name: str
 
+class LoggingEnabled(TypedDict, total=False):
+    TargetBucket: Required[str]
+    TargetGrants: list[TargetGrant]
+    TargetPrefix: Required[str]
+    TargetObjectKeyFormat: TargetObjectKeyFormat
+
+class Metrics(TypedDict, total=False):
+    Status: str
+    EventThreshold: ReplicationTimeValue
+
+class MetricsAndOperator(TypedDict, total=False):
+    Prefix: str
+    Tags: list[Tag]
+    AccessPointArn: str
+
+class MetricsConfiguration(TypedDict, total=False):
+    Id: str
+    Filter: MetricsFilter
+
+class MetricsFilter(TypedDict, total=False):
+    Prefix: str
+    Tag: Tag
+    AccessPointArn: str
+    And: MetricsAndOperator
+
 class MultipartUpload(TypedDict, total=False):
     UploadId: str
     Key: str
@@ -1052,6 +1333,9 @@ class Part(TypedDict, total=False):
     ChecksumXXHASH3: str
     ChecksumXXHASH128: str
 
+class PartitionedPrefix(TypedDict, total=False):
+    PartitionDateSource: str
+
 class PolicyStatus(TypedDict, total=False):
     IsPublic: bool
 
@@ -1098,6 +1382,13 @@ class PutBucketLifecycleConfigurationRequest(TypedDict, total=False):
     ExpectedBucketOwner: str
     TransitionDefaultMinimumObjectSize: str
 
+class PutBucketLoggingRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    BucketLoggingStatus: Required[BucketLoggingStatus]
+    ContentMD5: str
+    ChecksumAlgorithm: str
+    ExpectedBucketOwner: str
+
 class PutBucketNotificationConfigurationRequest(TypedDict, total=False):
     Bucket: Required[str]
     NotificationConfiguration: Required[NotificationConfiguration]
@@ -1117,6 +1408,13 @@ class PutBucketPolicyRequest(TypedDict, total=False):
     ChecksumAlgorithm: str
     ConfirmRemoveSelfBucketAccess: bool
     Policy: Required[str]
+    ExpectedBucketOwner: str
+
+class PutBucketRequestPaymentRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    ContentMD5: str
+    ChecksumAlgorithm: str
+    RequestPaymentConfiguration: Required[RequestPaymentConfiguration]
     ExpectedBucketOwner: str
 
 class PutBucketTaggingRequest(TypedDict, total=False):
@@ -1293,12 +1591,81 @@ class QueueConfiguration(TypedDict, total=False):
     Events: Required[list[str]]
     Filter: NotificationConfigurationFilter
 
+class Redirect(TypedDict, total=False):
+    HostName: str
+    HttpRedirectCode: str
+    Protocol: str
+    ReplaceKeyPrefixWith: str
+    ReplaceKeyWith: str
+
+class RedirectAllRequestsTo(TypedDict, total=False):
+    HostName: str
+    Protocol: str
+
+class ReplicaModifications(TypedDict, total=False):
+    Status: str
+
+class ReplicationConfiguration(TypedDict, total=False):
+    Role: str
+    Rules: list[ReplicationRule]
+
+class ReplicationRule(TypedDict, total=False):
+    ID: str
+    Priority: int
+    Prefix: str
+    Filter: ReplicationRuleFilter
+    Status: str
+    SourceSelectionCriteria: SourceSelectionCriteria
+    ExistingObjectReplication: ExistingObjectReplication
+    Destination: Destination
+    DeleteMarkerReplication: DeleteMarkerReplication
+
+class ReplicationRuleAndOperator(TypedDict, total=False):
+    Prefix: str
+    Tags: list[Tag]
+    Not: ReplicationRuleNotOperator
+
+class ReplicationRuleFilter(TypedDict, total=False):
+    Prefix: str
+    Tag: Tag
+    And: ReplicationRuleAndOperator
+    Not: ReplicationRuleNotOperator
+
+class ReplicationRuleNotOperator(TypedDict, total=False):
+    Prefix: str
+    Tag: Tag
+    Or: ReplicationRuleOrOperator
+
+class ReplicationRuleOrOperator(TypedDict, total=False):
+    Prefixes: list[str]
+    Tags: list[Tag]
+
+class ReplicationTime(TypedDict, total=False):
+    Status: str
+    Time: ReplicationTimeValue
+
+class ReplicationTimeValue(TypedDict, total=False):
+    Minutes: int
+
+class RequestPaymentConfiguration(TypedDict, total=False):
+    Payer: Required[str]
+
 class RestoreStatus(TypedDict, total=False):
     IsRestoreInProgress: bool
     RestoreExpiryDate: int
 
+class RoutingRule(TypedDict, total=False):
+    Condition: Condition
+    Redirect: Redirect
+
 class S3KeyFilter(TypedDict, total=False):
     FilterRules: list[FilterRule]
+
+class SSEKMS(TypedDict, total=False):
+    KeyId: str
+
+class SSES3(TypedDict, total=False):
+    pass
 
 class ServerSideEncryptionByDefault(TypedDict, total=False):
     SSEAlgorithm: Required[str]
@@ -1312,12 +1679,41 @@ class ServerSideEncryptionRule(TypedDict, total=False):
     BucketKeyEnabled: bool
     BlockedEncryptionTypes: BlockedEncryptionTypes
 
+class SimplePrefix(TypedDict, total=False):
+    pass
+
+class SourceSelectionCriteria(TypedDict, total=False):
+    SseKmsEncryptedObjects: SseKmsEncryptedObjects
+    ReplicaModifications: ReplicaModifications
+
+class SseKmsEncryptedObjects(TypedDict, total=False):
+    Status: str
+
+class StorageClassAnalysis(TypedDict, total=False):
+    DataExport: StorageClassAnalysisDataExport
+
+class StorageClassAnalysisDataExport(TypedDict, total=False):
+    OutputSchemaVersion: str
+    Destination: AnalyticsExportDestination
+
 class Tag(TypedDict, total=False):
     Key: Required[str]
     Value: Required[str]
 
 class Tagging(TypedDict, total=False):
     TagSet: Required[list[Tag]]
+
+class TargetGrant(TypedDict, total=False):
+    Grantee: Grantee
+    Permission: str
+
+class TargetObjectKeyFormat(TypedDict, total=False):
+    SimplePrefix: SimplePrefix
+    PartitionedPrefix: PartitionedPrefix
+
+class Tiering(TypedDict, total=False):
+    Days: int
+    AccessTier: str
 
 class TopicConfiguration(TypedDict, total=False):
     Id: str
@@ -1406,6 +1802,9 @@ class UploadPartRequest(TypedDict, total=False):
     SSECustomerKeyMD5: str
     RequestPayer: str
     ExpectedBucketOwner: str
+
+class UseSourceMultiRegionKey(TypedDict, total=False):
+    Status: str
 
 class VersioningConfiguration(TypedDict, total=False):
     MFADelete: str
