@@ -23,6 +23,8 @@ from fogbank.testing.server import Server
 SETTLE_S = 60
 ACTIONS = 3
 """So much of each kind of work is begun in a round."""
+PART_BYTES = 5 << 20
+"""The least of a part that is not the last."""
 CODE = """
 import boto3
 table = boto3.client("dynamodb")
@@ -81,6 +83,58 @@ class Work:
             return hashlib.sha256(got).digest() == digest
 
         self.acknowledged(f"object {key}", fact)
+
+    def uploads(self, n: int) -> None:
+        """Send an object in parts, one of them copied, and copy the whole."""
+        s3, key = self.clients.s3, f"{self.name}/parts/{n}"
+        draw = random.Random(key)
+        first, second = draw.randbytes(PART_BYTES), draw.randbytes(10_000)
+        s3.put_object(Bucket="objects", Key=f"{key}/source", Body=second)
+        asked = {"Bucket": "objects", "Key": key}
+        asked["UploadId"] = s3.create_multipart_upload(**asked)["UploadId"]
+        sent = s3.upload_part(**asked, PartNumber=1, Body=first)
+        source = {"Bucket": "objects", "Key": f"{key}/source"}
+        copied = s3.upload_part_copy(**asked, PartNumber=2, CopySource=source)
+        tags = [sent["ETag"], copied["CopyPartResult"]["ETag"]]
+        parts = [{"PartNumber": number, "ETag": tag} for number, tag in enumerate(tags, 1)]
+        s3.complete_multipart_upload(**asked, MultipartUpload={"Parts": parts})
+        self.acknowledged(f"upload {key}", lambda: self.body_of(key) == first + second)
+        s3.copy_object(
+            Bucket="objects", Key=f"{key}/copy", CopySource={"Bucket": "objects", "Key": key}
+        )
+        self.acknowledged(f"copy {key}", lambda: self.body_of(f"{key}/copy") == first + second)
+
+    def body_of(self, key: str, **named: str) -> bytes:
+        return self.clients.s3.get_object(Bucket="objects", Key=key, **named)["Body"].read()
+
+    def versions(self, n: int) -> None:
+        """Replace an object and remove it: its versions stay, in order, and no other comes."""
+        s3, key = self.clients.s3, f"{self.name}/versions/{n}"
+        asked = {"Bucket": "versions", "Key": key}
+        first = s3.put_object(**asked, Body=b"first" * 1_000, IfNoneMatch="*")["VersionId"]
+
+        def is_first() -> bool:
+            got = self.clients.s3.get_object(**asked, VersionId=first)
+            return got["Body"].read() == b"first" * 1_000
+
+        self.acknowledged(f"version {key}", is_first)
+        second = s3.put_object(**asked, Body=b"second" * 50_000, Tagging="a=b")["VersionId"]
+        marker = s3.delete_object(**asked)["VersionId"]
+
+        def is_marked() -> bool:
+            found = self.clients.s3.list_object_versions(Bucket="versions", Prefix=key)
+            versions = [each["VersionId"] for each in found["Versions"]]
+            markers = [each["VersionId"] for each in found["DeleteMarkers"]]
+            return (versions, markers) == ([second, first], [marker])
+
+        self.acknowledged(f"marker {key}", is_marked)
+
+    def sealed(self, n: int) -> None:
+        """Store objects under a key of KMS."""
+        key, body = f"{self.name}/sealed/{n}", f"{self.name} {n}".encode() * 5_000
+        asked = {"Bucket": "objects", "Key": key, "Body": body}
+        self.clients.s3.put_object(**asked, ServerSideEncryption="aws:kms")
+        self.acknowledged(f"sealed {key}", lambda: self.body_of(key) == body)
 
     def items(self, n: int) -> None:
         name = f"{self.name}/{n}"
@@ -177,6 +231,9 @@ class Work:
     def works(self) -> list[Callable[[int], None]]:
         return [
             self.objects,
+            self.uploads,
+            self.versions,
+            self.sealed,
             self.items,
             self.invocations,
             self.events,
@@ -187,7 +244,10 @@ class Work:
 
 
 def build(server: Server) -> None:
-    server.client("s3").create_bucket(Bucket="objects")
+    s3 = server.client("s3")
+    for bucket in ("objects", "versions"):
+        s3.create_bucket(Bucket=bucket)
+    s3.put_bucket_versioning(Bucket="versions", VersioningConfiguration={"Status": "Enabled"})
     server.client("logs").create_log_group(logGroupName="lines")
     for table in ("rows", "done"):
         server.client("dynamodb").create_table(

@@ -34,7 +34,7 @@ GROWTH_KB_MAX = 40 << 10
 into the rows, caches of a bounded size, and the heap's own waste."""
 DESCRIPTORS_MAX = 8
 """So many more descriptors a process may have: connections that are kept for the next call."""
-FILES_MAX = 24
+FILES_MAX = 64
 """So many more files a data directory may have: segments of the log that wait for a checkpoint, and
 files of removed objects that wait a quarter of an hour for their readers."""
 LASTING = ("supervisor", "front", "store process", "checkpointer", "sandbox daemon", "zygote")
@@ -91,9 +91,15 @@ def works_for_a_round(server: Server, clients: Clients, name: str) -> int:
 
 
 def remove_objects(clients: Clients) -> None:
-    for page in clients.s3.get_paginator("list_objects_v2").paginate(Bucket="objects"):
-        for found in page.get("Contents", []):
-            clients.s3.delete_object(Bucket="objects", Key=found["Key"])
+    """Remove every version of every object, and what uploads left."""
+    for bucket in ("objects", "versions"):
+        for page in clients.s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
+            for found in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]:
+                named = {"Key": found["Key"], "VersionId": found["VersionId"]}
+                clients.s3.delete_object(Bucket=bucket, **named)
+        for found in clients.s3.list_multipart_uploads(Bucket=bucket).get("Uploads", []):
+            named = {"Key": found["Key"], "UploadId": found["UploadId"]}
+            clients.s3.abort_multipart_upload(Bucket=bucket, **named)
 
 
 def settled(server: Server) -> Seen:
