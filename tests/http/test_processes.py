@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import http.client
+import json
 import os
 import signal
 import time
@@ -65,6 +66,49 @@ def test_buckets_of_all_stores_are_listed_and_serve_objects_of_every_size(cloud:
                 s3.get_object(Bucket=bucket, Key=f"k/{size}", Range="bytes=0-9") if size else None
             )
             assert part is None or part["Body"].read() == body[:10]
+
+
+def test_other_accounts_come_in_by_the_policy_of_a_bucket_wherever_it_lies(cloud: Server) -> None:
+    """Presumed in one process, confirmed where the bucket lies, and decided anew."""
+    keys = {"id": "2" * 12, "access-key-id": "AKIAOTHERACCOUNTOTHE", "secret-access-key": "s" * 40}
+    given = [part for name, value in keys.items() for part in (f"--{name}", value)]
+    made = cloud.run("account", "create", "other", *given)
+    assert made.returncode == 0, made.stderr
+    named = {"aws_access_key_id": keys["access-key-id"], "aws_secret_access_key": "s" * 40}
+    s3, theirs = cloud.client("s3"), cloud.client("s3", **named)
+    theirs.create_bucket(Bucket="theirs")
+    body = os.urandom(70_000)
+    for bucket in BUCKETS:
+        it = {"Bucket": bucket, "Key": "shared"}
+        s3.put_object(**it, Body=body)
+        copy = {"Bucket": "theirs", "Key": "copy", "CopySource": f"{bucket}/shared"}
+        calls = (
+            lambda it=it: theirs.get_object(**it)["Body"].read(),
+            lambda it=it: theirs.put_object(**it, Body=body),
+            lambda copy=copy: theirs.copy_object(**copy),
+        )
+        for call in calls:
+            with pytest.raises(ClientError, match="AccessDenied"):
+                call()
+        s3.put_bucket_policy(Bucket=bucket, Policy=shared(bucket, keys["id"]))
+        for call in calls:
+            call()
+        assert theirs.get_object(Bucket="theirs", Key="copy")["Body"].read() == body
+        s3.delete_bucket_policy(Bucket=bucket)
+        for call in calls:
+            with pytest.raises(ClientError, match="AccessDenied"):
+                call()
+
+
+def shared(bucket: str, account: str) -> str:
+    """Return a policy that shares the objects of a bucket with another account."""
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"AWS": account},
+        "Action": ["s3:GetObject", "s3:PutObject"],
+        "Resource": f"arn:aws:s3:::{bucket}/*",
+    }
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
 def test_the_cors_rules_of_a_bucket_are_found_wherever_it_lies(cloud: Server) -> None:

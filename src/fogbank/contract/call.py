@@ -26,6 +26,7 @@ from fogbank.platform.scheduler.timers import Timers
 from fogbank.platform.store.engine import Body, Domain, Placement, Store
 
 T = TypeVar("T")
+_NO_STANDINGS: Final[Mapping[Domain, bytes]] = {}
 DECISIONS_MAX: Final = 4
 """How often a transaction is tried whose resources are to be decided on anew."""
 
@@ -177,13 +178,13 @@ class Call:
         decided on."""
         self.asked: AccessRequest | None = None
         """The access that was refused last, with its condition keys."""
-        self.required: list[Access] = []
-        """Every access that was decided so far and may have to be anew."""
-        self.standings: dict[Domain, bytes] = {}
+        self.required: tuple[Access, ...] = ()
+        """What was decided since."""
+        self.standings: Mapping[Domain, bytes] = _NO_STANDINGS
         """Resources of which nothing is presumed, by domain, and what was decided on
         (``Standing.token``); empty: nothing yet."""
-        self.confirmed: tuple[Domain, ...] = ()
-        """Domains in which a transaction has confirmed what was decided on."""
+        self.confirmed: Domain | None = None
+        """The domain in which a transaction has last confirmed what was decided on."""
         self.said: dict[tuple[Domain, str], Standing] = {}
         """What was found of actions on everything in a domain, for calls that ask many times."""
         self._authorizer = authorizer
@@ -275,18 +276,24 @@ class Call:
         """Return the store of another domain, for workflows."""
         return self.facilities.placement.store_of(domain)
 
-    async def decided(self, work: Callable[[], Awaitable[T]]) -> T:
+    async def decided(self, work: Callable[[], Awaitable[T]], again: Undecided | None = None) -> T:
         """Run a transaction in which resources are confirmed, again where one is decided anew.
+
+        Args:
+            work: Runs it.
+            again: What ended its first run, if it has run.
 
         Raises:
             ServiceError: With what a resource says, the caller may not do what it does.
             Conflict: What it says changes all the time.
         """
         for _ in range(DECISIONS_MAX):
+            if again is not None:
+                await self._authorizer.again(self, again.domain)
             try:
                 return await work()
             except Undecided as undecided:
-                await self._authorizer.again(self, undecided.domain)
+                again = undecided
         raise Conflict("what a resource says of who may reach it changes all the time")
 
     async def read(self, domain: Domain, body: Body[T]) -> T:
@@ -304,7 +311,9 @@ class Call:
         self, action: str, resource: str, context: Mapping[str, str | tuple[str, ...]] | None = None
     ) -> None:
         """Raise the access-denied error unless the caller may do this too."""
-        await self._authorizer.require(self, [Access(action, resource, context or {})])
+        access = Access(action, resource, context or {})
+        self.required = (*self.required, access)
+        await self._authorizer.require(self, [access])
 
     def confirm(self, domain: Domain, token: bytes, *, plain: bool) -> None:
         """Confirm in a transaction what the decisions on this call presumed or found.
@@ -317,16 +326,14 @@ class Call:
         Raises:
             Undecided: It is another than what was decided on; the gateway decides anew.
         """
-        decided = self.standings.get(domain)
-        if (decided is None and not plain) or (decided is not None and decided != token):
+        decided = self.standings.get(domain) if self.standings else None
+        if (not plain) if decided is None else decided != token:
             raise Undecided(domain)
-        if domain not in self.confirmed:
-            self.confirmed = (*self.confirmed, domain)
+        self.confirmed = domain
 
-    def settle(self, domain: Domain, *, plain: bool) -> None:
-        """Note before accesses are required whether anything may be presumed of their resource."""
-        if not plain:
-            self.standings.setdefault(domain, b"")
+    def settle(self, domain: Domain, token: bytes = b"") -> None:
+        """Note that nothing is presumed of a resource, and what was decided on; empty: nothing."""
+        self.standings = {**self.standings, domain: token}
 
 
 class Pace:

@@ -70,6 +70,8 @@ class Service:
         self.metrics = tuple(metrics)
         self.tables = tuple(tables)
         self.policies = policies
+        self.presumes = policies is not None and policies.presumed
+        """Whether decisions presume something of its resources, which its transactions confirm."""
         self.tags = tags
         self.stored_keys = stored_keys
         self.origins = origins

@@ -208,6 +208,9 @@ class Authorization:
             for service in services
             if service.stored_keys is not None
         }
+        self._presumed = frozenset(
+            prefix for prefix, facet in self._facets.items() if facet.presumed
+        )
         self._decisions = Decisions()
         # Of whom nothing is presumed, for a presumption that fails costs a transaction. It is a
         # hint: whether it holds or not, what the resource says is read or confirmed.
@@ -223,11 +226,9 @@ class Authorization:
         if policies is None:
             policies = await self._identity.policies.of(principal)
         for access in accesses:
-            facet = self._facet_of(access)
-            if facet is None:
-                decision, on = await self._decision(call, access, policies, _PRESUMED), _PRESUMED
-            else:
-                decision, on = await self._decision_on(call, access, policies, facet)
+            on, decision = _PRESUMED, self._find_presumed(call, access, policies)
+            if decision is None:
+                decision, on = await self._decision_on(call, access, policies)
             call.decisions.append((access.action, access.resource, decision))
             if not decision.allowed:
                 assert call.asked is not None, "who is refused has asked"
@@ -235,17 +236,28 @@ class Authorization:
                 denied.headers.update(on.headers)
                 raise denied
 
+    def _find_presumed(self, call: Call, access: Access, policies: PolicySet) -> Decision | None:
+        """Return what was decided before, presuming that the resource says nothing; None: nothing.
+
+        This is all that most requests need; whatever else there is to know is looked at behind it.
+        """
+        action, resource, _ = access
+        if call.standings or self._speaking or action[: action.find(":")] not in self._presumed:
+            return None
+        found = self._decisions.find(call.principal, policies, None, action, resource, "")
+        return found if found is not None and found.allowed else None
+
     async def again(self, call: Call, domain: Domain) -> None:
         """Decide anew what was decided on a resource: it says something, or is another.
 
         Raises:
             ServiceError: The caller may not do one of the things that it could.
         """
-        call.standings[domain] = b""
+        call.settle(domain, b"")
         call.said.clear()
-        accesses = [each for each in call.required if self._domain_of(each) == domain]
+        asked = (*call.accesses, *call.required)
+        accesses = [each for each in asked if self._domain_of(each) == domain]
         assert accesses, "who looks at a resource has asked to"
-        call.required = [each for each in call.required if each not in accesses]
         if len(self._speaking) >= SPEAKING_MAX:
             self._speaking.clear()
         self._speaking[domain, call.principal.account] = None
@@ -256,9 +268,9 @@ class Authorization:
 
         Who may not do what it asks hears that, and not what else is wrong with it.
         """
-        for access in tuple(call.required):
+        for access in (*call.accesses, *call.required):
             domain = self._domain_of(access)
-            if domain is None or domain in call.confirmed or domain in call.standings:
+            if domain is None or domain == call.confirmed or domain in call.standings:
                 continue
             try:
                 await self.again(call, domain)
@@ -273,15 +285,16 @@ class Authorization:
         return None if facet is None else facet.domain(access.resource)
 
     async def _decision_on(
-        self, call: Call, access: Access, policies: PolicySet, facet: ResourcePolicies
+        self, call: Call, access: Access, policies: PolicySet
     ) -> tuple[Decision, _Resource]:
-        """Decide an access to a resource that may have a policy."""
-        if facet.presumed:
-            call.required.append(access)
-            if self._may_presume(call, access, facet):
-                decision = await self._decision(call, access, policies, _PRESUMED)
-                if decision.allowed:
-                    return decision, _PRESUMED
+        """Decide an access with what its resource says; return that too."""
+        facet = self._facet_of(access)
+        if facet is None:
+            return await self._decision(call, access, policies, _PRESUMED), _PRESUMED
+        if facet.presumed and self._may_presume(call, access, facet):
+            decision = await self._decision(call, access, policies, _PRESUMED)
+            if decision.allowed:
+                return decision, _PRESUMED
         on = await self._resource(call, access, facet)
         decision = await self._decision(call, access, policies, on)
         if not decision.allowed and facet.further is not None:
@@ -405,7 +418,7 @@ class Authorization:
         said, owner, token, headers, _ = found
         caller = call.principal
         if facet.presumed:
-            call.standings[domain] = token
+            call.settle(domain, token)
             if said is None and owner == caller.account:
                 self._speaking.pop((domain, owner), None)
         policy = None

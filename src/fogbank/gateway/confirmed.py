@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from typing import TypeVar
 
-from fogbank.contract.call import Call
+from fogbank.contract.call import Call, Undecided
 from fogbank.platform.store.engine import Body, Stamp, Store, StoreLimits, Token
 
 T = TypeVar("T")
@@ -37,13 +37,21 @@ class ConfirmedStore:
 
     async def transact(self, body: Body[T], *, token: Token | None = None) -> T:
         """Run the body and commit what it wrote; see ``Store.transact``."""
+        try:
+            return await self._store.transact(body, token=token)
+        except Undecided as undecided:
+            again = undecided
         store = self._store
-        return await self._call.decided(lambda: store.transact(body, token=token))
+        return await self._call.decided(lambda: store.transact(body, token=token), again)
 
     async def read(self, body: Body[T]) -> T:
         """Run the body over one snapshot; see ``Store.read``."""
+        try:
+            return await self._store.read(body)
+        except Undecided as undecided:
+            again = undecided
         store = self._store
-        return await self._call.decided(lambda: store.read(body))
+        return await self._call.decided(lambda: store.read(body), again)
 
     async def claim(
         self,

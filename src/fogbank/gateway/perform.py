@@ -155,8 +155,8 @@ class Performer:
             lending=visit.lending,
         )
         call.accesses = accesses
-        policies = bound.service.policies
-        if policies is not None and policies.presumed:
+        presumes = bound.service.presumes
+        if presumes:
             call.store = ConfirmedStore(call, call.store)
         try:
             if accesses:
@@ -169,7 +169,7 @@ class Performer:
             # Types call a TypedDict no dict, which it is.
             answer: Any = await bound.declared.function(call, wire)
         except ServiceError as error:
-            denied = await self.authorization.find_denial(call) if call.required else None
+            denied = await self.authorization.find_denial(call) if presumes else None
             if self._audit is not None and visit.decisions and not visit.decisions[-1][2].allowed:
                 visit.reasons = await self._reasons(call)
             if denied is not None:

@@ -198,11 +198,6 @@ class BucketRecord(Record, frozen=True, array_like=True, tag="s3.bucket/1"):
     expires: bool = False
     """Whether it has a lifecycle configuration."""
 
-    @property
-    def speaks(self) -> bool:
-        """Return whether more than policies of identities bears on its own account's requests."""
-        return self.has_policy or self.foreign
-
 
 class ObjectRecord(Record, frozen=True, array_like=True, kw_only=True, tag="s3.object/1"):
     """(bucket id, key): the current version; (bucket id, key, order): one that is not."""

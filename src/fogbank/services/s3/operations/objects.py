@@ -18,6 +18,7 @@ from fogbank.services.s3.events import Happening
 from fogbank.services.s3.quotas import LIST_KEYS_MAX
 from fogbank.services.s3.rules import (
     access,
+    acls,
     conditions,
     encryption,
     multipart,
@@ -72,7 +73,8 @@ async def put_object(call: Call, request: shapes.PutObjectRequest) -> shapes.Put
     """Store an object: nothing of it is visible until all of it is durable and verified."""
     key: str = request["Key"]
     check_key(key)
-    await writing.check_list(call, request)
+    if acls.asks(request):
+        await writing.check_list(call, request)
     try:
         asked = encryption.asked_of(request)
     except ServiceError:

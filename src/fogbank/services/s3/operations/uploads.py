@@ -19,6 +19,7 @@ from fogbank.services.s3.errors import InvalidArgument, NoSuchUpload, Preconditi
 from fogbank.services.s3.events import Happening
 from fogbank.services.s3.rules import (
     access,
+    acls,
     conditions,
     encryption,
     multipart,
@@ -94,7 +95,8 @@ async def create_multipart_upload(
     """Begin an upload in parts."""
     key: str = request["Key"]
     check_key(key)
-    await writing.check_list(call, request)
+    if acls.asks(request):
+        await writing.check_list(call, request)
     algorithm, composite = upload_kind(request)
     asked = encryption.asked_of(request)
     lock = await locks.lock_for(call, asked, await _read_bucket(call, request), key)

@@ -82,8 +82,8 @@ _GRANTS: Final = {
     "s3:x-amz-grant-write-acp": "GrantWriteACP",
 }
 ACL_KEYS: Final = {"s3:x-amz-acl": "ACL", **_GRANTS}
+_ACL_MEMBERS: Final = frozenset(ACL_KEYS.values())
 _WRITE_KEYS = {
-    **ACL_KEYS,
     "s3:x-amz-storage-class": "StorageClass",
     "s3:x-amz-server-side-encryption": "ServerSideEncryption",
     "s3:x-amz-server-side-encryption-aws-kms-key-id": "SSEKMSKeyId",
@@ -128,7 +128,7 @@ def create_bucket(scope: Scope, request: Request) -> list[Access]:
 
 def _asks_for_acl(request: Request) -> bool:
     """Return whether a request says who may reach what it makes."""
-    return any(member in request for member in ACL_KEYS.values())
+    return not request.keys().isdisjoint(_ACL_MEMBERS)
 
 
 def list_buckets(scope: Scope, _request: Request) -> list[Access]:
@@ -180,9 +180,10 @@ def _writing(
     write = _creating(_on_object(scope, "s3:PutObject", request, keys), creates=creates)
     tags = condition_keys(request)
     locks = retention.condition_keys(request, scope.now_ms)
-    if not (tags or locks or _asks_for_acl(request)):
+    acl = _context(request, ACL_KEYS) if _asks_for_acl(request) else None
+    if not (tags or locks or acl is not None):
         return [write]
-    write = write._replace(context={**write.context, **tags, **locks})
+    write = write._replace(context={**write.context, **tags, **locks, **(acl or {})})
     needed = [write]
     if tags:
         needed.append(Access("s3:PutObjectTagging", write.resource, tags))
@@ -191,7 +192,7 @@ def _writing(
         needed.append(Access("s3:PutObjectRetention", write.resource, locks))
     if "ObjectLockLegalHoldStatus" in request:
         needed.append(Access("s3:PutObjectLegalHold", write.resource, locks))
-    if _asks_for_acl(request):
+    if acl is not None:
         needed.append(Access("s3:PutObjectAcl", write.resource, NewObject(write.context)))
     return needed
 

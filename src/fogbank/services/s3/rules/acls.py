@@ -132,6 +132,11 @@ def is_public(acl: Acl | None) -> bool:
     return acl is not None and any(grant.grantee in PUBLIC for grant in acl)
 
 
+def asks(request: Request) -> bool:
+    """Return whether the headers of a request ask for a list."""
+    return not request.keys().isdisjoint(_MEMBERS)
+
+
 def asked_of(request: Request) -> Asked:
     """Return the list that the headers of a request ask for.
 
@@ -139,7 +144,7 @@ def asked_of(request: Request) -> Asked:
         InvalidArgument: A header is none, or names nobody that there can be.
         InvalidRequest: It asks for two lists.
     """
-    if request.keys().isdisjoint(_MEMBERS):
+    if not asks(request):
         return NOTHING
     canned: str = request.get("ACL") or ""
     if canned and canned not in _CANNED:
@@ -256,7 +261,7 @@ class Owned(NamedTuple):
     acl: Acl | None = None
 
 
-_THE_BUCKETS: Final = Owned()
+THE_BUCKETS: Final = Owned()
 
 
 def owned_of(bucket: BucketRecord, account: str, asked: Asked) -> Owned:
@@ -273,7 +278,7 @@ def owned_of(bucket: BucketRecord, account: str, asked: Asked) -> Owned:
     if bucket.ownership == ENFORCED:
         if asked.changes and not _is_owners(bucket, asked.grants):
             raise AccessControlListNotSupported
-        return _THE_BUCKETS
+        return THE_BUCKETS
     owner = _owner_of_write(bucket, account, asked)
     return Owned(owner, acl_of(asked, People(owner or bucket.account, bucket.account)))
 

@@ -111,7 +111,7 @@ async def require_named(
         # AWS: who may not enter a bucket still hears where it is (API Reference, HeadBucket).
         denied.headers[REGION] = record.region
         raise denied
-    plain = record.account == call.account and not record.speaks
+    plain = record.account == call.account and not (record.has_policy or record.foreign)
     call.confirm(tr.domain, record.bucket_id, plain=plain)
     return record
 
@@ -125,7 +125,8 @@ async def settle_bucket(tr: Transaction, call: Call, request: Request) -> None:
     record = await find_bucket(tr)
     if record is None:
         raise NoSuchBucket(BucketName=request["Bucket"])
-    call.settle(tr.domain, plain=record.account == call.account and not record.speaks)
+    if record.account != call.account or record.has_policy or record.foreign:
+        call.settle(tr.domain)
 
 
 def put_bucket(tr: Transaction, bucket: BucketRecord) -> None:

@@ -8,7 +8,7 @@ from fogbank.services.s3.arns import object_arn
 from fogbank.services.s3.rules import acls
 from fogbank.services.s3.rules.acls import Asked, Owned
 from fogbank.services.s3.rules.refusals import ACL_BLOCKED, blocked
-from fogbank.services.s3.schema import BucketRecord
+from fogbank.services.s3.schema import ENFORCED, BucketRecord
 from fogbank.services.s3.state.people import check_people
 
 
@@ -32,6 +32,8 @@ def owned_of(call: Call, request: Request, bucket: BucketRecord) -> Owned:
         AccessControlListNotSupported: Lists do not count, and it would change something.
         AccessDenied: It lets the public in where that is blocked.
     """
+    if bucket.ownership == ENFORCED and not acls.asks(request):
+        return acls.THE_BUCKETS
     asked = acls.asked_of(request)
     owned = acls.owned_of(bucket, call.account, asked)
     if asked.is_given and acls.is_blocked(bucket, asked):
