@@ -106,7 +106,7 @@ def policy_of(text: str) -> PostPolicy:
     """
     try:
         document = msgspec.json.decode(base64.b64decode(text, validate=True))
-    except (binascii.Error, ValueError):
+    except (binascii.Error, ValueError, RecursionError):  # the last: nested beyond any use
         raise _invalid("Invalid JSON.") from None
     if not isinstance(document, dict):
         raise _invalid("Invalid JSON.")
