@@ -13,7 +13,7 @@ from fogbank.base.clock import Clock
 from fogbank.base.ids import Ids
 from fogbank.platform.crypto.secret import Secret
 from fogbank.platform.identity.identity import Identity
-from fogbank.platform.store.engine import Store
+from fogbank.platform.store.engine import Placement, Store
 from fogbank.server.accounts import Accounts
 from fogbank.server.app import App
 from fogbank.server.audits import Audits
@@ -22,6 +22,7 @@ from fogbank.server.control import Control
 from fogbank.server.events import Events
 from fogbank.server.keyrings import Keyrings
 from fogbank.server.members import Member
+from fogbank.server.usages import Usages
 
 
 class OpenDirectory(NamedTuple):
@@ -32,6 +33,8 @@ class OpenDirectory(NamedTuple):
     stores: Sequence[Store]
     """The system subspaces of every store, by number."""
     identity: Identity
+    placement: Placement
+    """Where domains live."""
     clock: Clock
     ids: Ids
     flush: Callable[[], Awaitable[None]] | None = None
@@ -49,6 +52,7 @@ def controls(
         members,
         app.trail_stores,
         app.identity,
+        parts.placement,
         parts.clock,
         parts.ids,
         app.flush_trails,
@@ -59,11 +63,12 @@ def controls(
 
 def stored(data_dir: Path, opened: OpenDirectory) -> list[Control]:
     """Return the requests that need nothing but an open data directory."""
-    members, stores, identity, clock, ids, flush, tell_secret = opened
+    members, stores, identity, placement, clock, ids, flush, tell_secret = opened
     return [
         *Accounts(data_dir, identity, ids).controls(),
         *Audits(stores, identity, clock, flush).controls(),
         *Backups(data_dir, members, clock).controls(),
         *Events(stores, clock).controls(),
         *Keyrings(members, tell_secret).controls(),
+        *Usages(identity, placement).controls(),
     ]

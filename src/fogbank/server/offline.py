@@ -96,7 +96,8 @@ async def _ask(
         await identity.open()
         await accounts.ensure(data_dir, config, identity, ids)
         members = [OwnMember(engine) for engine in engines]
-        opened = OpenDirectory(members, placement.system_stores(), identity, clock, ids)
+        system = placement.system_stores()
+        opened = OpenDirectory(members, system, identity, placement, clock, ids)
         controls = stored(data_dir, opened)
         control = next(each for each in controls if each.name == asked.request)
 

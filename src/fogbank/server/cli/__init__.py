@@ -17,6 +17,7 @@ from fogbank import __version__
 COMMANDS = {
     "serve": "serve the cloud until SIGTERM",
     "account": "make and list accounts",
+    "s3": "say what each bucket holds",
     "env": "print what points any SDK at the server",
     "config": "print every setting with value, origin and meaning",
     "status": "say how the server is",
