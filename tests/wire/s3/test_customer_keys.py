@@ -88,6 +88,28 @@ def test_a_copy_brings_the_key_of_its_source_and_its_own(s3: Any) -> None:
     assert read(s3, "p") == LARGE
 
 
+def test_policies_may_ask_for_a_clients_key(s3: Any, cloud: Any) -> None:
+    """User Guide, "Using ... SSE-C": ``s3:x-amz-server-side-encryption-customer-algorithm``."""
+    open_to_clients_keys(s3)
+    needed = {"s3:x-amz-server-side-encryption-customer-algorithm": "true"}
+    statements = [
+        {"Effect": "Allow", "Action": "s3:*", "Resource": "*"},
+        {
+            "Effect": "Deny",
+            "Action": "s3:PutObject",
+            "Resource": "*",
+            "Condition": {"Null": needed},
+        },
+    ]
+    writer = cloud.client(
+        "s3", credential=cloud.create_user("w", {"Version": "2012-10-17", "Statement": statements})
+    )
+    with pytest.raises(ClientError) as denied:
+        writer.put_object(Bucket="photos", Key="k", Body=SMALL)
+    assert code_of(denied) == (403, "AccessDenied")
+    writer.put_object(Bucket="photos", Key="k", Body=SMALL, **KEY)
+
+
 def test_every_part_of_an_upload_brings_its_key(s3: Any) -> None:
     open_to_clients_keys(s3)
     upload = s3.create_multipart_upload(Bucket="photos", Key="m", **KEY)

@@ -14,6 +14,8 @@ import json
 from typing import Any
 
 import pytest
+from botocore import UNSIGNED
+from botocore.config import Config as ClientConfig
 from botocore.exceptions import ClientError
 
 from fogbank.engines.memory import MemoryBlobs
@@ -295,6 +297,28 @@ def test_a_key_that_cannot_be_used_refuses_reads_and_writes(
     assert code_of(pending) == (400, "KMS.KMSInvalidStateException")
 
 
+def test_who_has_not_signed_reads_nothing_under_a_kms_key(s3: Any, key: str, cloud: Any) -> None:
+    """User Guide, "Using SSE-KMS": requests for such objects "must be signed"."""
+    allowed = {
+        "Effect": "Allow",
+        "Principal": "*",
+        "Action": "s3:GetObject",
+        "Resource": "arn:aws:s3:::photos/*",
+    }
+    s3.delete_public_access_block(Bucket="photos")
+    document = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+    s3.put_bucket_policy(Bucket="photos", Policy=document)
+    asked = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key}
+    s3.put_object(Bucket="photos", Key="plain", Body=SMALL)
+    s3.put_object(Bucket="photos", Key="k", Body=SMALL, **asked)
+    nobody = cloud.client("s3", config=ClientConfig(signature_version=UNSIGNED))
+    assert nobody.get_object(Bucket="photos", Key="plain")["Body"].read() == SMALL
+    with pytest.raises(ClientError) as refused:
+        nobody.get_object(Bucket="photos", Key="k")
+    assert code_of(refused) == (400, "InvalidArgument")
+    assert "AWS Signature Version 4" in message_of(refused)
+
+
 def test_a_head_needs_the_key_only_for_the_checksum(s3: Any, kms: Any, key: str) -> None:
     """HeadObject, ``x-amz-checksum-mode``: then "you must have permission ... kms:Decrypt"."""
     asked = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key}
@@ -316,6 +340,7 @@ def test_a_key_that_is_not_there_or_elsewhere_is_not_found(s3: Any, key: str) ->
                 SSEKMSKeyId=named,
             )
         assert code_of(missing) == (400, "KMS.NotFoundException")
+        assert ("Invalid arn eu-west-1" in message_of(missing)) == ("eu-west-1" in named)
 
 
 # DSSE-KMS.

@@ -125,6 +125,7 @@ def test_claims_that_do_not_hold_hear_why(s3: Any, cloud: Cloud) -> None:
     stranger = "AWS AKIA00000000EXAMPLE0:AAAAAAAAAAAAAAAAAAAAAAAAAAA="
     assert answer(cloud, authorization=stranger, date=now) == (403, "InvalidAccessKeyId")
     assert answer(cloud, authorization="AWS HAHAHA", date=now) == (400, "InvalidArgument")
+    assert answer(cloud, authorization="", date=now) == (403, "AccessDenied"), "that is nobody"
     for date in ("", "Bad Date", "Tue, 07 Jul 1950 21:53:04 GMT"):
         assert answer(cloud, authorization=wrong, x_amz_date=date) == (403, "AccessDenied")
     assert answer(cloud, authorization=wrong) == (403, "AccessDenied")

@@ -128,7 +128,6 @@ async def lock_for(call: Call, asked: Asked, bucket: BucketRecord, key: str) -> 
         raise InvalidRequest(_NOT_ENCRYPTING.format(asked.algorithm))
     _check_caller(call)
     named = asked.kms_key or _MANAGED
-    _check_region(named, bucket)
     shared = default.bucket_key if asked.bucket_key is None else asked.bucket_key
     if shared and asked.algorithm == KMS:
         return await _under_bucket_key(call, asked, named, bucket, key)
@@ -147,13 +146,6 @@ def _check_caller(call: Call) -> None:
             ArgumentName="Authorization",
             ArgumentValue="null",
         )
-
-
-def _check_region(named: str, bucket: BucketRecord) -> None:
-    """Refuse a key of another region than the bucket's."""
-    arn = find_arn(named)
-    if arn is not None and arn.region != bucket.region:
-        raise KMSNotFoundException(f"Invalid arn {arn.region}")
 
 
 def _context(bucket: BucketRecord, key: str | None, more: Request) -> dict[str, str]:
