@@ -58,11 +58,12 @@ _STATUSES: Final = ("200", "201", "204")
 
 
 def is_form(request: HttpRequest, target: Target) -> bool:
-    """Return whether a request is a browser's upload: posted to a bucket, unsigned itself."""
+    """Return whether a request is a browser's upload: a form, posted to a bucket, unsigned itself."""
     return (
         request.method == "POST"
         and target.door.words.is_s3
         and not request.query
+        and request.headers.get("content-type", "").lower().startswith(FORM_TYPE)
         and "authorization" not in request.headers
         and bool(_bucket_of(request, target))
     )
@@ -152,13 +153,6 @@ class Forms:
         """
         bucket = _bucket_of(request, target)
         visit.operation = target.operation = OPERATION
-        if not request.headers.get("content-type", "").lower().startswith(FORM_TYPE):
-            raise error_of(
-                "PreconditionFailed",
-                412,
-                "At least one of the pre-conditions you specified did not hold",
-                Condition="Bucket POST must be of the enclosure-type multipart/form-data",
-            )
         parser, body, first = await _read_fields(request)
         fields = _fields_of(parser)
         if not parser.has_file:

@@ -405,10 +405,3 @@ def test_bytes_that_are_no_form_are_refused(s3: Any, cloud: Cloud, body: bytes, 
     assert refusal(answer)[1] in (code, "AccessDenied")
     if code != "MalformedPOSTRequest" or len(body) < 100:
         assert refusal(answer)[:2] == (400, code)
-
-
-def test_what_is_posted_to_a_bucket_is_a_form(s3: Any, cloud: Cloud) -> None:
-    headers = {"host": "localhost:4566", "content-type": "text/plain"}
-    answer = cloud.handle(HttpRequest("POST", "/photos", "", headers, b"text"))
-    assert refusal(answer)[:2] == (412, "PreconditionFailed")
-    assert b"enclosure-type multipart/form-data" in answer[1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, cast
 
-from fogbank.base.errors import Conflict, Corrupt, ServiceError
+from fogbank.base.errors import Conflict, Corrupt
 from fogbank.base.types import Request
 from fogbank.contract.call import Call
 from fogbank.contract.operation import operation
@@ -75,12 +75,7 @@ async def put_object(call: Call, request: shapes.PutObjectRequest) -> shapes.Put
     check_key(key)
     if acls.asks(request):
         await writing.check_list(call, request)
-    try:
-        asked = encryption.asked_of(request)
-    except ServiceError:
-        # Who may not put anything hears that, whatever else is wrong.
-        await _check_before_body(call, request)
-        raise
+    asked = encryption.asked_of(request)
     for check in (metadata_of, header_tags):
         check(request)  # refused before the body is taken
     retention.asked_protection(request, call.clock.now_ms())  # likewise
