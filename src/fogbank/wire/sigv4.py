@@ -61,6 +61,14 @@ _PARAMETERS = (
     "Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, "
     "X-Amz-Signature, X-Amz-Date, X-Amz-SignedHeaders, and X-Amz-Expires parameters."
 )
+_ONCE = {
+    f"X-Amz-{name}"
+    for name in (
+        *("Algorithm", "Credential", "Date", "Expires", "Region-Set"),
+        *("Security-Token", "Signature", "SignedHeaders"),
+    )
+}
+"""Parameters that say how a request is signed."""
 _SIGNATURES = {
     ALGORITHM: re.compile(r"[0-9a-f]{64}"),
     ASYMMETRIC: re.compile(r"(?:[0-9a-f]{2}){8,72}"),
@@ -180,11 +188,7 @@ def parse_presigned(query: str) -> Presigned | None:
     """
     if "X-Amz-Algorithm=" not in query and "X-Amz-Signature=" not in query:
         return None
-    fields: dict[str, str] = {}
-    for part in query.split("&"):
-        if part.startswith("X-Amz-"):
-            name, _, value = part.partition("=")
-            fields[name] = unquote_to_bytes(value).decode("utf-8", "replace")
+    fields = _fields_of(query)
     algorithm = fields.get("X-Amz-Algorithm", "")
     if algorithm not in _ALGORITHMS:
         raise AuthorizationQueryParametersError(
@@ -214,6 +218,19 @@ def parse_presigned(query: str) -> Presigned | None:
     return Presigned(
         found, _signed_at(fields), _expires(fields), fields.get("X-Amz-Security-Token")
     )
+
+
+def _fields_of(query: str) -> dict[str, str]:
+    """Return AWS's own parameters of a query string."""
+    fields: dict[str, str] = {}
+    for part in query.split("&"):
+        if part.startswith("X-Amz-"):
+            name, _, value = part.partition("=")
+            if name in fields and name in _ONCE:
+                # Which of them was meant nobody knows, and another reader may take the other.
+                raise AuthorizationQueryParametersError(_PARAMETERS)
+            fields[name] = unquote_to_bytes(value).decode("utf-8", "replace")
+    return fields
 
 
 def _signed_at(fields: Mapping[str, str]) -> str:

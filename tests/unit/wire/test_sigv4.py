@@ -319,6 +319,23 @@ def test_a_presigned_life_beyond_a_week_is_refused(expires: str) -> None:
         parse_presigned(query)
 
 
+@pytest.mark.parametrize("name", ["Algorithm", "Credential", "Date", "Expires", "Signature"])
+def test_a_presigned_query_says_once_how_it_is_signed(name: str) -> None:
+    """Found by fuzzing: of two signatures the last counted, and the first could be anything."""
+    fields = {
+        "Algorithm": "AWS4-HMAC-SHA256",
+        "Credential": SCOPE.replace("/", "%2F"),
+        "Date": "20130524T000000Z",
+        "Expires": "60",
+        "SignedHeaders": "host",
+        "Signature": "0" * 64,
+    }
+    query = "&".join(f"X-Amz-{each}={value}" for each, value in fields.items())
+    assert parse_presigned(query) is not None
+    with pytest.raises(AuthorizationQueryParametersError):
+        parse_presigned(f"{query}&X-Amz-{name}={fields[name]}")
+
+
 def test_a_query_without_a_signature_is_not_presigned() -> None:
     assert parse_presigned("list-type=2&prefix=X-Amz") is None
 
