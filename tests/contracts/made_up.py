@@ -124,7 +124,6 @@ USUAL: dict[tuple[str, str], dict[str, Any]] = {
     ("kms", "ReEncrypt"): {"CiphertextBlob": CIPHERTEXT},
     ("kms", "RetireGrant"): {"KeyId": KEY_ID, "GrantId": GRANT_ID},
     ("kms", "VerifyMac"): {"KeyId": MAC_KEY_ID, "MacAlgorithm": "HMAC_SHA_256"},
-    ("s3", "PutBucketRequestPayment"): {"RequestPaymentConfiguration": {"Payer": "BucketOwner"}},
     ("lambda", "CreateFunction"): {"Runtime": "python3.12", "Handler": "index.handler"},
     ("lambda", "UpdateFunctionCode"): {"ZipFile": package()},
     ("lambda", "ListTags"): {"Resource": FUNCTION},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Final, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from fogbank.base.clock import Clock
 from fogbank.base.errors import Conflict
@@ -138,6 +138,7 @@ class Call:
         "lending",
         "operation",
         "principal",
+        "remarks",
         "required",
         "said",
         "scope",
@@ -185,6 +186,9 @@ class Call:
         (``Standing.token``); empty: nothing yet."""
         self.confirmed: Domain | None = None
         """The domain in which a transaction has last confirmed what was decided on."""
+        self.remarks: dict[Domain, Mapping[str, Any]] = {}
+        """Members that the answer has beside those that the operation gives it, by the domains in
+        which transactions know of them."""
         self.said: dict[tuple[Domain, str], Standing] = {}
         """What was found of actions on everything in a domain, for calls that ask many times."""
         self._authorizer = authorizer
@@ -314,6 +318,15 @@ class Call:
         access = Access(action, resource, context or {})
         self.required = (*self.required, access)
         await self._authorizer.require(self, [access])
+
+    def remark(self, domain: Domain, members: Mapping[str, Any]) -> None:
+        """Have the answer say more, from a transaction; what an earlier run said is forgotten."""
+        self.remarks[domain] = members
+
+    @property
+    def beside(self) -> dict[str, Any]:
+        """Return the members that the answer has beside those that the operation gives it."""
+        return {name: value for said in self.remarks.values() for name, value in said.items()}
 
     def confirm(self, domain: Domain, token: bytes, *, plain: bool) -> None:
         """Confirm in a transaction what the decisions on this call presumed or found.

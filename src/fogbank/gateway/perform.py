@@ -175,7 +175,7 @@ class Performer:
             if denied is not None:
                 raise denied from error
             raise
-        return answer
+        return {**answer, **call.beside} if call.remarks else answer
 
     async def _page(self, call: Call, bound: Bound, paged: Paged, wire: Wire) -> Wire:
         """Run the operation with places for the tokens of its pages."""
@@ -183,7 +183,7 @@ class Performer:
         opened = self._pages.open(paged, call.scope, wire)
         # Types call a TypedDict no dict, which it is.
         answer = cast("Wire", await bound.declared.function(call, opened))
-        return self._pages.seal(paged, call.scope, wire, answer)
+        return self._pages.seal(paged, call.scope, wire, {**answer, **call.beside})
 
     async def _reasons(self, call: Call) -> Reasons:
         """Return what the last decision on a call, a refusal, was made on."""

@@ -10,7 +10,7 @@ from fogbank.contract.facet import OriginRules, ResourcePolicies, StoredKeys
 from fogbank.contract.operation import BodyLimit
 from fogbank.contract.service import Service
 from fogbank.platform.iam.keys import EXISTING_TAGS
-from fogbank.services.s3 import quotas
+from fogbank.services.s3 import quotas, schema
 from fogbank.services.s3.events import EVENTS
 from fogbank.services.s3.jobs import JOBS
 from fogbank.services.s3.operations import (
@@ -24,6 +24,7 @@ from fogbank.services.s3.operations import (
     listings,
     notifications,
     objects,
+    payment,
     policies,
     public_access,
     removals,
@@ -32,7 +33,6 @@ from fogbank.services.s3.operations import (
     uploads,
     versions,
 )
-from fogbank.services.s3.schema import TABLES
 from fogbank.services.s3.state import standing
 from fogbank.services.s3.state.cors import find_domain, find_rules
 
@@ -41,11 +41,11 @@ SERVICE = Service(
     operations=(
         *(buckets, versions, objects, copies, removals, uploads, listings),
         *(notifications, cors, tags, encryption, retention, policies, public_access, acls),
-        *(lifecycle, defaults),
+        *(lifecycle, payment, defaults),
     ),
     jobs=JOBS,
     events=EVENTS,
-    tables=TABLES,
+    tables=schema.TABLES,
     policies=ResourcePolicies(
         domain=standing.find_domain, find=standing.find_standing, presumed=True
     ),

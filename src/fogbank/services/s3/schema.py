@@ -197,6 +197,8 @@ class BucketRecord(Record, frozen=True, array_like=True, tag="s3.bucket/1"):
     """Whether an object was ever of another account than the bucket."""
     expires: bool = False
     """Whether it has a lifecycle configuration."""
+    requester_pays: bool = False
+    """Whether other accounts pay for what they ask of it."""
 
 
 class ObjectRecord(Record, frozen=True, array_like=True, kw_only=True, tag="s3.object/1"):

@@ -90,7 +90,7 @@ async def _shown(call: Call, owner: str, acl: Acl | None) -> shapes.AccessContro
 @operation(
     access=access.put_object_acl,
     domain=access.bucket_domain,
-    unhonoured={**_ACL_ONLY, **unhonoured.PAYER},
+    unhonoured=_ACL_ONLY,
 )
 async def put_object_acl(
     call: Call, request: shapes.PutObjectAclRequest
@@ -112,9 +112,7 @@ async def put_object_acl(
     return {}
 
 
-@operation(
-    access=access.on_version("Get", "Acl"), domain=access.bucket_domain, unhonoured=unhonoured.PAYER
-)
+@operation(access=access.on_version("Get", "Acl"), domain=access.bucket_domain)
 async def get_object_acl(
     call: Call, request: shapes.GetObjectAclRequest
 ) -> shapes.GetObjectAclOutput:

@@ -263,6 +263,7 @@ async def _open_source(call: Call, request: Request, named: CopySource) -> _Sour
 
     async def body(tr: Transaction) -> objects.Opened | None:
         bucket = await buckets.require_named(tr, call, named.bucket, expected_owner)
+        buckets.charge_requester(tr, call, request, bucket)
         record = await _find_origin(tr, bucket, named)
         if record is None:
             return None
@@ -289,7 +290,6 @@ async def _open_source(call: Call, request: Request, named: CopySource) -> _Sour
 @operation(
     access=access.copy_object,
     domain=access.bucket_domain,
-    unhonoured=unhonoured.PAYER,
 )
 async def upload_part_copy(
     call: Call, request: shapes.UploadPartCopyRequest

@@ -34,7 +34,6 @@ _ANY_ID: Final[dict[str, Any]] = {"Id": ANY}
 """There is none of any id."""
 _NO_TOKEN: Final[dict[str, Any]] = {"ContinuationToken": frozenset[str]()}
 """No list has a second page."""
-_OWNER: Final = "BucketOwner"
 
 
 async def _look(call: Call, request: Request) -> BucketRecord:
@@ -87,7 +86,6 @@ async def delete_bucket_replication(
 @operation(
     access=access.on_bucket("s3:GetAccelerateConfiguration"),
     domain=access.bucket_domain,
-    unhonoured=unhonoured.PAYER,
 )
 async def get_bucket_accelerate_configuration(
     call: Call, request: shapes.GetBucketAccelerateConfigurationRequest
@@ -116,30 +114,6 @@ async def put_bucket_logging(call: Call, request: shapes.PutBucketLoggingRequest
     await _look(call, request)
     if request["BucketLoggingStatus"].get("LoggingEnabled") is not None:
         raise NotBuilt.member("s3", "PutBucketLogging", "LoggingEnabled")
-    return {}
-
-
-@operation(access=access.on_bucket("s3:GetBucketRequestPayment"), domain=access.bucket_domain)
-async def get_bucket_request_payment(
-    call: Call, request: shapes.GetBucketRequestPaymentRequest
-) -> shapes.GetBucketRequestPaymentOutput:
-    """Say that the owner of a bucket pays."""
-    await _look(call, request)
-    return {"Payer": _OWNER}
-
-
-@operation(
-    access=access.on_bucket("s3:PutBucketRequestPayment"),
-    domain=access.bucket_domain,
-    unhonoured=unhonoured.DIGESTS,
-)
-async def put_bucket_request_payment(
-    call: Call, request: shapes.PutBucketRequestPaymentRequest
-) -> Wire:
-    """Have the owner of a bucket pay, as it does."""
-    await _look(call, request)
-    if request["RequestPaymentConfiguration"]["Payer"] != _OWNER:
-        raise NotBuilt.member("s3", "PutBucketRequestPayment", "Payer")
     return {}
 
 

@@ -190,7 +190,7 @@ async def _check_before_body(call: Call, request: Request) -> BucketRecord:
     return await call.store.read(body)
 
 
-@operation(access=access.get_object, domain=access.bucket_domain, unhonoured=unhonoured.READ)
+@operation(access=access.get_object, domain=access.bucket_domain)
 async def get_object(call: Call, request: shapes.GetObjectRequest) -> shapes.GetObjectOutput:
     """Return an object, a range of it, or one of its parts."""
     anonymous = call.principal.kind is PrincipalKind.ANONYMOUS
@@ -226,7 +226,7 @@ async def _is_current(call: Call, request: Request, record: ObjectRecord) -> boo
     return (await _open(call, request)).record == record
 
 
-@operation(access=access.get_object, domain=access.bucket_domain, unhonoured=unhonoured.READ)
+@operation(access=access.get_object, domain=access.bucket_domain)
 async def head_object(call: Call, request: shapes.HeadObjectRequest) -> shapes.HeadObjectOutput:
     """Return what GetObject would say, without the bytes."""
     overrides = overrides_of(request, anonymous=call.principal.kind is PrincipalKind.ANONYMOUS)
@@ -333,7 +333,6 @@ async def _find_part(call: Call, opened: objects.Opened, number: int) -> tuple[i
 @operation(
     access=access.get_object_attributes,
     domain=access.bucket_domain,
-    unhonoured=unhonoured.READ,
 )
 async def get_object_attributes(
     call: Call, request: shapes.GetObjectAttributesRequest

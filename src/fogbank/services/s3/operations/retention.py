@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     access=access.on_bucket("s3:PutBucketObjectLockConfiguration"),
     domain=access.bucket_domain,
     # AWS: buckets with versions need no token any more (User Guide, "Configuring S3 Object Lock").
-    unhonoured={**unhonoured.DIGESTS, **unhonoured.PAYER, "Token": ANY},
+    unhonoured={**unhonoured.DIGESTS, "Token": ANY},
 )
 async def put_object_lock_configuration(
     call: Call, request: shapes.PutObjectLockConfigurationRequest
@@ -67,7 +67,7 @@ async def get_object_lock_configuration(
 @operation(
     access=access.put_object_retention,
     domain=access.bucket_domain,
-    unhonoured={**unhonoured.DIGESTS, **unhonoured.PAYER},
+    unhonoured=unhonoured.DIGESTS,
 )
 async def put_object_retention(
     call: Call, request: shapes.PutObjectRetentionRequest
@@ -90,7 +90,6 @@ async def put_object_retention(
 @operation(
     access=access.on_any_version("s3:GetObjectRetention"),
     domain=access.bucket_domain,
-    unhonoured=unhonoured.PAYER,
 )
 async def get_object_retention(
     call: Call, request: shapes.GetObjectRetentionRequest
@@ -106,7 +105,7 @@ async def get_object_retention(
 @operation(
     access=access.on_any_version("s3:PutObjectLegalHold"),
     domain=access.bucket_domain,
-    unhonoured={**unhonoured.DIGESTS, **unhonoured.PAYER},
+    unhonoured=unhonoured.DIGESTS,
 )
 async def put_object_legal_hold(
     call: Call, request: shapes.PutObjectLegalHoldRequest
@@ -128,7 +127,6 @@ async def put_object_legal_hold(
 @operation(
     access=access.on_any_version("s3:GetObjectLegalHold"),
     domain=access.bucket_domain,
-    unhonoured=unhonoured.PAYER,
 )
 async def get_object_legal_hold(
     call: Call, request: shapes.GetObjectLegalHoldRequest

@@ -53,7 +53,7 @@ async def delete_bucket_tagging(call: Call, request: shapes.DeleteBucketTaggingR
 @operation(
     access=access.on_version("Put", "Tagging"),
     domain=access.bucket_domain,
-    unhonoured={**unhonoured.DIGESTS, **unhonoured.PAYER},
+    unhonoured=unhonoured.DIGESTS,
 )
 async def put_object_tagging(
     call: Call, request: shapes.PutObjectTaggingRequest
@@ -67,7 +67,6 @@ async def put_object_tagging(
 @operation(
     access=access.on_version("Get", "Tagging"),
     domain=access.bucket_domain,
-    unhonoured=unhonoured.PAYER,
 )
 async def get_object_tagging(
     call: Call, request: shapes.GetObjectTaggingRequest

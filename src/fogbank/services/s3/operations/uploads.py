@@ -137,7 +137,7 @@ async def create_multipart_upload(
     }
 
 
-@operation(access=access.put_part, domain=access.bucket_domain, unhonoured=unhonoured.UPLOAD_PART)
+@operation(access=access.put_part, domain=access.bucket_domain)
 async def upload_part(call: Call, request: shapes.UploadPartRequest) -> shapes.UploadPartOutput:
     """Store a part of an upload, in place of an earlier one of its number."""
     number: int = request["PartNumber"]
@@ -171,7 +171,6 @@ async def _read_upload(call: Call, request: Request) -> tuple[BucketRecord, Uplo
 @operation(
     access=access.put_object,
     domain=access.bucket_domain,
-    unhonoured=unhonoured.COMPLETE,
     body=BodyLimit(quotas.LONG_REQUEST_BYTES),
 )
 async def complete_multipart_upload(
@@ -336,7 +335,6 @@ async def _commit(
 @operation(
     access=access.abort_multipart_upload,
     domain=access.bucket_domain,
-    unhonoured=unhonoured.PAYER,
 )
 async def abort_multipart_upload(
     call: Call, request: shapes.AbortMultipartUploadRequest
@@ -360,7 +358,6 @@ async def abort_multipart_upload(
 @operation(
     access=access.list_parts,
     domain=access.bucket_domain,
-    unhonoured=unhonoured.PAYER,
 )
 async def list_parts(call: Call, request: shapes.ListPartsRequest) -> shapes.ListPartsOutput:
     """List the parts of an upload by number."""
@@ -397,7 +394,6 @@ async def list_parts(call: Call, request: shapes.ListPartsRequest) -> shapes.Lis
 @operation(
     access=access.on_bucket("s3:ListBucketMultipartUploads"),
     domain=access.bucket_domain,
-    unhonoured=unhonoured.PAYER,
 )
 async def list_multipart_uploads(
     call: Call, request: shapes.ListMultipartUploadsRequest

@@ -14,15 +14,10 @@ from fogbank.contract.operation import ANY
 _NEVER: Final = frozenset[Any]()
 """No value is neutral."""
 
-PAYER: Final[Mapping[str, Any]] = {"RequestPayer": "requester"}
-"""No bucket makes requesters pay, so being ready to pay changes nothing."""
-
 DIGESTS: Final[Mapping[str, Any]] = {"ContentMD5": ANY, "ChecksumAlgorithm": ANY}
 """Of documents: the front has compared them (``wire/integrity``)."""
-READ: Final[Mapping[str, Any]] = PAYER
 
 WRITE: Final[Mapping[str, Any]] = {
-    **PAYER,
     "StorageClass": "STANDARD",
     "WebsiteRedirectLocation": _NEVER,
     "ObjectLockEventHold": _NEVER,
@@ -39,7 +34,7 @@ PUT_OBJECT: Final[Mapping[str, Any]] = {**WRITE, "WriteOffsetBytes": _NEVER}
 
 SECOND_FACTOR: Final[Mapping[str, Any]] = {"MFA": _NEVER}
 
-DELETE: Final[Mapping[str, Any]] = {**PAYER, **SECOND_FACTOR}
+DELETE: Final[Mapping[str, Any]] = SECOND_FACTOR
 
 COPY: Final[Mapping[str, Any]] = {
     **WRITE,
@@ -47,12 +42,7 @@ COPY: Final[Mapping[str, Any]] = {
     "AnnotationDirective": ANY,
 }
 
-UPLOAD_PART: Final[Mapping[str, Any]] = PAYER
-
-COMPLETE: Final[Mapping[str, Any]] = UPLOAD_PART
-
 LIST: Final[Mapping[str, Any]] = {
-    **PAYER,
     # No object is archived, so none has a RestoreStatus.
     "OptionalObjectAttributes": ANY,
 }

@@ -27,6 +27,7 @@ from fogbank.services.s3.errors import (
 )
 from fogbank.services.s3.rules.access import domain_of
 from fogbank.services.s3.rules.names import bucket_url
+from fogbank.services.s3.rules.payment import PAYABLE, REQUESTER, SILENT
 from fogbank.services.s3.rules.retention import check_versioning
 from fogbank.services.s3.schema import (
     ACCOUNT_BUCKETS,
@@ -74,7 +75,31 @@ async def require_bucket(tr: Transaction, call: Call, request: Request) -> Bucke
     """
     record = await require_named(tr, call, request["Bucket"], request.get("ExpectedBucketOwner"))
     check_bucket_region(call, record)
+    charge_requester(tr, call, request, record)
     return record
+
+
+def charge_requester(tr: Transaction, call: Call, request: Request, bucket: BucketRecord) -> None:
+    """Charge another account for its request, if it says that it will pay.
+
+    Source: Amazon S3 User Guide, "Using Requester Pays general purpose buckets for storage
+    transfers and usage": nobody asks anonymously, and the answer says who is charged.
+
+    Raises:
+        AccessDenied: It does not say so.
+    """
+    if call.account == bucket.account or call.operation not in PAYABLE:
+        return
+    charged = bucket.requester_pays
+    if charged and (not call.account or request.get("RequestPayer") != REQUESTER):
+        raise AccessDenied("Access Denied")
+    says_so = charged and call.operation not in SILENT
+    call.remark(tr.domain, {"RequestCharged": REQUESTER} if says_so else {})
+
+
+def put_payer(tr: Transaction, bucket: BucketRecord, *, requester_pays: bool) -> None:
+    """Say whether other accounts pay for what they ask of a bucket."""
+    BUCKET.put(tr, msgspec.structs.replace(bucket, requester_pays=requester_pays))
 
 
 def check_bucket_region(call: Call, bucket: BucketRecord) -> None:
