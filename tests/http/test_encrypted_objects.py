@@ -71,6 +71,19 @@ def asked(kind: str, key: str) -> tuple[dict[str, Any], dict[str, Any]]:
     return {"ServerSideEncryption": algorithm, "SSEKMSKeyId": key, **more}, {}
 
 
+def completion(kind: str) -> dict[str, str]:
+    """Return what completing an upload says: a client's key in the texts of the wire."""
+    if kind != "customer":
+        return {}
+    key: Any = CUSTOMER["SSECustomerKey"]
+    md5 = hashlib.md5(key, usedforsecurity=False).digest()
+    texts = (base64.b64encode(each).decode() for each in (key, md5))
+    return dict(
+        zip(("SSECustomerKey", "SSECustomerKeyMD5"), texts, strict=True),
+        SSECustomerAlgorithm="AES256",
+    )
+
+
 KINDS = ("kms", "shared", "dsse", "customer")
 
 
@@ -94,7 +107,7 @@ def test_bytes_come_back_through_every_process(s3: Any, key: str, kind: str, buc
         }
         for at, body in ((1, PART), (2, SMALL))
     ]
-    s3.complete_multipart_upload(**named, MultipartUpload={"Parts": listed})
+    s3.complete_multipart_upload(**named, MultipartUpload={"Parts": listed}, **completion(kind))
     got = s3.get_object(Bucket=bucket, Key=f"{kind}/parts", **read)
     assert got["Body"].read() == PART + SMALL
 

@@ -27,6 +27,11 @@ from tests.wire.s3.test_encryption import (
 )
 
 OTHER = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": bytes(range(1, 33))}
+KEY_TEXTS = {
+    "SSECustomerAlgorithm": "AES256",
+    "SSECustomerKey": KEY_TEXT,
+    "SSECustomerKeyMD5": MD5,
+}
 OTHER_TEXTS = {
     "SSECustomerAlgorithm": "AES256",
     "SSECustomerKey": base64.b64encode(bytes(range(1, 33))).decode(),
@@ -112,7 +117,9 @@ def test_policies_may_ask_for_a_clients_key(s3: Any, cloud: Any) -> None:
 
 def test_every_part_of_an_upload_brings_its_key(s3: Any) -> None:
     open_to_clients_keys(s3)
-    upload = s3.create_multipart_upload(Bucket="photos", Key="m", **KEY)
+    upload = s3.create_multipart_upload(
+        Bucket="photos", Key="m", ChecksumAlgorithm="CRC32", ChecksumType="FULL_OBJECT", **KEY
+    )
     named = {"Bucket": "photos", "Key": "m", "UploadId": upload["UploadId"]}
     with pytest.raises(ClientError) as missing:
         s3.upload_part(**named, PartNumber=1, Body=PART)
@@ -130,7 +137,10 @@ def test_every_part_of_an_upload_brings_its_key(s3: Any) -> None:
         with pytest.raises(ClientError) as wrong:
             operation(**named, **more, **OTHER_TEXTS)
         assert code_of(wrong) == (400, "InvalidArgument")
-    s3.complete_multipart_upload(**named, MultipartUpload={"Parts": listed})
+    with pytest.raises(ClientError) as missing:
+        s3.complete_multipart_upload(**named, MultipartUpload={"Parts": listed})
+    assert code_of(missing) == (400, "InvalidRequest"), "it has a checksum algorithm"
+    s3.complete_multipart_upload(**named, MultipartUpload={"Parts": listed}, **KEY_TEXTS)
     assert read(s3, "m", **KEY) == PART + LARGE
     assert read(s3, "m", PartNumber=2, **KEY) == LARGE
     with pytest.raises(ClientError):

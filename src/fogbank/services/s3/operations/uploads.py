@@ -191,6 +191,8 @@ async def complete_multipart_upload(
         assembled = await _assemble(request, begun.upload, listed, parts)
         multipart.check_completion(request, begun.upload, assembled)
         _check_customer_key(request, begun.upload)
+        if begun.upload.algorithm:
+            encryption.check_customer_completion(request, begun.upload.encryption)
         completed = await _commit(call, request, token, listed, assembled)
         if completed is not None:
             reply = _completed_reply(call, begun.bucket, completed)

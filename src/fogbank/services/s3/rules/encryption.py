@@ -241,6 +241,22 @@ def check_customer_part(encryption: str, object_key: ObjectKey | None, key: byte
         )
 
 
+def check_customer_completion(request: Request, encryption: str) -> None:
+    """Refuse to complete an upload without its client's key.
+
+    AWS: the key "is required only when the object was created using a checksum algorithm" (API
+    Reference, CompleteMultipartUpload).
+
+    Raises:
+        InvalidRequest: It is missing.
+    """
+    if encryption == CUSTOMER and customer_key_of(request) is None:
+        raise InvalidRequest(
+            "The object was stored using a form of Server Side Encryption. Correct SSE-C request "
+            "parameters are required for this request when specifying checksums for each part."
+        )
+
+
 def masked_etag(etag: str, key: bytes | None) -> str:
     """Return the entity tag of bytes with a key of their own: an MD5 of nothing that is known.
 
