@@ -116,7 +116,8 @@ def configuration(port: int, keys: str) -> str:
             f"[DEFAULT]\nhost = 127.0.0.1\nport = {port}\nis_secure = False\nssl_verify = False\n",
             "[fixtures]\nbucket prefix = suite-{random}-\n",
             section_of("s3 main", "main")
-            + f"api_name = us-east-1\nlc_debug_interval = {LIFECYCLE_DAY_S}\n"
+            # AWS takes no us-east-1 as a LocationConstraint.
+            + f"api_name = us-west-2\nlc_debug_interval = {LIFECYCLE_DAY_S}\n"
             + keys,
             section_of("s3 alt", "alt"),
             section_of("s3 tenant", "tenant") + "tenant = tenant\n",
