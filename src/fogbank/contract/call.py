@@ -26,7 +26,7 @@ from fogbank.platform.scheduler.timers import Timers
 from fogbank.platform.store.engine import Body, Domain, Placement, Store
 
 T = TypeVar("T")
-_NO_STANDINGS: Final[Mapping[Domain, bytes]] = {}
+_NO_STANDINGS: Final[Mapping[Domain, object]] = {}
 DECISIONS_MAX: Final = 4
 """How often a transaction is tried whose resources are to be decided on anew."""
 
@@ -181,9 +181,9 @@ class Call:
         """The access that was refused last, with its condition keys."""
         self.required: tuple[Access, ...] = ()
         """What was decided since."""
-        self.standings: Mapping[Domain, bytes] = _NO_STANDINGS
+        self.standings: Mapping[Domain, object] = _NO_STANDINGS
         """Resources of which nothing is presumed, by domain, and what was decided on
-        (``Standing.token``); empty: nothing yet."""
+        (``Standing.token``); None: nothing yet."""
         self.confirmed: Domain | None = None
         """The domain in which a transaction has last confirmed what was decided on."""
         self.remarks: dict[Domain, Mapping[str, Any]] = {}
@@ -328,7 +328,7 @@ class Call:
         """Return the members that the answer has beside those that the operation gives it."""
         return {name: value for said in self.remarks.values() for name, value in said.items()}
 
-    def confirm(self, domain: Domain, token: bytes, *, plain: bool) -> None:
+    def confirm(self, domain: Domain, token: object, *, plain: bool) -> None:
         """Confirm in a transaction what the decisions on this call presumed or found.
 
         Args:
@@ -339,13 +339,15 @@ class Call:
         Raises:
             Undecided: It is another than what was decided on; the gateway decides anew.
         """
-        decided = self.standings.get(domain) if self.standings else None
-        if (not plain) if decided is None else decided != token:
+        if domain not in self.standings:
+            if not plain:
+                raise Undecided(domain)
+        elif self.standings[domain] != token:
             raise Undecided(domain)
         self.confirmed = domain
 
-    def settle(self, domain: Domain, token: bytes = b"") -> None:
-        """Note that nothing is presumed of a resource, and what was decided on; empty: nothing."""
+    def settle(self, domain: Domain, token: object = None) -> None:
+        """Note that nothing is presumed of a resource, and what was decided on; None: nothing."""
         self.standings = {**self.standings, domain: token}
 
 

@@ -26,13 +26,14 @@ class Standing(NamedTuple):
     """The policy document (JSON), with whom its names of users and roles mean."""
     owner: str = ""
     """The account that owns the resource, where its ARN does not say (S3)."""
-    token: bytes = b""
-    """What was found, for ``Call.confirm``: of a resource of the same name made later it is
-    another."""
+    token: object = None
+    """What was found, for ``Call.confirm``: it is another as soon as the resource says another
+    thing, or is another of the same name."""
     headers: Mapping[str, str] = {}
     """What a refusal says beside its error, whoever is refused."""
     whole: bool = False
-    """Whether the same is said of this action on everything in the domain."""
+    """Whether the same is said of this action on everything in the domain, to every caller; at
+    the most more to some. The gateway remembers it for requests to come, which confirm it."""
 
 
 class ResourcePolicies(NamedTuple):

@@ -20,13 +20,13 @@ from fogbank.base.arn import find_arn
 from fogbank.base.errors import ServiceError
 from fogbank.contract.action import Access, ContextValue
 from fogbank.contract.call import Call, HttpFacts
-from fogbank.contract.facet import ResourcePolicies, ResourceTags, Standing, StoredKeys
+from fogbank.contract.facet import ResourcePolicies, Standing
 from fogbank.contract.service import Service
 from fogbank.gateway.render import error_of
+from fogbank.gateway.stored import StoredFacts
 from fogbank.platform.iam.decision import Decision, PolicySource
 from fogbank.platform.iam.decisions import Decisions
 from fogbank.platform.iam.evaluate import PolicySet
-from fogbank.platform.iam.keys import TAGS
 from fogbank.platform.iam.policy import Policy
 from fogbank.platform.iam.request import AccessRequest, Context, account_of, lowered
 from fogbank.platform.identity.context import context_of, find_key
@@ -177,6 +177,8 @@ class _Resource(NamedTuple):
     owner: str = ""
     required: bool = False
     headers: Mapping[str, str] = {}
+    remembered: bool = False
+    """Whether it was found for an earlier request; the operation confirms it."""
 
 
 _PRESUMED: Final = _Resource()
@@ -200,14 +202,7 @@ class Authorization:
         self._facets: Mapping[str, ResourcePolicies] = {
             service.prefix: service.policies for service in services if service.policies is not None
         }
-        self._tags: Mapping[str, ResourceTags] = {
-            service.prefix: service.tags for service in services if service.tags is not None
-        }
-        self._stored_keys: Mapping[str, StoredKeys] = {
-            service.prefix: service.stored_keys
-            for service in services
-            if service.stored_keys is not None
-        }
+        self._stored = StoredFacts(services, placement)
         self._presumed = frozenset(
             prefix for prefix, facet in self._facets.items() if facet.presumed
         )
@@ -215,6 +210,9 @@ class Authorization:
         # Of whom nothing is presumed, for a presumption that fails costs a transaction. It is a
         # hint: whether it holds or not, what the resource says is read or confirmed.
         self._speaking: dict[tuple[Domain, str], None] = {}
+        # What was found of actions on everything in a domain: a hint too. Who is let in by it
+        # confirms it in a transaction, and nobody is refused by it.
+        self._said: dict[tuple[Domain, str], Standing] = {}
         self._denials: Mapping[str, str] = {
             service.model: service.access_denied for service in services
         }
@@ -253,11 +251,13 @@ class Authorization:
         Raises:
             ServiceError: The caller may not do one of the things that it could.
         """
-        call.settle(domain, b"")
+        call.settle(domain)
         call.said.clear()
         asked = (*call.accesses, *call.required)
         accesses = [each for each in asked if self._domain_of(each) == domain]
         assert accesses, "who looks at a resource has asked to"
+        for access in accesses:
+            self._said.pop((domain, access.action), None)
         if len(self._speaking) >= SPEAKING_MAX:
             self._speaking.clear()
         self._speaking[domain, call.principal.account] = None
@@ -297,6 +297,9 @@ class Authorization:
                 return decision, _PRESUMED
         on = await self._resource(call, access, facet)
         decision = await self._decision(call, access, policies, on)
+        if on.remembered and not decision.allowed:
+            on = await self._resource(call, access, facet, anew=True)
+            decision = await self._decision(call, access, policies, on)
         if not decision.allowed and facet.further is not None:
             decision = await self._further(call, access, policies, facet, decision)
         return decision, on
@@ -350,11 +353,11 @@ class Authorization:
         self, call: Call, access: Access, policies: PolicySet, on: _Resource
     ) -> Decision:
         """Decide an access with all of its condition keys; note what was asked if it is refused."""
-        policy, owner, required, _ = on
+        policy, owner, required, *_ = on
         stored = _NO_KEYS
         if policies.stored_keys or (policy is not None and policy.stored_keys):
             read = policies.with_resource(policy).stored_keys
-            stored = await self._stored(access, read)
+            stored = await self._stored.keys_of(access, read)
         action, resource, principal = access.action, access.resource, call.principal
         context = _AccessKeys(call, access, owner, stored)
         decision = self._decisions.decide(
@@ -372,30 +375,6 @@ class Authorization:
             call.asked = AccessRequest(principal, action, resource, context, owner)
         return decision
 
-    async def _stored(self, access: Access, read: frozenset[str]) -> Mapping[str, ContextValue]:
-        """Return the condition keys of an access that lie in the store and that policies read.
-
-        They are as of a moment before the operation, as the policies are.
-        """
-        found = await self._tags_of(access.resource) if TAGS in read else _NO_KEYS
-        facet = self._stored_keys.get(access.action.partition(":")[0])
-        if facet is None or facet.names.isdisjoint(read):
-            return found
-        domain = facet.domain(access.resource)
-        if domain is None:
-            return found
-        keys = await self._placement.store_of(domain).read(lambda tr: facet.find(tr, access))
-        return {**found, **keys}
-
-    async def _tags_of(self, arn: str) -> Mapping[str, ContextValue]:
-        """Return the condition keys of a resource's tags, whichever service it is of."""
-        found = find_arn(arn)
-        facet = None if found is None else self._tags.get(found.service)
-        domain = None if facet is None else facet.domain(arn)
-        if facet is None or domain is None:
-            return _NO_KEYS
-        return await self._placement.store_of(domain).read(lambda tr: facet.find(tr, arn))
-
     def _facet_of(self, access: Access) -> ResourcePolicies | None:
         """Return where the policy of an access's resource is found, if it can have one.
 
@@ -409,12 +388,26 @@ class Authorization:
         arn = find_arn(access.resource)
         return facet if arn is not None and arn.service == vendor else None
 
-    async def _resource(self, call: Call, access: Access, facet: ResourcePolicies) -> _Resource:
-        """Return what a resource says, its policy compiled; note what was decided on."""
+    async def _resource(
+        self, call: Call, access: Access, facet: ResourcePolicies, *, anew: bool = False
+    ) -> _Resource:
+        """Return what a resource says, its policy compiled; note what was decided on.
+
+        Args:
+            call: The call.
+            access: What is asked.
+            facet: Where what the resource says is found.
+            anew: Whether what was found for earlier requests will not do.
+        """
         domain = facet.domain(access.resource)
         if domain is None:
             return _Resource(required=facet.required)
-        found = call.said.get((domain, access.action)) or await self._look(call, access, facet)
+        found, remembered = call.said.get((domain, access.action)), False
+        if found is None and not anew:
+            found = self._find_said(call, domain, access.action)
+            remembered = found is not None
+        if found is None:
+            found = await self._look(call, access, facet, domain)
         said, owner, token, headers, _ = found
         caller = call.principal
         if facet.presumed:
@@ -424,12 +417,19 @@ class Authorization:
         policy = None
         if said is not None:
             policy = self._identity.policies.compiled(said.document, "resource", said.bound)
-        return _Resource(policy, owner, facet.required, headers)
+        return _Resource(policy, owner, facet.required, headers, remembered)
 
-    async def _look(self, call: Call, access: Access, facet: ResourcePolicies) -> Standing:
-        """Read what a resource says; kept for the call if the same is said of all beside it."""
-        domain = facet.domain(access.resource)
-        assert domain is not None, "who looks knows where"
+    def _find_said(self, call: Call, domain: Domain, action: str) -> Standing | None:
+        """Return what was found for earlier requests, if this call has found nothing else."""
+        found = self._said.get((domain, action))
+        if found is None or call.standings.get(domain, found.token) not in (None, found.token):
+            return None
+        return found
+
+    async def _look(
+        self, call: Call, access: Access, facet: ResourcePolicies, domain: Domain
+    ) -> Standing:
+        """Read what a resource says; remember it if the same is said of all beside it."""
         found = await self._placement.store_of(domain).read(
             lambda tr: facet.find(tr, access, call.principal)
         )
@@ -437,6 +437,9 @@ class Authorization:
             return _NOTHING
         if found.whole:
             call.said[domain, access.action] = found
+            if len(self._said) >= SPEAKING_MAX:
+                self._said.clear()
+            self._said[domain, access.action] = found
         return found
 
     async def resource_policy(self, request: AccessRequest) -> Sourced | None:

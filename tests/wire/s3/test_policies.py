@@ -141,7 +141,32 @@ def test_a_bucket_without_a_policy_costs_its_own_account_no_read_of_the_store(
     assert len(runs) == 3, "presumed in vain, then the policy, then the object"
     runs.clear()
     user.get_object(**AT)
-    assert len(runs) == 2, "the policy, then the object"
+    assert runs == ["read"], "the policy is remembered, and confirmed with the object"
+    runs.clear()
+    put(s3, statement("s3:PutObject", account_of(other)))
+    runs.clear()
+    user.get_object(**AT)
+    assert len(runs) == 3, "remembered in vain, then the policy, then the object"
+
+
+def test_a_policy_that_is_remembered_lets_nobody_in_who_is_out_and_keeps_nobody_out_who_is_in(
+    s3: Any, cloud: Cloud, other: Any
+) -> None:
+    theirs = cloud.client("s3", credential=other)
+    reads, writes = ("s3:GetObject", "s3:PutObject")
+    for _ in range(2):
+        put(s3, statement(reads, account_of(other)))
+        for _ in range(2):
+            assert theirs.get_object(**AT)["Body"].read() == b"x"
+            denied(theirs.put_object, **AT, Body=b"y")
+        put(s3, statement(writes, account_of(other)))
+        for _ in range(2):
+            denied(theirs.get_object, **AT)
+            theirs.put_object(**AT, Body=b"x")
+        s3.delete_bucket_policy(Bucket="photos")
+        for _ in range(2):
+            denied(theirs.get_object, **AT)
+            denied(theirs.put_object, **AT, Body=b"y")
 
 
 def test_who_may_not_hears_that_before_what_else_is_wrong(
@@ -231,6 +256,8 @@ def test_the_owners_root_may_always_mend_the_policy(s3: Any, limited: Any) -> No
     denied(s3.get_object, **AT)
     denied(user.get_bucket_policy, Bucket="photos")
     assert json.loads(s3.get_bucket_policy(Bucket="photos")["Policy"])["Statement"] == [every]
+    denied(user.get_object, **AT)
+    denied(user.get_bucket_policy, Bucket="photos")
     put(s3, every)
     s3.delete_bucket_policy(Bucket="photos")
     s3.get_object(**AT)

@@ -199,6 +199,8 @@ class BucketRecord(Record, frozen=True, array_like=True, tag="s3.bucket/1"):
     """Whether it has a lifecycle configuration."""
     requester_pays: bool = False
     """Whether other accounts pay for what they ask of it."""
+    policy_version: int = 0
+    """How often a policy was put: this record says all that decisions remembered are held to."""
 
 
 class ObjectRecord(Record, frozen=True, array_like=True, kw_only=True, tag="s3.object/1"):

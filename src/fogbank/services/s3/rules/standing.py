@@ -85,6 +85,11 @@ def is_spared(bucket: BucketRecord, action: str, account: str, kind: str) -> boo
     return kind == "root" and account == bucket.account and action in _OF_POLICY
 
 
+def is_whole(bucket: BucketRecord, action: str, found: Found) -> bool:
+    """Return whether the same is said of an action on all that is in a bucket, to every caller."""
+    return found is NOTHING and not counts(bucket) and action not in _OF_POLICY
+
+
 def owner_of(bucket: BucketRecord, action: str, found: Found) -> str:
     """Return the account that lets others do something: the object's owner or the bucket's."""
     return (found.owner or bucket.account) if action in OF_OWNER else bucket.account

@@ -137,7 +137,7 @@ async def require_named(
         denied.headers[REGION] = record.region
         raise denied
     plain = record.account == call.account and not (record.has_policy or record.foreign)
-    call.confirm(tr.domain, record.bucket_id, plain=plain)
+    call.confirm(tr.domain, record, plain=plain)
     return record
 
 

@@ -22,7 +22,13 @@ def put_policy(
 ) -> None:
     """Replace the policy of a bucket; ``bucket`` is stale afterwards."""
     POLICIES.put(tr, record, bucket.bucket_id)
-    BUCKET.put(tr, msgspec.structs.replace(bucket, has_policy=True, policy_public=public))
+    said = msgspec.structs.replace(
+        bucket,
+        has_policy=True,
+        policy_public=public,
+        policy_version=bucket.policy_version + 1,
+    )
+    BUCKET.put(tr, said)
 
 
 def delete_policy(tr: Transaction, bucket: BucketRecord) -> None:

@@ -53,9 +53,9 @@ async def find_standing(tr: Transaction, access: Access, caller: Caller) -> Stan
     return Standing(
         BoundPolicy(said, policy.bound) if said else None,
         owner,
-        bucket.bucket_id,
+        bucket,
         {REGION: bucket.region},
-        whole=found is standing.NOTHING and not standing.counts(bucket),
+        whole=standing.is_whole(bucket, access.action, found),
     )
 
 
