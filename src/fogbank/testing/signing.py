@@ -1,8 +1,8 @@
 """Virtual time for botocore's signers: each client signs by the clock of its own cloud.
 
-Rule: a client without a cloud signs by the machine's clock, whatever clouds are open beside it.
-botocore reads the time once for each signature, in the thread that signs: a handler on
-``before-sign`` says by whose clock, and the read forgets it.
+Rule: a client without a cloud signs by the machine's clock, whatever clouds are open beside it and
+whoever signed before it in its thread: that a client has a clock of its own holds for as long as it
+signs, whether the signer reads the time once, several times, or not at all.
 """
 
 # botocore has no types:
@@ -49,17 +49,19 @@ class _Signers:
             if self._users == 0:
                 self._doubles.close()
 
-    def sign_by(self, clock: Clock) -> None:
-        """Let the next signature of this thread be made by a clock."""
+    @contextmanager
+    def signing_by(self, clock: Clock) -> Iterator[None]:
+        """Let what this thread signs meanwhile be signed by a clock."""
+        before: Clock | None = getattr(self._signing, "clock", None)
         self._signing.clock = clock
-
-    def forget(self) -> None:
-        """Let the next signature of this thread be made by the machine's clock again."""
-        self._signing.__dict__.pop("clock", None)
+        try:
+            yield
+        finally:
+            self._signing.clock = before
 
     def _now(self, *, remove_tzinfo: bool = True) -> datetime:
-        """Return the time to sign at, once."""
-        clock: Clock | None = self._signing.__dict__.pop("clock", None)
+        """Return the time to sign at."""
+        clock: Clock | None = getattr(self._signing, "clock", None)
         if clock is None:
             return self._real(remove_tzinfo=remove_tzinfo)
         now = datetime.fromtimestamp(clock.now_ms() / 1000, UTC)
@@ -80,15 +82,19 @@ def close_signers() -> None:
 
 
 def sign_by(client: Any, clock: Clock) -> None:
-    """Let a boto3 client sign by a clock."""
-    client.meta.events.register("before-sign", lambda **_: _signers.sign_by(clock))
+    """Let a boto3 client sign by a clock, requests and URLs."""
+    signer = client._request_signer  # noqa: SLF001 (there is no event behind a signature)
+    sign = signer.sign
+
+    def signed(*given: Any, **named: Any) -> None:
+        with _signers.signing_by(clock):
+            sign(*given, **named)
+
+    signer.sign = signed
 
 
 @contextmanager
 def signing_by(clock: Clock) -> Iterator[None]:
-    """Let the signature that this thread makes meanwhile be made by a clock."""
-    _signers.sign_by(clock)
-    try:
+    """Let the signatures that this thread makes meanwhile be made by a clock."""
+    with _signers.signing_by(clock):
         yield
-    finally:
-        _signers.forget()
