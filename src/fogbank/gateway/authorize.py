@@ -224,7 +224,7 @@ class Authorization:
         if policies is None:
             policies = await self._identity.policies.of(principal)
         for access in accesses:
-            on, decision = _PRESUMED, self._find_presumed(call, access, policies)
+            on, decision = _PRESUMED, self._find_decided(call, access, policies)
             if decision is None:
                 decision, on = await self._decision_on(call, access, policies)
             call.decisions.append((access.action, access.resource, decision))
@@ -234,13 +234,18 @@ class Authorization:
                 denied.headers.update(on.headers)
                 raise denied
 
-    def _find_presumed(self, call: Call, access: Access, policies: PolicySet) -> Decision | None:
-        """Return what was decided before, presuming that the resource says nothing; None: nothing.
+    def _find_decided(self, call: Call, access: Access, policies: PolicySet) -> Decision | None:
+        """Return what was decided before, where no resource is looked at; None: that is not all.
 
-        This is all that most requests need; whatever else there is to know is looked at behind it.
+        This is all that most requests need: their resources carry no policies, or are presumed to
+        say nothing.
         """
         action, resource, _ = access
-        if call.standings or self._speaking or action[: action.find(":")] not in self._presumed:
+        vendor = action[: action.find(":")]
+        if vendor in self._presumed:
+            if call.standings or self._speaking:
+                return None
+        elif vendor in self._facets:
             return None
         found = self._decisions.find(call.principal, policies, None, action, resource, "")
         return found if found is not None and found.allowed else None

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
@@ -147,24 +147,27 @@ class Dispatcher:
 
     # Requests over HTTP.
 
-    async def handle(self, request: HttpRequest) -> HttpReply:
-        """Answer one HTTP request; raises nothing but cancellation."""
+    def handle(self, request: HttpRequest) -> Coroutine[Any, Any, HttpReply]:
+        """Return what answers one HTTP request; it raises nothing but cancellation.
+
+        It is no coroutine of its own: each that waits for another costs every turn of a request.
+        """
         if request.path == "/health" and _is_probe(request, self._resolver):
-            return HttpReply(200, [("content-type", "application/json")], _HEALTHY)
+            return _healthy()
         if self._endpoints:
             for endpoint in self._endpoints:
                 if endpoint.matches(request.headers.get("host", ""), request.path):
-                    return await _serve_endpoint(self._facilities, endpoint.serve, request)
+                    return _serve_endpoint(self._facilities, endpoint.serve, request)
         # No operation of any service has this method: it is a browser's question (CORS).
         if request.method == "OPTIONS":
             target = self._resolver.preflight(request)
-            return await self._replied(target, request, self._origins.preflight)
+            return self._replied(target, request, self._origins.preflight)
         claim = _claim_of(request, self._settings)
         target = self._resolver.begin(request, claim.signed if isinstance(claim, Claim) else None)
         answer = self._answer_form if claim is None and is_upload(request, target) else self._answer
         if "origin" in request.headers:
-            return await self._origins.answered(self._replied, answer, target, request, claim)
-        return await self._replied(target, request, answer, claim)
+            return self._origins.answered(self._replied, answer, target, request, claim)
+        return self._replied(target, request, answer, claim)
 
     async def _replied(
         self,
@@ -421,6 +424,11 @@ def _is_probe(request: HttpRequest, resolver: Resolver) -> bool:
         and "authorization" not in request.headers
         and not resolver.host_of(request).bucket
     )
+
+
+async def _healthy() -> HttpReply:
+    """Return the answer to a probe."""
+    return HttpReply(200, [("content-type", "application/json")], _HEALTHY)
 
 
 async def _serve_endpoint(

@@ -21,6 +21,8 @@ _JOINED_BYTES_MAX: Final = 64 << 10
 """Bodies up to this leave in one write with their head."""
 _NAMES_REMEMBERED_MAX: Final = 1_024
 """Names of headers; those of metadata are the clients' own."""
+_ENDINGS_REMEMBERED_MAX: Final = 16
+"""A second has up to four."""
 _BODILESS: Final = frozenset((204, 304))
 _OWNED: Final = frozenset(("content-length", "transfer-encoding", "connection", "date"))
 
@@ -97,6 +99,17 @@ def _line_begin(name: str) -> str:
     return "" if name.lower() in _OWNED else f"{name}: "
 
 
+@lru_cache(maxsize=_ENDINGS_REMEMBERED_MAX)
+def _ending_of(date: str, minor: int, keep_alive: bool) -> str:  # noqa: FBT001 (a cache's key)
+    """Return how a head ends: what becomes of the connection, the date, and the empty line."""
+    connection = ""
+    if not keep_alive:
+        connection = "Connection: close\r\n"
+    elif not minor:
+        connection = "Connection: keep-alive\r\n"
+    return f"{connection}Date: {date}\r\n\r\n"
+
+
 def head_of(reply: HttpReply, exchange: Exchange) -> bytes:
     """Return the status line and the headers, with the empty line.
 
@@ -118,15 +131,11 @@ def head_of(reply: HttpReply, exchange: Exchange) -> bytes:
             lines.append("Transfer-Encoding: chunked\r\n")
         else:
             exchange.keep_alive = False
-    if not exchange.keep_alive:
-        lines.append("Connection: close\r\n")
-    elif not exchange.minor:
-        lines.append("Connection: keep-alive\r\n")
-    lines.append(f"Date: {exchange.date}\r\n\r\n")
     text = "".join(lines)
-    if text.count("\n") != len(lines) + 1 or text.count("\r") != len(lines) + 1:
+    if not text.count("\n") == text.count("\r") == len(lines):
         raise ValueError("a header of a reply holds a line break")
-    return text.encode()
+    ending = _ending_of(exchange.date, exchange.minor, exchange.keep_alive)
+    return f"{text}{ending}".encode()
 
 
 def fields_of(reply: HttpReply, method: str, date: str) -> list[tuple[bytes, bytes]]:

@@ -58,13 +58,15 @@ async def put_item(call: Call, request: shapes.PutItemInput) -> Wire:
     returned = items.require_return_values(request)
     size = items.require_size(item, call.limit(quotas.ITEM_BYTES), items.TOO_LARGE)
     expressions = expressions_of(request, requests.WRITE)
+    is_asked = expressions.condition is not None or returned != "NONE"
 
     async def body(tr: Transaction) -> tuple[int, Item | None]:
         table = await state.require_table(tr, call, name)
         key = keys.key_of_item(table, item)
         keys.require_scalar_keys(table, expressions.nested_attributes)
         before = await state.find_item(tr, table, key)
-        old = items.found_item(table, before)
+        # Most writes ask for nothing of what was there but its size.
+        old = items.found_item(table, before) if is_asked else None
         items.require_condition(expressions.condition, old, request)
         state.put_item(tr, table, key, items.record_of(table, key, item, size))
         return items.found_size(before), old
