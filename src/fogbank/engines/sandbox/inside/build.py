@@ -71,6 +71,22 @@ def descriptors_of(message: messages.Message, place: Place) -> Passed:
     return Passed(message.fds[:own], message.fds[own:])
 
 
+def tasks_of(uid: int) -> int:
+    """Return how many threads a user runs, as ``RLIMIT_NPROC`` counts them."""
+    count, mine = 0, b"\nUid:\t%d\t" % uid
+    for name in os.listdir("/proc"):  # noqa: PTH208 (a sandbox does without pathlib)
+        if not name.isdecimal():
+            continue
+        try:
+            with open(f"/proc/{name}/status", "rb") as file:  # noqa: PTH123
+                status = file.read()
+        except OSError:
+            continue  # it has ended meanwhile
+        if mine in status:
+            count += int(status.partition(b"\nThreads:\t")[2].partition(b"\n")[0])
+    return count
+
+
 class Birth:
     """Makes the current process, a fork of the zygote, the first process of a sandbox."""
 
@@ -200,6 +216,9 @@ class Birth:
 
     def _limit(self) -> None:
         processes = self._message.number("processes")
+        if self._place.bare and not self._slot:
+            # The kernel counts whatever the user runs; what is there is not this sandbox's.
+            processes += tasks_of(os.getuid())
         for kind, value in (
             (resource.RLIMIT_NOFILE, OPEN_FILES_MAX),
             (resource.RLIMIT_NPROC, processes),
