@@ -78,7 +78,7 @@ def tasks_of(uid: int) -> int:
         if not name.isdecimal():
             continue
         try:
-            with open(f"/proc/{name}/status", "rb") as file:  # noqa: PTH123
+            with open(f"/proc/{name}/status", "rb") as file:  # noqa: PTH123 (nor here)
                 status = file.read()
         except OSError:
             continue  # it has ended meanwhile
