@@ -4,7 +4,8 @@ Run as ``python recorder.py TRACE ROOT COMMAND...``: runs the command and writes
 events to TRACE, pickled. It needs no rights, no library and no file system of its own; a seccomp
 filter has the kernel stop the children at the calls of the list below only. A change of the folder
 that the disk's model does not know (a shared writable mapping, ``fallocate``, ``sync``) ends the
-recording with an error, so that no write goes by unseen.
+recording with an error, so that no write goes by unseen. A thread that is killed within a call has
+carried it out or not, and nothing tells: such a record is void, which status 75 says.
 
 Theory: the sync of a file covers what was written before it began, so both its ends are recorded:
 a write of another thread meanwhile may be on the disk or not.
@@ -141,6 +142,7 @@ class Recorder:
         self._syncs: dict[int, int] = {}
         self._seen: set[int] = set()
         self._ended: dict[int, int] = {}
+        self.cut_short: list[Called] = []
 
     # The loop.
 
@@ -157,12 +159,27 @@ class Recorder:
             except ChildProcessError:
                 return os.waitstatus_to_exitcode(self._ended[first])
             if not os.WIFSTOPPED(told):
-                self._ended[pid] = told
+                self._died(pid, told)
                 continue
             try:
                 self._stopped(pid, told)
-            except ProcessLookupError:
-                continue  # killed meanwhile
+            except OSError:
+                if self._is_stopped(pid):
+                    raise
+
+    def _is_stopped(self, pid: int) -> bool:
+        """Return whether a thread still is where it stopped: one that was killed meanwhile is not."""
+        try:
+            self._info(pid)
+        except ProcessLookupError:
+            return False
+        return True
+
+    def _died(self, pid: int, told: int) -> None:
+        self._ended[pid] = told
+        called = self._called.pop(pid, None)
+        if called is not None and called.name not in _SYNCS:
+            self.cut_short.append(called)
 
     def _stopped(self, pid: int, told: int) -> None:
         """Look at a thread that has stopped, and let it go on."""
@@ -190,7 +207,7 @@ class Recorder:
             ptrace(_SYSCALL, pid, 0, number)
             _, told = os.waitpid(pid, _WALL)
             if not os.WIFSTOPPED(told):
-                self._ended[pid] = told
+                self._died(pid, told)
                 return
             number = os.WSTOPSIG(told)
             if number == signal.SIGTRAP | 0x80:
@@ -208,7 +225,10 @@ class Recorder:
 
     def _memory(self, pid: int, address: int, count: int) -> bytes:
         with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
-            return os.pread(memory.fileno(), count, address)
+            data = os.pread(memory.fileno(), count, address)
+        if len(data) != count:
+            raise ProcessLookupError(f"the memory of {pid} is gone")
+        return data
 
     def _text(self, pid: int, address: int) -> str:
         raw = b""
@@ -258,10 +278,12 @@ class Recorder:
         name = NAMES[number]
         if name in {"open", "creat", "openat"}:
             return self._entered_open(pid, name, arguments)
+        if name == "ioctl" and arguments[1] != _FICLONE:
+            return False
         paths: tuple[str, ...] = ()
         if name in _PATHS:
             paths = tuple(self._text(pid, arguments[each]) for each in _PATHS[name])
-        if name in {"fsync", "fdatasync"}:
+        if name in _SYNCS:
             label = self._labels.pop(pid, "lmdb")
             if (found := self._file(pid, arguments[0])) is None:
                 return False
@@ -292,15 +314,14 @@ class Recorder:
 
     def _left(self, pid: int) -> None:
         """Note what a call did."""
-        called = self._called.pop(pid)
+        called = self._called[pid]
         result = ctypes.c_int64(self._info(pid)[0]).value
         begun = self._syncs.pop(pid, None)
-        if result < 0:
-            return
-        if begun is not None:
+        if result >= 0 and begun is not None:
             self.events.append(SyncEnd(begun))
-            return
-        _CALLS[called.name](self, pid, called, result)
+        elif result >= 0:
+            _CALLS[called.name](self, pid, called, result)
+        del self._called[pid]
 
     def _open(self, pid: int, called: Called, result: int) -> None:
         folder, flags = called.arguments
@@ -376,8 +397,6 @@ class Recorder:
     def _unknown(self, pid: int, called: Called, _: int) -> None:
         """Refuse what the model of the disk does not know, if it is about the folder."""
         name, arguments = called.name, called.arguments
-        if name == "ioctl" and arguments[1] != _FICLONE:
-            return
         if name == "mmap":
             found = self._file(pid, arguments[4]) if arguments[2] & _PROT_WRITE else None
             if found is None or found[0].endswith("lock.mdb"):
@@ -389,6 +408,7 @@ class Recorder:
             raise NotImplementedError(f"{name} {arguments} {called.paths}")
 
 
+_SYNCS: Final = ("fsync", "fdatasync")
 _WRITES: Final = ("write", "pwrite64", "writev", "pwritev", "pwritev2")
 _PATHS: Final = {
     "truncate": (0,), "rename": (0, 1), "mkdir": (0,), "rmdir": (0,), "link": (0, 1),
@@ -414,6 +434,9 @@ def main(arguments: list[str]) -> int:
     recorder = Recorder(Path(root))
     status = recorder.run(command)
     Path(trace).write_bytes(pickle.dumps(recorder.events))
+    if recorder.cut_short:
+        print(f"killed within {recorder.cut_short}: this record is void", file=sys.stderr)
+        return os.EX_TEMPFAIL
     return status if status >= 0 else 128 - status
 
 
