@@ -127,10 +127,11 @@ def known_of(load: str) -> set[str]:
 @pytest.fixture(scope="module", params=LOADS)
 def record(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Record:
     """Return a record of a load with all its syncs: which thread makes what varies."""
-    for _ in range(RECORDS):
+    for _ in range(RECORDS - 1):
         made = Record(request.param, tmp_path_factory.mktemp(request.param))
         if not made.is_void and made.labels >= known_of(request.param):
-            break
+            return made
+    made = Record(request.param, tmp_path_factory.mktemp(request.param))
     assert not made.is_void
     return made
 

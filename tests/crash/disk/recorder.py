@@ -435,7 +435,7 @@ def main(arguments: list[str]) -> int:
     status = recorder.run(command)
     Path(trace).write_bytes(pickle.dumps(recorder.events))
     if recorder.cut_short:
-        print(f"killed within {recorder.cut_short}: this record is void", file=sys.stderr)
+        sys.stderr.write(f"killed within {recorder.cut_short}: this record is void\n")
         return os.EX_TEMPFAIL
     return status if status >= 0 else 128 - status
 
