@@ -187,7 +187,7 @@ def test_kill_9_of_a_store_process_in_the_middle_leaves_no_backup_and_holds_nobo
     backups = tmp_path / "backups"
     command = server._command("backup", str(backups), "--name", "cut", "--copy")
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not (backups / "store-1" / "cut").exists() and time.monotonic() < deadline:
             time.sleep(0.001)
         victims = [

@@ -293,7 +293,7 @@ def test_a_killed_zygote_ends_its_sandboxes_and_the_next_start_works(fresh: Lab)
     os.kill(zygote, signal.SIGKILL)
 
     async def ended() -> None:
-        await asyncio.wait_for(sandbox.ended, 5)
+        await asyncio.wait_for(sandbox.ended, 60)
 
     fresh.run(ended())
     assert sandbox.closed
