@@ -12,17 +12,24 @@ from collections.abc import Callable
 _BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _BASE32_OF_BYTES = bytes(ord(_BASE32[byte & 31]) for byte in range(256))
 _BASE62 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+_UUIDS_DRAWN = 64
+"""So many are drawn at once: each then costs a fraction of what it costs alone."""
+_UUID_PARTS = (4, 2, 2, 2, 6)
+"""How many bytes stand between the dashes; the third part has the version, the fourth the variant."""
+_UUID_FORMS = {2: ("0fff", "4000"), 3: ("3fff", "8000")}
+"""Which bits of a part are drawn, and what the others are (RFC 9562, section 5.4)."""
 
 
 class Ids:
     """Draws identifiers from a source of random bytes."""
 
-    __slots__ = ("_draw", "_pool", "_pool_at")
+    __slots__ = ("_draw", "_pool", "_pool_at", "_uuids")
 
     def __init__(self, draw: Callable[[int], bytes] = os.urandom) -> None:
         self._draw = draw
         self._pool = b""
         self._pool_at = 0
+        self._uuids: list[str] = []
 
     @classmethod
     def seeded(cls, seed: int) -> Ids:
@@ -44,9 +51,21 @@ class Ids:
 
     def uuid(self) -> str:
         """Return a version 4 UUID: most services' request ids, Lambda's revision ids."""
-        raw = self._pooled(16)
-        text, variant = raw.hex(), "89ab"[raw[8] >> 4 & 3]
-        return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
+        if not self._uuids:
+            self._uuids = self._drawn_uuids()
+        return self._uuids.pop()
+
+    def _drawn_uuids(self) -> list[str]:
+        """Return some at once: their first parts are drawn, their second parts, and so on."""
+        columns: list[list[str]] = []
+        for place, size in enumerate(_UUID_PARTS):
+            raw = self._draw(size * _UUIDS_DRAWN)
+            if place in _UUID_FORMS:
+                free, fixed = (bytes.fromhex(form) * _UUIDS_DRAWN for form in _UUID_FORMS[place])
+                number = int.from_bytes(raw) & int.from_bytes(free) | int.from_bytes(fixed)
+                raw = number.to_bytes(len(raw))
+            columns.append(raw.hex("-", size).split("-"))
+        return ["-".join(parts) for parts in zip(*columns, strict=True)]
 
     def base32(self, length: int) -> str:
         """Return upper-case letters and digits 2 to 7: S3 and DynamoDB request ids, key ids."""

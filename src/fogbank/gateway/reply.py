@@ -62,6 +62,9 @@ _REASONS: Final = {
 _STATUS_LINES: Final = {
     status: f"HTTP/1.1 {status} {reason}\r\n" for status, reason in _REASONS.items()
 }
+_BODIED_LINES: Final = {
+    status: line for status, line in _STATUS_LINES.items() if status not in _BODILESS
+}
 
 
 class Outlet(Protocol):
@@ -117,6 +120,9 @@ def head_of(reply: HttpReply, exchange: Exchange) -> bytes:
         ValueError: A header holds a line break.
     """
     status, length = reply.status, reply.length
+    if reply.lines and length is not None and status in _BODIED_LINES:
+        ending = _ending_of(exchange.date, exchange.minor, exchange.keep_alive)
+        return f"{_BODIED_LINES[status]}{reply.lines}Content-Length: {length}\r\n{ending}".encode()
     lines = [_STATUS_LINES.get(status) or f"HTTP/1.1 {status} \r\n"]
     for name, value in reply.headers:
         begin = _line_begin(name)

@@ -89,17 +89,34 @@ class HttpRequest:
 class HttpReply:
     """One HTTP reply to send."""
 
-    __slots__ = ("body", "headers", "length", "status")
+    __slots__ = ("_headers", "body", "length", "lines", "status")
 
     def __init__(
         self,
         status: int,
-        headers: list[tuple[str, str]],
+        headers: list[tuple[str, str]] | None,
         body: bytes | AsyncIterator[bytes] = b"",
         length: int | None = None,
+        lines: str = "",
     ) -> None:
         self.status = status
-        self.headers = headers
+        self._headers = headers
         self.body = body
         self.length = len(body) if isinstance(body, bytes) else length
         """Bytes of the body; None means unknown, and the reply is chunked."""
+        self.lines = lines
+        """The headers as they are written, each with its line break, where that is known already:
+        who gives them vouches that no value has another. Empty: ``headers`` has them."""
+
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        """Return the headers, to read and to change; nothing but they counts from then on."""
+        if self._headers is None:
+            lines, self.lines = self.lines.split("\r\n"), ""
+            self._headers = [_field_of(line) for line in lines[:-1]]
+        return self._headers
+
+
+def _field_of(line: str) -> tuple[str, str]:
+    name, _, value = line.partition(": ")
+    return name, value

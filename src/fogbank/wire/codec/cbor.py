@@ -328,7 +328,7 @@ class CborCodec:
         members[cbor.text(key)] = cbor.text(error.message)
         body = cbor.map_head(len(members)) + b"".join(k + members[k] for k in sorted(members))
         reply = _reply(told.status, body, request_id)
-        reply.headers += query_compatible(self._service, told)
+        reply.headers.extend(query_compatible(self._service, told))
         return reply
 
 

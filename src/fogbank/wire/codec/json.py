@@ -25,7 +25,6 @@ from fogbank.wire.codec.plan import (
     Decode,
     Encode,
     EncodeSteps,
-    Headers,
     Told,
     query_compatible,
     told_of,
@@ -371,7 +370,8 @@ class JsonCodec:
         self._settings = service.settings
         self._documents = Documents(service)
         self._validator = Validator(service.settings, "ValidationException")
-        self._content_type = f"application/x-amz-json-{service.json_version}"
+        self._type_line = f"content-type: application/x-amz-json-{service.json_version}\r\n"
+        self._checks = service.settings.crc32
 
     def decoder(self, operation: OperationModel) -> Decode:
         """Return the compiled decoder of an operation's requests."""
@@ -428,13 +428,10 @@ class JsonCodec:
     def _reply(
         self, status: int, body: bytes, request_id: str, check: int | None = None
     ) -> HttpReply:
-        headers: Headers = [
-            ("content-type", self._content_type),
-            ("x-amzn-RequestId", request_id),
-        ]
-        if self._settings.crc32:
-            headers.append(("x-amz-crc32", str(crc32(body) if check is None else check)))
-        return HttpReply(status, headers, body)
+        lines = f"{self._type_line}x-amzn-RequestId: {request_id}\r\n"
+        if self._checks:
+            lines = f"{lines}x-amz-crc32: {crc32(body) if check is None else check}\r\n"
+        return HttpReply(status, None, body, None, lines)
 
     def encode_error(
         self,
@@ -452,7 +449,7 @@ class JsonCodec:
         kind = f"{namespace}#{told.name}" if namespace else told.name
         body = {"__type": kind, **error_body(self._service, self._documents, error, told)}
         reply = self._reply(told.status, dumps(body), request_id)
-        reply.headers += query_compatible(self._service, told)
+        reply.headers.extend(query_compatible(self._service, told))
         return reply
 
 
