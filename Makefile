@@ -39,7 +39,7 @@ bench: env
 bench-table: env
 	$(BIN)/python benchmarks/table.py $(ARGS)
 
-# ARGS="--whole": ten million items and a million objects, which takes an hour.
+# ARGS="--whole": ten million items and a million objects, which takes an hour; "--bucket": objects only.
 bench-growth: env
 	$(BIN)/python benchmarks/growth.py $(ARGS)
 
