@@ -9,7 +9,7 @@ KEEP ?=
 BOTOCORE = $(shell sed -n 's/^botocore==//p' constraints.txt)
 CASES = $(VENV)/cases/botocore-$(BOTOCORE)/.ready
 
-.PHONY: demo test check bench bench-table bench-growth bench-lateness bench-anatomy bench-bounds bench-idle conformance s3-tests s3-clients soak clean env
+.PHONY: demo test check bench bench-table bench-growth bench-large bench-lateness bench-anatomy bench-bounds bench-idle conformance s3-tests s3-clients soak clean env
 
 env: $(VENV)/.ready $(CASES)
 
@@ -42,6 +42,10 @@ bench-table: env
 # ARGS="--whole": ten million items and a million objects, which takes an hour; "--bucket": objects only.
 bench-growth: env
 	$(BIN)/python benchmarks/growth.py $(ARGS)
+
+# An object of 5 GiB up and down, beside the disk and nginx.
+bench-large: env
+	$(BIN)/python benchmarks/large_object.py $(ARGS)
 
 bench-lateness: env
 	$(BIN)/python benchmarks/lateness.py $(ARGS)

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import uvloop
@@ -184,13 +185,16 @@ async def _commits(folder: Path, seconds: float) -> tuple[float, float]:
 class Nginx(Entered):
     """nginx with static files, as the limit of a GET; a ``Target`` without keys."""
 
-    def __init__(self, files: dict[str, bytes]) -> None:
+    def __init__(self, files: Mapping[str, bytes | Path]) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="bench-nginx-")
         place = Path(self._folder.name)
         place.chmod(0o755)
         (place / "www").mkdir()
         for name, content in files.items():
-            (place / "www" / name).write_bytes(content)
+            if isinstance(content, Path):
+                (place / "www" / name).symlink_to(content)
+            else:
+                (place / "www" / name).write_bytes(content)
         self.port = free_port()
         self.endpoint = f"http://127.0.0.1:{self.port}"
         (place / "conf").write_text(NGINX.format(folder=place, port=self.port))
