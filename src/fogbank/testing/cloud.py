@@ -49,6 +49,8 @@ T = TypeVar("T")
 
 SETTLE_STEPS_MAX = 20_000
 SETTLE_PAUSE_S = 0.001
+ADVANCE_S_MAX = 600
+"""In days of virtual time thousands wake, one after the other."""
 
 
 class _Body:
@@ -158,9 +160,13 @@ class Cloud:
             asyncio.create_task(self.app.dispatcher.refusals.run()),
         ]
 
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine on the cloud's loop and return its result."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=60)
+    def run(self, work: Coroutine[Any, Any, T], timeout_s: float = 60) -> T:
+        """Run a coroutine on the cloud's loop and return its result.
+
+        Raises:
+            TimeoutError: It took longer, by the machine's clock.
+        """
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout_s)
 
     def client(  # noqa: PLR0913 (as boto3.client)
         self,
@@ -270,7 +276,7 @@ class Cloud:
 
     def advance(self, milliseconds: int) -> None:
         """Move virtual time forward, letting everyone who wakes in between do its work."""
-        self.run(self._advance(self.clock.now_ms() + milliseconds))
+        self.run(self._advance(self.clock.now_ms() + milliseconds), ADVANCE_S_MAX)
 
     async def _advance(self, until_ms: int) -> None:
         """Move from sleeper to sleeper until a time."""

@@ -433,7 +433,7 @@ def test_without_space_only_removals_pass_until_there_is_some(
             left = {f"row{n}": b"v" * 2_000 for n in range(10, written)}
             assert await everything(engine) == left
             checkpointer.settle = settle
-            for _ in range(200):
+            for _ in range(2_000):
                 await asyncio.sleep(0.01)
                 try:
                     await store.transact(put("room again"))
@@ -464,6 +464,13 @@ def test_a_stop_without_space_keeps_the_log_for_the_next_start(
     assert rows_of(tmp_path / "store") == before
 
 
+async def until(happens: Callable[[], object]) -> None:
+    """Wait for what a thread does."""
+    async with asyncio.timeout(60):
+        while not happens():  # noqa: ASYNC110 (a thread says nothing)
+            await asyncio.sleep(0.001)
+
+
 def test_without_a_spare_segment_only_removals_pass(
     open_engine: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -476,13 +483,13 @@ def test_without_a_spare_segment_only_removals_pass(
     async def run() -> None:
         monkeypatch.setattr(turnover, "make_ready", no_space)
         async with open_engine() as engine:
-            store = engine.store_of(DOMAIN)
-            await asyncio.sleep(0.05)  # a thread fails to make the segment
+            store, log = engine.store_of(DOMAIN), engine._core.turnover
+            await until(lambda: log.full)  # a thread fails to make the segment
             with pytest.raises(Full):
                 await store.transact(put("a"))
             await store.transact(delete("b"))
             monkeypatch.setattr(turnover, "make_ready", make_ready)
-            await asyncio.sleep(0.1)  # a thread makes the segment
+            await until(lambda: not log.full)  # a thread makes the segment
             await store.transact(put("a"))
 
     asyncio.run(run())

@@ -50,7 +50,7 @@ def living(pids: set[int]) -> set[int]:
     return found
 
 
-def eventually(happens: Callable[[], bool], seconds: float = 5.0) -> bool:
+def eventually(happens: Callable[[], bool], seconds: float = 60.0) -> bool:
     """Return whether something happens within a time."""
     until = time.monotonic() + seconds
     while not happens():
@@ -246,10 +246,10 @@ def test_a_killed_daemon_takes_every_sandbox_with_it_and_is_started_again(level:
     lab.run(crash())
     assert sandbox.closed
     assert busy.closed
-    assert eventually(lambda: not living(below), 10)
+    assert eventually(lambda: not living(below))
 
     async def back() -> None:
-        until = lab.clock.now_ms() + 10_000
+        until = lab.clock.now_ms() + 60_000
         while lab.runtime.status()["daemon"] != "running":
             assert lab.clock.now_ms() < until
             await asyncio.sleep(0.02)

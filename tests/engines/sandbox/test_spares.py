@@ -46,7 +46,7 @@ def spares_of(zygote: int) -> list[int]:
 
 
 def eventually(condition: Callable[[], bool]) -> bool:
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while not condition():
         if time.monotonic() > until:
             return False

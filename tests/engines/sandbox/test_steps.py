@@ -66,7 +66,7 @@ answer = 1
 
 def eventually(nothing: Callable[[], list[str]]) -> list[str]:
     """Return what is still there after a time."""
-    until = time.monotonic() + 30
+    until = time.monotonic() + 60
     while (found := nothing()) and time.monotonic() < until:
         time.sleep(0.02)
     return found

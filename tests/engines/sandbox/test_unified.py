@@ -39,7 +39,7 @@ needs_version_2 = pytest.mark.skipif(
 
 
 def eventually(what: str, done: Callable[[], bool]) -> None:
-    until = time.monotonic() + 30
+    until = time.monotonic() + 60
     while not done():
         assert time.monotonic() < until, what
         time.sleep(0.01)

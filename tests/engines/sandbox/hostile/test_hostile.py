@@ -274,7 +274,7 @@ def states_below(pid: int) -> set[str]:
 
 def until(what: str, done: Callable[[], bool]) -> None:
     """Wait for something to come true."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not done():
         assert time.monotonic() < deadline, what
         time.sleep(0.02)
