@@ -36,6 +36,11 @@ KEY_POLICY = (
     '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"kms:*","Resource":"*",'
     f'"Principal":{{"AWS":"arn:aws:iam::{ACCOUNT}:root"}}}}]}}'
 )
+POINT_POLICY = (
+    '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject",'
+    f'"Resource":"arn:aws:s3:us-east-1:{ACCOUNT}:accesspoint/{NAME}/object/*",'
+    f'"Principal":{{"AWS":"arn:aws:iam::{ACCOUNT}:root"}}}}]}}'
+)
 MAPS_DEEP_MAX = 3
 NAMES = {
     # Members whose pattern or reference a made-up text would not meet.
@@ -43,6 +48,7 @@ NAMES = {
     "Role": f"arn:aws:iam::{ACCOUNT}:role/{NAME}",
     "PolicyArn": f"arn:aws:iam::{ACCOUNT}:policy/{NAME}",
     "arn": f"arn:aws:iam::{ACCOUNT}:policy/{NAME}",
+    "AccountId": ACCOUNT,
     "RoleName": NAME,
     "UserName": NAME,
     "GroupName": NAME,
@@ -93,6 +99,7 @@ def package(source: str = "def handler(event, context):\n    return event\n") ->
 SHAPES: dict[str, Any] = {
     # Structures of which the model requires nothing, but the operation does; texts with a form.
     "ObjectVersionId": "0" * 32,
+    "AccessPointName": NAME,
     "AttributeValue": {"S": "x"},
     "FunctionCode": {"ZipFile": package()},
 }
@@ -111,6 +118,10 @@ USUAL: dict[tuple[str, str], dict[str, Any]] = {
         "KeyConditionExpression": "#key = :key",
         "ExpressionAttributeNames": {"#key": NAME},
         "ExpressionAttributeValues": {":key": {"S": "x"}},
+    },
+    ("s3control", "PutAccessPointPolicy"): {"Policy": POINT_POLICY},
+    ("s3control", "PutPublicAccessBlock"): {
+        "PublicAccessBlockConfiguration": {"BlockPublicAcls": False}
     },
     ("kms", "CreateGrant"): {"GranteePrincipal": f"arn:aws:iam::{ACCOUNT}:root"},
     ("kms", "Decrypt"): {"CiphertextBlob": CIPHERTEXT},

@@ -45,6 +45,17 @@ def seed_s3(clients: Clients, _account: str) -> dict[str, list[Request]]:
     }
 
 
+def seed_s3control(clients: Clients, account: str) -> dict[str, list[Request]]:
+    clients("s3").create_bucket(Bucket=BUCKET)
+    clients("s3").create_bucket(Bucket="paged-second")
+    control = clients("s3control")
+    for at, name in enumerate(NAMES):
+        bucket = (BUCKET, "paged-second")[at % 2]
+        control.create_access_point(AccountId=account, Name=name, Bucket=bucket)
+    mine = {"AccountId": account}
+    return {"list_access_points": [mine, {**mine, "Bucket": BUCKET}]}
+
+
 def seed_dynamodb(clients: Clients, _account: str) -> dict[str, list[Request]]:
     dynamodb = clients("dynamodb")
     for kind in "SNB":
@@ -217,6 +228,7 @@ def seed_kms(clients: Clients, account: str) -> dict[str, list[Request]]:
 
 SEEDS: dict[str, Callable[[Clients, str], dict[str, list[Request]]]] = {
     "s3": seed_s3,
+    "s3control": seed_s3control,
     "dynamodb": seed_dynamodb,
     "iam": seed_iam,
     "kms": seed_kms,

@@ -7,6 +7,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 from tests.contracts.made_up import (
+    ACCOUNT,
     BUCKET,
     CIPHERTEXT,
     GRANT_ID,
@@ -14,6 +15,7 @@ from tests.contracts.made_up import (
     KEY_ID,
     MAC_KEY_ID,
     NAME,
+    POINT_POLICY,
     SEEDED,
     TRUST,
     package,
@@ -44,6 +46,18 @@ def seed_s3(clients: Clients, _account: str) -> None:
     s3 = clients("s3")
     _try(s3.create_bucket, Bucket=BUCKET)
     s3.put_object(Bucket=BUCKET, Key=KEY, Body=b"x")
+
+
+def seed_s3control(clients: Clients, account: str) -> None:
+    seed_s3(clients, account)
+    control, at = clients("s3control"), {"AccountId": account, "Name": NAME}
+    try:
+        control.get_access_point(**at)
+    except ClientError:
+        control.create_access_point(**at, Bucket=BUCKET)
+    control.put_access_point_policy(**at, Policy=POINT_POLICY.replace(ACCOUNT, account))
+    block = {"BlockPublicAcls": False}
+    control.put_public_access_block(AccountId=account, PublicAccessBlockConfiguration=block)
 
 
 def seed_dynamodb(clients: Clients, _account: str) -> None:
@@ -110,6 +124,7 @@ def seed_lambda(clients: Clients, account: str) -> None:
 
 SEEDS: dict[str, Callable[[Clients, str], None]] = {
     "s3": seed_s3,
+    "s3control": seed_s3control,
     "dynamodb": seed_dynamodb,
     "logs": seed_logs,
     "iam": seed_iam,

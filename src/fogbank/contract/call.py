@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple, Protocol, TypeVar
 from fogbank.base.clock import Clock
 from fogbank.base.errors import Conflict
 from fogbank.base.ids import Ids
-from fogbank.contract.action import Access, Scope
+from fogbank.contract.action import Access, Point, Scope
 from fogbank.contract.calls import Calls
 from fogbank.contract.event import Outbox
 from fogbank.contract.facet import Standing
@@ -137,6 +137,7 @@ class Call:
         "http",
         "lending",
         "operation",
+        "points",
         "principal",
         "remarks",
         "required",
@@ -179,6 +180,8 @@ class Call:
         decided on."""
         self.asked: AccessRequest | None = None
         """The access that was refused last, with its condition keys."""
+        self.points: Sequence[Point] = ()
+        """Access points by which the request names resources; it names the resources by now."""
         self.required: tuple[Access, ...] = ()
         """What was decided since."""
         self.standings: Mapping[Domain, object] = _NO_STANDINGS

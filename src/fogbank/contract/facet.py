@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from fogbank.contract.action import Access
+from fogbank.base.types import Request, Wire
+from fogbank.contract.action import Access, Point
 from fogbank.platform.iam.bound import BoundPolicy
 from fogbank.platform.iam.request import Caller, ContextValue
 from fogbank.platform.store.engine import Domain, Transaction
@@ -16,6 +17,7 @@ FindStanding = Callable[[Transaction, Access, Caller], Awaitable["Standing | Non
 FindFurther = Callable[[Transaction, Access, Caller], Awaitable[BoundPolicy | None]]
 FindTags = Callable[[Transaction, str], Awaitable[Mapping[str, ContextValue]]]
 FindKeys = Callable[[Transaction, Access], Awaitable[Mapping[str, ContextValue]]]
+FindPoint = Callable[[Transaction, str], Awaitable[Point | None]]
 FindOrigins = Callable[[Transaction], Awaitable["tuple[OriginRule, ...] | None"]]
 
 
@@ -113,3 +115,19 @@ class OriginRules(NamedTuple):
 
     domain: Callable[[Mapping[str, str]], Domain | None]
     find: FindOrigins
+
+
+class AccessPoints(NamedTuple):
+    """Resources of the service are also reached by other names, each with rules of its own.
+
+    ``named`` gives the members of a request that name a point, or may, with the names: most requests
+    have none. ``find`` reads a point in a transaction of ``domain``, None if the name is a resource's
+    after all, or refuses the request; ``put`` has a member name the resource itself. ``check`` refuses operations that points do not serve. What
+    a point says of who may pass it is decided beside what the resource says: both must allow.
+    """
+
+    domain: Domain
+    named: Callable[[Request], Mapping[str, str]]
+    find: FindPoint
+    put: Callable[[Wire, str, Point | None], None]
+    check: Callable[[str], None]

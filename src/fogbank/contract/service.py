@@ -10,7 +10,13 @@ from typing import Any
 from fogbank.contract.action import Scope
 from fogbank.contract.endpoint import Endpoint
 from fogbank.contract.event import Event, Receiver
-from fogbank.contract.facet import OriginRules, ResourcePolicies, ResourceTags, StoredKeys
+from fogbank.contract.facet import (
+    AccessPoints,
+    OriginRules,
+    ResourcePolicies,
+    ResourceTags,
+    StoredKeys,
+)
 from fogbank.contract.job import Job
 from fogbank.contract.metric import Metric
 from fogbank.contract.operation import BodyLimit, Operation, declared_of
@@ -35,6 +41,7 @@ class Service:
         tags: Set where its resources carry tags.
         stored_keys: Set where condition keys take what is stored of a resource.
         origins: Set where its resources carry rules about web pages.
+        points: Set where its resources are reached by access points too.
         access_denied: The wire code of its access-denied error.
         domain: The default domain of an operation; (service, account, region) unless given.
         body: How long requests may be whose operation says nothing else.
@@ -56,6 +63,7 @@ class Service:
         tags: ResourceTags | None = None,
         stored_keys: StoredKeys | None = None,
         origins: OriginRules | None = None,
+        points: AccessPoints | None = None,
         access_denied: str = "AccessDeniedException",
         domain: Callable[[Scope], Domain] | None = None,
         body: BodyLimit | None = None,
@@ -75,6 +83,7 @@ class Service:
         self.tags = tags
         self.stored_keys = stored_keys
         self.origins = origins
+        self.points = points
         self.access_denied = access_denied
         self.domain = domain or self._regional_domain
         self.body = body

@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 
 from fogbank.base.arn import find_arn
 from fogbank.base.errors import ServiceError
-from fogbank.contract.action import Access, ContextValue
+from fogbank.contract.action import Access, ContextValue, Point, through
 from fogbank.contract.call import Call, HttpFacts
 from fogbank.contract.facet import ResourcePolicies, Standing
 from fogbank.contract.service import Service
@@ -164,6 +164,8 @@ class _AccessKeys(_Gathered):
                 owned["s3:ResourceAccount"] = owner
             if call.http.tls:
                 owned["s3:TlsVersion"] = call.http.tls
+        if access.point is not None:
+            owned = {**owned, **access.point.keys}
         return {**owned, **self._stored, **access.context}
 
     def _gather(self) -> dict[str, ContextValue]:
@@ -223,6 +225,8 @@ class Authorization:
         policies = self._identity.policies.find(principal)
         if policies is None:
             policies = await self._identity.policies.of(principal)
+        if call.points:
+            accesses = [each for asked in accesses for each in through(call.points, asked)]
         for access in accesses:
             on, decision = _PRESUMED, self._find_decided(call, access, policies)
             if decision is None:
@@ -240,7 +244,9 @@ class Authorization:
         This is all that most requests need: their resources carry no policies, or are presumed to
         say nothing.
         """
-        action, resource, _ = access
+        action, resource = access.action, access.resource
+        if access.point is not None:
+            return None
         vendor = action[: action.find(":")]
         if vendor in self._presumed:
             if call.standings or self._speaking:
@@ -293,6 +299,10 @@ class Authorization:
         self, call: Call, access: Access, policies: PolicySet
     ) -> tuple[Decision, _Resource]:
         """Decide an access with what its resource says; return that too."""
+        point = access.point
+        if point is not None and point.arn_of(access.resource) is None:
+            on = _passed(self._identity, point)
+            return await self._decision(call, access, policies, on), on
         facet = self._facet_of(access)
         if facet is None:
             return await self._decision(call, access, policies, _PRESUMED), _PRESUMED
@@ -311,6 +321,8 @@ class Authorization:
 
     def _may_presume(self, call: Call, access: Access, facet: ResourcePolicies) -> bool:
         """Return whether a resource may be presumed to be the caller's own, and to say nothing."""
+        if access.point is not None:
+            return False
         account = call.principal.account
         if not (account and (call.standings or self._speaking)):
             return bool(account)
@@ -323,7 +335,7 @@ class Authorization:
         self, call: Call, access: Access, policies: PolicySet, on: _Resource
     ) -> Decision:
         """Decide an access, or find that it was decided."""
-        action, resource, _ = access
+        action, resource = access.action, access.resource
         found = self._decisions.find(
             call.principal, policies, on.policy, action, resource, on.owner
         )
@@ -408,7 +420,7 @@ class Authorization:
         if domain is None:
             return _Resource(required=facet.required)
         found, remembered = call.said.get((domain, access.action)), False
-        if found is None and not anew:
+        if found is None and not anew and access.point is None:
             found = self._find_said(call, domain, access.action)
             remembered = found is not None
         if found is None:
@@ -476,3 +488,10 @@ class Authorization:
         ):
             return error_of(code, None, "Access Denied")
         return error_of(code, None, decision.message(request))
+
+
+def _passed(identity: Identity, point: Point) -> _Resource:
+    """Return what an access point says of who may pass it."""
+    if not point.said:
+        return _Resource(owner=point.account)
+    return _Resource(identity.policies.compiled(point.said, "resource", point.bound), point.account)

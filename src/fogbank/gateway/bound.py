@@ -37,6 +37,7 @@ class Bound:
         "declared",
         "default_access",
         "domain",
+        "is_pointed",
         "model",
         "name",
         "paged",
@@ -67,6 +68,8 @@ class Bound:
         self.reply = declared.reply if declared else None
         """How long its replies may be, where that is much."""
         self.paged = Paged.find(model)
+        self.is_pointed = service.points is not None
+        """Whether requests may name access points in the place of resources."""
         self.raw = _is_raw(model)
         """Whether its body is bytes that nobody decodes, such as a function's payload."""
         self.streams = bool(model.streaming_input or model.event_stream_input)

@@ -40,6 +40,7 @@ from fogbank.gateway.limits import BodyLimits
 from fogbank.gateway.older import find_claim as find_older
 from fogbank.gateway.origins import Origins, RuleBook
 from fogbank.gateway.perform import Catalogue, Perform, Performer, StaleProof
+from fogbank.gateway.points import PointBook
 from fogbank.gateway.refusals import Refusals, entry_of
 from fogbank.gateway.render import No, error_of
 from fogbank.gateway.resolve import Resolver, Target, is_form
@@ -132,7 +133,8 @@ class Dispatcher:
         if isinstance(facilities, Facilities):
             self.performer = Performer(self.catalogue, facilities, audit)
             local, placement = self.performer.perform, facilities.placement
-        self._rule_book = RuleBook(services, placement, owner_of)
+        self._points = PointBook(services, placement, owner_of)
+        self._rule_book = RuleBook(services, placement, owner_of, self._points)
         self._forms = Forms(self._authenticator, takes_older=settings.signature_v2)
         self._perform = _perform_of(local, owner_of, facilities)
         self.throttle = Throttle(settings, self._clock)
@@ -237,9 +239,11 @@ class Dispatcher:
             else:
                 wire = codec.decode(bound.name, request, target.params)
             visit.admit(account, self._clock.now_ms(), target.context, target.region_set)
+            pointed = bound.is_pointed and self._points.are_named(visit.service, wire)
+            perform = self._perform_through if pointed else self._perform
             visit.performed = True
             try:
-                answer = await self._perform(visit, bound, wire)
+                answer = await perform(visit, bound, wire)
             except StaleProof:
                 asked = (visit, target, request, claim)
                 answer = await _performed_again(
@@ -255,6 +259,13 @@ class Dispatcher:
             if weight:
                 self._room.leave(weight)
             self.throttle.leave(account)
+
+    async def _perform_through(self, visit: Visit, bound: Bound, wire: Wire) -> Wire:
+        """Perform a call that may name access points in the place of resources."""
+        visit.performed = False
+        await self._points.enter(visit, wire)
+        visit.performed = True
+        return await self._perform(visit, bound, wire)
 
     async def _principal(
         self,
@@ -289,7 +300,8 @@ class Dispatcher:
 
     def arrivals(self, epoch_of: EpochOf, lender: BlobLender | None = None) -> Arrivals:
         """Return what performs the calls that other processes send."""
-        also, perform = self._rule_book.handlers(), self.performer.perform
+        also = {**self._rule_book.handlers(), **self._points.handlers()}
+        perform = self.performer.perform
         return Arrivals(self.catalogue, perform, epoch_of, self._sink, also, lender)
 
     # Calls from service to service.
@@ -314,7 +326,7 @@ class Dispatcher:
             bound = self.catalogue.require(service, operation)
             visit.admit(principal.account or account, self._clock.now_ms())
             visit.performed = True
-            answer = await self._perform(visit, bound, dict(request))
+            answer = await self._perform_through(visit, bound, dict(request))
         except ServiceError as error:
             self._count(error)
             self._note(visit, error)

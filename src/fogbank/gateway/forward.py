@@ -20,7 +20,7 @@ import msgspec
 
 from fogbank.base.errors import Corrupt, Weather
 from fogbank.base.types import Wire
-from fogbank.contract.action import Scope
+from fogbank.contract.action import Point, Scope
 from fogbank.contract.call import HttpFacts
 from fogbank.gateway.audit import AuditEntry, Sink
 from fogbank.gateway.bound import Bound
@@ -83,6 +83,7 @@ class _Parcel(msgspec.Struct, array_like=True):
     """The member whose bytes follow, or ''."""
     keeps: bool = False
     """Whether who has these bytes can write blobs."""
+    points: tuple[Point, ...] = ()
 
 
 _encode: Final = msgspec.msgpack.Encoder().encode
@@ -256,6 +257,7 @@ def _packed(
         request,
         streamed,
         keeper is not None,
+        tuple(visit.points),
     )
     if stream is not None and keeper is not None:
         stream = _NearBody(stream, keeper)
@@ -270,6 +272,7 @@ def _visit_of(parcel: _Parcel, principal: Principal) -> Visit:
     visit.now_ms = parcel.now_ms
     visit.context = parcel.context
     visit.epoch = parcel.epoch
+    visit.points = parcel.points
     return visit
 
 

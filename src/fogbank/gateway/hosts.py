@@ -2,7 +2,7 @@
 
 Rule: only names under the suffixes we were told of say anything; every other host (an address, a
 load balancer's name) is the bare endpoint, and buckets stand in the path. A name under a suffix
-that asks for what is not built (a website, an accelerated or an access point's endpoint) says so,
+that asks for what is not built (a website's or an accelerated endpoint) says so,
 and is never taken for a bucket's. What a host name yields is remembered, a bounded number of names
 at a time, because clients choose them.
 
@@ -10,7 +10,7 @@ The public URL, where one is set, is what URLs that we return begin with; otherw
 the host that the client asked, without the labels that say service, region and bucket.
 
 Source: Amazon S3 User Guide, "Virtual hosting of buckets", "Making requests over IPv6" (dual stack)
-and "Website endpoints"; AWS General Reference, "AWS service endpoints"; Amazon DynamoDB Developer
+"Website endpoints" and "Referencing access points" (Virtual-hosted-style URI); AWS General Reference, "AWS service endpoints"; Amazon DynamoDB Developer
 Guide, "Account-based endpoints".
 """
 
@@ -30,6 +30,11 @@ _REGION: Final = re.compile(r"[a-z]{2,4}(?:-[a-z]+){1,3}-\d{1,2}")
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]")
 _ACCOUNT: Final = re.compile(r"\d{12}", re.ASCII)
 _S3: Final = "s3"
+_POINTS: Final = ("s3-accesspoint", "s3-accesspoint-fips")
+_POINT: Final = re.compile(r"[a-z0-9][a-z0-9-]{1,48}[a-z0-9]-\d{12}", re.ASCII)
+"""The label of an access point: its name, and whose it is."""
+_ADDRESSED: Final = re.compile(r"([a-z0-9-]+)\.\d{1,3}(?:\.\d{1,3}){3}", re.ASCII)
+"""What SDKs make of an address and an access point's ARN, where they are given both."""
 _FIPS: Final = "-fips"
 _DUALSTACK: Final = "dualstack"
 _ACCOUNT_BASED: Final = {"ddb": "dynamodb"}
@@ -37,7 +42,7 @@ _ACCOUNT_BASED: Final = {"ddb": "dynamodb"}
 _AWS_GLOBAL: Final = frozenset(("iam", "sts"))
 """Services whose names without a region are AWS's own global endpoints, of us-east-1."""
 _UNBUILT: Final = re.compile(
-    r"s3-(website|accelerate|accesspoint|control|object-lambda|outposts)(?:-fips)?(?:-[a-z0-9-]+)?"
+    r"s3-(website|accelerate|accesspoint|object-lambda|outposts)(?:-fips)?(?:-[a-z0-9-]+)?"
     r"|(s3express)-[a-z0-9-]+"
 )
 
@@ -50,6 +55,8 @@ class HostName(NamedTuple):
     region: str = ""
     bucket: str = ""
     """With no service beside it, the name is one of a bucket only if the request is for S3."""
+    point: str = ""
+    """``NAME-ACCOUNT`` of an access point of S3; under a name of our own that may be a bucket too."""
     account: str = ""
     """The account of an account-based endpoint."""
     unbuilt: str = ""
@@ -102,7 +109,9 @@ class HostNames:
             if name.endswith(f".{suffix}"):
                 labels = name[: -len(suffix) - 1].split(".")
                 return self._labels(labels, suffix)._replace(urls=self._urls(suffix + port))
-        return BARE._replace(urls=self._urls(name + port))
+        addressed = _ADDRESSED.fullmatch(name)
+        point = addressed[1] if addressed and _POINT.fullmatch(addressed[1]) else ""
+        return BARE._replace(urls=self._urls(name + port), point=point)
 
     def _urls(self, authority: str) -> tuple[str, str]:
         """Return what URLs begin with, without and with TLS."""
@@ -125,7 +134,7 @@ class HostNames:
         bucket = ".".join(labels)
         if suffix in _AWS or not _BUCKET.fullmatch(bucket):
             return BARE
-        return HostName(bucket=bucket)
+        return HostName(bucket=bucket, point=bucket if _POINT.fullmatch(bucket) else "")
 
     def _named(self, label: str, behind: list[str], before: list[str]) -> HostName | None:
         """Return what a name says whose service is at a label, or None if there is no service."""
@@ -133,6 +142,8 @@ class HostNames:
         if len(rest) > 1 or (rest and not _REGION.fullmatch(rest[0])):
             return None
         region = rest[0] if rest else ""
+        if label in _POINTS and len(before) == 1 and _POINT.fullmatch(before[0]):
+            return HostName(_S3, region, point=before[0])
         unbuilt = _UNBUILT.fullmatch(label)
         if unbuilt is not None:
             return HostName(_S3, region, unbuilt=unbuilt[1] or unbuilt[2])

@@ -23,6 +23,7 @@ from fogbank.contract.facet import OriginRule, OriginRules
 from fogbank.contract.service import Service
 from fogbank.gateway.claim import Claim
 from fogbank.gateway.forward import OwnerOf
+from fogbank.gateway.points import PointBook
 from fogbank.gateway.render import No, error_of
 from fogbank.gateway.resolve import Resolver, Target
 from fogbank.gateway.settings import ANY_ORIGIN, GatewaySettings
@@ -78,11 +79,17 @@ class RuleBook:
         services: What is built.
         placement: Where domains lie; None where no store does (a front).
         owner_of: The process that owns a domain, for a cloud of several.
+        points: The access points that paths may name.
     """
 
     def __init__(
-        self, services: Sequence[Service], placement: Placement | None, owner_of: OwnerOf | None
+        self,
+        services: Sequence[Service],
+        placement: Placement | None,
+        owner_of: OwnerOf | None,
+        points: PointBook,
     ) -> None:
+        self._points = points
         self._facets: Mapping[str, OriginRules] = {
             each.model: each.origins for each in services if each.origins is not None
         }
@@ -96,7 +103,7 @@ class RuleBook:
     async def rules(self, service: str, params: Mapping[str, str]) -> Rules | None:
         """Return the rules of the resource that a path names; None if there is no resource."""
         facet = self._facets[service]
-        domain = facet.domain(params)
+        domain = facet.domain(await self._points.resource_of(service, params))
         if domain is None:
             return None
         if self._placement is not None:

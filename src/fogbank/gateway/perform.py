@@ -155,6 +155,7 @@ class Performer:
             lending=visit.lending,
         )
         call.accesses = accesses
+        call.points = visit.points
         presumes = bound.service.presumes
         if presumes:
             call.store = ConfirmedStore(call, call.store)

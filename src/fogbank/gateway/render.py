@@ -162,6 +162,7 @@ _SERVICES: Final[Mapping[str, Book]] = {
         No.UNAVAILABLE: Said("ServiceException", 500, _UNAVAILABLE),
         No.INTERNAL: Said("ServiceException", 500, _FAILURE),
     },
+    "s3control": {**_S3, No.INTERNAL: Said("InternalError", 500, _FAILURE)},
     "iam": {
         No.UNAVAILABLE: Said("ServiceFailure", 500, _UNAVAILABLE),
         No.INTERNAL: Said("ServiceFailure", 500, _FAILURE),

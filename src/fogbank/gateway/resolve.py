@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from fogbank.base.arn import arn_of
 from fogbank.base.errors import NotBuilt, ServiceError
 from fogbank.gateway.hosts import BARE, HostName, HostNames
 from fogbank.gateway.render import Words
@@ -37,7 +38,17 @@ _FORM: Final = "application/x-www-form-urlencoded"
 class Door:
     """A service with what the gateway needs to speak for it in one of its protocols."""
 
-    __slots__ = ("codec", "name", "others", "prefix", "signing_name", "targets", "words")
+    __slots__ = (
+        "codec",
+        "name",
+        "others",
+        "prefix",
+        "signing_name",
+        "targets",
+        "told_by",
+        "version_path",
+        "words",
+    )
 
     def __init__(self, codec: ServiceCodec) -> None:
         model = codec.model
@@ -51,6 +62,9 @@ class Door:
         self.name = codec.model.name
         self.prefix = model.endpoint_prefix
         self.signing_name = codec.model.signing_name
+        self.told_by = codec.model.settings.told_by
+        """A header that every request to it carries, under paths with its version; '' if none is."""
+        self.version_path = f"/v{model.api_version.replace('-', '')}/"
         self.words = Words(codec.model, codec.protocol)
 
     @classmethod
@@ -113,6 +127,20 @@ class Target:
         self.key_account = ""
         """Whose access key it names, if there is such a key; that its holder asks is not said."""
 
+    @property
+    def bucket(self) -> str | None:
+        """Return what a host of S3 names in the place of a bucket; None if it names nothing.
+
+        ``NAME-ACCOUNT@REGION`` is the access point NAME there, or a bucket NAME-ACCOUNT.
+        """
+        host = self.host
+        if not host.point:
+            return host.bucket or None
+        if host.bucket:
+            return f"{host.point}@{self.region}"
+        name, _, account = host.point.rpartition("-")
+        return arn_of("s3", self.region, account, f"accesspoint/{name}")
+
 
 class Resolver:
     """Finds what requests ask for.
@@ -124,7 +152,8 @@ class Resolver:
 
     def __init__(self, doors: Sequence[Door], settings: GatewaySettings) -> None:
         self._doors = {door.name: door for door in doors}
-        self._by_signing = {door.signing_name: door for door in doors}
+        self._by_signing = {door.signing_name: door for door in doors if not door.told_by}
+        self._told = [door for door in doors if door.told_by]
         self._by_prefix = {door.codec.model.endpoint_prefix: door for door in doors}
         self._router = Router([door.name for door in doors])
         self._hosts = HostNames(
@@ -151,9 +180,16 @@ class Resolver:
             target = Target(self._strangers.s3, host, host.region or self._region)
             target.error = NotBuilt(f"fogbank has not built the {host.unbuilt} endpoints of s3")
             return target
+        told = self._find_told(request)
+        if told is not None and (signed is None or signed.service == told.signing_name):
+            target = Target(told, host._replace(bucket="", point=""), host.region or self._region)
+            if signed is not None:
+                target.region = own_region(told.prefix, signed.region or target.region)
+                target.region_set, target.signed = signed.region_set, signed
+            return target
         if signed is None:
             door = (
-                (self._strangers.s3 if host.bucket else None)
+                (self._strangers.s3 if host.bucket or host.point else None)
                 or self._by_prefix.get(host.service)
                 or self._by_signing.get(_said_in(request.headers.get("authorization", "")))
                 or self._strangers.door_of(request)
@@ -177,6 +213,13 @@ class Resolver:
         target.error = NotBuilt.operation(target.service, _asked_of(request))
         return target
 
+    def _find_told(self, request: HttpRequest) -> Door | None:
+        """Return the service that a header of a request tells, or None; most requests have none."""
+        for door in self._told:
+            if door.told_by in request.headers and request.path.startswith(door.version_path):
+                return door
+        return None
+
     def preflight(self, request: HttpRequest) -> Target:
         """Return the service that a browser asks about before it sends a request.
 
@@ -184,7 +227,7 @@ class Resolver:
         """
         host = self.host_of(request)
         named = self._by_prefix.get(host.service)
-        door = (self._strangers.s3 if host.bucket else None) or named
+        door = (self._strangers.s3 if host.bucket or host.point else None) or named
         return Target(
             door or self._strangers.asked_about(request), host, host.region or self._region
         )
@@ -192,7 +235,7 @@ class Resolver:
     def resource_of(self, target: Target, request: HttpRequest) -> Mapping[str, str]:
         """Return the labels of a path under S3's names; none if it does not decode."""
         try:
-            return self._router.s3_labels(request, target.host.bucket or None)
+            return self._router.s3_labels(request, target.bucket)
         except ServiceError:
             return _NO_PARAMS
 
@@ -210,9 +253,11 @@ class Resolver:
         if operation is not None:
             target.operation = operation
             return
-        bucket = target.host.bucket or None
         try:
-            route = self._router.resolve(request, signing_name, bucket)
+            if target.door.told_by:
+                route = self._router.resolve_told(target.service, request)
+            else:
+                route = self._router.resolve(request, signing_name, target.bucket)
         except ServiceError as error:
             target.error = error
             named = error.service if isinstance(error, UnknownOperation) else _S3

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from fogbank.contract.action import Access, Scope
+from fogbank.contract.action import Access, Point, Scope
 from fogbank.contract.call import HttpFacts
 from fogbank.platform.blobs.port import BlobReader
 from fogbank.platform.iam.decision import Decision
@@ -45,6 +45,7 @@ class Visit:
         "now_ms",
         "operation",
         "performed",
+        "points",
         "principal",
         "reasons",
         "region",
@@ -81,6 +82,8 @@ class Visit:
         """Condition keys that say how the request was signed."""
         self.lending: BlobReader | None = None
         """What reads blobs whose bytes leave with the reply, if whoever asks reads them itself."""
+        self.points: Sequence[Point] = ()
+        """Access points that the request named in the place of resources."""
         self.epoch = NO_EPOCH
         """The epoch of the caller's account under which its credential was read."""
 

@@ -374,10 +374,11 @@ class Router:
             self._add(load(name) if isinstance(name, str) else name)
 
     def _add(self, service: ServiceModel) -> None:
-        candidates = self._by_signing.setdefault(service.signing_name, [])
-        candidates.append(service)
-        # S3 takes every path for a bucket, so the others that sign as S3 are asked first.
-        candidates.sort(key=lambda each: each.settings.s3_style)
+        if not service.settings.told_by:
+            candidates = self._by_signing.setdefault(service.signing_name, [])
+            candidates.append(service)
+            # S3 takes every path for a bucket, so the others that sign as S3 are asked first.
+            candidates.sort(key=lambda each: each.settings.s3_style)
         self._prefixes[service.endpoint_prefix] = service
         offered = service.protocols
         if "json" in offered:
@@ -413,6 +414,17 @@ class Router:
         if not candidates:
             raise UnknownOperation(f"no service signs as {signing_name[:64]}")
         return self._resolve_among(request, candidates)
+
+    def resolve_told(self, service: str, request: HttpRequest) -> Route:
+        """Return the operation of a service that a header told (``Settings.told_by``).
+
+        Raises:
+            UnknownOperation: It means none of them.
+        """
+        found = self._rest[service].find(request)
+        if found is None:
+            raise UnknownOperation(service=service)
+        return found
 
     def _resolve_among(self, request: HttpRequest, candidates: list[ServiceModel]) -> Route:
         """Return the operation of one of the services that sign under one name."""

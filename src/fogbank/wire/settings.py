@@ -55,6 +55,8 @@ class Settings:
     """Whether a flattened list goes by the name of its elements and not by its member's."""
     iso_millis: bool = False
     """Whether timestamps in XML always carry milliseconds."""
+    told_by: str = ""
+    """A header that every request to it carries, and none to another service that signs as it does."""
     xml_namespace: str = ""
     """The namespace of XML answers where the model has none."""
     roots: Mapping[str, str] = field(default_factory=dict[str, str])

@@ -4,7 +4,7 @@ import pytest
 
 from fogbank.gateway.hosts import BARE, HOSTS_REMEMBERED_MAX, HostName, HostNames
 
-PREFIXES = {"s3", "dynamodb", "lambda", "logs", "iam", "sts"}
+PREFIXES = {"s3", "dynamodb", "lambda", "logs", "iam", "sts", "s3-control"}
 NAMES = HostNames(PREFIXES, ["cloud.example.org"])
 
 
@@ -39,7 +39,25 @@ NAMES = HostNames(PREFIXES, ["cloud.example.org"])
             "p-1.s3-accesspoint.eu-west-1.localhost",
             HostName("s3", "eu-west-1", unbuilt="accesspoint"),
         ),
-        ("1.s3-control.eu-west-1.localhost", HostName("s3", "eu-west-1", unbuilt="control")),
+        (
+            "p-123456789012.s3-accesspoint.eu-west-1.localhost",
+            HostName("s3", "eu-west-1", unbuilt="accesspoint"),
+        ),
+        (
+            "pap-123456789012.s3-accesspoint.eu-west-1.localhost",
+            HostName("s3", "eu-west-1", point="pap-123456789012"),
+        ),
+        (
+            "pap-123456789012.s3-accesspoint-fips.dualstack.us-east-2.amazonaws.com",
+            HostName("s3", "us-east-2", point="pap-123456789012"),
+        ),
+        (
+            "pap-123456789012.localhost:4566",
+            HostName(bucket="pap-123456789012", point="pap-123456789012"),
+        ),
+        ("pap-123456789012.127.0.0.1:4566", HostName(point="pap-123456789012")),
+        ("photos.127.0.0.1:4566", BARE),
+        ("123456789012.s3-control.eu-west-1.localhost", HostName("s3-control", "eu-west-1")),
         (
             "b--use1-az4--x-s3.s3express-use1-az4.us-east-1.localhost",
             HostName("s3", "us-east-1", unbuilt="s3express"),

@@ -125,7 +125,10 @@ _SERVICES: Final = {
     ),
     "s3": frozenset(
         {
+            "s3:accesspointnetworkorigin",
             "s3:authtype",
+            "s3:dataaccesspointaccount",
+            "s3:dataaccesspointarn",
             "s3:delimiter",
             "s3:existingobjecttag/",
             "s3:if-match",
@@ -282,14 +285,7 @@ _SERVICES_ABSENT: Final[Mapping[str, frozenset[str]]] = {
             "s3:accessgrantslocationscope",
         }
     ),
-    "access points are not built": frozenset(
-        {
-            "s3:accesspointnetworkorigin",
-            "s3:accesspointtag/",
-            "s3:dataaccesspointaccount",
-            "s3:dataaccesspointarn",
-        }
-    ),
+    "tags of access points are not built": frozenset({"s3:accesspointtag/"}),
     "S3 Batch Operations are not built": frozenset(
         {
             "s3:existingjoboperation",

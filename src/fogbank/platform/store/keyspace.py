@@ -19,6 +19,7 @@ SERVICES: Final = {
     "logs": 0x06,
     "sts": 0x07,
     "kms": 0x08,
+    "s3control": 0x09,
 }
 """One byte per owner, in the order in which they came."""
 

@@ -6,10 +6,9 @@ Read ``schema`` for where things lie, ``state.bodies`` for how bytes come in and
 
 from __future__ import annotations
 
-from fogbank.contract.facet import OriginRules, ResourcePolicies, StoredKeys
+from fogbank.contract.facet import OriginRules
 from fogbank.contract.operation import BodyLimit
 from fogbank.contract.service import Service
-from fogbank.platform.iam.keys import EXISTING_TAGS
 from fogbank.services.s3 import quotas, schema
 from fogbank.services.s3.events import EVENTS
 from fogbank.services.s3.jobs import JOBS
@@ -33,8 +32,9 @@ from fogbank.services.s3.operations import (
     uploads,
     versions,
 )
-from fogbank.services.s3.state import standing
 from fogbank.services.s3.state.cors import find_domain, find_rules
+from fogbank.services.s3.state.points import ACCESS_POINTS
+from fogbank.services.s3.state.standing import RESOURCE_POLICIES, STORED_KEYS
 
 SERVICE = Service(
     model="s3",
@@ -46,15 +46,10 @@ SERVICE = Service(
     jobs=JOBS,
     events=EVENTS,
     tables=schema.TABLES,
-    policies=ResourcePolicies(
-        domain=standing.find_domain, find=standing.find_standing, presumed=True
-    ),
-    stored_keys=StoredKeys(
-        names=frozenset({EXISTING_TAGS}),
-        domain=standing.find_domain,
-        find=standing.find_stored_keys,
-    ),
+    policies=RESOURCE_POLICIES,
+    stored_keys=STORED_KEYS,
     origins=OriginRules(domain=find_domain, find=find_rules),
+    points=ACCESS_POINTS,
     access_denied="AccessDenied",
     body=BodyLimit(quotas.REQUEST_BYTES),
 )

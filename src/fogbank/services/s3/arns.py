@@ -1,11 +1,11 @@
-"""Amazon Resource Names of buckets and objects: they name neither region nor account.
+"""Amazon Resource Names: of buckets and objects they name neither region nor account.
 
 Source: Service Authorization Reference, "Resource types defined by Amazon S3".
 """
 
 from __future__ import annotations
 
-from fogbank.base.arn import global_arn, partition_of
+from fogbank.base.arn import arn_of, global_arn, partition_of
 
 
 def bucket_arn(region: str, bucket: str) -> str:
@@ -21,3 +21,8 @@ def bucket_arn(region: str, bucket: str) -> str:
 def object_arn(region: str, bucket: str, key: str) -> str:
     """Return the ARN of an object of a bucket; see ``bucket_arn``."""
     return bucket_arn(region, f"{bucket}/{key}")
+
+
+def point_arn(region: str, account: str, name: str) -> str:
+    """Return the ARN of an access point, which names both."""
+    return arn_of("s3", region, account, f"accesspoint/{name}")

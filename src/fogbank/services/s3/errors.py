@@ -28,6 +28,13 @@ class AccessControlListNotSupported(S3Error):
     text = "The bucket does not allow ACLs"
 
 
+class AccessPointAlreadyOwnedByYou(S3Error):
+    """The account has an access point of that name in the region."""
+
+    status = 409
+    text = "Your previous request to create the named accesspoint succeeded and you already own it."
+
+
 class BadDigest(S3Error):
     """A digest or checksum that the client sent is not that of the bytes it sent."""
 
@@ -53,6 +60,15 @@ class BucketAlreadyOwnedByYou(S3Error):
 
     status = 409
     text = "Your previous request to create the named bucket succeeded and you already own it."
+
+
+class BucketHasAccessPointsAttached(S3Error):
+    """A bucket with access points is not deleted."""
+
+    text = (
+        "The bucket you are trying to delete has access points attached. Delete your access points "
+        "and try again."
+    )
 
 
 class BucketNotEmpty(S3Error):
@@ -181,6 +197,12 @@ class InvalidTag(S3Error):
     """A tag that cannot be, or a key that is given twice."""
 
 
+class InvalidURI(S3Error):
+    """The name of an access point breaks the rules."""
+
+    text = "Couldn't parse the specified URI."
+
+
 class InvalidRequest(S3Error):
     """A request that makes no sense as a whole."""
 
@@ -246,6 +268,20 @@ class MethodNotAllowed(S3Error):
 
     status = 405
     text = "The specified method is not allowed against this resource."
+
+
+class NoSuchAccessPoint(S3Error):
+    """There is no access point of that name."""
+
+    status = 404
+    text = "The specified accesspoint does not exist"
+
+
+class NoSuchAccessPointPolicy(S3Error):
+    """The access point has no policy."""
+
+    status = 404
+    text = "The specified accesspoint does not have a policy"
 
 
 class NoSuchBucket(S3Error):
@@ -395,6 +431,12 @@ class ReplicationConfigurationNotFoundError(S3Error):
 
     status = 404
     text = "The replication configuration was not found"
+
+
+class TooManyAccessPoints(S3Error):
+    """The account has as many access points in the region as it may."""
+
+    text = "You have attempted to create more access points than allowed"
 
 
 class TooManyBuckets(S3Error):

@@ -12,7 +12,7 @@ from fogbank.platform.store.engine import DIRECTORY, Transaction
 from fogbank.services.s3.quotas import LIFECYCLE_DAY_S
 from fogbank.services.s3.rules.access import domain_of
 from fogbank.services.s3.schema import TaskRecord
-from fogbank.services.s3.state import buckets, lifecycle, sweeps, uploads
+from fogbank.services.s3.state import blocks, buckets, lifecycle, sweeps, uploads
 from fogbank.services.s3.state.notifications import Teller
 from fogbank.services.s3.state.tasks import TASKS, task_of
 
@@ -31,6 +31,9 @@ async def run_task(entry: WorkEntry, facilities: Facilities) -> Verdict:
         return Verdict()
     if task.kind == "lifecycle":
         return await _run_lifecycle(task, facilities, now_ms)
+    if task.kind == "block":
+        await blocks.spread(facilities.placement, task.account)
+        return Verdict()
     assert task.kind in ("sweep_upload", "sweep_bucket"), f"no such task: {task.kind}"
     sweep = sweeps.sweep_upload if task.kind == "sweep_upload" else sweeps.sweep_bucket
     store = facilities.placement.store_of(domain_of(task.name))

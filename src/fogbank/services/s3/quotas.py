@@ -13,6 +13,11 @@ from fogbank.contract.quota import Quota
 BUCKETS_MAX = Quota(
     "s3.buckets_per_account_max", 10_000, "AWS General Reference, Amazon S3 endpoints and quotas"
 )
+POINTS_MAX = Quota(
+    "s3.access_points_max",
+    10_000,
+    "Amazon S3 User Guide, access points restrictions and limitations: of an account in a region",
+)
 REQUEST_BYTES: Final = Quota("s3.request_bytes_max", 2 << 20, "ours: documents of configuration")
 LONG_REQUEST_BYTES: Final = Quota(
     "s3.long_request_bytes_max", 8 << 20, "ours: 1,000 keys escaped; 10,000 parts with checksums"

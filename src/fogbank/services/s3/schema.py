@@ -148,6 +148,9 @@ class NameRecord(Record, frozen=True, array_like=True, tag="s3.name/1"):
     acl: Acl | None = None
     access_block: AccessBlock | None = AccessBlock()
     """This and the two above: what the bucket is made with."""
+    account_block: AccessBlock | None = None
+    account_block_version: int = 0
+    """What its account blocked, and when that was put, as it was when the name was reserved."""
 
 
 class AccountBucketRecord(Record, frozen=True, array_like=True, tag="s3.account_bucket/1"):
@@ -163,6 +166,10 @@ class AccountRecord(Record, frozen=True, array_like=True, tag="s3.account/1"):
     """Directory, (account): what an account has."""
 
     buckets: int
+    access_block: AccessBlock | None = None
+    """What of public access to all of its buckets and access points is blocked."""
+    access_block_version: int = 0
+    """How often that was put: buckets have copies, of which the newest counts."""
 
 
 class BucketRecord(Record, frozen=True, array_like=True, tag="s3.bucket/1"):
@@ -201,6 +208,9 @@ class BucketRecord(Record, frozen=True, array_like=True, tag="s3.bucket/1"):
     """Whether other accounts pay for what they ask of it."""
     policy_version: int = 0
     """How often a policy was put: this record says all that decisions remembered are held to."""
+    account_block: AccessBlock | None = None
+    account_block_version: int = 0
+    """A copy of what its account blocks (``AccountRecord``)."""
 
 
 class ObjectRecord(Record, frozen=True, array_like=True, kw_only=True, tag="s3.object/1"):
@@ -433,11 +443,48 @@ class LifecycleRunRecord(Record, frozen=True, array_like=True, tag="s3.lifecycle
     """When the last one was written: since then the next is not current."""
 
 
+class PointRecord(Record, frozen=True, array_like=True, kw_only=True, tag="s3.point/1"):
+    """Directory, (account, region, name): an access point."""
+
+    bucket: str
+    bucket_id: bytes
+    """It leads to this bucket, and to no other that has the name later."""
+    bucket_account: str
+    created_ms: int
+    alias: str
+    vpc: str = ""
+    """The only VPC that it lets in; empty: it is open to the Internet."""
+    block: AccessBlock = AccessBlock()
+    policy: str = ""
+    bound: tuple[BoundName, ...] = ()
+    """Whom the policy's names of users and roles meant when it was put."""
+    policy_public: bool = False
+    """Whether the policy lets the public in."""
+
+
+class PointNameRecord(Record, frozen=True, array_like=True, tag="s3.point_name/1"):
+    """Directory, (alias): the access point that has it."""
+
+    account: str
+    region: str
+    name: str
+
+
+class PointListRecord(Record, frozen=True, array_like=True, tag="s3.point_list/1"):
+    """Directory, (bucket id, account, name): a bucket has an access point."""
+
+
+class PointCountRecord(Record, frozen=True, array_like=True, tag="s3.point_count/1"):
+    """Directory, (account, region): how many access points an account has there."""
+
+    points: int
+
+
 class TaskRecord(Record, frozen=True, array_like=True, kw_only=True, tag="s3.task/1"):
     """Payload of the work list: a piece of work that a transaction left to be done."""
 
     kind: str
-    """``create``, ``delete``, ``sweep_bucket``, ``sweep_upload``, ``lifecycle``."""
+    """``create``, ``delete``, ``sweep_bucket``, ``sweep_upload``, ``lifecycle``, ``block``."""
     bucket_id: bytes
     name: str
     account: str = ""
@@ -466,6 +513,11 @@ NAMES: Final = Table(SERVICE, 0x10, NameRecord)
 ACCOUNT_BUCKETS: Final = Table(SERVICE, 0x11, AccountBucketRecord)
 ACCOUNTS: Final = Table(SERVICE, 0x12, AccountRecord)
 
+POINTS: Final = Table(SERVICE, 0x13, PointRecord)
+POINT_NAMES: Final = Table(SERVICE, 0x14, PointNameRecord)
+POINT_LISTS: Final = Table(SERVICE, 0x15, PointListRecord)
+POINT_COUNTS: Final = Table(SERVICE, 0x16, PointCountRecord)
+
 CONFIGURATIONS: Final[tuple[Table[Any], ...]] = (
     *(NOTIFICATIONS, CORS, TAGS, POLICIES),
     *(LIFECYCLE, LIFECYCLE_RUNS),
@@ -486,5 +538,9 @@ TABLES: Final[tuple[Table[Any], ...]] = (
     NAMES,
     ACCOUNT_BUCKETS,
     ACCOUNTS,
+    POINTS,
+    POINT_NAMES,
+    POINT_LISTS,
+    POINT_COUNTS,
     *CONFIGURATIONS,
 )

@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fogbank.base.errors import NotBuilt
 from fogbank.platform.store import tuples
 from fogbank.services.s3.errors import (
     IllegalLocationConstraintException,
@@ -215,11 +214,6 @@ def test_a_copy_source_is_decoded(header: str, source: CopySource) -> None:
 def test_a_copy_source_without_bucket_or_key_is_refused(header: str) -> None:
     with pytest.raises(InvalidArgument, match="sourcebucket/sourcekey"):
         copy_source_of(header)
-
-
-def test_an_access_point_as_the_source_of_a_copy_is_not_built() -> None:
-    with pytest.raises(NotBuilt):
-        copy_source_of("arn:aws:s3:us-east-1:1:accesspoint/x/object/k")
 
 
 def test_a_version_that_cannot_be_is_no_source_of_a_copy() -> None:

@@ -53,7 +53,7 @@ def _check(call: Call, bucket: BucketRecord, asked: Asked, action: str, arn: str
     """Refuse a list where none counts, and one that lets the public in where that is blocked."""
     if bucket.ownership == ENFORCED:
         raise AccessControlListNotSupported
-    if acls.is_blocked(bucket, asked):
+    if acls.is_blocked(bucket, asked, call.points):
         raise blocked(call, bucket, action, arn, ACL_BLOCKED)
 
 

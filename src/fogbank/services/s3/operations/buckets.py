@@ -10,10 +10,11 @@ from fogbank.base.errors import NotBuilt
 from fogbank.base.types import Request, Wire
 from fogbank.contract.call import Call
 from fogbank.contract.operation import operation
-from fogbank.platform.store.engine import Transaction
+from fogbank.platform.store.engine import DIRECTORY, Transaction
 from fogbank.services.s3.arns import bucket_arn
 from fogbank.services.s3.errors import (
     BucketAlreadyOwnedByYou,
+    BucketHasAccessPointsAttached,
     InvalidArgument,
     InvalidBucketAclWithBlockPublicAccessError,
     InvalidBucketAclWithObjectOwnership,
@@ -39,7 +40,7 @@ from fogbank.services.s3.schema import (
     NameRecord,
     TaskRecord,
 )
-from fogbank.services.s3.state import buckets, people, writing
+from fogbank.services.s3.state import buckets, people, points, writing
 from fogbank.wire.regions import US_EAST_1
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ async def head_bucket(call: Call, request: shapes.HeadBucketRequest) -> shapes.H
     return {
         "BucketArn": bucket_arn(bucket.region, bucket.name),
         "BucketRegion": bucket.region,
-        "AccessPointAlias": False,
+        "AccessPointAlias": any(point.by_alias for point in call.points),
     }
 
 
@@ -233,8 +234,10 @@ def _listed_bucket(name: str, record: AccountBucketRecord) -> shapes.Bucket:
 
 @operation(access=access.on_bucket("s3:DeleteBucket"), domain=access.bucket_domain)
 async def delete_bucket(call: Call, request: shapes.DeleteBucketRequest) -> Wire:
-    """Delete a bucket that holds no object."""
-    now_ms = call.clock.now_ms()
+    """Delete a bucket that holds no object and has no access point."""
+    now_ms, name = call.clock.now_ms(), request["Bucket"]
+    if await call.read(DIRECTORY, lambda tr: points.has_own(tr, name)):
+        raise BucketHasAccessPointsAttached
 
     async def body(tr: Transaction) -> BucketRecord:
         bucket = await buckets.require_bucket(tr, call, request)

@@ -99,7 +99,7 @@ async def copy_object(call: Call, request: shapes.CopyObjectRequest) -> shapes.C
         check_copy_size(source.opened.record.size)
         if source.opened.record.tags and not replaces_tags:
             for needed in access.copied_tags(call.scope, request):
-                await call.require(*needed)
+                await call.require(needed.action, needed.resource, needed.context)
         bucket = await _read_bucket(call, request)
         lock = await locks.lock_for(call, asked, bucket, request["Key"])
         made = await _copy(call, request, named, source, lock)

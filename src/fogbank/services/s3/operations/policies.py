@@ -8,12 +8,12 @@ from fogbank.base.types import Wire
 from fogbank.contract.call import Call
 from fogbank.contract.operation import operation
 from fogbank.platform.iam.bound import with_ids
-from fogbank.platform.iam.malformed import MalformedPolicy as Malformed
-from fogbank.platform.identity.bound import UnknownPrincipal, bind, gone
+from fogbank.platform.identity.bound import gone
 from fogbank.platform.store.engine import Transaction
 from fogbank.services.s3.arns import bucket_arn
-from fogbank.services.s3.errors import InvalidRequest, MalformedPolicy, MethodNotAllowed
+from fogbank.services.s3.errors import InvalidRequest, MethodNotAllowed
 from fogbank.services.s3.rules import access, acls, unhonoured
+from fogbank.services.s3.rules.blocks import block_of
 from fogbank.services.s3.rules.policies import is_public, locks_out, raw_of
 from fogbank.services.s3.rules.refusals import POLICY_BLOCKED, blocked
 from fogbank.services.s3.schema import BucketRecord, PolicyRecord
@@ -32,7 +32,7 @@ async def put_bucket_policy(call: Call, request: shapes.PutBucketPolicyRequest) 
     """Replace the policy of a bucket."""
     name, document = request["Bucket"], request["Policy"]
     raw = raw_of(document, name)
-    record = await _record_of(call, document)
+    record = await policies.record_of(call, document)
     if not request.get("ConfirmRemoveSelfBucketAccess"):
         await _check_lockout(call, name, record)
     public = is_public(raw)
@@ -40,28 +40,12 @@ async def put_bucket_policy(call: Call, request: shapes.PutBucketPolicyRequest) 
     async def body(tr: Transaction) -> None:
         bucket = await buckets.require_bucket(tr, call, request)
         _check_owner(call, bucket, "PUT")
-        block = bucket.access_block
-        if public and block is not None and block.block_policy:
+        if public and block_of(bucket).block_policy:
             raise blocked(call, bucket, _PUT, bucket_arn(call.region, name), POLICY_BLOCKED)
         policies.put_policy(tr, bucket, record, public=public)
 
     await call.store.transact(body)
     return {}
-
-
-async def _record_of(call: Call, document: str) -> PolicyRecord:
-    """Return a policy with whom its names mean.
-
-    Raises:
-        MalformedPolicy: It cannot be evaluated, or names nobody.
-    """
-    try:
-        policy = call.identity.policies.compiled(document, "resource")
-        return PolicyRecord(document, await bind(call.facilities.placement, policy))
-    except Malformed as error:
-        raise MalformedPolicy(error.message) from error
-    except UnknownPrincipal:
-        raise MalformedPolicy("Invalid principal in policy") from None
 
 
 async def _check_lockout(call: Call, name: str, record: PolicyRecord) -> None:

@@ -16,7 +16,7 @@ from fogbank.services.s3.errors import (
     NoSuchPublicAccessBlockConfiguration,
     OwnershipControlsNotFoundError,
 )
-from fogbank.services.s3.rules import access, acls, unhonoured
+from fogbank.services.s3.rules import access, acls, blocks, unhonoured
 from fogbank.services.s3.schema import ENFORCED, AccessBlock, BucketRecord
 from fogbank.services.s3.state import buckets
 
@@ -54,13 +54,7 @@ async def put_public_access_block(call: Call, request: shapes.PutPublicAccessBlo
     # AWS: a configuration that says nothing is none (recorded by LocalStack).
     if not wanted:
         raise MalformedXML
-    block = AccessBlock(
-        wanted.get("BlockPublicAcls", False),
-        wanted.get("IgnorePublicAcls", False),
-        wanted.get("BlockPublicPolicy", False),
-        wanted.get("RestrictPublicBuckets", False),
-    )
-    await _block(call, {**request}, block)
+    await _block(call, {**request}, blocks.asked_of(wanted))
     return {}
 
 
@@ -72,14 +66,7 @@ async def get_public_access_block(
     block = (await _read_bucket(call, {**request})).access_block
     if block is None:
         raise NoSuchPublicAccessBlockConfiguration(BucketName=request["Bucket"])
-    return {
-        "PublicAccessBlockConfiguration": {
-            "BlockPublicAcls": block.block_acls,
-            "IgnorePublicAcls": block.ignore_acls,
-            "BlockPublicPolicy": block.block_policy,
-            "RestrictPublicBuckets": block.restrict,
-        }
-    }
+    return {"PublicAccessBlockConfiguration": blocks.shown(block)}
 
 
 @operation(access=access.on_bucket("s3:PutBucketPublicAccessBlock"), domain=access.bucket_domain)

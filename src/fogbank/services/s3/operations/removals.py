@@ -193,7 +193,7 @@ async def _refusal(
         alone["BypassGovernanceRetention"] = True
     try:
         for needed in access.delete_object(call.scope, alone):
-            await call.require(*needed)
+            await call.require(needed.action, needed.resource, needed.context)
     except ServiceError as error:
         if error.code != AccessDenied.code:
             raise

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from fogbank.base.arn import canonical_user_id
 from fogbank.base.types import Request
+from fogbank.contract.action import Point
 from fogbank.services.s3.errors import (
     AccessControlListNotSupported,
     InvalidArgument,
@@ -24,6 +25,7 @@ from fogbank.services.s3.errors import (
     MissingSecurityHeader,
     UnexpectedContent,
 )
+from fogbank.services.s3.rules.blocks import block_of
 from fogbank.services.s3.schema import ENFORCED, Acl, BucketRecord, Grant
 
 if TYPE_CHECKING:
@@ -288,10 +290,16 @@ def lets_others_in(bucket: BucketRecord) -> bool:
     return any(grant.grantee != owner_id(bucket.account) for grant in bucket.acl or ())
 
 
-def is_blocked(bucket: BucketRecord, asked: Asked) -> bool:
-    """Return whether a list is refused because it lets the public in."""
-    block = bucket.access_block
-    return block is not None and block.block_acls and asked.is_public
+def is_blocked(bucket: BucketRecord, asked: Asked, points: Iterable[Point] = ()) -> bool:
+    """Return whether a list is refused because it lets the public in.
+
+    Args:
+        bucket: Of which, or in which.
+        asked: The list.
+        points: The access points that it comes through.
+    """
+    blocks = block_of(bucket).block_acls or any(each.public_lists_blocked for each in points)
+    return blocks and asked.is_public
 
 
 def _is_owners(bucket: BucketRecord, grants: Acl | None) -> bool:

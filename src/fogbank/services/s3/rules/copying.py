@@ -9,7 +9,6 @@ import re
 from typing import Final, NamedTuple
 from urllib.parse import unquote
 
-from fogbank.base.errors import NotBuilt
 from fogbank.base.types import Request
 from fogbank.services.s3.errors import InvalidArgument, InvalidRequest
 from fogbank.services.s3.quotas import PUT_BYTES_MAX
@@ -37,11 +36,8 @@ def copy_source_of(header: str) -> CopySource:
 
     Raises:
         InvalidArgument: It does not name a bucket and a key, or the version cannot be one.
-        NotBuilt: It names an access point.
     """
     path, mark, query = header.partition("?versionId=")
-    if path.startswith("arn:"):
-        raise NotBuilt("fogbank has not built access points as the source of a copy")
     bucket, slash, key = unquote(path).removeprefix("/").partition("/")
     if not (slash and bucket and key):
         raise InvalidArgument(

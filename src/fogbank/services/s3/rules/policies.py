@@ -7,7 +7,7 @@ Amazon S3 storage" (The meaning of "public"); API Reference, PutBucketPolicy.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from ipaddress import ip_network
 from typing import Final
 
@@ -46,15 +46,20 @@ _WIDEST: Final[Mapping[int, int]] = {4: 8, 6: 32}
 
 
 def raw_of(document: str, bucket: str) -> RawPolicy:
-    """Return the statements of a document that may be the policy of a bucket.
+    """Return the statements of a document that may be the policy of a bucket; see ``checked``."""
+    return checked(document, lambda resource: _is_of(resource, bucket))
+
+
+def checked(document: str, is_of: Callable[[str], bool]) -> RawPolicy:
+    """Return the statements of a document that may be the policy of a resource.
 
     Args:
         document: JSON, as it was sent.
-        bucket: The bucket's name.
+        is_of: Whether what a statement names is, or may be, the resource or something in it.
 
     Raises:
         InvalidRequest: It is too long.
-        MalformedPolicy: It is no policy, or not of this bucket.
+        MalformedPolicy: It is no policy, or not of this resource.
     """
     if len(document.encode()) > POLICY_BYTES_MAX:
         raise InvalidRequest(
@@ -70,7 +75,7 @@ def raw_of(document: str, bucket: str) -> RawPolicy:
     for statement in raw.statements:
         if statement.principal_negated and statement.effect == "Allow":
             raise MalformedPolicy("Allow with NotPrincipal is not allowed.")
-        if not all(_is_of(resource, bucket) for resource in statement.resources):
+        if not all(is_of(resource) for resource in statement.resources):
             raise MalformedPolicy("Policy has invalid resource")
         if not all(_is_action(action) for action in statement.actions):
             raise MalformedPolicy("Policy has invalid action")

@@ -27,6 +27,16 @@ def blocked(call: Call, bucket: BucketRecord, action: str, arn: str, why: str) -
     """
     if call.account != bucket.account:
         return AccessDenied("Access Denied")
+    return _denied(call, action, arn, why)
+
+
+def policy_blocked(call: Call, action: str, arn: str) -> AccessDenied:
+    """Return the error for a policy of the caller's own that would let the public in; see ``blocked``."""
+    return _denied(call, action, arn, POLICY_BLOCKED)
+
+
+def _denied(call: Call, action: str, arn: str, why: str) -> AccessDenied:
+    """Return the error with its reason."""
     return AccessDenied(
         f"User: {call.principal.arn} is not authorized to perform: {action} on resource: "
         f'"{arn}" because {why} in S3 Block Public Access.'

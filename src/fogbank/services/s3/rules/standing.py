@@ -29,6 +29,7 @@ from fogbank.services.s3.rules.acls import (
     WRITE,
     WRITE_ACP,
 )
+from fogbank.services.s3.rules.blocks import block_of
 from fogbank.services.s3.schema import ENFORCED, Acl, BucketRecord, Grant
 
 _REMEMBERED_MAX: Final = 1_024
@@ -95,7 +96,9 @@ def owner_of(bucket: BucketRecord, action: str, found: Found) -> str:
     return (found.owner or bucket.account) if action in OF_OWNER else bucket.account
 
 
-def said_of(bucket: BucketRecord, policy: str, action: str, found: Found, who: str) -> str:
+def said_of(
+    bucket: BucketRecord, policy: str, action: str, found: Found, who: str, *, ignores: bool = False
+) -> str:
     """Return the document of all that bears on an access; empty: nothing does.
 
     Args:
@@ -104,26 +107,26 @@ def said_of(bucket: BucketRecord, policy: str, action: str, found: Found, who: s
         action: What is asked.
         found: What it is asked of.
         who: The canonical user id of the caller's account.
+        ignores: Whether what lists grant to the public does not count, whatever the bucket says.
     """
-    grants = _granted(bucket, action, found) if counts(bucket) else ()
+    block = block_of(bucket)
+    ignores = ignores or block.ignore_acls
+    grants = _granted(bucket, action, found, ignores=ignores) if counts(bucket) else ()
     if found.granted:
         grants = (*grants, (who, found.granted))
     if found.absent:
         # AWS: of what is not there the operation says so, to who may list the bucket (API Reference,
         # GetObject, "Permissions").
         grants = (*grants, (ALL_USERS, (action,)))
-    block = bucket.access_block
-    restricted = block is not None and block.restrict and bucket.policy_public and bool(policy)
+    restricted = block.restrict and bucket.policy_public and bool(policy)
     denies_only = owner_of(bucket, action, found) != bucket.account
     if not (grants or restricted or denies_only):
         return policy
     return _joined(policy, grants, bucket.account if restricted else "", denies_only)
 
 
-def _granted(bucket: BucketRecord, action: str, found: Found) -> Granted:
+def _granted(bucket: BucketRecord, action: str, found: Found, *, ignores: bool) -> Granted:
     """Return what lists grant of an access."""
-    block = bucket.access_block
-    ignores = block is not None and block.ignore_acls
     if action in OF_OWNER:
         return _actions_of(found.acl or (), _OBJECT, ignores=ignores)
     return _actions_of(bucket.acl or (), _BUCKET, ignores=ignores)
@@ -161,7 +164,7 @@ def _joined(policy: str, granted: Granted, restricted_to: str, denies_only: bool
         statements = [each for each in statements if each["Effect"] == "Deny"]
     more = [_statement(grantee, actions) for grantee, actions in granted]
     if restricted_to:
-        more.append(_restriction(restricted_to))
+        more.append(restriction(restricted_to))
     whole["Statement"] = [*statements, *more]
     return json.dumps(whole) if whole["Statement"] else ""
 
@@ -185,7 +188,7 @@ def _statement(grantee: str, actions: Sequence[str]) -> dict[str, Any]:
     return statement
 
 
-def _restriction(account: str) -> dict[str, Any]:
+def restriction(account: str) -> dict[str, Any]:
     """Return the statement that keeps all out but an account and services."""
     return {
         "Sid": "RestrictPublicBuckets",

@@ -178,21 +178,25 @@ async def reserve_name(
         if record.account != wanted.account:
             raise BucketAlreadyExists(BucketName=name)
         return Reserved(name, record)
-    count = await _count(tr, wanted.account)
-    if count >= buckets_max:
+    account = await find_account(tr, wanted.account)
+    if account.buckets >= buckets_max:
         raise TooManyBuckets
+    wanted = msgspec.structs.replace(
+        wanted,
+        account_block=account.access_block,
+        account_block_version=account.access_block_version,
+    )
     NAMES.put(tr, wanted, name)
     _list_bucket(tr, name, wanted)
-    ACCOUNTS.put(tr, AccountRecord(count + 1), wanted.account)
+    ACCOUNTS.put(tr, msgspec.structs.replace(account, buckets=account.buckets + 1), wanted.account)
     task = TaskRecord(kind="create", bucket_id=wanted.bucket_id, name=name, account=wanted.account)
     put_task(tr, task, now_ms=wanted.created_ms, delay_ms=WORKFLOW_GRACE_MS)
     return Reserved(name, wanted)
 
 
-async def _count(tr: Transaction, account: str) -> int:
-    """Return how many names an account has."""
-    record = await ACCOUNTS.find(tr, account)
-    return 0 if record is None else record.buckets
+async def find_account(tr: Transaction, account: str) -> AccountRecord:
+    """Return what an account has."""
+    return await ACCOUNTS.find(tr, account) or AccountRecord(0)
 
 
 def _list_bucket(tr: Transaction, name: str, record: NameRecord) -> None:
@@ -214,16 +218,38 @@ async def finish_creation(placement: Placement, reserved: Reserved, now_ms: int)
             _retire(tr, there, now_ms)
         BUCKET.put(tr, _bucket_of(name, record))
 
-    async def activate(tr: Transaction) -> None:
+    async def activate(tr: Transaction) -> AccountRecord:
         current = await NAMES.find(tr, name)
+        account = await find_account(tr, record.account)
         if current is None or current.bucket_id != record.bucket_id or current.active:
-            return
+            return account
         active = msgspec.structs.replace(current, active=True)
         NAMES.put(tr, active, name)
         _list_bucket(tr, name, active)
+        return account
 
     await placement.store_of(domain_of(name)).transact(open_bucket)
-    await placement.store_of(DIRECTORY).transact(activate)
+    account = await placement.store_of(DIRECTORY).transact(activate)
+    if account.access_block_version > record.account_block_version:
+        # It was put since the name was reserved, perhaps before there was a bucket to tell.
+        await copy_block(placement, name, account)
+
+
+async def copy_block(placement: Placement, name: str, account: AccountRecord) -> None:
+    """Have a bucket know what of public access its account blocks, if it knows an older state."""
+
+    async def body(tr: Transaction) -> None:
+        bucket = await find_bucket(tr)
+        if bucket is None or bucket.account_block_version >= account.access_block_version:
+            return
+        told = msgspec.structs.replace(
+            bucket,
+            account_block=account.access_block,
+            account_block_version=account.access_block_version,
+        )
+        BUCKET.put(tr, told)
+
+    await placement.store_of(domain_of(name)).transact(body)
 
 
 def _bucket_of(name: str, record: NameRecord) -> BucketRecord:
@@ -240,6 +266,8 @@ def _bucket_of(name: str, record: NameRecord) -> BucketRecord:
         ownership=record.ownership,
         acl=record.acl,
         access_block=record.access_block,
+        account_block=record.account_block,
+        account_block_version=record.account_block_version,
     )
 
 
@@ -301,8 +329,9 @@ async def finish_deletion(placement: Placement, task: TaskRecord, now_ms: int) -
             return
         NAMES.delete(tr, name)
         ACCOUNT_BUCKETS.delete(tr, record.account, name)
-        count = await _count(tr, record.account)
-        ACCOUNTS.put(tr, AccountRecord(max(count - 1, 0)), record.account)
+        account = await find_account(tr, record.account)
+        fewer = msgspec.structs.replace(account, buckets=max(account.buckets - 1, 0))
+        ACCOUNTS.put(tr, fewer, record.account)
 
     async def remove_record(tr: Transaction) -> None:
         there = await BUCKET.find(tr)

@@ -142,7 +142,7 @@ async def further_members(call: Call, request: Request, record: ObjectRecord) ->
 async def _may(call: Call, needed: Access) -> bool:
     """Return whether the caller may do something beside what it does."""
     try:
-        await call.require(*needed)
+        await call.require(needed.action, needed.resource, needed.context)
     except ServiceError as error:
         if error.code != AccessDenied.code:
             raise

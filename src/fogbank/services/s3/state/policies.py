@@ -4,9 +4,27 @@ from __future__ import annotations
 
 import msgspec
 
+from fogbank.contract.call import Call
+from fogbank.platform.iam.malformed import MalformedPolicy as Malformed
+from fogbank.platform.identity.bound import UnknownPrincipal, bind
 from fogbank.platform.store.engine import Transaction
-from fogbank.services.s3.errors import NoSuchBucketPolicy
+from fogbank.services.s3.errors import MalformedPolicy, NoSuchBucketPolicy
 from fogbank.services.s3.schema import BUCKET, POLICIES, BucketRecord, PolicyRecord
+
+
+async def record_of(call: Call, document: str) -> PolicyRecord:
+    """Return a policy with whom its names mean.
+
+    Raises:
+        MalformedPolicy: It cannot be evaluated, or names nobody.
+    """
+    try:
+        policy = call.identity.policies.compiled(document, "resource")
+        return PolicyRecord(document, await bind(call.facilities.placement, policy))
+    except Malformed as error:
+        raise MalformedPolicy(error.message) from error
+    except UnknownPrincipal:
+        raise MalformedPolicy("Invalid principal in policy") from None
 
 
 async def require_policy(tr: Transaction, bucket: BucketRecord) -> PolicyRecord:

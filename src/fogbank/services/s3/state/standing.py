@@ -7,8 +7,9 @@ from typing import Final
 
 from fogbank.base.arn import find_arn
 from fogbank.contract.action import Access, ContextValue
-from fogbank.contract.facet import Standing
+from fogbank.contract.facet import ResourcePolicies, Standing, StoredKeys
 from fogbank.platform.iam.bound import BoundPolicy
+from fogbank.platform.iam.keys import EXISTING_TAGS
 from fogbank.platform.iam.request import Caller
 from fogbank.platform.store.engine import Domain, Transaction
 from fogbank.services.s3.errors import NoSuchBucket
@@ -37,19 +38,27 @@ async def find_standing(tr: Transaction, access: Access, caller: Caller) -> Stan
     """Return what a bucket says of an access, or None if it is to a bucket to be made.
 
     Raises:
-        NoSuchBucket: There is none.
+        NoSuchBucket: There is none, or it is not the one that the access point leads to.
     """
     if isinstance(access.context, NewBucket):
         return None
     name, _, key = access.resource.split(":", 5)[5].partition("/")
     bucket = await find_bucket(tr)
-    if bucket is None:
+    point = access.point
+    if bucket is None or (point is not None and point.token != bucket.bucket_id.hex()):
         raise NoSuchBucket(BucketName=name)
     found = await _found(tr, bucket, key, access, caller)
     policy = await _policy(tr, bucket, access.action, caller)
     owner = standing.owner_of(bucket, access.action, found)
     who = owner_id(caller.account or ANONYMOUS)
-    said = standing.said_of(bucket, policy.document, access.action, found, who)
+    said = standing.said_of(
+        bucket,
+        policy.document,
+        access.action,
+        found,
+        who,
+        ignores=point is not None and point.public_lists_ignored,
+    )
     return Standing(
         BoundPolicy(said, policy.bound) if said else None,
         owner,
@@ -132,3 +141,7 @@ async def _object(
     if not version_id:
         return await objects.find_object(tr, bucket, key)
     return await versions.find_version(tr, bucket, key, str(version_id))
+
+
+RESOURCE_POLICIES: Final = ResourcePolicies(domain=find_domain, find=find_standing, presumed=True)
+STORED_KEYS: Final = StoredKeys(frozenset({EXISTING_TAGS}), find_domain, find_stored_keys)

@@ -36,7 +36,7 @@ def owned_of(call: Call, request: Request, bucket: BucketRecord) -> Owned:
         return acls.THE_BUCKETS
     asked = acls.asked_of(request)
     owned = acls.owned_of(bucket, call.account, asked)
-    if asked.is_given and acls.is_blocked(bucket, asked):
+    if asked.is_given and acls.is_blocked(bucket, asked, call.points):
         arn = object_arn(call.region, bucket.name, request["Key"])
         raise blocked(call, bucket, "s3:PutObject", arn, ACL_BLOCKED)
     return owned
