@@ -1,16 +1,18 @@
 """What must be true of a folder after a power cut, whatever was not synced: ``test_power_cut.py``.
 
-``store_damage`` belongs to the load of ``cutting.py``, ``kept_damage`` to that of ``keeping.py``.
+``store_damage`` belongs to the load of ``cutting.py``, ``kept_damage`` to that of ``keeping.py``,
+``upload_damage`` to that of ``assembling.py``.
 Each starts on what is left, as the next ``fogbank serve`` would, and returns what is wrong.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tests.crash import cutting, keeping
+from tests.crash import assembling, cutting, keeping
+from tests.unit.services.s3.world import World
 
 from fogbank.base.clock import SystemClock
 from fogbank.base.errors import Corrupt
@@ -30,6 +32,8 @@ from fogbank.platform.store.engine import Transaction
 
 Said = list[list[str]]
 """The acknowledgements, word by word."""
+Objects = dict[tuple[str, str], bytes]
+"""The bodies of objects by bucket and key."""
 
 
 class Contents:
@@ -199,3 +203,56 @@ def backup_damage(backups: Path, name: str) -> Iterator[str]:
         require_whole(backups, find_backup(backups, name))
     except Corrupt as error:
         yield str(error)
+
+
+def upload_damage(root: Path, said: Said, *, whole_pages: bool) -> Iterator[str]:
+    """Yield what is wrong with objects that were put, completed of parts and copied."""
+    store = root / "store"
+    if whole_pages and store.exists() and find_identity(store) is not None:
+        yield from check(store, cutting.SEALED)
+    buckets = assembling.BUCKETS if ["bucket"] in said else ()
+    objects, uploads = asyncio.run(held(root, buckets))
+    yield from object_damage(objects, said)
+    done = {words[2] for words in said if words[0] in ("done", "aborted")}
+    yield from (f"the upload {name} is back" for name in uploads & done)
+    yield from lost_uploads(objects, uploads | done, said)
+    yield from check(store, cutting.SEALED)
+
+
+def lost_uploads(objects: Objects, known: set[str], said: Said) -> Iterator[str]:
+    """Yield uploads that were begun and are neither under way nor over."""
+    for words in said:
+        # What was to be aborted may have been, without a word.
+        if words[0] != "begun" or "gone" in words[1]:
+            continue
+        if words[2] not in known and ("bucket", words[1]) not in objects:
+            yield f"the upload {words[2]} of {words[1]} is lost"
+
+
+def object_damage(objects: Objects, said: Said) -> Iterator[str]:
+    for words in said:
+        bucket = words[2] if words[0] == "object" and len(words) > 2 else "bucket"
+        if words[0] in ("object", "done") and (bucket, words[1]) not in objects:
+            yield f"{bucket}/{words[1]} is lost"
+    for (bucket, key), body in objects.items():
+        if body != assembling.content_of(key):
+            yield f"{bucket}/{key} is torn"
+
+
+async def held(root: Path, buckets: Sequence[str]) -> tuple[Objects, set[str]]:
+    """Start on what is left; return every object and the ids of the uploads under way."""
+    engine = await assembling.open_engine(root)
+    try:
+        world = World(engine=engine, seed=100)
+        objects: Objects = {}
+        uploads: set[str] = set()
+        for bucket in buckets:
+            found = await world.call("list_objects_v2", Bucket=bucket)
+            for each in found["Contents"]:
+                objects[bucket, each["Key"]] = await world.get(each["Key"], bucket)
+            begun = await world.call("list_multipart_uploads", Bucket=bucket)
+            uploads |= {each["UploadId"] for each in begun["Uploads"]}
+        await sweep(engine.system_stores()[0], engine.blobs, engine.blobs.before_start())
+        return objects, uploads
+    finally:
+        await engine.close()

@@ -23,7 +23,7 @@ import pytest
 from tests.crash.disk.disk import Disk
 from tests.crash.disk.events import Event, Said, SyncBegin
 from tests.crash.disk.sites import CUT_LABELS
-from tests.crash.survival import kept_damage, store_damage
+from tests.crash.survival import kept_damage, store_damage, upload_damage
 
 pytestmark = [pytest.mark.crash, pytest.mark.slow]
 
@@ -41,7 +41,13 @@ RECORDS = 12
 """How often a load is recorded before a sync counts as missing, or a void record as a fault."""
 MEMORY = next((each for each in ("/dev/shm",) if os.access(each, os.W_OK)), None)
 """What is left by a cut is looked at once: no disk needs to hold it."""
-LOADS: dict[str, Callable[..., Iterator[str]]] = {"cutting": store_damage, "keeping": kept_damage}
+LOADS: dict[str, Callable[..., Iterator[str]]] = {
+    "cutting": store_damage,
+    "keeping": kept_damage,
+    "assembling": upload_damage,
+}
+NEEDED = ("frames.Writer.finish", "files.sync_folder<blobs.FolderSyncs._sync", "log.RedoLog._run")
+"""What parts and copies stand on, beside the rows of other loads."""
 
 
 class Record:
@@ -158,6 +164,12 @@ def test_a_first_start_that_is_cut_short_can_be_made_again(record: Record) -> No
 def test_each_sync_of_a_load_is_one_that_is_known(record: Record) -> None:
     assert record.labels >= known_of(record.name)
     assert record.labels <= CUT_LABELS.keys()
+
+
+@pytest.mark.parametrize("label", NEEDED)
+def test_without_a_sync_a_power_cut_loses_what_was_uploaded(record: Record, label: str) -> None:
+    if record.name == "assembling":
+        assert record.damage_without(label)
 
 
 @pytest.mark.parametrize("label", CUT_LABELS)

@@ -75,6 +75,7 @@ _AT_REMOVEDIR: Final = 0x200
 _RENAME_NOREPLACE: Final = 1
 _MAP_SHARED, _PROT_WRITE = 1, 2
 _FICLONE: Final = 0x40049409
+_BEGIN_TO_WRITE: Final = 2
 _INFO: Final = struct.Struct("<B3xIQQ7QI4x")
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -397,6 +398,8 @@ class Recorder:
     def _unknown(self, pid: int, called: Called, _: int) -> None:
         """Refuse what the model of the disk does not know, if it is about the folder."""
         name, arguments = called.name, called.arguments
+        if name == "sync_file_range" and arguments[3] == _BEGIN_TO_WRITE:
+            return  # promises nothing (sync_file_range(2), "Warning")
         if name == "mmap":
             found = self._file(pid, arguments[4]) if arguments[2] & _PROT_WRITE else None
             if found is None or found[0].endswith("lock.mdb"):

@@ -94,6 +94,7 @@ def make_rows(folder: Path) -> None:
     with open_rows(folder) as env:
         env.sync(True)  # noqa: FBT003 (the library's signature)
     sync_folder(folder)
+    sync_folder(folder.parent)  # what says that there are rows comes later, and lies beside them
 
 
 def no_room(error: lmdb.Error) -> bool:

@@ -71,10 +71,10 @@ class FakeCalls:
 
 
 class World:
-    """S3 alone over a memory engine: operations are called with decoded requests."""
+    """S3 alone over an engine, one in memory by default: operations take decoded requests."""
 
-    def __init__(self, *, replay: bool = False) -> None:
-        self.engine = MemoryEngine(check=True, replay=replay)
+    def __init__(self, *, replay: bool = False, engine: Any = None, seed: int = 1) -> None:
+        self.engine = engine or MemoryEngine(check=True, replay=replay)
         self.clock = VirtualClock()
         self.denials = Denials()
         self.calls = FakeCalls()
@@ -82,7 +82,7 @@ class World:
             placement=self.engine,
             blobs=self.engine.blobs,
             clock=self.clock,
-            ids=Ids.seeded(1),
+            ids=Ids.seeded(seed),
             identity=None,  # type: ignore[arg-type]
             quotas=Quotas(),
             outbox=OutboxWriter(),
