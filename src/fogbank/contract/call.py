@@ -136,6 +136,7 @@ class Call:
         "facilities",
         "http",
         "lending",
+        "logged",
         "operation",
         "points",
         "principal",
@@ -187,6 +188,8 @@ class Call:
         self.standings: Mapping[Domain, object] = _NO_STANDINGS
         """Resources of which nothing is presumed, by domain, and what was decided on
         (``Standing.token``); None: nothing yet."""
+        self.logged: Sequence[Domain] = ()
+        """The domains of resources that keep a log of their requests, as transactions have found."""
         self.confirmed: Domain | None = None
         """The domain in which a transaction has last confirmed what was decided on."""
         self.remarks: dict[Domain, Mapping[str, Any]] = {}

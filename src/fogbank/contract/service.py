@@ -20,6 +20,7 @@ from fogbank.contract.facet import (
 from fogbank.contract.job import Job
 from fogbank.contract.metric import Metric
 from fogbank.contract.operation import BodyLimit, Operation, declared_of
+from fogbank.contract.request_log import RequestLogs
 from fogbank.platform.store.engine import Domain
 from fogbank.platform.store.records import Table
 
@@ -42,6 +43,7 @@ class Service:
         stored_keys: Set where condition keys take what is stored of a resource.
         origins: Set where its resources carry rules about web pages.
         points: Set where its resources are reached by access points too.
+        logs: Set where its resources may keep logs of their requests.
         access_denied: The wire code of its access-denied error.
         domain: The default domain of an operation; (service, account, region) unless given.
         body: How long requests may be whose operation says nothing else.
@@ -64,6 +66,7 @@ class Service:
         stored_keys: StoredKeys | None = None,
         origins: OriginRules | None = None,
         points: AccessPoints | None = None,
+        logs: RequestLogs | None = None,
         access_denied: str = "AccessDeniedException",
         domain: Callable[[Scope], Domain] | None = None,
         body: BodyLimit | None = None,
@@ -84,6 +87,7 @@ class Service:
         self.stored_keys = stored_keys
         self.origins = origins
         self.points = points
+        self.logs = logs
         self.access_denied = access_denied
         self.domain = domain or self._regional_domain
         self.body = body

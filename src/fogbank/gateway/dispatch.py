@@ -43,6 +43,7 @@ from fogbank.gateway.perform import Catalogue, Perform, Performer, StaleProof
 from fogbank.gateway.points import PointBook
 from fogbank.gateway.refusals import Refusals, entry_of
 from fogbank.gateway.render import No, error_of
+from fogbank.gateway.request_logs import LogBook
 from fogbank.gateway.resolve import Resolver, Target, is_form
 from fogbank.gateway.room import SMALL_BYTES, Room
 from fogbank.gateway.settings import GatewaySettings
@@ -134,6 +135,8 @@ class Dispatcher:
             self.performer = Performer(self.catalogue, facilities, audit)
             local, placement = self.performer.perform, facilities.placement
         self._points = PointBook(services, placement, owner_of)
+        here = facilities if isinstance(facilities, Facilities) else None
+        self._logs = LogBook(services, self._resolver, self._clock, here, owner_of)
         self._rule_book = RuleBook(services, placement, owner_of, self._points)
         self._forms = Forms(self._authenticator, takes_older=settings.signature_v2)
         self._perform = _perform_of(local, owner_of, facilities)
@@ -181,16 +184,16 @@ class Dispatcher:
         """Answer a request to the API of a service, with an error if it comes to that."""
         visit = _visit_of(request, target, _request_id(self._ids, target))
         visit.began = self._clock.monotonic()
-        was = IN_WORK.set(visit)
+        was, error = IN_WORK.set(visit), None
         try:
             await give_way(request.in_cohort)
             reply = await answer(visit, target, request, *said)
-        except ServiceError as error:
-            return self._refusal(visit, target, request, error)
+        except ServiceError as refused:
+            reply = self._refusal(visit, target, request, error := refused)
         except Weather as weather:
             _log.info("request %s: %r", visit.request_id, weather)
             error = target.door.words.weather_error(weather)
-            return self._refusal(visit, target, request, error)
+            reply = self._refusal(visit, target, request, error)
         except asyncio.CancelledError:
             self._note(visit, _BROKEN_OFF)
             raise
@@ -198,12 +201,17 @@ class Dispatcher:
             _log.exception(
                 "request %s: %s:%s failed", visit.request_id, target.service, target.operation
             )
-            return self._refusal(visit, target, request, target.door.words.error(No.INTERNAL))
+            error = target.door.words.error(No.INTERNAL)
+            reply = self._refusal(visit, target, request, error)
+        else:
+            self._note(visit, None)
         finally:
             IN_WORK.reset(was)
             if request.taken:
                 self._bodies.release(request)
-        self._note(visit, None)
+        # Of a resource that nobody has read it is not known whether it keeps a log.
+        if visit.logged or (visit.logged is None and error is not None):
+            await self._logs.note(visit, (target, request), reply, error)
         return reply
 
     async def _answer_form(
@@ -300,9 +308,9 @@ class Dispatcher:
 
     def arrivals(self, epoch_of: EpochOf, lender: BlobLender | None = None) -> Arrivals:
         """Return what performs the calls that other processes send."""
-        also = {**self._rule_book.handlers(), **self._points.handlers()}
-        perform = self.performer.perform
-        return Arrivals(self.catalogue, perform, epoch_of, self._sink, also, lender)
+        books = (self._rule_book, self._points, self._logs)
+        also = {name: each for book in books for name, each in book.handlers().items()}
+        return Arrivals(self.catalogue, self.performer.perform, epoch_of, self._sink, also, lender)
 
     # Calls from service to service.
 
@@ -325,7 +333,6 @@ class Dispatcher:
         try:
             bound = self.catalogue.require(service, operation)
             visit.admit(principal.account or account, self._clock.now_ms())
-            visit.performed = True
             answer = await self._perform_through(visit, bound, dict(request))
         except ServiceError as error:
             self._count(error)

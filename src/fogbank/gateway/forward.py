@@ -307,7 +307,8 @@ class Forwarder:
             answer = await owner.call(PERFORM, parcel, stream)
             if answer.value is None:
                 raise StaleProof("the caller's account has changed")
-            reply, streamed, is_marked = cast("tuple[Wire, str, bool]", answer.value)
+            told = cast("tuple[Wire, str, bool, bool]", answer.value)
+            reply, streamed, is_marked, visit.logged = told
             if streamed:
                 assert answer.stream is not None, "the streamed member follows"
                 try:
@@ -383,7 +384,8 @@ class Arrivals:
         visit.performed = True
         IN_WORK.set(visit)  # and until its task ends: it has one of its own
         reply = await self._perform(visit, bound, wire)
-        return _answer_of(reply, marks=visit.lending is not None)
+        marks, logged = visit.lending is not None, bool(visit.logged)
+        return _answer_of(reply, marks=marks, logged=logged)
 
     def _body_of(self, parcel: _Parcel, stream: ByteSource | None) -> object:
         """Return the body of a call, which its sender may be able to keep."""
@@ -410,14 +412,14 @@ class Arrivals:
         return Answer(None)
 
 
-def _answer_of(reply: Wire, *, marks: bool) -> Answer:
-    """Return a reply with its streamed member behind it."""
+def _answer_of(reply: Wire, *, marks: bool, logged: bool) -> Answer:
+    """Return a reply with its streamed member behind it, and whether it is to be logged."""
     for name, value in reply.items():
         if hasattr(value, "__aiter__"):
             rest = {key: each for key, each in reply.items() if key != name}
             stream = cast("AsyncIterator[bytes]", value)
-            return Answer((rest, name, marks), _marked(stream) if marks else stream)
-    return Answer((reply, "", False))
+            return Answer((rest, name, marks, logged), _marked(stream) if marks else stream)
+    return Answer((reply, "", False, logged))
 
 
 class Notes:

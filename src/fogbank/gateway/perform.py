@@ -138,7 +138,8 @@ class Performer:
         scope, principal = visit.scope, visit.principal
         accesses = bound.default_access if bound.access is None else bound.access(scope, wire)
         visit.accesses = accesses
-        store = self._facilities.placement.store_of(bound.domain_of(scope, wire))
+        store_domain = bound.domain_of(scope, wire)
+        store = self._facilities.placement.store_of(store_domain)
         call = Call(
             service=bound.service.model,
             operation=bound.name,
@@ -166,10 +167,15 @@ class Performer:
                 bound.check_honoured(wire)
             assert bound.declared is not None, "who runs is built"
             if bound.paged is not None:
-                return await self._page(call, bound, bound.paged, wire)
+                answer = await self._page(call, bound, bound.paged, wire)
+                visit.logged = bool(call.logged) and store_domain in call.logged
+                return answer
             # Types call a TypedDict no dict, which it is.
             answer: Any = await bound.declared.function(call, wire)
+            visit.logged = bool(call.logged) and store_domain in call.logged
         except ServiceError as error:
+            if call.confirmed == store_domain:
+                visit.logged = store_domain in call.logged
             denied = await self.authorization.find_denial(call) if presumes else None
             if self._audit is not None and visit.decisions and not visit.decisions[-1][2].allowed:
                 visit.reasons = await self._reasons(call)

@@ -42,6 +42,7 @@ class Visit:
         "epoch",
         "http",
         "lending",
+        "logged",
         "now_ms",
         "operation",
         "performed",
@@ -82,6 +83,8 @@ class Visit:
         """Condition keys that say how the request was signed."""
         self.lending: BlobReader | None = None
         """What reads blobs whose bytes leave with the reply, if whoever asks reads them itself."""
+        self.logged: bool | None = None
+        """Whether the resource keeps a log of its requests; None: nobody has looked at it."""
         self.points: Sequence[Point] = ()
         """Access points that the request named in the place of resources."""
         self.epoch = NO_EPOCH

@@ -30,7 +30,6 @@ def test_reads_of_what_no_bucket_has_are_answered(s3: Any, refusal: Any) -> None
         "The replication configuration was not found",
     )
     assert "Status" not in s3.get_bucket_accelerate_configuration(Bucket="photos")
-    assert "LoggingEnabled" not in s3.get_bucket_logging(Bucket="photos")
     assert s3.get_bucket_abac(Bucket="photos")["AbacStatus"] == {"Status": "Disabled"}
 
 
@@ -63,13 +62,10 @@ def test_removing_what_is_not_there_is_no_error(s3: Any) -> None:
 
 
 def test_putting_them_is_refused_unless_it_asks_for_nothing(s3: Any, refusal: Any) -> None:
-    s3.put_bucket_logging(Bucket="photos", BucketLoggingStatus={})
-    logs = {"LoggingEnabled": {"TargetBucket": "photos", "TargetPrefix": ""}}
     website = {"WebsiteConfiguration": {"IndexDocument": {"Suffix": "index.html"}}}
     metrics = {"Id": "one", "MetricsConfiguration": {"Id": "one"}}
     accelerate = {"AccelerateConfiguration": {"Status": "Enabled"}}
     for call, given in (
-        (s3.put_bucket_logging, {"BucketLoggingStatus": logs}),
         (s3.put_bucket_website, website),
         (s3.put_bucket_metrics_configuration, metrics),
         (s3.put_bucket_accelerate_configuration, accelerate),
@@ -80,7 +76,6 @@ def test_putting_them_is_refused_unless_it_asks_for_nothing(s3: Any, refusal: An
 def test_a_bucket_that_is_not_there_has_no_defaults(s3: Any, refusal: Any) -> None:
     for call in (
         s3.get_bucket_website,
-        s3.get_bucket_logging,
         s3.get_bucket_abac,
         s3.delete_bucket_replication,
         s3.list_bucket_inventory_configurations,

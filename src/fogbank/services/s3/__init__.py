@@ -21,6 +21,7 @@ from fogbank.services.s3.operations import (
     encryption,
     lifecycle,
     listings,
+    logging,
     notifications,
     objects,
     payment,
@@ -33,6 +34,7 @@ from fogbank.services.s3.operations import (
     versions,
 )
 from fogbank.services.s3.state.cors import find_domain, find_rules
+from fogbank.services.s3.state.logs import REQUEST_LOGS
 from fogbank.services.s3.state.points import ACCESS_POINTS
 from fogbank.services.s3.state.standing import RESOURCE_POLICIES, STORED_KEYS
 
@@ -41,7 +43,7 @@ SERVICE = Service(
     operations=(
         *(buckets, versions, objects, copies, removals, uploads, listings),
         *(notifications, cors, tags, encryption, retention, policies, public_access, acls),
-        *(lifecycle, payment, defaults),
+        *(lifecycle, payment, logging, defaults),
     ),
     jobs=JOBS,
     events=EVENTS,
@@ -50,6 +52,7 @@ SERVICE = Service(
     stored_keys=STORED_KEYS,
     origins=OriginRules(domain=find_domain, find=find_rules),
     points=ACCESS_POINTS,
+    logs=REQUEST_LOGS,
     access_denied="AccessDenied",
     body=BodyLimit(quotas.REQUEST_BYTES),
 )

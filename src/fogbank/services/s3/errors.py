@@ -197,6 +197,17 @@ class InvalidTag(S3Error):
     """A tag that cannot be, or a key that is given twice."""
 
 
+class CrossLocationLoggingProhibitted(S3Error):
+    """Records are delivered in the region of their bucket (AWS writes the code so)."""
+
+    status = 403
+    text = "Cross S3 location logging not allowed. "
+
+
+class InvalidTargetBucketForLogging(S3Error):
+    """The target of a log is none, another account's, or does not let records be delivered."""
+
+
 class InvalidURI(S3Error):
     """The name of an access point breaks the rules."""
 

@@ -12,7 +12,7 @@ from fogbank.platform.store.engine import DIRECTORY, Transaction
 from fogbank.services.s3.quotas import LIFECYCLE_DAY_S
 from fogbank.services.s3.rules.access import domain_of
 from fogbank.services.s3.schema import TaskRecord
-from fogbank.services.s3.state import blocks, buckets, lifecycle, sweeps, uploads
+from fogbank.services.s3.state import blocks, buckets, lifecycle, logs, sweeps, uploads
 from fogbank.services.s3.state.notifications import Teller
 from fogbank.services.s3.state.tasks import TASKS, task_of
 
@@ -34,13 +34,19 @@ async def run_task(entry: WorkEntry, facilities: Facilities) -> Verdict:
     if task.kind == "block":
         await blocks.spread(facilities.placement, task.account)
         return Verdict()
-    assert task.kind in ("sweep_upload", "sweep_bucket"), f"no such task: {task.kind}"
-    sweep = sweeps.sweep_upload if task.kind == "sweep_upload" else sweeps.sweep_bucket
-    store = facilities.placement.store_of(domain_of(task.name))
     for _ in range(PIECES_PER_ATTEMPT):
-        if await sweep(store, task):
+        if await _work_on(task, facilities):
             return Verdict()
     return Verdict(retry_at_ms=now_ms, uncounted=True)
+
+
+async def _work_on(task: TaskRecord, facilities: Facilities) -> bool:
+    """Do a piece of a task that is done in pieces; return whether nothing is left of it."""
+    if task.kind == "logs":
+        return await logs.deliver(facilities, task)
+    assert task.kind in ("sweep_upload", "sweep_bucket"), f"no such task: {task.kind}"
+    sweep = sweeps.sweep_upload if task.kind == "sweep_upload" else sweeps.sweep_bucket
+    return await sweep(facilities.placement.store_of(domain_of(task.name)), task)
 
 
 async def _finish_creation(task: TaskRecord, facilities: Facilities, now_ms: int) -> Verdict:
@@ -67,6 +73,12 @@ async def _run_lifecycle(task: TaskRecord, facilities: Facilities, now_ms: int) 
     return Verdict() if done else Verdict(retry_at_ms=now_ms, uncounted=True)
 
 
+@timer(logs.DUE)
+async def begin_log_delivery(tr: Transaction, due: Timer, facilities: Facilities) -> None:
+    """Leave the records of a bucket's requests to be delivered."""
+    await logs.begin_delivery(tr, due, facilities.clock.now_ms())
+
+
 @timer(lifecycle.RUN)
 async def begin_lifecycle(tr: Transaction, due: Timer, facilities: Facilities) -> None:
     """Begin to apply the lifecycle rules of a bucket, at midnight."""
@@ -80,4 +92,4 @@ async def forget_completed(tr: Transaction, due: Timer, _facilities: Facilities)
     uploads.forget_completed(tr, due.key)
 
 
-JOBS: Final = (run_task, forget_completed, begin_lifecycle)
+JOBS: Final = (run_task, forget_completed, begin_lifecycle, begin_log_delivery)

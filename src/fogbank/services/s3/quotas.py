@@ -42,6 +42,11 @@ LIFECYCLE_DAY_S = Quota(
     86_400,
     "Amazon S3 User Guide, lifecycle rules count in days; shorter ones show what rules do",
 )
+LOG_DELIVERY_S = Quota(
+    "s3.log_delivery_s",
+    300,
+    "ours: how long records of requests are gathered; AWS says that most come within a few hours",
+)
 CORS_RULES_MAX: Final = 100
 """AWS: PutBucketCors, "up to 100 rules"."""
 RULE_ID_CHARACTERS_MAX: Final = 255

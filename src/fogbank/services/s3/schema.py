@@ -211,6 +211,8 @@ class BucketRecord(Record, frozen=True, array_like=True, tag="s3.bucket/1"):
     account_block: AccessBlock | None = None
     account_block_version: int = 0
     """A copy of what its account blocks (``AccountRecord``)."""
+    logs: bool = False
+    """Whether records of its requests are kept: spares who has none everything."""
 
 
 class ObjectRecord(Record, frozen=True, array_like=True, kw_only=True, tag="s3.object/1"):
@@ -443,6 +445,42 @@ class LifecycleRunRecord(Record, frozen=True, array_like=True, tag="s3.lifecycle
     """When the last one was written: since then the next is not current."""
 
 
+class LoggingRecord(Record, frozen=True, array_like=True, kw_only=True, tag="s3.logging/1"):
+    """(bucket id): the logging configuration of a bucket."""
+
+    target: str
+    """The bucket that records are delivered to."""
+    prefix: str
+    grants: Acl = ()
+    """Who may reach the objects that are delivered, beside the target's owner."""
+    partition: str = ""
+    """``EventTime`` or ``DeliveryTime``; empty: keys have no more than the prefix."""
+    says_simple: bool = False
+    """Whether the configuration named that form of keys."""
+
+
+class LogLineRecord(Record, frozen=True, array_like=True, tag="s3.log_line/1"):
+    """(bucket id, time, request id): the record of a request, to be delivered."""
+
+    line: str
+
+
+class LogTimerRecord(Record, frozen=True, array_like=True, tag="s3.log_timer/1"):
+    """(bucket id): records wait, and a timer is set."""
+
+    due_ms: int
+
+
+class LogBatchRecord(Record, frozen=True, array_like=True, tag="s3.log_batch/1"):
+    """(bucket id): records are on their way."""
+
+    key: str
+    """Of the object that they become."""
+    last_ms: int
+    last_id: str
+    """With the time: the last of them."""
+
+
 class PointRecord(Record, frozen=True, array_like=True, kw_only=True, tag="s3.point/1"):
     """Directory, (account, region, name): an access point."""
 
@@ -484,7 +522,7 @@ class TaskRecord(Record, frozen=True, array_like=True, kw_only=True, tag="s3.tas
     """Payload of the work list: a piece of work that a transaction left to be done."""
 
     kind: str
-    """``create``, ``delete``, ``sweep_bucket``, ``sweep_upload``, ``lifecycle``, ``block``."""
+    """``create``, ``delete``, ``sweep_bucket``, ``sweep_upload``, ``lifecycle``, ``block``, ``logs``."""
     bucket_id: bytes
     name: str
     account: str = ""
@@ -518,9 +556,15 @@ POINT_NAMES: Final = Table(SERVICE, 0x14, PointNameRecord)
 POINT_LISTS: Final = Table(SERVICE, 0x15, PointListRecord)
 POINT_COUNTS: Final = Table(SERVICE, 0x16, PointCountRecord)
 
+LOGGING: Final = Table(SERVICE, 0x19, LoggingRecord)
+LOG_LINES: Final = Table(SERVICE, 0x1A, LogLineRecord)
+LOG_TIMERS: Final = Table(SERVICE, 0x1B, LogTimerRecord)
+LOG_BATCHES: Final = Table(SERVICE, 0x1C, LogBatchRecord)
+
 CONFIGURATIONS: Final[tuple[Table[Any], ...]] = (
     *(NOTIFICATIONS, CORS, TAGS, POLICIES),
     *(LIFECYCLE, LIFECYCLE_RUNS),
+    *(LOGGING, LOG_TIMERS, LOG_BATCHES),
 )
 """One record each at (bucket id), which goes when the bucket goes (``state.configurations``)."""
 
@@ -542,5 +586,6 @@ TABLES: Final[tuple[Table[Any], ...]] = (
     POINT_NAMES,
     POINT_LISTS,
     POINT_COUNTS,
+    LOG_LINES,
     *CONFIGURATIONS,
 )

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from fogbank.base.errors import NotBuilt
 from fogbank.base.types import Request, Wire
 from fogbank.contract.call import Call
 from fogbank.contract.operation import ANY, operation
@@ -23,7 +22,7 @@ from fogbank.services.s3.errors import (
     ReplicationConfigurationNotFoundError,
     S3Error,
 )
-from fogbank.services.s3.rules import access, unhonoured
+from fogbank.services.s3.rules import access
 from fogbank.services.s3.schema import BucketRecord
 from fogbank.services.s3.state import buckets
 
@@ -92,28 +91,6 @@ async def get_bucket_accelerate_configuration(
 ) -> shapes.GetBucketAccelerateConfigurationOutput:
     """Say nothing of acceleration, which a bucket never had."""
     await _look(call, request)
-    return {}
-
-
-@operation(access=access.on_bucket("s3:GetBucketLogging"), domain=access.bucket_domain)
-async def get_bucket_logging(
-    call: Call, request: shapes.GetBucketLoggingRequest
-) -> shapes.GetBucketLoggingOutput:
-    """Say nothing of logs, which are not written."""
-    await _look(call, request)
-    return {}
-
-
-@operation(
-    access=access.on_bucket("s3:PutBucketLogging"),
-    domain=access.bucket_domain,
-    unhonoured=unhonoured.DIGESTS,
-)
-async def put_bucket_logging(call: Call, request: shapes.PutBucketLoggingRequest) -> Wire:
-    """Turn logs off, which is what they are."""
-    await _look(call, request)
-    if request["BucketLoggingStatus"].get("LoggingEnabled") is not None:
-        raise NotBuilt.member("s3", "PutBucketLogging", "LoggingEnabled")
     return {}
 
 

@@ -240,6 +240,11 @@ def _grant_of(raw: shapes.Grant) -> Grant:
     raise MalformedACLError
 
 
+def grants_of_document(raw: Iterable[shapes.Grant]) -> Acl:
+    """Return the grants of a document that is no list of an object's; see ``asked_by``."""
+    return _bounded([_grant_of(each) for each in raw])
+
+
 def _bounded(grants: list[Grant]) -> Acl:
     """Return the grants of a list that is not too long."""
     if len(grants) > GRANTS_MAX:

@@ -138,6 +138,8 @@ async def require_named(
         raise denied
     plain = record.account == call.account and not (record.has_policy or record.foreign)
     call.confirm(tr.domain, record, plain=plain)
+    if record.logs:
+        call.logged = (*call.logged, tr.domain)
     return record
 
 

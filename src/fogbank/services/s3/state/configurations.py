@@ -120,4 +120,5 @@ class Configuration(Generic[R]):
 CORS: Final = Configuration(schema.CORS, NoSuchCORSConfiguration)
 NOTIFICATIONS: Final = Configuration(schema.NOTIFICATIONS, flag="notifies")
 LIFECYCLE: Final = Configuration(schema.LIFECYCLE, NoSuchLifecycleConfiguration, flag="expires")
+LOGGING: Final = Configuration(schema.LOGGING, flag="logs")
 TAGS: Final = Configuration(schema.TAGS, NoSuchTagSet)

@@ -35,6 +35,11 @@ async def require_policy(tr: Transaction, bucket: BucketRecord) -> PolicyRecord:
     return record
 
 
+async def find_policy(tr: Transaction, bucket: BucketRecord) -> PolicyRecord:
+    """Return the policy of a bucket, or an empty one."""
+    return await POLICIES.find(tr, bucket.bucket_id) or PolicyRecord("")
+
+
 def put_policy(
     tr: Transaction, bucket: BucketRecord, record: PolicyRecord, *, public: bool
 ) -> None:

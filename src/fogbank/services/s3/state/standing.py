@@ -15,7 +15,8 @@ from fogbank.platform.store.engine import Domain, Transaction
 from fogbank.services.s3.errors import NoSuchBucket
 from fogbank.services.s3.rules import standing
 from fogbank.services.s3.rules.access import NewBucket, NewObject, domain_of
-from fogbank.services.s3.rules.acls import ANONYMOUS, owner_id
+from fogbank.services.s3.rules.acls import ANONYMOUS, LOG_DELIVERY, owner_id
+from fogbank.services.s3.rules.logging import PRINCIPAL
 from fogbank.services.s3.rules.standing import Found
 from fogbank.services.s3.schema import POLICIES, BucketRecord, ObjectRecord, PolicyRecord
 from fogbank.services.s3.state import objects, versions
@@ -50,7 +51,7 @@ async def find_standing(tr: Transaction, access: Access, caller: Caller) -> Stan
     found = await _found(tr, bucket, key, access, caller)
     policy = await _policy(tr, bucket, access.action, caller)
     owner = standing.owner_of(bucket, access.action, found)
-    who = owner_id(caller.account or ANONYMOUS)
+    who = LOG_DELIVERY if caller.arn == PRINCIPAL else owner_id(caller.account or ANONYMOUS)
     said = standing.said_of(
         bucket,
         policy.document,

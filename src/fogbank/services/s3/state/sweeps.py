@@ -14,6 +14,7 @@ from fogbank.platform.store.engine import Store, Transaction
 from fogbank.services.s3.schema import (
     BODIES,
     COMPLETED,
+    LOG_LINES,
     MANIFEST_PARTS,
     MANIFESTS,
     NULLS,
@@ -35,6 +36,7 @@ _PLAIN_TABLES: Final = (
     OBJECTS,
     NULLS,
     VERSIONS,
+    LOG_LINES,
 )
 
 
