@@ -114,6 +114,9 @@ USUAL: dict[tuple[str, str], dict[str, Any]] = {
     ("dynamodb", "BatchWriteItem"): {
         "RequestItems": {NAME: [{"PutRequest": {"Item": {NAME: {"S": "x"}}}}]}
     },
+    ("dynamodb", "TransactWriteItems"): {
+        "TransactItems": [{"Put": {"TableName": NAME, "Item": {NAME: {"S": "x"}}}}]
+    },
     ("dynamodb", "Query"): {
         "KeyConditionExpression": "#key = :key",
         "ExpressionAttributeNames": {"#key": NAME},

@@ -147,6 +147,41 @@ class Work:
 
         self.acknowledged(f"item {name}", fact)
 
+    def transfers(self, n: int) -> None:
+        """Move one from one account to another, and note it, in a transaction that is repeated."""
+        name, table = f"{self.name}/{n}", self.clients.table
+        asked = {
+            "ClientRequestToken": hashlib.sha256(name.encode()).hexdigest()[:36],
+            "TransactItems": [
+                {
+                    "Update": {
+                        "TableName": "accounts",
+                        "Key": {"name": {"S": f"{self.name}/{side}"}},
+                        "UpdateExpression": "ADD amount :by",
+                        "ExpressionAttributeValues": {":by": {"N": by}},
+                    }
+                }
+                for side, by in (("from", "-1"), ("to", "1"))
+            ]
+            + [{"Put": {"TableName": "accounts", "Item": {"name": {"S": f"{name}/note"}}}}],
+        }
+        table.transact_write_items(**asked)
+        table.transact_write_items(**asked)
+        self.acknowledged(f"transfer {name}", lambda: self.balances(n))
+
+    def balances(self, n: int) -> bool:
+        """Return whether a transfer is noted, and as much was moved as is noted: never half of one."""
+        keys = [f"{self.name}/{each}" for each in ("from", "to")]
+        keys += [f"{self.name}/{number}/note" for number in range(ACTIONS)]
+        found = self.clients.table.transact_get_items(
+            TransactItems=[
+                {"Get": {"TableName": "accounts", "Key": {"name": {"S": key}}}} for key in keys
+            ]
+        )["Responses"]
+        taken, given = (int(each["Item"]["amount"]["N"]) for each in found[:2])
+        noted = [each for each in found[2:] if "Item" in each]
+        return "Item" in found[2 + n] and -taken == given == len(noted)
+
     def invocations(self, n: int) -> None:
         """Invoke and wait; what was answered has left its row and its line."""
         name = f"{self.name}/sync/{n}"
@@ -235,6 +270,7 @@ class Work:
             self.versions,
             self.sealed,
             self.items,
+            self.transfers,
             self.invocations,
             self.events,
             self.lines,
@@ -249,7 +285,7 @@ def build(server: Server) -> None:
         s3.create_bucket(Bucket=bucket)
     s3.put_bucket_versioning(Bucket="versions", VersioningConfiguration={"Status": "Enabled"})
     server.client("logs").create_log_group(logGroupName="lines")
-    for table in ("rows", "done"):
+    for table in ("rows", "done", "accounts"):
         server.client("dynamodb").create_table(
             TableName=table,
             KeySchema=[{"AttributeName": "name", "KeyType": "HASH"}],

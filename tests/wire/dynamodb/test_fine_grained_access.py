@@ -256,7 +256,7 @@ def test_some_attributes_may_not_be_changed(as_user: Any, refusal: Any) -> None:
 
 @pytest.mark.usefixtures("games")
 def test_what_no_request_here_has_is_absent(as_user: Any, refusal: Any) -> None:
-    """Neither transactions nor PartiQL are built, of which these keys speak."""
+    """None of these requests is of a transaction or of PartiQL, of which these keys speak."""
     alice = as_user(
         {
             "Action": "dynamodb:GetItem",

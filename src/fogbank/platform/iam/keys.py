@@ -168,6 +168,7 @@ _SERVICES: Final = {
     "dynamodb": frozenset(
         {
             "dynamodb:attributes",
+            "dynamodb:enclosingoperation",
             "dynamodb:leadingkeys",
             "dynamodb:returnconsumedcapacity",
             "dynamodb:returnvalues",
@@ -207,7 +208,6 @@ _SERVICES: Final = {
 """The keys of built services that their operations, or the gateway for them, set."""
 
 _SERVICES_ABSENT: Final[Mapping[str, frozenset[str]]] = {
-    "transactions are not built": frozenset({"dynamodb:enclosingoperation"}),
     "PartiQL is not built": frozenset({"dynamodb:fulltablescan"}),
     "indexes with keys of several attributes are not built": frozenset(
         {

@@ -11,12 +11,12 @@ from fogbank.contract.operation import BodyLimit
 from fogbank.contract.service import Service
 from fogbank.services.dynamodb import quotas, schema, state
 from fogbank.services.dynamodb.jobs import JOBS
-from fogbank.services.dynamodb.operations import batches, items, queries, tables
+from fogbank.services.dynamodb.operations import batches, items, queries, tables, transactions
 from fogbank.services.dynamodb.rules import access
 
 SERVICE = Service(
     model="dynamodb",
-    operations=(batches, items, queries, tables),
+    operations=(batches, items, queries, tables, transactions),
     jobs=JOBS,
     tables=(schema.TABLES, schema.ITEMS, schema.MEASURES),
     stored_keys=StoredKeys(

@@ -15,6 +15,10 @@ class ConditionalCheckFailedException(ServiceError):
     """The condition of a write does not hold for the item as it is."""
 
 
+class IdempotentParameterMismatchException(ServiceError):
+    """A token came before, with another request."""
+
+
 class LimitExceededException(ServiceError):
     """A limit of the account has been reached."""
 
@@ -25,3 +29,7 @@ class ResourceInUseException(ServiceError):
 
 class ResourceNotFoundException(ServiceError):
     """There is no such table."""
+
+
+class TransactionCanceledException(ServiceError):
+    """A part of a transaction could not be done, and so none of it was."""

@@ -17,6 +17,9 @@ PAGE_BYTES: Final = Quota("dynamodb.page_bytes_max", 1 << 20, "Query: 1 MB of da
 BATCH_GET_BYTES: Final = Quota(
     "dynamodb.batch_get_bytes_max", 16 << 20, "BatchGetItem: 16 MB of data at most"
 )
+TRANSACTION_BYTES: Final = Quota(
+    "dynamodb.transaction_bytes_max", 4 << 20, "Constraints: 4 MB of data in a transaction"
+)
 REQUEST_BYTES: Final = Quota(
     "dynamodb.request_bytes_max", 16 << 20, "BatchWriteItem: 16 MB; for one request of any kind"
 )

@@ -63,6 +63,14 @@ class Condition(TypedDict, total=False):
     AttributeValueList: list[AttributeValue]
     ComparisonOperator: Required[str]
 
+class ConditionCheck(TypedDict, total=False):
+    Key: Required[dict[str, AttributeValue]]
+    TableName: Required[str]
+    ConditionExpression: Required[str]
+    ExpressionAttributeNames: dict[str, str]
+    ExpressionAttributeValues: dict[str, AttributeValue]
+    ReturnValuesOnConditionCheckFailure: str
+
 class ConsumedCapacity(TypedDict, total=False):
     TableName: str
     CapacityUnits: float
@@ -122,6 +130,14 @@ class CreateVectorIndexAction(TypedDict, total=False):
     Projection: Required[Projection]
     Dimensions: Required[int]
     DistanceFunction: Required[str]
+
+class Delete(TypedDict, total=False):
+    Key: Required[dict[str, AttributeValue]]
+    TableName: Required[str]
+    ConditionExpression: str
+    ExpressionAttributeNames: dict[str, str]
+    ExpressionAttributeValues: dict[str, AttributeValue]
+    ReturnValuesOnConditionCheckFailure: str
 
 class DeleteGlobalSecondaryIndexAction(TypedDict, total=False):
     IndexName: Required[str]
@@ -188,6 +204,12 @@ class ExpectedAttributeValue(TypedDict, total=False):
     ComparisonOperator: str
     AttributeValueList: list[AttributeValue]
 
+class Get(TypedDict, total=False):
+    Key: Required[dict[str, AttributeValue]]
+    TableName: Required[str]
+    ProjectionExpression: str
+    ExpressionAttributeNames: dict[str, str]
+
 class GetItemInput(TypedDict, total=False):
     TableName: Required[str]
     Key: Required[dict[str, AttributeValue]]
@@ -243,6 +265,9 @@ class GlobalTableWitnessGroupUpdate(TypedDict, total=False):
 class ItemCollectionMetrics(TypedDict, total=False):
     ItemCollectionKey: dict[str, AttributeValue]
     SizeEstimateRangeGB: list[float]
+
+class ItemResponse(TypedDict, total=False):
+    Item: dict[str, AttributeValue]
 
 class KeySchemaElement(TypedDict, total=False):
     AttributeName: Required[str]
@@ -300,6 +325,14 @@ class ProvisionedThroughputDescription(TypedDict, total=False):
 
 class ProvisionedThroughputOverride(TypedDict, total=False):
     ReadCapacityUnits: int
+
+class Put(TypedDict, total=False):
+    Item: Required[dict[str, AttributeValue]]
+    TableName: Required[str]
+    ConditionExpression: str
+    ExpressionAttributeNames: dict[str, str]
+    ExpressionAttributeValues: dict[str, AttributeValue]
+    ReturnValuesOnConditionCheckFailure: str
 
 class PutItemInput(TypedDict, total=False):
     TableName: Required[str]
@@ -474,6 +507,42 @@ class TableWarmThroughputDescription(TypedDict, total=False):
 class Tag(TypedDict, total=False):
     Key: Required[str]
     Value: Required[str]
+
+class TransactGetItem(TypedDict, total=False):
+    Get: Required[Get]
+
+class TransactGetItemsInput(TypedDict, total=False):
+    TransactItems: Required[list[TransactGetItem]]
+    ReturnConsumedCapacity: str
+
+class TransactGetItemsOutput(TypedDict, total=False):
+    ConsumedCapacity: list[ConsumedCapacity]
+    Responses: list[ItemResponse]
+
+class TransactWriteItem(TypedDict, total=False):
+    ConditionCheck: ConditionCheck
+    Put: Put
+    Delete: Delete
+    Update: Update
+
+class TransactWriteItemsInput(TypedDict, total=False):
+    TransactItems: Required[list[TransactWriteItem]]
+    ReturnConsumedCapacity: str
+    ReturnItemCollectionMetrics: str
+    ClientRequestToken: str
+
+class TransactWriteItemsOutput(TypedDict, total=False):
+    ConsumedCapacity: list[ConsumedCapacity]
+    ItemCollectionMetrics: dict[str, list[ItemCollectionMetrics]]
+
+class Update(TypedDict, total=False):
+    Key: Required[dict[str, AttributeValue]]
+    UpdateExpression: Required[str]
+    TableName: Required[str]
+    ConditionExpression: str
+    ExpressionAttributeNames: dict[str, str]
+    ExpressionAttributeValues: dict[str, AttributeValue]
+    ReturnValuesOnConditionCheckFailure: str
 
 class UpdateGlobalSecondaryIndexAction(TypedDict, total=False):
     IndexName: Required[str]

@@ -17,7 +17,7 @@ from fogbank.base.types import Request, Wire
 from fogbank.contract.action import Access, AccessOf, ContextValue, Scope
 from fogbank.platform.store.engine import Domain
 from fogbank.services.dynamodb import arns
-from fogbank.services.dynamodb.rules import values
+from fogbank.services.dynamodb.rules import transactions, values
 from fogbank.services.dynamodb.rules.expressions import parser, syntax
 from fogbank.services.dynamodb.rules.requests import QUERY, expressions_of
 from fogbank.services.dynamodb.schema import TableRecord
@@ -69,6 +69,28 @@ def on_tables(operation: str) -> AccessOf:
     return access
 
 
+def on_parts(operation: str, kinds: Mapping[str, str]) -> AccessOf:
+    """Return the access of a transaction: for each part that of the operation which it is like.
+
+    Args:
+        operation: The transaction, which the parts are told to stand in.
+        kinds: For each kind of part the operation on one item.
+    """
+
+    def access(scope: Scope, request: Request) -> list[Access]:
+        found: list[Access] = []
+        for part in request["TransactItems"]:
+            kind = transactions.kind_of(part)
+            members = {**request, **part[kind]}
+            context = RequestKeys(kinds[kind], members, enclosing=operation)
+            found.append(
+                Access(f"dynamodb:{kinds[kind]}", _arn_of(scope, members["TableName"]), context)
+            )
+        return found
+
+    return access
+
+
 def _part(part: Any) -> Wire:
     """Return what a batch says of one table in the members of an operation on that table."""
     if isinstance(part, dict):
@@ -102,10 +124,11 @@ def name_of(arn: str) -> str:
 class RequestKeys(Mapping[str, ContextValue]):
     """The condition keys of one request on one table, put together when first read."""
 
-    __slots__ = ("_keys", "_operation", "_request", "table_id")
+    __slots__ = ("_enclosing", "_keys", "_operation", "_request", "table_id")
 
-    def __init__(self, operation: str, request: Request) -> None:
+    def __init__(self, operation: str, request: Request, *, enclosing: str = "") -> None:
         self._operation = operation
+        self._enclosing = enclosing
         self._request = request
         self._keys: dict[str, ContextValue] | None = None
         self.table_id = ""
@@ -143,6 +166,8 @@ class RequestKeys(Mapping[str, ContextValue]):
                 self._keys["dynamodb:Attributes"] = tuple(sorted(named))
             if self._operation in _READS:
                 self._keys["dynamodb:Select"] = selection_of(request)
+            if self._enclosing:
+                self._keys["dynamodb:EnclosingOperation"] = self._enclosing
         return self._keys
 
     def __getitem__(self, key: str) -> ContextValue:

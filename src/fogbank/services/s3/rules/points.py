@@ -33,6 +33,8 @@ RANDOM_CHARACTERS: Final = 34
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{1,48}[a-z0-9]", re.ASCII)
 _SUFFIXES_RESERVED: Final = (ALIAS_SUFFIX, "--ol-s3", "--xa-s3")
 _KIND: Final = "accesspoint"
+_SOURCE_VPC: Final = "aws:SourceVpc"
+"""What a statement reads; no request here has it."""
 _INSIDE: Final = "/object/"
 _HOSTED: Final = re.compile(r"(.+)-(\d{12})@(.+)", re.ASCII)
 _REMEMBERED_MAX: Final = 1_024
@@ -201,7 +203,7 @@ def _from(vpc: str) -> dict[str, Any]:
         "Principal": "*",
         "Action": "*",
         "Resource": "*",
-        "Condition": {"StringNotEquals": {"aws:SourceVpc": vpc}},
+        "Condition": {"StringNotEquals": {_SOURCE_VPC: vpc}},
     }
 
 

@@ -1,0 +1,240 @@
+"""Transactions over items of any tables of an account and region: all of it happens, or nothing.
+
+Tables and items of an account and region lie in one domain of the store, so that a transaction is
+one of the store's: it sees no half of another, and none sees half of it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
+
+from fogbank.base.errors import TokenReused, TransactionTooLarge
+from fogbank.base.types import Request, Wire
+from fogbank.contract.call import Call, Pace
+from fogbank.contract.operation import ANY, operation
+from fogbank.platform.store import tokens
+from fogbank.platform.store.engine import Token, Transaction
+from fogbank.services.dynamodb import quotas, state
+from fogbank.services.dynamodb.errors import (
+    ConditionalCheckFailedException,
+    IdempotentParameterMismatchException,
+    ValidationException,
+)
+from fogbank.services.dynamodb.rules import access, items, keys, sizes, transactions
+from fogbank.services.dynamodb.rules.expressions import updates
+from fogbank.services.dynamodb.rules.keys import ItemKey
+from fogbank.services.dynamodb.rules.transactions import COST, Kind, Part, Reason
+from fogbank.services.dynamodb.rules.values import Item
+from fogbank.services.dynamodb.schema import ItemRecord, TableRecord
+
+if TYPE_CHECKING:
+    from fogbank.wire.shapes import dynamodb as shapes
+
+_FAULTS: Final = (ValidationException, ConditionalCheckFailedException)
+"""What cancels a transaction, with a reason for the part that it is of."""
+
+
+class _Place(NamedTuple):
+    """Where a part's item lies."""
+
+    table: TableRecord
+    key: ItemKey
+
+
+class _Done(NamedTuple):
+    """What one part of a transaction did."""
+
+    size: int
+    """The larger size of the item, before or after it."""
+    units: float
+    """What a write of it consumes by itself."""
+    read_units: float
+    """What a read of it consumes by itself, as a repeat is charged."""
+
+
+@operation(access=access.on_parts("TransactGetItems", transactions.READS))
+async def transact_get_items(
+    call: Call, request: shapes.TransactGetItemsInput
+) -> shapes.TransactGetItemsOutput:
+    """Return items by their keys, all as they were at one time."""
+    parts = await _parts_of(call, request)
+
+    async def body(tr: Transaction) -> list[tuple[TableRecord, ItemRecord | None]]:
+        places = await _find_places(tr, call, parts)
+        return [(table, await state.find_item(tr, table, key)) for table, key in places]
+
+    found = await call.store.read(body)
+    found_sizes = [items.found_size(record) for _, record in found]
+    transactions.require_size(sum(found_sizes), call.limit(quotas.TRANSACTION_BYTES))
+    units: defaultdict[str, float] = defaultdict(float)
+    responses: list[shapes.ItemResponse] = []
+    pace = Pace(call, quotas.STEP_BYTES)
+    for part, (table, record), size in zip(parts, found, found_sizes, strict=True):
+        units[part.name] += COST * sizes.read_units(size, consistent=True)
+        responses.append(_response(part, table, record))
+        await pace.did(size)
+    consumed = transactions.consumed_capacities(request, units, "ReadCapacityUnits")
+    return {"Responses": responses, **consumed}
+
+
+def _response(part: Part, table: TableRecord, record: ItemRecord | None) -> shapes.ItemResponse:
+    """Return what a part has read: its item if there is one, or what a projection asks for of it."""
+    if record is None:
+        return {}
+    item, projection = items.item_of(table, record), part.expressions.projection
+    shown = item if projection is None else projection.of(item)
+    # Items are as they go over the wire, each value under its kind.
+    return {"Item": cast("dict[str, shapes.AttributeValue]", shown)}
+
+
+async def _parts_of(call: Call, request: Request) -> list[Part]:
+    """Return the parts of a transaction, giving way to others between large ones."""
+    pace = Pace(call, quotas.STEP_BYTES)
+    parts: list[Part] = []
+    for listed in request["TransactItems"]:
+        part = transactions.part_of(call.scope, listed)
+        parts.append(part)
+        await pace.did(part.size)
+    return parts
+
+
+async def _find_places(tr: Transaction, call: Call, parts: list[Part]) -> list[_Place]:
+    """Return where the items of all parts lie.
+
+    Raises:
+        ResourceNotFoundException: There is no such table.
+        TransactionCanceledException: A key is not one of its table.
+        ValidationException: Two parts are on one item.
+    """
+    places: list[_Place] = []
+    reasons: list[Reason | None] = []
+    for part in parts:
+        table = await state.require_table(tr, call, part.name)
+        try:
+            places.append(_Place(table, _key_of(table, part)))
+            reasons.append(None)
+        except ValidationException as error:
+            reasons.append(transactions.reason_of(error))
+    transactions.require_no_reason(reasons)
+    transactions.require_distinct((table.name, key) for table, key in places)
+    return places
+
+
+def _key_of(table: TableRecord, part: Part) -> ItemKey:
+    """Return the key of a part's item, held against its table with what its expressions name."""
+    if part.kind == "Put":
+        key = keys.key_of_item(table, part.given)
+    else:
+        key = keys.key_of(table, part.given)
+    update = part.expressions.update
+    keys.require_unchanged_keys(table, () if update is None else update.attributes)
+    keys.require_scalar_keys(table, part.expressions.nested_attributes)
+    return key
+
+
+@operation(
+    access=access.on_parts("TransactWriteItems", transactions.WRITES),
+    # Only tables with local indexes have item collections to measure.
+    unhonoured={"ReturnItemCollectionMetrics": ANY},
+)
+async def transact_write_items(
+    call: Call, request: shapes.TransactWriteItemsInput
+) -> shapes.TransactWriteItemsOutput:
+    """Write, remove and check items; with a token once, however often it is asked for."""
+    parts = await _parts_of(call, request)
+    size_max, bytes_max = call.limit(quotas.ITEM_BYTES), call.limit(quotas.TRANSACTION_BYTES)
+
+    async def body(tr: Transaction) -> Wire:
+        places = await _find_places(tr, call, parts)
+        done: list[_Done] = []
+        reasons: list[Reason | None] = []
+        for part, place in zip(parts, places, strict=True):
+            try:
+                done.append(await _do(tr, part, place, size_max))
+                reasons.append(None)
+            except _FAULTS as error:
+                reasons.append(transactions.reason_of(error))
+        transactions.require_no_reason(reasons)
+        transactions.require_size(sum(each.size for each in done), bytes_max)
+        return {"by": call.request_id, **_units_of(parts, done)}
+
+    try:
+        result = await call.store.transact(body, token=_token_of(call, request))
+    except TokenReused:
+        raise IdempotentParameterMismatchException(
+            "Request with same ClientRequestToken was previously sent with different parameters"
+        ) from None
+    except TransactionTooLarge:
+        raise ValidationException("The transaction is too large to be kept") from None
+    is_first = result["by"] == call.request_id
+    kind: Kind = "WriteCapacityUnits" if is_first else "ReadCapacityUnits"
+    return {**transactions.consumed_capacities(request, result[kind], kind)}
+
+
+def _token_of(call: Call, request: Request) -> Token | None:
+    """Return what makes a request a repeat of another, if its client sent a token."""
+    word = request.get("ClientRequestToken")
+    if word is None:
+        return None
+    others = {name: value for name, value in request.items() if name not in _NOT_DIGESTED}
+    return Token(
+        call.account,
+        "dynamodb",
+        "TransactWriteItems",
+        word,
+        tokens.digest_of(others),
+        transactions.TOKEN_WINDOW_MS,
+    )
+
+
+_NOT_DIGESTED: Final = frozenset({"ClientRequestToken", "ReturnConsumedCapacity"})
+"""AWS: a repeat with the same parameters may ask for what it consumed when the first did not
+(API Reference, TransactWriteItems, ``ClientRequestToken``)."""
+
+
+def _units_of(parts: list[Part], done: list[_Done]) -> dict[Kind, dict[str, float]]:
+    """Return what each table consumes: by the writes, and by reads if they are only repeated."""
+    writes: defaultdict[str, float] = defaultdict(float)
+    reads: defaultdict[str, float] = defaultdict(float)
+    for part, each in zip(parts, done, strict=True):
+        writes[part.name] += COST * each.units
+        reads[part.name] += COST * each.read_units
+    return {"WriteCapacityUnits": dict(writes), "ReadCapacityUnits": dict(reads)}
+
+
+async def _do(tr: Transaction, part: Part, place: _Place, size_max: int) -> _Done:
+    """Do what a part asks for, if its condition holds.
+
+    Raises:
+        ConditionalCheckFailedException: It does not.
+        ValidationException: The item does not allow it, or becomes too large.
+    """
+    table, key = place
+    before = await state.find_item(tr, table, key)
+    old = items.found_item(table, before)
+    items.require_condition(part.expressions.condition, old, part.request)
+    new = _new_item(part, old)
+    size = 0
+    if new is not None:
+        too_large = items.TOO_LARGE if part.kind == "Put" else items.TOO_LARGE_AFTER_UPDATE
+        size = items.require_size(new, size_max, too_large)
+        state.put_item(tr, table, key, items.record_of(table, key, new, size))
+    elif part.kind == "Delete" and before is not None:
+        state.delete_item(tr, table, key)
+    old_size = items.found_size(before)
+    left = old_size if part.kind == "ConditionCheck" else size
+    return _Done(
+        max(old_size, size),
+        sizes.write_units(old_size, size),
+        sizes.read_units(left, consistent=True),
+    )
+
+
+def _new_item(part: Part, old: Item | None) -> Item | None:
+    """Return the item that a part writes, or None if it writes none."""
+    if part.kind == "Put":
+        return part.given
+    return (
+        updates.applied(part.expressions.update, old, part.given) if part.kind == "Update" else None
+    )

@@ -1,0 +1,170 @@
+"""Transactions: what they may hold, what they cost, and why one was cancelled.
+
+Rules: every part names another item; a transaction fails whole, with a reason for each of its
+parts, in their order; it consumes twice what its parts would by themselves, and so does one that is
+repeated with its token, which consumes what reading its items does.
+
+What is wrong with the form of a part, such as an expression that cannot be read, fails the request
+as it fails an operation on one item. What only the table or the item shows is a reason.
+
+Source: Amazon DynamoDB API Reference, TransactWriteItems, TransactGetItems and CancellationReason;
+Developer Guide, "Amazon DynamoDB Transactions: How it works".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias, TypedDict
+
+from fogbank.base.types import Request, Wire
+from fogbank.contract.action import Scope
+from fogbank.services.dynamodb.errors import (
+    ConditionalCheckFailedException,
+    TransactionCanceledException,
+    ValidationException,
+)
+from fogbank.services.dynamodb.rules import names, requests, sizes, values
+from fogbank.services.dynamodb.rules.keys import ItemKey
+from fogbank.services.dynamodb.rules.requests import Expressions
+from fogbank.services.dynamodb.rules.values import Item
+
+if TYPE_CHECKING:
+    from fogbank.wire.shapes import dynamodb as shapes
+
+READS: Final = {"Get": "GetItem"}
+WRITES: Final = {
+    "ConditionCheck": "ConditionCheckItem",
+    "Delete": "DeleteItem",
+    "Put": "PutItem",
+    "Update": "UpdateItem",
+}
+"""The kinds of parts, and the operation that a policy allows each by."""
+TOKEN_WINDOW_MS: Final = 600_000
+COST: Final = 2
+"""A transaction reads or writes every item twice: to prepare, and to commit."""
+_PARAMETERS: Final = {
+    "Get": requests.GET,
+    "ConditionCheck": requests.WRITE,
+    "Delete": requests.WRITE,
+    "Put": requests.WRITE,
+    "Update": requests.UPDATE,
+}
+_NONE: Final = "None"
+
+Kind: TypeAlias = Literal["ReadCapacityUnits", "WriteCapacityUnits"]
+Reason: TypeAlias = Wire
+"""A ``CancellationReason``."""
+
+
+class Part(NamedTuple):
+    """One item that a transaction reads or writes."""
+
+    kind: str
+    """A name of ``READS`` or ``WRITES``."""
+    name: str
+    """The table."""
+    given: Item
+    """The item of a ``Put``, the key of any other."""
+    size: int
+    """The size of the item of a ``Put``; otherwise 0."""
+    expressions: Expressions
+    request: Wire
+    """What the request says of it."""
+
+
+def kind_of(part: Wire) -> str:
+    """Return what a part of a TransactWriteItems request does.
+
+    Raises:
+        ValidationException: It does nothing, or several things.
+    """
+    if len(part) != 1:
+        raise ValidationException(
+            "TransactItems can only contain one of Check, Put, Update or Delete"
+        )
+    [kind] = part
+    return kind
+
+
+def part_of(scope: Scope, listed: Wire) -> Part:
+    """Return a part, read and checked as far as it can be without its table.
+
+    Raises:
+        ValidationException: It cannot be read.
+        ResourceNotFoundException: It names a table elsewhere.
+    """
+    kind = kind_of(listed)
+    request = listed[kind]
+    name = names.table_name_of(scope, request)
+    given = values.admit_item(request["Item" if kind == "Put" else "Key"])
+    expressions = requests.expressions_of(request, _PARAMETERS[kind])
+    return Part(
+        kind, name, given, sizes.item_size(given) if kind == "Put" else 0, expressions, request
+    )
+
+
+def require_distinct(keys: Iterable[tuple[str, ItemKey]]) -> None:
+    """Refuse a transaction that has two parts on one item of a table."""
+    seen: set[tuple[str, bytes]] = set()
+    for name, key in keys:
+        place = (name, key.place)
+        if place in seen:
+            raise ValidationException(
+                "Transaction request cannot include multiple operations on one item"
+            )
+        seen.add(place)
+
+
+def require_size(size: int, bytes_max: int) -> None:
+    """Refuse a transaction whose items are larger together than one may hold."""
+    if size > bytes_max:
+        raise ValidationException(
+            f"The items of the transaction have {size} bytes together, more than {bytes_max}"
+        )
+
+
+def reason_of(error: ValidationException | ConditionalCheckFailedException) -> Reason:
+    """Return the reason that an error of one part is."""
+    failed = isinstance(error, ConditionalCheckFailedException)
+    code = "ConditionalCheckFailed" if failed else "ValidationError"
+    return {"Code": code, "Message": error.message, **error.members}
+
+
+def require_no_reason(reasons: Sequence[Reason | None]) -> None:
+    """Cancel a transaction if any of its parts has a reason for it."""
+    if not any(reasons):
+        return
+    listed = [reason or {"Code": _NONE} for reason in reasons]
+    codes = ", ".join(each["Code"] for each in listed)
+    raise TransactionCanceledException(
+        f"Transaction cancelled, please refer cancellation reasons for specific reasons [{codes}]",
+        CancellationReasons=listed,
+    )
+
+
+class CapacityMember(TypedDict, total=False):
+    """The member of a reply that says what was consumed."""
+
+    ConsumedCapacity: list[shapes.ConsumedCapacity]
+
+
+def consumed_capacities(request: Request, units: Mapping[str, float], kind: Kind) -> CapacityMember:
+    """Return the ``ConsumedCapacity`` of a transaction, or nothing if it was not asked for.
+
+    Args:
+        request: With ``ReturnConsumedCapacity``.
+        units: What was consumed, by table.
+        kind: The member for units of this kind.
+    """
+    wanted = request.get("ReturnConsumedCapacity", "NONE")
+    if wanted == "NONE":
+        return {}
+    found: list[shapes.ConsumedCapacity] = []
+    for name, amount in units.items():
+        consumed: shapes.Capacity = {"CapacityUnits": amount}
+        one: shapes.ConsumedCapacity = {"TableName": name, "CapacityUnits": amount}
+        consumed[kind] = one[kind] = amount
+        if wanted == "INDEXES":
+            one["Table"] = consumed
+        found.append(one)
+    return {"ConsumedCapacity": found}
