@@ -373,6 +373,14 @@ def test_the_targets_policy_says_whose_records_it_takes(
     assert len(delivered(cloud, s3)) == 1
 
 
+def test_a_policy_for_the_prefix_alone_is_taken_and_lets_nothing_in(cloud: Cloud, s3: Any) -> None:
+    policy = allowing().replace("logs/*", "logs/p/")
+    s3.put_bucket_policy(Bucket="logs", Policy=policy)
+    configure(s3)
+    s3.head_bucket(Bucket="photos")
+    assert delivered(cloud, s3) == []
+
+
 def test_what_the_target_refuses_later_is_not_delivered(cloud: Cloud, s3: Any) -> None:
     configure(s3)
     s3.head_bucket(Bucket="photos")

@@ -111,17 +111,27 @@ async def _lets_in(
     policy: policies.PolicyRecord,
     record: LoggingRecord,
 ) -> bool:
-    """Return whether a target lets the service write that delivers records, by policy or list."""
+    """Return whether a target lets the service write that delivers records, by policy or list.
+
+    A policy for the prefix as it stands will do, as it does in Ceph's suite: each delivery is decided anew.
+    """
     arn = bucket_arn(source.region, source.name)
     caller = service_principal(rules.PRINCIPAL, source_arn=arn, source_account=source.account)
     said = standing.said_of(target, policy.document, _PUT, standing.NOTHING, "")
     if not said:
         return False
-    resource = object_arn(target.region, target.name, f"{record.prefix}log")
-    asked = AccessRequest(caller, _PUT, resource, context_of(caller), target.account)
     compiled = call.identity.policies.compiled(said, "resource", policy.bound)
-    hanging = await call.identity.policies.of(caller)
-    return evaluate(asked, hanging.with_resource(compiled)).allowed
+    policies_of = (await call.identity.policies.of(caller)).with_resource(compiled)
+    resources = [
+        object_arn(target.region, target.name, key)
+        for key in (f"{record.prefix}log", record.prefix)
+    ]
+    return any(
+        evaluate(
+            AccessRequest(caller, _PUT, each, context_of(caller), target.account), policies_of
+        ).allowed
+        for each in resources
+    )
 
 
 @operation(access=access.on_bucket("s3:GetBucketLogging"), domain=access.bucket_domain)
