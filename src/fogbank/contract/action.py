@@ -20,7 +20,7 @@ from fogbank.platform.store.engine import Domain
 from fogbank.wire.regions import matches
 
 
-class Scope(NamedTuple):
+class Scope(msgspec.Struct, frozen=True, array_like=True):
     """Where a request is made: the caller's account and the region of the endpoint."""
 
     account: str

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Final, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
+
+import msgspec
 
 from fogbank.base.clock import Clock
 from fogbank.base.errors import Conflict
@@ -26,7 +28,6 @@ from fogbank.platform.scheduler.timers import Timers
 from fogbank.platform.store.engine import Body, Domain, Placement, Store
 
 T = TypeVar("T")
-_NO_STANDINGS: Final[Mapping[Domain, object]] = {}
 DECISIONS_MAX: Final = 4
 """How often a transaction is tried whose resources are to be decided on anew."""
 
@@ -91,7 +92,7 @@ class Facilities:
         self.options = options or Options()
 
 
-class HttpFacts(NamedTuple):
+class HttpFacts(msgspec.Struct, frozen=True, array_like=True):
     """What an operation may know of the request's transport."""
 
     source_ip: str = ""
@@ -114,7 +115,7 @@ class HttpFacts(NamedTuple):
 class Authorizer(Protocol):
     """Decides accesses that depend on stored state; made by the gateway for one call."""
 
-    async def require(self, call: Call, accesses: list[Access]) -> None:
+    async def require(self, call: Call, accesses: Sequence[Access]) -> None:
         """Raise the service's access-denied error unless every access is allowed."""
         ...
 
@@ -123,82 +124,46 @@ class Authorizer(Protocol):
         ...
 
 
-class Call:
+class Call(msgspec.Struct, kw_only=True, eq=False):
     """One authenticated, authorised call of one operation."""
 
-    __slots__ = (
-        "_authorizer",
-        "access_context",
-        "accesses",
-        "asked",
-        "confirmed",
-        "decisions",
-        "facilities",
-        "http",
-        "lending",
-        "logged",
-        "operation",
-        "points",
-        "principal",
-        "remarks",
-        "required",
-        "said",
-        "scope",
-        "service",
-        "standings",
-        "store",
-    )
-
-    def __init__(  # noqa: PLR0913 (these are the dozen visible fields)
-        self,
-        *,
-        service: str,
-        operation: str,
-        scope: Scope,
-        principal: Principal,
-        store: Store,
-        facilities: Facilities,
-        authorizer: Authorizer,
-        http: HttpFacts,
-        access_context: Context,
-        decisions: list[tuple[str, str, Decision]] | None = None,
-        lending: BlobReader | None = None,
-    ) -> None:
-        self.service = service
-        self.operation = operation
-        self.scope = scope
-        self.principal = principal
-        self.store = store
-        self.facilities = facilities
-        self.http = http
-        self.access_context = access_context
-        """The global condition keys of this request (``aws:SourceIp`` and so on)."""
-        self.decisions: list[tuple[str, str, Decision]] = [] if decisions is None else decisions
-        """Action, resource and outcome of every access that was decided so far, in order: what
-        the caller of ``Call`` keeps to say later why a request was refused."""
-        self.accesses: Sequence[Access] = ()
-        """What was decided before the operation began, for operations that must find what was
-        decided on."""
-        self.asked: AccessRequest | None = None
-        """The access that was refused last, with its condition keys."""
-        self.points: Sequence[Point] = ()
-        """Access points by which the request names resources; it names the resources by now."""
-        self.required: tuple[Access, ...] = ()
-        """What was decided since."""
-        self.standings: Mapping[Domain, object] = _NO_STANDINGS
-        """Resources of which nothing is presumed, by domain, and what was decided on
-        (``Standing.token``); None: nothing yet."""
-        self.logged: Sequence[Domain] = ()
-        """The domains of resources that keep a log of their requests, as transactions have found."""
-        self.confirmed: Domain | None = None
-        """The domain in which a transaction has last confirmed what was decided on."""
-        self.remarks: dict[Domain, Mapping[str, Any]] = {}
-        """Members that the answer has beside those that the operation gives it, by the domains in
-        which transactions know of them."""
-        self.said: dict[tuple[Domain, str], Standing] = {}
-        """What was found of actions on everything in a domain, for calls that ask many times."""
-        self._authorizer = authorizer
-        self.lending = lending
+    service: str
+    operation: str
+    scope: Scope
+    principal: Principal
+    domain: Domain
+    """That of the resource; ``store`` has it."""
+    store: Store
+    facilities: Facilities
+    authorizer: Authorizer
+    http: HttpFacts
+    access_context: Context
+    """The global condition keys of this request (``aws:SourceIp`` and so on)."""
+    decisions: list[tuple[str, str, Decision]] = []
+    """Action, resource and outcome of every access that was decided so far, in order: what the
+    caller of ``Call`` keeps to say later why a request was refused."""
+    lending: BlobReader | None = None
+    accesses: Sequence[Access] = ()
+    """What was decided before the operation began, for operations that must find what was decided
+    on."""
+    asked: AccessRequest | None = None
+    """The access that was refused last, with its condition keys."""
+    points: Sequence[Point] = ()
+    """Access points by which the request names resources; it names the resources by now."""
+    required: tuple[Access, ...] = ()
+    """What was decided since."""
+    standings: Mapping[Domain, object] = {}
+    """Resources of which nothing is presumed, by domain, and what was decided on
+    (``Standing.token``); None: nothing yet."""
+    confirmed: Domain | None = None
+    """The domain in which a transaction has last confirmed what was decided on."""
+    logged: Sequence[Domain] = ()
+    """The domains of resources that keep a log of their requests, as transactions have found."""
+    remarks: dict[Domain, Mapping[str, Any]] = {}
+    """Members that the answer has beside those that the operation gives it, by the domains in which
+    transactions know of them."""
+    said: dict[tuple[Domain, str], Standing] = {}
+    """What was found of actions on everything in a domain, for calls that ask many times."""
 
     @property
     def account(self) -> str:
@@ -299,7 +264,7 @@ class Call:
         """
         for _ in range(DECISIONS_MAX):
             if again is not None:
-                await self._authorizer.again(self, again.domain)
+                await self.authorizer.again(self, again.domain)
             try:
                 return await work()
             except Undecided as undecided:
@@ -323,7 +288,7 @@ class Call:
         """Raise the access-denied error unless the caller may do this too."""
         access = Access(action, resource, context or {})
         self.required = (*self.required, access)
-        await self._authorizer.require(self, [access])
+        await self.authorizer.require(self, [access])
 
     def remark(self, domain: Domain, members: Mapping[str, Any]) -> None:
         """Have the answer say more, from a transaction; what an earlier run said is forgotten."""

@@ -21,7 +21,6 @@ from fogbank.base.clock import Clock
 from fogbank.base.errors import ServiceError
 from fogbank.base.types import Wire
 from fogbank.contract.action import Access
-from fogbank.contract.call import HttpFacts
 from fogbank.gateway.bound import Bound
 from fogbank.gateway.kinds import is_data, is_read
 from fogbank.gateway.redact import Audited, renamed, without_hidden
@@ -40,8 +39,6 @@ RECENT_MAX: Final = 1_000
 CALLERS_MAX: Final = 4_096
 """Callers that are remembered, so that many entries share one."""
 _TEXT_MAX: Final = 1_024
-_SEEN: Final = HttpFacts._fields.index("headers")
-"""What an entry tells of a request's transport stands before its headers."""
 _TYPES: Final = {
     PrincipalKind.ROOT: "Root",
     PrincipalKind.USER: "IAMUser",
@@ -149,34 +146,16 @@ class Audit:
         )
         self.trail.note(principal.account or STRANGERS, caller, kept)
 
-    def asked(self, audited: Audited, wire: Wire) -> bytes | None:
-        """Return what is kept of a request that an operation is about to see; None: nothing is."""
-        if audited.is_data and not (self._keeps_reads if audited.is_read else self._keeps_writes):
-            return None
-        return packed(audited.parameters(wire))
-
     def begin(self, visit: Visit, bound: Bound, wire: Wire) -> Recording:
         """Return what records a call that an operation is about to see."""
-        return Recording(self, visit, bound, self.asked(bound.audited, wire))
-
-    def noted(self, visit: Visit, asked: bytes) -> None:
-        """Record that a read of data succeeded: most calls, in as few steps as there are.
-
-        Args:
-            visit: The call.
-            asked: What ``asked`` returned before the operation saw the request.
-        """
-        accesses = visit.accesses
-        entry = Entry(
-            self.now_ms(),
-            visit.request_id,
-            0,
-            (accesses[0].resource,) if len(accesses) == 1 else _resources_of(accesses),
-            asked,
-            additional=_additional(visit.context) if visit.context else None,
+        audited = bound.audited
+        is_kept = not audited.is_data or (
+            self._keeps_reads if audited.is_read else self._keeps_writes
         )
-        account = visit.scope.account or visit.principal.account or STRANGERS
-        self.trail.note(account, self.caller_of(visit), entry)
+        parameters = packed(audited.parameters(wire)) if is_kept else b""
+        return Recording(
+            audit=self, visit=visit, audited=audited, parameters=parameters, is_kept=is_kept
+        )
 
     def caller_of(self, visit: Visit) -> Caller:
         """Return who makes a call, from where."""
@@ -184,19 +163,17 @@ class Audit:
         # A principal is one object while it is cached, and cheaper to tell than by its words: who
         # asked last for the operation asks mostly again, by the same client.
         key = (id(principal), visit.operation)
+        seen = (http.source_ip, http.user_agent, http.host, http.secure)
         found = self._found.get(key)
         if found is not None:
-            known, caller, seen, region = found
-            if known is principal and region == visit.region and seen == http[:_SEEN]:
+            known, caller, last, region = found
+            if known is principal and region == visit.region and last == seen:
                 return caller
-        caller = self._caller_of(
-            (visit.service, visit.operation, visit.region),
-            visit.principal,
-            (http.source_ip, http.user_agent, http.host, http.secure),
-        )
+        asked = (visit.service, visit.operation, visit.region)
+        caller = self._caller_of(asked, principal, seen)
         if len(self._found) >= CALLERS_MAX:
             self._found.clear()
-        self._found[key] = (principal, caller, http[:_SEEN], visit.region)
+        self._found[key] = (principal, caller, seen, visit.region)
         return caller
 
     def _caller_of(
@@ -240,48 +217,44 @@ class Audit:
         return caller
 
 
-class Recording(Ride):
+class Recording(Ride, kw_only=True, eq=False):
     """One call that an operation sees, until its end is recorded."""
 
-    __slots__ = ("_audit", "_bound", "_is_kept", "_parameters", "_visit")
-
-    def __init__(self, audit: Audit, visit: Visit, bound: Bound, parameters: bytes | None) -> None:
-        # As Ride.__init__ does; a call less in every request.
-        self.rode = False
-        self.passage = None
-        self._audit = audit
-        self._visit = visit
-        self._bound = bound
-        self._parameters = parameters or b""
-        self._is_kept = parameters is not None
+    audit: Audit
+    visit: Visit
+    audited: Audited
+    parameters: bytes
+    """What is kept of the request."""
+    is_kept: bool
+    """Whether anything is kept of the call if it is let in."""
 
     @property
     def caller(self) -> Caller:
         """Return who makes the call."""
-        return self._audit.caller_of(self._visit)
+        return self.audit.caller_of(self.visit)
 
     def store_of(self, store: Store) -> Store:
         """Return the store that the operation gets: one that carries the entry, if it may.
 
         Only calls that change data do: the others are few, or change nothing.
         """
-        audited = self._bound.audited
-        if not self._is_kept or audited.is_read or not audited.is_data:
+        audited = self.audited
+        if audited.is_read or not audited.is_data or not self.is_kept:
             return store
-        return self._audit.trail.riding(store, self)
+        return self.audit.trail.riding(store, self)
 
     def entry(
         self, error_code: str = "", error_message: str = "", response: bytes = b""
     ) -> tuple[str, Caller, Entry]:
         """Return the account, the caller and the entry of the call, as of now."""
-        visit, audit = self._visit, self._audit
+        visit, audit = self.visit, self.audit
         accesses = visit.accesses
         entry = Entry(
             audit.now_ms(),
             visit.request_id,
             0,
             (accesses[0].resource,) if len(accesses) == 1 else _decided_on(visit),
-            self._parameters,
+            self.parameters,
             response,
             error_code,
             error_message[:_TEXT_MAX],
@@ -292,14 +265,14 @@ class Recording(Ride):
 
     def ended(self, answer: Wire) -> Awaitable[object] | None:
         """Record that the call succeeded; return what its reply waits for, or None: nothing."""
-        audited = self._bound.audited
+        audited = self.audited
         if not audited.is_data:
             response = packed(audited.response(answer)) if audited.answers else b""
-            return self._audit.trail.settle(*self.entry(response=response))
+            return self.audit.trail.settle(*self.entry(response=response))
         if self.rode:
             return self.arriving()
-        if self._is_kept:
-            self._audit.trail.note(*self.entry())
+        if self.is_kept:
+            self.audit.trail.note(*self.entry())
         return None
 
     async def failed(self, error: ServiceError, denial: DenialRecord | None, wire: Wire) -> None:
@@ -311,20 +284,20 @@ class Recording(Ride):
         the disk work for each of their requests.
         """
         await self.arrived()
-        if not self._is_kept and denial is None:
+        if not self.is_kept and denial is None:
             return
-        kept = self._bound.audited.parameters(wire)
+        kept = self.audited.parameters(wire)
         noted = self.entry(error.code, without_hidden(error.message, wire, kept))
-        is_stranger = self._visit.principal.kind is PrincipalKind.ANONYMOUS
-        if is_stranger or (self._bound.audited.is_data and denial is None):
-            self._audit.trail.note(*noted, denial)
+        is_stranger = self.visit.principal.kind is PrincipalKind.ANONYMOUS
+        if is_stranger or (self.audited.is_data and denial is None):
+            self.audit.trail.note(*noted, denial)
         else:
-            await self._audit.trail.settle(*noted, denial)
+            await self.audit.trail.settle(*noted, denial)
 
     def broke(self, code: str) -> None:
         """Record that the call ended without an answer of its operation."""
-        if self._is_kept:
-            self._audit.trail.note(*self.entry(code))
+        if self.is_kept:
+            self.audit.trail.note(*self.entry(code))
 
 
 def _resources_of(accesses: Sequence[Access]) -> tuple[str, ...]:

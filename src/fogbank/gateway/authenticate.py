@@ -5,10 +5,6 @@ ours, and its body is the one that was signed. For a body that is streamed the l
 known at its end: its stream raises there, before anything that waits for the end can commit.
 Secrets and signing keys are in no message and no log line. Comparisons take constant time.
 
-Theory: the signing key of a day, region and service is derived once per access key and kept, a
-bounded number of them, as is the public key of version 4A; each is filed with the secret it came
-from, so that it dies with it.
-
 Source: IAM User Guide, "AWS Signature Version 4 for API requests"; Amazon S3 API Reference,
 "Authenticating Requests (AWS Signature Version 4)" and "Error responses".
 """
@@ -18,7 +14,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Mapping
 from hashlib import sha256
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
 from fogbank.base.arn import partition_of
 from fogbank.base.clock import Clock
@@ -32,8 +28,9 @@ from fogbank.gateway.render import No, error_of
 from fogbank.gateway.resolve import Target
 from fogbank.gateway.scope import check_scope, check_time, time_ms_of
 from fogbank.gateway.settings import GatewaySettings
-from fogbank.gateway.signed_events import Seal, SignedEvents
-from fogbank.platform.identity.cache import Epoch, Lru
+from fogbank.gateway.signed_events import SignedEvents
+from fogbank.gateway.signing_keys import SigningKeys
+from fogbank.platform.identity.cache import Epoch
 from fogbank.platform.identity.credentials import Credential, ExpiredToken, Proof
 from fogbank.platform.identity.principal import ANONYMOUS, Principal
 from fogbank.wire import sigv2, sigv4
@@ -41,9 +38,8 @@ from fogbank.wire.canonical import canonical_query
 from fogbank.wire.chunked import Chain, ChunkedDecoder
 from fogbank.wire.http import HttpRequest
 from fogbank.wire.sigv4 import Authorization, SigningKey
-from fogbank.wire.sigv4a import VerifyingKey, verifying_key
+from fogbank.wire.sigv4a import VerifyingKey
 
-SIGNING_KEYS_MAX: Final = 8_192
 _CONTENT_HASH: Final = "x-amz-content-sha256"
 _HEX_DIGITS: Final = frozenset("0123456789abcdef")
 _DIGEST_CHARACTERS: Final = 64
@@ -58,13 +54,6 @@ _SIGNED_STREAMS: Final = {
 
 
 _OTHER_ACCOUNT: Final = "The account of the endpoint is not the account of the credentials."
-
-
-class _SigningKey(NamedTuple):
-    """A signing key, and the secret that it was derived from."""
-
-    secret: str
-    key: SigningKey | VerifyingKey
 
 
 class Credentials(Protocol):
@@ -116,7 +105,23 @@ class Authenticator:
         self._limits = limits
         self._skew_ms = settings.skew_ms
         self.proofs = FailedProofs(settings, clock)
-        self._keys: Lru[tuple[str, str, str, str], _SigningKey] = Lru(SIGNING_KEYS_MAX)
+        self._keys = SigningKeys()
+
+    def find(self, request: HttpRequest, target: Target, claim: Claim) -> Proof | None:
+        """Return what ``authenticate`` returns where all that it takes is at hand, or else None.
+
+        Raises:
+            ServiceError: The claim does not hold, in the words of the service.
+        """
+        if claim.signed.algorithm == sigv2.ALGORITHM:
+            return None
+        if request.stream is not None and not target.door.words.is_s3:
+            return None
+        self._check_now(request, target, claim)
+        proof = self._find_proof(request, claim, target)
+        if proof is not None:
+            self._check(request, target, claim, proof)
+        return proof
 
     async def authenticate(self, request: HttpRequest, target: Target, claim: Claim) -> Proof:
         """Return what proves who signed the request; its body is checked now or at its end.
@@ -124,31 +129,41 @@ class Authenticator:
         Raises:
             ServiceError: The claim does not hold, in the words of the service.
         """
-        signed, words = claim.signed, target.door.words
-        if signed.algorithm == sigv2.ALGORITHM:
+        if claim.signed.algorithm == sigv2.ALGORITHM:
             return await self._authenticate_older(request, target, claim)
-        now_ms = self._clock.now_ms()
-        check_scope(claim.timestamp, signed, target)
-        check_time(claim, target, now_ms, self._skew_ms)
-        if self.proofs.is_spent(request, signed.access_key_id):
-            raise words.error(No.THROTTLED)
+        self._check_now(request, target, claim)
         proof = await self.proof(request, claim, target)
-        credential = proof.credential
-        key, account = self._signing_key(credential, signed), credential.principal.account
+        target.key_account = proof.credential.principal.account
+        digest = ""
+        if not (request.stream is None or target.door.words.is_s3 or _signs_events(request, claim)):
+            allowed = self._limits.before(target, request, claim.signed.service)
+            digest = await self._bodies.take(request, allowed)
+        self._check(request, target, claim, proof, digest)
+        return proof
+
+    def _check_now(self, request: HttpRequest, target: Target, claim: Claim) -> None:
+        """Refuse a claim for another place or time, and one that comes too soon after failures."""
+        check_scope(claim.timestamp, claim.signed, target)
+        check_time(claim, target, self._clock.now_ms(), self._skew_ms)
+        if self.proofs.is_spent(request, claim.signed.access_key_id):
+            raise target.door.words.error(No.THROTTLED)
+
+    def _check(
+        self, request: HttpRequest, target: Target, claim: Claim, proof: Proof, digest: str = ""
+    ) -> None:
+        """Check a signature whose body is at hand, or is checked as it comes."""
+        credential, words = proof.credential, target.door.words
+        key, account = self._keys.of(credential, claim.signed), credential.principal.account
         target.key_account = account
         if words.is_s3:
             self._check_s3(request, target, claim, key)
-        elif _signs_events(request, claim, key):
+        elif _signs_events(request, claim):
             self._check_events(request, target, claim, credential)
-        elif request.stream is None:
-            self._check_other(request, target, claim, key, sha256(request.body).hexdigest())
         else:
-            allowed = self._limits.before(target, request, signed.service)
-            digest = await self._bodies.take(request, allowed)
+            digest = digest or sha256(request.body).hexdigest()
             self._check_other(request, target, claim, key, digest)
         if target.host.account not in ("", account):
             raise error_of("AccessDeniedException", words.denied_status, _OTHER_ACCOUNT)
-        return proof
 
     def stands(self, proof: Proof) -> bool:
         """Return whether the account of a proof has not changed since it was read."""
@@ -197,7 +212,7 @@ class Authenticator:
         if signed.algorithm == sigv2.ALGORITHM:
             expected = sigv2.signature_of(proof.credential.secret_access_key, text)
         else:
-            key = self._signing_key(proof.credential, signed)
+            key = self._keys.of(proof.credential, signed)
             assert isinstance(key, SigningKey), "texts are signed with the derived key"
             expected = sigv4.signature(key, text)
         if not hmac.compare_digest(expected.encode(), signed.signature.encode()):
@@ -238,41 +253,33 @@ class Authenticator:
         Raises:
             ServiceError: There is none, its token proves nothing, or its session is over.
         """
-        words = target.door.words
+        found = self._find_proof(request, claim, target)
+        if found is None:
+            try:
+                found = await self._identity.proof(claim.signed.access_key_id, claim.token)
+            except ExpiredToken:
+                raise target.door.words.error(No.EXPIRED_TOKEN) from None
+            if found is None or not _is_near(found, target):
+                raise self._unknown(request, claim, target)
+        return found
+
+    def _find_proof(self, request: HttpRequest, claim: Claim, target: Target) -> Proof | None:
+        """Return the same where it was read before and is in force, or else None."""
         try:
             found = self._identity.find_proof(claim.signed.access_key_id, claim.token)
-            if found is None:
-                found = await self._identity.proof(claim.signed.access_key_id, claim.token)
         except ExpiredToken:
-            raise words.error(No.EXPIRED_TOKEN) from None
-        # AWS: a partition knows no keys of another's accounts (General Reference, "partitions").
-        elsewhere = found and found.credential.principal.partition != partition_of(target.region)
-        if found is not None and not elsewhere:
-            return found
-        if claim.token:
-            raise self._failed(request, claim, target, No.BAD_TOKEN)
-        members = {"AWSAccessKeyId": claim.signed.access_key_id} if words.is_s3 else {}
-        raise self._failed(request, claim, target, No.UNKNOWN_KEY, **members)
+            raise target.door.words.error(No.EXPIRED_TOKEN) from None
+        if found is not None and not _is_near(found, target):
+            raise self._unknown(request, claim, target)
+        return found
 
-    def _signing_key(
-        self, credential: Credential, signed: Authorization
-    ) -> SigningKey | VerifyingKey:
-        """Return the key that a signature is checked with, derived once."""
-        key_id, secret = credential.access_key_id, credential.secret_access_key
-        asymmetric = signed.algorithm == sigv4.ASYMMETRIC
-        name = (key_id, signed.date, signed.region, signed.service)
-        if asymmetric:
-            name = (key_id, signed.algorithm, "", "")  # it is good on every day and everywhere
-        found = self._keys.find(name)
-        if found is not None and found.secret == secret:
-            return found.key
-        key: SigningKey | VerifyingKey
-        if asymmetric:
-            key = verifying_key(key_id, secret)
-        else:
-            key = sigv4.signing_key(secret, signed.date, signed.region, signed.service)
-        self._keys.put(name, _SigningKey(secret, key))
-        return key
+    def _unknown(self, request: HttpRequest, claim: Claim, target: Target) -> ServiceError:
+        """Count a key that nobody has, or a token that proves nothing, and return the error."""
+        if claim.token:
+            return self._failed(request, claim, target, No.BAD_TOKEN)
+        s3 = target.door.words.is_s3
+        members = {"AWSAccessKeyId": claim.signed.access_key_id} if s3 else {}
+        return self._failed(request, claim, target, No.UNKNOWN_KEY, **members)
 
     # S3: the hash is a header, and the body may come later, in chunks or unsigned.
 
@@ -341,39 +348,29 @@ class Authenticator:
         self, request: HttpRequest, target: Target, claim: Claim, credential: Credential
     ) -> None:
         """Check the signature over the head; each event of the body has its own."""
-        key = self._signing_key(credential, claim.signed)
+        key = self._keys.of(credential, claim.signed)
         self._check_other(request, target, claim, key, sigv4.STREAMING_EVENTS)
         request.stream = SignedEvents(
-            request.stream or BytesBody(request.body), self._seal(claim.signed, credential)
+            request.stream or BytesBody(request.body),
+            self._keys.seal(claim.signed, credential, self._clock, self._skew_ms),
         )
         request.body = b""
 
-    def _seal(self, signed: Authorization, credential: Credential) -> Seal:
-        """Return what the events of a request are checked with; each day has a key of its own."""
 
-        def key_of(date: str) -> SigningKey:
-            key = self._signing_key(credential, signed._replace(date=date))
-            assert isinstance(key, SigningKey), "events are signed with the derived key"
-            return key
+def _is_near(proof: Proof, target: Target) -> bool:
+    """Return whether a key is one of the partition that is asked.
 
-        def scope_of(date: str) -> str:
-            return signed._replace(date=date).scope
-
-        return Seal(
-            signed.signature,
-            key_of,
-            scope_of,
-            self._clock.now_ms,
-            self._skew_ms,
-        )
+    AWS: a partition knows no keys of another's accounts (General Reference, "partitions").
+    """
+    return proof.credential.principal.partition == partition_of(target.region)
 
 
-def _signs_events(request: HttpRequest, claim: Claim, key: SigningKey | VerifyingKey) -> bool:
+def _signs_events(request: HttpRequest, claim: Claim) -> bool:
     """Return whether each event of the body has a signature of its own."""
     return (
         request.headers.get(_CONTENT_HASH) == sigv4.STREAMING_EVENTS
         and claim.presigned is None
-        and isinstance(key, SigningKey)
+        and claim.signed.algorithm == sigv4.ALGORITHM
     )
 
 

@@ -219,7 +219,7 @@ class Authorization:
             service.model: service.access_denied for service in services
         }
 
-    async def require(self, call: Call, accesses: list[Access]) -> None:
+    async def require(self, call: Call, accesses: Sequence[Access]) -> None:
         """Raise the service's access-denied error unless every access is allowed."""
         principal = call.principal
         policies = self._identity.policies.find(principal)
@@ -237,6 +237,25 @@ class Authorization:
                 denied = self.denial(call.service, call.asked, decision)
                 denied.headers.update(on.headers)
                 raise denied
+
+    def lets_in(self, call: Call, accesses: Sequence[Access]) -> bool:
+        """Return whether ``require`` would let a call in with what was decided before; note it then.
+
+        It waits for nothing. False says nothing: ``require`` decides.
+        """
+        if not accesses:
+            return True
+        policies = self._identity.policies.find(call.principal)
+        if policies is None or call.points:
+            return False
+        decided: list[tuple[str, str, Decision]] = []
+        for access in accesses:
+            decision = self._find_decided(call, access, policies)
+            if decision is None:
+                return False
+            decided.append((access[0], access[1], decision))
+        call.decisions += decided
+        return True
 
     def _find_decided(self, call: Call, access: Access, policies: PolicySet) -> Decision | None:
         """Return what was decided before, where no resource is looked at; None: that is not all.
@@ -292,7 +311,7 @@ class Authorization:
 
     def _domain_of(self, access: Access) -> Domain | None:
         """Return the domain of an access's resource, if it can say who may reach it."""
-        facet = self._facet_of(access)
+        facet = _facet_of(self._facets, access)
         return None if facet is None else facet.domain(access.resource)
 
     async def _decision_on(
@@ -303,7 +322,7 @@ class Authorization:
         if point is not None and point.arn_of(access.resource) is None:
             on = _passed(self._identity, point)
             return await self._decision(call, access, policies, on), on
-        facet = self._facet_of(access)
+        facet = _facet_of(self._facets, access)
         if facet is None:
             return await self._decision(call, access, policies, _PRESUMED), _PRESUMED
         if facet.presumed and self._may_presume(call, access, facet):
@@ -392,19 +411,6 @@ class Authorization:
             call.asked = AccessRequest(principal, action, resource, context, owner)
         return decision
 
-    def _facet_of(self, access: Access) -> ResourcePolicies | None:
-        """Return where the policy of an access's resource is found, if it can have one.
-
-        The policy of a resource speaks of its own service's actions: what ``iam:PassRole`` may
-        pass is no matter of the role's trust policy.
-        """
-        vendor = access.action.partition(":")[0]
-        facet = self._facets.get(vendor)
-        if facet is None:
-            return None
-        arn = find_arn(access.resource)
-        return facet if arn is not None and arn.service == vendor else None
-
     async def _resource(
         self, call: Call, access: Access, facet: ResourcePolicies, *, anew: bool = False
     ) -> _Resource:
@@ -421,7 +427,7 @@ class Authorization:
             return _Resource(required=facet.required)
         found, remembered = call.said.get((domain, access.action)), False
         if found is None and not anew and access.point is None:
-            found = self._find_said(call, domain, access.action)
+            found = _find_said(self._said, call, domain, access.action)
             remembered = found is not None
         if found is None:
             found = await self._look(call, access, facet, domain)
@@ -435,13 +441,6 @@ class Authorization:
         if said is not None:
             policy = self._identity.policies.compiled(said.document, "resource", said.bound)
         return _Resource(policy, owner, facet.required, headers, remembered)
-
-    def _find_said(self, call: Call, domain: Domain, action: str) -> Standing | None:
-        """Return what was found for earlier requests, if this call has found nothing else."""
-        found = self._said.get((domain, action))
-        if found is None or call.standings.get(domain, found.token) not in (None, found.token):
-            return None
-        return found
 
     async def _look(
         self, call: Call, access: Access, facet: ResourcePolicies, domain: Domain
@@ -462,7 +461,7 @@ class Authorization:
     async def resource_policy(self, request: AccessRequest) -> Sourced | None:
         """Return the policy of a request's resource with where it hangs, if it has one."""
         access = Access(request.action, request.resource)
-        facet = self._facet_of(access)
+        facet = _facet_of(self._facets, access)
         domain = None if facet is None else facet.domain(access.resource)
         if facet is None or domain is None:
             return None
@@ -488,6 +487,30 @@ class Authorization:
         ):
             return error_of(code, None, "Access Denied")
         return error_of(code, None, decision.message(request))
+
+
+def _facet_of(facets: Mapping[str, ResourcePolicies], access: Access) -> ResourcePolicies | None:
+    """Return where the policy of an access's resource is found, if it can have one.
+
+    The policy of a resource speaks of its own service's actions: what ``iam:PassRole`` may pass is
+    no matter of the role's trust policy.
+    """
+    vendor = access.action.partition(":")[0]
+    facet = facets.get(vendor)
+    if facet is None:
+        return None
+    arn = find_arn(access.resource)
+    return facet if arn is not None and arn.service == vendor else None
+
+
+def _find_said(
+    said: Mapping[tuple[Domain, str], Standing], call: Call, domain: Domain, action: str
+) -> Standing | None:
+    """Return what was found for earlier requests, if this call has found nothing else."""
+    found = said.get((domain, action))
+    if found is None or call.standings.get(domain, found.token) not in (None, found.token):
+        return None
+    return found
 
 
 def _passed(identity: Identity, point: Point) -> _Resource:

@@ -37,6 +37,7 @@ class Bound:
         "declared",
         "default_access",
         "domain",
+        "is_plain",
         "is_pointed",
         "model",
         "name",
@@ -67,6 +68,8 @@ class Bound:
         """How long its requests may be; None: as long as those of any operation."""
         self.reply = declared.reply if declared else None
         """How long its replies may be, where that is much."""
+        self.is_plain = self.reply is None and model.event_stream_output is None
+        """Whether its replies are encoded in one go."""
         self.paged = Paged.find(model)
         self.is_pointed = service.points is not None
         """Whether requests may name access points in the place of resources."""

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 from fogbank.base.errors import ServiceError
 from fogbank.gateway.render import error_of
@@ -23,7 +25,7 @@ HEADERS_REMEMBERED_MAX: Final = 4_096
 _REGION_SET: Final = "x-amz-region-set"
 
 
-class Claim(NamedTuple):
+class Claim(msgspec.Struct, frozen=True):
     """What a request says of its signer, before it is believed."""
 
     signed: Authorization
@@ -73,8 +75,10 @@ def _signed(header: str) -> Authorization:
     begin, _, signature = header.rpartition("Signature=")
     if not (len(signature) == SIGNATURE_CHARACTERS and signature.isascii() and signature.isalnum()):
         return sigv4.parse_authorization(header)
-    parts = _parts_of(begin)
-    return Authorization(parts[0], parts[1], parts[2], parts[3], parts[4], signature)
+    of = _parts_of(begin)
+    return Authorization(
+        of.access_key_id, of.date, of.region, of.service, of.signed_headers, signature
+    )
 
 
 def _asymmetric(header: str, headers: Mapping[str, str]) -> Authorization:
@@ -89,7 +93,7 @@ def _asymmetric(header: str, headers: Mapping[str, str]) -> Authorization:
         raise IncompleteSignature(
             "Authorization header requires existence of a signed 'X-Amz-Region-Set' header."
         )
-    return signed._replace(region_set=sigv4.region_set_of(regions))
+    return msgspec.structs.replace(signed, region_set=sigv4.region_set_of(regions))
 
 
 @lru_cache(maxsize=HEADERS_REMEMBERED_MAX)

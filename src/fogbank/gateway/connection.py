@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Final, cast
+from collections.abc import Coroutine
+from typing import Any, Final, cast
 
 from fogbank.gateway.cohorts import COHORT_MIN
 from fogbank.gateway.frames import BUSY_GOAWAY, PREFACE
@@ -31,7 +32,7 @@ from fogbank.gateway.intake import TIMEOUT_MESSAGE, Intake, Mode, slow_down
 from fogbank.gateway.pace import Pace
 from fogbank.gateway.reply import Exchange, Truncated, write_reply
 from fogbank.wire.errors import IncompleteBody
-from fogbank.wire.http import HttpRequest
+from fogbank.wire.http import HttpReply, HttpRequest
 
 _PREFACE_HEAD: Final = 18
 """Bytes of HTTP/2's preface that look like the head of a request."""
@@ -41,7 +42,7 @@ _log = logging.getLogger(__name__)
 class Connection(Intake, asyncio.Protocol):
     """The protocol of a transport, and the task that runs its requests."""
 
-    __slots__ = ("_pace", "_roll", "_share", "_task", "_untaken", "_writable")
+    __slots__ = ("_held", "_pace", "_roll", "_share", "_task", "_untaken", "_writable")
     spoken = HTTP_1
     streams = 0
 
@@ -51,6 +52,8 @@ class Connection(Intake, asyncio.Protocol):
         self._share = Share("")
         self._pace = Pace()
         self._task: asyncio.Task[None] | None = None
+        self._held = 0
+        """Bytes of a long reply that is being written, which count as long as it is."""
         self._untaken = False
         """Whether a request has come that the task has not taken up."""
         self._writable: asyncio.Future[None] | None = None
@@ -137,6 +140,7 @@ class Connection(Intake, asyncio.Protocol):
     async def run(self) -> None:
         """Serve the connection's requests until it ends."""
         loop = asyncio.get_running_loop()
+        handler = self._house.handler
         try:
             while True:
                 request, self._pending = self._pending, None
@@ -145,7 +149,21 @@ class Connection(Intake, asyncio.Protocol):
                     request = await self._next
                     if request is None:
                         return
-                await self._serve(request)
+                try:
+                    # Every function that waits on this way costs every turn of a request: those
+                    # that it is made of wait for nothing.
+                    if self._has_room(request):
+                        reply = await handler(request)
+                    else:
+                        reply = self._house.busy(request)
+                    exchange, rest = self._begin_reply(request, reply)
+                    if rest is not None:
+                        await rest
+                    if self._writable is not None:
+                        await self._writable
+                finally:
+                    self._leave()
+                self._go_on(keep_alive=exchange.keep_alive)
         except Truncated as error:
             _log.warning("connection of %s: %s", self._peer, error)
         except Exception:  # noqa: BLE001 (next sentence)
@@ -156,39 +174,48 @@ class Connection(Intake, asyncio.Protocol):
             if self.mode is not Mode.MOVED:
                 self._transport.abort()
 
-    async def _serve(self, request: HttpRequest) -> None:
-        house, share, held = self._house, self._share, 0
+    def _has_room(self, request: HttpRequest) -> bool:
+        """Count a request in, which ``_leave`` counts out; return whether there is room for it."""
+        house, share = self._house, self._share
         house.untaken -= 1
         self._untaken = False
         house.in_flight += 1
         share.requests += 1
-        try:
-            if (
-                house.in_flight > house.settings.requests_max
-                or share.requests > house.settings.requests_per_address_max
-            ):
-                self.close_after = True
-                reply = house.busy(request)
-            else:
-                request.in_cohort = house.untaken + house.in_flight >= COHORT_MIN
-                reply = await house.handler(request)
-                if type(reply.body) is bytes and len(reply.body) > HELD_BYTES_MIN:
-                    reply, held = house.hold(request, reply)
-            body = self._body
-            keep = not (self.close_after or house.draining) and (body is None or self._keeps(body))
-            exchange = Exchange(request.method, self._minor, house.date, keep_alive=keep)
-            rest = write_reply(self, reply, exchange)
-            if rest is not None:
-                await rest
-            if self._writable is not None:
-                await self._writable
-        finally:
-            house.in_flight -= 1
-            share.requests -= 1
-            house.held_bytes -= held
-            if self._reserved:
-                self._release()
-        if not exchange.keep_alive:
+        settings = house.settings
+        if (
+            house.in_flight > settings.requests_max
+            or share.requests > settings.requests_per_address_max
+        ):
+            self.close_after = True
+            return False
+        request.in_cohort = house.untaken + house.in_flight >= COHORT_MIN
+        return True
+
+    def _begin_reply(
+        self, request: HttpRequest, reply: HttpReply
+    ) -> tuple[Exchange, Coroutine[Any, Any, None] | None]:
+        """Write a reply as far as it is at hand; see ``write_reply``."""
+        house, body = self._house, self._body
+        if type(reply.body) is bytes and len(reply.body) > HELD_BYTES_MIN:
+            reply, self._held = house.hold(request, reply)
+        keep = not (self.close_after or house.draining) and (body is None or self._keeps(body))
+        exchange = Exchange(request.method, self._minor, house.date, keep_alive=keep)
+        return exchange, write_reply(self, reply, exchange)
+
+    def _leave(self) -> None:
+        """Count a request out."""
+        self._house.in_flight -= 1
+        self._share.requests -= 1
+        if self._held:
+            self._house.held_bytes -= self._held
+            self._held = 0
+        if self._reserved:
+            self._release()
+
+    def _go_on(self, *, keep_alive: bool) -> None:
+        """Go on to the next request, or end the connection."""
+        body = self._body
+        if not keep_alive:
             self._linger()
         elif body is None or body.framing.done:
             self._ready()

@@ -58,7 +58,6 @@ from fogbank.wire.http import HttpReply, HttpRequest
 
 _S3_REQUEST_ID_CHARACTERS: Final = 16
 _HEALTHY: Final = b'{"status":"ok"}'
-_NO_HTTP: Final = HttpFacts(in_process=True)
 _BROKEN_OFF: Final = error_of("RequestAborted", 499, "The call ended before its reply.")
 PROOFS_MAX: Final = 8
 """How often a caller is proved again whose account changes meanwhile."""
@@ -186,7 +185,6 @@ class Dispatcher:
         visit.began = self._clock.monotonic()
         was, error = IN_WORK.set(visit), None
         try:
-            await give_way(request.in_cohort)
             reply = await answer(visit, target, request, *said)
         except ServiceError as refused:
             reply = self._refusal(visit, target, request, error := refused)
@@ -228,24 +226,30 @@ class Dispatcher:
         request: HttpRequest,
         claim: Claim | Posted | ServiceError | None,
     ) -> HttpReply:
-        principal = await self._principal(visit, target, request, claim)
-        bound = _require_built(self.catalogue, target, principal)
-        account = principal.account
+        if isinstance(claim, Claim):
+            proof = self._authenticator.find(request, target, claim)
+            if proof is None:
+                proof = await self._authenticator.authenticate(request, target, claim)
+            await give_way(request.in_cohort)
+            # The key may have been revoked meanwhile, and that be acknowledged.
+            if not self._authenticator.stands(proof):
+                proof = await self._authenticator.proof(request, claim, target)
+            visit.principal, visit.epoch = proof.credential.principal, proof.epoch
+            self._resolver.route(target, request, claim.signed.service)
+            visit.operation = target.operation
+        elif not isinstance(claim, Posted):
+            visit.principal = await self._stranger(visit, target, request, claim)
+        bound = _require_built(self.catalogue, target, visit.principal)
+        account = visit.principal.account
         self.throttle.enter(account)
         weight, codec = 0, target.door.codec
         try:
-            if not bound.streams:
-                if request.stream is not None:
-                    await self._bodies.take(request, self._limits.of(bound, target.door.words))
-                elif request.body:
-                    self._limits.check(bound, len(request.body), target.door.words)
-            if bound.reply is not None or len(request.body) > SMALL_BYTES:
-                wanted = self._room.weight_of(bound, request.body, codec.protocol)
-                weight = await self._room.enter(wanted)
-            if is_long(codec, bound.name, request):
-                wire = await self.decoding.decode(codec, bound.name, request, target.params)
-            else:
+            if _is_short(request, bound):
+                self._limits.check(bound, len(request.body), target.door.words)
                 wire = codec.decode(bound.name, request, target.params)
+            else:
+                weight = await self._make_room(target, request, bound)
+                wire = await _decoded(self.decoding, target, request, bound)
             visit.admit(account, self._clock.now_ms(), target.context, target.region_set)
             pointed = bound.is_pointed and self._points.are_named(visit.service, wire)
             perform = self._perform_through if pointed else self._perform
@@ -258,11 +262,9 @@ class Dispatcher:
                     self._authenticator, self._perform, asked, bound, wire
                 )
             await give_way(request.in_cohort and bound.is_whole(answer))
-            if bound.model.event_stream_output is not None:
-                answer = with_told_ends(bound.model, answer, target.door.words, visit)
-            elif bound.reply is not None:
-                return await in_steps(codec.encode_in_steps(bound.name, answer, visit.request_id))
-            return codec.encode(bound.name, answer, visit.request_id)
+            if bound.is_plain:
+                return codec.encode(bound.name, answer, visit.request_id)
+            return await _encoded(target, bound, answer, visit)
         finally:
             if weight:
                 self._room.leave(weight)
@@ -275,36 +277,29 @@ class Dispatcher:
         visit.performed = True
         return await self._perform(visit, bound, wire)
 
-    async def _principal(
-        self,
-        visit: Visit,
-        target: Target,
-        request: HttpRequest,
-        claim: Claim | Posted | ServiceError | None,
+    async def _make_room(self, target: Target, request: HttpRequest, bound: Bound) -> int:
+        """Take a body whole, unless it is streamed; return the room that was taken for a call."""
+        words = target.door.words
+        if request.stream is None:
+            self._limits.check(bound, len(request.body), words)
+        elif not bound.streams:
+            await self._bodies.take(request, self._limits.of(bound, words))
+        if bound.reply is None and len(request.body) <= SMALL_BYTES:
+            return 0
+        wanted = self._room.weight_of(bound, request.body, target.door.codec.protocol)
+        return await self._room.enter(wanted)
+
+    async def _stranger(
+        self, visit: Visit, target: Target, request: HttpRequest, claim: ServiceError | None
     ) -> Principal:
-        """Return who asks, and note in the target what is asked."""
-        if isinstance(claim, Posted):
-            return claim.principal
-        if isinstance(claim, ServiceError):
+        """Return who asks without a signature that can be read, and note what is asked."""
+        if claim is not None:
             raise target.door.words.unread(claim)
-        if claim is None:
-            if request.stream is not None and is_form(request):
-                allowed = self._limits.before(target, request, None)
-                await self._bodies.take(request, allowed)
-            self._resolver.route(target, request, None)
-            visit.service, visit.operation = target.service, target.operation
-            return anonymous(request, target)
-        proof = await self._authenticator.authenticate(request, target, claim)
-        if request.in_cohort:
-            await give_way(True)  # noqa: FBT003 (it is due)
-            # The key may have been revoked meanwhile, and that be acknowledged.
-            if not self._authenticator.stands(proof):
-                proof = await self._authenticator.proof(request, claim, target)
-        principal = visit.principal = proof.credential.principal
-        visit.epoch = proof.epoch
-        self._resolver.route(target, request, claim.signed.service)
-        visit.operation = target.operation
-        return principal
+        if request.stream is not None and is_form(request):
+            await self._bodies.take(request, self._limits.before(target, request, None))
+        self._resolver.route(target, request, None)
+        visit.service, visit.operation = target.service, target.operation
+        return anonymous(request, target)
 
     def arrivals(self, epoch_of: EpochOf, lender: BlobLender | None = None) -> Arrivals:
         """Return what performs the calls that other processes send."""
@@ -326,7 +321,9 @@ class Dispatcher:
         via: str = "",
     ) -> Wire:
         """Run an operation as a principal and return its reply; see ``contract.calls``."""
-        visit = Visit(service, operation, region, self._ids.uuid(), _NO_HTTP._replace(via=via))
+        visit = Visit(
+            service, operation, region, self._ids.uuid(), HttpFacts(in_process=True, via=via)
+        )
         visit.began = self._clock.monotonic()
         visit.principal = principal
         was = IN_WORK.set(visit)
@@ -433,6 +430,33 @@ def _require_built(catalogue: Catalogue, target: Target, principal: Principal) -
     if target.error is not None:
         raise target.error
     raise NotBuilt.operation(target.service, target.operation)
+
+
+async def _decoded(decoding: Decoding, target: Target, request: HttpRequest, bound: Bound) -> Wire:
+    """Return a request by wire names, decoded off the loop if it is long."""
+    codec = target.door.codec
+    if is_long(codec, bound.name, request):
+        return await decoding.decode(codec, bound.name, request, target.params)
+    return codec.decode(bound.name, request, target.params)
+
+
+async def _encoded(target: Target, bound: Bound, answer: Wire, visit: Visit) -> HttpReply:
+    """Return the reply for an answer that is a stream of events, or may be long."""
+    codec = target.door.codec
+    if bound.reply is not None:
+        return await in_steps(codec.encode_in_steps(bound.name, answer, visit.request_id))
+    answer = with_told_ends(bound.model, answer, target.door.words, visit)
+    return codec.encode(bound.name, answer, visit.request_id)
+
+
+def _is_short(request: HttpRequest, bound: Bound) -> bool:
+    """Return whether a request needs no room to speak of and is decoded where it is."""
+    return (
+        (request.stream is None or bound.streams)
+        and bound.reply is None
+        and len(request.body) <= SMALL_BYTES
+        and "content-encoding" not in request.headers
+    )
 
 
 def _is_probe(request: HttpRequest, resolver: Resolver) -> bool:

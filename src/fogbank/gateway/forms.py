@@ -15,6 +15,8 @@ from typing import Final, NamedTuple
 from urllib.parse import quote, quote_plus, urlencode, urlsplit
 from xml.sax.saxutils import escape
 
+import msgspec
+
 from fogbank.base.errors import ServiceError
 from fogbank.gateway.authenticate import Authenticator
 from fogbank.gateway.body import READ_BYTES, BytesBody
@@ -359,7 +361,7 @@ def _make_put(
     target.params = {"Bucket": bucket, "Key": fields["key"]}
     keys = {"s3:authType": "POST"}
     target.context = {**target.context, **keys}
-    visit.http = visit.http._replace(headers=headers)
+    visit.http = msgspec.structs.replace(visit.http, headers=headers)
 
 
 def _tags_of(text: str) -> str:

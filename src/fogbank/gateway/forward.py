@@ -250,7 +250,7 @@ def _packed(
         visit.request_id,
         visit.scope,
         msgspec.Raw(_encode(visit.principal)),
-        http._replace(headers=dict(http.headers)),
+        msgspec.structs.replace(http, headers=dict(http.headers)),
         visit.now_ms,
         dict(visit.context),
         visit.epoch,

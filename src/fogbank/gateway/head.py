@@ -16,9 +16,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 
 import httptools
+import msgspec
 
 from fogbank.wire.http import HttpReply
 
@@ -87,33 +88,20 @@ class Refused(Exception):
         """What is answered, if the service that was asked has words of its own."""
 
 
-class Head:
+class Head(msgspec.Struct, eq=False):
     """A checked head."""
 
-    __slots__ = (
-        "chunked",
-        "expects_continue",
-        "headers",
-        "keep_alive",
-        "length",
-        "method",
-        "minor",
-        "path",
-        "query",
-    )
-
-    def __init__(self, method: str, path: str, query: str, headers: dict[str, str]) -> None:
-        self.method = method
-        self.path = path
-        self.query = query
-        self.headers = headers
-        self.length = 0
-        """Bytes of the body, where it is not chunked."""
-        self.chunked = False
-        self.expects_continue = False
-        self.keep_alive = True
-        self.minor = 1
-        """1 for HTTP/1.1, 0 for HTTP/1.0."""
+    method: str
+    path: str
+    query: str
+    headers: dict[str, str]
+    length: int = 0
+    """Bytes of the body, where it is not chunked."""
+    chunked: bool = False
+    expects_continue: bool = False
+    keep_alive: bool = True
+    minor: int = 1
+    """1 for HTTP/1.1, 0 for HTTP/1.0."""
 
 
 class _Collector:
@@ -230,15 +218,11 @@ def _find_plain(raw: bytes) -> tuple[Head, bool] | None:
     lines = raw[:-4].split(b"\r\n")
     first = lines.pop(0)
     asked = _asked_of(first) if len(first) <= _REMEMBERED_BYTES_MAX else _read_asked(first)
-    fields = [
-        _field_of(line) if len(line) <= _REMEMBERED_BYTES_MAX else _read_field(line)
-        for line in lines
-    ]
-    if asked is None or None in fields:
+    known: list[Any] = list(map(_field_of, lines))
+    if asked is None or None in known:
         return None
     method, path, query = asked
-    known = cast("list[tuple[str, str]]", fields)
-    headers = dict(known)
+    headers: dict[str, str] = dict(known)
     if len(headers) == len(known):
         return Head(method, path, query, headers), False
     headers, repeated = _joined(known)
@@ -279,7 +263,19 @@ def _read_field(line: bytes) -> tuple[str, str] | None:
     return found[1].decode().lower(), text.strip(" \t")
 
 
-_field_of: Final = lru_cache(maxsize=_LINES_REMEMBERED_MAX)(_read_field)
+class _Fields(dict[bytes, "tuple[str, str] | None"]):
+    """What ``_read_field`` returns of lines, remembered: so far as they are short, and not too many."""
+
+    def __missing__(self, line: bytes) -> tuple[str, str] | None:
+        field = _read_field(line)
+        if len(line) <= _REMEMBERED_BYTES_MAX:
+            if len(self) >= _LINES_REMEMBERED_MAX:
+                self.clear()
+            self[line] = field
+        return field
+
+
+_field_of: Final = _Fields().__getitem__
 _asked_of: Final = lru_cache(maxsize=_LINES_REMEMBERED_MAX)(_read_asked)
 
 
@@ -371,7 +367,7 @@ def _check(head: Head, limits: HeadLimits, *, repeated: bool) -> None:
     elif text is not None:
         head.length = _length_of(text, limits)
     # Another expectation may be refused or not be met (RFC 9110, section 10.1.1); AWS does the latter.
-    if headers.get("expect", "").lower() == "100-continue":
+    if "expect" in headers and headers["expect"].lower() == "100-continue":
         head.expects_continue = bool(head.minor and (head.length or head.chunked))
 
 
@@ -388,9 +384,17 @@ def _check_coding(head: Head, coding: str, length: str | None) -> None:
 
 def _length_of(text: str, limits: HeadLimits) -> int:
     """Return the declared length of the body."""
-    if not (text.isascii() and text.isdigit() and len(text) <= _LENGTH_DIGITS_MAX):
+    length = _read_length(text)
+    if length is None:
         raise _bad_request("Content-Length is malformed.")
-    length = int(text)
     if length > limits.body_bytes_max:
         raise Refused(413, "EntityTooLarge", "Your proposed upload exceeds the maximum size.")
     return length
+
+
+@lru_cache(maxsize=_LINES_REMEMBERED_MAX)
+def _read_length(text: str) -> int | None:
+    """Return the number that a length is, or None if it is malformed."""
+    if text.isascii() and text.isdigit() and len(text) <= _LENGTH_DIGITS_MAX:
+        return int(text)
+    return None

@@ -60,11 +60,13 @@ class BodyLimits:
         self._largest: dict[str, int] = {}
 
     def check(self, bound: Bound, size: int, words: Words) -> None:
-        """Refuse a body that is longer than its operation takes.
+        """Refuse a body that is longer than its operation takes; one of a stream bounds itself.
 
         Raises:
             ServiceError: In the words of the service.
         """
+        if bound.streams:
+            return
         allowed = self._bytes_max if bound.body is None else self._value(bound.body)
         if size > allowed:
             raise self.of(bound, words).refusal(size)

@@ -14,6 +14,8 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 from urllib.parse import parse_qsl
 
+import msgspec
+
 from fogbank.gateway.claim import Claim
 from fogbank.gateway.render import error_of
 from fogbank.gateway.scope import extended
@@ -51,7 +53,7 @@ def find_claim(request: HttpRequest) -> Claim | None:
     if not header and "AWSAccessKeyId=" in request.query and "Signature=" in request.query:
         query = dict(parse_qsl(request.query, keep_blank_values=True))
         signed = _signed(query.get("AWSAccessKeyId", ""), query.get("Signature", ""))
-        signed = signed._replace(signed_headers=(_EXPIRES,))
+        signed = msgspec.structs.replace(signed, signed_headers=(_EXPIRES,))
         return Claim(
             signed, None, query.get("Expires", ""), query.get("x-amz-security-token", token)
         )

@@ -14,6 +14,7 @@ from typing import Any, Protocol, cast
 from fogbank.base.errors import NotBuilt, ServiceError, Weather
 from fogbank.base.types import Wire
 from fogbank.contract.call import Call, Facilities
+from fogbank.contract.operation import Function
 from fogbank.contract.service import Service
 from fogbank.gateway.audit import Audit, Recording
 from fogbank.gateway.authorize import Authorization, Circumstances
@@ -107,44 +108,45 @@ class Performer:
 
     async def perform(self, visit: Visit, bound: Bound, wire: Wire) -> Wire:
         """Authorize the call, run the operation and record it; see ``Perform``."""
-        if self._audit is None:
-            return await self._run(visit, bound, wire, None)
-        audit, audited = self._audit, bound.audited
-        if audited.is_data and audited.is_read:
-            asked = audit.asked(audited, wire)
-            try:
-                answer = await self._run(visit, bound, wire, None)
-            except BaseException as error:
-                await _recorded(Recording(audit, visit, bound, asked), visit, error, wire)
-                raise
-            if asked is not None:
-                audit.noted(visit, asked)
-            return answer
-        recording = audit.begin(visit, bound, wire)
+        recording = None if self._audit is None else self._audit.begin(visit, bound, wire)
+        call: Call | None = None
         try:
-            answer = await self._run(visit, bound, wire, recording)
-        except BaseException as error:
-            await _recorded(recording, visit, error, wire)
-            raise
-        waiting = recording.ended(answer)
-        if waiting is not None:
-            await waiting
+            call = self._call_of(visit, bound, wire, recording)
+            if not self.authorization.lets_in(call, call.accesses):
+                await self.authorization.require(call, call.accesses)
+            if bound.unhonoured:
+                bound.check_honoured(wire)
+            assert bound.declared is not None, "who runs is built"
+            answer: Any = await (
+                bound.declared.function(call, wire)
+                if bound.paged is None
+                else self._page(call, bound.declared.function, bound.paged, wire)
+            )
+            visit.logged = bool(call.logged) and call.domain in call.logged
+        except BaseException as error:  # noqa: BLE001 (it is recorded and goes on)
+            raise await self._ended(error, visit, call, recording, wire) from error.__cause__
+        if call.remarks:
+            answer = {**answer, **call.beside}
+        if recording is not None:
+            waiting = recording.ended(answer)
+            if waiting is not None:
+                await waiting
+        # Types call a TypedDict no dict, which it is.
         return answer
 
-    async def _run(
-        self, visit: Visit, bound: Bound, wire: Wire, recording: Recording | None
-    ) -> Wire:
-        """Authorize the call and run the operation."""
+    def _call_of(self, visit: Visit, bound: Bound, wire: Wire, recording: Recording | None) -> Call:
+        """Return the call that an operation is handed, with what it needs to be allowed."""
         scope, principal = visit.scope, visit.principal
         accesses = bound.default_access if bound.access is None else bound.access(scope, wire)
         visit.accesses = accesses
-        store_domain = bound.domain_of(scope, wire)
-        store = self._facilities.placement.store_of(store_domain)
+        domain = bound.domain_of(scope, wire)
+        store = self._facilities.placement.store_of(domain)
         call = Call(
             service=bound.service.model,
             operation=bound.name,
             scope=scope,
             principal=principal,
+            domain=domain,
             store=store if recording is None else recording.store_of(store),
             facilities=self._facilities,
             authorizer=self.authorization,
@@ -157,40 +159,37 @@ class Performer:
         )
         call.accesses = accesses
         call.points = visit.points
-        presumes = bound.service.presumes
-        if presumes:
+        if bound.service.presumes:
             call.store = ConfirmedStore(call, call.store)
-        try:
-            if accesses:
-                await self.authorization.require(call, accesses)
-            if bound.unhonoured:
-                bound.check_honoured(wire)
-            assert bound.declared is not None, "who runs is built"
-            if bound.paged is not None:
-                answer = await self._page(call, bound, bound.paged, wire)
-                visit.logged = bool(call.logged) and store_domain in call.logged
-                return answer
-            # Types call a TypedDict no dict, which it is.
-            answer: Any = await bound.declared.function(call, wire)
-            visit.logged = bool(call.logged) and store_domain in call.logged
-        except ServiceError as error:
-            if call.confirmed == store_domain:
-                visit.logged = store_domain in call.logged
+        return call
+
+    async def _ended(
+        self,
+        error: BaseException,
+        visit: Visit,
+        call: Call | None,
+        recording: Recording | None,
+        wire: Wire,
+    ) -> BaseException:
+        """Record how a call ended that has no answer; return the error that its caller hears."""
+        if call is not None and isinstance(error, ServiceError):
+            if call.confirmed == call.domain:
+                visit.logged = call.domain in call.logged
+            presumes = isinstance(call.store, ConfirmedStore)
             denied = await self.authorization.find_denial(call) if presumes else None
-            if self._audit is not None and visit.decisions and not visit.decisions[-1][2].allowed:
+            if recording is not None and visit.decisions and not visit.decisions[-1][2].allowed:
                 visit.reasons = await self._reasons(call)
             if denied is not None:
-                raise denied from error
-            raise
-        return {**answer, **call.beside} if call.remarks else answer
+                denied.__cause__ = error
+                error = denied
+        if recording is not None:
+            await _recorded(recording, visit, error, wire)
+        return error
 
-    async def _page(self, call: Call, bound: Bound, paged: Paged, wire: Wire) -> Wire:
+    async def _page(self, call: Call, function: Function, paged: Paged, wire: Wire) -> Wire:
         """Run the operation with places for the tokens of its pages."""
-        assert bound.declared is not None, "who runs is built"
-        opened = self._pages.open(paged, call.scope, wire)
-        # Types call a TypedDict no dict, which it is.
-        answer = cast("Wire", await bound.declared.function(call, opened))
-        return self._pages.seal(paged, call.scope, wire, {**answer, **call.beside})
+        answer = cast("Wire", await function(call, self._pages.open(paged, call.scope, wire)))
+        return self._pages.seal(paged, call.scope, wire, answer)
 
     async def _reasons(self, call: Call) -> Reasons:
         """Return what the last decision on a call, a refusal, was made on."""

@@ -156,11 +156,10 @@ def _structure(filters: Mapping[str, Filter | None]) -> Filter:
         if tainted.keys().isdisjoint(value):
             return value
         kept: dict[str, Any] = dict(value)
-        for name, member in tainted.items():
-            if name in kept:
-                left = kept[name] = member(kept[name])
-                if left is _DROP:
-                    del kept[name]
+        for name in tainted.keys() & value.keys():
+            left = kept[name] = tainted[name](kept[name])
+            if left is _DROP:
+                del kept[name]
         return kept
 
     return filtered

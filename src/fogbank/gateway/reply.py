@@ -12,6 +12,8 @@ from functools import lru_cache
 from typing import Any, Final, Protocol
 from xml.sax.saxutils import escape
 
+import msgspec
+
 from fogbank.gateway.head import Refused
 from fogbank.wire.http import HttpReply
 
@@ -79,17 +81,14 @@ class Outlet(Protocol):
         ...
 
 
-class Exchange:
+class Exchange(msgspec.Struct, eq=False):
     """What the framing of one reply depends on."""
 
-    __slots__ = ("date", "keep_alive", "method", "minor")
-
-    def __init__(self, method: str, minor: int, date: str, *, keep_alive: bool) -> None:
-        self.method = method
-        self.minor = minor
-        self.date = date
-        self.keep_alive = keep_alive
-        """Whether the connection is kept; a reply that cannot be framed sets it to False."""
+    method: str
+    minor: int
+    date: str
+    keep_alive: bool
+    """Whether the connection is kept; a reply that cannot be framed sets it to False."""
 
 
 class Truncated(Exception):
@@ -179,7 +178,8 @@ def write_reply(
     What is returned raises ``Truncated`` if the body is not as long as it was said to be.
     """
     head, body = head_of(reply, exchange), reply.body
-    bodiless = has_no_body(reply, exchange.method)
+    # As ``has_no_body`` says; a call less for every reply.
+    bodiless = exchange.method == "HEAD" or reply.status in _BODILESS
     if not isinstance(body, bytes):
         outlet.write(head)
         if bodiless:

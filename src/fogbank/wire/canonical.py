@@ -108,17 +108,17 @@ def _lines_of(names: tuple[str, ...]) -> _Lines:
     return _Lines(itemgetter(*names), form, ";".join(names))
 
 
-def canonical_headers(headers: Mapping[str, str], names: tuple[str, ...]) -> str:
-    """Return the signed headers as they are signed, each on a line."""
-    lines = _lines_of(names)
+def canonical_headers(headers: Mapping[str, str], names: tuple[str, ...]) -> tuple[str, str]:
+    """Return the signed headers as they are signed, each on a line, and so their names."""
+    take, form, signed_names = _lines_of(names)
     try:
-        text = lines.form % lines.take(headers)
+        text = form % take(headers)
     except KeyError:
-        return _trimmed_headers(headers, names)
+        return _trimmed_headers(headers, names), signed_names
     # Blanks at either end of a value, and more than one in it, are not signed.
     if "  " in text or ": " in text or " \n" in text or "\t" in text:
-        return _trimmed_headers(headers, names)
-    return text
+        return _trimmed_headers(headers, names), signed_names
+    return text, signed_names
 
 
 def _trimmed_headers(headers: Mapping[str, str], names: tuple[str, ...]) -> str:
@@ -145,19 +145,13 @@ def canonical_requests(begin: str, headers: str, end: str) -> list[bytes]:
     return [first + form + last for form in forms]
 
 
-def signed_names(names: tuple[str, ...]) -> str:
-    """Return the names of the signed headers as they are signed themselves."""
-    return _lines_of(names).names
-
-
 def canonical_form(
     request: HttpRequest, names: tuple[str, ...], path: str, query: str, payload_hash: str
 ) -> list[bytes]:
     """Return the canonical requests of a request with these signed headers."""
+    headers, signed_names = canonical_headers(request.headers, names)
     return canonical_requests(
-        f"{request.method}\n{path}\n{query}\n",
-        canonical_headers(request.headers, names),
-        f"{signed_names(names)}\n{payload_hash}",
+        f"{request.method}\n{path}\n{query}\n", headers, f"{signed_names}\n{payload_hash}"
     )
 
 

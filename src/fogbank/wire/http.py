@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Protocol
 
+import msgspec
+
 BODY_WHOLE_BYTES_MAX = 256 << 10
 """Bodies of a known length up to this are read whole before the request is dispatched."""
 
@@ -31,59 +33,30 @@ class BodyStream(Protocol):
         ...
 
 
-class HttpRequest:
+class HttpRequest(msgspec.Struct, eq=False):
     """One HTTP request as it came in."""
 
-    __slots__ = (
-        "body",
-        "headers",
-        "in_cohort",
-        "method",
-        "path",
-        "peer",
-        "query",
-        "sandbox",
-        "secure",
-        "stream",
-        "taken",
-        "tls",
-    )
-
-    def __init__(  # noqa: PLR0913 (a request has this many parts)
-        self,
-        method: str,
-        path: str,
-        query: str,
-        headers: dict[str, str],
-        body: bytes = b"",
-        stream: BodyStream | None = None,
-        *,
-        peer: str = "",
-        secure: bool = False,
-        sandbox: str = "",
-        tls: str = "",
-    ) -> None:
-        self.method = method
-        self.path = path
-        """The path as sent, still percent-encoded."""
-        self.query = query
-        """The query string as sent, without the question mark."""
-        self.headers = headers
-        """Names in lower case; repeated headers joined by commas."""
-        self.body = body
-        self.stream = stream
-        self.taken = 0
-        """Bytes of room that its body holds since it was read whole from a stream."""
-        self.peer = peer
-        """The address of the client."""
-        self.in_cohort = False
-        """Whether it gives way between its stages, to others that came with it."""
-        self.secure = secure
-        """Whether it came over TLS."""
-        self.tls = tls
-        """The version of TLS that it came over, such as ``1.3``; empty: of none."""
-        self.sandbox = sandbox
-        """The ARN of the function whose sandbox sent it, from its own listener; or empty."""
+    method: str
+    path: str
+    """The path as sent, still percent-encoded."""
+    query: str
+    """The query string as sent, without the question mark."""
+    headers: dict[str, str]
+    """Names in lower case; repeated headers joined by commas."""
+    body: bytes = b""
+    stream: BodyStream | None = None
+    peer: str = ""
+    """The address of the client."""
+    secure: bool = False
+    """Whether it came over TLS."""
+    sandbox: str = ""
+    """The ARN of the function whose sandbox sent it, from its own listener; or empty."""
+    tls: str = ""
+    """The version of TLS that it came over, such as ``1.3``; empty: of none."""
+    taken: int = 0
+    """Bytes of room that its body holds since it was read whole from a stream."""
+    in_cohort: bool = False
+    """Whether it gives way between its stages, to others that came with it."""
 
 
 class HttpReply:

@@ -19,6 +19,8 @@ from hashlib import sha256
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
+import msgspec
+
 from fogbank.wire.canonical import (
     canonical_form,
     canonical_headers,
@@ -26,7 +28,6 @@ from fogbank.wire.canonical import (
     canonical_query,
     canonical_requests,
     recoded_path,
-    signed_names,
 )
 from fogbank.wire.errors import (
     AuthorizationQueryParametersError,
@@ -78,7 +79,7 @@ _DATE = re.compile(r"\d{8}", re.ASCII)
 _TIMESTAMP = re.compile(r"\d{8}T\d{6}Z", re.ASCII)
 
 
-class Authorization(NamedTuple):
+class Authorization(msgspec.Struct, frozen=True):
     """The parts of an Authorization header."""
 
     access_key_id: str
@@ -212,7 +213,7 @@ def parse_presigned(query: str) -> Presigned | None:
             f'"<YOUR-AKID>/YYYYMMDD/{form}SERVICE/aws4_request".'
         )
     if algorithm == ASYMMETRIC:
-        found = found._replace(region_set=region_set_of(fields["X-Amz-Region-Set"]))
+        found = msgspec.structs.replace(found, region_set=region_set_of(fields["X-Amz-Region-Set"]))
     if found.service == "s3" and "X-Amz-Expires" not in fields:
         raise AuthorizationQueryParametersError(_PARAMETERS)
     return Presigned(
@@ -362,9 +363,9 @@ def _holds(
 ) -> bool:
     """Return whether a signature holds for the path as sent or as S3 encodes it anew."""
     timestamp, query, payload_hash = said
-    service, names, given = authorization[3:6]
-    headers = canonical_headers(request.headers, names)
-    end = f"{signed_names(names)}\n{payload_hash}"
+    service, given = authorization.service, authorization.signature
+    headers, names = canonical_headers(request.headers, authorization.signed_headers)
+    end = f"{names}\n{payload_hash}"
     about = f"{authorization.algorithm}\n{timestamp}\n{authorization.scope}\n"
     path: str | None = "/" if request.path == "/" else canonical_path(request.path, service)
     while path is not None:
@@ -396,7 +397,7 @@ def explain(
 def is_signed(key: SigningKey | VerifyingKey, text: str, given: str) -> bool:
     """Return whether a signature, in hexadecimal, is one of a text by the algorithm of the key."""
     if isinstance(key, SigningKey):
-        return hmac.compare_digest(signature(key, text).encode(), given.encode())
+        return given.isascii() and hmac.compare_digest(signature(key, text), given)
     return key.verifies(text, given)
 
 

@@ -60,15 +60,13 @@ def test_passengers_are_durable_with_the_commits_they_ride_with(open_engine: Any
     asyncio.run(run())
 
 
-class Rider(Ride):
+class Rider(Ride, kw_only=True, eq=False):
     """A call of one name."""
 
-    def __init__(self, request_id: str) -> None:
-        super().__init__()
-        self._request_id = request_id
+    request_id: str
 
     def entry(self) -> tuple[str, Caller, Entry]:
-        return "1", CALLER, Entry(1, self._request_id, 0)
+        return "1", CALLER, Entry(1, self.request_id, 0)
 
 
 async def records_of(engine: Any) -> list[str]:
@@ -80,7 +78,9 @@ def test_records_of_changes_ride_in_one_row_for_all_calls_of_a_group(open_engine
     async def run() -> None:
         async with open_engine() as engine:
             trail = Trail(engine, SystemClock())
-            stores = [trail.riding(engine.store_of(DOMAIN), Rider(str(at))) for at in range(9)]
+            stores = [
+                trail.riding(engine.store_of(DOMAIN), Rider(request_id=str(at))) for at in range(9)
+            ]
             await asyncio.gather(*[each.transact(write(b"k")) for each in stores])
             assert await records_of(engine) == [str(at) for at in range(9)]
 
@@ -99,7 +99,7 @@ def test_a_reply_waits_for_its_record_when_a_group_is_full(open_engine: Any) -> 
             trail = Trail(engine, SystemClock())
 
             async def call(number: int) -> list[str]:
-                rider = Rider(str(number))
+                rider = Rider(request_id=str(number))
                 store = trail.riding(engine.store_of(DOMAIN), rider)
                 await store.transact(write(bytes([number]), 1_000_000))
                 await rider.arrived()
@@ -121,7 +121,7 @@ def test_a_change_that_is_refused_leaves_no_record_of_success(open_engine: Any) 
                 for at in range(200):
                     tr.put(P + at.to_bytes(2), b"v" * 500_000)
 
-            rider = Rider("refused")
+            rider = Rider(request_id="refused")
             with pytest.raises(TransactionTooLarge):
                 await trail.riding(engine.store_of(DOMAIN), rider).transact(body)
             await engine.store_of(DOMAIN).transact(write(b"other"))

@@ -270,7 +270,7 @@ def test_a_token_beside_a_long_term_key_is_refused(gate: Gate) -> None:
 def test_a_key_that_was_made_anew_does_not_sign_with_the_old_secret() -> None:
     gate = Gate()
     assert gate.handle(gate.request("dynamodb"))[0].status == 200
-    keys = gate.dispatcher._authenticator._keys
+    keys = gate.dispatcher._authenticator._keys._keys
     (name,) = keys._entries
     keys._entries[name] = keys._entries[name]._replace(secret="old", key=b"old")
     assert gate.handle(gate.request("dynamodb"))[0].status == 200

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 from tests.unit.gateway.stub import CALLS, REGION, Gate, StreamOf, module_of
 
 from fogbank.base.errors import Corrupt, ServiceError, Throttled, Unavailable
@@ -81,8 +82,8 @@ def test_a_front_answers_with_what_the_store_process_says(split: Split, service:
     call, _ = split.stub.calls[0]
     alone_call, _ = whole.stub.calls[0]
     assert call.principal == alone_call.principal
-    assert call.scope._replace(request_id="") == alone_call.scope._replace(request_id="")
-    assert call.http == alone_call.http._replace(headers=call.http.headers)
+    assert replace(call.scope, request_id="") == replace(alone_call.scope, request_id="")
+    assert call.http == replace(alone_call.http, headers=call.http.headers)
     assert dict(call.access_context) == dict(alone_call.access_context)
     assert call.operation == alone_call.operation
 

@@ -38,7 +38,7 @@ def outcome(read: Any, raw: bytes) -> Any:
         found = read(raw, LIMITS)
     except Refused as refused:
         return refused.status
-    return {name: getattr(found, name) for name in head.Head.__slots__}
+    return {name: getattr(found, name) for name in head.Head.__struct_fields__}
 
 
 @settings(max_examples=1_000, deadline=None)

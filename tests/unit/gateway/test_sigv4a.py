@@ -179,13 +179,14 @@ def test_the_public_key_is_derived_once_and_dies_with_its_secret(
         derived.append(key_id)
         return real(key_id, secret)
 
-    monkeypatch.setattr("fogbank.gateway.authenticate.verifying_key", noted)
+    monkeypatch.setattr("fogbank.gateway.signing_keys.verifying_key", noted)
     for form in FORMS:
         assert gate.handle(signed(gate, form))[0].status == 200
     assert derived == [KEY_ID]
     authenticator: Authenticator = gate.dispatcher._authenticator
-    (name,) = authenticator._keys._entries
-    authenticator._keys.put(name, authenticator._keys.find(name)._replace(secret="other"))
+    keys: Any = authenticator._keys._keys
+    (name,) = keys._entries
+    keys.put(name, keys.find(name)._replace(secret="other"))
     assert gate.handle(signed(gate))[0].status == 200
     assert derived == [KEY_ID, KEY_ID]
 

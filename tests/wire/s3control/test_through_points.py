@@ -109,6 +109,15 @@ def test_a_user_needs_leave_at_the_point_and_at_the_bucket(
     assert lists.list_objects_v2(Bucket=name)["KeyCount"] == 1
 
 
+def test_who_was_let_in_at_the_bucket_before_needs_leave_at_the_point_all_the_same(
+    name: str, limited: Any, refusal: Any
+) -> None:
+    jane = limited(allow("s3:GetObject", "arn:aws:s3:::photos/k"))
+    for _ in range(2):  # what was decided is remembered
+        assert jane.get_object(Bucket="photos", Key="k")["Body"].read() == b"x"
+    assert refusal(jane.get_object, Bucket=name, Key="k")[0] == "AccessDenied"
+
+
 def test_a_bucket_leaves_it_to_the_points_of_an_account(
     name: str, point: Any, s3: Any, control: Any, account: str, limited: Any, refusal: Any
 ) -> None:

@@ -12,6 +12,8 @@ from asyncio import AbstractEventLoop, Future
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+import msgspec
+
 from fogbank.base.clock import Clock
 from fogbank.base.errors import Full, TransactionTooLarge, Unavailable
 from fogbank.engines import bodies
@@ -48,7 +50,7 @@ _LOG_FAILED: Final = "the log of the store failed"
 _CLOSED: Final = "the store is closed"
 
 
-class _Entry(NamedTuple):
+class _Entry(msgspec.Struct, frozen=True, eq=False):
     """A transaction that waits for its group; a reader that waits has no writes."""
 
     record: bytes

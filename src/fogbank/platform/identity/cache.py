@@ -68,24 +68,27 @@ class Epochs(Protocol):
 class OwnEpochs:
     """The epochs of accounts that only this process changes."""
 
-    __slots__ = ("_current", "_last")
+    __slots__ = ("_current", "_last", "_max")
 
     def __init__(self, accounts_max: int) -> None:
-        # An account that is forgotten gets a new epoch: its entries are read again, never stale.
-        self._current: Lru[str, Epoch] = Lru(accounts_max)
+        self._current: dict[str, Epoch] = {}
+        self._max = accounts_max
         self._last = 0
 
     def of(self, account: str) -> Epoch:
         """Return the account's current epoch."""
-        epoch = self._current.find(account)
+        epoch = self._current.get(account)
         if epoch is None:
-            epoch = self._last = self._last + 1
-            self._current.put(account, epoch)
+            if len(self._current) >= self._max:
+                # An account that is forgotten gets a new epoch: its entries are read again, never
+                # stale.
+                self._current.clear()
+            epoch = self._current[account] = self._last = self._last + 1
         return epoch
 
     def end(self, account: str) -> None:
         """End the account's epoch: what was read under it is no longer valid."""
-        self._current.drop(account)
+        self._current.pop(account, None)
 
 
 EPOCH_SLOTS: Final = 4_096

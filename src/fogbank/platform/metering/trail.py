@@ -263,16 +263,13 @@ class Passage:
         """What is done when they are durable; None: the group has not begun."""
 
 
-class Ride:
+class Ride(msgspec.Struct, eq=False):
     """A call whose entry may ride with its first commit."""
 
-    __slots__ = ("passage", "rode")
-
-    def __init__(self) -> None:
-        self.rode = False
-        """Whether a commit of the call carried the entry."""
-        self.passage: Passage | None = None
-        """With what it rides; None: it lies in the transaction itself."""
+    rode: bool = False
+    """Whether a commit of the call carried the entry."""
+    passage: Passage | None = None
+    """With what it rides; None: it lies in the transaction itself."""
 
     def entry(self) -> tuple[str, Caller, Entry]:
         """Return the account, the caller and the entry, as of now."""

@@ -137,18 +137,19 @@ async def list_table_names(tr: Transaction, after: str | None, limit: int) -> li
 
 def _items_prefix(tr: Transaction, table_id: str) -> bytes:
     """Return what the keys of a table's items begin with."""
-    return tr.domain.prefix + ITEMS.subspace + _id_bytes(table_id)
+    return _prefix_of(tr.domain.prefix, table_id)
 
 
 @lru_cache(maxsize=_TABLES_REMEMBERED_MAX)
-def _id_bytes(table_id: str) -> bytes:
-    """Return the 16 bytes of a table's id."""
-    return bytes.fromhex(table_id.replace("-", ""))
+def _prefix_of(domain_prefix: bytes, table_id: str) -> bytes:
+    """Return the same; the 16 bytes of a table's id end it."""
+    return domain_prefix + ITEMS.subspace + bytes.fromhex(table_id.replace("-", ""))
 
 
 def _item_key(tr: Transaction, table: TableRecord, key: ItemKey) -> bytes:
     """Return where an item lies."""
-    return tr.domain.prefix + ITEMS.subspace + _id_bytes(table.id) + key.digest + key.sort
+    place = _prefix_of(tr.domain.prefix, table.id) + key.digest
+    return place + key.sort if key.sort else place
 
 
 async def find_item(tr: Transaction, table: TableRecord, key: ItemKey) -> ItemRecord | None:

@@ -122,6 +122,7 @@ class World:
             operation=modelled.name,
             scope=scope,
             principal=principal,
+            domain=declared.domain(scope, request),
             store=self.engine.store_of(declared.domain(scope, request)),
             facilities=self.facilities,
             authorizer=self.denials,

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from hashlib import blake2b
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
+
+import msgspec
 
 from fogbank.services.dynamodb.errors import ValidationException
 from fogbank.services.dynamodb.quotas import PARTITION_KEY_BYTES_MAX, SORT_KEY_BYTES_MAX
@@ -20,7 +22,7 @@ _MISMATCH: Final = "The provided key element does not match the schema"
 _INVALID: Final = "One or more parameter values were invalid: "
 
 
-class ItemKey(NamedTuple):
+class ItemKey(msgspec.Struct, frozen=True):
     """The key of one item of one table."""
 
     partition: bytes
