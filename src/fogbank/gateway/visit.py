@@ -15,7 +15,7 @@ from fogbank.platform.blobs.port import BlobReader
 from fogbank.platform.iam.decision import Decision
 from fogbank.platform.identity.cache import NO_EPOCH
 from fogbank.platform.identity.principal import ANONYMOUS
-from fogbank.platform.metering.current import ENDED
+from fogbank.platform.metering.current import LAST
 from fogbank.platform.metering.records import LookedAt
 
 _NOWHERE: Final = Scope("", "", "")
@@ -93,7 +93,7 @@ class Visit:
     def end(self, now: float) -> int:
         """Note when the call ended; return how many microseconds it took."""
         self.ended = now
-        ENDED.set(self)
+        LAST.call = self
         return int((now - self.began) * 1_000_000)
 
     def admit(

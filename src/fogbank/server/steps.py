@@ -22,7 +22,7 @@ from typing import Any, Final, cast
 
 import uvloop
 
-from fogbank.platform.metering.current import ENDED, IN_WORK
+from fogbank.platform.metering.current import IN_WORK, LAST
 from fogbank.platform.metering.exposition import Family
 from fogbank.platform.metering.meters import Histogram
 
@@ -82,7 +82,7 @@ class Steps:
 
     def _tell(self, callback: Callable[..., object], took_s: float, began: float) -> None:
         """Write a line that says what ran, within the call that it ran for."""
-        last = ENDED.get()
+        last = LAST.call
         was = None
         if IN_WORK.get() is None and last is not None and last.ended >= began:
             was = IN_WORK.set(last)

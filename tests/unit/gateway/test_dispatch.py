@@ -30,6 +30,7 @@ from fogbank.platform.identity.principal import (
     root_principal,
     service_principal,
 )
+from fogbank.platform.metering.current import LAST
 from fogbank.server.logs import JsonLines
 from fogbank.wire.http import HttpReply, HttpRequest
 
@@ -338,6 +339,15 @@ def call(gate: Gate, service: str, name: str, **options: Any) -> Any:
     return asyncio.run(
         gate.dispatcher.call(service, name, {}, region=options.pop("region", REGION), **options)
     )
+
+
+def test_who_times_the_steps_of_the_loop_finds_the_call_that_ended_last(gate: Gate) -> None:
+    for service, name in (("dynamodb", "ListTables"), ("s3", "ListBuckets")):
+        LAST.call = None
+        gate.handle(gate.request(service))
+        call: Any = LAST.call
+        assert (call.service, call.operation) == (service, name)
+        assert call.ended >= call.began
 
 
 def test_a_service_calls_another_as_a_principal(gate: Gate) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from fogbank.contract.call import HttpFacts
 from fogbank.gateway.visit import Visit
-from fogbank.platform.metering.current import ENDED, IN_WORK
+from fogbank.platform.metering.current import IN_WORK, LAST
 from fogbank.platform.metering.exposition import text_of
 from fogbank.server.logs import TextLines
 from fogbank.server.steps import BUDGET_S, LINE_PERIOD_S, Steps, WatchedLoop
@@ -332,7 +332,7 @@ def test_a_line_names_the_call_that_ended_within_the_step_and_no_earlier_one(
 ) -> None:
     async def scene() -> None:
         call = visit()
-        ENDED.set(call)
+        LAST.call = call
         call.ended = watching.now
         watching.now += BUDGET_S / 2
         await turn()

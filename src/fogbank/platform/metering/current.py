@@ -45,8 +45,22 @@ class Said(NamedTuple):
 
 
 IN_WORK: Final[ContextVar[InWork | None]] = ContextVar("fogbank_in_work", default=None)
-ENDED: Final[ContextVar[InWork | None]] = ContextVar("fogbank_ended", default=None)
-"""The call that ended last: what a step that was too long has been for."""
+
+
+class Last:
+    """The call of this process that ended last: what a step that was too long has been for.
+
+    One place for all tasks, since steps come one after the other; a variable of each task's context
+    costs every request a new map of that context.
+    """
+
+    __slots__ = ("call",)
+
+    def __init__(self) -> None:
+        self.call: InWork | None = None
+
+
+LAST: Final = Last()
 
 
 def find_said() -> Said | None:
