@@ -113,7 +113,7 @@ async def _lets_in(
 ) -> bool:
     """Return whether a target lets the service write that delivers records, by policy or list.
 
-    A policy for the prefix as it stands will do, as it does in Ceph's suite: each delivery is decided anew.
+    A policy for the prefix as it stands will do: each delivery is decided anew.
     """
     arn = bucket_arn(source.region, source.name)
     caller = service_principal(rules.PRINCIPAL, source_arn=arn, source_account=source.account)
