@@ -83,6 +83,11 @@ NAMES = {
     "RetiringPrincipal": f"arn:aws:iam::{ACCOUNT}:root",
     "GrantId": GRANT_ID,
     "PolicyName": NAME,
+    "SerialNumber": f"arn:aws:iam::{ACCOUNT}:mfa/{NAME}",
+    "MFA": f"arn:aws:iam::{ACCOUNT}:mfa/{NAME} 123456",
+    "AuthenticationCode1": "123456",
+    "AuthenticationCode2": "654321",
+    "TokenCode": "123456",
     "ResourceArn": f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/{NAME}",
 }
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from tests.contracts.made_up import TRUST, package
 from tests.contracts.seeds import ALLOW_ALL, Clients
+from tests.wire.codes import STEP_MS, code_at
 
 BUCKET = "paged-bucket"
 NAMES = ("alpha", "beta", "delta", "gamma", "omega")
@@ -94,6 +95,18 @@ def seed_dynamodb(clients: Clients, _account: str) -> dict[str, list[Request]]:
     return requests
 
 
+def enable(iam: Any, user: str, device: Any) -> None:
+    """Give a user a device, by the two codes it showed when the user was made, a moment ago."""
+    now_ms = int(iam.get_user(UserName=user)["User"]["CreateDate"].timestamp()) * 1_000
+    codes = [code_at(device["Base32StringSeed"], now_ms + late) for late in (-STEP_MS, 0)]
+    iam.enable_mfa_device(
+        UserName=user,
+        SerialNumber=device["SerialNumber"],
+        AuthenticationCode1=codes[0],
+        AuthenticationCode2=codes[1],
+    )
+
+
 def seed_iam(clients: Clients, account: str) -> dict[str, list[Request]]:
     iam = clients("iam")
     arn = f"arn:aws:iam::{account}:policy/"
@@ -124,6 +137,11 @@ def seed_iam(clients: Clients, account: str) -> dict[str, list[Request]]:
     iam.tag_user(UserName=first, Tags=tags)
     iam.tag_role(RoleName=first, Tags=tags)
     iam.tag_policy(PolicyArn=arn + first, Tags=tags)
+    devices = [iam.create_virtual_mfa_device(VirtualMFADeviceName=name) for name in NAMES]
+    serials = [each["VirtualMFADevice"]["SerialNumber"] for each in devices]
+    for each in devices[1:]:
+        enable(iam, first, each["VirtualMFADevice"])
+    iam.tag_mfa_device(SerialNumber=serials[0], Tags=tags)
     user, group, role = {"UserName": first}, {"GroupName": first}, {"RoleName": first}
     policy = {"PolicyArn": arn + first}
     under = {"PathPrefix": "/odd/"}
@@ -133,6 +151,9 @@ def seed_iam(clients: Clients, account: str) -> dict[str, list[Request]]:
         "list_roles": [{}, under],
         "list_policies": [{"Scope": "Local"}, {"Scope": "AWS"}, {"OnlyAttached": True}],
         "list_access_keys": [user],
+        "list_mfa_devices": [user],
+        "list_virtual_mfa_devices": [{}, {"AssignmentStatus": "Assigned"}],
+        "list_mfa_device_tags": [{"SerialNumber": serials[0]}],
         "get_group": [group],
         "list_groups_for_user": [user],
         "list_instance_profiles_for_role": [role],

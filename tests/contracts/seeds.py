@@ -83,6 +83,7 @@ def seed_iam(clients: Clients, _account: str) -> None:
     _try(iam.create_group, GroupName=NAME)
     _try(iam.create_role, RoleName=NAME, AssumeRolePolicyDocument=TRUST)
     _try(iam.create_policy, PolicyName=NAME, PolicyDocument=ALLOW_ALL)
+    _try(iam.create_virtual_mfa_device, VirtualMFADeviceName=NAME)
 
 
 def seed_kms(clients: Clients, account: str) -> None:

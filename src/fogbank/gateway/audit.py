@@ -213,6 +213,7 @@ class Audit:
                 user_agent=http[1][:_TEXT_MAX],
                 host=http[2][:_TEXT_MAX],
                 secure=http[3],
+                mfa_ms=principal.mfa_ms,
             )
         return caller
 
@@ -453,7 +454,7 @@ def _session_of(caller: Caller, *, is_role: bool) -> dict[str, Any]:
         }
     session["attributes"] = {
         "creationDate": _time(caller.issued_ms),
-        "mfaAuthenticated": "false",
+        "mfaAuthenticated": "true" if caller.mfa_ms else "false",
     }
     if caller.source_identity:
         session["sourceIdentity"] = caller.source_identity

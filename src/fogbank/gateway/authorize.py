@@ -105,6 +105,12 @@ class Circumstances(_Gathered):
         found = find_key(self._principal, key)
         return lowered(self._extra).get(key) if found is None and self._extra else found
 
+    @property
+    def second_factor_age(self) -> str:
+        """Return how many seconds ago the caller proved a second factor, or nothing."""
+        proved_ms = self._principal.mfa_ms
+        return str((self.now_ms - proved_ms) // 1000) if proved_ms else ""
+
     def _gather(self) -> dict[str, ContextValue]:
         found = {name: of(self) for name, of in _OF_REQUEST.items()}
         given = {name: value for name, value in found.items() if value}
@@ -116,6 +122,7 @@ _OfRequest = Callable[[Circumstances], ContextValue]
 _OF_REQUEST: Final[Mapping[str, _OfRequest]] = {
     "aws:CurrentTime": lambda of: _time_of(of.now_ms).strftime("%Y-%m-%dT%H:%M:%SZ"),
     "aws:EpochTime": lambda of: str(of.now_ms // 1000),
+    "aws:MultiFactorAuthAge": lambda of: of.second_factor_age,
     "aws:RequestedRegion": lambda of: of.region,
     # A call from service to service does not travel in the clear, as on AWS.
     "aws:SecureTransport": lambda of: "true" if of.http.secure or of.http.in_process else "false",

@@ -65,20 +65,6 @@ def test_versioning_is_said_once_it_was_enabled(s3: Any) -> None:
     assert code_of(error) == (400, "IllegalVersioningConfigurationException")
 
 
-def test_deletions_that_need_a_second_factor_are_not_built(s3: Any) -> None:
-    with pytest.raises(ClientError) as error:
-        s3.put_bucket_versioning(
-            Bucket="photos",
-            VersioningConfiguration={"Status": "Enabled", "MFADelete": "Enabled"},
-        )
-    assert code_of(error) == (501, "NotImplemented")
-    with pytest.raises(ClientError) as error:
-        s3.put_bucket_versioning(
-            Bucket="photos", MFA="serial 123456", VersioningConfiguration={"Status": "Enabled"}
-        )
-    assert code_of(error) == (501, "NotImplemented")
-
-
 def test_every_version_stays_as_it_was_and_has_an_id_of_32_characters(s3: Any) -> None:
     turn(s3, "Enabled")
     ids = [put(s3, content) for content in CONTENTS]

@@ -358,15 +358,6 @@ def test_a_mixed_up_session_proves_nothing(
     assert refusal(bare.get_caller_identity)[0] == "InvalidClientTokenId"
 
 
-def test_mfa_is_refused_and_not_ignored(role: Any, caller: Any, refusal: Any) -> None:
-    given = {"RoleArn": role(), "RoleSessionName": "one"}
-    code, message = refusal(
-        caller("sts").assume_role, **given, SerialNumber="arn:aws:iam::1:mfa/x", TokenCode="123456"
-    )
-    assert code == "NotImplemented"
-    assert "SerialNumber" in message
-
-
 def test_a_session_of_a_function_says_which(
     cloud: Any, iam: Any, role: Any, session: Any, document: Any, refusal: Any, account: str
 ) -> None:

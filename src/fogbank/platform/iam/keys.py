@@ -39,6 +39,7 @@ _GLOBAL: Final = frozenset(
         # What the request says of itself: the gateway sets them.
         "aws:currenttime",
         "aws:epochtime",
+        "aws:multifactorauthage",
         "aws:referer",
         "aws:requestedregion",
         "aws:resourceaccount",
@@ -86,7 +87,6 @@ _GLOBAL_ABSENT: Final = frozenset(
         "aws:ec2instancesourceprivateipv4",
         "aws:ec2instancesourcevpc",
         "aws:ismcpserviceaction",
-        "aws:multifactorauthage",
         "aws:principalorgid",
         "aws:principalorgpaths",
         "aws:resourceorgid",
@@ -228,7 +228,7 @@ _SERVICES_ABSENT: Final[Mapping[str, frozenset[str]]] = {
             "iam:templatearn",
         }
     ),
-    "MFA is not built": frozenset(
+    "devices other than virtual ones are not built": frozenset(
         {
             "iam:fido-certification",
             "iam:fido-fips-140-2-certification",

@@ -51,6 +51,13 @@ def _issued_at(principal: Principal) -> str:
     return issued.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def _has_second_factor(principal: Principal) -> str:
+    # AWS: the key is in requests with temporary credentials only.
+    if not principal.is_temporary:
+        return ""
+    return "true" if principal.mfa_ms else "false"
+
+
 _OF_SIGNERS: Final[Mapping[str, KeyOf]] = {
     "aws:PrincipalType": lambda principal: _TYPES[principal.kind],
     "aws:PrincipalIsAWSService": lambda _: "false",
@@ -60,8 +67,7 @@ _OF_SIGNERS: Final[Mapping[str, KeyOf]] = {
     "aws:userid": lambda principal: principal.user_id,
     "aws:username": _name_of,
     "aws:TokenIssueTime": _issued_at,
-    # AWS: the key is in requests with temporary credentials only; there is no MFA here.
-    "aws:MultiFactorAuthPresent": lambda principal: "false" if principal.is_temporary else "",
+    "aws:MultiFactorAuthPresent": _has_second_factor,
     "aws:FederatedProvider": lambda principal: principal.provider,
     # AWS: it is in every request that a function's environment signs (Lambda Developer Guide,
     # "Using source function ARN to control function access behavior").

@@ -29,7 +29,7 @@ from fogbank.platform.store.engine import Transaction
 Compile = Callable[[str, Kind], Policy]
 
 # AWS: GetSessionToken's credentials cannot call IAM without MFA, nor STS but these two (API
-# reference, "GetSessionToken", Permissions). There is no MFA here.
+# reference, "GetSessionToken", Permissions).
 _TOKEN_SESSION: Final = document_of(
     {"Effect": "Allow", "Action": "*", "Resource": "*"},
     {"Effect": "Deny", "Action": "iam:*", "Resource": "*"},

@@ -74,8 +74,9 @@ class HangingPolicies:
 
 
 def _has_token(principal: Principal) -> bool:
-    """Return whether a principal signs with a session token that no role was assumed for."""
-    return principal.issued_ms > 0 and principal.kind is not PrincipalKind.SESSION
+    """Return whether a principal signs with the token of GetSessionToken, without a second factor."""
+    temporary = principal.issued_ms > 0 and principal.kind is not PrincipalKind.SESSION
+    return temporary and not principal.mfa_ms
 
 
 def _key_of(principal: Principal) -> tuple[object, ...]:

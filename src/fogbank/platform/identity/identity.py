@@ -13,9 +13,9 @@ from typing import Final, TypeVar
 
 from fogbank.base.arn import AWS
 from fogbank.base.clock import Clock
-from fogbank.base.errors import Conflict
+from fogbank.base.errors import AccessDenied, Conflict
 from fogbank.base.ids import Ids
-from fogbank.platform.identity import accounts, lookups
+from fogbank.platform.identity import accounts, lookups, mfa
 from fogbank.platform.identity.accounts import Account, AccountTaken, NewAccount
 from fogbank.platform.identity.cache import Epoch, Epochs, Lru, OwnEpochs
 from fogbank.platform.identity.credentials import (
@@ -205,6 +205,18 @@ class Identity:
             session_token=token,
             expires_ms=session.expires_ms,
         )
+
+    async def require_code(self, principal: Principal, serial: str, code: str) -> None:
+        """Take a code of an MFA device of a principal, which nobody can use again.
+
+        Raises:
+            AccessDenied: In the words of STS: it is none of a device of theirs, or was taken before.
+        """
+        now_ms = self._clock.now_ms()
+        store = self._store_of(principal.account)
+        refusal = await store.transact(lambda tr: mfa.spend(tr, principal, serial, code, now_ms))
+        if refusal:
+            raise AccessDenied(refusal)
 
     def new_session(
         self, *, account: str, kind: PrincipalKind, unique_id: str, name: str, duration_s: int

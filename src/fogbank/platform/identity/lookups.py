@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec.structs import replace
+
 from fogbank.base.arn import AWS, global_arn
 from fogbank.platform.identity.credentials import Credential
 from fogbank.platform.identity.principal import Principal, PrincipalKind, root_principal
@@ -56,7 +58,8 @@ async def find_session_principal(tr: Transaction, session: Session) -> Principal
     account, key = session.account, session.name.lower()
     partition = await partition_of(tr)
     if session.kind == PrincipalKind.ROOT:
-        return root_principal(account, session.key_id, session.issued_ms, partition)
+        root = root_principal(account, session.key_id, session.issued_ms, partition)
+        return replace(root, mfa_ms=session.mfa_ms)
     if session.kind == PrincipalKind.SESSION:
         role = await ROLES.find(tr, key)
         if role is None or role.unique_id != session.unique_id:
@@ -65,7 +68,8 @@ async def find_session_principal(tr: Transaction, session: Session) -> Principal
     user = await USERS.find(tr, key)
     if user is None or user.unique_id != session.unique_id:
         return None
-    return user_principal(account, user, session.key_id, session.issued_ms, partition)
+    principal = user_principal(account, user, session.key_id, session.issued_ms, partition)
+    return replace(principal, mfa_ms=session.mfa_ms)
 
 
 async def partition_of(tr: Transaction) -> str:
@@ -122,4 +126,5 @@ def session_principal(
         source_identity=session.source_identity,
         source_function_arn=session.source_function_arn,
         partition=partition,
+        mfa_ms=session.mfa_ms,
     )

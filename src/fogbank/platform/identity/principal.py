@@ -58,6 +58,8 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     """For services: ``aws:SourceAccount``."""
     partition: str = AWS
     """That of the account."""
+    mfa_ms: int = 0
+    """When the second factor of a temporary credential was proved: ``aws:MultiFactorAuthAge``."""
 
     @property
     def role_arn(self) -> str:

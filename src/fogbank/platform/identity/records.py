@@ -35,6 +35,8 @@ class AccountRecord(Record, frozen=True, array_like=True, tag="iam.account/1"):
     alias: str = ""
     partition: str = AWS
     """The one whose regions it has."""
+    mfa: tuple[str, ...] = ()
+    """Names of the MFA devices of the root user."""
 
 
 class AccessKeyRecord(Record, frozen=True, array_like=True, tag="iam.access-key/1"):
@@ -71,6 +73,8 @@ class UserRecord(Record, frozen=True, array_like=True, tag="iam.user/1"):
     """Names of its groups."""
     boundary: str = ""
     """The ARN of the managed policy that bounds its permissions, or ''."""
+    mfa: tuple[str, ...] = ()
+    """Names of its MFA devices."""
 
 
 class RoleRecord(Record, frozen=True, array_like=True, tag="iam.role/1"):
@@ -156,6 +160,34 @@ class MembershipRecord(Record, frozen=True, array_like=True, tag="iam.membership
     user: str
 
 
+class MfaDeviceRecord(Record, frozen=True, array_like=True, tag="iam.mfa-device/1"):
+    """A virtual MFA device, of a user or of nobody yet."""
+
+    name: str
+    path: str
+    seed: bytes
+    created_ms: int
+    tags: Pairs = ()
+    user: str = ""
+    """The name of the user that has it; empty for the root user, and if nobody has it."""
+    holder: str = ""
+    """The unique id of who has it; the account's id for the root user."""
+    enabled_ms: int = 0
+    spent: int = -1
+    """The newest step whose code was taken: no code of it or of one before is."""
+    skew: int = 0
+    """How many steps its clock is ahead."""
+    failures: int = 0
+    failing: int = 0
+    """How many wrong codes came, in which period."""
+
+    def __repr__(self) -> str:
+        return f"MfaDeviceRecord({self.name!r}, {self.user!r})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("name", self.name)]
+
+
 class EpochRecord(Record, frozen=True, array_like=True, tag="iam.epoch/1"):
     """How often an account changed, for caches of other processes."""
 
@@ -207,11 +239,13 @@ ATTACHMENTS: Final = Table("iam", 0x07, AttachmentRecord)
 MEMBERSHIPS: Final = Table("iam", 0x08, MembershipRecord)
 """At (group, user)."""
 EPOCHS: Final = Table("iam", 0x09, EpochRecord)
+MFA_DEVICES: Final = Table("iam", 0x0A, MfaDeviceRecord)
 KEY_ACCOUNTS: Final = Table("iam", 0x20, KeyAccountRecord)
 ACCOUNT_ENTRIES: Final = Table("iam", 0x21, AccountEntryRecord)
 ACCOUNT_NAMES: Final = Table("iam", 0x22, AccountNameRecord)
 
 TABLES: Final[tuple[Table[Any], ...]] = (
     *(ACCOUNTS, ACCESS_KEYS, USERS, ROLES, GROUPS, POLICIES, ATTACHMENTS, MEMBERSHIPS, EPOCHS),
+    MFA_DEVICES,
     *(KEY_ACCOUNTS, ACCOUNT_ENTRIES, ACCOUNT_NAMES),
 )

@@ -43,6 +43,8 @@ class Session(msgspec.Struct, frozen=True, array_like=True, tag="session/1"):
     source_identity: str = ""
     source_function_arn: str = ""
     """The function that the session was made for, of one of an execution role."""
+    mfa_ms: int = 0
+    """When a second factor was proved; 0: none was."""
 
 
 class Sealer:

@@ -59,6 +59,8 @@ class Caller(msgspec.Struct, frozen=True, array_like=True):
     user_agent: str = ""
     host: str = ""
     secure: bool = False
+    mfa_ms: int = 0
+    """When it proved a second factor; 0: it did not."""
 
 
 class Entry(msgspec.Struct, array_like=True):

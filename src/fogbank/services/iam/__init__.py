@@ -13,6 +13,7 @@ from fogbank.services.iam.operations import (
     boundaries,
     groups,
     inline,
+    mfa_devices,
     policies,
     roles,
     tags,
@@ -23,6 +24,7 @@ SERVICE = Service(
     model="iam",
     operations=(
         *(users, access_keys, groups, roles, inline, policies, attachments, boundaries, tags),
+        mfa_devices,
     ),
     tables=TABLES,
     tags=ResourceTags(domain=state.tagged_domain, find=state.find_tags),

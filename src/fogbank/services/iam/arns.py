@@ -18,3 +18,8 @@ def entity_arn(scope: Scope, kind: str, path: str, name: str) -> str:
 def policy_arn(scope: Scope, path: str, name: str) -> str:
     """Return the ARN of a customer managed policy of the account."""
     return global_arn(scope.partition, "iam", scope.account, f"policy{path}{name}")
+
+
+def mfa_arn(scope: Scope, path: str, name: str) -> str:
+    """Return the ARN of a virtual MFA device of the account: its serial number."""
+    return global_arn(scope.partition, "iam", scope.account, f"mfa{path}{name}")

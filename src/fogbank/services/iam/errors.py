@@ -13,6 +13,10 @@ class EntityAlreadyExists(ServiceError):
     """The name is taken, without regard to case."""
 
 
+class InvalidAuthenticationCode(ServiceError):
+    """The codes are not two of the device, one behind the other."""
+
+
 class InvalidInput(ServiceError):
     """A value is not acceptable."""
 

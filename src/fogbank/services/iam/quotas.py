@@ -12,6 +12,7 @@ from fogbank.contract.quota import Quota
 ACCESS_KEYS_PER_USER: Final = Quota("iam.access_keys_per_user_max", 2, "IAM quotas")
 ATTACHED_POLICIES: Final = Quota("iam.attached_policies_max", 10, "IAM quotas: per entity")
 GROUPS_PER_USER: Final = Quota("iam.groups_per_user_max", 10, "IAM quotas")
+MFA_DEVICES_PER_USER: Final = Quota("iam.mfa_devices_per_user_max", 8, "IAM quotas")
 TRUST_CHARACTERS: Final = Quota("iam.trust_policy_characters_max", 2_048, "IAM quotas")
 MANAGED_CHARACTERS: Final = Quota("iam.managed_policy_characters_max", 6_144, "IAM quotas")
 REQUEST_BYTES: Final = Quota(

@@ -15,14 +15,17 @@ from fogbank.platform.iam.policy import Policy, compile_policy
 from fogbank.platform.identity.managed import ManagedPolicy
 from fogbank.platform.identity.records import (
     AccessKeyRecord,
+    AccountRecord,
     GroupRecord,
+    MfaDeviceRecord,
     Pairs,
     PolicyRecord,
     PolicyVersion,
     RoleRecord,
     UserRecord,
 )
-from fogbank.services.iam.arns import Kind, entity_arn, policy_arn
+from fogbank.platform.identity.totp import find_consecutive
+from fogbank.services.iam.arns import Kind, entity_arn, mfa_arn, policy_arn
 from fogbank.services.iam.errors import (
     InvalidInput,
     LimitExceeded,
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
     from fogbank.wire.shapes import iam as shapes
 
 T = TypeVar("T")
+Holder = UserRecord | AccountRecord
+"""Who has MFA devices: a user, or the root user."""
 Entity = UserRecord | RoleRecord | GroupRecord
 
 
@@ -196,6 +201,34 @@ def boundary_context(operation: str, boundary: str) -> dict[str, ContextValue]:
     return {"iam:PermissionsBoundary": boundary}
 
 
+# MFA devices.
+
+
+def second_step(
+    device: MfaDeviceRecord, codes: tuple[str, str], step: int, steps: int
+) -> int | None:
+    """Return the step of the second of two codes in a row, none of them spent, or None.
+
+    Args:
+        device: Whose codes.
+        codes: The two.
+        step: That of now.
+        steps: How far the clock of the device may go wrong, before and after.
+    """
+    first = max(step - steps, device.spent)
+    return find_consecutive(device.seed, codes, range(first, step + steps))
+
+
+def holder_id(holder: Holder) -> str:
+    """Return the unique id of who has devices; the account's of the root user."""
+    return holder.unique_id if isinstance(holder, UserRecord) else holder.account
+
+
+def holder_name(holder: Holder) -> str:
+    """Return the name of who has devices; nothing of the root user."""
+    return holder.name if isinstance(holder, UserRecord) else ""
+
+
 # Accesses.
 
 
@@ -208,6 +241,22 @@ def creates(kind: str, member: str) -> AccessOf:
         context = boundary_context(operation, request.get("PermissionsBoundary", ""))
         context |= created_tag_context(request)
         return [Access(f"iam:{operation}", arn, context)]
+
+    return access
+
+
+def creates_mfa_device(scope: Scope, request: Request) -> list[Access]:
+    """Return the access of CreateVirtualMFADevice."""
+    arn = mfa_arn(scope, request.get("Path", "/"), request["VirtualMFADeviceName"])
+    return [Access("iam:CreateVirtualMFADevice", arn, created_tag_context(request))]
+
+
+def on_mfa_device(action: str) -> AccessOf:
+    """Return the access of an operation on the device that a request names."""
+
+    def access(scope: Scope, request: Request) -> list[Access]:
+        del scope
+        return [Access(action, request["SerialNumber"], request_tag_context(request))]
 
     return access
 
@@ -300,6 +349,15 @@ def user_view(scope: Scope, user: UserRecord, *, details: bool = True) -> shapes
         "CreateDate": seconds(user.created_ms),
     }
     return {**view, **_details(user)} if details else view
+
+
+def root_view(scope: Scope, account: AccountRecord) -> shapes.User:
+    """Return the root user as the wire has it: without name and path."""
+    return {
+        "UserId": account.account,
+        "Arn": entity_arn(scope, "root", "", ""),
+        "CreateDate": seconds(account.created_ms),
+    }
 
 
 def _details(entity: UserRecord | RoleRecord) -> _Details:

@@ -7,7 +7,7 @@ entity and requires the operation's action on it, because the path in the ARN is
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import msgspec
 
@@ -16,16 +16,22 @@ from fogbank.base.errors import Conflict
 from fogbank.contract.action import ContextValue, Scope
 from fogbank.contract.call import Call
 from fogbank.platform.identity.managed import ManagedPolicy, managed_policies
+from fogbank.platform.identity.mfa import find_device
+from fogbank.platform.identity.principal import PrincipalKind
 from fogbank.platform.identity.records import (
+    ACCOUNTS,
     ATTACHMENTS,
     GROUPS,
     MEMBERSHIPS,
+    MFA_DEVICES,
     POLICIES,
     ROLES,
     USERS,
+    AccountRecord,
     AttachmentRecord,
     GroupRecord,
     MembershipRecord,
+    MfaDeviceRecord,
     PolicyRecord,
     RoleRecord,
     UserRecord,
@@ -34,15 +40,28 @@ from fogbank.platform.identity.records import (
 from fogbank.platform.store.engine import Domain, Transaction
 from fogbank.platform.store.records import Record, Table
 from fogbank.services.iam import rules
-from fogbank.services.iam.arns import Kind, entity_arn, policy_arn
-from fogbank.services.iam.errors import EntityAlreadyExists, InvalidInput, NoSuchEntity
+from fogbank.services.iam.arns import Kind, entity_arn, mfa_arn, policy_arn
+from fogbank.services.iam.errors import (
+    EntityAlreadyExists,
+    InvalidInput,
+    NoSuchEntity,
+    ValidationError,
+)
 from fogbank.services.iam.quotas import ATTACHMENTS_COUNTED_MAX, SCAN_ROWS_MAX
-from fogbank.services.iam.rules import Entity
+from fogbank.services.iam.rules import Entity, Holder
+
+if TYPE_CHECKING:
+    from fogbank.wire.shapes import iam as shapes
 
 R = TypeVar("R", bound=Record)
 E = TypeVar("E", bound=Entity)
 
-_TAGGED: Final[dict[str, Table[Any]]] = {"user": USERS, "role": ROLES, "policy": POLICIES}
+_TAGGED: Final[dict[str, Table[Any]]] = {
+    "user": USERS,
+    "role": ROLES,
+    "policy": POLICIES,
+    "mfa": MFA_DEVICES,
+}
 _TABLES: Final[dict[Kind, Table[Any]]] = {"user": USERS, "role": ROLES, "group": GROUPS}
 
 
@@ -87,7 +106,7 @@ async def permitted(
 
 
 def tagged_domain(arn: str) -> Domain | None:
-    """Return the domain of a user, role or policy, or None if the ARN is of something else."""
+    """Return the domain of a user, role, policy or device, or None if the ARN is of something else."""
     found = find_arn(arn)
     if found is None or found.resource.partition("/")[0] not in _TAGGED:
         return None
@@ -98,7 +117,7 @@ def tagged_domain(arn: str) -> Domain | None:
 
 
 async def find_tags(tr: Transaction, arn: str) -> Mapping[str, ContextValue]:
-    """Return the condition keys of the tags of a user, role or policy; none if it is not there."""
+    """Return the condition keys of the tags of a user, role, policy or device; none if it is not there."""
     found = find_arn(arn)
     assert found is not None, "only an ARN has a domain"
     kind, _, path = found.resource.partition("/")
@@ -312,3 +331,102 @@ def rebound(tr: Transaction, kind: Kind, entity: UserRecord | RoleRecord, arn: s
     """Write another boundary of a user or role, or none; both sides are written."""
     _unbind(tr, kind, entity)
     bind(tr, kind, changed(tr, kind, entity, boundary=arn))
+
+
+# MFA devices: a row of their own, and their names with who has them.
+
+
+async def permitted_holder(call: Call, name: str | None) -> Holder:
+    """Return who has devices, whom the caller may act on as the operation does.
+
+    Without a name it is the caller. The root user is named by its account's id, as it has no name.
+
+    Raises:
+        AccessDenied: In the words of IAM, whether or not the user stands.
+        NoSuchEntity: The caller may, but there is none.
+        ValidationError: The caller has no devices, being no user.
+    """
+    principal = call.principal
+    is_root = principal.kind is PrincipalKind.ROOT
+    if is_root and name in (None, call.account):
+        arn = entity_arn(call.scope, "root", "", "")
+        await call.require(f"iam:{call.operation}", arn)
+        return await call.store.read(_root)
+    if name is None:
+        if principal.kind is not PrincipalKind.USER:
+            raise ValidationError("Must specify userName when calling with non-User credentials")
+        name = principal.name
+    return cast("UserRecord", await permitted(call, "user", name))
+
+
+async def _root(tr: Transaction) -> AccountRecord:
+    """Return the record of the account, which has the root user's devices."""
+    account = await ACCOUNTS.find(tr)
+    assert account is not None, "the caller's account stands"
+    return account
+
+
+async def holder_again(tr: Transaction, seen: Holder) -> Holder:
+    """Return who has devices as it is now; see ``again``."""
+    return await again(tr, "user", seen) if isinstance(seen, UserRecord) else await _root(tr)
+
+
+def put_devices(tr: Transaction, holder: Holder, names: tuple[str, ...]) -> None:
+    """Write the names of the devices that somebody has."""
+    if isinstance(holder, UserRecord):
+        changed(tr, "user", holder, mfa=names)
+    else:
+        ACCOUNTS.put(tr, msgspec.structs.replace(holder, mfa=names))
+
+
+async def require_device(tr: Transaction, account: str, serial: str) -> MfaDeviceRecord:
+    """Return the device that has a serial number, or refuse the call."""
+    device = await find_device(tr, account, serial)
+    if device is None:
+        raise NoSuchEntity(f"VirtualMFADevice with serial number {serial} does not exist.")
+    return device
+
+
+async def require_held(
+    tr: Transaction, account: str, holder: Holder, serial: str
+) -> MfaDeviceRecord:
+    """Return the device that somebody has, or refuse the call."""
+    device = await find_device(tr, account, serial)
+    if device is None or device.holder != rules.holder_id(holder):
+        raise NoSuchEntity(f"MFA Device with serial number {serial} is not associated with user.")
+    return device
+
+
+async def page_of_devices(
+    tr: Transaction, status: str, after: str | None, limit: int
+) -> tuple[list[MfaDeviceRecord], str | None]:
+    """Return a page of the devices of an account, and the key it ends at if more may follow."""
+    start = None if after is None else (after,)
+    rows = await MFA_DEVICES.list(tr, limit=SCAN_ROWS_MAX + 1, after=start)
+    found: list[MfaDeviceRecord] = []
+    last: str | None = None
+    for number, (key, device) in enumerate(rows):
+        if len(found) == limit or number == SCAN_ROWS_MAX:
+            return found, last
+        last = cast("str", key[0])
+        if status in ("Any", "Assigned" if device.holder else "Unassigned"):
+            found.append(device)
+    return found, None
+
+
+async def device_view(
+    tr: Transaction, scope: Scope, device: MfaDeviceRecord
+) -> shapes.VirtualMFADevice:
+    """Return a device as a list has it: with its user, without its seed."""
+    view: shapes.VirtualMFADevice = {
+        "SerialNumber": mfa_arn(scope, device.path, device.name),
+    }
+    if not device.holder:
+        return view
+    view["EnableDate"] = rules.seconds(device.enabled_ms)
+    if device.user:
+        user = await require(tr, "user", device.user)
+        view["User"] = rules.user_view(scope, cast("UserRecord", user), details=False)
+    else:
+        view["User"] = rules.root_view(scope, await _root(tr))
+    return view

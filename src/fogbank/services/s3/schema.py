@@ -213,6 +213,8 @@ class BucketRecord(Record, frozen=True, array_like=True, tag="s3.bucket/1"):
     """A copy of what its account blocks (``AccountRecord``)."""
     logs: bool = False
     """Whether records of its requests are kept: spares who has none everything."""
+    mfa_delete: str = ""
+    """``Enabled``: versions go by a second factor only; ``Disabled``, or nothing if it never was."""
 
 
 class ObjectRecord(Record, frozen=True, array_like=True, kw_only=True, tag="s3.object/1"):

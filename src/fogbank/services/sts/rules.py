@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
 from fogbank.base.arn import find_arn
-from fogbank.base.errors import NotBuilt
+from fogbank.base.errors import AccessDenied, NotBuilt
 from fogbank.base.types import Request
 from fogbank.contract.action import Access, ContextValue, Scope
 from fogbank.platform.iam.malformed import MalformedPolicy, NotEvaluated
@@ -124,6 +124,23 @@ def tags_of(request: Request, principal: Principal) -> SessionTags:
     return SessionTags((*inherited, *given), (*principal.transitive_tags, *transitive))
 
 
+def second_factor_of(request: Request) -> tuple[str, str] | None:
+    """Return the serial number of an MFA device and its code, if a request has them.
+
+    Raises:
+        AccessDenied: It has one of the two.
+    """
+    serial, code = request.get("SerialNumber"), request.get("TokenCode")
+    if serial is None and code is None:
+        return None
+    if serial is None or code is None:
+        raise AccessDenied(
+            "MultiFactorAuthentication failed, must provide both MFA serial number and one time "
+            "pass code."
+        )
+    return serial, code
+
+
 def function_of(principal: Principal) -> str:
     """Return the function that Lambda assumes a role for, or '' for every other caller."""
     by_lambda = principal.kind is PrincipalKind.SERVICE and principal.arn == _LAMBDA
@@ -185,6 +202,9 @@ def context_of(
     """Return the condition keys of assuming a role, beside the global ones."""
     tags = request.get("Tags", [])
     keys: dict[str, ContextValue] = {"sts:RoleSessionName": request["RoleSessionName"]}
+    if "SerialNumber" in request:
+        # It was proved a moment ago.
+        keys |= {"aws:MultiFactorAuthPresent": "true", "aws:MultiFactorAuthAge": "0"}
     if "ExternalId" in request:
         keys["sts:ExternalId"] = request["ExternalId"]
     if source_identity:

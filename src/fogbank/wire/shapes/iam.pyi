@@ -96,6 +96,18 @@ class CreateUserRequest(TypedDict, total=False):
 class CreateUserResponse(TypedDict, total=False):
     User: User
 
+class CreateVirtualMFADeviceRequest(TypedDict, total=False):
+    Path: str
+    VirtualMFADeviceName: Required[str]
+    Tags: list[Tag]
+
+class CreateVirtualMFADeviceResponse(TypedDict, total=False):
+    VirtualMFADevice: VirtualMFADevice
+
+class DeactivateMFADeviceRequest(TypedDict, total=False):
+    UserName: str
+    SerialNumber: Required[str]
+
 class DeleteAccessKeyRequest(TypedDict, total=False):
     UserName: str
     AccessKeyId: Required[str]
@@ -134,6 +146,9 @@ class DeleteUserPolicyRequest(TypedDict, total=False):
 class DeleteUserRequest(TypedDict, total=False):
     UserName: Required[str]
 
+class DeleteVirtualMFADeviceRequest(TypedDict, total=False):
+    SerialNumber: Required[str]
+
 class DetachGroupPolicyRequest(TypedDict, total=False):
     GroupName: Required[str]
     PolicyArn: Required[str]
@@ -145,6 +160,12 @@ class DetachRolePolicyRequest(TypedDict, total=False):
 class DetachUserPolicyRequest(TypedDict, total=False):
     UserName: Required[str]
     PolicyArn: Required[str]
+
+class EnableMFADeviceRequest(TypedDict, total=False):
+    UserName: Required[str]
+    SerialNumber: Required[str]
+    AuthenticationCode1: Required[str]
+    AuthenticationCode2: Required[str]
 
 class GetGroupPolicyRequest(TypedDict, total=False):
     GroupName: Required[str]
@@ -165,6 +186,16 @@ class GetGroupResponse(TypedDict, total=False):
     Users: list[User]
     IsTruncated: bool
     Marker: str
+
+class GetMFADeviceRequest(TypedDict, total=False):
+    SerialNumber: Required[str]
+    UserName: str
+
+class GetMFADeviceResponse(TypedDict, total=False):
+    UserName: str
+    SerialNumber: str
+    EnableDate: int
+    Certifications: dict[str, str]
 
 class GetPolicyRequest(TypedDict, total=False):
     PolicyArn: Required[str]
@@ -323,6 +354,26 @@ class ListInstanceProfilesForRoleResponse(TypedDict, total=False):
     IsTruncated: bool
     Marker: str
 
+class ListMFADeviceTagsRequest(TypedDict, total=False):
+    SerialNumber: Required[str]
+    Marker: str
+    MaxItems: int
+
+class ListMFADeviceTagsResponse(TypedDict, total=False):
+    Tags: list[Tag]
+    IsTruncated: bool
+    Marker: str
+
+class ListMFADevicesRequest(TypedDict, total=False):
+    UserName: str
+    Marker: str
+    MaxItems: int
+
+class ListMFADevicesResponse(TypedDict, total=False):
+    MFADevices: list[MFADevice]
+    IsTruncated: bool
+    Marker: str
+
 class ListPoliciesRequest(TypedDict, total=False):
     Scope: str
     OnlyAttached: bool
@@ -416,6 +467,21 @@ class ListUsersResponse(TypedDict, total=False):
     IsTruncated: bool
     Marker: str
 
+class ListVirtualMFADevicesRequest(TypedDict, total=False):
+    AssignmentStatus: str
+    Marker: str
+    MaxItems: int
+
+class ListVirtualMFADevicesResponse(TypedDict, total=False):
+    VirtualMFADevices: list[VirtualMFADevice]
+    IsTruncated: bool
+    Marker: str
+
+class MFADevice(TypedDict, total=False):
+    UserName: str
+    SerialNumber: str
+    EnableDate: int
+
 class Policy(TypedDict, total=False):
     PolicyName: str
     PolicyId: str
@@ -475,6 +541,12 @@ class RemoveUserFromGroupRequest(TypedDict, total=False):
     GroupName: Required[str]
     UserName: Required[str]
 
+class ResyncMFADeviceRequest(TypedDict, total=False):
+    UserName: Required[str]
+    SerialNumber: Required[str]
+    AuthenticationCode1: Required[str]
+    AuthenticationCode2: Required[str]
+
 class Role(TypedDict, total=False):
     Path: str
     RoleName: str
@@ -506,6 +578,10 @@ class Tag(TypedDict, total=False):
     Key: Required[str]
     Value: Required[str]
 
+class TagMFADeviceRequest(TypedDict, total=False):
+    SerialNumber: Required[str]
+    Tags: Required[list[Tag]]
+
 class TagPolicyRequest(TypedDict, total=False):
     PolicyArn: Required[str]
     Tags: Required[list[Tag]]
@@ -517,6 +593,10 @@ class TagRoleRequest(TypedDict, total=False):
 class TagUserRequest(TypedDict, total=False):
     UserName: Required[str]
     Tags: Required[list[Tag]]
+
+class UntagMFADeviceRequest(TypedDict, total=False):
+    SerialNumber: Required[str]
+    TagKeys: Required[list[str]]
 
 class UntagPolicyRequest(TypedDict, total=False):
     PolicyArn: Required[str]
@@ -569,4 +649,12 @@ class User(TypedDict, total=False):
     CreateDate: int
     PasswordLastUsed: int
     PermissionsBoundary: AttachedPermissionsBoundary
+    Tags: list[Tag]
+
+class VirtualMFADevice(TypedDict, total=False):
+    SerialNumber: str
+    Base32StringSeed: bytes
+    QRCodePNG: bytes
+    User: User
+    EnableDate: int
     Tags: list[Tag]

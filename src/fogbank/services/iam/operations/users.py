@@ -9,12 +9,14 @@ import msgspec
 from fogbank.base.types import Wire
 from fogbank.contract.call import Call
 from fogbank.contract.operation import operation
+from fogbank.platform.identity import mfa
 from fogbank.platform.identity.principal import PrincipalKind
 from fogbank.platform.identity.records import (
     ACCESS_KEYS,
     ACCOUNTS,
     ATTACHMENTS,
     MEMBERSHIPS,
+    MFA_DEVICES,
     AttachmentRecord,
     MembershipRecord,
     UserRecord,
@@ -59,23 +61,14 @@ async def get_user(call: Call, request: shapes.GetUserRequest) -> shapes.GetUser
     principal = call.principal
     if name is None:
         if principal.kind is PrincipalKind.ROOT:
-            return {"User": await _root_view(call)}
+            account = await call.store.read(lambda tr: ACCOUNTS.find(tr))
+            assert account is not None, "the caller's account stands"
+            return {"User": rules.root_view(call.scope, account)}
         if principal.kind is not PrincipalKind.USER:
             raise ValidationError("Must specify userName when calling with non-User credentials")
         name = principal.name
     user = cast("UserRecord", await state.permitted(call, "user", name))
     return {"User": rules.user_view(call.scope, user)}
-
-
-async def _root_view(call: Call) -> shapes.User:
-    """Return the root user as the wire has it: without name and path."""
-    account = await call.store.read(lambda tr: ACCOUNTS.find(tr))
-    assert account is not None, "the caller's account stands"
-    return {
-        "UserId": call.account,
-        "Arn": entity_arn(call.scope, "root", "", ""),
-        "CreateDate": rules.seconds(account.created_ms),
-    }
 
 
 @operation(access=rules.lists("ListUsers", "user"))
@@ -121,6 +114,10 @@ async def _rename(tr: Transaction, user: UserRecord, name: str) -> None:
     for group in user.groups:
         MEMBERSHIPS.delete(tr, group.lower(), user.name.lower())
         MEMBERSHIPS.put(tr, MembershipRecord(name), group.lower(), name.lower())
+    for device_name in user.mfa:
+        device = await MFA_DEVICES.find(tr, device_name.lower())
+        assert device is not None, "a device that a user has stands"
+        mfa.put(tr, msgspec.structs.replace(device, user=name))
     for arn in user.attached:
         ATTACHMENTS.delete(tr, arn, "user", user.name.lower())
         row = AttachmentRecord("user", name, user.unique_id)
@@ -129,7 +126,7 @@ async def _rename(tr: Transaction, user: UserRecord, name: str) -> None:
 
 @operation(access=rules.in_operation)
 async def delete_user(call: Call, request: shapes.DeleteUserRequest) -> Wire:
-    """Delete a user that has no keys, policies or groups left."""
+    """Delete a user that has no keys, policies, groups or MFA devices left."""
     seen = cast("UserRecord", await state.permitted(call, "user", request["UserName"]))
 
     async def body(tr: Transaction) -> None:
@@ -139,6 +136,7 @@ async def delete_user(call: Call, request: shapes.DeleteUserRequest) -> Wire:
             (user.inline, "delete policies"),
             (user.access_keys, "delete access keys"),
             (user.groups, "remove users from group"),
+            (user.mfa, "delete MFA device"),
         ):
             if left:
                 raise DeleteConflict(f"Cannot delete entity, must {what} first.")

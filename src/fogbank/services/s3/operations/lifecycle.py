@@ -10,7 +10,12 @@ from fogbank.contract.operation import ANY, operation
 from fogbank.platform.store.engine import Transaction
 from fogbank.services.s3.quotas import LIFECYCLE_DAY_S, LIFECYCLE_RULES_MAX
 from fogbank.services.s3.rules import access
-from fogbank.services.s3.rules.lifecycle import minimum_size_of, rules_of, rules_view
+from fogbank.services.s3.rules.lifecycle import (
+    check_single_factor,
+    minimum_size_of,
+    rules_of,
+    rules_view,
+)
 from fogbank.services.s3.state import buckets, lifecycle
 from fogbank.services.s3.state.configurations import LIFECYCLE
 
@@ -34,6 +39,7 @@ async def put_bucket_lifecycle_configuration(
 
     async def body(tr: Transaction) -> None:
         bucket = await buckets.require_bucket(tr, call, request)
+        check_single_factor(bucket)
         first = lifecycle.timer_of(tr, bucket, now_ms, day_ms)
         await lifecycle.put_rules(tr, call.timers, bucket, (rules, minimum_size), first)
 

@@ -13,12 +13,12 @@ from fogbank.services.s3 import quotas
 from fogbank.services.s3.errors import InvalidArgument, MalformedXML, NoSuchVersion
 from fogbank.services.s3.events import Happening
 from fogbank.services.s3.quotas import DELETE_KEYS_MAX
-from fogbank.services.s3.rules import access, conditions, retention, unhonoured
+from fogbank.services.s3.rules import access, conditions, retention
 from fogbank.services.s3.rules.notifications import REMOVED_DELETE, REMOVED_MARKER
 from fogbank.services.s3.rules.sequencing import sequencer_of
 from fogbank.services.s3.rules.versions import NULL, delete_marker, invalid_id
 from fogbank.services.s3.schema import BucketRecord, ObjectRecord
-from fogbank.services.s3.state import buckets, notifications, objects, versions
+from fogbank.services.s3.state import buckets, notifications, objects, second_factor, versions
 
 if TYPE_CHECKING:
     from fogbank.wire.shapes import s3 as shapes
@@ -51,7 +51,7 @@ _Outcome = tuple["shapes.ObjectIdentifier", "ServiceError | _Removed"]
 """An entry of DeleteObjects, and how it went."""
 
 
-@operation(access=access.delete_object, domain=access.bucket_domain, unhonoured=unhonoured.DELETE)
+@operation(access=access.delete_object, domain=access.bucket_domain)
 async def delete_object(
     call: Call, request: shapes.DeleteObjectRequest
 ) -> shapes.DeleteObjectOutput:
@@ -65,9 +65,12 @@ async def delete_object(
         bool(request.get("BypassGovernanceRetention")),
     )
     now_ms = call.clock.now_ms()
+    proved = await second_factor.prove(call, request)
 
     async def body(tr: Transaction) -> _Removed:
         bucket = await buckets.require_bucket(tr, call, request)
+        if wanted.version_id is not None:
+            second_factor.require(bucket, proved=proved)
         retention.check_bypass(bucket, request)
         return await _remove(tr, call, bucket, wanted, now_ms, tells_absent=False)
 
@@ -158,7 +161,6 @@ async def _remove_version(
 @operation(
     access=access.delete_objects,
     domain=access.bucket_domain,
-    unhonoured=unhonoured.DELETE,
     body=BodyLimit(quotas.LONG_REQUEST_BYTES),
 )
 async def delete_objects(
@@ -169,6 +171,7 @@ async def delete_objects(
     if not 1 <= len(entries) <= DELETE_KEYS_MAX or any("Key" not in entry for entry in entries):
         raise MalformedXML
 
+    proved = await second_factor.prove(call, request)
     await _settle(call, request)
     refusals = [await _refusal(call, request, entry) for entry in entries]
     if not call.account and None not in refusals:
@@ -178,7 +181,7 @@ async def delete_objects(
     for at in range(0, len(entries), DELETES_PER_TRANSACTION):
         end = at + DELETES_PER_TRANSACTION
         piece = zip(entries[at:end], refusals[at:end], strict=True)
-        outcomes += await _delete_some(call, request, list(piece))
+        outcomes += await _delete_some(call, request, list(piece), proved=proved)
     return _delete_reply(outcomes, quiet=bool(request["Delete"].get("Quiet")))
 
 
@@ -214,12 +217,20 @@ async def _delete_some(
     call: Call,
     request: Request,
     piece: list[tuple[shapes.ObjectIdentifier, ServiceError | None]],
+    *,
+    proved: bool,
 ) -> list[_Outcome]:
-    """Remove some objects in one transaction; what is refused leaves the others alone."""
+    """Remove some objects in one transaction; what is refused leaves the others alone.
+
+    A second factor that is missing for one version is missing for the whole request.
+    """
     now_ms = call.clock.now_ms()
+    names_versions = any("VersionId" in entry for entry in request["Delete"]["Objects"])
 
     async def body(tr: Transaction) -> list[_Outcome]:
         bucket = await buckets.require_bucket(tr, call, request)
+        if names_versions:
+            second_factor.require(bucket, proved=proved)
         return [
             (entry, refused or await _delete_one(tr, call, bucket, (request, entry), now_ms))
             for entry, refused in piece

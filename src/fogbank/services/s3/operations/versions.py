@@ -10,6 +10,7 @@ from fogbank.contract.operation import operation
 from fogbank.platform.store.engine import Transaction
 from fogbank.services.s3.errors import InvalidArgument
 from fogbank.services.s3.rules import access, unhonoured
+from fogbank.services.s3.rules.lifecycle import check_unruled
 from fogbank.services.s3.rules.listings import (
     Walk,
     check_encoding,
@@ -18,9 +19,9 @@ from fogbank.services.s3.rules.listings import (
     walk_from_marker,
 )
 from fogbank.services.s3.rules.replies import common_prefixes, listed_id, listed_versions
-from fogbank.services.s3.rules.versions import versioning_of
+from fogbank.services.s3.rules.versions import ENABLED, versioning_of
 from fogbank.services.s3.schema import OBJECTS, BucketRecord
-from fogbank.services.s3.state import buckets, people, versions
+from fogbank.services.s3.state import buckets, people, second_factor, versions
 
 if TYPE_CHECKING:
     from fogbank.wire.shapes import s3 as shapes
@@ -29,14 +30,24 @@ if TYPE_CHECKING:
 @operation(
     access=access.on_bucket("s3:PutBucketVersioning"),
     domain=access.bucket_domain,
-    unhonoured={**unhonoured.DIGESTS, **unhonoured.SECOND_FACTOR},
+    unhonoured=unhonoured.DIGESTS,
 )
 async def put_bucket_versioning(call: Call, request: shapes.PutBucketVersioningRequest) -> Wire:
-    """Enable or suspend the versioning of a bucket; it never becomes one without versions again."""
-    status = versioning_of(request["VersioningConfiguration"])
+    """Enable or suspend the versioning of a bucket; it never becomes one without versions again.
+
+    Whether removals need a second factor is the root user's to say, with one.
+    """
+    configuration = request["VersioningConfiguration"]
+    status = versioning_of(configuration)
+    asked: str | None = configuration.get("MFADelete")
+    proved = await second_factor.prove(call, request)
 
     async def body(tr: Transaction) -> None:
-        buckets.put_versioning(tr, await buckets.require_bucket(tr, call, request), status)
+        bucket = await buckets.require_bucket(tr, call, request)
+        mfa_delete = second_factor.mfa_delete_of(call.principal, bucket, asked, proved=proved)
+        if mfa_delete == ENABLED:
+            check_unruled(bucket)
+        buckets.put_versioning(tr, bucket, status, mfa_delete)
 
     await call.store.transact(body)
     return {}
@@ -48,11 +59,16 @@ async def get_bucket_versioning(
 ) -> shapes.GetBucketVersioningOutput:
     """Return whether versioning is enabled or suspended; nothing if it never was enabled."""
 
-    async def body(tr: Transaction) -> str:
-        return (await buckets.require_bucket(tr, call, request)).versioning
+    async def body(tr: Transaction) -> BucketRecord:
+        return await buckets.require_bucket(tr, call, request)
 
-    status = await call.store.read(body)
-    return {"Status": status} if status else {}
+    bucket = await call.store.read(body)
+    reply: shapes.GetBucketVersioningOutput = {}
+    if bucket.versioning:
+        reply["Status"] = bucket.versioning
+    if bucket.mfa_delete:
+        reply["MFADelete"] = bucket.mfa_delete
+    return reply
 
 
 class _Asked(NamedTuple):

@@ -18,14 +18,19 @@ from urllib.parse import quote
 
 from fogbank.base.errors import NotBuilt
 from fogbank.base.types import Request
-from fogbank.services.s3.errors import InvalidArgument, InvalidRequest, MalformedXML
+from fogbank.services.s3.errors import (
+    InvalidArgument,
+    InvalidBucketState,
+    InvalidRequest,
+    MalformedXML,
+)
 from fogbank.services.s3.quotas import (
     LIFECYCLE_RULES_MAX,
     NONCURRENT_KEPT_MAX,
     RULE_ID_CHARACTERS_MAX,
 )
 from fogbank.services.s3.rules.tags import tag_set
-from fogbank.services.s3.schema import LifecycleRule, ObjectRecord, Tag
+from fogbank.services.s3.schema import BucketRecord, LifecycleRule, ObjectRecord, Tag
 from fogbank.wire.timestamps import http_date, iso_seconds
 
 if TYPE_CHECKING:
@@ -234,6 +239,32 @@ def _check_transitions(given: Request) -> None:
     for member in ("Transitions", "NoncurrentVersionTransitions"):
         if given.get(member):
             raise NotBuilt.member("s3", "PutBucketLifecycleConfiguration", member)
+
+
+def check_unruled(bucket: BucketRecord) -> None:
+    """Refuse removals by a second factor only where lifecycle rules remove versions.
+
+    AWS: "You cannot use MFA delete with lifecycle configurations" (User Guide, "Configuring MFA
+    delete").
+
+    Raises:
+        InvalidBucketState: There are rules.
+    """
+    if bucket.expires:
+        raise InvalidBucketState("MFA delete cannot be used with lifecycle configurations.")
+
+
+def check_single_factor(bucket: BucketRecord) -> None:
+    """Refuse lifecycle rules to a bucket whose versions go by a second factor only.
+
+    AWS: "Lifecycle configuration on multi-factor authentication (MFA)-enabled buckets isn't
+    supported" (User Guide, "Managing the lifecycle of objects").
+
+    Raises:
+        InvalidBucketState: It is one.
+    """
+    if bucket.mfa_delete == _ENABLED:
+        raise InvalidBucketState("Lifecycle configuration is not supported on MFA-enabled buckets.")
 
 
 def rules_view(rules: Sequence[LifecycleRule]) -> list[shapes.LifecycleRule]:

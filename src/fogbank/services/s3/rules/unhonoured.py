@@ -32,10 +32,6 @@ CREATE_BUCKET: Final[Mapping[str, Any]] = {
 
 PUT_OBJECT: Final[Mapping[str, Any]] = {**WRITE, "WriteOffsetBytes": _NEVER}
 
-SECOND_FACTOR: Final[Mapping[str, Any]] = {"MFA": _NEVER}
-
-DELETE: Final[Mapping[str, Any]] = SECOND_FACTOR
-
 COPY: Final[Mapping[str, Any]] = {
     **WRITE,
     # There are no annotations to copy or to replace.

@@ -15,7 +15,6 @@ import hashlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple, TypedDict
 
-from fogbank.base.errors import NotBuilt
 from fogbank.services.s3.errors import IllegalVersioningConfigurationException, InvalidArgument
 from fogbank.services.s3.rules.sequencing import sequencer_of
 from fogbank.services.s3.schema import BucketRecord, ObjectRecord
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from fogbank.wire.shapes import s3 as shapes
 
 ENABLED: Final = "Enabled"
+DISABLED: Final = "Disabled"
 SUSPENDED: Final = "Suspended"
 NULL: Final = "null"
 """The id of the version that was written without versioning."""
@@ -130,10 +130,7 @@ def versioning_of(configuration: shapes.VersioningConfiguration) -> str:
 
     Raises:
         IllegalVersioningConfigurationException: It does not say.
-        NotBuilt: It asks for deletions that need a second factor.
     """
-    if configuration.get("MFADelete") == ENABLED:
-        raise NotBuilt.member("s3", "PutBucketVersioning", "MFADelete")
     status: str | None = configuration.get("Status")
     if status not in (ENABLED, SUSPENDED):
         raise IllegalVersioningConfigurationException

@@ -302,10 +302,10 @@ async def mark_deleting(tr: Transaction, bucket: BucketRecord, now_ms: int) -> N
     put_task(tr, task, now_ms=now_ms, delay_ms=WORKFLOW_GRACE_MS)
 
 
-def put_versioning(tr: Transaction, bucket: BucketRecord, status: str) -> None:
-    """Enable or suspend the versioning of a bucket."""
+def put_versioning(tr: Transaction, bucket: BucketRecord, status: str, mfa_delete: str) -> None:
+    """Enable or suspend the versioning of a bucket, and removals by a second factor only."""
     check_versioning(bucket, status)
-    BUCKET.put(tr, msgspec.structs.replace(bucket, versioning=status))
+    BUCKET.put(tr, msgspec.structs.replace(bucket, versioning=status, mfa_delete=mfa_delete))
 
 
 def put_encryption(

@@ -99,8 +99,6 @@ async def _require_policies(call: Call, account: str, policies: tuple[str, ...])
 @operation(
     access=rules.no_access,
     unhonoured={
-        "SerialNumber": frozenset(),
-        "TokenCode": frozenset(),
         "ProvidedContexts": [],
         "MinimumSessionTokenSize": frozenset(),
     },
@@ -115,6 +113,7 @@ async def assume_role(call: Call, request: shapes.AssumeRoleRequest) -> shapes.A
     tags = rules.tags_of(request, principal)
     source_identity = rules.source_identity_of(request, principal)
     role = await _require_role(call, arn, named)
+    mfa_ms = await _prove_second_factor(call, request)
     actions = rules.actions_of(request, tags, source_identity)
     await _decide(call, request, role, actions, source_identity)
     await _require_policies(call, named.account, policies)
@@ -133,8 +132,22 @@ async def assume_role(call: Call, request: shapes.AssumeRoleRequest) -> shapes.A
         transitive=tags.transitive,
         source_identity=source_identity,
         source_function_arn=rules.function_of(principal),
+        mfa_ms=mfa_ms,
     )
     return _assumed_view(await call.identity.session(session), session, tags)
+
+
+async def _prove_second_factor(call: Call, request: Request) -> int:
+    """Take the code of an MFA device that a request has; return when, or 0 if it has none.
+
+    Raises:
+        AccessDenied: It is no code of a device of the caller.
+    """
+    given = rules.second_factor_of(request)
+    if given is None:
+        return 0
+    await call.identity.require_code(call.principal, *given)
+    return call.clock.now_ms()
 
 
 def _assumed_view(
@@ -155,14 +168,7 @@ def _assumed_view(
     return view
 
 
-@operation(
-    access=rules.no_access,
-    unhonoured={
-        "SerialNumber": frozenset(),
-        "TokenCode": frozenset(),
-        "MinimumSessionTokenSize": frozenset(),
-    },
-)
+@operation(access=rules.no_access, unhonoured={"MinimumSessionTokenSize": frozenset()})
 async def get_session_token(
     call: Call, request: shapes.GetSessionTokenRequest
 ) -> shapes.GetSessionTokenResponse:
@@ -177,4 +183,5 @@ async def get_session_token(
         name=principal.name,
         duration_s=rules.token_duration_s_of(request, principal),
     )
+    session = msgspec.structs.replace(session, mfa_ms=await _prove_second_factor(call, request))
     return {"Credentials": _credentials_view(await call.identity.session(session))}
