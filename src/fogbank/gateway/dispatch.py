@@ -360,9 +360,7 @@ class Dispatcher:
         self._note(visit, error, (target, request))
         if error.status is None and error.code == self.catalogue.denied_code(target.service):
             error = target.door.words.denied(error)
-        reply = target.door.codec.encode_error(
-            target.operation or None, error, visit.request_id, request.path
-        )
+        reply = target.door.codec.encode_error(target.operation or None, error, visit.request_id)
         reply.headers.extend(error.headers.items())
         return reply
 
@@ -522,7 +520,7 @@ class _Busy:
         target = self._resolver.begin(request, claim.signed if isinstance(claim, Claim) else None)
         error = target.door.words.error(No.THROTTLED)
         request_id = _request_id(self._ids, target)
-        return target.door.codec.encode_error(None, error, request_id, request.path)
+        return target.door.codec.encode_error(None, error, request_id)
 
 
 def _request_id(ids: Ids, target: Target) -> str:

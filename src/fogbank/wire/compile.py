@@ -123,7 +123,7 @@ class ServiceCodec:
         return (yield from encode(reply, request_id))
 
     def encode_error(
-        self, operation: str | None, error: ServiceError, request_id: str, resource: str = ""
+        self, operation: str | None, error: ServiceError, request_id: str
     ) -> HttpReply:
         """Return the HTTP reply for an error in the form of the service's protocol.
 
@@ -132,11 +132,10 @@ class ServiceCodec:
                 the model count as not known.
             error: Its status, or else the model's, or else 400.
             request_id: The id under which the request is logged.
-            resource: What the request was about; S3 repeats it.
         """
         known = operation is not None and operation in self.model.operations
         found = self.model.operations[operation] if known and operation else None
-        return self._codec.encode_error(found, error, request_id, resource)
+        return self._codec.encode_error(found, error, request_id)
 
 
 @cache

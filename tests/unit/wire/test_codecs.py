@@ -277,12 +277,12 @@ class TestS3:
 
     def test_an_error_has_s3s_form(self) -> None:
         error = NoSuchKey("The specified key does not exist.", Key="a&b")
-        reply = codec_of("s3").encode_error("GetObject", error, "REQUEST1", "/b/a&b")
+        reply = codec_of("s3").encode_error("GetObject", error, "REQUEST1")
         assert reply.status == 404
         assert _text(reply).startswith(
             '<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>NoSuchKey</Code>'
             "<Message>The specified key does not exist.</Message><Key>a&amp;b</Key>"
-            "<Resource>/b/a&amp;b</Resource><RequestId>REQUEST1</RequestId><HostId>"
+            "<RequestId>REQUEST1</RequestId><HostId>"
         )
 
     def test_an_error_of_a_head_and_not_modified_have_no_body(self) -> None:

@@ -112,10 +112,9 @@ def test_a_message_is_legible_whatever_it_repeats(service: str) -> None:
 def test_what_an_error_of_s3_repeats_is_legible_too() -> None:
     """Found by fuzzing: a signature's scope with a NUL stands in StringToSign."""
     error = InvalidArgument("no", ArgumentName="k", ArgumentValue="a\0b\x1f")
-    reply = codec_of("s3").encode_error(None, error, "request", "/b/\x01")
+    reply = codec_of("s3").encode_error(None, error, "request")
     root = ET.fromstring(cast("bytes", reply.body))
     assert root.findtext("ArgumentValue") == "a\ufffdb\ufffd"
-    assert root.findtext("Resource") == "/b/\ufffd"
 
 
 _TEXTS = st.one_of(st.text(max_size=5), st.sampled_from(["a<b", "&", "é", "\r", "\0", "{x}", "%s"]))

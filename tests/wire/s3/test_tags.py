@@ -221,3 +221,29 @@ def test_a_version_needs_the_permission_for_versions(s3: Any, limited: Any, refu
         plain = limited(allowing(f"s3:{verb}ObjectTagging"))
         assert refusal(getattr(plain, call), **version, **more)[0] == "AccessDenied"
         getattr(limited(allowing(f"s3:{verb}ObjectVersionTagging")), call)(**version, **more)
+
+
+def test_a_bucket_is_made_with_tags_by_who_may_tag(limited: Any, client: Any, refusal: Any) -> None:
+    """Source: Amazon S3 API Reference, CreateBucketConfiguration (Tags)."""
+    given = [{"Key": "team", "Value": "red"}, {"Key": "floor", "Value": "2"}]
+    made = {"Bucket": "tagged", "CreateBucketConfiguration": {"Tags": given}}
+    creates = {"Effect": "Allow", "Action": "s3:CreateBucket", "Resource": "*"}
+    tags = {**creates, "Action": "s3:TagResource"}
+    assert refusal(limited(creates).create_bucket, **made)[0] == "AccessDenied"
+    blue = {"StringEquals": {"aws:RequestTag/team": "blue"}}
+    assert refusal(limited({**creates, "Condition": blue}, tags).create_bucket, **made)[0] == (
+        "AccessDenied"
+    )
+    red = {
+        "StringEquals": {"aws:RequestTag/team": "red"},
+        "ForAllValues:StringEquals": {"aws:TagKeys": ["team", "floor"]},
+    }
+    limited({**creates, "Condition": red}, {**tags, "Condition": red}).create_bucket(**made)
+    s3 = client("s3")
+    found = s3.get_bucket_tagging(Bucket="tagged")["TagSet"]
+    assert sorted(found, key=str) == sorted(given, key=str)
+    twice = {"Tags": [given[0], given[0]]}
+    refused = refusal(s3.create_bucket, Bucket="twice", CreateBucketConfiguration=twice)
+    assert refused == ("InvalidTag", "Cannot provide multiple Tags with the same key")
+    s3.create_bucket(Bucket="plain")
+    assert refusal(s3.get_bucket_tagging, Bucket="plain")[0] == "NoSuchTagSet"

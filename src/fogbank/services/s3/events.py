@@ -14,9 +14,9 @@ from fogbank.contract.event import Event
 
 EVENT_VERSION = "2.1"
 LATER_VERSION = "2.3"
-_LATER = ("s3:ObjectTagging:", "s3:LifecycleExpiration:")
-_UNORDERED = ("s3:ObjectTagging:",)
+_UNORDERED = ("s3:ObjectTagging:", "s3:ObjectAcl:", "s3:ObjectRetention:")
 """The order of changes that are no writes is not told."""
+_LATER = (*_UNORDERED, "s3:LifecycleExpiration:")
 SCHEMA_VERSION = "1.0"
 
 

@@ -151,6 +151,8 @@ class NameRecord(Record, frozen=True, array_like=True, tag="s3.name/1"):
     account_block: AccessBlock | None = None
     account_block_version: int = 0
     """What its account blocked, and when that was put, as it was when the name was reserved."""
+    tags: tuple[Tag, ...] = ()
+    """What the bucket is tagged with from the start."""
 
 
 class AccountBucketRecord(Record, frozen=True, array_like=True, tag="s3.account_bucket/1"):

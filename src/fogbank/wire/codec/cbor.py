@@ -309,10 +309,8 @@ class CborCodec:
         operation: OperationModel | None,
         error: ServiceError,
         request_id: str,
-        resource: str = "",
     ) -> HttpReply:
         """Return the HTTP reply that tells an error: ``__type``, message, modelled members."""
-        del resource
         told = told_of(self._service, operation, error)
         name, found = told.name, told.found
         namespace = self._settings.error_namespace

@@ -108,10 +108,8 @@ class Ec2Codec:
         operation: OperationModel | None,
         error: ServiceError,
         request_id: str,
-        resource: str = "",
     ) -> HttpReply:
         """Return the HTTP reply that tells an error: a list of one, and the request's id."""
-        del resource
         told = told_of(self._service, operation, error, "InvalidAction")
         content = error_content(told, error, self._documents, told.declared)
         body = (

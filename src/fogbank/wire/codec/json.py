@@ -438,10 +438,8 @@ class JsonCodec:
         operation: OperationModel | None,
         error: ServiceError,
         request_id: str,
-        resource: str = "",
     ) -> HttpReply:
         """Return the HTTP reply that tells an error: ``__type``, message, modelled members."""
-        del resource
         told = told_of(self._service, operation, error)
         namespace = self._settings.error_namespaces.get(told.name)
         if namespace is None and told.found:

@@ -36,7 +36,7 @@ class Codec(Protocol):
         ...
 
     def encode_error(
-        self, operation: OperationModel | None, error: ServiceError, request_id: str, resource: str
+        self, operation: OperationModel | None, error: ServiceError, request_id: str
     ) -> HttpReply:
         """Return the HTTP reply that tells an error."""
         ...

@@ -210,10 +210,8 @@ class QueryCodec:
         operation: OperationModel | None,
         error: ServiceError,
         request_id: str,
-        resource: str = "",
     ) -> HttpReply:
         """Return the HTTP reply that tells an error, with its fault as Sender or Receiver."""
-        del resource
         told = told_of(self._service, operation, error, "InvalidAction")
         content = error_content(told, error, self._documents, told.declared)
         body = (

@@ -182,10 +182,8 @@ class RestJsonCodec:
         operation: OperationModel | None,
         error: ServiceError,
         request_id: str,
-        resource: str = "",
     ) -> HttpReply:
         """Return the HTTP reply that tells an error: its name in a header, members in JSON."""
-        del resource
         told = told_of(self._service, operation, error)
         found, status = told.found, told.status
         if isinstance(error, UnknownOperation):

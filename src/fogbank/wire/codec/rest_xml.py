@@ -317,7 +317,6 @@ class RestXmlCodec:
         operation: OperationModel | None,
         error: ServiceError,
         request_id: str,
-        resource: str = "",
     ) -> HttpReply:
         """Return the HTTP reply that tells an error; HEAD and 304 have no body."""
         told = told_of(self._service, operation, error)
@@ -338,7 +337,7 @@ class RestXmlCodec:
             if name not in known
         )
         if self._settings.s3_style:
-            body = s3_error(inside, request_id, resource)
+            body = s3_error(inside, request_id)
         else:
             body = (
                 f"{DECLARATION}<ErrorResponse{self._namespace}><Error><Type>{told.fault}</Type>"
@@ -348,11 +347,10 @@ class RestXmlCodec:
         return HttpReply(status, headers, body.encode())
 
 
-def s3_error(inside: str, request_id: str, resource: str) -> str:
+def s3_error(inside: str, request_id: str) -> str:
     """Return S3's error document around its code, message and members."""
-    where = f"<Resource>{legible(resource)}</Resource>" if resource else ""
     return (
-        f"{DECLARATION}<Error>{inside}{where}<RequestId>{escape(request_id)}</RequestId>"
+        f"{DECLARATION}<Error>{inside}<RequestId>{escape(request_id)}</RequestId>"
         f"<HostId>{escape(host_id_of(request_id))}</HostId></Error>"
     )
 

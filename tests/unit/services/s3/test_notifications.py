@@ -131,8 +131,37 @@ def test_other_tags_are_told_of_in_the_later_form(world: World) -> None:
     run(story())
 
 
-async def notified(world: World, **more: Any) -> None:
-    await world.call("create_bucket", Bucket="bucket")
+def test_other_lists_and_retentions_are_told_of_in_the_later_form(world: World) -> None:
+    """Source: Amazon S3 User Guide, "Event notification types": none where nothing changes."""
+
+    async def story() -> None:
+        events = ["s3:ObjectAcl:Put", "s3:ObjectRetention:Put"]
+        lock = {"ObjectLockEnabledForBucket": True, "ObjectOwnership": "ObjectWriter"}
+        await notified(world, lock, Events=events)
+        await world.call("delete_public_access_block", Bucket="bucket")
+        await world.put("a/b.jpg", b"x", ACL="private")
+        named = {"Bucket": "bucket", "Key": "a/b.jpg"}
+        for _ in range(2):
+            await world.call("put_object_acl", **named, ACL="public-read")
+        until = world.clock.now_ms() + 60_000
+        retention = {"Mode": "GOVERNANCE", "RetainUntilDate": until}
+        await world.call("put_object_retention", **named, Retention=retention)
+        told = [json.loads(each.payload)["Records"][0] for each in await world.deliveries()]
+        assert sorted(record["eventName"] for record in told) == [
+            "ObjectAcl:Put",
+            "ObjectRetention:Put",
+        ]
+        etag = hashlib.md5(b"x", usedforsecurity=False).hexdigest()
+        for record in told:
+            assert record["eventVersion"] == "2.3"
+            subject = record["s3"]["object"]
+            assert (subject.keys(), subject["eTag"]) == ({"key", "eTag", "versionId"}, etag)
+
+    run(story())
+
+
+async def notified(world: World, made: Any = None, **more: Any) -> None:
+    await world.call("create_bucket", Bucket="bucket", **(made or {}))
     world.calls.functions.add(ARN)
     await world.call(
         "put_bucket_notification_configuration",

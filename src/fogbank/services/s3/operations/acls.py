@@ -15,10 +15,11 @@ from fogbank.services.s3.arns import bucket_arn, object_arn
 from fogbank.services.s3.errors import AccessControlListNotSupported
 from fogbank.services.s3.rules import access, acls, unhonoured
 from fogbank.services.s3.rules.acls import Asked, People
+from fogbank.services.s3.rules.notifications import ACL_PUT
 from fogbank.services.s3.rules.refusals import ACL_BLOCKED, blocked
 from fogbank.services.s3.rules.replies import owner_of
 from fogbank.services.s3.schema import ENFORCED, Acl, BucketRecord, ObjectRecord
-from fogbank.services.s3.state import buckets, people
+from fogbank.services.s3.state import buckets, notifications, people
 from fogbank.services.s3.state.named import Named, change_version, read_version
 
 if TYPE_CHECKING:
@@ -100,12 +101,18 @@ async def put_object_acl(
     await people.check_people(call, asked)
     arn = object_arn(call.region, request["Bucket"], request["Key"])
 
-    async def change(_tr: Transaction, named: Named) -> ObjectRecord:
+    now_ms = call.clock.now_ms()
+
+    async def change(tr: Transaction, named: Named) -> ObjectRecord:
         bucket, record = named
         _check(call, bucket, asked, "s3:PutObjectAcl", arn)
         owner = record.owner or bucket.account
         _check_owner(asked, owner)
         acl = acls.acl_of(asked, People(owner, bucket.account))
+        if acl != record.acl:
+            # AWS: "An event is not generated when a request results in no change to an object's ACL".
+            told = (ACL_PUT, request["Key"], record)
+            await notifications.tell_of_version(tr, call, bucket, now_ms, told)
         return msgspec.structs.replace(record, acl=acl)
 
     await change_version(call, request, change)

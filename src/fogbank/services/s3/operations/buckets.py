@@ -22,7 +22,7 @@ from fogbank.services.s3.errors import (
 )
 from fogbank.services.s3.options import DEFAULTS_BEFORE_2023
 from fogbank.services.s3.quotas import BUCKETS_MAX, LIST_BUCKETS_MAX
-from fogbank.services.s3.rules import access, unhonoured
+from fogbank.services.s3.rules import access, tags, unhonoured
 from fogbank.services.s3.rules.acls import Asked, People, acl_of, owner_id
 from fogbank.services.s3.rules.listings import Place, place_of, token_of
 from fogbank.services.s3.rules.names import (
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 BUCKET_ID_BYTES = 8
 NAMES_PER_READ = 250
-_CONFIGURATION_UNBUILT = ("Location", "Bucket", "Tags")
+_CONFIGURATION_UNBUILT = ("Location", "Bucket")
 
 
 @operation(
@@ -111,6 +111,7 @@ def _wanted(call: Call, request: Request, asked: Asked) -> NameRecord:
         ownership=ownership,
         acl=acl,
         access_block=None if before_2023 else AccessBlock(),
+        tags=tags.tags_of(configuration.get("Tags") or (), tags.BUCKET),
     )
 
 

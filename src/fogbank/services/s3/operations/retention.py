@@ -15,8 +15,9 @@ from fogbank.services.s3.errors import (
     ObjectLockConfigurationNotFoundError,
 )
 from fogbank.services.s3.rules import access, retention, unhonoured
+from fogbank.services.s3.rules.notifications import RETAINED
 from fogbank.services.s3.schema import BucketRecord, ObjectRecord
-from fogbank.services.s3.state import buckets
+from fogbank.services.s3.state import buckets, notifications
 from fogbank.services.s3.state.named import Named, change_version, read_version
 
 if TYPE_CHECKING:
@@ -79,8 +80,10 @@ async def put_object_retention(
     now_ms = call.clock.now_ms()
     bypasses = bool(request.get("BypassGovernanceRetention"))
 
-    async def change(_tr: Transaction, named: Named) -> ObjectRecord:
+    async def change(tr: Transaction, named: Named) -> ObjectRecord:
         protection = retention.retained(named.record, given, now_ms, bypasses=bypasses)
+        told = (RETAINED, request["Key"], named.record)
+        await notifications.tell_of_version(tr, call, named.bucket, now_ms, told)
         return msgspec.structs.replace(named.record, protection=protection)
 
     await change_version(call, request, change, admit=retention.require_object_lock)

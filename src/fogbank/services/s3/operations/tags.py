@@ -10,10 +10,9 @@ from fogbank.base.types import Request, Wire
 from fogbank.contract.call import Call
 from fogbank.contract.operation import operation
 from fogbank.platform.store.engine import Transaction
-from fogbank.services.s3.events import Happening
 from fogbank.services.s3.rules import access, tags, unhonoured
 from fogbank.services.s3.rules.notifications import TAGGED, UNTAGGED
-from fogbank.services.s3.rules.versions import shown_id, version_member
+from fogbank.services.s3.rules.versions import version_member
 from fogbank.services.s3.schema import ObjectRecord, Tag, TagsRecord
 from fogbank.services.s3.state import notifications
 from fogbank.services.s3.state.configurations import TAGS
@@ -90,15 +89,8 @@ def _retagging(call: Call, request: Request, given: tuple[Tag, ...], event: str)
     now_ms = call.clock.now_ms()
 
     async def change(tr: Transaction, named: Named) -> ObjectRecord:
-        bucket, record = named
-        happening = Happening(
-            event,
-            request["Key"],
-            record.sequencer,
-            etag=record.etag,
-            version_id=shown_id(bucket, record),
-        )
-        await notifications.tell(tr, call, bucket, now_ms, happening)
-        return msgspec.structs.replace(record, tags=given)
+        told = (event, request["Key"], named.record)
+        await notifications.tell_of_version(tr, call, named.bucket, now_ms, told)
+        return msgspec.structs.replace(named.record, tags=given)
 
     return change

@@ -110,8 +110,16 @@ def create_bucket(scope: Scope, request: Request) -> list[Access]:
     }
     context = NewBucket(_context(request, keys))
     context["s3:locationconstraint"] = location or scope.region
+    given: list[Wire] = configuration.get("Tags") or []
+    context |= {f"aws:RequestTag/{tag['Key']}": tag["Value"] for tag in given}
+    if given:
+        context["aws:TagKeys"] = tuple(tag["Key"] for tag in given)
     arn = bucket_arn(scope.region, request["Bucket"])
     accesses = [Access("s3:CreateBucket", arn, context)]
+    if given:
+        # AWS: "You must have the s3:TagResource permission to create a general purpose bucket with
+        # tags" (API Reference, CreateBucketConfiguration).
+        accesses.append(Access("s3:TagResource", arn, context))
     # AWS: what the bucket is made with needs what putting it later would (API Reference,
     # CreateBucket, "Permissions").
     if _asks_for_acl(request):

@@ -27,6 +27,8 @@ CREATED_COMPLETE: Final = "s3:ObjectCreated:CompleteMultipartUpload"
 REMOVED_DELETE: Final = "s3:ObjectRemoved:Delete"
 REMOVED_MARKER: Final = "s3:ObjectRemoved:DeleteMarkerCreated"
 TAGGED: Final = "s3:ObjectTagging:Put"
+ACL_PUT: Final = "s3:ObjectAcl:Put"
+RETAINED: Final = "s3:ObjectRetention:Put"
 EXPIRED_DELETE: Final = "s3:LifecycleExpiration:Delete"
 EXPIRED_MARKER: Final = "s3:LifecycleExpiration:DeleteMarkerCreated"
 UNTAGGED: Final = "s3:ObjectTagging:Delete"
@@ -44,6 +46,8 @@ _BUILT: Final = frozenset(
         "s3:ObjectTagging:*",
         TAGGED,
         UNTAGGED,
+        ACL_PUT,
+        RETAINED,
         "s3:LifecycleExpiration:*",
         EXPIRED_DELETE,
         EXPIRED_MARKER,
@@ -51,8 +55,7 @@ _BUILT: Final = frozenset(
 )
 _KNOWN: Final = re.compile(
     r"s3:(ReducedRedundancyLostObject|ObjectRestore:.+|Replication:.+|LifecycleTransition|"
-    r"IntelligentTiering|ObjectAcl:Put|LifecycleExpiration:.+|"
-    r"ObjectAnnotation:.+|ObjectRetention:Put)"
+    r"IntelligentTiering|LifecycleExpiration:.+|ObjectAnnotation:.+)"
 )
 _FUNCTION_ARN: Final = re.compile(
     r"arn:(?P<partition>aws[a-z-]*):lambda:(?P<region>[a-z0-9-]+):(?P<account>\d{12}):function:"

@@ -36,6 +36,7 @@ from fogbank.services.s3.schema import (
     CONFIGURATIONS,
     NAMES,
     OBJECTS,
+    TAGS,
     VERSIONS,
     AccountBucketRecord,
     AccountRecord,
@@ -43,6 +44,7 @@ from fogbank.services.s3.schema import (
     BucketRecord,
     NameRecord,
     ObjectLock,
+    TagsRecord,
     TaskRecord,
 )
 from fogbank.services.s3.state.tasks import READ_GRACE_MS, WORKFLOW_GRACE_MS, put_task
@@ -219,6 +221,8 @@ async def finish_creation(placement: Placement, reserved: Reserved, now_ms: int)
             # The name is ours, so the bucket that had it before only waits for this step.
             _retire(tr, there, now_ms)
         BUCKET.put(tr, _bucket_of(name, record))
+        if record.tags:
+            TAGS.put(tr, TagsRecord(record.tags), record.bucket_id)
 
     async def activate(tr: Transaction) -> AccountRecord:
         current = await NAMES.find(tr, name)

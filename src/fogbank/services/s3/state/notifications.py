@@ -13,7 +13,8 @@ from fogbank.services.s3.arns import bucket_arn
 from fogbank.services.s3.events import Happening, ObjectNotification, Occasion
 from fogbank.services.s3.rules.names import customer_id
 from fogbank.services.s3.rules.notifications import matching
-from fogbank.services.s3.schema import BucketRecord, FunctionNotification
+from fogbank.services.s3.rules.versions import shown_id
+from fogbank.services.s3.schema import BucketRecord, FunctionNotification, ObjectRecord
 from fogbank.services.s3.state.configurations import NOTIFICATIONS
 from fogbank.wire.codec.rest_xml import host_id_of
 from fogbank.wire.timestamps import iso_millis
@@ -86,3 +87,25 @@ async def tell_as(
                 subscription=function.id,
             ),
         )
+
+
+async def tell_of_version(
+    tr: Transaction,
+    call: Call,
+    bucket: BucketRecord,
+    now_ms: int,
+    change: tuple[str, str, ObjectRecord],
+) -> None:
+    """Tell of a version of which something else is said now; its bytes are what they were.
+
+    Args:
+        tr: The transaction that changes it.
+        call: Who does.
+        bucket: Where it lies.
+        now_ms: When.
+        change: The event, the key and the version.
+    """
+    event, key, record = change
+    version_id = shown_id(bucket, record)
+    happening = Happening(event, key, record.sequencer, etag=record.etag, version_id=version_id)
+    await tell(tr, call, bucket, now_ms, happening)
