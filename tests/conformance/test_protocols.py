@@ -326,7 +326,11 @@ def test_what_botocore_sends_is_routed_and_read_as_it_was_meant(
             raise AssertionError("a stream of events from clients: draw one")
         theirs = for_botocore(operation.input_ref, value) if operation.input_ref else {}
         request = sent(service, protocol, name, theirs)
-        route = router().resolve(request, load(service).signing_name)
+        model = load(service)
+        if model.settings.told_by:
+            route = router().resolve_told(service, request)
+        else:
+            route = router().resolve(request, model.signing_name)
         assert (route.service, route.operation) == (service, _meant(service, name))
         if service == "s3" and document_check_of(operation) is not None:
             _vouch_for(request, operation, value)

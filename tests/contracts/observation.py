@@ -7,6 +7,7 @@ the whole request does not count, nor does what ``access=`` and ``domain=`` take
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from copy import copy
 from typing import Any, NamedTuple
@@ -59,8 +60,10 @@ class Watch(ExitStack):
         authorization = cloud.app.dispatcher.performer.authorization
         catalogue = cloud.app.dispatcher.catalogue
         self._require = authorization.require
+        self._lets_in = authorization.lets_in
         self._find = catalogue.find
         self._patch(authorization, "require", self._note)
+        self._patch(authorization, "lets_in", self._let_in)
         self._patch(catalogue, "find", self._watched)
         for module in {sys.modules[built.declared.function.__module__] for built in OPERATIONS}:
             # STS decides by a role's trust policy, which is no resource policy of its own.
@@ -70,10 +73,19 @@ class Watch(ExitStack):
     def _patch(self, target: Any, name: str, new: Any) -> None:
         self.enter_context(mock.patch.object(target, name, new))
 
-    async def _note(self, call: Call, accesses: list[Access]) -> None:
+    def _let_in(self, call: Call, accesses: Sequence[Access]) -> bool:
+        found = self._lets_in(call, accesses)
+        if found:
+            self._noted(call, accesses)
+        return found
+
+    async def _note(self, call: Call, accesses: Sequence[Access]) -> None:
+        self._noted(call, accesses)
+        await self._require(call, accesses)
+
+    def _noted(self, call: Call, accesses: Sequence[Access]) -> None:
         if call.principal.kind is PrincipalKind.USER:
             self.accesses += [(access.action, access.resource) for access in accesses]
-        await self._require(call, accesses)
 
     def _evaluated(self, asked: AccessRequest, policies: Any) -> Any:
         if asked.principal.kind is PrincipalKind.USER:
@@ -123,6 +135,10 @@ EXTRA: dict[tuple[str, str], list[dict[str, Any]]] = {
     ("s3", "head_object"): [{"Key": "missing"}],
     ("s3", "get_object_attributes"): [{"Key": "missing"}],
     ("s3", "delete_object"): [{"BypassGovernanceRetention": True}],
+    # AWS: "You must have the s3:TagResource permission to create a general purpose bucket with tags".
+    ("s3", "create_bucket"): [
+        {"CreateBucketConfiguration": {"Tags": [{"Key": "team", "Value": "x"}]}}
+    ],
 }
 
 

@@ -54,7 +54,9 @@ class Watching:
 
 
 @pytest.fixture
-def watching(caplog: pytest.LogCaptureFixture) -> Watching:
+def watching(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Watching:
+    # What other tests called last ended by another clock.
+    monkeypatch.setattr(LAST, "call", None)
     return Watching(caplog)
 
 

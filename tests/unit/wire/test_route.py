@@ -23,6 +23,7 @@ from fogbank.wire.model import load
 from fogbank.wire.route import POST_OBJECT, Route, Router, protocol_of
 
 COPY = {"x-amz-copy-source": "a/b"}
+TOLD = {"x-amz-account-id": "123456789012"}
 
 
 @cache
@@ -226,13 +227,12 @@ def test_no_request_breaks_the_router(
 
 def test_a_path_that_goes_on_behind_a_greedy_label_is_not_taken_by_it() -> None:
     router = Router(["s3control"])
-    headers = {"x-amz-account-id": "123456789012"}
     for path, operation in (
         ("/v20180820/mrap/instances/a", "GetMultiRegionAccessPoint"),
         ("/v20180820/mrap/instances/a/policy", "GetMultiRegionAccessPointPolicy"),
         ("/v20180820/mrap/instances/a/b/routes", "GetMultiRegionAccessPointRoutes"),
     ):
-        found = router.resolve(HttpRequest("GET", path, "", headers), "s3")
+        found = router.resolve_told("s3control", HttpRequest("GET", path, "", TOLD))
         assert found.operation == operation
 
 
@@ -252,13 +252,15 @@ def test_a_path_that_is_signed_as_another_is_no_operation(path: str) -> None:
     assert _resolved("GET", "/b/./../k").operation == "GetObject"
 
 
-def test_s3_control_is_told_from_s3_by_its_header() -> None:
+def test_s3_control_answers_who_was_told_to_ask_it_and_s3_everyone_else() -> None:
     router = Router(["s3", "s3control"])
-    path = "/v20180820/jobs/x"
-    control = router.resolve(HttpRequest("GET", path, "", {"x-amz-account-id": "1"}), "s3")
+    request = HttpRequest("GET", "/v20180820/jobs/x", "", TOLD)
+    control = router.resolve_told("s3control", request)
     assert (control.service, control.operation) == ("s3control", "DescribeJob")
-    plain = router.resolve(HttpRequest("GET", path, "", {}), "s3")
+    plain = router.resolve(request, "s3")
     assert (plain.service, plain.path_params["Bucket"]) == ("s3", "v20180820")
+    with pytest.raises(UnknownOperation):
+        router.resolve_told("s3control", HttpRequest("GET", "/v20180820/none", "", TOLD))
 
 
 class TestProtocols:
