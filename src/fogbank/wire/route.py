@@ -375,10 +375,7 @@ class Router:
 
     def _add(self, service: ServiceModel) -> None:
         if not service.settings.told_by:
-            candidates = self._by_signing.setdefault(service.signing_name, [])
-            candidates.append(service)
-            # S3 takes every path for a bucket, so the others that sign as S3 are asked first.
-            candidates.sort(key=lambda each: each.settings.s3_style)
+            self._by_signing.setdefault(service.signing_name, []).append(service)
         self._prefixes[service.endpoint_prefix] = service
         offered = service.protocols
         if "json" in offered:

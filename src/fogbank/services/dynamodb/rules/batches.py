@@ -15,7 +15,7 @@ from fogbank.base.types import Request, Wire
 from fogbank.contract.action import Scope
 from fogbank.services.dynamodb.errors import ValidationException
 from fogbank.services.dynamodb.quotas import BATCH_GET_KEYS_MAX, BATCH_WRITE_REQUESTS_MAX
-from fogbank.services.dynamodb.rules import items, names, requests, sizes, values
+from fogbank.services.dynamodb.rules import items, keys, names, requests, sizes, values
 from fogbank.services.dynamodb.rules.keys import ItemKey
 from fogbank.services.dynamodb.rules.requests import Expressions
 from fogbank.services.dynamodb.rules.values import Item
@@ -101,14 +101,9 @@ def _write_of(scope: Scope, given: str, part: Wire, item_bytes_max: int) -> Batc
     return BatchWrite(given, name, item, size, removes=False)
 
 
-def require_distinct(keys: Iterable[tuple[str, ItemKey]]) -> None:
+def require_distinct(named: Iterable[tuple[str, ItemKey]]) -> None:
     """Refuse a batch that has an item of a table twice."""
-    seen: set[tuple[str, bytes]] = set()
-    for name, key in keys:
-        place = (name, key.place)
-        if place in seen:
-            raise ValidationException("Provided list of item keys contains duplicates")
-        seen.add(place)
+    keys.require_distinct(named, "Provided list of item keys contains duplicates")
 
 
 def groups_of(writes: Sequence[BatchWrite]) -> Iterator[list[BatchWrite]]:

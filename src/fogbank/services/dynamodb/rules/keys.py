@@ -123,6 +123,16 @@ def key_attributes_of(table: TableRecord, item: Item) -> Item:
     return {attribute.name: item[attribute.name] for attribute in table.key_attributes}
 
 
+def require_distinct(named: Iterable[tuple[str, ItemKey]], message: str) -> None:
+    """Refuse keys of which one stands twice, each with the name of its table."""
+    seen: set[tuple[str, bytes]] = set()
+    for name, key in named:
+        place = (name, key.place)
+        if place in seen:
+            raise ValidationException(message)
+        seen.add(place)
+
+
 def require_unchanged_keys(table: TableRecord, changed: Iterable[str | int]) -> None:
     """Refuse an update that changes an attribute of the key."""
     names = set(changed)

@@ -23,7 +23,7 @@ from fogbank.services.dynamodb.errors import (
     TransactionCanceledException,
     ValidationException,
 )
-from fogbank.services.dynamodb.rules import names, requests, sizes, values
+from fogbank.services.dynamodb.rules import keys, names, requests, sizes, values
 from fogbank.services.dynamodb.rules.keys import ItemKey
 from fogbank.services.dynamodb.rules.requests import Expressions
 from fogbank.services.dynamodb.rules.values import Item
@@ -103,16 +103,11 @@ def part_of(scope: Scope, listed: Wire) -> Part:
     )
 
 
-def require_distinct(keys: Iterable[tuple[str, ItemKey]]) -> None:
+def require_distinct(named: Iterable[tuple[str, ItemKey]]) -> None:
     """Refuse a transaction that has two parts on one item of a table."""
-    seen: set[tuple[str, bytes]] = set()
-    for name, key in keys:
-        place = (name, key.place)
-        if place in seen:
-            raise ValidationException(
-                "Transaction request cannot include multiple operations on one item"
-            )
-        seen.add(place)
+    keys.require_distinct(
+        named, "Transaction request cannot include multiple operations on one item"
+    )
 
 
 def require_size(size: int, bytes_max: int) -> None:
