@@ -10,17 +10,14 @@ writes nothing.
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import subprocess
 import sys
 import tempfile
-import tomllib
 from collections import Counter
 from pathlib import Path
 
 import boto3
 import record
+import suites
 
 from fogbank.base.arn import canonical_user_id
 from fogbank.testing.server import Server
@@ -42,44 +39,6 @@ signature_v2 = true
 "s3.lifecycle_day_s" = {LIFECYCLE_DAY_S}
 """
 """The suite assumes buckets as they were before April 2023, and waits for days to end."""
-OUTCOMES = """
-import json, os
-
-outcomes = {}
-
-
-def pytest_collection_modifyitems(items):
-    items[:] = [
-        item for item in items
-        if "test_s3.py" not in item.nodeid or not item.get_closest_marker("fails_on_aws")
-    ]
-
-
-def pytest_runtest_logreport(report):
-    if report.when == "teardown":
-        return
-    if report.when == "call" or report.outcome != "passed":
-        why = str(getattr(report.longrepr, "reprcrash", "") or report.longrepr or "")
-        outcomes[report.nodeid] = [report.outcome, why[-600:]]
-
-
-def pytest_sessionfinish(session):
-    with open(os.environ["OUTCOMES"], "w") as file:
-        json.dump(outcomes, file)
-"""
-"""A plugin of pytest: what became of each test, without its clean-up and without those that AWS fails."""
-
-
-def python_of_suite() -> Path:
-    """Return the interpreter of the suite's own environment, made once."""
-    folder = Path(sys.prefix) / "s3-tests"
-    python = folder / "bin" / "python"
-    if not (folder / ".ready").exists():
-        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-        pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, *PACKAGES], check=True)
-        (folder / ".ready").touch()
-    return python
 
 
 def key_of(name: str) -> tuple[str, str]:
@@ -131,10 +90,8 @@ def configuration(port: int, keys: str) -> str:
 
 def run(suite: Path, words: str) -> dict[str, tuple[str, str]]:
     """Return what became of each test, and the end of what it said."""
-    python = python_of_suite()
     with tempfile.TemporaryDirectory(prefix="fogbank-s3-tests-") as scratch:
         folder = Path(scratch)
-        (folder / "outcomes_of_tests.py").write_text(OUTCOMES)
         with Server(folder / "data", settings=SETTINGS) as server:
             for name, number in ACCOUNTS.items():
                 key, secret = key_of(name)
@@ -142,33 +99,19 @@ def run(suite: Path, words: str) -> dict[str, tuple[str, str]]:
                 done = server.run("account", "create", name, *given)
                 assert done.returncode == 0, done.stderr
             (folder / "suite.conf").write_text(configuration(server.port, kms_keys(server)))
-            chosen = ["-k", words] if words else []
-            subprocess.run(
+            return suites.outcomes(
+                suites.python_of("s3-tests", PACKAGES),
                 [
-                    *(str(python), "-m", "pytest", "-q", "-p", "outcomes_of_tests", *chosen),
-                    *("-p", "no:cacheprovider", "--tb=line", f"--timeout={SECONDS_A_TEST}"),
+                    *(["-k", words] if words else []),
+                    f"--timeout={SECONDS_A_TEST}",
                     "s3tests/functional/test_s3.py",
                     "s3tests/functional/test_headers.py",
                 ],
-                cwd=suite,
-                check=False,
-                stdout=subprocess.DEVNULL,
-                env={
-                    **os.environ,
-                    "PYTHONPATH": scratch,
-                    "PYTHONDONTWRITEBYTECODE": "1",
-                    "S3TEST_CONF": str(folder / "suite.conf"),
-                    "OUTCOMES": str(folder / "outcomes.json"),
-                },
+                suite=suite,
+                scratch=folder,
+                environment={"S3TEST_CONF": str(folder / "suite.conf")},
+                chosen={"without_markers": ["fails_on_aws"]},
             )
-        return json.loads((folder / "outcomes.json").read_text())
-
-
-def why_of(name: str) -> str:
-    """Return why a test fails as it should: what AWS has instead; empty if nobody said."""
-    kind, _, test = name.partition(": ")
-    reasons = tomllib.loads(Path(__file__).with_suffix(".toml").read_text())
-    return reasons[kind].get(test, "")
 
 
 def main() -> int:
@@ -194,7 +137,7 @@ def main() -> int:
         return 0
     promises = {"s3_passed": ">= 595", "headers_passed": f">= {counts['headers_tests']}"}
     # What does not pass yet is the measure and no failure of the run.
-    explained = [[name, why_of(name)] for name in failures]
+    explained = [[name, suites.why_of(Path(__file__), *name.split(": "))] for name in failures]
     table = record.Table("what does not pass", ["test", "why"], explained)
     counts["unexplained"] = sum(not why for _, why in explained)
     record.write(

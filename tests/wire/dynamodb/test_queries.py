@@ -134,13 +134,13 @@ def test_a_page_of_large_items_gives_way_after_each_and_reads_few_too_many(
         item = {"p": {"S": str(number)}, "pad": {"B": bytes(200_000)}}
         dynamodb.put_item(TableName="tab", Item=item)
     limits: list[int] = []
-    list_items = state.list_items
+    list_items = state.rows.list_items
 
     async def listed(*given: Any, **more: Any) -> Any:
         limits.append(more["limit"])
         return await list_items(*given, **more)
 
-    monkeypatch.setattr(state, "list_items", listed)
+    monkeypatch.setattr(state.rows, "list_items", listed)
     assert dynamodb.scan(TableName="tab")["Count"] == 6
     assert turns == ["Scan"] * 6
     assert limits == [ROWS_FIRST] * 3  # of one step: bodies run again

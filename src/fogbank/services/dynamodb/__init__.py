@@ -22,7 +22,7 @@ SERVICE = Service(
     stored_keys=StoredKeys(
         names=frozenset({"dynamodb:leadingkeys"}),
         domain=access.find_table_domain,
-        find=state.find_leading_keys,
+        find=state.tables.find_leading_keys,
     ),
     body=BodyLimit(quotas.REQUEST_BYTES),
 )

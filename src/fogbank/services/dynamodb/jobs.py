@@ -26,13 +26,13 @@ HOLD_MS: Final = 60_000
 TABLES_AT_ONCE: Final = 2
 
 
-@worklist(state.DROPPED_TABLES, concurrency_max=TABLES_AT_ONCE, hold_ms=HOLD_MS)
+@worklist(state.tables.DROPPED_TABLES, concurrency_max=TABLES_AT_ONCE, hold_ms=HOLD_MS)
 async def remove_items(entry: WorkEntry, facilities: Facilities) -> Verdict:
     """Remove the next items of a dropped table; done when none is left."""
     store = facilities.placement.store_of(Domain(*entry.domain))
 
     async def body(tr: Transaction) -> int:
-        return await state.remove_items(tr, entry.id, ITEMS_PER_STEP)
+        return await state.rows.remove_items(tr, entry.id, ITEMS_PER_STEP)
 
     for _ in range(STEPS_PER_ATTEMPT):
         if await store.transact(body) < ITEMS_PER_STEP:
@@ -40,14 +40,14 @@ async def remove_items(entry: WorkEntry, facilities: Facilities) -> Verdict:
     return Verdict(retry_at_ms=facilities.clock.now_ms(), uncounted=True)
 
 
-@worklist(state.MEASURED_TABLES, concurrency_max=TABLES_AT_ONCE, hold_ms=HOLD_MS)
+@worklist(state.tables.MEASURED_TABLES, concurrency_max=TABLES_AT_ONCE, hold_ms=HOLD_MS)
 async def count_items(entry: WorkEntry, facilities: Facilities) -> Verdict:
     """Count the next items of a table; done when the table is gone."""
     store = facilities.placement.store_of(Domain(*entry.domain))
 
     async def begin(tr: Transaction) -> tuple[TableRecord, MeasureRecord] | None:
-        table = await state.find_queued_table(tr, entry)
-        return None if table is None else (table, await state.measure_of(tr, table))
+        table = await state.tables.find_queued_table(tr, entry)
+        return None if table is None else (table, await state.tables.measure_of(tr, table))
 
     begun = await store.read(begin)
     if begun is None:
@@ -56,7 +56,7 @@ async def count_items(entry: WorkEntry, facilities: Facilities) -> Verdict:
 
     async def step(tr: Transaction) -> list[tuple[bytes, ItemRecord]]:
         rest = KeyRange(measure.next_place)
-        return await state.list_items(tr, table, rest, limit=ITEMS_PER_STEP)
+        return await state.rows.list_items(tr, table, rest, limit=ITEMS_PER_STEP)
 
     now_ms = facilities.clock.now_ms()
     again_ms = now_ms
@@ -68,8 +68,8 @@ async def count_items(entry: WorkEntry, facilities: Facilities) -> Verdict:
             break
 
     async def settle(tr: Transaction) -> None:
-        if await state.find_queued_table(tr, entry) is not None:
-            state.put_measure(tr, table, measure)
+        if await state.tables.find_queued_table(tr, entry) is not None:
+            state.tables.put_measure(tr, table, measure)
 
     return Verdict(retry_at_ms=again_ms, settle=settle, uncounted=True)
 

@@ -128,9 +128,9 @@ def test_a_table_deleted_while_it_is_counted_leaves_nothing(
     call.now_ms += PERIOD_MS
 
     async def counting() -> Verdict:
-        table = await call.store.read(lambda tr: state.require_table(tr, call, "tab"))
+        table = await call.store.read(lambda tr: state.tables.require_table(tr, call, "tab"))
         entry = worklist.WorkEntry(
-            list=state.MEASURED_TABLES,
+            list=state.tables.MEASURED_TABLES,
             id=table.id,
             domain=call.domain.name,
             payload=b"tab",

@@ -95,7 +95,7 @@ async def _read_tables(call: Call, named: list[str]) -> dict[str, TableRecord]:
     """Return the tables of a batch by name."""
 
     async def body(tr: Transaction) -> dict[str, TableRecord]:
-        return {name: await state.require_table(tr, call, name) for name in named}
+        return {name: await state.tables.require_table(tr, call, name) for name in named}
 
     return await call.store.read(body)
 
@@ -114,7 +114,7 @@ async def _read_step(
     """Return the records of some items of a table."""
 
     async def body(tr: Transaction) -> list[ItemRecord | None]:
-        return [await state.find_item(tr, table, key) for key in wanted]
+        return [await state.rows.find_item(tr, table, key) for key in wanted]
 
     return await call.store.read(body)
 
@@ -161,11 +161,9 @@ async def _write_group(call: Call, group: list[BatchWrite]) -> list[float]:
 
 async def _write(tr: Transaction, call: Call, write: BatchWrite) -> float:
     """Make one write; return the units that it consumes."""
-    table = await state.require_table(tr, call, write.name)
+    table = await state.tables.require_table(tr, call, write.name)
     key = _key_of(table, write)
-    before = await state.find_item(tr, table, key)
-    if not write.removes:
-        state.put_item(tr, table, key, items.record_of(table, key, write.item, write.size))
-    elif before is not None:
-        state.delete_item(tr, table, key)
+    before = await state.rows.find_item(tr, table, key)
+    after = None if write.removes else items.record_of(table, key, write.item, write.size)
+    state.writing.write_item(tr, table, key, before, after)
     return sizes.write_units(items.found_size(before), write.size)

@@ -34,9 +34,9 @@ async def get_item(call: Call, request: shapes.GetItemInput) -> Wire:
     expressions = expressions_of(request, requests.GET)
 
     async def body(tr: Transaction) -> tuple[TableRecord, ItemRecord | None]:
-        table = await state.require_table(tr, call, name)
+        table = await state.tables.require_table(tr, call, name)
         key = keys.key_of(table, wanted)
-        return table, await state.find_item(tr, table, key)
+        return table, await state.rows.find_item(tr, table, key)
 
     table, record = await call.store.read(body)
     keys.require_scalar_keys(table, expressions.nested_attributes)
@@ -61,14 +61,14 @@ async def put_item(call: Call, request: shapes.PutItemInput) -> Wire:
     is_asked = expressions.condition is not None or returned != "NONE"
 
     async def body(tr: Transaction) -> tuple[int, Item | None]:
-        table = await state.require_table(tr, call, name)
+        table = await state.tables.require_table(tr, call, name)
         key = keys.key_of_item(table, item)
         keys.require_scalar_keys(table, expressions.nested_attributes)
-        before = await state.find_item(tr, table, key)
+        before = await state.rows.find_item(tr, table, key)
         # Most writes ask for nothing of what was there but its size.
         old = items.found_item(table, before) if is_asked else None
         items.require_condition(expressions.condition, old, request)
-        state.put_item(tr, table, key, items.record_of(table, key, item, size))
+        state.writing.write_item(tr, table, key, before, items.record_of(table, key, item, size))
         return items.found_size(before), old
 
     old_size, old = await call.store.transact(body)
@@ -87,18 +87,18 @@ async def update_item(call: Call, request: shapes.UpdateItemInput) -> Wire:
     update, size_max = expressions.update, call.limit(quotas.ITEM_BYTES)
 
     async def body(tr: Transaction) -> tuple[tuple[int, int], Item | None, Item | None]:
-        table = await state.require_table(tr, call, name)
+        table = await state.tables.require_table(tr, call, name)
         key = keys.key_of(table, wanted)
         keys.require_unchanged_keys(table, () if update is None else update.attributes)
         keys.require_scalar_keys(table, expressions.nested_attributes)
-        before = await state.find_item(tr, table, key)
+        before = await state.rows.find_item(tr, table, key)
         old = items.found_item(table, before)
         items.require_condition(expressions.condition, old, request)
         new = updates.applied(update, old, wanted)
         if new is None:
             return (0, 0), None, None
         size = items.require_size(new, size_max, items.TOO_LARGE_AFTER_UPDATE)
-        state.put_item(tr, table, key, items.record_of(table, key, new, size))
+        state.writing.write_item(tr, table, key, before, items.record_of(table, key, new, size))
         return (items.found_size(before), size), old, new
 
     written, old, new = await call.store.transact(body)
@@ -118,14 +118,13 @@ async def delete_item(call: Call, request: shapes.DeleteItemInput) -> Wire:
     expressions = expressions_of(request, requests.WRITE)
 
     async def body(tr: Transaction) -> tuple[int, Item | None]:
-        table = await state.require_table(tr, call, name)
+        table = await state.tables.require_table(tr, call, name)
         key = keys.key_of(table, wanted)
         keys.require_scalar_keys(table, expressions.nested_attributes)
-        before = await state.find_item(tr, table, key)
+        before = await state.rows.find_item(tr, table, key)
         old = items.found_item(table, before)
         items.require_condition(expressions.condition, old, request)
-        if before is not None:
-            state.delete_item(tr, table, key)
+        state.writing.write_item(tr, table, key, before, None)
         return items.found_size(before), old
 
     old_size, old = await call.store.transact(body)

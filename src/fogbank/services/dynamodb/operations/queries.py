@@ -60,7 +60,7 @@ async def _read_table(call: Call, name: str) -> TableRecord:
     """Return the table that a request names."""
 
     async def body(tr: Transaction) -> TableRecord:
-        return await state.require_table(tr, call, name)
+        return await state.tables.require_table(tr, call, name)
 
     return await call.store.read(body)
 
@@ -111,7 +111,7 @@ async def _read_step(
     """Read the next rows of a range."""
 
     async def body(tr: Transaction) -> list[tuple[bytes, ItemRecord]]:
-        return await state.list_items(tr, table, rest, limit=limit, forward=forward)
+        return await state.rows.list_items(tr, table, rest, limit=limit, forward=forward)
 
     return await call.store.read(body)
 

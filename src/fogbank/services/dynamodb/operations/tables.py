@@ -54,7 +54,7 @@ async def create_table(call: Call, request: shapes.CreateTableInput) -> shapes.C
     measure_at_ms = table.created_ms + measures.PERIOD_MS
 
     async def body(tr: Transaction) -> None:
-        await state.create_table(tr, table, tables_max, measure_at_ms)
+        await state.tables.create_table(tr, table, tables_max, measure_at_ms)
 
     await call.store.transact(body)
     description = tables.description_of(call.scope, table, "CREATING", MeasureRecord())
@@ -69,8 +69,8 @@ async def describe_table(
     name = names.table_name_of(call.scope, request)
 
     async def body(tr: Transaction) -> tuple[TableRecord, MeasureRecord]:
-        table = await state.require_named_table(tr, name)
-        return table, await state.measure_of(tr, table)
+        table = await state.tables.require_named_table(tr, name)
+        return table, await state.tables.measure_of(tr, table)
 
     table, measure = await call.store.read(body)
     return {"Table": tables.description_of(call.scope, table, "ACTIVE", measure)}
@@ -83,7 +83,7 @@ async def list_tables(call: Call, request: shapes.ListTablesInput) -> shapes.Lis
     after: str | None = request.get("ExclusiveStartTableName")
 
     async def body(tr: Transaction) -> list[str]:
-        return await state.list_table_names(tr, after, limit + 1)
+        return await state.tables.list_table_names(tr, after, limit + 1)
 
     found = await call.store.read(body)
     reply: shapes.ListTablesOutput = {"TableNames": found[:limit]}
@@ -115,10 +115,10 @@ async def update_table(call: Call, request: shapes.UpdateTableInput) -> shapes.U
     name, now_ms = names.table_name_of(call.scope, request), call.clock.now_ms()
 
     async def body(tr: Transaction) -> tuple[TableRecord, MeasureRecord]:
-        before = await state.require_named_table(tr, name)
+        before = await state.tables.require_named_table(tr, name)
         table = tables.changed_table(before, request, now_ms)
-        state.put_table(tr, table)
-        return table, await state.measure_of(tr, table)
+        state.tables.put_table(tr, table)
+        return table, await state.tables.measure_of(tr, table)
 
     table, measure = await call.store.transact(body)
     return {"TableDescription": tables.description_of(call.scope, table, "UPDATING", measure)}
@@ -130,10 +130,10 @@ async def delete_table(call: Call, request: shapes.DeleteTableInput) -> shapes.D
     name, now_ms = names.table_name_of(call.scope, request), call.clock.now_ms()
 
     async def body(tr: Transaction) -> tuple[TableRecord, MeasureRecord]:
-        table = await state.require_named_table(tr, name)
-        measure = await state.measure_of(tr, table)
+        table = await state.tables.require_named_table(tr, name)
+        measure = await state.tables.measure_of(tr, table)
         tables.require_unprotected(table)
-        state.drop_table(tr, table, now_ms)
+        state.tables.drop_table(tr, table, now_ms)
         return table, measure
 
     table, measure = await call.store.transact(body)

@@ -62,7 +62,7 @@ async def transact_get_items(
 
     async def body(tr: Transaction) -> list[tuple[TableRecord, ItemRecord | None]]:
         places = await _find_places(tr, call, parts)
-        return [(table, await state.find_item(tr, table, key)) for table, key in places]
+        return [(table, await state.rows.find_item(tr, table, key)) for table, key in places]
 
     found = await call.store.read(body)
     found_sizes = [items.found_size(record) for _, record in found]
@@ -110,7 +110,7 @@ async def _find_places(tr: Transaction, call: Call, parts: list[Part]) -> list[_
     places: list[_Place] = []
     reasons: list[Reason | None] = []
     for part in parts:
-        table = await state.require_table(tr, call, part.name)
+        table = await state.tables.require_table(tr, call, part.name)
         try:
             places.append(_Place(table, _key_of(table, part)))
             reasons.append(None)
@@ -211,7 +211,7 @@ async def _do(tr: Transaction, part: Part, place: _Place, size_max: int) -> _Don
         ValidationException: The item does not allow it, or becomes too large.
     """
     table, key = place
-    before = await state.find_item(tr, table, key)
+    before = await state.rows.find_item(tr, table, key)
     old = items.found_item(table, before)
     items.require_condition(part.expressions.condition, old, part.request)
     new = _new_item(part, old)
@@ -219,9 +219,10 @@ async def _do(tr: Transaction, part: Part, place: _Place, size_max: int) -> _Don
     if new is not None:
         too_large = items.TOO_LARGE if part.kind == "Put" else items.TOO_LARGE_AFTER_UPDATE
         size = items.require_size(new, size_max, too_large)
-        state.put_item(tr, table, key, items.record_of(table, key, new, size))
-    elif part.kind == "Delete" and before is not None:
-        state.delete_item(tr, table, key)
+        record = items.record_of(table, key, new, size)
+        state.writing.write_item(tr, table, key, before, record)
+    elif part.kind == "Delete":
+        state.writing.write_item(tr, table, key, before, None)
     old_size = items.found_size(before)
     left = old_size if part.kind == "ConditionCheck" else size
     return _Done(

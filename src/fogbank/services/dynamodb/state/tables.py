@@ -1,22 +1,14 @@
-"""Where DynamoDB's records lie: the only room that knows keys.
-
-Functions take the transaction first and compose. Item keys are put together from parts of fixed
-length (``schema``); everything else lies at tuples.
-"""
+"""Tables by their names, and the work that waits on them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
-from typing import Final
 
-from fogbank.base.errors import Corrupt
 from fogbank.contract.action import Access, ContextValue
 from fogbank.contract.call import Call
 from fogbank.platform.scheduler import worklist
 from fogbank.platform.scheduler.worklist import WorkEntry
 from fogbank.platform.store.engine import Transaction
-from fogbank.platform.store.records import encode
 from fogbank.platform.store.tuples import after_prefix
 from fogbank.services.dynamodb.errors import (
     LimitExceededException,
@@ -24,18 +16,8 @@ from fogbank.services.dynamodb.errors import (
     ResourceNotFoundException,
 )
 from fogbank.services.dynamodb.rules.access import RequestKeys, decided_on, name_of
-from fogbank.services.dynamodb.rules.keys import ItemKey
-from fogbank.services.dynamodb.rules.pages import KeyRange
-from fogbank.services.dynamodb.schema import (
-    ITEMS,
-    MEASURES,
-    TABLES,
-    ItemRecord,
-    MeasureRecord,
-    TableRecord,
-)
+from fogbank.services.dynamodb.schema import MEASURES, TABLES, MeasureRecord, TableRecord
 
-_TABLES_REMEMBERED_MAX: Final = 1_024
 DROPPED_TABLES = "dynamodb.dropped_tables"
 """The work list of tables whose items are still to be removed."""
 MEASURED_TABLES = "dynamodb.measured_tables"
@@ -133,75 +115,3 @@ async def list_table_names(tr: Transaction, after: str | None, limit: int) -> li
     """Return up to ``limit`` names of tables in order, those behind a name."""
     start = None if after is None else (after,)
     return [table.name for _, table in await TABLES.list(tr, limit=limit, after=start)]
-
-
-def _items_prefix(tr: Transaction, table_id: str) -> bytes:
-    """Return what the keys of a table's items begin with."""
-    return _prefix_of(tr.domain.prefix, table_id)
-
-
-@lru_cache(maxsize=_TABLES_REMEMBERED_MAX)
-def _prefix_of(domain_prefix: bytes, table_id: str) -> bytes:
-    """Return the same; the 16 bytes of a table's id end it."""
-    return domain_prefix + ITEMS.subspace + bytes.fromhex(table_id.replace("-", ""))
-
-
-def _item_key(tr: Transaction, table: TableRecord, key: ItemKey) -> bytes:
-    """Return where an item lies."""
-    place = _prefix_of(tr.domain.prefix, table.id) + key.digest
-    return place + key.sort if key.sort else place
-
-
-async def find_item(tr: Transaction, table: TableRecord, key: ItemKey) -> ItemRecord | None:
-    """Return the record of the item with a key, or None."""
-    raw = await tr.get(_item_key(tr, table, key))
-    if raw is None:
-        return None
-    record = ITEMS.decode(raw)
-    require_partition(record, key.partition)
-    return record
-
-
-def require_partition(record: ItemRecord, partition: bytes) -> None:
-    """Refuse to take an item for one of another partition key."""
-    if record.partition != partition:
-        raise Corrupt("an item lies under the digest of another partition key")
-
-
-def put_item(tr: Transaction, table: TableRecord, key: ItemKey, record: ItemRecord) -> None:
-    """Write an item."""
-    assert record.partition == key.partition, "an item lies where its key says"
-    tr.put(_item_key(tr, table, key), encode(record))
-
-
-def delete_item(tr: Transaction, table: TableRecord, key: ItemKey) -> None:
-    """Remove an item if it is there."""
-    tr.delete(_item_key(tr, table, key))
-
-
-async def list_items(
-    tr: Transaction, table: TableRecord, keys: KeyRange, *, limit: int, forward: bool = True
-) -> list[tuple[bytes, ItemRecord]]:
-    """Return up to ``limit`` items of a range in order: where within the table, and what.
-
-    Raises:
-        Corrupt: An item in the range of one partition key is of another.
-    """
-    prefix = _items_prefix(tr, table.id)
-    end = after_prefix(prefix) if keys.end is None else prefix + keys.end
-    rows = await tr.range(prefix + keys.begin, end, limit=limit, reverse=not forward)
-    skip = len(prefix)
-    items = [(key[skip:], ITEMS.decode(value)) for key, value in rows]
-    if keys.partition is not None:
-        for _, record in items:
-            require_partition(record, keys.partition)
-    return items
-
-
-async def remove_items(tr: Transaction, table_id: str, limit: int) -> int:
-    """Remove up to ``limit`` items of a dropped table; return how many."""
-    prefix = _items_prefix(tr, table_id)
-    rows = await tr.range(prefix, after_prefix(prefix), limit=limit)
-    for key, _ in rows:
-        tr.delete(key)
-    return len(rows)

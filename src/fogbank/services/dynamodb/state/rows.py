@@ -1,0 +1,76 @@
+"""Where the items of a table lie; keys are put together from parts of fixed length (``schema``)."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Final
+
+from fogbank.base.errors import Corrupt
+from fogbank.platform.store.engine import Transaction
+from fogbank.platform.store.tuples import after_prefix
+from fogbank.services.dynamodb.rules.keys import ItemKey
+from fogbank.services.dynamodb.rules.pages import KeyRange
+from fogbank.services.dynamodb.schema import ITEMS, ItemRecord, TableRecord
+
+_TABLES_REMEMBERED_MAX: Final = 1_024
+
+
+def _items_prefix(tr: Transaction, table_id: str) -> bytes:
+    """Return what the keys of a table's items begin with."""
+    return _prefix_of(tr.domain.prefix, table_id)
+
+
+@lru_cache(maxsize=_TABLES_REMEMBERED_MAX)
+def _prefix_of(domain_prefix: bytes, table_id: str) -> bytes:
+    """Return the same; the 16 bytes of a table's id end it."""
+    return domain_prefix + ITEMS.subspace + bytes.fromhex(table_id.replace("-", ""))
+
+
+def place_of(tr: Transaction, table: TableRecord, key: ItemKey) -> bytes:
+    """Return where an item lies."""
+    place = _prefix_of(tr.domain.prefix, table.id) + key.digest
+    return place + key.sort if key.sort else place
+
+
+async def find_item(tr: Transaction, table: TableRecord, key: ItemKey) -> ItemRecord | None:
+    """Return the record of the item with a key, or None."""
+    raw = await tr.get(place_of(tr, table, key))
+    if raw is None:
+        return None
+    record = ITEMS.decode(raw)
+    require_partition(record, key.partition)
+    return record
+
+
+def require_partition(record: ItemRecord, partition: bytes) -> None:
+    """Refuse to take an item for one of another partition key."""
+    if record.partition != partition:
+        raise Corrupt("an item lies under the digest of another partition key")
+
+
+async def list_items(
+    tr: Transaction, table: TableRecord, keys: KeyRange, *, limit: int, forward: bool = True
+) -> list[tuple[bytes, ItemRecord]]:
+    """Return up to ``limit`` items of a range in order: where within the table, and what.
+
+    Raises:
+        Corrupt: An item in the range of one partition key is of another.
+    """
+    prefix = _items_prefix(tr, table.id)
+    end = after_prefix(prefix) if keys.end is None else prefix + keys.end
+    rows = await tr.range(prefix + keys.begin, end, limit=limit, reverse=not forward)
+    skip = len(prefix)
+    items = [(key[skip:], ITEMS.decode(value)) for key, value in rows]
+    if keys.partition is not None:
+        for _, record in items:
+            require_partition(record, keys.partition)
+    return items
+
+
+async def remove_items(tr: Transaction, table_id: str, limit: int) -> int:
+    """Remove up to ``limit`` items of a dropped table; return how many."""
+    prefix = _items_prefix(tr, table_id)
+    rows = await tr.range(prefix, after_prefix(prefix), limit=limit)
+    for key, _ in rows:
+        tr.delete(key)
+    return len(rows)

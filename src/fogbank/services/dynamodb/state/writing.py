@@ -1,0 +1,32 @@
+"""The one way in which an item changes, and all that changes with it in the same transaction."""
+
+from __future__ import annotations
+
+from fogbank.platform.store.engine import Transaction
+from fogbank.platform.store.records import encode
+from fogbank.services.dynamodb.rules.keys import ItemKey
+from fogbank.services.dynamodb.schema import ItemRecord, TableRecord
+from fogbank.services.dynamodb.state import rows
+
+
+def write_item(
+    tr: Transaction,
+    table: TableRecord,
+    key: ItemKey,
+    before: ItemRecord | None,
+    after: ItemRecord | None,
+) -> None:
+    """Replace what lies at a key.
+
+    Args:
+        tr: The transaction that read ``before``.
+        table: The table, as this transaction read it.
+        key: The key of both records.
+        before: What lies there now, or None.
+        after: What is to lie there, or None to remove what does.
+    """
+    if after is not None:
+        assert after.partition == key.partition, "an item lies where its key says"
+        tr.put(rows.place_of(tr, table, key), encode(after))
+    elif before is not None:
+        tr.delete(rows.place_of(tr, table, key))
