@@ -45,10 +45,13 @@ def at_front(built: Built, wrong: Wrong) -> bool:
     if settings.s3_style and wrong.place.location:
         return False
     shape = wrong.place.shape
-    ours = load(built.service.model).shape(shape.name).raw
-    key = {"length": "max", "range": "max"}.get(wrong.kind, wrong.kind)
+    ours = load(built.service.model).shape(wrong.required_by or shape.name).raw
     # A patch that takes a constraint from the model says why.
-    taken = key in shape.metadata and key not in ours
+    if wrong.required_by:
+        taken = wrong.place.path[-1] not in ours.get("required", ())
+    else:
+        key = {"length": "max", "range": "max"}.get(wrong.kind, wrong.kind)
+        taken = key in shape.metadata and key not in ours
     return wrong.kind in settings.constraints and not taken
 
 

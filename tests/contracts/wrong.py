@@ -48,6 +48,8 @@ class Wrong(NamedTuple):
     value: Any
     words: str
     """What the front says the member must."""
+    required_by: str = ""
+    """The structure that requires a member which is missing."""
 
     @property
     def sent_at(self) -> tuple[str, ...]:
@@ -114,6 +116,7 @@ def forbidden(place: Place) -> Iterator[Wrong]:
                 "required",
                 {key: inner for key, inner in whole.items() if key != name},
                 "not be null",
+                shape.name,
             )
 
 

@@ -6,19 +6,20 @@ Read ``schema`` for what is kept, ``operations/items`` for what a request does, 
 
 from __future__ import annotations
 
-from fogbank.contract.facet import StoredKeys
+from fogbank.contract.facet import ResourceTags, StoredKeys
 from fogbank.contract.operation import BodyLimit
 from fogbank.contract.service import Service
 from fogbank.services.dynamodb import quotas, schema, state
 from fogbank.services.dynamodb.jobs import JOBS
-from fogbank.services.dynamodb.operations import batches, items, queries, tables, transactions
-from fogbank.services.dynamodb.rules import access
+from fogbank.services.dynamodb.operations import batches, items, queries, tables, tags, transactions
+from fogbank.services.dynamodb.rules import access, resources
 
 SERVICE = Service(
     model="dynamodb",
-    operations=(batches, items, queries, tables, transactions),
+    operations=(batches, items, queries, tables, tags, transactions),
     jobs=JOBS,
-    tables=(schema.TABLES, schema.ITEMS, schema.MEASURES),
+    tables=(schema.TABLES, schema.ITEMS, schema.MEASURES, schema.TAGS),
+    tags=ResourceTags(domain=resources.find_domain, find=state.tags.find_tags),
     stored_keys=StoredKeys(
         names=frozenset({"dynamodb:leadingkeys"}),
         domain=access.find_table_domain,

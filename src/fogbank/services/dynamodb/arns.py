@@ -10,10 +10,11 @@ from typing import Final
 
 from fogbank.base.arn import arn_of
 
+SERVICE: Final = "dynamodb"
 _REMEMBERED_MAX: Final = 1_024
 
 
 @lru_cache(maxsize=_REMEMBERED_MAX)
 def table_arn(region: str, account: str, name: str) -> str:
     """Return the ARN of a table."""
-    return arn_of("dynamodb", region, account, f"table/{name}")
+    return arn_of(SERVICE, region, account, f"table/{name}")

@@ -5,6 +5,12 @@ from __future__ import annotations
 from fogbank.base.errors import ServiceError
 
 
+class AccessDeniedException(ServiceError):
+    """The resource is another account's; the model does not list this error."""
+
+    status = 400
+
+
 class ValidationException(ServiceError):
     """The request breaks a rule that DynamoDB states; the model does not list this error."""
 

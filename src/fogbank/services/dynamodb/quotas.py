@@ -20,6 +20,7 @@ BATCH_GET_BYTES: Final = Quota(
 TRANSACTION_BYTES: Final = Quota(
     "dynamodb.transaction_bytes_max", 4 << 20, "Constraints: 4 MB of data in a transaction"
 )
+TAGS: Final = Quota("dynamodb.tags_max", 50, "Quotas: tags per resource")
 REQUEST_BYTES: Final = Quota(
     "dynamodb.request_bytes_max", 16 << 20, "BatchWriteItem: 16 MB; for one request of any kind"
 )
@@ -42,6 +43,8 @@ LIST_INDEX_MAX: Final = 2_147_483_647
 
 CAPACITY_UNITS_MAX: Final = 1_000_000_000_000
 LIST_TABLES_PAGE: Final = 100
+TAGS_PAGE: Final = 50
+"""AWS does not say how many a page has; it answers as many as a resource may have at once."""
 BATCH_GET_KEYS_MAX: Final = 100
 BATCH_WRITE_REQUESTS_MAX: Final = 25
 STEP_BYTES: Final = 32 << 10

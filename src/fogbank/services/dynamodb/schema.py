@@ -82,6 +82,13 @@ class MeasureRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dyn
     """Where within the table the count goes on."""
 
 
+class TagsRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dynamodb.tags/1"):
+    """The tags of a table, by its id."""
+
+    tags: dict[str, str]
+
+
 TABLES = Table("dynamodb", 0x01, TableRecord, remembered=1_024)
 ITEMS = Table("dynamodb", 0x02, ItemRecord)
 MEASURES = Table("dynamodb", 0x03, MeasureRecord)
+TAGS = Table("dynamodb", 0x04, TagsRecord)

@@ -24,6 +24,7 @@ from fogbank.platform.scheduler import worklist
 from fogbank.platform.scheduler.worklist import Counts, WorkEntry
 from fogbank.platform.store.engine import Transaction
 from fogbank.platform.store.records import encode
+from fogbank.platform.tags import borne
 from fogbank.services.lambda_ import arns, quotas
 from fogbank.services.lambda_.errors import ResourceConflictException
 from fogbank.services.lambda_.rules import policies
@@ -105,9 +106,7 @@ async def find_tags(tr: Transaction, arn: str) -> Mapping[str, ContextValue]:
     """Return the condition keys of the tags of a function's ARN; none if it does not stand."""
     found = arns.find_function(arn)
     function = None if found is None else await FUNCTIONS.find(tr, found[2])
-    if function is None:
-        return {}
-    return {f"aws:ResourceTag/{key}": value for key, value in function.tags.items()}
+    return {} if function is None else borne(function.tags)
 
 
 async def find_stored_keys(tr: Transaction, access: Access) -> Mapping[str, ContextValue]:

@@ -288,6 +288,14 @@ class ListTablesOutput(TypedDict, total=False):
     TableNames: list[str]
     LastEvaluatedTableName: str
 
+class ListTagsOfResourceInput(TypedDict, total=False):
+    ResourceArn: Required[str]
+    NextToken: str
+
+class ListTagsOfResourceOutput(TypedDict, total=False):
+    Tags: list[Tag]
+    NextToken: str
+
 class LocalSecondaryIndex(TypedDict, total=False):
     IndexName: Required[str]
     KeySchema: Required[list[KeySchemaElement]]
@@ -505,8 +513,12 @@ class TableWarmThroughputDescription(TypedDict, total=False):
     Status: str
 
 class Tag(TypedDict, total=False):
-    Key: Required[str]
-    Value: Required[str]
+    Key: str
+    Value: str
+
+class TagResourceInput(TypedDict, total=False):
+    ResourceArn: Required[str]
+    Tags: Required[list[Tag]]
 
 class TransactGetItem(TypedDict, total=False):
     Get: Required[Get]
@@ -534,6 +546,10 @@ class TransactWriteItemsInput(TypedDict, total=False):
 class TransactWriteItemsOutput(TypedDict, total=False):
     ConsumedCapacity: list[ConsumedCapacity]
     ItemCollectionMetrics: dict[str, list[ItemCollectionMetrics]]
+
+class UntagResourceInput(TypedDict, total=False):
+    ResourceArn: Required[str]
+    TagKeys: Required[list[str]]
 
 class Update(TypedDict, total=False):
     Key: Required[dict[str, AttributeValue]]

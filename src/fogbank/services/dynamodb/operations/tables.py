@@ -13,7 +13,7 @@ from fogbank.contract.call import Call
 from fogbank.contract.operation import operation
 from fogbank.platform.store.engine import Transaction
 from fogbank.services.dynamodb import quotas, state
-from fogbank.services.dynamodb.rules import access, measures, names, tables
+from fogbank.services.dynamodb.rules import access, measures, names, tables, tags
 from fogbank.services.dynamodb.schema import MeasureRecord, TableRecord
 
 if TYPE_CHECKING:
@@ -24,14 +24,13 @@ _ENDPOINT_CACHE_MINUTES: Final = 1_440
 
 
 @operation(
-    access=access.on_table("CreateTable"),
+    access=tags.create_table,
     unhonoured={
         "LocalSecondaryIndexes": None,
         "GlobalSecondaryIndexes": None,
         "VectorIndexes": None,
         "StreamSpecification": {"StreamEnabled": False},
         "SSESpecification": {"Enabled": False},
-        "Tags": [],
         "TableClass": "STANDARD",
         "WarmThroughput": None,
         "ResourcePolicy": None,
@@ -50,11 +49,14 @@ async def create_table(call: Call, request: shapes.CreateTableInput) -> shapes.C
         digest_key=call.ids.random_bytes(_DIGEST_KEY_BYTES),
         now_ms=call.clock.now_ms(),
     )
+    given = tags.first_tags(request, call.limit(quotas.TAGS))
     tables_max = call.limit(quotas.TABLES)
     measure_at_ms = table.created_ms + measures.PERIOD_MS
 
     async def body(tr: Transaction) -> None:
         await state.tables.create_table(tr, table, tables_max, measure_at_ms)
+        if given:
+            state.tags.put_tags(tr, table, given)
 
     await call.store.transact(body)
     description = tables.description_of(call.scope, table, "CREATING", MeasureRecord())

@@ -49,7 +49,7 @@ def on_table(operation: str) -> AccessOf:
 
     def access(scope: Scope, request: Request) -> list[Access]:
         context = RequestKeys(operation, request)
-        return [Access(action, _arn_of(scope, request["TableName"]), context)]
+        return [Access(action, arn_of(scope, request["TableName"]), context)]
 
     return access
 
@@ -60,9 +60,7 @@ def on_tables(operation: str) -> AccessOf:
 
     def access(scope: Scope, request: Request) -> list[Access]:
         return [
-            Access(
-                action, _arn_of(scope, table), RequestKeys(operation, {**request, **_part(part)})
-            )
+            Access(action, arn_of(scope, table), RequestKeys(operation, {**request, **_part(part)}))
             for table, part in request["RequestItems"].items()
         ]
 
@@ -84,7 +82,7 @@ def on_parts(operation: str, kinds: Mapping[str, str]) -> AccessOf:
             members = {**request, **part[kind]}
             context = RequestKeys(kinds[kind], members, enclosing=operation)
             found.append(
-                Access(f"dynamodb:{kinds[kind]}", _arn_of(scope, members["TableName"]), context)
+                Access(f"dynamodb:{kinds[kind]}", arn_of(scope, members["TableName"]), context)
             )
         return found
 
@@ -101,7 +99,7 @@ def _part(part: Any) -> Wire:
     }
 
 
-def _arn_of(scope: Scope, table: str) -> str:
+def arn_of(scope: Scope, table: str) -> str:
     """Return the ARN of a table that a request names plainly or by its ARN."""
     if table.startswith("arn:"):
         return table

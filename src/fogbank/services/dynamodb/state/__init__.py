@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from fogbank.services.dynamodb.state import rows, tables, writing
+from fogbank.services.dynamodb.state import rows, tables, tags, writing
 
-__all__ = ["rows", "tables", "writing"]
+__all__ = ["rows", "tables", "tags", "writing"]

@@ -16,7 +16,7 @@ from fogbank.services.dynamodb.errors import (
     ResourceNotFoundException,
 )
 from fogbank.services.dynamodb.rules.access import RequestKeys, decided_on, name_of
-from fogbank.services.dynamodb.schema import MEASURES, TABLES, MeasureRecord, TableRecord
+from fogbank.services.dynamodb.schema import MEASURES, TABLES, TAGS, MeasureRecord, TableRecord
 
 DROPPED_TABLES = "dynamodb.dropped_tables"
 """The work list of tables whose items are still to be removed."""
@@ -77,6 +77,7 @@ def drop_table(tr: Transaction, table: TableRecord, now_ms: int) -> None:
     """Unlink a table from its name and queue the removal of its items."""
     TABLES.delete(tr, table.name)
     MEASURES.delete(tr, table.id)
+    TAGS.delete(tr, table.id)
     _queue(tr, DROPPED_TABLES, table, now_ms)
 
 

@@ -11,6 +11,7 @@ from fogbank.base.types import Wire
 from fogbank.contract.call import Call
 from fogbank.contract.operation import operation
 from fogbank.platform.store.engine import Transaction
+from fogbank.platform.tags import named
 from fogbank.services.kms import quotas
 from fogbank.services.kms.rules import access, names, states, tags
 from fogbank.services.kms.state import keys
@@ -34,7 +35,7 @@ async def tag_resource(call: Call, request: shapes.TagResourceRequest) -> Wire:
 async def untag_resource(call: Call, request: shapes.UntagResourceRequest) -> Wire:
     """Remove the tags with some keys from a key; it is no error if it has none of them."""
     gone = frozenset(request["TagKeys"])
-    context = access.untag_keys(request["TagKeys"])
+    context = named(request["TagKeys"])
 
     def left(before: Tags) -> Tags:
         return {key: value for key, value in before.items() if key not in gone}

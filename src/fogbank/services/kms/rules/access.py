@@ -14,6 +14,7 @@ from typing import Any
 
 from fogbank.base.types import Request
 from fogbank.contract.action import Access, AccessOf, ContextValue, Scope
+from fogbank.platform import tags
 from fogbank.services.kms.arns import alias_arn
 from fogbank.services.kms.rules.names import KeyName
 from fogbank.services.kms.rules.specs import SPECS, SYMMETRIC
@@ -134,16 +135,8 @@ def reencryption_keys(*, same: bool) -> Keys:
 
 def tag_keys(request: Request) -> Keys:
     """Return the condition keys of the tags that a request gives."""
-    tags: list[dict[str, str]] = request.get("Tags") or []
-    keys: Keys = {f"aws:RequestTag/{tag['TagKey']}": tag["TagValue"] for tag in tags}
-    if tags:
-        keys["aws:TagKeys"] = tuple(tag["TagKey"] for tag in tags)
-    return keys
-
-
-def untag_keys(names: list[str]) -> Keys:
-    """Return the condition keys of the tags that a request takes away."""
-    return {"aws:TagKeys": tuple(names)}
+    given: list[dict[str, str]] = request.get("Tags") or []
+    return tags.requested({tag["TagKey"]: tag["TagValue"] for tag in given})
 
 
 def for_aws_keys(via: str) -> Keys:

@@ -19,6 +19,7 @@ from fogbank.platform.scheduler import worklist
 from fogbank.platform.scheduler.timers import Timer
 from fogbank.platform.scheduler.worklist import WorkEntry
 from fogbank.platform.store.engine import Transaction
+from fogbank.platform.tags import borne
 from fogbank.services.kms import quotas
 from fogbank.services.kms.errors import AlreadyExistsException, LimitExceededException
 from fogbank.services.kms.rules import names
@@ -127,9 +128,7 @@ async def find_standing(tr: Transaction, access: Access, _caller: Caller) -> Sta
 async def find_tags(tr: Transaction, arn: str) -> Mapping[str, ContextValue]:
     """Return the condition keys of the tags of a key's ARN; none if it does not stand."""
     key = await KEYS.find(tr, names.key_id_in(arn))
-    if key is None:
-        return {}
-    return {f"aws:ResourceTag/{name}": value for name, value in key.tags.items()}
+    return {} if key is None else borne(key.tags)
 
 
 async def find_stored_keys(tr: Transaction, access: Access) -> Mapping[str, ContextValue]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from fogbank.base.types import Request
 from fogbank.contract.action import Access, AccessOf, ContextValue, Scope
+from fogbank.platform.tags import borne, named, requested
 from fogbank.services.lambda_.rules import names
 
 PRINCIPAL = "lambda.amazonaws.com"
@@ -28,13 +29,8 @@ def create_function(scope: Scope, request: Request) -> list[Access]:
     """Return what CreateFunction needs: the function, its tags, and to pass its role."""
     arn = names.name_of(scope, request).arn
     tags: dict[str, str] = request.get("Tags") or {}
-    context: dict[str, ContextValue] = {
-        f"aws:RequestTag/{key}": value for key, value in tags.items()
-    }
     # AWS: the tags that a resource is created with are its own already.
-    context |= {f"aws:ResourceTag/{key}": value for key, value in tags.items()}
-    if tags:
-        context["aws:TagKeys"] = tuple(tags)
+    context = requested(tags) | borne(tags)
     accesses = [Access("lambda:CreateFunction", arn, context)]
     if tags:
         accesses.append(Access("lambda:TagResource", arn, context))
@@ -43,18 +39,12 @@ def create_function(scope: Scope, request: Request) -> list[Access]:
 
 def tag_resource(_scope: Scope, request: Request) -> list[Access]:
     """Return what TagResource needs: the keys and values that it gives."""
-    tags: dict[str, str] = request["Tags"]
-    context: dict[str, ContextValue] = {
-        f"aws:RequestTag/{key}": value for key, value in tags.items()
-    }
-    context["aws:TagKeys"] = tuple(tags)
-    return [Access("lambda:TagResource", request["Resource"], context)]
+    return [Access("lambda:TagResource", request["Resource"], requested(request["Tags"]))]
 
 
 def untag_resource(_scope: Scope, request: Request) -> list[Access]:
     """Return what UntagResource needs: the keys that it takes away."""
-    context: dict[str, ContextValue] = {"aws:TagKeys": tuple(request["TagKeys"])}
-    return [Access("lambda:UntagResource", request["Resource"], context)]
+    return [Access("lambda:UntagResource", request["Resource"], named(request["TagKeys"]))]
 
 
 def list_tags(_scope: Scope, request: Request) -> list[Access]:

@@ -7,22 +7,19 @@ answers recorded by LocalStack (tests/aws/services/s3/test_s3_api.snapshot.json,
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import parse_qsl
 
 from fogbank.base.types import Request
 from fogbank.contract.action import ContextValue
+from fogbank.platform.tags import KEY_CHARACTERS_MAX, VALUE_CHARACTERS_MAX, is_legal
 from fogbank.services.s3.errors import BadRequest, InvalidArgument, InvalidTag
 from fogbank.services.s3.schema import Tag
 
 if TYPE_CHECKING:
     from fogbank.wire.shapes import s3 as shapes
 
-KEY_CHARACTERS_MAX: Final = 128
-VALUE_CHARACTERS_MAX: Final = 256
-_SIGNS: Final = frozenset("_.:/=+-@")
 _SYSTEM: Final = "aws:"
 
 
@@ -60,21 +57,14 @@ def tags_of(given: Sequence[shapes.Tag], kind: Kind) -> tuple[Tag, ...]:
             raise InvalidTag("Cannot provide multiple Tags with the same key", TagKey=key)
         if key.startswith(_SYSTEM):
             raise InvalidTag(kind.system, TagKey=key)
-        if not key or not _legal(key, KEY_CHARACTERS_MAX):
+        if not key or not is_legal(key, KEY_CHARACTERS_MAX):
             raise InvalidTag("The TagKey you have provided is invalid", TagKey=key)
-        if not _legal(value, VALUE_CHARACTERS_MAX):
+        if not is_legal(value, VALUE_CHARACTERS_MAX):
             raise InvalidTag(
                 "The TagValue you have provided is invalid", TagKey=key, TagValue=value
             )
         tags[key] = Tag(key, value)
     return tuple(sorted(tags.values(), key=lambda tag: tag.key))
-
-
-def _legal(text: str, characters_max: int) -> bool:
-    """Return whether a text may be in a tag: letters, digits, spaces and some signs."""
-    return len(text) <= characters_max and all(
-        character in _SIGNS or unicodedata.category(character)[0] in "LNZ" for character in text
-    )
 
 
 def tag_set(tags: Sequence[Tag]) -> list[shapes.Tag]:
@@ -96,7 +86,7 @@ def header_tags(request: Request) -> tuple[Tag, ...]:
     except ValueError as error:
         raise _malformed(header) from error
     keys = {key for key, _ in pairs}
-    legal = all(_legal(text, len(text)) for pair in pairs for text in pair)
+    legal = all(is_legal(text, len(text)) for pair in pairs for text in pair)
     if len(keys) < len(pairs) or not legal:
         raise _malformed(header)
     return tags_of([{"Key": key, "Value": value} for key, value in pairs], OBJECT)
