@@ -121,8 +121,7 @@ class Held(RuleBasedStateMachine):
     def keep(
         self, key: str, reply: Any, content: bytes | None, asked: Protection | None = None
     ) -> None:
-        """Have the model keep what was put."""
-        assert ("VersionId" in reply) == bool(self.model.status)
+        """Have the model keep what was put, copied, or marked as deleted."""
         protection = Protection()
         if content is not None:
             protection = self.model.new_protection(asked, self.now_ms)
@@ -205,12 +204,14 @@ class Versions(Held):
         for _ in range(times):
             content = self.body()
             reply = self.s3.put_object(Bucket=self.bucket, Key=key, Body=content, **headers)
+            assert ("VersionId" in reply) == (self.model.status == "Enabled")
             self.keep(key, reply, content, asked)
 
     @rule(key=key_of)
     def delete(self, key: str) -> None:
         reply = self.s3.delete_object(Bucket=self.bucket, Key=key)
         if self.model.status:
+            assert "VersionId" in reply
             self.keep(key, reply, None)
         else:
             self.model.remove(key, "null", self.now_ms)
@@ -276,6 +277,7 @@ class Versions(Held):
         source = {"Bucket": self.bucket, "Key": key, "VersionId": version.id}
         if key != to or self.model.status:
             reply = self.s3.copy_object(Bucket=self.bucket, Key=to, CopySource=source)
+            assert ("VersionId" in reply) == bool(self.model.status)
             self.keep(to, reply, version.content)
 
     @precondition(lambda self: not self.model.locked)

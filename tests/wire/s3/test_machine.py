@@ -112,7 +112,7 @@ class Bucket(Versions):
         reply = self.ask(self.s3.complete_multipart_upload, wanted, **named, MultipartUpload=parts)
         if reply is not None:
             assert reply["ETag"] == f'"{upload.etag()}"'
-            assert ("VersionId" in reply) == bool(self.model.status)
+            assert ("VersionId" in reply) == (self.model.status == "Enabled")
             self.model.complete(upload_id, self.now_ms, reply.get("VersionId"))
 
     @precondition(lambda self: self.model.completed)

@@ -34,8 +34,9 @@ def turn(s3: Any, status: str, bucket: str = "photos") -> None:
 
 
 def put(s3: Any, content: bytes, key: str = "k") -> str:
+    """Return the id of the version that was put: ``null`` where the answer names none."""
     reply = s3.put_object(Bucket="photos", Key=key, Body=content)
-    return reply["VersionId"]
+    return reply.get("VersionId", "null")
 
 
 def read(s3: Any, version_id: str | None = None, key: str = "k") -> bytes:
@@ -180,6 +181,23 @@ def test_while_versioning_is_suspended_one_null_version_takes_the_place_of_the_o
     assert code_of(error) == (404, "NoSuchKey")
     s3.delete_object(Bucket="photos", Key="k", VersionId="null")
     assert read(s3) == b"newest"
+
+
+def test_what_is_written_while_versioning_is_suspended_is_answered_without_an_id(s3: Any) -> None:
+    """Recorded on AWS by LocalStack: test_put_object_on_suspended_bucket, and of copies
+    test_s3_copy_object_in_place_suspended_only."""
+    turn(s3, "Suspended")
+    assert "VersionId" not in s3.put_object(Bucket="photos", Key="k", Body=b"short")
+    assert "VersionId" not in s3.put_object(Bucket="photos", Key="k", Body=LARGE)
+    named = {"Bucket": "photos", "Key": "k"}
+    named["UploadId"] = s3.create_multipart_upload(**named)["UploadId"]
+    part = s3.upload_part(**named, PartNumber=1, Body=b"part")
+    parts = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
+    for _ in range(2):  # completing twice is answered alike
+        assert "VersionId" not in s3.complete_multipart_upload(**named, MultipartUpload=parts)
+    copied = s3.copy_object(Bucket="photos", Key="copy", CopySource="photos/k")
+    assert (copied["VersionId"], copied["CopySourceVersionId"]) == ("null", "null")
+    assert s3.head_object(Bucket="photos", Key="k")["VersionId"] == "null"
 
 
 def test_ids_that_cannot_be_are_refused(s3: Any) -> None:

@@ -43,7 +43,7 @@ from fogbank.services.s3.rules.notifications import CREATED_PUT
 from fogbank.services.s3.rules.ranges import Span, span_of
 from fogbank.services.s3.rules.replies import STORAGE_CLASS, absent, object_reply, quoted
 from fogbank.services.s3.rules.tags import header_tags
-from fogbank.services.s3.rules.versions import shown_id
+from fogbank.services.s3.rules.versions import shown_id, written_id
 from fogbank.services.s3.schema import BucketRecord, Checksum, ManifestPart, ObjectRecord
 from fogbank.services.s3.state import (
     bodies,
@@ -125,7 +125,7 @@ async def _put(
     body = taken if lock is None else locks.locked(call, request, lock, taken)
     now_ms = call.clock.now_ms()
 
-    async def commit(tr: Transaction) -> tuple[BucketRecord, ObjectRecord, str]:
+    async def commit(tr: Transaction) -> tuple[BucketRecord, ObjectRecord]:
         bucket = await buckets.require_bucket(tr, call, request)
         owned = writing.owned_of(call, request, bucket)
         under = lock or locks.find_plain(call, asked, bucket)
@@ -161,16 +161,16 @@ async def _put(
         shown = shown_id(bucket, record)
         happening = Happening(CREATED_PUT, key, record.sequencer, record.size, record.etag, shown)
         await notifications.tell(tr, call, bucket, now_ms, happening)
-        return bucket, record, shown
+        return bucket, record
 
     try:
-        bucket, record, shown = await call.store.transact(commit)
+        bucket, record = await call.store.transact(commit)
     except bodies.REFUSALS:
         await bodies.discard(call.blobs, body)
         raise
     reply: shapes.PutObjectOutput = {"ETag": quoted(record.etag)}
-    if shown:
-        reply["VersionId"] = shown
+    if version_id := written_id(record):
+        reply["VersionId"] = version_id
     encrypted = encryption.write_members(record.encryption, record.object_key, request)
     expires = await expiration_member(call, bucket, key)
     return {**reply, **encrypted, **expires, **checksum_members(record.checksum)}

@@ -48,7 +48,7 @@ from fogbank.services.s3.rules.multipart import Assembled, Listed
 from fogbank.services.s3.rules.names import bucket_url, check_key
 from fogbank.services.s3.rules.notifications import CREATED_COMPLETE
 from fogbank.services.s3.rules.tags import header_tags
-from fogbank.services.s3.rules.versions import shown_id
+from fogbank.services.s3.rules.versions import shown_id, written_id
 from fogbank.services.s3.schema import (
     UPLOADS,
     BucketRecord,
@@ -315,7 +315,7 @@ async def _commit(
             etag=record.etag,
             checksum=record.checksum,
             parts=multipart.digest_of(listed),
-            version_id=shown,
+            version_id=written_id(record),
             encryption=record.encryption,
             kms_key="" if record.object_key is None else record.object_key.kms_key,
             bucket_key=record.object_key is not None and bool(record.object_key.bucket_key),
