@@ -303,6 +303,9 @@ class Authenticator:
                 )
             holds = sigv4.check(request, signed, key, payload, claim.timestamp)
         if not holds:
+            special = given == sigv4.UNSIGNED_PAYLOAD or given.startswith(_STREAMING)
+            if not (special or _is_digest(given)):
+                raise _no_digest(given)  # AWS: before it looks at the signature
             raise self._failed(
                 request,
                 claim,
@@ -402,23 +405,32 @@ def take_s3_body(request: HttpRequest, payload: str, chain: Chain | None) -> Non
         return
     if payload.startswith(_STREAMING):
         _take_chunks(request, payload, chain)
-    elif len(payload) != _DIGEST_CHARACTERS or not _HEX_DIGITS.issuperset(payload):
-        raise error_of(
-            "InvalidArgument",
-            400,
-            "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, "
-            "STREAMING-UNSIGNED-PAYLOAD-TRAILER, STREAMING-AWS4-HMAC-SHA256-PAYLOAD, "
-            "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER, STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD, "
-            "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD-TRAILER or a valid sha256 value.",
-            ArgumentName=_CONTENT_HASH,
-            ArgumentValue=payload[:128],
-        )
+    elif not _is_digest(payload):
+        raise _no_digest(payload)
     elif request.stream is not None:
         request.stream = HashedBody(request.stream, payload)
     else:
         computed = sha256(request.body).hexdigest()
         if not hmac.compare_digest(computed, payload):
             raise content_mismatch(payload, computed)
+
+
+def _is_digest(payload: str) -> bool:
+    return len(payload) == _DIGEST_CHARACTERS and _HEX_DIGITS.issuperset(payload)
+
+
+def _no_digest(payload: str) -> ServiceError:
+    """Return S3's error for an ``x-amz-content-sha256`` that means nothing."""
+    return error_of(
+        "InvalidArgument",
+        400,
+        "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, "
+        "STREAMING-UNSIGNED-PAYLOAD-TRAILER, STREAMING-AWS4-HMAC-SHA256-PAYLOAD, "
+        "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER, STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD, "
+        "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD-TRAILER or a valid sha256 value.",
+        ArgumentName=_CONTENT_HASH,
+        ArgumentValue=payload[:128],
+    )
 
 
 def _take_chunks(request: HttpRequest, payload: str, chain: Chain | None) -> None:

@@ -21,7 +21,7 @@ from fogbank.base.errors import (
     TransactionTooLarge,
     Weather,
 )
-from fogbank.wire.errors import IncompleteSignature
+from fogbank.wire.errors import IncompleteSignature, UnreadableDate
 from fogbank.wire.model import ServiceModel
 
 
@@ -58,6 +58,9 @@ _MISMATCH: Final = (
     "The request signature we calculated does not match the signature you provided. Check your "
     "AWS Secret Access Key and signing method. Consult the service documentation for details."
 )
+MALFORMED: Final = "The authorization header is malformed; "
+"""How S3 begins to say what is wrong with one."""
+_NO_DATE: Final = "AWS authentication requires a valid Date or x-amz-date header"
 _INVALID: Final = "The security token included in the request is invalid."
 _EXPIRED: Final = "The security token included in the request is expired"
 _FAILURE: Final = (
@@ -219,8 +222,11 @@ class Words:
 
     def unread(self, error: ServiceError) -> ServiceError:
         """Return the error for a signature that cannot be read, in the service's words."""
+        if self.is_s3 and isinstance(error, UnreadableDate):
+            return error_of("AccessDenied", 403, _NO_DATE)
         if isinstance(error, IncompleteSignature):
-            return self.error(No.INCOMPLETE, error.message)
+            s3 = self.is_s3 and error.s3
+            return self.error(No.INCOMPLETE, MALFORMED + s3 if s3 else error.message)
         return error
 
     def weather_error(self, weather: Weather) -> ServiceError:

@@ -12,13 +12,12 @@ from functools import lru_cache
 from typing import Final
 
 from fogbank.gateway.claim import Claim
-from fogbank.gateway.render import No, Words, error_of
+from fogbank.gateway.render import MALFORMED, No, Words, error_of
 from fogbank.gateway.resolve import Target
 from fogbank.wire.regions import US_EAST_1, is_region, reached, regions
 from fogbank.wire.sigv4 import Authorization, Presigned
 
 _TIMES_REMEMBERED_MAX: Final = 256
-_MALFORMED: Final = "The authorization header is malformed; "
 
 
 @lru_cache(maxsize=_TIMES_REMEMBERED_MAX)
@@ -77,6 +76,8 @@ def _check_region(signed: Authorization, target: Target) -> None:
     if host_region in ("", region) and is_region(region):
         return
     if target.door.words.is_s3:
+        if not named:
+            raise _malformed("a non-empty region must be provided in the credential.")
         expecting = host_region or US_EAST_1
         raise _malformed(
             f"the region '{named[:64]}' is wrong; expecting '{expecting}'", Region=expecting
@@ -86,7 +87,7 @@ def _check_region(signed: Authorization, target: Target) -> None:
 
 
 def _malformed(text: str, **members: str) -> Exception:
-    return error_of("AuthorizationHeaderMalformed", 400, _MALFORMED + text, **members)
+    return error_of("AuthorizationHeaderMalformed", 400, MALFORMED + text, **members)
 
 
 def _wrong_date(timestamp: str, signed: Authorization, words: Words) -> Exception:

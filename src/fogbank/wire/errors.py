@@ -129,9 +129,24 @@ class UnknownOperation(WireError):
 
 
 class IncompleteSignature(WireError):
-    """An Authorization header or presigned query with parts missing or malformed."""
+    """An Authorization header or presigned query with parts missing or malformed.
+
+    Args:
+        message: What most services say.
+        s3: What S3 says, behind its own beginning; nothing: the same.
+    """
 
     status = 400
+
+    def __init__(self, message: str = "", *, s3: str = "") -> None:
+        super().__init__(message)
+        self.s3 = s3
+
+
+class UnreadableDate(IncompleteSignature):
+    """A signed request that does not say when it was signed."""
+
+    code = "IncompleteSignature"
 
 
 class AuthorizationQueryParametersError(WireError):

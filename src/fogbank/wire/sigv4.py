@@ -32,6 +32,7 @@ from fogbank.wire.canonical import (
 from fogbank.wire.errors import (
     AuthorizationQueryParametersError,
     IncompleteSignature,
+    UnreadableDate,
 )
 from fogbank.wire.http import HttpRequest
 from fogbank.wire.sigv4a import ALGORITHM as ASYMMETRIC
@@ -62,6 +63,11 @@ _PARAMETERS = (
     "Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, "
     "X-Amz-Signature, X-Amz-Date, X-Amz-SignedHeaders, and X-Amz-Expires parameters."
 )
+_CREDENTIAL_FORM = (
+    'the Credential is mal-formed; expecting "<YOUR-AKID>/YYYYMMDD/{}SERVICE/aws4_request"'
+)
+_PARTS = ("Credential", "Signature", "SignedHeaders")
+"""Of an Authorization header."""
 _ONCE = {
     f"X-Amz-{name}"
     for name in (
@@ -163,11 +169,16 @@ def parse_authorization(header: str) -> Authorization:
     # AWS: the message lists what is missing, each in a sentence of its own.
     missing = [
         f"Authorization header requires '{name}' parameter."
-        for name in ("Credential", "Signature", "SignedHeaders")
+        for name in _PARTS
         if not fields.get(name)
     ]
     if missing:
-        raise IncompleteSignature(f"{' '.join(missing)} Authorization={algorithm}")
+        # AWS: S3 counts the parts first, and names one that is missing among three.
+        s3 = "the authorization header requires three components: Credential, SignedHeaders, and "
+        s3 += "Signature."
+        if len(fields) >= len(_PARTS):
+            s3 = f"missing {next(name for name in _PARTS if not fields.get(name))}."
+        raise IncompleteSignature(f"{' '.join(missing)} Authorization={algorithm}", s3=s3)
     found = _authorization(
         algorithm, fields["Credential"], fields["SignedHeaders"], fields["Signature"]
     )
@@ -176,7 +187,8 @@ def parse_authorization(header: str) -> Authorization:
         if algorithm == ASYMMETRIC:
             form = "4 slash-delimited elements, e.g. keyid/date/service/term"
         raise IncompleteSignature(
-            f"Credential must have exactly {form}, and Signature must be hexadecimal"
+            f"Credential must have exactly {form}, and Signature must be hexadecimal",
+            s3=f"{_CREDENTIAL_FORM.format('' if algorithm == ASYMMETRIC else 'REGION/')}.",
         )
     return found
 
@@ -207,10 +219,9 @@ def parse_presigned(query: str) -> Presigned | None:
         fields["X-Amz-Signature"],
     )
     if found is None:
-        form = "" if algorithm == ASYMMETRIC else "REGION/"
+        form = _CREDENTIAL_FORM.format("" if algorithm == ASYMMETRIC else "REGION/")
         raise AuthorizationQueryParametersError(
-            "Error parsing the X-Amz-Credential parameter; the Credential is mal-formed; expecting "
-            f'"<YOUR-AKID>/YYYYMMDD/{form}SERVICE/aws4_request".'
+            f"Error parsing the X-Amz-Credential parameter; {form}."
         )
     if algorithm == ASYMMETRIC:
         found = msgspec.structs.replace(found, region_set=region_set_of(fields["X-Amz-Region-Set"]))
@@ -303,19 +314,19 @@ def timestamp_of(headers: Mapping[str, str]) -> str:
     ``X-Amz-Date`` counts before ``Date``, which may also have HTTP's own form (RFC 9110, 5.6.7).
 
     Raises:
-        IncompleteSignature: There is no readable date.
+        UnreadableDate: There is no readable date.
     """
     found = headers.get("x-amz-date")
     if found is None:
         found = headers.get("date")
         if found is None:
-            raise IncompleteSignature(
+            raise UnreadableDate(
                 "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' "
                 "header."
             )
         found = _basic_of(found)
     if not _TIMESTAMP.fullmatch(found):
-        raise IncompleteSignature(
+        raise UnreadableDate(
             "Date must be in ISO-8601 'basic format'. Got "
             f"'{found[:64]}'. See http://en.wikipedia.org/wiki/ISO_8601"
         )
