@@ -29,6 +29,7 @@ from tests.http.several import (
 
 from fogbank.platform.store.engine import Domain
 from fogbank.platform.store.keyspace import shard_of
+from fogbank.server.children import MALLOC
 from fogbank.testing.server import Server, StartFailed
 
 pytestmark = [pytest.mark.http, pytest.mark.slow]
@@ -51,6 +52,14 @@ def cloud(
 
 def test_the_buckets_of_these_tests_lie_in_both_stores() -> None:
     assert {store_of(bucket) for bucket in BUCKETS} == {0, 1}
+
+
+def test_what_processes_keep_of_freed_memory_is_bounded(cloud: Server) -> None:
+    """Python's C library reads these when a process begins: mallopt(3)."""
+    for kind in ("process", "front"):
+        for pid in processes(cloud, kind):
+            told = Path(f"/proc/{pid}/environ").read_text().split("\0")
+            assert {f"{name}={value}" for name, value in MALLOC.items()} <= set(told)
 
 
 def test_buckets_of_all_stores_are_listed_and_serve_objects_of_every_size(cloud: Server) -> None:

@@ -32,11 +32,13 @@ import msgspec
 from awscrt.checksums import crc32c
 
 from fogbank.base.errors import Corrupt
-from fogbank.engines.embedded.files import fill_zeros, sync_folder, write_all
+from fogbank.engines.embedded.files import fill_zeros, read_all, sync_folder, write_all
 from fogbank.platform.crypto.keys import LOG, SALT_BYTES, TAG_BYTES, DataKeys, Series, unsealed
 
 PAGE_BYTES: Final = 4_096
 SEGMENT_BYTES: Final = 16 << 20
+_PIECE_BYTES: Final = 1 << 20
+"""As much of a segment is read at once: what a thread frees stays with its process."""
 GROUP_BYTES_MAX: Final = 1 << 20
 """A group holds at most so many bytes of records, or one transaction."""
 
@@ -294,10 +296,15 @@ def read_segment(path: Path) -> bytes:
     return data
 
 
-def page_checks(data: bytes) -> list[int]:
-    """Return the CRC-32C of each page of a segment."""
-    view = memoryview(data)
-    return [crc32c(view[at : at + PAGE_BYTES]) for at in range(0, len(data), PAGE_BYTES)]  # type: ignore[arg-type]
+def page_checks(fd: int, begin: int, end: int) -> list[int]:
+    """Return the CRC-32C of each page of a segment from begin to end, reading a piece at a time."""
+    checks: list[int] = []
+    for offset in range(begin, end, _PIECE_BYTES):
+        size = min(_PIECE_BYTES, end - offset)
+        piece = memoryview(read_all(fd, size, offset))
+        assert len(piece) == size, "the file has the segment's size"
+        checks += [crc32c(piece[at : at + PAGE_BYTES]) for at in range(0, size, PAGE_BYTES)]  # type: ignore[arg-type]
+    return checks
 
 
 def table_of(data: bytes) -> list[int]:
@@ -322,9 +329,7 @@ def make_ready(folder: Path, name: str, size: int, old: Path | None = None) -> N
             os.ftruncate(fd, 0)
             fill_zeros(fd, 0, size)
         begin = first_offset(size)
-        data = os.pread(fd, size, 0) if have == size else bytes(size)
-        assert len(data) == size
-        checks = [0] * (begin // PAGE_BYTES) + page_checks(data[begin:])
+        checks = [0] * (begin // PAGE_BYTES) + page_checks(fd, begin, size)
         table = struct.pack(f">{len(checks)}I", *checks).ljust(_table_bytes(size), b"\0")
         head = _HEADER.pack(_MAGIC, size, crc32c(table), 0)[:-4]
         head += crc32c(head).to_bytes(4)
