@@ -220,7 +220,7 @@ class Sender(Actor):
         )
 
         async def body(tr: Transaction) -> None:
-            OutboxWriter().put(tr, fact)
+            await OutboxWriter().put(tr, fact)
 
         self.lost.add(number)
         self.sent.setdefault(key, []).append(number)

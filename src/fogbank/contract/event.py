@@ -22,8 +22,12 @@ from fogbank.platform.store.engine import Domain, Transaction
 class Outbox(Protocol):
     """Where facts leave a service."""
 
-    def put(self, tr: Transaction, delivery: Delivery) -> None:
-        """Append one delivery to the outbox inside the transaction."""
+    async def put(self, tr: Transaction, delivery: Delivery) -> None:
+        """Append one delivery to the outbox inside the transaction.
+
+        Raises:
+            Throttled: Too many of the account wait for their targets already.
+        """
         ...
 
 

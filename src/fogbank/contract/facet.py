@@ -52,6 +52,9 @@ class ResourcePolicies(NamedTuple):
     of S3): an access that the caller's own policies allow is presumed to be to one of those,
     without a look at the store. The service confirms that in each transaction of its operations
     (``Call.confirm``), and what does not hold is decided anew with what the resource says.
+    ``additive`` says that the policies only ever let in, by the service's own rules (AddPermission of
+    Lambda writes nothing that denies), and are not ``required``: an access that the policies of its
+    caller allow needs no look at them.
     """
 
     domain: Callable[[str], Domain | None]
@@ -59,6 +62,7 @@ class ResourcePolicies(NamedTuple):
     required: bool = False
     further: FindFurther | None = None
     presumed: bool = False
+    additive: bool = False
 
 
 class ResourceTags(NamedTuple):

@@ -212,9 +212,9 @@ class Authorization:
             service.prefix: service.policies for service in services if service.policies is not None
         }
         self._stored = StoredFacts(services, placement)
-        self._presumed = frozenset(
-            prefix for prefix, facet in self._facets.items() if facet.presumed
-        )
+        facets = self._facets.items()
+        self._presumed = frozenset(prefix for prefix, facet in facets if facet.presumed)
+        self._additive = frozenset(prefix for prefix, facet in facets if facet.additive)
         self._decisions = Decisions()
         # Of whom nothing is presumed, for a presumption that fails costs a transaction. It is a
         # hint: whether it holds or not, what the resource says is read or confirmed.
@@ -267,8 +267,8 @@ class Authorization:
     def _find_decided(self, call: Call, access: Access, policies: PolicySet) -> Decision | None:
         """Return what was decided before, where no resource is looked at; None: that is not all.
 
-        This is all that most requests need: their resources carry no policies, or are presumed to
-        say nothing.
+        This is all that most requests need: their resources carry no policies, or none that deny,
+        or are presumed to say nothing.
         """
         action, resource = access.action, access.resource
         if access.point is not None:
@@ -277,7 +277,7 @@ class Authorization:
         if vendor in self._presumed:
             if call.standings or self._speaking:
                 return None
-        elif vendor in self._facets:
+        elif vendor in self._facets and vendor not in self._additive:
             return None
         found = self._decisions.find(call.principal, policies, None, action, resource, "")
         return found if found is not None and found.allowed else None
@@ -332,7 +332,7 @@ class Authorization:
         facet = _facet_of(self._facets, access)
         if facet is None:
             return await self._decision(call, access, policies, _PRESUMED), _PRESUMED
-        if facet.presumed and self._may_presume(call, access, facet):
+        if facet.additive or (facet.presumed and self._may_presume(call, access, facet)):
             decision = await self._decision(call, access, policies, _PRESUMED)
             if decision.allowed:
                 return decision, _PRESUMED

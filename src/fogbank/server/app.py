@@ -137,7 +137,7 @@ class App:
             ids=parts.ids,
             identity=self.identity,
             quotas=Quotas(config.quotas),
-            outbox=OutboxWriter(),
+            outbox=OutboxWriter(config.events.deliveries_max),
             timers=Timers(),
             functions=parts.functions,
             options=Options({"s3.defaults_before_2023": config.s3.defaults_before_2023}),

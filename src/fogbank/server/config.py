@@ -241,6 +241,14 @@ class SweepSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """So often is looked, and a blob is removed when nothing has referred to it for as long."""
 
 
+class EventSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What bounds the events that wait for their targets."""
+
+    deliveries_max: int = 100_000
+    """Of one account, in one of the sixteen parts of the outbox; beyond, what would cause another is
+    told to slow down."""
+
+
 class S3Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How S3 answers where AWS itself has changed."""
 
@@ -291,6 +299,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     encryption: EncryptionSettings = EncryptionSettings()
     scrub: ScrubSettings = ScrubSettings()
     sweep: SweepSettings = SweepSettings()
+    events: EventSettings = EventSettings()
     s3: S3Settings = S3Settings()
     quotas: dict[str, int] = {}
     """Limits of services by name, such as ``"dynamodb.item_bytes_max" = 1000000``."""
@@ -536,6 +545,8 @@ def _check(config: Config) -> None:
         raise ConfigError("encryption.anew_mb_per_s is at least 0")
     if not 1 <= config.sweep.period_minutes <= SWEEP_MINUTES_MAX:
         raise ConfigError(f"sweep.period_minutes lies between 1 and {SWEEP_MINUTES_MAX}")
+    if config.events.deliveries_max < 1:
+        raise ConfigError("events.deliveries_max is at least 1")
     if config.log_level.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
         raise ConfigError("log_level must be debug, info, warning or error")
 

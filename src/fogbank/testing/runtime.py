@@ -397,7 +397,7 @@ class InlineFunctions(FunctionPlacement):
             Packages(work_dir, lambda _: None),
             clock=clock,
             ids=ids,
-            limits=PlacementLimits(MEMORY_BUDGET_BYTES),
+            limits=PlacementLimits(MEMORY_BUDGET_BYTES, together_ms=0),
             variables={"AWS_ENDPOINT_URL": endpoint},
         )
         self._folder: TemporaryDirectory[str] | None = None

@@ -41,7 +41,7 @@ class World:
         delivery = Delivery("arn:t", b"{}", "s3.amazonaws.com", "arn:s", "1" * 12, created_ms)
 
         async def body(tr: Any) -> None:
-            OutboxWriter().put(tr, delivery)
+            await OutboxWriter().put(tr, delivery)
 
         self.commit(domain, body)
 

@@ -29,10 +29,11 @@ def handler(event, context):
 def cloud(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Cloud]:
     """Return a cloud whose bodies all run twice and whose functions reach it through boto3.
 
-    A parameter gives its quotas.
+    A parameter gives its quotas, or all of its settings.
     """
     services = [IAM, LAMBDA, LOGS, S3, STS]
-    config = Config(quotas=getattr(request, "param", {}))
+    given = getattr(request, "param", {})
+    config = given if isinstance(given, Config) else Config(quotas=given)
     with Cloud(services=services, replay=True, work_dir=tmp_path, config=config) as made:
         yield made
 

@@ -199,7 +199,7 @@ def deliver(cloud: Any, arn: str, source_arn: str, account: str) -> list[str]:
     )
 
     async def body(tr: Any) -> None:
-        cloud.app.facilities.outbox.put(tr, delivery)
+        await cloud.app.facilities.outbox.put(tr, delivery)
 
     cloud.run(cloud.engine.store_of(Domain("s3", "photos")).transact(body))
     cloud.settle()
@@ -390,3 +390,24 @@ def test_a_principal_that_does_not_stand_is_refused(
 def test_a_policy_of_before_principals_were_bound_means_who_has_the_name() -> None:
     old = encode(PolicyRecordOne('{"Statement":[]}'))
     assert POLICIES.decode(old) == PolicyRecord('{"Statement":[]}', ())
+
+
+def test_a_caller_whom_its_own_policies_let_in_costs_no_look_at_the_policy_of_a_function(
+    create: Any, functions: Any, cloud: Any, monkeypatch: pytest.MonkeyPatch, account: str
+) -> None:
+    """Lambda API Reference, AddPermission: a statement only ever allows."""
+    create()
+    functions.add_permission(
+        FunctionName="f", StatementId="s", Action=ACTION, Principal="111122223333"
+    )
+    runs: list[bool] = []
+    run = cloud.engine.run
+
+    def counted(domain: Any, body: Any, **more: Any) -> Any:
+        if domain.name[:2] == ("lambda", account):
+            runs.append(bool(more.get("writable")))
+        return run(domain, body, **more)
+
+    monkeypatch.setattr(cloud.engine, "run", counted)
+    functions.invoke(FunctionName="f", InvocationType="DryRun")
+    assert runs == [False], "the function, and nothing beside it"

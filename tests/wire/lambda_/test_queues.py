@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 
 from fogbank.base.errors import Throttled
 from fogbank.server.backlogs import waiting_in
+from fogbank.server.config import Config, EventSettings
 
 pytestmark = pytest.mark.slow
 SOME = {"lambda.async_queued_max": 3, "lambda.account_async_queued_max": 5}
@@ -88,3 +89,33 @@ def test_events_of_services_wait_in_the_outbox_until_there_is_room_and_none_is_l
     assert sorted(line.strip() for line in lines() if line[0] == "p") == [
         f"p{number}" for number in range(10)
     ]
+
+
+@pytest.mark.parametrize(
+    "cloud",
+    [Config(quotas={"lambda.async_queued_max": 1}, events=EventSettings(deliveries_max=2))],
+    indirect=True,
+)
+def test_a_bucket_whose_events_find_no_room_any_more_is_told_to_slow_down_and_nothing_is_lost(
+    create: Any, told_of_photos: Any, room: Any, cloud: Any, lines: Any
+) -> None:
+    """S3 API Reference, error responses: ``SlowDown`` (503), "Please reduce your request rate"."""
+    s3 = cloud.client("s3")
+    s3.create_bucket(Bucket="photos")
+    code = "def handler(event, context): print(event['Records'][0]['s3']['object']['key'])"
+    told_of_photos(create(code)["FunctionArn"])
+    for name in ("p0", "p1", "p2"):
+        s3.put_object(Bucket="photos", Key=name, Body=b"x")
+        cloud.settle()  # one waits in the function's queue, two in the outbox
+    with pytest.raises(ClientError) as refused:
+        s3.put_object(Bucket="photos", Key="p3", Body=b"x")
+    assert refused.value.response["Error"]["Code"] == "SlowDown"
+    assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 503
+    assert [each["Key"] for each in s3.list_objects_v2(Bucket="photos")["Contents"]] == [
+        *("p0", "p1", "p2"),
+    ]
+    room.undo()
+    cloud.advance(3_600_000)
+    s3.put_object(Bucket="photos", Key="p3", Body=b"x")
+    cloud.settle()
+    assert sorted(line.strip() for line in lines() if line[0] == "p") == ["p0", "p1", "p2", "p3"]

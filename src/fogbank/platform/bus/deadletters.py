@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from fogbank.platform.bus import trace
+from fogbank.platform.bus import backlog, trace
 from fogbank.platform.bus.entry import AGE_MS_MAX, ATTEMPTS_MAX, Delivery
 from fogbank.platform.store import tuples
 from fogbank.platform.store.engine import STAMP_BYTES, Store, Transaction
@@ -77,7 +77,13 @@ async def put(tr: Transaction, letter: DeadLetter) -> None:
         order_key="",
         attributes={**dead.attributes, **attributes},
     )
-    tr.append(system_prefix(OUTBOX, letter.partition), encode(forwarded))
+    await _send(tr, letter.partition, forwarded)
+
+
+async def _send(tr: Transaction, partition: int, delivery: Delivery) -> None:
+    """Put what was told before into the outbox, however much waits there."""
+    await backlog.change(tr, partition, delivery.source_account, 1)
+    tr.append(system_prefix(OUTBOX, partition), encode(delivery))
 
 
 def is_id(text: str) -> bool:
@@ -110,7 +116,7 @@ async def redrive(store: Store, letter_id: str, now_ms: int) -> bool:
         again = msgspec.structs.replace(dead, attempt=0, created_ms=now_ms)
         tr.delete(key)
         await _counted(tr, -1)
-        tr.append(system_prefix(OUTBOX, letter.partition), encode(again))
+        await _send(tr, letter.partition, again)
         trace.note(tr, again.event_id, now_ms, "redriven", f"sent to {again.target} again")
         return True
 

@@ -5,9 +5,9 @@ Where a subscription asks for order, ``order`` keeps it; ``trace`` remembers eac
 Rule: an entry leaves the outbox only together with its effect. A delivery that fails for the
 moment is put aside under the time of its next attempt, so that one slow or broken target never
 holds back another; one that can never be taken goes to the dead letters with its reason. What found
-no room at its target was no attempt: it waits however long, for its target is bounded and it is not. No cursor
-is kept: what has been delivered is gone, so the outbox is always read from its beginning and no
-late commit is missed.
+no room at its target was no attempt: it waits however long, and ``backlog`` bounds how much does. No
+cursor is kept: what has been delivered is gone, so the outbox is always read from its beginning and
+no late commit is missed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Final
 import msgspec
 
 from fogbank.base.errors import Throttled, Weather
-from fogbank.platform.bus import crossing, deadletters, order, trace
+from fogbank.platform.bus import backlog, crossing, deadletters, order, trace
 from fogbank.platform.bus.deadletters import DeadLetter
 from fogbank.platform.bus.entry import Delivery, decode_delivery
 from fogbank.platform.store import tuples
@@ -47,6 +47,7 @@ log = logging.getLogger("fogbank.bus")
 
 BATCH: Final = 64
 """Entries of each partition delivered side by side; their transactions share group commits."""
+WAITING_MAX: Final = 100_000
 BACKOFF_FIRST_MS: Final = 200
 BACKOFF_MS_MAX: Final = 600_000
 
@@ -62,13 +63,26 @@ DomainOf = Callable[[str], Domain]
 
 
 class OutboxWriter:
-    """Appends deliveries inside the transaction that made their facts true."""
+    """Appends deliveries inside the transaction that made their facts true.
 
-    __slots__ = ()
+    Args:
+        waiting_max: So many of an account may wait in a partition.
+    """
 
-    def put(self, tr: Transaction, delivery: Delivery) -> None:
-        """Append one delivery to the partition of the transaction's domain."""
-        tr.append(system_prefix(OUTBOX, partition_of(tr.domain)), encode(delivery))
+    __slots__ = ("_waiting_max",)
+
+    def __init__(self, waiting_max: int = WAITING_MAX) -> None:
+        self._waiting_max = waiting_max
+
+    async def put(self, tr: Transaction, delivery: Delivery) -> None:
+        """Append one delivery to the partition of the transaction's domain.
+
+        Raises:
+            Throttled: Too many of its account wait there already.
+        """
+        partition = partition_of(tr.domain)
+        await backlog.admit(tr, partition, delivery.source_account, self._waiting_max)
+        tr.append(system_prefix(OUTBOX, partition), encode(delivery))
         detail = f"by {delivery.source} of {delivery.source_arn}, for {delivery.target}"
         _note(tr, delivery, delivery.created_ms, "accepted", detail)
 
@@ -198,6 +212,7 @@ class BusReader:
                 return
             await deliver(tr, delivery)
             tr.delete(key)
+            await backlog.change(tr, partition_in(key), delivery.source_account, -1)
             await order.release(tr, key, delivery, now_ms)
             _note(tr, delivery, now_ms, "delivered", f"to {delivery.target}")
 
@@ -259,6 +274,7 @@ class BusReader:
             if await tr.get(key) is None:
                 return
             tr.delete(key)
+            await backlog.change(tr, letter.partition, delivery.source_account, -1)
             await deadletters.put(tr, letter)
             await order.release(tr, key, delivery, now_ms)
             _note(tr, delivery, now_ms, "dead", f"for {delivery.target}: {reason}")

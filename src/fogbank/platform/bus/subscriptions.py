@@ -62,7 +62,7 @@ class Fact(NamedTuple):
 class Outbox(Protocol):
     """Where deliveries leave a transaction."""
 
-    def put(self, tr: Transaction, delivery: Delivery) -> None:
+    async def put(self, tr: Transaction, delivery: Delivery) -> None:
         """Append one delivery."""
         ...
 
@@ -103,6 +103,7 @@ async def publish(tr: Transaction, outbox: Outbox, topic: str, fact: Fact) -> in
 
     Raises:
         TransactionTooLarge: The topic has more than ``SUBSCRIPTIONS_MAX`` subscriptions.
+        Throttled: Too many deliveries wait already.
     """
     found = await list_subscriptions(tr, topic, limit=SUBSCRIPTIONS_MAX + 1)
     if len(found) > SUBSCRIPTIONS_MAX:
@@ -111,7 +112,7 @@ async def publish(tr: Transaction, outbox: Outbox, topic: str, fact: Fact) -> in
     for each in found:
         if each.pattern and not compiled(each.pattern).matches(fact.event):
             continue
-        outbox.put(tr, delivery_of(each, fact))
+        await outbox.put(tr, delivery_of(each, fact))
         told += 1
     return told
 

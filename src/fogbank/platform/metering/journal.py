@@ -191,6 +191,20 @@ class Journal:
                 self._bytes -= sum(map(_size_of, batch))
                 self._full = False
 
+    async def flush_together(self, every_ms: int) -> None:
+        """Return once everything written so far is durable, together with what others wait for.
+
+        Whoever comes within the same ``every_ms`` of the clock, to whatever journal, has it written at
+        the same time: one batch a journal, and one group of the store for all of them. 0: at once.
+
+        Raises:
+            Weather: It could not be stored; it is kept for the next time.
+        """
+        if every_ms:
+            now_ms = self._clock.now_ms()
+            await self._clock.sleep_until(now_ms - now_ms % every_ms + every_ms)
+        await self.flush()
+
     async def _try(self, batch: Sequence[LogEvent]) -> None:
         """Ship a batch; try again when the weather is bad, a few times."""
         for attempt in range(_ATTEMPTS_MAX):

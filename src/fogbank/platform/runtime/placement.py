@@ -67,6 +67,8 @@ class PlacementLimits(NamedTuple):
     """Environments that start at the same time."""
     flush_ms: int = 100
     """How long a log line waits for others."""
+    together_ms: int = 10
+    """How often the log is written of invocations that are done only with it."""
 
 
 class FunctionPlacement:
@@ -243,7 +245,7 @@ class FunctionPlacement:
             run = await self._invoke(environment, invocation, around)
             outcome = run.report.status or ("error" if run.failed else "ok")
             if logged and environment.journal is not None:
-                await environment.journal.flush()
+                await environment.journal.flush_together(self._limits.together_ms)
         except Exception as error:
             if done.done():
                 log.exception("%s was abandoned and failed", invocation.request_id)

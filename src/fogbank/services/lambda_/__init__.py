@@ -27,7 +27,9 @@ SERVICE = Service(
         ),
     ),
     tables=schema.TABLES,
-    policies=ResourcePolicies(domain=names.find_arn_domain, find=state.find_standing),
+    policies=ResourcePolicies(
+        domain=names.find_arn_domain, find=state.find_standing, additive=True
+    ),
     tags=ResourceTags(domain=names.find_arn_domain, find=state.find_tags),
     stored_keys=StoredKeys(
         names=frozenset({"lambda:principal"}),

@@ -57,7 +57,7 @@ class TwoStores:
     async def tell(self, times: int = 1) -> None:
         async def body(tr: Transaction) -> None:
             for n in range(times):
-                OutboxWriter().put(tr, delivery(n))
+                await OutboxWriter().put(tr, delivery(n))
 
         await self.here.store_of(SOURCE).transact(body)
 

@@ -71,7 +71,7 @@ class World:
     async def put(self, *deliveries: Delivery, source: Domain = SOURCE) -> None:
         async def body(tr: Transaction) -> None:
             for each in deliveries:
-                OutboxWriter().put(tr, each)
+                await OutboxWriter().put(tr, each)
 
         await self.engine.store_of(source).transact(body)
 

@@ -244,3 +244,27 @@ def test_a_break_inside_an_event_is_a_line_feed_again() -> None:
             assert shipped.messages() == ["[ERROR] one\ntwo\n", "three\n"]
 
     asyncio.run(story())
+
+
+def test_those_who_wait_for_their_lines_within_one_tick_have_them_written_in_one_batch() -> None:
+    async def story() -> None:
+        clock, shipped = VirtualClock(), Shipped()
+        async with asyncio.TaskGroup() as tasks:
+            journal = Journal(shipped.ship, clock, tasks, flush_ms=1_000)
+            waiting = []
+            for number in range(5):
+                journal.line(f"{number}\n")
+                waiting.append(tasks.create_task(journal.flush_together(10)))
+                await advance(clock, 2)
+            await asyncio.gather(*waiting)
+            assert [len(batch) for batch in shipped.batches] == [5]
+            journal.line("6\n")
+            later = tasks.create_task(journal.flush_together(10))
+            await advance(clock, 9)
+            assert not later.done()
+            await advance(clock, 1)
+            await later
+            assert [len(batch) for batch in shipped.batches] == [5, 1]
+            await journal.close()
+
+    asyncio.run(story())

@@ -236,7 +236,7 @@ class World:
             Packages(tmp_path, lambda _: None),
             clock=self.clock,
             ids=Ids.seeded(1),
-            limits=PlacementLimits(budget_mb << 20, **limits),
+            limits=PlacementLimits(budget_mb << 20, **{"together_ms": 0, **limits}),
             variables={"AWS_ENDPOINT_URL": "http://127.0.0.1:4566"},
             pace=pace,
         )

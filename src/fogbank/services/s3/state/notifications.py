@@ -74,7 +74,7 @@ async def tell_as(
         event_id = f"{teller.request_id}-{happening.sequencer:X}-{function.id}"
         caused = f"{happening.event} of {arn}/{happening.key}"
         trace.connect(tr, teller.request_id, event_id, now_ms, "caused", caused)
-        teller.outbox.put(
+        await teller.outbox.put(
             tr,
             Delivery(
                 target=function.function_arn,
