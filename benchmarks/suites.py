@@ -66,7 +66,7 @@ def python_of(name: str, packages: Sequence[str]) -> Path:
     return python
 
 
-def outcomes(
+def outcomes(  # noqa: PLR0913 (a run has these parts)
     python: Path,
     given: Sequence[str],
     *,
@@ -74,6 +74,7 @@ def outcomes(
     scratch: Path,
     environment: Mapping[str, str],
     chosen: Mapping[str, Sequence[str]],
+    shims: str = "",
 ) -> dict[str, tuple[str, str]]:
     """Run a suite and return what became of each test, and the end of what it said.
 
@@ -85,8 +86,9 @@ def outcomes(
         environment: What the suite finds its server and keys by.
         chosen: ``markers`` to declare; tests with one of ``without_markers``,
             ``without_fixtures`` or, in their ids, ``without_ids`` are left out.
+        shims: What the plugin does besides, before the suite's files are read.
     """
-    (scratch / "outcomes_of_tests.py").write_text(OUTCOMES)
+    (scratch / "outcomes_of_tests.py").write_text(OUTCOMES + shims)
     every = {
         "markers": [],
         "without_markers": [],

@@ -23,6 +23,12 @@ GRANT_ID = "0" * 64
 """The id of a grant, likewise."""
 CIPHERTEXT = b"\1" + int(ACCOUNT).to_bytes(5) + UUID(KEY_ID).bytes + bytes((0, 0, 0, 1)) + bytes(64)
 """A ciphertext of that key, likewise."""
+STREAM = f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/{NAME}/stream/2026-01-01T00:00:00.000"
+"""A stream of the seeded table, whose label nobody can choose, likewise."""
+SHARD = "shardId-" + "1".ljust(30, "0")
+"""The id of its shard, likewise."""
+ITERATOR = f"{STREAM}|1|"
+"""An iterator of that shard, likewise."""
 SEEDED: dict[Any, Any] = {}
 """What to put for ids that nobody can choose, as ``seeds`` has made them last."""
 BUCKET = "made-up-bucket"
@@ -52,6 +58,11 @@ NAMES = {
     "RoleName": NAME,
     "UserName": NAME,
     "GroupName": NAME,
+    "StreamArn": STREAM,
+    "ShardId": SHARD,
+    "ExclusiveStartStreamArn": STREAM,
+    "ExclusiveStartShardId": SHARD,
+    "ShardIterator": ITERATOR,
     "Bucket": BUCKET,
     "CopySource": f"{BUCKET}/{KEY}",
     "Key": KEY,

@@ -11,12 +11,15 @@ from tests.contracts.made_up import (
     BUCKET,
     CIPHERTEXT,
     GRANT_ID,
+    ITERATOR,
     KEY,
     KEY_ID,
     MAC_KEY_ID,
     NAME,
     POINT_POLICY,
     SEEDED,
+    SHARD,
+    STREAM,
     TRUST,
     package,
 )
@@ -68,6 +71,23 @@ def seed_dynamodb(clients: Clients, _account: str) -> None:
         KeySchema=[{"AttributeName": NAME, "KeyType": "HASH"}],
         BillingMode="PAY_PER_REQUEST",
     )
+
+
+def seed_dynamodbstreams(clients: Clients, account: str) -> None:
+    """Make a table with a stream, and tell of its shard."""
+    dynamodb, streams = clients("dynamodb"), clients("dynamodbstreams")
+    seed_dynamodb(clients, account)
+    table = dynamodb.describe_table(TableName=NAME)["Table"]
+    if "StreamSpecification" not in table:
+        view = {"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"}
+        changed = dynamodb.update_table(TableName=NAME, StreamSpecification=view)
+        table = changed["TableDescription"]
+    arn = SEEDED[STREAM] = table["LatestStreamArn"]
+    shard = streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"][0]["ShardId"]
+    SEEDED[SHARD] = shard
+    SEEDED[ITERATOR] = streams.get_shard_iterator(
+        StreamArn=arn, ShardId=shard, ShardIteratorType="TRIM_HORIZON"
+    )["ShardIterator"]
 
 
 def seed_logs(clients: Clients, _account: str) -> None:
@@ -127,6 +147,7 @@ SEEDS: dict[str, Callable[[Clients, str], None]] = {
     "s3": seed_s3,
     "s3control": seed_s3control,
     "dynamodb": seed_dynamodb,
+    "dynamodbstreams": seed_dynamodbstreams,
     "logs": seed_logs,
     "iam": seed_iam,
     "kms": seed_kms,

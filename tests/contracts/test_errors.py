@@ -100,7 +100,8 @@ def test_errors_are_named_as_their_codes() -> None:
     assert [
         str(told) for told in ERRORS if told.kind.__name__ != told.kind.code.replace(".", "")
     ] == []
-    # S3 Control is of the package of S3, and tells its errors.
+    # The second API of a service is of its package, and tells its errors.
     assert {told.service for told in ERRORS} == {service.model for service in SERVICES.values()} - {
-        "s3control"
+        "dynamodbstreams",
+        "s3control",
     }

@@ -27,6 +27,7 @@ KNOWN = re.compile(
 CONTENTS = {
     # What CloudTrail leaves out of records although no model marks it.
     ("dynamodb", "AttributeValue"),
+    ("dynamodbstreams", "AttributeValue"),
     ("logs", "EventMessage"),
     ("lambda", "EnvironmentVariables"),
 }

@@ -63,6 +63,7 @@ _DATA_EVENTS: Final = {
         "Transact",
         "UpdateItem",
     ),
+    "dynamodbstreams": ("GetRecords", "GetShardIterator"),
     "lambda": ("Invoke",),
     "logs": ("FilterLogEvents", "GetLogEvents", "PutLogEvents"),
     "sqs": ("ChangeMessageVisibility", "DeleteMessage", "ReceiveMessage", "SendMessage"),

@@ -52,8 +52,9 @@ class Pages:
             return wire
         context, opened = paged.context(scope), dict(wire)
         for name in given:
+            head, sealed = paged.parts_of(wire[name])
             try:
-                opened[name] = self._sealed_by.open(wire[name], context)
+                opened[name] = head + self._sealed_by.open(sealed, context + head)
             except BadToken:
                 raise paged.refusal(name) from None
         return opened
@@ -74,7 +75,8 @@ class Pages:
             return answer
         context, sealed = paged.context(scope), dict(answer)
         for name in told:
-            sealed[name] = self._sealed_by.seal(answer[name], context)
+            head, place = paged.parts_of(answer[name])
+            sealed[name] = head + self._sealed_by.seal(place, context + head)
         for name in echoed:
             sealed[name] = asked[name]
         return sealed
@@ -83,11 +85,14 @@ class Pages:
 class Paged:
     """An operation that gives tokens."""
 
-    __slots__ = ("_name", "_operation", "members")
+    __slots__ = ("_mark", "_name", "_operation", "members")
 
     def __init__(self, operation: OperationModel, members: TokenMembers) -> None:
+        settings = operation.service.settings
+        taker = settings.token_takers.get(operation.name, operation.name)
         self._operation = operation
-        self._name = f"{operation.service.name}:{operation.name}"
+        self._name = f"{operation.service.name}:{taker}"
+        self._mark = settings.token_mark
         self.members = members
 
     @classmethod
@@ -99,6 +104,13 @@ class Paged:
     def context(self, scope: Scope) -> str:
         """Return what a token is bound to."""
         return f"{scope.account}/{scope.region}/{self._name}"
+
+    def parts_of(self, token: str) -> tuple[str, str]:
+        """Return the part of a token or place that is to be read by all, and the rest of it."""
+        if not self._mark:
+            return "", token
+        head, mark, rest = token.rpartition(self._mark)
+        return head + mark, rest
 
     def refusal(self, member: str) -> ServiceError:
         """Return the error for a token that does not open."""

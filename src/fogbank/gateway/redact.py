@@ -29,6 +29,7 @@ _SECRET: Final = re.compile(
 """Names of members that hold a secret, whatever the model says of them."""
 _CONTENTS: Final[Mapping[str, frozenset[str]]] = {
     "dynamodb": frozenset({"AttributeValue", "PartiQLStatement", "AttributeValueList"}),
+    "dynamodbstreams": frozenset({"AttributeMap"}),
     "events": frozenset({"Detail"}),
     "kinesis": frozenset({"Data"}),
     "lambda": frozenset({"ClientContext"}),

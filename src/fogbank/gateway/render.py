@@ -147,14 +147,16 @@ _PROTOCOLS: Final[Mapping[str, Book]] = {
     "query": _QUERY,
     "ec2": _QUERY,
 }
+_DYNAMODB: Final[Book] = {
+    No.NO_SIGNATURE: Said(
+        "MissingAuthenticationTokenException", 400, "Missing Authentication Token"
+    ),
+    No.UNAVAILABLE: Said("InternalServerError", 500, "Internal Server Error"),
+    No.INTERNAL: Said("InternalServerError", 500, "Internal Server Error"),
+}
 _SERVICES: Final[Mapping[str, Book]] = {
-    "dynamodb": {
-        No.NO_SIGNATURE: Said(
-            "MissingAuthenticationTokenException", 400, "Missing Authentication Token"
-        ),
-        No.UNAVAILABLE: Said("InternalServerError", 500, "Internal Server Error"),
-        No.INTERNAL: Said("InternalServerError", 500, "Internal Server Error"),
-    },
+    "dynamodb": _DYNAMODB,
+    "dynamodbstreams": _DYNAMODB,
     "lambda": {
         No.NO_SIGNATURE: Said(
             "MissingAuthenticationTokenException", 403, "Missing Authentication Token"

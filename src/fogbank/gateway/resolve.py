@@ -152,7 +152,11 @@ class Resolver:
 
     def __init__(self, doors: Sequence[Door], settings: GatewaySettings) -> None:
         self._doors = {door.name: door for door in doors}
-        self._by_signing = {door.signing_name: door for door in doors if not door.told_by}
+        self._by_signing: dict[str, Door] = {}
+        for door in doors:
+            if not door.told_by:
+                # Of services that sign alike the first is the one most asked for; ``route`` tells.
+                self._by_signing.setdefault(door.signing_name, door)
         self._told = [door for door in doors if door.told_by]
         self._by_prefix = {door.codec.model.endpoint_prefix: door for door in doors}
         self._router = Router([door.name for door in doors])

@@ -7,7 +7,7 @@ from importlib import import_module
 
 from fogbank.contract.service import Service
 
-ROSTER = ("dynamodb", "iam", "kms", "lambda_", "logs", "s3", "s3control", "sts")
+ROSTER = ("dynamodb", "dynamodbstreams", "iam", "kms", "lambda_", "logs", "s3", "s3control", "sts")
 """One word per service package, in alphabetical order."""
 
 

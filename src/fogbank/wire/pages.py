@@ -111,11 +111,14 @@ def token_members(operation: OperationModel) -> TokenMembers | None:
     sealed = [
         (one, other)
         for one, other in pairs
-        if one not in settings.plain_tokens and _is_text(shape, one) and _is_text(output, other)
+        if one not in settings.plain_tokens
+        and (not one or _is_text(shape, one))
+        and _is_text(output, other)
     ]
     if not sealed:
         return None
-    asked, told = frozenset(one for one, _ in sealed), frozenset(other for _, other in sealed)
+    asked = frozenset(one for one, _ in sealed if one)
+    told = frozenset(other for _, other in sealed)
     return TokenMembers(asked, told, (asked & output.members.keys()) - told)
 
 

@@ -80,7 +80,14 @@ class Settings:
     page_tokens: Mapping[str, tuple[tuple[str, str], ...]] = field(
         default_factory=dict[str, tuple[tuple[str, str], ...]]
     )
-    """Further tokens of pages by operation: pairs of an input's and an output's member."""
+    """Further tokens of pages by operation: pairs of an input's and an output's member.
+
+    The input's is empty where an operation only gives tokens, which another takes.
+    """
+    token_takers: Mapping[str, str] = field(default_factory=dict[str, str])
+    """For operations that only give tokens, the operation that takes them."""
+    token_mark: str = ""
+    """What ends the part of a token that its holder may read; empty: none of it is to be read."""
     bad_token: Refusal | None = None
     """How a token that is not ours is refused."""
     shape_refusals: Mapping[str, Refusal] = field(default_factory=dict[str, Refusal])

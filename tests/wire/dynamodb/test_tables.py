@@ -123,16 +123,15 @@ def test_errors_have_codes_and_messages(
 
 def test_what_is_not_built_is_refused(dynamodb: Any, make_table: Any, refusal: Any) -> None:
     make_table()
-    streamed = {"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"}
     status, code, message = refusal(
         dynamodb.create_table,
         TableName="two",
         BillingMode="PAY_PER_REQUEST",
-        StreamSpecification=streamed,
+        WarmThroughput={"ReadUnitsPerSecond": 12_000},
         **KEYS,
     )
     assert (status, code) == (501, "NotImplemented")
-    assert "StreamSpecification" in message
+    assert "WarmThroughput" in message
     assert refusal(dynamodb.describe_time_to_live, TableName="tab")[:2] == (501, "NotImplemented")
     off = {"StreamEnabled": False}
     dynamodb.create_table(

@@ -20,6 +20,7 @@ SERVICES: Final = {
     "sts": 0x07,
     "kms": 0x08,
     "s3control": 0x09,
+    "dynamodbstreams": 0x0A,
 }
 """One byte per owner, in the order in which they came."""
 

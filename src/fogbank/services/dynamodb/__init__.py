@@ -18,7 +18,7 @@ SERVICE = Service(
     model="dynamodb",
     operations=(batches, items, queries, tables, tags, transactions),
     jobs=JOBS,
-    tables=(schema.TABLES, schema.ITEMS, schema.MEASURES, schema.TAGS),
+    tables=schema.ALL_TABLES,
     tags=ResourceTags(domain=resources.find_domain, find=state.tags.find_tags),
     stored_keys=StoredKeys(
         names=frozenset({"dynamodb:leadingkeys"}),

@@ -18,3 +18,8 @@ _REMEMBERED_MAX: Final = 1_024
 def table_arn(region: str, account: str, name: str) -> str:
     """Return the ARN of a table."""
     return arn_of(SERVICE, region, account, f"table/{name}")
+
+
+def stream_arn(region: str, account: str, table: str, label: str) -> str:
+    """Return the ARN of a stream of a table."""
+    return arn_of(SERVICE, region, account, f"table/{table}/stream/{label}")

@@ -17,6 +17,14 @@ class ValidationException(ServiceError):
     status = 400
 
 
+class ExpiredIteratorException(ServiceError):
+    """An iterator of a shard is older than it may be."""
+
+
+class TrimmedDataAccessException(ServiceError):
+    """A place in a stream lies before its oldest record."""
+
+
 class ConditionalCheckFailedException(ServiceError):
     """The condition of a write does not hold for the item as it is."""
 

@@ -1,4 +1,4 @@
-"""Background work: removing the items of deleted tables, and counting those of the others.
+"""Background work: removing the items of deleted tables, counting those of the others, and streams.
 
 A deleted table is unlinked from its name in the transaction of DeleteTable; what lay under its id
 is out of reach from then on and is removed here. Both works go over whole tables in short steps,
@@ -14,7 +14,7 @@ from fogbank.contract.call import Facilities
 from fogbank.contract.job import Verdict, worklist
 from fogbank.platform.scheduler.worklist import WorkEntry
 from fogbank.platform.store.engine import Domain, Transaction
-from fogbank.services.dynamodb import state
+from fogbank.services.dynamodb import quotas, state
 from fogbank.services.dynamodb.rules import measures
 from fogbank.services.dynamodb.rules.pages import KeyRange
 from fogbank.services.dynamodb.schema import ItemRecord, MeasureRecord, TableRecord
@@ -74,4 +74,30 @@ async def count_items(entry: WorkEntry, facilities: Facilities) -> Verdict:
     return Verdict(retry_at_ms=again_ms, settle=settle, uncounted=True)
 
 
-JOBS: Final = (remove_items, count_items)
+@worklist(state.streams.KEPT_STREAMS, concurrency_max=TABLES_AT_ONCE, hold_ms=HOLD_MS)
+async def keep_stream(entry: WorkEntry, facilities: Facilities) -> Verdict:
+    """Roll the shard of a stream over, and remove what is too old; done when it is gone whole."""
+    store = facilities.placement.store_of(Domain(*entry.domain))
+    ages = state.retention.Ages(
+        now_ms=facilities.clock.now_ms(),
+        shard_ms=facilities.quotas.value(quotas.STREAM_SHARD_MS),
+        retention_ms=facilities.quotas.value(quotas.STREAM_RETENTION_MS),
+    )
+
+    async def step(tr: Transaction) -> int | None:
+        stream = await state.streams.find_queued_stream(tr, entry)
+        if stream is None:
+            return None
+        return await state.retention.keep_stream(tr, stream, ages, ITEMS_PER_STEP)
+
+    due_ms: int | None = ages.now_ms
+    for _ in range(STEPS_PER_ATTEMPT):
+        due_ms = await store.transact(step)
+        if due_ms is None:
+            return Verdict()
+        if due_ms > ages.now_ms:
+            break
+    return Verdict(retry_at_ms=due_ms, uncounted=True)
+
+
+JOBS: Final = (remove_items, count_items, keep_stream)

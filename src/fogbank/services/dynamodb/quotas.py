@@ -25,6 +25,16 @@ REQUEST_BYTES: Final = Quota(
     "dynamodb.request_bytes_max", 16 << 20, "BatchWriteItem: 16 MB; for one request of any kind"
 )
 
+STREAM_RETENTION_MS: Final = Quota(
+    "dynamodb.stream_retention_ms", 86_400_000, "Change data capture: streams keep 24 hours"
+)
+STREAM_SHARD_MS: Final = Quota(
+    "dynamodb.stream_shard_ms", 14_400_000, "ours: AWS's shards roll over every four hours or so"
+)
+STREAM_PAGE_BYTES: Final = Quota(
+    "dynamodb.stream_page_bytes_max", 1 << 20, "GetRecords: 1 MB of data at most"
+)
+
 TABLE_NAME_LENGTH_MIN: Final = 3
 TABLE_NAME_LENGTH_MAX: Final = 255
 KEY_ATTRIBUTE_NAME_BYTES_MAX: Final = 255
@@ -45,6 +55,10 @@ CAPACITY_UNITS_MAX: Final = 1_000_000_000_000
 LIST_TABLES_PAGE: Final = 100
 TAGS_PAGE: Final = 50
 """AWS does not say how many a page has; it answers as many as a resource may have at once."""
+LIST_STREAMS_PAGE: Final = 100
+DESCRIBE_STREAM_PAGE: Final = 100
+GET_RECORDS_PAGE: Final = 1_000
+STREAM_ITERATOR_MS: Final = 900_000
 BATCH_GET_KEYS_MAX: Final = 100
 BATCH_WRITE_REQUESTS_MAX: Final = 25
 STEP_BYTES: Final = 32 << 10

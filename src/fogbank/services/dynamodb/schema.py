@@ -14,6 +14,8 @@ Source: DESIGN section 6, points 12 and 13.
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from fogbank.platform.store.records import Record, Table
@@ -48,6 +50,10 @@ class TableRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dynam
     """When the billing mode last became PAY_PER_REQUEST; 0 if it never was."""
     units_changed_ms: int = 0
     """When the provisioned units were last changed; 0 if never."""
+    stream_view: str = ""
+    """What its stream shows of items (``StreamViewType``); empty: it has none."""
+    stream_ms: int = 0
+    """When its latest stream was made, which may be closed by now; 0 if it never had one."""
 
     @property
     def key_attributes(self) -> tuple[KeyAttribute, ...]:
@@ -88,7 +94,70 @@ class TagsRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dynamo
     tags: dict[str, str]
 
 
+class StreamRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dynamodb.stream/1"):
+    """A stream of a table; it outlives the table as long as its records are kept."""
+
+    table: str
+    table_id: str
+    created_ms: int
+    view: str
+    """``StreamViewType``."""
+    partition: KeyAttribute
+    sort: KeyAttribute | None
+    closed_ms: int = 0
+    """When nothing more was to come; 0: it is open."""
+    trimmed: bytes = b""
+    """The stamp of the last record that was removed for its age; empty: none was."""
+
+
+class ShardRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dynamodb.shard/1"):
+    """Where in a stream a shard begins, and so the one before it ends."""
+
+    opened_ms: int
+    parent: bytes = b""
+    """The stamp at which the shard before it begins; empty: it is the first."""
+    closes: bool = False
+    """None begins here: the stream was closed."""
+
+
+NO_VALUE: Final = msgspec.Raw(b"\xc0")
+"""MessagePack of nothing."""
+
+
+class ChangeRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dynamodb.change/1"):
+    """One change of one item, as its stream tells it.
+
+    Images that are too large to stand here follow in rows of their own, each a record without
+    event that has one image.
+    """
+
+    event: str
+    """``INSERT``, ``MODIFY`` or ``REMOVE``; empty: it has an image of the record before it."""
+    at_ms: int
+    size: int = 0
+    """The sizes that DynamoDB's rules give key and images together, in bytes."""
+    partition: bytes = b""
+    """The content of the partition key."""
+    sort: msgspec.Raw = NO_VALUE
+    """MessagePack: the value of the sort key as it goes over the wire, or nothing."""
+    old: msgspec.Raw = NO_VALUE
+    """The attributes before, as an ``ItemRecord`` has them, or nothing."""
+    new: msgspec.Raw = NO_VALUE
+    """The attributes after, likewise."""
+    images: int = 0
+    """How many rows with images follow."""
+    by: str = ""
+    """The service that made the change by itself, such as ``dynamodb.amazonaws.com``."""
+
+
 TABLES = Table("dynamodb", 0x01, TableRecord, remembered=1_024)
 ITEMS = Table("dynamodb", 0x02, ItemRecord)
 MEASURES = Table("dynamodb", 0x03, MeasureRecord)
 TAGS = Table("dynamodb", 0x04, TagsRecord)
+STREAMS = Table("dynamodb", 0x10, StreamRecord)
+"""name of the table, when the stream was made"""
+SHARDS = Table("dynamodb", 0x11, ShardRecord)
+"""id of the table, when the stream was made; then the stamp's 12 bytes"""
+CHANGES = Table("dynamodb", 0x12, ChangeRecord)
+"""likewise"""
+ALL_TABLES = (TABLES, ITEMS, MEASURES, TAGS, STREAMS, SHARDS, CHANGES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from fogbank.base.errors import TransactionTooLarge
 from fogbank.base.types import Request, Wire
 from fogbank.contract.call import Call, Pace
 from fogbank.contract.operation import ANY, operation
@@ -156,7 +157,13 @@ async def _write_group(call: Call, group: list[BatchWrite]) -> list[float]:
     async def body(tr: Transaction) -> list[float]:
         return [await _write(tr, call, write) for write in group]
 
-    return await call.store.transact(body)
+    try:
+        return await call.store.transact(body)
+    except TransactionTooLarge:
+        # A stream is told of the items that were there, which are not known before they are read.
+        if len(group) == 1:
+            raise
+        return [units for write in group for units in await _write_group(call, [write])]
 
 
 async def _write(tr: Transaction, call: Call, write: BatchWrite) -> float:
@@ -165,5 +172,5 @@ async def _write(tr: Transaction, call: Call, write: BatchWrite) -> float:
     key = _key_of(table, write)
     before = await state.rows.find_item(tr, table, key)
     after = None if write.removes else items.record_of(table, key, write.item, write.size)
-    state.writing.write_item(tr, table, key, before, after)
+    state.writing.write_item(tr, table, key, before, after, clock=call.clock)
     return sizes.write_units(items.found_size(before), write.size)

@@ -68,7 +68,8 @@ async def put_item(call: Call, request: shapes.PutItemInput) -> Wire:
         # Most writes ask for nothing of what was there but its size.
         old = items.found_item(table, before) if is_asked else None
         items.require_condition(expressions.condition, old, request)
-        state.writing.write_item(tr, table, key, before, items.record_of(table, key, item, size))
+        after = items.record_of(table, key, item, size)
+        state.writing.write_item(tr, table, key, before, after, clock=call.clock)
         return items.found_size(before), old
 
     old_size, old = await call.store.transact(body)
@@ -98,7 +99,8 @@ async def update_item(call: Call, request: shapes.UpdateItemInput) -> Wire:
         if new is None:
             return (0, 0), None, None
         size = items.require_size(new, size_max, items.TOO_LARGE_AFTER_UPDATE)
-        state.writing.write_item(tr, table, key, before, items.record_of(table, key, new, size))
+        after = items.record_of(table, key, new, size)
+        state.writing.write_item(tr, table, key, before, after, clock=call.clock)
         return (items.found_size(before), size), old, new
 
     written, old, new = await call.store.transact(body)
@@ -124,7 +126,7 @@ async def delete_item(call: Call, request: shapes.DeleteItemInput) -> Wire:
         before = await state.rows.find_item(tr, table, key)
         old = items.found_item(table, before)
         items.require_condition(expressions.condition, old, request)
-        state.writing.write_item(tr, table, key, before, None)
+        state.writing.write_item(tr, table, key, before, None, clock=call.clock)
         return items.found_size(before), old
 
     old_size, old = await call.store.transact(body)

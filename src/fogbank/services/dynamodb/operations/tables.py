@@ -29,7 +29,6 @@ _ENDPOINT_CACHE_MINUTES: Final = 1_440
         "LocalSecondaryIndexes": None,
         "GlobalSecondaryIndexes": None,
         "VectorIndexes": None,
-        "StreamSpecification": {"StreamEnabled": False},
         "SSESpecification": {"Enabled": False},
         "TableClass": "STANDARD",
         "WarmThroughput": None,
@@ -53,14 +52,25 @@ async def create_table(call: Call, request: shapes.CreateTableInput) -> shapes.C
     tables_max = call.limit(quotas.TABLES)
     measure_at_ms = table.created_ms + measures.PERIOD_MS
 
-    async def body(tr: Transaction) -> None:
-        await state.tables.create_table(tr, table, tables_max, measure_at_ms)
+    async def body(tr: Transaction) -> TableRecord:
+        created = table
+        if table.stream_view:
+            created = await state.streams.switch_stream(tr, None, table, _stream_due_ms(call))
+        await state.tables.create_table(tr, created, tables_max, measure_at_ms)
         if given:
-            state.tags.put_tags(tr, table, given)
+            state.tags.put_tags(tr, created, given)
+        return created
 
-    await call.store.transact(body)
-    description = tables.description_of(call.scope, table, "CREATING", MeasureRecord())
+    created = await call.store.transact(body)
+    description = tables.description_of(call.scope, created, "CREATING", MeasureRecord())
     return {"TableDescription": description}
+
+
+def _stream_due_ms(call: Call) -> int:
+    """Return when a new stream is to be looked at first."""
+    return call.clock.now_ms() + min(
+        call.limit(quotas.STREAM_SHARD_MS), call.limit(quotas.STREAM_RETENTION_MS)
+    )
 
 
 @operation(access=access.on_table("DescribeTable"))
@@ -100,7 +110,6 @@ async def list_tables(call: Call, request: shapes.ListTablesInput) -> shapes.Lis
         "AttributeDefinitions": None,
         "GlobalSecondaryIndexUpdates": None,
         "VectorIndexUpdates": None,
-        "StreamSpecification": {"StreamEnabled": False},
         "SSESpecification": {"Enabled": False},
         "ReplicaUpdates": None,
         "TableClass": "STANDARD",
@@ -113,12 +122,14 @@ async def list_tables(call: Call, request: shapes.ListTablesInput) -> shapes.Lis
     },
 )
 async def update_table(call: Call, request: shapes.UpdateTableInput) -> shapes.UpdateTableOutput:
-    """Change how a table is paid for, or whether it can be deleted."""
+    """Change how a table is paid for, whether it can be deleted, or whether it has a stream."""
     name, now_ms = names.table_name_of(call.scope, request), call.clock.now_ms()
 
     async def body(tr: Transaction) -> tuple[TableRecord, MeasureRecord]:
         before = await state.tables.require_named_table(tr, name)
         table = tables.changed_table(before, request, now_ms)
+        if table.stream_view != before.stream_view:
+            table = await state.streams.switch_stream(tr, before, table, _stream_due_ms(call))
         state.tables.put_table(tr, table)
         return table, await state.tables.measure_of(tr, table)
 
@@ -135,6 +146,8 @@ async def delete_table(call: Call, request: shapes.DeleteTableInput) -> shapes.D
         table = await state.tables.require_named_table(tr, name)
         measure = await state.tables.measure_of(tr, table)
         tables.require_unprotected(table)
+        if table.stream_view:
+            await state.streams.close_stream(tr, table)
         state.tables.drop_table(tr, table, now_ms)
         return table, measure
 

@@ -151,7 +151,7 @@ async def transact_write_items(
         reasons: list[Reason | None] = []
         for part, place in zip(parts, places, strict=True):
             try:
-                done.append(await _do(tr, part, place, size_max))
+                done.append(await _do(tr, call, part, place, size_max))
                 reasons.append(None)
             except _FAULTS as error:
                 reasons.append(transactions.reason_of(error))
@@ -203,7 +203,7 @@ def _units_of(parts: list[Part], done: list[_Done]) -> dict[Kind, dict[str, floa
     return {"WriteCapacityUnits": dict(writes), "ReadCapacityUnits": dict(reads)}
 
 
-async def _do(tr: Transaction, part: Part, place: _Place, size_max: int) -> _Done:
+async def _do(tr: Transaction, call: Call, part: Part, place: _Place, size_max: int) -> _Done:
     """Do what a part asks for, if its condition holds.
 
     Raises:
@@ -220,9 +220,9 @@ async def _do(tr: Transaction, part: Part, place: _Place, size_max: int) -> _Don
         too_large = items.TOO_LARGE if part.kind == "Put" else items.TOO_LARGE_AFTER_UPDATE
         size = items.require_size(new, size_max, too_large)
         record = items.record_of(table, key, new, size)
-        state.writing.write_item(tr, table, key, before, record)
+        state.writing.write_item(tr, table, key, before, record, clock=call.clock)
     elif part.kind == "Delete":
-        state.writing.write_item(tr, table, key, before, None)
+        state.writing.write_item(tr, table, key, before, None, clock=call.clock)
     old_size = items.found_size(before)
     left = old_size if part.kind == "ConditionCheck" else size
     return _Done(

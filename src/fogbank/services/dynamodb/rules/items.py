@@ -46,11 +46,16 @@ def record_of(table: TableRecord, key: ItemKey, item: Item, size: int) -> ItemRe
 
 def item_of(table: TableRecord, record: ItemRecord) -> Item:
     """Return the item of a record, ready for the wire."""
-    stored = _decode_stored(record.attributes)
-    item: Item = _decode(zlib.decompress(stored)) if isinstance(stored, bytes) else stored
+    item = attributes_of(record.attributes)
     name, kind = table.partition.name, table.partition.type
     item[name] = {kind: record.partition if kind == "B" else record.partition.decode()}
     return item
+
+
+def attributes_of(stored: msgspec.Raw) -> Item:
+    """Return the attributes that a record of an item has, those beside the partition key."""
+    found = _decode_stored(stored)
+    return _decode(zlib.decompress(found)) if isinstance(found, bytes) else found
 
 
 def found_item(table: TableRecord, record: ItemRecord | None) -> Item | None:

@@ -12,6 +12,7 @@ from fogbank.contract.action import Scope
 from fogbank.services.dynamodb import arns
 from fogbank.services.dynamodb.errors import ValidationException
 from fogbank.services.dynamodb.quotas import CAPACITY_UNITS_MAX
+from fogbank.services.dynamodb.rules import streams
 from fogbank.services.dynamodb.schema import (
     PAY_PER_REQUEST,
     PROVISIONED,
@@ -50,6 +51,7 @@ def created_table(
         deletion_protected=request.get("DeletionProtectionEnabled", False),
         created_ms=now_ms,
         on_demand_since_ms=now_ms if billing_mode == PAY_PER_REQUEST else 0,
+        stream_view=streams.view_of_new(request),
     )
 
 
@@ -158,6 +160,8 @@ def changed_table(table: TableRecord, request: Request, now_ms: int) -> TableRec
         changes["deletion_protected"] = request["DeletionProtectionEnabled"]
     if "BillingMode" in request or "ProvisionedThroughput" in request:
         changes |= _changed_billing(table, request, now_ms)
+    if "StreamSpecification" in request:
+        changes["stream_view"] = streams.changed_view(table, request)
     if not changes:
         raise ValidationException(
             "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled,"
@@ -248,6 +252,7 @@ def deletion_of(
         "ItemCount": measure.items,
         "ProvisionedThroughput": throughput,
         "DeletionProtectionEnabled": table.deletion_protected,
+        **streams.members_of(scope, table),
     }
     if table.on_demand_since_ms:
         description["BillingModeSummary"] = {

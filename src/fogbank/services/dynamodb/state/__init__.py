@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
-from fogbank.services.dynamodb.state import rows, tables, tags, writing
+from fogbank.services.dynamodb.state import (
+    changes,
+    retention,
+    rows,
+    streams,
+    tables,
+    tags,
+    writing,
+)
 
-__all__ = ["rows", "tables", "tags", "writing"]
+__all__ = ["changes", "retention", "rows", "streams", "tables", "tags", "writing"]

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from fogbank.base.clock import Clock
 from fogbank.platform.store.engine import Transaction
 from fogbank.platform.store.records import encode
 from fogbank.services.dynamodb.rules.keys import ItemKey
 from fogbank.services.dynamodb.schema import ItemRecord, TableRecord
-from fogbank.services.dynamodb.state import rows
+from fogbank.services.dynamodb.state import changes, rows
 
 
-def write_item(
+def write_item(  # noqa: PLR0913 (a write has these parts)
     tr: Transaction,
     table: TableRecord,
     key: ItemKey,
     before: ItemRecord | None,
     after: ItemRecord | None,
+    *,
+    clock: Clock,
+    by: str = "",
 ) -> None:
     """Replace what lies at a key.
 
@@ -24,7 +28,12 @@ def write_item(
         key: The key of both records.
         before: What lies there now, or None.
         after: What is to lie there, or None to remove what does.
+        clock: Says when, to a stream.
+        by: The service that writes by itself, such as ``dynamodb.amazonaws.com``; empty for a
+            client's write.
     """
+    if table.stream_view:
+        changes.append(tr, table, key, before, after, at_ms=clock.now_ms(), by=by)
     if after is not None:
         assert after.partition == key.partition, "an item lies where its key says"
         tr.put(rows.place_of(tr, table, key), encode(after))
