@@ -322,8 +322,27 @@ class Versions(Held):
     )
     def retain(self, key: str, which: int, mode: str, seconds: int, *, bypass: bool) -> None:
         version = self.chosen(key, which)
-        if version is None or version.content is None:
-            return
+        if version is not None and version.content is not None:
+            self.retain_version(key, version, (mode, seconds), bypass=bypass)
+
+    @precondition(lambda self: self.model.locked)
+    @rule(
+        key=key_of,
+        mode=st.sampled_from(MODES),
+        other=st.sampled_from(("", *MODES)),
+        seconds=st.sampled_from((5, 30)),
+    )
+    def retain_again(self, key: str, mode: str, other: str, seconds: int) -> None:
+        """Put a version that is retained, and retain it otherwise: longer, less long, not at all."""
+        self.put(key, (mode, 20, False), 1)
+        version = self.model.keys[key][0]
+        for bypass in (False, True):
+            self.retain_version(key, version, (other, seconds), bypass=bypass)
+
+    def retain_version(
+        self, key: str, version: Version, wanted: tuple[str, int], *, bypass: bool
+    ) -> None:
+        mode, seconds = wanted
         until_ms = self.until(seconds) if mode else 0
         retention = {"Mode": mode, "RetainUntilDate": moment(until_ms)} if mode else {}
         self.ask(
@@ -368,6 +387,16 @@ class Versions(Held):
         if deletes:
             self.delete(key)
         for _ in range(3):
+            self.wait(11)
+
+    @precondition(lambda self: self.model.status)
+    @rule(key=key_of)
+    def leave_marker(self, key: str) -> None:
+        """Leave a key nothing but a delete marker, under rules that leave it and that take it."""
+        self.remove_all(key)
+        self.delete(key)
+        for lone in (False, True):
+            self.rule_lifecycle(Rule("", None, lone, None, None, 1))
             self.wait(11)
 
     @rule(seconds=st.sampled_from((1, 9, 31)))
