@@ -72,3 +72,41 @@ def test_what_was_answered_is_in_the_log_although_the_server_was_killed(server: 
     wait_until("every record", all_there)
     lines = lines_of(s3)
     assert len(lines) == len(set(lines)) == 3 * len(BUCKETS)
+
+
+def test_copies_and_batches_are_in_the_logs_of_all_their_buckets(server: Server) -> None:
+    s3 = server.client("s3")
+    here = BUCKETS[0]
+    there = next(each for each in BUCKETS if store_of(each) != store_of(here))
+    document = json.dumps({"Version": "2012-10-17", "Statement": [POLICY]})
+    s3.create_bucket(Bucket="logs")
+    s3.put_bucket_policy(Bucket="logs", Policy=document)
+    for bucket in (here, there):
+        s3.create_bucket(Bucket=bucket)
+        s3.put_object(Bucket=bucket, Key="source", Body=b"x" * 100_000)
+    enabled = {"LoggingEnabled": {"TargetBucket": "logs", "TargetPrefix": ""}}
+    for bucket in (here, there):
+        s3.put_bucket_logging(Bucket=bucket, BucketLoggingStatus=enabled)
+    for bucket, other in ((here, there), (there, here)):
+        s3.copy_object(Bucket=other, Key="copy", CopySource=f"{bucket}/source")
+        s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "gone"}]})
+    server.kill()
+    server.start()
+    s3 = server.client("s3")
+    names = (
+        *("REST.COPY.OBJECT_GET source ", "REST.COPY.OBJECT copy "),
+        *("REST.POST.MULTI_OBJECT_DELETE ", "BATCH.DELETE.OBJECT gone "),
+    )
+    wanted = {(bucket, name) for bucket in (here, there) for name in names}
+
+    def all_there() -> bool:
+        lines = lines_of(s3)
+        return wanted == {
+            (bucket, name)
+            for bucket, name in wanted
+            if any(f" {bucket} " in line and name in line for line in lines)
+        }
+
+    wait_until("every record", all_there)
+    lines = lines_of(s3)
+    assert len(lines) == len(set(lines)) == len(wanted)

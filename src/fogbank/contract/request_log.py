@@ -7,7 +7,7 @@ service in the domain of the resource that was asked for.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -28,6 +28,7 @@ class RequestFacts(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     uri: str
     """The first line of the request."""
     status: int
+    """0: it has none of its own."""
     source_ip: str
     account: str
     """The caller's; empty: nobody, or a service."""
@@ -37,7 +38,7 @@ class RequestFacts(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     error_code: str
     bytes_sent: int
     object_size: int | None
-    micros: int
+    micros: int | None
     """How long it took."""
     referer: str
     user_agent: str
@@ -51,6 +52,17 @@ class RequestFacts(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     """Such as ``1.3``."""
     point: str
     """The ARN of the access point that it came through."""
+
+
+AUTHENTICATIONS: Final = {"REST-HEADER": "AuthHeader", "REST-QUERY-STRING": "QueryString"}
+"""By the condition key ``s3:authType``: how a log names the form of a signature."""
+
+
+def signature_version_of(algorithm: str) -> str:
+    """Return how a log names the version of a signature; nothing for none."""
+    if not algorithm:
+        return ""
+    return "SigV4" if algorithm.startswith("AWS4") else "SigV2"
 
 
 Keep = Callable[[Transaction, RequestFacts, Facilities], Awaitable[None]]

@@ -18,7 +18,12 @@ import msgspec
 from fogbank.base.clock import Clock
 from fogbank.base.errors import ServiceError, Weather
 from fogbank.contract.call import Facilities
-from fogbank.contract.request_log import RequestFacts, RequestLogs
+from fogbank.contract.request_log import (
+    AUTHENTICATIONS,
+    RequestFacts,
+    RequestLogs,
+    signature_version_of,
+)
 from fogbank.contract.service import Service
 from fogbank.gateway.forward import OwnerOf
 from fogbank.gateway.resolve import Resolver, Target
@@ -29,7 +34,6 @@ from fogbank.wire.http import HttpReply, HttpRequest
 
 NOTE: Final = "gateway.request-log"
 """(service, domain, facts): keep a record of a request, if there is a log"""
-_FORMS: Final = {"REST-HEADER": "AuthHeader", "REST-QUERY-STRING": "QueryString"}
 _NAMED_MAX: Final = 2_048
 """Characters of a header that a client chose."""
 _log = logging.getLogger(__name__)
@@ -132,7 +136,6 @@ def facts_of(
     headers, principal = request.headers, visit.principal
     query = f"?{request.query}" if request.query else ""
     signed = visit.context.get("s3:signatureversion", "")
-    version = "SigV4" if signed.startswith("AWS4") else "SigV2"
     return RequestFacts(
         time_ms=visit.now_ms or now_ms,
         request_id=visit.request_id,
@@ -152,8 +155,8 @@ def facts_of(
         referer=headers.get("referer", "")[:_NAMED_MAX],
         user_agent=headers.get("user-agent", "")[:_NAMED_MAX],
         version_id=_version_of(request.query),
-        signature_version=version if signed else "",
-        authentication=_FORMS.get(visit.context.get("s3:authType", ""), ""),
+        signature_version=signature_version_of(signed),
+        authentication=AUTHENTICATIONS.get(visit.context.get("s3:authType", ""), ""),
         host=headers.get("host", "")[:_NAMED_MAX],
         tls=request.tls,
         point=visit.points[0].arn if visit.points else "",

@@ -27,8 +27,9 @@ FIELD = re.compile(r'\[[^\]]*\]|"[^"]*"|\S+')
 NAMES = (
     *("owner", "bucket", "time", "ip", "requester", "request", "operation", "key", "uri"),
     *("status", "error", "sent", "size", "total", "turn", "referer", "agent", "version"),
-    *("host_id", "signature", "cipher", "auth", "host", "tls", "point", "acl"),
+    *("host_id", "signature", "cipher", "auth", "host", "tls", "point", "acl", "region"),
 )
+UNSAID = ("uri", "sent", "size", "total", "turn", "referer", "cipher", "tls", "point", "acl")
 
 
 def allowing(**condition: Any) -> str:
@@ -139,6 +140,7 @@ def test_a_request_is_recorded_field_by_field(cloud: Cloud, s3: Any) -> None:
         "tls": "-",
         "point": "-",
         "acl": "-",
+        "region": "-",
     }
 
 
@@ -200,11 +202,6 @@ def test_refused_requests_are_recorded_whoever_asked(
             {"Key": "c", "CopySource": "logs/source"},
             "REST.COPY.OBJECT",
         ),
-        (
-            "delete_objects",
-            {"Delete": {"Objects": [{"Key": "k"}]}},
-            "REST.POST.MULTI_OBJECT_DELETE",
-        ),
     ],
 )
 def test_operations_go_by_the_names_that_logs_have(
@@ -217,6 +214,99 @@ def test_operations_go_by_the_names_that_logs_have(
     assert [row["operation"] for row in delivered(cloud, s3)] == [operation]
 
 
+def test_each_object_of_a_batch_of_removals_has_a_record(
+    cloud: Cloud, s3: Any, limited: Any
+) -> None:
+    """User Guide, "Amazon S3 server access log format": BATCH.DELETE.OBJECT."""
+    s3.put_bucket_versioning(Bucket="photos", VersioningConfiguration={"Status": "Enabled"})
+    version = s3.put_object(Bucket="photos", Key="a b", Body=b"x")["VersionId"]
+    configure(s3)
+    keys = [{"Key": "a b", "VersionId": version}, {"Key": "none"}, {"Key": "kept"}]
+    allow = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
+    deny = {"Effect": "Deny", "Action": "s3:*", "Resource": "arn:aws:s3:::photos/kept"}
+    asked = limited(allow, deny).delete_objects(Bucket="photos", Delete={"Objects": keys})
+    first, *rows = sorted(delivered(cloud, s3), key=lambda row: row["operation"], reverse=True)
+    assert first["operation"] == "REST.POST.MULTI_OBJECT_DELETE"
+    assert {row["operation"] for row in rows} == {"BATCH.DELETE.OBJECT"}
+    assert [(row["key"], row["version"], row["status"], row["error"]) for row in rows] == [
+        ("a%20b", version, "204", "-"),
+        ("none", "-", "204", "-"),
+        ("kept", "-", "403", "AccessDenied"),
+    ]
+    told = asked["ResponseMetadata"]["RequestId"]
+    for row in rows:
+        assert (row["request"], row["requester"]) == (told, first["requester"])
+        assert (row["signature"], row["auth"]) == ("SigV4", "AuthHeader")
+        assert {row[name].strip('"') for name in UNSAID} == {"-"}
+
+
+def test_more_removals_than_one_transaction_takes_have_a_record_each(cloud: Cloud, s3: Any) -> None:
+    configure(s3)
+    keys = [{"Key": f"k{at:03}"} for at in range(120)]
+    s3.delete_objects(Bucket="photos", Delete={"Objects": keys})
+    rows = [row for row in delivered(cloud, s3) if row["operation"] == "BATCH.DELETE.OBJECT"]
+    assert [row["key"] for row in rows] == [each["Key"] for each in keys]
+
+
+@pytest.mark.parametrize("source", ["photos", "films"])
+@pytest.mark.parametrize("part", [False, True])
+def test_what_a_copy_reads_has_a_record_in_the_log_of_its_bucket(
+    source: str, cloud: Cloud, s3: Any, *, part: bool
+) -> None:
+    """User Guide, "Custom access log information": a copy is a GET and a PUT, with a record each."""
+    s3.create_bucket(Bucket="films")
+    s3.put_object(Bucket=source, Key="so urce", Body=b"xyz")
+    enabled = {"TargetBucket": "logs", "TargetPrefix": ""}
+    s3.put_bucket_logging(Bucket=source, BucketLoggingStatus={"LoggingEnabled": enabled})
+    named = {"Bucket": "photos", "Key": "copy", "CopySource": {"Bucket": source, "Key": "so urce"}}
+    if part:
+        upload = s3.create_multipart_upload(Bucket="photos", Key="copy")["UploadId"]
+        asked = s3.upload_part_copy(**named, PartNumber=1, UploadId=upload)
+    else:
+        asked = s3.copy_object(**named)
+    name = "REST.COPY.PART_GET" if part else "REST.COPY.OBJECT_GET"
+    rows = {row["operation"]: row for row in delivered(cloud, s3)}
+    row = rows.pop(name)
+    own = {"REST.COPY.PART", "REST.POST.UPLOADS"} if part else {"REST.COPY.OBJECT"}
+    assert rows.keys() == (own if source == "photos" else set())
+    assert (row["bucket"], row["key"], row["status"]) == (source, "so%20urce", "200")
+    assert (row["size"], row["sent"]) == ("3", "3")
+    assert row["request"] == asked["ResponseMetadata"]["RequestId"]
+
+
+def test_what_lifecycle_rules_do_has_records(cloud: Cloud, s3: Any) -> None:
+    """User Guide, "Lifecycle and other bucket configurations": logging."""
+    s3.put_object(Bucket="photos", Key="gone", Body=b"x")
+    s3.put_bucket_versioning(Bucket="photos", VersioningConfiguration={"Status": "Enabled"})
+    old = s3.put_object(Bucket="photos", Key="k", Body=b"x")["VersionId"]
+    s3.put_object(Bucket="photos", Key="k", Body=b"y")
+    s3.create_multipart_upload(Bucket="photos", Key="upload")
+    rule = {
+        "ID": "r",
+        "Status": "Enabled",
+        "Filter": {"Prefix": ""},
+        "Expiration": {"Days": 1},
+        "NoncurrentVersionExpiration": {"NoncurrentDays": 1},
+        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
+    }
+    s3.put_bucket_lifecycle_configuration(Bucket="photos", LifecycleConfiguration={"Rules": [rule]})
+    configure(s3)
+    cloud.advance(2 * 86_400_000)
+    cloud.settle()
+    rows = delivered(cloud, s3)
+    assert {(row["operation"], row["key"]) for row in rows} == {
+        ("S3.EXPIRE.OBJECT", "k"),
+        ("S3.CREATE.DELETEMARKER", "k"),
+        ("S3.CREATE.DELETEMARKER", "gone"),
+        ("S3.DELETE.UPLOAD", "upload"),
+    }
+    assert {row["version"] for row in rows if row["operation"] == "S3.EXPIRE.OBJECT"} == {old}
+    assert {row["requester"] for row in rows} == {"AmazonS3"}
+    assert len({row["request"] for row in rows}) == len(rows)
+    for row in rows:
+        assert {row[name].strip('"') for name in (*UNSAID, "ip", "status", "agent")} == {"-"}
+
+
 def test_only_buckets_that_say_so_keep_records(cloud: Cloud, s3: Any, refusal: Any) -> None:
     s3.put_object(Bucket="photos", Key="before", Body=b"x")
     configure(s3)
@@ -225,6 +315,8 @@ def test_only_buckets_that_say_so_keep_records(cloud: Cloud, s3: Any, refusal: A
     assert [row["key"] for row in rows] == ["during"]
     s3.put_bucket_logging(Bucket="photos", BucketLoggingStatus={})
     s3.put_object(Bucket="photos", Key="after", Body=b"x")
+    s3.delete_objects(Bucket="photos", Delete={"Objects": [{"Key": "none"}]})
+    s3.copy_object(Bucket="photos", Key="copy", CopySource="photos/after")
     refusal(s3.get_object, Bucket="photos", Key="none")
     refusal(cloud.client("s3", secret_key="x" * 40).get_object, Bucket="photos", Key="forged")
     assert waiting(cloud, bucket_id_of(cloud)) == 0

@@ -65,11 +65,10 @@ async def _finish_creation(task: TaskRecord, facilities: Facilities, now_ms: int
 async def _run_lifecycle(task: TaskRecord, facilities: Facilities, now_ms: int) -> Verdict:
     """Go on applying the lifecycle rules of a bucket."""
     store = facilities.placement.store_of(domain_of(task.name))
-    day_ms = facilities.quotas.value(LIFECYCLE_DAY_S) * 1000
     teller = Teller(
         lifecycle.PRINCIPAL, lifecycle.PRINCIPAL, facilities.ids.uuid(), facilities.outbox
     )
-    done = await lifecycle.run_some(store, task, teller, day_ms, PIECES_PER_ATTEMPT)
+    done = await lifecycle.run_some(store, task, teller, facilities, PIECES_PER_ATTEMPT)
     return Verdict() if done else Verdict(retry_at_ms=now_ms, uncounted=True)
 
 

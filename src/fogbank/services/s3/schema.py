@@ -464,7 +464,10 @@ class LoggingRecord(Record, frozen=True, array_like=True, kw_only=True, tag="s3.
 
 
 class LogLineRecord(Record, frozen=True, array_like=True, tag="s3.log_line/1"):
-    """(bucket id, time, request id): the record of a request, to be delivered."""
+    """(bucket id, time, request id): the record of a request, to be delivered.
+
+    Of further records of one request the id ends in a number.
+    """
 
     line: str
 

@@ -30,6 +30,7 @@ from fogbank.services.s3.rules.copying import (
     copy_range_of,
     copy_source_of,
 )
+from fogbank.services.s3.rules.logging import COPY_SOURCES, Deed
 from fogbank.services.s3.rules.metadata import headers_of, metadata_of
 from fogbank.services.s3.rules.multipart import check_part_number
 from fogbank.services.s3.rules.names import check_key
@@ -42,6 +43,7 @@ from fogbank.services.s3.state import (
     bodies,
     buckets,
     locks,
+    logs,
     notifications,
     objects,
     references,
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
 
 COPY_TRIES: Final = 3
 """How often a copy inside a bucket starts anew because its source was replaced meanwhile."""
+_READ: Final = 200
 
 
 class _Source(NamedTuple):
@@ -284,7 +287,30 @@ async def _open_source(call: Call, request: Request, named: CopySource) -> _Sour
         raise NoSuchKey(Key=named.key)
     customer_key = encryption.source_key_of(request)
     opened = await locks.unlock(call, opened, customer_key)
+    if opened.bucket.logs:
+        await _record(call, store, opened, named)
     return _Source(store, call.blobs_of(domain), opened)
+
+
+async def _record(call: Call, store: Store, opened: objects.Opened, named: CopySource) -> None:
+    """Keep a record of the reading that is part of a copy, in the log of the source's bucket."""
+    record = opened.record
+    deed = Deed(
+        COPY_SOURCES[call.operation],
+        named.key,
+        named.version_id or "",
+        _READ,
+        object_size=record.size,
+        bytes_sent=record.size,
+    )
+    now_ms = call.scope.now_ms  # a copy that begins anew keeps the same record
+
+    async def keep(tr: Transaction) -> None:
+        bucket = await buckets.find_bucket(tr)
+        if bucket is not None and bucket.bucket_id == opened.bucket.bucket_id and bucket.logs:
+            await logs.keep_deeds(tr, call, bucket, (deed,), (now_ms, 0))
+
+    await store.transact(keep)
 
 
 @operation(

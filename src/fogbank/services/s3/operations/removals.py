@@ -14,16 +14,26 @@ from fogbank.services.s3.errors import InvalidArgument, MalformedXML, NoSuchVers
 from fogbank.services.s3.events import Happening
 from fogbank.services.s3.quotas import DELETE_KEYS_MAX
 from fogbank.services.s3.rules import access, conditions, retention
+from fogbank.services.s3.rules.logging import BATCH_DELETE, Deed
 from fogbank.services.s3.rules.notifications import REMOVED_DELETE, REMOVED_MARKER
 from fogbank.services.s3.rules.sequencing import sequencer_of
 from fogbank.services.s3.rules.versions import NULL, delete_marker, invalid_id
 from fogbank.services.s3.schema import BucketRecord, ObjectRecord
-from fogbank.services.s3.state import buckets, notifications, objects, second_factor, versions
+from fogbank.services.s3.state import (
+    buckets,
+    logs,
+    notifications,
+    objects,
+    second_factor,
+    versions,
+)
 
 if TYPE_CHECKING:
     from fogbank.wire.shapes import s3 as shapes
 
 DELETES_PER_TRANSACTION: Final = 50
+_REMOVED: Final = 204
+_DENIED: Final = 403
 
 
 class _Wanted(NamedTuple):
@@ -181,7 +191,7 @@ async def delete_objects(
     for at in range(0, len(entries), DELETES_PER_TRANSACTION):
         end = at + DELETES_PER_TRANSACTION
         piece = zip(entries[at:end], refusals[at:end], strict=True)
-        outcomes += await _delete_some(call, request, list(piece), proved=proved)
+        outcomes += await _delete_some(call, request, list(piece), at, proved=proved)
     return _delete_reply(outcomes, quiet=bool(request["Delete"].get("Quiet")))
 
 
@@ -217,12 +227,14 @@ async def _delete_some(
     call: Call,
     request: Request,
     piece: list[tuple[shapes.ObjectIdentifier, ServiceError | None]],
+    at: int,
     *,
     proved: bool,
 ) -> list[_Outcome]:
     """Remove some objects in one transaction; what is refused leaves the others alone.
 
-    A second factor that is missing for one version is missing for the whole request.
+    A second factor that is missing for one version is missing for the whole request. The records of
+    a bucket with a log are of the same transaction; ``at`` counts what was removed before.
     """
     now_ms = call.clock.now_ms()
     names_versions = any("VersionId" in entry for entry in request["Delete"]["Objects"])
@@ -231,12 +243,24 @@ async def _delete_some(
         bucket = await buckets.require_bucket(tr, call, request)
         if names_versions:
             second_factor.require(bucket, proved=proved)
-        return [
+        outcomes: list[_Outcome] = [
             (entry, refused or await _delete_one(tr, call, bucket, (request, entry), now_ms))
             for entry, refused in piece
         ]
+        if bucket.logs:
+            deeds = [_deed_of(entry, outcome) for entry, outcome in outcomes]
+            await logs.keep_deeds(tr, call, bucket, deeds, (now_ms, at))
+        return outcomes
 
     return await call.store.transact(body)
+
+
+def _deed_of(entry: shapes.ObjectIdentifier, outcome: ServiceError | _Removed) -> Deed:
+    """Return what the log says of one removal of many."""
+    named = (BATCH_DELETE, entry["Key"], entry.get("VersionId", ""))
+    if isinstance(outcome, ServiceError):
+        return Deed(*named, outcome.status or _DENIED, outcome.code)
+    return Deed(*named, _REMOVED)
 
 
 async def _delete_one(

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import quote
 
 from fogbank.base.types import Wire
-from fogbank.contract.request_log import RequestFacts
+from fogbank.contract.call import Call
+from fogbank.contract.request_log import AUTHENTICATIONS, RequestFacts, signature_version_of
 from fogbank.services.s3.rules.acls import owner_id
+from fogbank.services.s3.rules.notifications import EXPIRED_DELETE, EXPIRED_MARKER
 from fogbank.services.s3.schema import BucketRecord, Grant, LoggingRecord
 from fogbank.wire.codec.rest_xml import host_id_of
 
@@ -21,10 +24,25 @@ if TYPE_CHECKING:
     from fogbank.wire.shapes import s3 as shapes
 
 PRINCIPAL: Final = "logging.s3.amazonaws.com"
+LIFECYCLE: Final = "AmazonS3"
+"""Who asks for what lifecycle rules do, as records name it."""
+BATCH_DELETE: Final = "BATCH.DELETE.OBJECT"
+COPY_SOURCES: Final[Mapping[str, str]] = {
+    "CopyObject": "REST.COPY.OBJECT_GET",
+    "UploadPartCopy": "REST.COPY.PART_GET",
+}
+"""By operation: what the record of the object that it reads is called."""
+EXPIRED: Final[Mapping[str, str]] = {
+    EXPIRED_DELETE: "S3.EXPIRE.OBJECT",
+    EXPIRED_MARKER: "S3.CREATE.DELETEMARKER",
+}
+"""By event: what the record of an end that a lifecycle rule made is called."""
+UPLOAD_ABORTED: Final = "S3.DELETE.UPLOAD"
 EVENT_TIME: Final = "EventTime"
 DELIVERY_TIME: Final = "DeliveryTime"
 SIMPLE: Final = ""
 _NONE: Final = "-"
+_REQUEST_ID_CHARACTERS: Final = 16
 _KINDS: Final[Mapping[str, str]] = {
     "AbortMultipartUpload": "UPLOAD",
     "CompleteMultipartUpload": "UPLOAD",
@@ -69,8 +87,98 @@ _SAFE: Final = "/-_.~"
 _GRANT_MEMBERS: Final = {"FULL_CONTROL": "GrantFullControl", "READ": "GrantRead"}
 
 
-def line_of(bucket: BucketRecord, facts: RequestFacts) -> str:
-    """Return the record of a request, without the end of its line."""
+class Deed(NamedTuple):
+    """What has a record of its own, beside that of the request which it was part of."""
+
+    name: str
+    """As records name operations."""
+    key: str
+    version_id: str = ""
+    status: int = 0
+    error_code: str = ""
+    object_size: int | None = None
+    bytes_sent: int = 0
+
+
+def facts_of(call: Call, deed: Deed, now_ms: int) -> RequestFacts:
+    """Return what is known of a deed that was part of a call.
+
+    AWS: of a batch's deletions and of a copy's source less is recorded than of the request itself.
+    """
+    http, principal = call.http, call.principal
+    signed = call.access_context.find("s3:signatureversion")
+    form = call.access_context.find("s3:authtype")
+    return RequestFacts(
+        time_ms=now_ms,
+        request_id=call.request_id,
+        operation="",
+        method="",
+        key=deed.key,
+        uri="",
+        status=deed.status,
+        source_ip=http.source_ip,
+        account=principal.account,
+        requester=principal.arn,
+        is_root=principal.kind == "root",
+        error_code=deed.error_code,
+        bytes_sent=deed.bytes_sent,
+        object_size=deed.object_size,
+        micros=None,
+        referer="",
+        user_agent=http.user_agent,
+        version_id=deed.version_id,
+        signature_version=signature_version_of(str(signed or "")),
+        authentication=AUTHENTICATIONS.get(str(form or ""), ""),
+        host=http.host,
+        tls=http.tls,
+        point=call.points[0].arn if call.points else "",
+    )
+
+
+def expired_facts(deed: Deed, time_ms: int, run: str) -> RequestFacts:
+    """Return what is known of what a lifecycle rule did: nobody asked for it.
+
+    The same run does a thing once: its request id follows from both.
+
+    AWS: the requester is S3 itself (User Guide, "Logging S3 Lifecycle", "Lifecycle and logging").
+    """
+    named = f"{run}\0{deed.name}\0{deed.key}\0{deed.version_id}"
+    return RequestFacts(
+        time_ms=time_ms,
+        request_id=sha256(named.encode()).hexdigest()[:_REQUEST_ID_CHARACTERS].upper(),
+        operation="",
+        method="",
+        key=deed.key,
+        uri="",
+        status=0,
+        source_ip="",
+        account="",
+        requester=LIFECYCLE,
+        is_root=False,
+        error_code="",
+        bytes_sent=0,
+        object_size=deed.object_size,
+        micros=None,
+        referer="",
+        user_agent="",
+        version_id=deed.version_id,
+        signature_version="",
+        authentication="",
+        host="",
+        tls="",
+        point="",
+    )
+
+
+def line_of(bucket: BucketRecord, facts: RequestFacts, name: str = "") -> str:
+    """Return a record, without the end of its line.
+
+    Args:
+        bucket: Whose log it is for.
+        facts: What is known.
+        name: What its operation is called; nothing: as the request's is.
+    """
+    millis = _NONE if facts.micros is None else str(facts.micros // 1000)
     fields = (
         owner_id(bucket.account),
         bucket.name,
@@ -78,15 +186,15 @@ def line_of(bucket: BucketRecord, facts: RequestFacts) -> str:
         facts.source_ip or _NONE,
         _requester(facts),
         facts.request_id,
-        operation_of(facts),
+        name or operation_of(facts),
         quote(facts.key, safe=_SAFE) or _NONE,
         _quoted(facts.uri),
-        str(facts.status),
+        str(facts.status or _NONE),
         facts.error_code or _NONE,
         str(facts.bytes_sent or _NONE),
         _NONE if facts.object_size is None else str(facts.object_size),
-        str(facts.micros // 1000),
-        str(facts.micros // 1000),
+        millis,
+        millis,
         _quoted(facts.referer),
         _quoted(facts.user_agent),
         quote(facts.version_id, safe=_SAFE) or _NONE,
@@ -97,6 +205,7 @@ def line_of(bucket: BucketRecord, facts: RequestFacts) -> str:
         quote(facts.host, safe=f"{_SAFE}:[]") or _NONE,
         f"TLSv{facts.tls}" if facts.tls else _NONE,
         facts.point or _NONE,
+        _NONE,
         _NONE,
     )
     return " ".join(fields)

@@ -16,13 +16,15 @@ from typing import Final, NamedTuple, TypedDict
 
 import msgspec
 
-from fogbank.contract.call import Call
+from fogbank.contract.call import Call, Facilities
 from fogbank.platform.scheduler.timers import Timer, Timers
 from fogbank.platform.store import tuples
 from fogbank.platform.store.engine import Store, Transaction
 from fogbank.services.s3 import schema
 from fogbank.services.s3.events import Happening
+from fogbank.services.s3.quotas import LIFECYCLE_DAY_S
 from fogbank.services.s3.rules import lifecycle as rules_of
+from fogbank.services.s3.rules.logging import EXPIRED, UPLOAD_ABORTED, Deed
 from fogbank.services.s3.rules.notifications import EXPIRED_DELETE, EXPIRED_MARKER
 from fogbank.services.s3.rules.retention import is_protected
 from fogbank.services.s3.rules.sequencing import sequencer_of
@@ -40,7 +42,7 @@ from fogbank.services.s3.schema import (
     TaskRecord,
     UploadRecord,
 )
-from fogbank.services.s3.state import notifications, objects, uploads, versions
+from fogbank.services.s3.state import logs, notifications, objects, uploads, versions
 from fogbank.services.s3.state.buckets import find_bucket
 from fogbank.services.s3.state.configurations import LIFECYCLE
 from fogbank.services.s3.state.notifications import Teller
@@ -61,6 +63,7 @@ class Work(NamedTuple):
     run: LifecycleRunRecord
     day_ms: int
     teller: Teller
+    facilities: Facilities
 
 
 Act = Callable[[Transaction, Work], Awaitable[None]]
@@ -155,9 +158,10 @@ async def expiration_member(
 
 
 async def run_some(
-    store: Store, task: TaskRecord, teller: Teller, day_ms: int, pieces: int
+    store: Store, task: TaskRecord, teller: Teller, facilities: Facilities, pieces: int
 ) -> bool:
     """Go on with a run for some pieces; return whether it is done, or has nothing to go by."""
+    day_ms = facilities.quotas.value(LIFECYCLE_DAY_S) * 1000
 
     async def look(tr: Transaction) -> Work | None:
         bucket = await find_bucket(tr)
@@ -168,7 +172,8 @@ async def run_some(
         if run is None:
             return None
         rules = () if record is None else record.rules
-        return Work(bucket, [rule for rule in rules if rule.enabled], run, day_ms, teller)
+        enabled = [rule for rule in rules if rule.enabled]
+        return Work(bucket, enabled, run, day_ms, teller, facilities)
 
     work = await store.read(look)
     if work is None:
@@ -215,9 +220,16 @@ def _next_stage(run: LifecycleRunRecord) -> LifecycleRunRecord:
 async def _tell(
     tr: Transaction, work: Work, event: str, key: str, sequencer: int, version_id: str
 ) -> None:
-    """Tell of what has expired."""
+    """Tell of what has expired, functions and the bucket's log."""
     happening = Happening(event, key, sequencer, version_id=version_id)
     await notifications.tell_as(tr, work.teller, work.bucket, work.run.at_ms, happening)
+    await _record(tr, work, Deed(EXPIRED[event], key, version_id))
+
+
+async def _record(tr: Transaction, work: Work, deed: Deed) -> None:
+    """Keep a record of what a rule did, if the bucket has a log."""
+    run = (work.run.at_ms, work.teller.request_id)
+    await logs.keep_expired(tr, work.facilities, work.bucket, deed, run)
 
 
 # Versions that are not current.
@@ -369,6 +381,7 @@ def _aborting(key: str, upload_id: str, judged: UploadRecord) -> Act:
     async def act(tr: Transaction, work: Work) -> None:
         if await uploads.find_upload(tr, work.bucket, key, upload_id) == judged:
             await uploads.close_upload(tr, work.bucket, key, upload_id, work.run.at_ms)
+            await _record(tr, work, Deed(UPLOAD_ABORTED, key))
 
     return act
 

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 from fogbank.base.errors import ServiceError
 from fogbank.contract.action import Point
-from fogbank.contract.call import Facilities
+from fogbank.contract.call import Call, Facilities
 from fogbank.contract.request_log import RequestFacts, RequestLogs
 from fogbank.platform.identity.principal import service_principal
 from fogbank.platform.scheduler.timers import Timer
@@ -27,6 +27,7 @@ from fogbank.services.s3.quotas import LOG_DELIVERY_S
 from fogbank.services.s3.rules import logging as rules
 from fogbank.services.s3.rules import points
 from fogbank.services.s3.rules.access import domain_of
+from fogbank.services.s3.rules.logging import Deed
 from fogbank.services.s3.schema import (
     LOG_BATCHES,
     LOG_LINES,
@@ -69,10 +70,58 @@ def find_domain(params: Mapping[str, str], through: Sequence[Point]) -> Domain |
 async def keep(tr: Transaction, facts: RequestFacts, facilities: Facilities) -> None:
     """Keep the record of a request, if its bucket has a log; the first one sets the timer."""
     bucket = await find_bucket(tr)
-    if bucket is None or not bucket.logs:
-        return
-    line = LogLineRecord(rules.line_of(bucket, facts))
-    LOG_LINES.put(tr, line, bucket.bucket_id, facts.time_ms, facts.request_id)
+    if bucket is not None and bucket.logs:
+        place = (facts.time_ms, facts.request_id)
+        await _add(tr, facilities, bucket, place, rules.line_of(bucket, facts))
+
+
+async def keep_deeds(
+    tr: Transaction, call: Call, bucket: BucketRecord, deeds: Sequence[Deed], since: tuple[int, int]
+) -> None:
+    """Keep the records of what a call did, in the transaction that does it.
+
+    Args:
+        tr: A transaction of the bucket.
+        call: The call.
+        bucket: The bucket; it has a log.
+        deeds: What was done, in order.
+        since: The time, and how many the same call has kept before.
+    """
+    assert bucket.logs
+    now_ms, first = since
+    for number, deed in enumerate(deeds, first):
+        facts = rules.facts_of(call, deed, now_ms)
+        place = (facts.time_ms, f"{facts.request_id}-{number:04}")
+        await _add(tr, call.facilities, bucket, place, rules.line_of(bucket, facts, deed.name))
+
+
+async def keep_expired(
+    tr: Transaction, facilities: Facilities, bucket: BucketRecord, deed: Deed, run: tuple[int, str]
+) -> None:
+    """Keep the record of what a lifecycle rule did, in the transaction that does it.
+
+    Args:
+        tr: A transaction of the bucket.
+        facilities: Those of the job.
+        bucket: The bucket.
+        deed: What was done.
+        run: The time of the run that did it, and what no other run is called.
+    """
+    if bucket.logs:
+        facts = rules.expired_facts(deed, *run)
+        place = (facts.time_ms, facts.request_id)
+        await _add(tr, facilities, bucket, place, rules.line_of(bucket, facts, deed.name))
+
+
+async def _add(
+    tr: Transaction,
+    facilities: Facilities,
+    bucket: BucketRecord,
+    place: tuple[int, str],
+    line: str,
+) -> None:
+    """Keep a line, and have it delivered in time."""
+    LOG_LINES.put(tr, LogLineRecord(line), bucket.bucket_id, *place)
     if await LOG_TIMERS.find(tr, bucket.bucket_id) is None:
         due_ms = facilities.clock.now_ms() + facilities.quotas.value(LOG_DELIVERY_S) * 1000
         LOG_TIMERS.put(tr, LogTimerRecord(due_ms), bucket.bucket_id)
@@ -140,7 +189,7 @@ async def _take(tr: Transaction, task: TaskRecord, now_ms: int) -> Batch | bool:
         if configuration.partition == rules.EVENT_TIME:
             rows = [row for row in rows if _is_of_day(row[0][0], first_ms)]
         last_ms, last_id = (str(part) for part in rows[-1][0])
-        unique = f"{last_id[-16:].upper()}"
+        unique = last_id.replace("-", "")[-16:].upper()
         key = rules.key_of(configuration, bucket, first_ms, now_ms, unique)
         record = LogBatchRecord(key, int(last_ms), last_id)
         LOG_BATCHES.put(tr, record, bucket.bucket_id)
