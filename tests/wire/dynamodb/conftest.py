@@ -1,10 +1,11 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from tests.wire.dynamodb.indexing import Made, schema
 
 from fogbank.contract.call import Call
 from fogbank.server.config import Config
@@ -75,3 +76,31 @@ def refusal() -> Callable[..., Refusal]:
         return status, reply["Error"]["Code"], reply["Error"]["Message"]
 
     return refused
+
+
+@pytest.fixture
+def make_indexed(dynamodb: Any) -> Made:
+    """Make a table with key ``p``, ``c`` and indexes; attributes are texts but for ``n``, ``b``."""
+
+    def made(
+        *global_indexes: Any, local: Iterable[Any] = (), name: str = "tab", **members: Any
+    ) -> None:
+        local = [*local]
+        keys = [each["KeySchema"] for each in (*local, *global_indexes)]
+        names = {each["AttributeName"] for key in keys for each in key} | {"p", "c"}
+        types = {"n": "N", "b": "B"}
+        given: dict[str, Any] = {"BillingMode": "PAY_PER_REQUEST"} | members
+        if global_indexes:
+            given["GlobalSecondaryIndexes"] = [*global_indexes]
+        if local:
+            given["LocalSecondaryIndexes"] = local
+        dynamodb.create_table(
+            TableName=name,
+            KeySchema=schema("p", ">c"),
+            AttributeDefinitions=[
+                {"AttributeName": each, "AttributeType": types.get(each, "S")} for each in names
+            ],
+            **given,
+        )
+
+    return made

@@ -326,3 +326,62 @@ def test_what_was_decided_on_the_key_of_a_table_is_not_done_to_another_of_its_na
     with pytest.raises(ClientError) as caught:
         getattr(alice, call)(**request_)
     assert caught.value.response["Error"]["Code"] == "ResourceNotFoundException"
+
+
+@pytest.fixture
+def ranked(dynamodb: Any) -> None:
+    """Make a table of games with an index by title."""
+    dynamodb.create_table(
+        TableName="games",
+        KeySchema=[{"AttributeName": "p", "KeyType": "HASH"}],
+        AttributeDefinitions=[
+            {"AttributeName": name, "AttributeType": "S"} for name in ("p", "title")
+        ],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "by-title",
+                "KeySchema": [{"AttributeName": "title", "KeyType": "HASH"}],
+                "Projection": {"ProjectionType": "ALL"},
+            }
+        ],
+        BillingMode="PAY_PER_REQUEST",
+    )
+
+
+def by_title(title: str) -> dict[str, Any]:
+    return {
+        "TableName": "games",
+        "IndexName": "by-title",
+        "KeyConditionExpression": "title = :t",
+        "ExpressionAttributeValues": {":t": {"S": title}},
+    }
+
+
+@pytest.mark.usefixtures("ranked")
+def test_whoever_may_read_a_table_may_not_read_its_indexes_for_that(
+    cloud: Cloud, as_user: Any, refusal: Any
+) -> None:
+    """Service Authorization Reference, DynamoDB: ``table/${TableName}/index/${IndexName}``."""
+    account = cloud.account.principal.account
+    table = f"arn:aws:dynamodb:us-east-1:{account}:table/games"
+    reads = ["dynamodb:Query", "dynamodb:Scan"]
+    of_table = as_user({"Action": reads, "Resource": table})
+    of_index = as_user({"Action": reads, "Resource": f"{table}/index/*"}, name="bob")
+    for name, request in (("scan", {"TableName": "games"}), ("query", by_title("chess"))):
+        on_index = {**request, "IndexName": "by-title"}
+        assert getattr(of_index, name)(**on_index)["Count"] == 0
+        told = refusal(getattr(of_table, name), **on_index)
+        assert told[1] == DENIED
+        assert f"on resource: {table}/index/by-title" in told[2]
+    assert of_table.scan(TableName="games")["Count"] == 0
+    assert refusal(of_index.scan, TableName="games")[1] == DENIED
+
+
+@pytest.mark.usefixtures("ranked")
+def test_the_leading_key_of_a_query_of_an_index_is_that_of_the_index(
+    as_user: Any, refusal: Any
+) -> None:
+    condition = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["chess"]}}
+    alice = as_user({"Action": ["dynamodb:Query"], "Condition": condition})
+    assert alice.query(**by_title("chess"))["Count"] == 0
+    assert refusal(alice.query, **by_title("go"))[1] == DENIED

@@ -192,9 +192,3 @@ def test_queries_that_are_refused(
 ) -> None:
     make_table(sort="N")
     assert refusal(dynamodb.query, **request_) == (400, "ValidationException", message)
-
-
-def test_indexes_are_refused(dynamodb: Any, make_table: Any, refusal: Any) -> None:
-    make_table()
-    request = query("p = :p", p=B) | {"IndexName": "index"}
-    assert refusal(dynamodb.query, **request)[:2] == (501, "NotImplemented")

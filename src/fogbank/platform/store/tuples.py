@@ -112,9 +112,21 @@ def text_prefix(prefix: str) -> bytes:
 
     Only whole groups can be compared, so rows under the result may still need a check.
     """
-    raw = prefix.encode()
+    return _open(_TEXT, prefix.encode())
+
+
+def bytes_prefix(prefix: bytes) -> bytes:
+    """Return bytes that begin the encoding of every byte string that starts with ``prefix``.
+
+    The encodings from that of ``prefix`` itself on that begin so are those, and no others.
+    """
+    return _open(_BYTES, prefix)
+
+
+def _open(mark: int, raw: bytes) -> bytes:
+    """Return what begins the encoding of everything that begins with some bytes."""
     full = len(raw) - len(raw) % _GROUP
-    out = bytearray([_TEXT])
+    out = bytearray([mark])
     for at in range(0, full - _GROUP, _GROUP):
         out += raw[at : at + _GROUP]
         out.append(_FULL)

@@ -23,3 +23,8 @@ def table_arn(region: str, account: str, name: str) -> str:
 def stream_arn(region: str, account: str, table: str, label: str) -> str:
     """Return the ARN of a stream of a table."""
     return arn_of(SERVICE, region, account, f"table/{table}/stream/{label}")
+
+
+def index_arn(table: str, name: str) -> str:
+    """Return the ARN of an index of the table with an ARN."""
+    return f"{table}/index/{name}"

@@ -33,6 +33,10 @@ class IdempotentParameterMismatchException(ServiceError):
     """A token came before, with another request."""
 
 
+class ItemCollectionSizeLimitExceededException(ServiceError):
+    """The items of one partition key, with their entries in local indexes, have become too large."""
+
+
 class LimitExceededException(ServiceError):
     """A limit of the account has been reached."""
 

@@ -28,11 +28,11 @@ TABLES_AT_ONCE: Final = 2
 
 @worklist(state.tables.DROPPED_TABLES, concurrency_max=TABLES_AT_ONCE, hold_ms=HOLD_MS)
 async def remove_items(entry: WorkEntry, facilities: Facilities) -> Verdict:
-    """Remove the next items of a dropped table; done when none is left."""
+    """Remove the next rows of a dropped table; done when none is left."""
     store = facilities.placement.store_of(Domain(*entry.domain))
 
     async def body(tr: Transaction) -> int:
-        return await state.rows.remove_items(tr, entry.id, ITEMS_PER_STEP)
+        return await state.rows.remove_rows(tr, entry.id, ITEMS_PER_STEP)
 
     for _ in range(STEPS_PER_ATTEMPT):
         if await store.transact(body) < ITEMS_PER_STEP:
@@ -62,7 +62,7 @@ async def count_items(entry: WorkEntry, facilities: Facilities) -> Verdict:
     again_ms = now_ms
     for _ in range(STEPS_PER_ATTEMPT):
         rows = await store.read(step)
-        measure = measures.counted(measure, rows)
+        measure = measures.counted(measure, table, rows)
         if len(rows) < ITEMS_PER_STEP:
             measure, again_ms = measures.finished(measure), now_ms + measures.PERIOD_MS
             break

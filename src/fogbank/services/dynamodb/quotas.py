@@ -21,6 +21,9 @@ TRANSACTION_BYTES: Final = Quota(
     "dynamodb.transaction_bytes_max", 4 << 20, "Constraints: 4 MB of data in a transaction"
 )
 TAGS: Final = Quota("dynamodb.tags_max", 50, "Quotas: tags per resource")
+COLLECTION_BYTES: Final = Quota(
+    "dynamodb.item_collection_bytes_max", 10 << 30, "Constraints: 10 GB in an item collection"
+)
 REQUEST_BYTES: Final = Quota(
     "dynamodb.request_bytes_max", 16 << 20, "BatchWriteItem: 16 MB; for one request of any kind"
 )
@@ -43,6 +46,15 @@ PARTITION_KEY_BYTES_MAX: Final = 2_048
 SORT_KEY_BYTES_MAX: Final = 1_024
 LEVELS_MAX: Final = 32
 """Levels of a document: a top-level attribute stands at level 1."""
+
+LOCAL_INDEXES_MAX: Final = 5
+GLOBAL_INDEXES: Final = Quota(
+    "dynamodb.global_indexes_max", 20, "Quotas: global secondary indexes of a table"
+)
+INCLUDED_ATTRIBUTES_TOTAL_MAX: Final = 100
+"""``NonKeyAttributes`` of all indexes of a table together; the model bounds those of one."""
+INDEX_KEY_ATTRIBUTES_MAX: Final = 4
+"""Attributes of the partition key of a global index, and of its sort key."""
 
 NUMBER_DIGITS_MAX: Final = 38
 EXPRESSION_BYTES_MAX: Final = 4_096

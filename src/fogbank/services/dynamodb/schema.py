@@ -9,6 +9,13 @@ whose parts need no marks, because all but the last have one length. The digest 
 secret of the table, so that nobody can make two partition keys meet; the record holds the
 partition key itself all the same, and it is compared whole wherever an item is read.
 
+The entries of an index lie under its table, at
+
+    table id + number of the index (4) + digest of its partition key (16) + its sort key + digest (16)
+
+whose sort key is encoded as tuples are, so that each of its values ends and all of them order, and
+whose last digest is of the item's own place: several items may share a key of an index.
+
 Source: DESIGN section 6, points 12 and 13.
 """
 
@@ -23,12 +30,46 @@ from fogbank.platform.store.records import Record, Table
 PAY_PER_REQUEST = "PAY_PER_REQUEST"
 PROVISIONED = "PROVISIONED"
 
+ACTIVE = "ACTIVE"
+CREATING = "CREATING"
+DELETING = "DELETING"
+
+ALL = "ALL"
+KEYS_ONLY = "KEYS_ONLY"
+INCLUDE = "INCLUDE"
+
 
 class KeyAttribute(msgspec.Struct, frozen=True, array_like=True):
     """An attribute of a key: its name and its type, ``S``, ``N`` or ``B``."""
 
     name: str
     type: str
+
+
+class IndexRecord(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+    """A secondary index, kept with its table; fields are only added at the end, with a default."""
+
+    name: str
+    number: int
+    """Under which its entries lie; no other index of the table ever has it."""
+    is_local: bool
+    partition: tuple[KeyAttribute, ...]
+    sort: tuple[KeyAttribute, ...]
+    projection: str
+    """``ALL``, ``KEYS_ONLY`` or ``INCLUDE``."""
+    included: tuple[str, ...] = ()
+    """``NonKeyAttributes``."""
+    read_units: int = 0
+    write_units: int = 0
+    status: str = ACTIVE
+    """``CREATING`` while the entries of older items are written, ``DELETING`` while they go."""
+    units_changed_ms: int = 0
+    """When the provisioned units were last changed; 0 if never."""
+
+    @property
+    def key_attributes(self) -> tuple[KeyAttribute, ...]:
+        """Return the attributes of the key, those of the partition key first."""
+        return self.partition + self.sort
 
 
 class TableRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dynamodb.table/1"):
@@ -54,6 +95,10 @@ class TableRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dynam
     """What its stream shows of items (``StreamViewType``); empty: it has none."""
     stream_ms: int = 0
     """When its latest stream was made, which may be closed by now; 0 if it never had one."""
+    indexes: tuple[IndexRecord, ...] = ()
+    """Empty: a write of an item is one row and no more."""
+    indexes_made: int = 0
+    """How many indexes the table ever had: the number of the next."""
 
     @property
     def key_attributes(self) -> tuple[KeyAttribute, ...]:
@@ -86,6 +131,33 @@ class MeasureRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dyn
     next_size: int = 0
     next_place: bytes = b""
     """Where within the table the count goes on."""
+    indexes: dict[int, tuple[int, int]] = msgspec.field(default_factory=dict)
+    """Entries of each index by its number, and what their sizes add up to."""
+    next_indexes: dict[int, tuple[int, int]] = msgspec.field(default_factory=dict)
+
+
+class EntryRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dynamodb.entry/1"):
+    """An entry of an index: the projected attributes of an item, or where the item lies.
+
+    ``rules/indexes`` says which, and why.
+    """
+
+    size: int
+    """The size that DynamoDB's rules give the projected attributes, in bytes; 0 if the item is meant:
+    then a change of the item, whose key in the index stays, leaves the entry as it is."""
+    place: bytes
+    """Where the item lies within the table; empty if its attributes are here."""
+    attributes: msgspec.Raw = msgspec.Raw(b"\xc0")
+    """MessagePack: the projected attributes as they go over the wire; nil if the item is meant."""
+
+
+class CollectionRecord(
+    Record, frozen=True, array_like=True, kw_only=True, tag="dynamodb.collection/1"
+):
+    """The items of one partition key, in a table with local indexes."""
+
+    size: int
+    """What the sizes of the items and of their entries in local indexes add up to, in bytes."""
 
 
 class TagsRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dynamodb.tags/1"):
@@ -160,4 +232,6 @@ SHARDS = Table("dynamodb", 0x11, ShardRecord)
 """id of the table, when the stream was made; then the stamp's 12 bytes"""
 CHANGES = Table("dynamodb", 0x12, ChangeRecord)
 """likewise"""
-ALL_TABLES = (TABLES, ITEMS, MEASURES, TAGS, STREAMS, SHARDS, CHANGES)
+ENTRIES = Table("dynamodb", 0x20, EntryRecord)
+COLLECTIONS = Table("dynamodb", 0x21, CollectionRecord)
+ALL_TABLES = (TABLES, ITEMS, MEASURES, TAGS, STREAMS, SHARDS, CHANGES, ENTRIES, COLLECTIONS)

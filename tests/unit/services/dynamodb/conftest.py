@@ -29,6 +29,7 @@ class FakeCall:
         self.now_ms = 1_700_000_000_000
         self.quotas: dict[str, int] = {}
         self.reads = 0
+        self.request_id = "request"
 
     @property
     def clock(self) -> Any:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from fogbank.base.errors import TransactionTooLarge
 from fogbank.base.types import Request, Wire
 from fogbank.contract.call import Call, Pace
-from fogbank.contract.operation import ANY, operation
+from fogbank.contract.operation import operation
 from fogbank.platform.store.engine import Transaction
 from fogbank.services.dynamodb import quotas, state
-from fogbank.services.dynamodb.rules import access, batches, items, keys, sizes
+from fogbank.services.dynamodb.rules import access, batches, capacity, indexes, items, keys, sizes
 from fogbank.services.dynamodb.rules.batches import BatchWrite, TableReads
+from fogbank.services.dynamodb.rules.capacity import Followed, Sums
 from fogbank.services.dynamodb.rules.keys import ItemKey
+from fogbank.services.dynamodb.rules.values import Item
 from fogbank.services.dynamodb.schema import ItemRecord, TableRecord
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ async def batch_get_item(call: Call, request: shapes.BatchGetItemInput) -> Wire:
     return {
         "Responses": reply.responses,
         "UnprocessedKeys": reply.unprocessed,
-        **batches.consumed_capacities(request, reply.units, named),
+        **capacity.consumed_capacities(request, reply.consumed, named),
     }
 
 
@@ -57,7 +59,7 @@ class _Answer:
         self._parts: dict[str, Wire] = request["RequestItems"]
         self.responses: dict[str, list[Wire]] = {}
         self.unprocessed: dict[str, Wire] = {}
-        self.units: dict[str, float] = {}
+        self.consumed = Sums()
         self.size = 0
         """The sizes of all items that were found."""
         self._read = 0
@@ -77,7 +79,7 @@ class _Answer:
         self._read += 1
         self.size += size
         units = sizes.read_units(size, consistent=read.consistent)
-        self.units[read.given] = self.units.get(read.given, 0.0) + units
+        self.consumed.add(read.given, units)
         if record is not None:
             item = items.item_of(table, record)
             projection = read.expressions.projection
@@ -120,11 +122,7 @@ async def _read_step(
     return await call.store.read(body)
 
 
-@operation(
-    access=access.on_tables("BatchWriteItem"),
-    # Only tables with local indexes have item collections to measure.
-    unhonoured={"ReturnItemCollectionMetrics": ANY},
-)
+@operation(access=access.on_tables("BatchWriteItem"))
 async def batch_write_item(call: Call, request: shapes.BatchWriteItemInput) -> Wire:
     """Write and remove items, each for itself; all of them are checked before the first."""
     writes: list[BatchWrite] = []
@@ -134,27 +132,41 @@ async def batch_write_item(call: Call, request: shapes.BatchWriteItemInput) -> W
         await pace.did(write.size)
     tables = await _read_tables(call, [write.name for write in writes])
     batches.require_distinct((write.name, _key_of(tables[write.name], write)) for write in writes)
-    units: dict[str, float] = {}
+    consumed = Sums()
+    collections: list[tuple[str, TableRecord, Item, int | None]] = []
     for group in batches.groups_of(writes):
-        consumed = await _write_group(call, group)
-        for write, amount in zip(group, consumed, strict=True):
-            units[write.given] = units.get(write.given, 0.0) + amount
+        for write, done in zip(group, await _write_group(call, group), strict=True):
+            consumed.add(write.given, done.units, done.followed.units)
+            told = tables[write.name], write.item, done.followed.collection
+            collections.append((write.given, *told))
     named = {write.given: write.name for write in writes}
     return {
         "UnprocessedItems": {},
-        **batches.consumed_capacities(request, units, named),
+        **capacity.consumed_capacities(request, consumed, named),
+        **capacity.collections_metrics(request, collections),
     }
+
+
+class _Done(NamedTuple):
+    """What one write of a batch did."""
+
+    units: float
+    """What it consumed of the table itself."""
+    followed: Followed
 
 
 def _key_of(table: TableRecord, write: BatchWrite) -> ItemKey:
     """Return the key of what a batch writes or removes."""
-    return keys.key_of(table, write.item) if write.removes else keys.key_of_item(table, write.item)
+    if write.removes:
+        return keys.key_of(table, write.item)
+    indexes.require_keys(table, write.item)
+    return keys.key_of_item(table, write.item)
 
 
-async def _write_group(call: Call, group: list[BatchWrite]) -> list[float]:
-    """Make some writes in one transaction; return the units that each consumes."""
+async def _write_group(call: Call, group: list[BatchWrite]) -> list[_Done]:
+    """Make some writes in one transaction; return what each did."""
 
-    async def body(tr: Transaction) -> list[float]:
+    async def body(tr: Transaction) -> list[_Done]:
         return [await _write(tr, call, write) for write in group]
 
     try:
@@ -163,14 +175,16 @@ async def _write_group(call: Call, group: list[BatchWrite]) -> list[float]:
         # A stream is told of the items that were there, which are not known before they are read.
         if len(group) == 1:
             raise
-        return [units for write in group for units in await _write_group(call, [write])]
+        return [done for write in group for done in await _write_group(call, [write])]
 
 
-async def _write(tr: Transaction, call: Call, write: BatchWrite) -> float:
-    """Make one write; return the units that it consumes."""
+async def _write(tr: Transaction, call: Call, write: BatchWrite) -> _Done:
+    """Make one write; return what it did."""
     table = await state.tables.require_table(tr, call, write.name)
     key = _key_of(table, write)
     before = await state.rows.find_item(tr, table, key)
     after = None if write.removes else items.record_of(table, key, write.item, write.size)
-    state.writing.write_item(tr, table, key, before, after, clock=call.clock)
-    return sizes.write_units(items.found_size(before), write.size)
+    followed = await state.writing.write_item(
+        tr, table, key, before, after, clock=call.clock, limit=call.limit
+    )
+    return _Done(sizes.write_units(items.found_size(before), write.size), followed)

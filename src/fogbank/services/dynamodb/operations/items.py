@@ -6,14 +6,25 @@ update reads is what the write replaces.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, NamedTuple
 
-from fogbank.base.types import Wire
+from fogbank.base.types import Request, Wire
 from fogbank.contract.call import Call
-from fogbank.contract.operation import ANY, operation
+from fogbank.contract.operation import operation
 from fogbank.platform.store.engine import Transaction
 from fogbank.services.dynamodb import quotas, state
-from fogbank.services.dynamodb.rules import access, items, keys, names, requests, sizes, values
+from fogbank.services.dynamodb.rules import (
+    access,
+    capacity,
+    indexes,
+    items,
+    keys,
+    names,
+    requests,
+    sizes,
+    values,
+)
+from fogbank.services.dynamodb.rules.capacity import NOTHING, Followed
 from fogbank.services.dynamodb.rules.expressions import updates
 from fogbank.services.dynamodb.rules.requests import expressions_of
 from fogbank.services.dynamodb.rules.values import Item
@@ -21,9 +32,6 @@ from fogbank.services.dynamodb.schema import ItemRecord, TableRecord
 
 if TYPE_CHECKING:
     from fogbank.wire.shapes import dynamodb as shapes
-
-# Only tables with local indexes have item collections to measure.
-_UNHONOURED: Final = {"ReturnItemCollectionMetrics": ANY}
 
 
 @operation(access=access.on_table("GetItem"))
@@ -42,7 +50,7 @@ async def get_item(call: Call, request: shapes.GetItemInput) -> Wire:
     keys.require_scalar_keys(table, expressions.nested_attributes)
     size = 0 if record is None else record.size
     units = sizes.read_units(size, consistent=request.get("ConsistentRead", False))
-    reply = sizes.consumed_capacity(request, name, units)
+    reply = capacity.consumed_capacity(request, name, units)
     if record is not None:
         item = items.item_of(table, record)
         projection = expressions.projection
@@ -50,7 +58,7 @@ async def get_item(call: Call, request: shapes.GetItemInput) -> Wire:
     return reply
 
 
-@operation(access=access.on_table("PutItem"), unhonoured=_UNHONOURED)
+@operation(access=access.on_table("PutItem"))
 async def put_item(call: Call, request: shapes.PutItemInput) -> Wire:
     """Write an item whole, in place of the one with its key."""
     name = names.table_name_of(call.scope, request)
@@ -60,26 +68,29 @@ async def put_item(call: Call, request: shapes.PutItemInput) -> Wire:
     expressions = expressions_of(request, requests.WRITE)
     is_asked = expressions.condition is not None or returned != "NONE"
 
-    async def body(tr: Transaction) -> tuple[int, Item | None]:
+    async def body(tr: Transaction) -> _Written:
         table = await state.tables.require_table(tr, call, name)
         key = keys.key_of_item(table, item)
+        indexes.require_keys(table, item)
         keys.require_scalar_keys(table, expressions.nested_attributes)
         before = await state.rows.find_item(tr, table, key)
         # Most writes ask for nothing of what was there but its size.
         old = items.found_item(table, before) if is_asked else None
         items.require_condition(expressions.condition, old, request)
         after = items.record_of(table, key, item, size)
-        state.writing.write_item(tr, table, key, before, after, clock=call.clock)
-        return items.found_size(before), old
+        followed = await state.writing.write_item(
+            tr, table, key, before, after, clock=call.clock, limit=call.limit
+        )
+        return _Written(table, sizes.write_units(items.found_size(before), size), followed, old)
 
-    old_size, old = await call.store.transact(body)
+    written = await call.store.transact(body)
     return {
-        **items.returned_attributes(returned, None, old, item),
-        **sizes.consumed_capacity(request, name, sizes.write_units(old_size, size)),
+        **items.returned_attributes(returned, None, written.old, item),
+        **_consumed(request, name, written, item),
     }
 
 
-@operation(access=access.on_table("UpdateItem"), unhonoured=_UNHONOURED)
+@operation(access=access.on_table("UpdateItem"))
 async def update_item(call: Call, request: shapes.UpdateItemInput) -> Wire:
     """Change attributes of an item; create it if there is none."""
     name = names.table_name_of(call.scope, request)
@@ -87,31 +98,36 @@ async def update_item(call: Call, request: shapes.UpdateItemInput) -> Wire:
     expressions = expressions_of(request, requests.UPDATE)
     update, size_max = expressions.update, call.limit(quotas.ITEM_BYTES)
 
-    async def body(tr: Transaction) -> tuple[tuple[int, int], Item | None, Item | None]:
+    async def body(tr: Transaction) -> _Written:
         table = await state.tables.require_table(tr, call, name)
         key = keys.key_of(table, wanted)
         keys.require_unchanged_keys(table, () if update is None else update.attributes)
         keys.require_scalar_keys(table, expressions.nested_attributes)
+        indexes.require_scalars(table, expressions.nested_attributes)
         before = await state.rows.find_item(tr, table, key)
         old = items.found_item(table, before)
         items.require_condition(expressions.condition, old, request)
         new = updates.applied(update, old, wanted)
         if new is None:
-            return (0, 0), None, None
+            return _Written(table, sizes.write_units(0))
+        indexes.require_changed_keys(table, old, new)
         size = items.require_size(new, size_max, items.TOO_LARGE_AFTER_UPDATE)
         after = items.record_of(table, key, new, size)
-        state.writing.write_item(tr, table, key, before, after, clock=call.clock)
-        return (items.found_size(before), size), old, new
+        followed = await state.writing.write_item(
+            tr, table, key, before, after, clock=call.clock, limit=call.limit
+        )
+        units = sizes.write_units(items.found_size(before), size)
+        return _Written(table, units, followed, old, new)
 
-    written, old, new = await call.store.transact(body)
+    written = await call.store.transact(body)
     returned = request.get("ReturnValues", "NONE")
     return {
-        **items.returned_attributes(returned, update, old, new),
-        **sizes.consumed_capacity(request, name, sizes.write_units(*written)),
+        **items.returned_attributes(returned, update, written.old, written.new),
+        **_consumed(request, name, written, wanted),
     }
 
 
-@operation(access=access.on_table("DeleteItem"), unhonoured=_UNHONOURED)
+@operation(access=access.on_table("DeleteItem"))
 async def delete_item(call: Call, request: shapes.DeleteItemInput) -> Wire:
     """Remove the item with a key; it is no error if there is none."""
     name = names.table_name_of(call.scope, request)
@@ -119,18 +135,42 @@ async def delete_item(call: Call, request: shapes.DeleteItemInput) -> Wire:
     returned = items.require_return_values(request)
     expressions = expressions_of(request, requests.WRITE)
 
-    async def body(tr: Transaction) -> tuple[int, Item | None]:
+    async def body(tr: Transaction) -> _Written:
         table = await state.tables.require_table(tr, call, name)
         key = keys.key_of(table, wanted)
         keys.require_scalar_keys(table, expressions.nested_attributes)
         before = await state.rows.find_item(tr, table, key)
         old = items.found_item(table, before)
         items.require_condition(expressions.condition, old, request)
-        state.writing.write_item(tr, table, key, before, None, clock=call.clock)
-        return items.found_size(before), old
+        followed = await state.writing.write_item(
+            tr, table, key, before, None, clock=call.clock, limit=call.limit
+        )
+        return _Written(table, sizes.write_units(items.found_size(before)), followed, old)
 
-    old_size, old = await call.store.transact(body)
+    written = await call.store.transact(body)
     return {
-        **items.returned_attributes(returned, None, old, None),
-        **sizes.consumed_capacity(request, name, sizes.write_units(old_size)),
+        **items.returned_attributes(returned, None, written.old, None),
+        **_consumed(request, name, written, wanted),
+    }
+
+
+class _Written(NamedTuple):
+    """What a write of an item did."""
+
+    table: TableRecord
+    units: float
+    """What it consumed of the table itself."""
+    followed: Followed = NOTHING
+    old: Item | None = None
+    """The item before, if it was asked for."""
+    new: Item | None = None
+    """The item that an update made."""
+
+
+def _consumed(request: Request, name: str, written: _Written, item: Item) -> Wire:
+    """Return what a reply says of the capacity and of the collection of a write."""
+    units, collection = written.followed
+    return {
+        **capacity.consumed_capacity(request, name, written.units, units),
+        **capacity.collection_metrics(request, written.table, item, collection),
     }

@@ -6,42 +6,56 @@ Items that change between two steps of a page are seen before or after the chang
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from fogbank.base.types import Request, Wire
 from fogbank.contract.call import Call, Pace
 from fogbank.contract.operation import operation
 from fogbank.platform.store.engine import Transaction
 from fogbank.services.dynamodb import quotas, state
-from fogbank.services.dynamodb.rules import access, keys, names, reads, requests, sizes
-from fogbank.services.dynamodb.rules.pages import KeyRange, Page, PageRules
+from fogbank.services.dynamodb.rules import (
+    access,
+    capacity,
+    indexes,
+    items,
+    keys,
+    names,
+    reads,
+    requests,
+    sizes,
+)
+from fogbank.services.dynamodb.rules.capacity import IndexUnits
+from fogbank.services.dynamodb.rules.indexes import IndexRow
+from fogbank.services.dynamodb.rules.pages import KeyRange, Page, PageRules, Step
+from fogbank.services.dynamodb.rules.reads import Target
 from fogbank.services.dynamodb.rules.requests import Expressions, expressions_of
+from fogbank.services.dynamodb.rules.values import Item
 from fogbank.services.dynamodb.schema import ItemRecord, TableRecord
 
 if TYPE_CHECKING:
     from fogbank.wire.shapes import dynamodb as shapes
 
-_UNHONOURED: Final = {"IndexName": None}
 
-
-@operation(access=access.on_table("Query"), unhonoured=_UNHONOURED, reply=quotas.PAGE_BYTES)
+@operation(access=access.on_index("Query"), reply=quotas.PAGE_BYTES)
 async def query(call: Call, request: shapes.QueryInput) -> Wire:
     """Return the items of one partition key, in the order of their sort keys."""
     name = names.table_name_of(call.scope, request)
     start = reads.start_of(request)
     expressions = expressions_of(request, requests.QUERY)
-    terms = reads.require_key_terms(expressions)
+    terms = reads.require_key_terms(request, expressions)
     reads.require_select(request)
     forward = request.get("ScanIndexForward", True)
-    table = await _read_table(call, name)
-    asked = reads.query_range(table, terms, start, forward=forward)
-    keys.require_scalar_keys(table, expressions.nested_attributes)
-    reads.require_filter_off_keys(table, request, expressions)
-    page = await _read_page(call, _rules_of(call, request, table, expressions), asked, forward)
-    return _reply(request, table, page)
+    target = reads.target_of(await _read_table(call, name), request)
+    asked = reads.query_range(target, terms, start, forward=forward)
+    keys.require_scalar_keys(target.table, expressions.nested_attributes)
+    reads.require_filter_off_keys(target, request, expressions)
+    rules = _rules_of(call, request, target, expressions, asked)
+    return _reply(request, target, await _read_page(call, target, rules, asked, forward))
 
 
-@operation(access=access.on_table("Scan"), unhonoured=_UNHONOURED, reply=quotas.PAGE_BYTES)
+@operation(access=access.on_index("Scan"), reply=quotas.PAGE_BYTES)
 async def scan(call: Call, request: shapes.ScanInput) -> Wire:
     """Return the items of a table, or of one segment of it, in an order of the table's own."""
     name = names.table_name_of(call.scope, request)
@@ -49,11 +63,11 @@ async def scan(call: Call, request: shapes.ScanInput) -> Wire:
     reads.require_segments(request)
     expressions = expressions_of(request, requests.SCAN)
     reads.require_select(request)
-    table = await _read_table(call, name)
-    asked = reads.scan_range(table, request, start)
-    keys.require_scalar_keys(table, expressions.nested_attributes)
-    page = await _read_page(call, _rules_of(call, request, table, expressions), asked)
-    return _reply(request, table, page)
+    target = reads.target_of(await _read_table(call, name), request)
+    asked = reads.scan_range(target, request, start)
+    keys.require_scalar_keys(target.table, expressions.nested_attributes)
+    rules = _rules_of(call, request, target, expressions, asked)
+    return _reply(request, target, await _read_page(call, target, rules, asked))
 
 
 async def _read_table(call: Call, name: str) -> TableRecord:
@@ -66,21 +80,29 @@ async def _read_table(call: Call, name: str) -> TableRecord:
 
 
 def _rules_of(
-    call: Call, request: Request, table: TableRecord, expressions: Expressions
+    call: Call, request: Request, target: Target, expressions: Expressions, asked: KeyRange
 ) -> PageRules:
     """Return what makes a page of this request."""
+    table, index = target.table, target.index
+    fetches = reads.require_shown(target, request, expressions)
+    if index is None:
+        item_of: Callable[[Any], Item] = partial(items.item_of, table)
+    else:
+        item_of = partial(indexes.item_of, table, index, asked.partition, whole=fetches)
     return PageRules(
-        table=table,
+        item_of=item_of,
         bytes_max=call.limit(quotas.PAGE_BYTES),
         items_max=request.get("Limit"),
         filter=expressions.filter,
         projection=expressions.projection,
         count_only=request.get("Select") == "COUNT",
+        fetches=fetches,
     )
 
 
 async def _read_page(
     call: Call,
+    target: Target,
     rules: PageRules,
     asked: KeyRange,
     forward: bool = True,  # noqa: FBT001, FBT002 (as ScanIndexForward says it)
@@ -89,7 +111,8 @@ async def _read_page(
     page, rest, pace = Page(rules), asked, Pace(call, quotas.STEP_BYTES)
     while True:
         limit = page.rows_next
-        rows = await _read_step(call, rules.table, rest, limit, forward)
+        step = Step(rest, limit, forward, rules.fetches)
+        rows = await _read_step(call, target, step)
         for _, record in rows:
             if page.full:
                 break
@@ -102,30 +125,38 @@ async def _read_page(
 
 
 async def _read_step(
-    call: Call,
-    table: TableRecord,
-    rest: KeyRange,
-    limit: int,
-    forward: bool,  # noqa: FBT001 (as ScanIndexForward says it)
-) -> list[tuple[bytes, ItemRecord]]:
+    call: Call, target: Target, step: Step
+) -> Sequence[tuple[bytes, ItemRecord | IndexRow]]:
     """Read the next rows of a range."""
+    table, index = target.table, target.index
 
-    async def body(tr: Transaction) -> list[tuple[bytes, ItemRecord]]:
-        return await state.rows.list_items(tr, table, rest, limit=limit, forward=forward)
+    async def body(tr: Transaction) -> Sequence[tuple[bytes, ItemRecord | IndexRow]]:
+        if index is None:
+            return await state.rows.list_items(
+                tr, table, step.keys, limit=step.limit, forward=step.forward
+            )
+        return await state.entries.list_entries(tr, table, index, step)
 
     return await call.store.read(body)
 
 
-def _reply(request: Request, table: TableRecord, page: Page) -> Wire:
+def _reply(request: Request, target: Target, page: Page) -> Wire:
     """Return the answer that a page makes."""
-    units = sizes.read_units(page.size, consistent=request.get("ConsistentRead", False))
+    table, index = target.table, target.index
+    consistent = request.get("ConsistentRead", False)
+    units = sizes.read_units(page.size, consistent=consistent)
+    of_indexes = capacity.NO_INDEXES
+    if index is not None:
+        named = {index.name: units}
+        of_indexes = IndexUnits(named) if index.is_local else IndexUnits({}, named)
+        units = sum(sizes.read_units(size, consistent=consistent) for size in page.fetched)
     reply: Wire = {
         "Count": page.count,
         "ScannedCount": page.scanned,
-        **sizes.consumed_capacity(request, table.name, units),
+        **capacity.consumed_capacity(request, table.name, units, of_indexes),
     }
     if request.get("Select") != "COUNT":
         reply["Items"] = page.items
     if page.full and page.last is not None:
-        reply["LastEvaluatedKey"] = keys.key_attributes_of(table, page.last)
+        reply["LastEvaluatedKey"] = {name: page.last[name] for name in target.start_attributes}
     return reply

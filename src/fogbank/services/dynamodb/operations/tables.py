@@ -13,7 +13,7 @@ from fogbank.contract.call import Call
 from fogbank.contract.operation import operation
 from fogbank.platform.store.engine import Transaction
 from fogbank.services.dynamodb import quotas, state
-from fogbank.services.dynamodb.rules import access, measures, names, tables, tags
+from fogbank.services.dynamodb.rules import access, descriptions, measures, names, tables, tags
 from fogbank.services.dynamodb.schema import MeasureRecord, TableRecord
 
 if TYPE_CHECKING:
@@ -26,8 +26,6 @@ _ENDPOINT_CACHE_MINUTES: Final = 1_440
 @operation(
     access=tags.create_table,
     unhonoured={
-        "LocalSecondaryIndexes": None,
-        "GlobalSecondaryIndexes": None,
         "VectorIndexes": None,
         "SSESpecification": {"Enabled": False},
         "TableClass": "STANDARD",
@@ -47,6 +45,7 @@ async def create_table(call: Call, request: shapes.CreateTableInput) -> shapes.C
         table_id=call.ids.uuid(),
         digest_key=call.ids.random_bytes(_DIGEST_KEY_BYTES),
         now_ms=call.clock.now_ms(),
+        global_indexes_max=call.limit(quotas.GLOBAL_INDEXES),
     )
     given = tags.first_tags(request, call.limit(quotas.TAGS))
     tables_max = call.limit(quotas.TABLES)
@@ -62,7 +61,7 @@ async def create_table(call: Call, request: shapes.CreateTableInput) -> shapes.C
         return created
 
     created = await call.store.transact(body)
-    description = tables.description_of(call.scope, created, "CREATING", MeasureRecord())
+    description = descriptions.description_of(call.scope, created, "CREATING", MeasureRecord())
     return {"TableDescription": description}
 
 
@@ -85,7 +84,7 @@ async def describe_table(
         return table, await state.tables.measure_of(tr, table)
 
     table, measure = await call.store.read(body)
-    return {"Table": tables.description_of(call.scope, table, "ACTIVE", measure)}
+    return {"Table": descriptions.description_of(call.scope, table, "ACTIVE", measure)}
 
 
 @operation(access=lambda _scope, _request: [Access("dynamodb:ListTables", "*")])
@@ -134,7 +133,7 @@ async def update_table(call: Call, request: shapes.UpdateTableInput) -> shapes.U
         return table, await state.tables.measure_of(tr, table)
 
     table, measure = await call.store.transact(body)
-    return {"TableDescription": tables.description_of(call.scope, table, "UPDATING", measure)}
+    return {"TableDescription": descriptions.description_of(call.scope, table, "UPDATING", measure)}
 
 
 @operation(access=access.on_table("DeleteTable"))
@@ -152,7 +151,7 @@ async def delete_table(call: Call, request: shapes.DeleteTableInput) -> shapes.D
         return table, measure
 
     table, measure = await call.store.transact(body)
-    return {"TableDescription": tables.deletion_of(call.scope, table, measure)}
+    return {"TableDescription": descriptions.deletion_of(call.scope, table, measure)}
 
 
 @operation(access=lambda _scope, _request: [Access("dynamodb:DescribeEndpoints", "*")])

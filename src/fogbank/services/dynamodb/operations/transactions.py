@@ -6,33 +6,39 @@ one of the store's: it sees no half of another, and none sees half of it.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from fogbank.base.errors import TokenReused, TransactionTooLarge
 from fogbank.base.types import Request, Wire
 from fogbank.contract.call import Call, Pace
-from fogbank.contract.operation import ANY, operation
+from fogbank.contract.operation import operation
 from fogbank.platform.store import tokens
 from fogbank.platform.store.engine import Token, Transaction
 from fogbank.services.dynamodb import quotas, state
 from fogbank.services.dynamodb.errors import (
-    ConditionalCheckFailedException,
     IdempotentParameterMismatchException,
     ValidationException,
 )
-from fogbank.services.dynamodb.rules import access, items, keys, sizes, transactions
+from fogbank.services.dynamodb.rules import (
+    access,
+    capacity,
+    indexes,
+    items,
+    keys,
+    sizes,
+    transactions,
+)
+from fogbank.services.dynamodb.rules.capacity import NOTHING, Followed, Kind, Sums
 from fogbank.services.dynamodb.rules.expressions import updates
 from fogbank.services.dynamodb.rules.keys import ItemKey
-from fogbank.services.dynamodb.rules.transactions import COST, Kind, Part, Reason
+from fogbank.services.dynamodb.rules.transactions import COST, Part, Reason
 from fogbank.services.dynamodb.rules.values import Item
 from fogbank.services.dynamodb.schema import ItemRecord, TableRecord
 
 if TYPE_CHECKING:
     from fogbank.wire.shapes import dynamodb as shapes
 
-_FAULTS: Final = (ValidationException, ConditionalCheckFailedException)
-"""What cancels a transaction, with a reason for the part that it is of."""
+_FAULTS: Final = tuple(transactions.FAULTS)
 
 
 class _Place(NamedTuple):
@@ -48,7 +54,8 @@ class _Done(NamedTuple):
     size: int
     """The larger size of the item, before or after it."""
     units: float
-    """What a write of it consumes by itself."""
+    """What a write of it consumes of its table by itself."""
+    followed: Followed
     read_units: float
     """What a read of it consumes by itself, as a repeat is charged."""
 
@@ -67,15 +74,15 @@ async def transact_get_items(
     found = await call.store.read(body)
     found_sizes = [items.found_size(record) for _, record in found]
     transactions.require_size(sum(found_sizes), call.limit(quotas.TRANSACTION_BYTES))
-    units: defaultdict[str, float] = defaultdict(float)
+    consumed = Sums(COST)
     responses: list[shapes.ItemResponse] = []
     pace = Pace(call, quotas.STEP_BYTES)
     for part, (table, record), size in zip(parts, found, found_sizes, strict=True):
-        units[part.name] += COST * sizes.read_units(size, consistent=True)
+        consumed.add(part.name, sizes.read_units(size, consistent=True))
         responses.append(_response(part, table, record))
         await pace.did(size)
-    consumed = transactions.consumed_capacities(request, units, "ReadCapacityUnits")
-    return {"Responses": responses, **consumed}
+    told = capacity.consumed_capacities(request, consumed, kind="ReadCapacityUnits")
+    return cast("shapes.TransactGetItemsOutput", {"Responses": responses, **told})
 
 
 def _response(part: Part, table: TableRecord, record: ItemRecord | None) -> shapes.ItemResponse:
@@ -125,19 +132,18 @@ def _key_of(table: TableRecord, part: Part) -> ItemKey:
     """Return the key of a part's item, held against its table with what its expressions name."""
     if part.kind == "Put":
         key = keys.key_of_item(table, part.given)
+        indexes.require_keys(table, part.given)
     else:
         key = keys.key_of(table, part.given)
     update = part.expressions.update
     keys.require_unchanged_keys(table, () if update is None else update.attributes)
     keys.require_scalar_keys(table, part.expressions.nested_attributes)
+    if part.kind == "Update":
+        indexes.require_scalars(table, part.expressions.nested_attributes)
     return key
 
 
-@operation(
-    access=access.on_parts("TransactWriteItems", transactions.WRITES),
-    # Only tables with local indexes have item collections to measure.
-    unhonoured={"ReturnItemCollectionMetrics": ANY},
-)
+@operation(access=access.on_parts("TransactWriteItems", transactions.WRITES))
 async def transact_write_items(
     call: Call, request: shapes.TransactWriteItemsInput
 ) -> shapes.TransactWriteItemsOutput:
@@ -157,7 +163,12 @@ async def transact_write_items(
                 reasons.append(transactions.reason_of(error))
         transactions.require_no_reason(reasons)
         transactions.require_size(sum(each.size for each in done), bytes_max)
-        return {"by": call.request_id, **_units_of(parts, done)}
+        collections = [
+            (part.name, place.table, part.given, each.followed.collection)
+            for part, place, each in zip(parts, places, done, strict=True)
+        ]
+        metrics = capacity.collections_metrics(request, collections)
+        return {"by": call.request_id, "metrics": metrics, **_units_of(parts, done)}
 
     try:
         result = await call.store.transact(body, token=_token_of(call, request))
@@ -169,7 +180,11 @@ async def transact_write_items(
         raise ValidationException("The transaction is too large to be kept") from None
     is_first = result["by"] == call.request_id
     kind: Kind = "WriteCapacityUnits" if is_first else "ReadCapacityUnits"
-    return {**transactions.consumed_capacities(request, result[kind], kind)}
+    # What a token answers may be older than the members behind the first three.
+    indexes_consumed: Wire = result.get("indexes", {}) if is_first else {}
+    consumed = Sums.of_plain(result[kind], indexes_consumed)
+    told = capacity.consumed_capacities(request, consumed, kind=kind)
+    return cast("shapes.TransactWriteItemsOutput", {**told, **result.get("metrics", {})})
 
 
 def _token_of(call: Call, request: Request) -> Token | None:
@@ -193,14 +208,17 @@ _NOT_DIGESTED: Final = frozenset({"ClientRequestToken", "ReturnConsumedCapacity"
 (API Reference, TransactWriteItems, ``ClientRequestToken``)."""
 
 
-def _units_of(parts: list[Part], done: list[_Done]) -> dict[Kind, dict[str, float]]:
+def _units_of(parts: list[Part], done: list[_Done]) -> Wire:
     """Return what each table consumes: by the writes, and by reads if they are only repeated."""
-    writes: defaultdict[str, float] = defaultdict(float)
-    reads: defaultdict[str, float] = defaultdict(float)
+    writes, reads = Sums(COST), Sums(COST)
     for part, each in zip(parts, done, strict=True):
-        writes[part.name] += COST * each.units
-        reads[part.name] += COST * each.read_units
-    return {"WriteCapacityUnits": dict(writes), "ReadCapacityUnits": dict(reads)}
+        writes.add(part.name, each.units, each.followed.units)
+        reads.add(part.name, each.read_units)
+    return {
+        "WriteCapacityUnits": writes.tables,
+        "ReadCapacityUnits": reads.tables,
+        "indexes": writes.of_indexes(),
+    }
 
 
 async def _do(tr: Transaction, call: Call, part: Part, place: _Place, size_max: int) -> _Done:
@@ -208,6 +226,7 @@ async def _do(tr: Transaction, call: Call, part: Part, place: _Place, size_max: 
 
     Raises:
         ConditionalCheckFailedException: It does not.
+        ItemCollectionSizeLimitExceededException: The item's collection would grow too large.
         ValidationException: The item does not allow it, or becomes too large.
     """
     table, key = place
@@ -215,19 +234,26 @@ async def _do(tr: Transaction, call: Call, part: Part, place: _Place, size_max: 
     old = items.found_item(table, before)
     items.require_condition(part.expressions.condition, old, part.request)
     new = _new_item(part, old)
-    size = 0
+    size, followed = 0, NOTHING
     if new is not None:
+        if part.kind == "Update":
+            indexes.require_changed_keys(table, old, new)
         too_large = items.TOO_LARGE if part.kind == "Put" else items.TOO_LARGE_AFTER_UPDATE
         size = items.require_size(new, size_max, too_large)
         record = items.record_of(table, key, new, size)
-        state.writing.write_item(tr, table, key, before, record, clock=call.clock)
+        followed = await state.writing.write_item(
+            tr, table, key, before, record, clock=call.clock, limit=call.limit
+        )
     elif part.kind == "Delete":
-        state.writing.write_item(tr, table, key, before, None, clock=call.clock)
+        followed = await state.writing.write_item(
+            tr, table, key, before, None, clock=call.clock, limit=call.limit
+        )
     old_size = items.found_size(before)
     left = old_size if part.kind == "ConditionCheck" else size
     return _Done(
         max(old_size, size),
         sizes.write_units(old_size, size),
+        followed,
         sizes.read_units(left, consistent=True),
     )
 

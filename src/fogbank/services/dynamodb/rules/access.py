@@ -17,14 +17,14 @@ from fogbank.base.types import Request, Wire
 from fogbank.contract.action import Access, AccessOf, ContextValue, Scope
 from fogbank.platform.store.engine import Domain
 from fogbank.services.dynamodb import arns
-from fogbank.services.dynamodb.rules import transactions, values
+from fogbank.services.dynamodb.rules import indexes, transactions, values
 from fogbank.services.dynamodb.rules.expressions import parser, syntax
 from fogbank.services.dynamodb.rules.requests import QUERY, expressions_of
 from fogbank.services.dynamodb.schema import TableRecord
 
 _TABLE: Final = re.compile(
     r"arn:aws[a-z-]*:dynamodb:(?P<region>[a-z0-9-]{1,32}):(?P<account>[0-9]{12})"
-    r":table/(?P<name>[a-zA-Z0-9_.-]{1,255})"
+    r":table/(?P<name>[a-zA-Z0-9_.-]{1,255})(/index/(?P<index>[a-zA-Z0-9_.-]{1,255}))?"
 )
 _PLAIN_KEYS: Final = {
     "ReturnConsumedCapacity": "dynamodb:ReturnConsumedCapacity",
@@ -50,6 +50,23 @@ def on_table(operation: str) -> AccessOf:
     def access(scope: Scope, request: Request) -> list[Access]:
         context = RequestKeys(operation, request)
         return [Access(action, arn_of(scope, request["TableName"]), context)]
+
+    return access
+
+
+def on_index(operation: str) -> AccessOf:
+    """Return the access of a read of the table or of the index that its request names.
+
+    AWS: whoever may read a table may not read its indexes for that, nor the other way round
+    (Developer Guide, "Using identity-based policies": ``table/Books/index/*``).
+    """
+    action = f"dynamodb:{operation}"
+
+    def access(scope: Scope, request: Request) -> list[Access]:
+        arn = arn_of(scope, request["TableName"])
+        if "IndexName" in request:
+            arn = arns.index_arn(arn, request["IndexName"])
+        return [Access(action, arn, RequestKeys(operation, request))]
 
     return access
 
@@ -113,7 +130,7 @@ def find_table_domain(arn: str) -> Domain | None:
 
 
 def name_of(arn: str) -> str:
-    """Return the name in a table's ARN that has a domain."""
+    """Return the name of the table in an ARN that has a domain."""
     found = _TABLE.fullmatch(arn)
     assert found is not None, "asked only for what has a domain"
     return found["name"]
@@ -141,7 +158,8 @@ class RequestKeys(Mapping[str, ContextValue]):
             ValidationException: An expression or a value cannot be read.
         """
         self.table_id = table.id
-        name, request = table.partition.name, self._request
+        request = self._request
+        name = self._leading_attribute(table)
         if self._operation == "Query":
             terms = expressions_of(request, QUERY).key_terms or {}
             given = list(terms[name].values) if name in terms else []
@@ -152,6 +170,15 @@ class RequestKeys(Mapping[str, ContextValue]):
         if not given:
             return {}
         return {"dynamodb:LeadingKeys": tuple(dict.fromkeys(map(_text_of, given)))}
+
+    def _leading_attribute(self, table: TableRecord) -> str:
+        """Return the first attribute of the key that the request goes by.
+
+        AWS says "the first key attribute of a table"; that of an index is what its items are found
+        by, and what else a policy could hold a query of it against.
+        """
+        index = indexes.find_index(table, self._request.get("IndexName", ""))
+        return table.partition.name if index is None else index.partition[0].name
 
     def _all(self) -> dict[str, ContextValue]:
         if self._keys is None:

@@ -15,7 +15,7 @@ from fogbank.base.types import Request, Wire
 from fogbank.contract.action import Scope
 from fogbank.services.dynamodb.errors import ValidationException
 from fogbank.services.dynamodb.quotas import BATCH_GET_KEYS_MAX, BATCH_WRITE_REQUESTS_MAX
-from fogbank.services.dynamodb.rules import items, keys, names, requests, sizes, values
+from fogbank.services.dynamodb.rules import items, keys, names, requests, values
 from fogbank.services.dynamodb.rules.keys import ItemKey
 from fogbank.services.dynamodb.rules.requests import Expressions
 from fogbank.services.dynamodb.rules.values import Item
@@ -118,17 +118,3 @@ def groups_of(writes: Sequence[BatchWrite]) -> Iterator[list[BatchWrite]]:
         size += write.size
     if group:
         yield group
-
-
-def consumed_capacities(request: Request, units: dict[str, float], named: dict[str, str]) -> Wire:
-    """Return the ``ConsumedCapacity`` of a batch, or nothing if it was not asked for.
-
-    Args:
-        request: With ``ReturnConsumedCapacity``.
-        units: What was consumed, by table as the request names it.
-        named: The plain names of these tables.
-    """
-    each = [
-        sizes.consumed_capacity(request, named[given], amount) for given, amount in units.items()
-    ]
-    return {"ConsumedCapacity": [one["ConsumedCapacity"] for one in each]} if all(each) else {}

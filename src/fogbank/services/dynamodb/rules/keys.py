@@ -5,7 +5,7 @@ Source: Amazon DynamoDB Developer Guide, "Core components: Primary key" and "Con
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -20,6 +20,13 @@ from fogbank.services.dynamodb.schema import KeyAttribute, TableRecord
 DIGEST_BYTES: Final = 16
 _MISMATCH: Final = "The provided key element does not match the schema"
 _INVALID: Final = "One or more parameter values were invalid: "
+# AWS: there is no space before the number (architect/dynalite, db/index.js).
+PARTITION_TOO_LONG: Final = (
+    f"{_INVALID}Size of hashkey has exceeded the maximum size limit of2048 bytes"
+)
+SORT_TOO_LONG: Final = (
+    f"{_INVALID}Aggregated size of all range keys has exceeded the size limit of 1024 bytes"
+)
 
 
 class ItemKey(msgspec.Struct, frozen=True):
@@ -67,6 +74,13 @@ def require_key_types(table: TableRecord, key: Item) -> None:
             raise ValidationException(_MISMATCH)
 
 
+def require_types(wanted: Mapping[str, str], key: Item) -> None:
+    """Refuse values of which one is not of the type that its name is to have."""
+    for name, kind in wanted.items():
+        if kind not in key[name]:
+            raise ValidationException(_MISMATCH)
+
+
 def _key(table: TableRecord, item: Item) -> ItemKey:
     """Return the key of an item whose key attributes are there and of their types."""
     partition = partition_bytes(table.partition, item[table.partition.name])
@@ -81,10 +95,7 @@ def partition_bytes(attribute: KeyAttribute, value: Value) -> bytes:
     """Return the content of a partition key in bytes."""
     raw = _content_bytes(attribute, value)
     if attribute.type != "N" and len(raw) > PARTITION_KEY_BYTES_MAX:
-        # AWS: there is no space before the number (architect/dynalite, db/index.js).
-        raise ValidationException(
-            f"{_INVALID}Size of hashkey has exceeded the maximum size limit of2048 bytes"
-        )
+        raise ValidationException(PARTITION_TOO_LONG)
     return raw
 
 
@@ -99,9 +110,7 @@ def sort_bytes(attribute: KeyAttribute, value: Value) -> bytes:
         return numbers.sort_bytes(value["N"])
     raw = _content_bytes(attribute, value)
     if len(raw) > SORT_KEY_BYTES_MAX:
-        raise ValidationException(
-            f"{_INVALID}Aggregated size of all range keys has exceeded the size limit of 1024 bytes"
-        )
+        raise ValidationException(SORT_TOO_LONG)
     return raw
 
 

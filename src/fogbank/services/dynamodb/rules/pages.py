@@ -4,21 +4,26 @@ Theory: within a table an item lies at digest + sort key (``schema``). Each cond
 key is one range of such keys, each segment of a parallel scan is one range of digests, and
 starting behind a key only moves an end of the range. ``end`` None means the end of the table.
 
+Within an index an entry lies at digest + the values of the sort key as tuples encode them + a digest
+of the item's place (``indexes``): there a value is a range of keys and not one.
+
 Source: Amazon DynamoDB Developer Guide, "Key condition expressions for the Query operation",
 "Paginating table query results" and "Parallel scan".
 """
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
 
-from fogbank.services.dynamodb.rules import items
+from fogbank.platform.store import tuples
 from fogbank.services.dynamodb.rules.expressions.conditions import BoundCondition
 from fogbank.services.dynamodb.rules.expressions.keyconditions import KeyTerm
 from fogbank.services.dynamodb.rules.expressions.projections import BoundProjection
+from fogbank.services.dynamodb.rules.indexes import IndexRow
 from fogbank.services.dynamodb.rules.keys import DIGEST_BYTES, sort_bytes
 from fogbank.services.dynamodb.rules.values import Item
-from fogbank.services.dynamodb.schema import ItemRecord, KeyAttribute, TableRecord
+from fogbank.services.dynamodb.schema import ItemRecord, KeyAttribute
 
 ROWS_FIRST: Final = 8
 """Rows read before anything is known of their size: 3.2 MB at most."""
@@ -79,6 +84,36 @@ def sort_range(digest: bytes, attribute: KeyAttribute, term: KeyTerm) -> KeyRang
             return KeyRange(low, high + b"\0")
 
 
+def entry_range(digest: bytes, terms: Sequence[tuple[KeyAttribute, KeyTerm]]) -> KeyRange:
+    """Return the range of the entries of one partition key whose sort key meets conditions.
+
+    Args:
+        digest: What stands for the partition key.
+        terms: A condition for each of the first attributes of the sort key, all but the last of
+            them that it equals a value.
+    """
+    prefix = digest
+    for attribute, term in terms[:-1]:
+        assert term.operator == "=", "only the last condition may be another"
+        prefix += tuples.pack(sort_bytes(attribute, term.values[0]))
+    whole = KeyRange(prefix, _after(prefix))
+    if not terms:
+        return whole
+    attribute, term = terms[-1]
+    first, last = (sort_bytes(attribute, term.values[each]) for each in (0, -1))
+    low, high = prefix + tuples.pack(first), prefix + tuples.pack(last)
+    ranges = {
+        "<": KeyRange(whole.begin, low),
+        "<=": KeyRange(whole.begin, _after(low)),
+        ">": KeyRange(_after(low) or b"", whole.end),
+        ">=": KeyRange(low, whole.end),
+        "begins_with": KeyRange(low, _after(prefix + tuples.bytes_prefix(first))),
+        "=": KeyRange(low, _after(high)),
+        "BETWEEN": KeyRange(low, _after(high)),
+    }
+    return ranges[term.operator]
+
+
 def segment_range(segment: int, total: int) -> KeyRange:
     """Return the range of one of ``total`` segments; together they are the table."""
     digests = 1 << 8 * DIGEST_BYTES
@@ -90,10 +125,22 @@ def segment_range(segment: int, total: int) -> KeyRange:
     return KeyRange(begin, edge(segment + 1) if segment + 1 < total else None)
 
 
+class Step(NamedTuple):
+    """What is read in one transaction."""
+
+    keys: KeyRange
+    limit: int
+    """Rows, at most."""
+    forward: bool = True
+    fetches: bool = False
+    """Whether items are wanted beside their entries in an index."""
+
+
 class PageRules(NamedTuple):
     """What makes a page of items."""
 
-    table: TableRecord
+    item_of: Callable[[Any], Item]
+    """From what was read to the item."""
     bytes_max: int
     """A page ends with the item that reaches this size."""
     items_max: int | None = None
@@ -101,6 +148,8 @@ class PageRules(NamedTuple):
     filter: BoundCondition | None = None
     projection: BoundProjection | None = None
     count_only: bool = False
+    fetches: bool = False
+    """Items are read, and charged, beside their entries in an index."""
 
 
 class Page:
@@ -114,6 +163,10 @@ class Page:
         self.scanned = 0
         self.size = 0
         """The sizes of all items that were looked at."""
+        self.fetched: list[int] = []
+        """The sizes of the items that were fetched beside their entries."""
+        self._hidden = 0
+        """Bytes that were read beside ``size``: of items that an entry shows only a part of."""
         self.last: Item | None = None
         """The item looked at last."""
 
@@ -121,7 +174,8 @@ class Page:
     def full(self) -> bool:
         """Return whether the page takes no further item."""
         rules = self._rules
-        return self.scanned == rules.items_max or self.size >= rules.bytes_max
+        read = self.size + self._hidden if rules.fetches else self.size
+        return self.scanned == rules.items_max or read >= rules.bytes_max
 
     @property
     def rows_next(self) -> int:
@@ -129,23 +183,32 @@ class Page:
         if not self.scanned:
             wanted = ROWS_FIRST
         else:
+            read = self.size + self._hidden
             left = self._rules.bytes_max - self.size
-            wanted = left * self.scanned // max(1, self.size) + 1
+            wanted = left * self.scanned // max(1, read) + 1
             wanted = max(1, min(ROWS_MAX, ROWS_GROWTH * self.scanned, wanted))
         if self._rules.items_max is None:
             return wanted
         return min(wanted, self._rules.items_max - self.scanned)
 
-    def add(self, record: ItemRecord) -> None:
+    def add(self, record: ItemRecord | IndexRow) -> None:
         """Look at one item more."""
         assert not self.full, "a full page takes no item"
         rules = self._rules
-        item = self.last = items.item_of(rules.table, record)
+        item = self.last = rules.item_of(record)
         self.scanned += 1
         self.size += record.size
+        if isinstance(record, IndexRow):
+            self._count(record)
         if rules.filter is not None and not rules.filter.holds(item):
             return
         self.count += 1
         if not rules.count_only:
             shown = item if rules.projection is None else rules.projection.of(item)
             self.items.append(shown)
+
+    def _count(self, row: IndexRow) -> None:
+        """Count what was read of an item beside its entry."""
+        self._hidden += max(0, row.fetched - row.size)
+        if self._rules.fetches:
+            self.fetched.append(row.fetched)

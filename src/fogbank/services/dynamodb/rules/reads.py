@@ -5,21 +5,32 @@ Source: Amazon DynamoDB API Reference, Query and Scan.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
+
+import msgspec
 
 from fogbank.base.types import Request
 from fogbank.services.dynamodb.errors import ValidationException
-from fogbank.services.dynamodb.rules import keys, pages, values
+from fogbank.services.dynamodb.quotas import INDEX_KEY_ATTRIBUTES_MAX
+from fogbank.services.dynamodb.rules import indexes, keys, pages, values
 from fogbank.services.dynamodb.rules.expressions.keyconditions import KeyTerm, KeyTerms
-from fogbank.services.dynamodb.rules.keys import ItemKey
 from fogbank.services.dynamodb.rules.pages import KeyRange
+from fogbank.services.dynamodb.rules.paths import Path
 from fogbank.services.dynamodb.rules.requests import Expressions
 from fogbank.services.dynamodb.rules.values import Item
-from fogbank.services.dynamodb.schema import TableRecord
+from fogbank.services.dynamodb.schema import (
+    CREATING,
+    DELETING,
+    IndexRecord,
+    KeyAttribute,
+    TableRecord,
+)
 
 _INVALID: Final = "One or more parameter values were invalid: "
 _INVALID_START: Final = "The provided starting key is invalid"
 _KEY_TERMS_MAX: Final = 2
+_INDEX_KEY_TERMS_MAX: Final = 2 * INDEX_KEY_ATTRIBUTES_MAX
 _ADMIT_FAULTS: Final = ("Number ", "Attempting", "The parameter", "Input collection")
 """AWS names the starting key in front of some faults of its values, and of these it does not."""
 
@@ -33,11 +44,11 @@ def require_select(request: Request) -> None:
             "Must specify the AttributesToGet or ProjectionExpression when choosing to get"
             " SPECIFIC_ATTRIBUTES"
         )
-    if select == "ALL_PROJECTED_ATTRIBUTES":
+    if select == "ALL_PROJECTED_ATTRIBUTES" and "IndexName" not in request:
         raise ValidationException(
             f"{_INVALID}ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName"
         )
-    if select in ("ALL_ATTRIBUTES", "COUNT") and asked:
+    if select in ("ALL_ATTRIBUTES", "ALL_PROJECTED_ATTRIBUTES", "COUNT") and asked:
         chosen = "only the Count" if select == "COUNT" else select
         raise ValidationException(f"Cannot specify the {asked[0]} when choosing to get {chosen}")
 
@@ -75,7 +86,82 @@ def start_of(request: Request) -> Item | None:
         raise ValidationException(f"{_INVALID_START}: {error.message}") from None
 
 
-def require_key_terms(expressions: Expressions) -> KeyTerms:
+class Target(msgspec.Struct, frozen=True):
+    """What a query or a scan reads: a table, or an index of it."""
+
+    table: TableRecord
+    index: IndexRecord | None = None
+
+    @property
+    def partition(self) -> tuple[KeyAttribute, ...]:
+        """Return the attributes of the partition key."""
+        return (self.table.partition,) if self.index is None else self.index.partition
+
+    @property
+    def sort(self) -> tuple[KeyAttribute, ...]:
+        """Return the attributes of the sort key."""
+        return self.table.key_attributes[1:] if self.index is None else self.index.sort
+
+    @property
+    def start_attributes(self) -> dict[str, str]:
+        """Return the names and types of what ``ExclusiveStartKey`` holds."""
+        own = self.partition + self.sort
+        return {each.name: each.type for each in own + self.table.key_attributes}
+
+
+def target_of(table: TableRecord, request: Request) -> Target:
+    """Return what a request reads of a table.
+
+    Raises:
+        ValidationException: There is no such index, or it cannot be read so.
+    """
+    name: str | None = request.get("IndexName")
+    if name is None:
+        return Target(table)
+    index = indexes.find_index(table, name)
+    if index is None or index.status == DELETING:
+        raise ValidationException(f"The table does not have the specified index: {name}")
+    if index.status == CREATING:
+        raise ValidationException(f"Cannot read from backfilling global secondary index: {name}")
+    if not index.is_local and request.get("ConsistentRead", False):
+        raise ValidationException("Consistent reads are not supported on global secondary indexes")
+    return Target(table, index)
+
+
+def require_shown(target: Target, request: Request, expressions: Expressions) -> bool:
+    """Return whether the items of an index's entries must be read too; refuse what cannot be.
+
+    AWS: a local index fetches what it does not project from the table, a global one refuses it
+    (API Reference, Query, ``Select``).
+    """
+    index = target.index
+    names = None if index is None else indexes.projected_names(target.table, index)
+    if index is None or names is None:
+        return False
+    everything = request.get("Select") == "ALL_ATTRIBUTES"
+    asked = expressions.projection
+    hidden = _not_in(names, () if asked is None else asked.paths)
+    if index.is_local:
+        looked_at = () if expressions.filter is None else expressions.filter.paths
+        return everything or bool(hidden or _not_in(names, looked_at))
+    if everything:
+        raise ValidationException(
+            f"{_INVALID}Select type ALL_ATTRIBUTES is not supported for global secondary index"
+            f" {index.name} because its projection type is not ALL"
+        )
+    if hidden:
+        raise ValidationException(
+            f"{_INVALID}Global secondary index {index.name} does not project [{', '.join(hidden)}]"
+        )
+    return False
+
+
+def _not_in(names: frozenset[str], found: Iterable[Path]) -> list[str]:
+    """Return the attributes of paths that are not among the names, in order."""
+    return [str(path[0]) for path in found if path[0] not in names]
+
+
+def require_key_terms(request: Request, expressions: Expressions) -> KeyTerms:
     """Return the key conditions of a query, which cannot be without."""
     terms = expressions.key_terms
     if terms is None:
@@ -83,68 +169,127 @@ def require_key_terms(expressions: Expressions) -> KeyTerms:
             "Either the KeyConditions or KeyConditionExpression parameter must be specified in"
             " the request."
         )
-    if not 1 <= len(terms) <= _KEY_TERMS_MAX:
-        raise ValidationException("Conditions can be of length 1 or 2 only")
+    most = _INDEX_KEY_TERMS_MAX if "IndexName" in request else _KEY_TERMS_MAX
+    if not 1 <= len(terms) <= most:
+        raise _terms_refused()
     return terms
 
 
-def query_range(
-    table: TableRecord, terms: KeyTerms, start: Item | None, *, forward: bool
-) -> KeyRange:
+def _terms_refused() -> ValidationException:
+    """Return the error for too many key conditions."""
+    return ValidationException("Conditions can be of length 1 or 2 only")
+
+
+def query_range(target: Target, terms: KeyTerms, start: Item | None, *, forward: bool) -> KeyRange:
     """Return the keys that a query reads.
 
     Raises:
-        ValidationException: The conditions do not fit the table, or the start is not in them.
+        ValidationException: The conditions do not fit the key, or the start is not in them.
     """
     if start is not None:
-        _require_start_attributes(table, start)
-    partition = _partition_term(table, terms)
-    sort = _sort_term(table, terms)
-    content = keys.partition_bytes(table.partition, partition.values[0])
-    digest = keys.digest_of(table, content)
-    if table.sort is None or sort is None:
-        asked = pages.partition_range(digest)
+        _require_start_attributes(target, start)
+    partition, sort = _terms_of(target, terms)
+    if target.index is None:
+        asked = _table_range(target.table, partition, sort)
     else:
-        asked = pages.sort_range(digest, table.sort, sort)
-    asked = asked._replace(partition=content)
+        asked = _index_range(target.table, target.index, partition, sort)
     if start is None:
         return asked
-    key = _start_key(table, start)
-    _require_start_inside(table, start, key, asked, by_sort_key=sort is not None)
-    return asked.behind(key.place, forward=forward)
+    place = _start_place(target, start)
+    _require_start_inside(target, start, place, asked, by_sort_key=bool(sort))
+    return asked.behind(place, forward=forward)
 
 
-def _require_start_attributes(table: TableRecord, start: Item) -> None:
-    """Refuse a start that has not the attributes of the table's key."""
-    if start.keys() != {attribute.name for attribute in table.key_attributes}:
+def _table_range(table: TableRecord, partition: list[KeyTerm], sort: list[KeyTerm]) -> KeyRange:
+    """Return the keys of a table that a query reads."""
+    content = keys.partition_bytes(table.partition, partition[0].values[0])
+    digest = keys.digest_of(table, content)
+    if table.sort is None or not sort:
+        asked = pages.partition_range(digest)
+    else:
+        asked = pages.sort_range(digest, table.sort, sort[0])
+    return asked._replace(partition=content)
+
+
+def _index_range(
+    table: TableRecord, index: IndexRecord, partition: list[KeyTerm], sort: list[KeyTerm]
+) -> KeyRange:
+    """Return the keys of an index that a query reads."""
+    found = {
+        each.name: term.values[0] for each, term in zip(index.partition, partition, strict=True)
+    }
+    for each in index.partition:
+        keys.partition_bytes(each, found[each.name])
+    content = indexes.partition_content(index, found)
+    terms = [*zip(index.sort, sort, strict=False)]
+    asked = pages.entry_range(keys.digest_of(table, content), terms)
+    return asked._replace(partition=content)
+
+
+def _require_start_attributes(target: Target, start: Item) -> None:
+    """Refuse a start that has not the attributes of the key that is read, and of the table's."""
+    wanted = target.start_attributes
+    if start.keys() != wanted.keys():
         raise ValidationException(_INVALID_START)
-    keys.require_key_types(table, start)
+    keys.require_types(wanted, start)
 
 
-def _partition_term(table: TableRecord, terms: KeyTerms) -> KeyTerm:
-    """Return the condition on the partition key: that it equals a value."""
-    if table.sort is None and len(terms) > 1:
+def _terms_of(target: Target, terms: KeyTerms) -> tuple[list[KeyTerm], list[KeyTerm]]:
+    """Return the conditions on the partition key and on the sort key, in the order of the key."""
+    if max(len(target.partition), len(target.sort)) > 1:
+        return _many_terms(target, terms)
+    if len(terms) > _KEY_TERMS_MAX:
+        raise _terms_refused()
+    attribute = target.partition[0]
+    if not target.sort and len(terms) > 1:
         raise ValidationException("Query key condition not supported")
-    term = terms.get(table.partition.name)
-    if term is None:
-        raise _missed(table.partition.name)
-    _require_type(term, table.partition.type)
-    if term.operator != "=":
+    partition = terms.get(attribute.name)
+    if partition is None:
+        raise _missed(attribute.name)
+    _require_type(partition, attribute.type)
+    if partition.operator != "=":
         raise ValidationException("Query key condition not supported")
-    return term
+    sort = [terms[each.name] for each in target.sort if each.name in terms]
+    if len(terms) > 1 and not sort:
+        raise _missed(target.sort[0].name)
+    for term in sort:
+        _require_type(term, target.sort[0].type)
+    return [partition], sort
 
 
-def _sort_term(table: TableRecord, terms: KeyTerms) -> KeyTerm | None:
-    """Return the condition on the sort key, if there is one."""
-    if table.sort is None:
-        return None
-    term = terms.get(table.sort.name)
-    if term is None:
-        if len(terms) > 1:
-            raise _missed(table.sort.name)
-        return None
-    _require_type(term, table.sort.type)
-    return term
+def _many_terms(target: Target, terms: KeyTerms) -> tuple[list[KeyTerm], list[KeyTerm]]:
+    """Return the conditions on a key of several attributes of a kind.
+
+    AWS: all attributes of the partition key by equality, those of the sort key from the left, all
+    but the last of them by equality (Developer Guide, "Multi-attribute keys pattern"). Its words
+    are not known.
+    """
+    named = {each.name: each for each in target.partition + target.sort}
+    for name, term in terms.items():
+        if name not in named:
+            raise ValidationException(f"Query key condition not supported: {name} is no key")
+        _require_type(term, named[name].type)
+    partition = [terms.get(each.name) for each in target.partition]
+    found = [term for term in partition if term is not None and term.operator == "="]
+    if len(found) < len(partition):
+        raise ValidationException(
+            "Query key condition not supported: each HASH attribute of the index needs an equality"
+            f" condition: {_names_text(target.partition)}"
+        )
+    sort = [terms[each.name] for each in target.sort if each.name in terms]
+    leading = [each.name for each in target.sort[: len(sort)]]
+    if not all(name in terms for name in leading) or any(t.operator != "=" for t in sort[:-1]):
+        raise ValidationException(
+            "Query key condition not supported: RANGE attributes of the index stand in conditions"
+            " from the left, each but the last in an equality condition:"
+            f" {_names_text(target.sort)}"
+        )
+    return found, sort
+
+
+def _names_text(attributes: Iterable[KeyAttribute]) -> str:
+    """Return attributes of a key as AWS's messages list names."""
+    return f"[{', '.join(each.name for each in attributes)}]"
 
 
 def _missed(name: str) -> ValidationException:
@@ -158,19 +303,28 @@ def _require_type(term: KeyTerm, kind: str) -> None:
         raise ValidationException(f"{_INVALID}Condition parameter type does not match schema type")
 
 
-def _start_key(table: TableRecord, start: Item) -> ItemKey:
-    """Return the key at which a page begins."""
+def _start_place(target: Target, start: Item) -> bytes:
+    """Return the place at which a page begins."""
+    table, index = target.table, target.index
+    own = {each.name: start[each.name] for each in table.key_attributes if each.name in start}
     try:
-        return keys.key_of(table, start)
+        key = keys.key_of(table, start if index is None else own)
     except ValidationException as error:
         raise ValidationException(f"{_INVALID_START}: {error.message}") from None
+    if index is None:
+        return key.place
+    entry = indexes.entry_of(table, index, key, start)
+    if entry is None:
+        raise ValidationException(_INVALID_START)
+    return entry.place
 
 
 def _require_start_inside(
-    table: TableRecord, start: Item, key: ItemKey, asked: KeyRange, *, by_sort_key: bool
+    target: Target, start: Item, place: bytes, asked: KeyRange, *, by_sort_key: bool
 ) -> None:
     """Refuse a start that the query itself could not have given."""
-    if table.sort is None:
+    table = target.table
+    if target.index is None and table.sort is None:
         # AWS: a partition of one item cannot be continued (scylladb test/alternator,
         # test_query_no_sort_key_exclusive_start_key).
         [(kind, content)] = start[table.partition.name].items()
@@ -178,7 +332,7 @@ def _require_start_inside(
         raise ValidationException(
             f"The provided exclusive start key is invalid: ExclusiveStartKey: {shown}"
         )
-    if asked.holds(key.place):
+    if asked.holds(place):
         return
     if by_sort_key:
         raise ValidationException(
@@ -189,13 +343,13 @@ def _require_start_inside(
     )
 
 
-def require_filter_off_keys(table: TableRecord, request: Request, expressions: Expressions) -> None:
+def require_filter_off_keys(target: Target, request: Request, expressions: Expressions) -> None:
     """Refuse a query whose filter looks at an attribute of the key."""
     if expressions.filter is None:
         return
     shown = "QueryFilter" if "QueryFilter" in request else "Filter Expression"
     looked_at = {path[0] for path in expressions.filter.paths}
-    for attribute in table.key_attributes:
+    for attribute in target.partition + target.sort:
         if attribute.name in looked_at:
             raise ValidationException(
                 f"{shown} can only contain non-primary key attributes:"
@@ -203,20 +357,22 @@ def require_filter_off_keys(table: TableRecord, request: Request, expressions: E
             )
 
 
-def scan_range(table: TableRecord, request: Request, start: Item | None) -> KeyRange:
+def scan_range(target: Target, request: Request, start: Item | None) -> KeyRange:
     """Return the keys that a scan reads.
 
     Raises:
-        ValidationException: The start is no key of the table, or not in the segment.
+        ValidationException: The start is no key of what is read, or not in the segment.
     """
     segment, total = request.get("Segment", 0), request.get("TotalSegments", 1)
     asked = pages.segment_range(segment, total)
     if start is None:
         return asked
-    key = _start_key(table, start)
-    if not asked.holds(key.place):
+    if target.index is not None:
+        _require_start_attributes(target, start)
+    place = _start_place(target, start)
+    if not asked.holds(place):
         raise ValidationException(
             f"{_INVALID_START}: Invalid ExclusiveStartKey. Please use ExclusiveStartKey with"
             f" correct Segment. TotalSegments: {total} Segment: {segment}"
         )
-    return asked.behind(key.place, forward=True)
+    return asked.behind(place, forward=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from fogbank.base.types import Request, Wire
 from fogbank.services.dynamodb.quotas import READ_UNIT_BYTES, WRITE_UNIT_BYTES
 from fogbank.services.dynamodb.rules import numbers
 from fogbank.services.dynamodb.rules.values import Item, Value
@@ -67,20 +66,3 @@ def read_units(size: int, *, consistent: bool) -> float:
 def write_units(*sizes: int) -> float:
     """Return the units that a write consumes, given the item's size before and after it."""
     return float(max(1, -(-max(sizes) // WRITE_UNIT_BYTES)))
-
-
-def consumed_capacity(request: Request, table: str, units: float) -> Wire:
-    """Return the ``ConsumedCapacity`` member of a reply, or nothing if it was not asked for.
-
-    Args:
-        request: With ``ReturnConsumedCapacity``.
-        table: The table as the client named it.
-        units: What the operation consumed.
-    """
-    wanted = request.get("ReturnConsumedCapacity", "NONE")
-    if wanted == "NONE":
-        return {}
-    capacity: Wire = {"TableName": table, "CapacityUnits": units}
-    if wanted == "INDEXES":
-        capacity["Table"] = {"CapacityUnits": units}
-    return {"ConsumedCapacity": capacity}

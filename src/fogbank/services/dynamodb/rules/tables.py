@@ -5,32 +5,28 @@ Source: Amazon DynamoDB API Reference, CreateTable, UpdateTable and TableDescrip
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from fogbank.base.types import Request, Wire
-from fogbank.contract.action import Scope
-from fogbank.services.dynamodb import arns
 from fogbank.services.dynamodb.errors import ValidationException
-from fogbank.services.dynamodb.quotas import CAPACITY_UNITS_MAX
-from fogbank.services.dynamodb.rules import streams
+from fogbank.services.dynamodb.rules import definitions, streams
 from fogbank.services.dynamodb.schema import (
     PAY_PER_REQUEST,
     PROVISIONED,
-    KeyAttribute,
-    MeasureRecord,
     TableRecord,
 )
 
-if TYPE_CHECKING:
-    from fogbank.wire.shapes import dynamodb as shapes
-
 _INVALID: Final = "One or more parameter values were invalid: "
-_KEY_ELEMENTS_MAX: Final = 2
-_UNIT_MEMBERS: Final = ("ReadCapacityUnits", "WriteCapacityUnits")
 
 
 def created_table(
-    request: Request, *, name: str, table_id: str, digest_key: bytes, now_ms: int
+    request: Request,
+    *,
+    name: str,
+    table_id: str,
+    digest_key: bytes,
+    now_ms: int,
+    global_indexes_max: int,
 ) -> TableRecord:
     """Return the table that a CreateTable request asks for.
 
@@ -38,7 +34,7 @@ def created_table(
         ValidationException: The request contradicts itself.
     """
     billing_mode, read_units, write_units = _billing_of(request)
-    key = _key_of(request)
+    key, indexes = definitions.definitions_of(request, global_indexes_max)
     return TableRecord(
         name=name,
         id=table_id,
@@ -52,6 +48,8 @@ def created_table(
         created_ms=now_ms,
         on_demand_since_ms=now_ms if billing_mode == PAY_PER_REQUEST else 0,
         stream_view=streams.view_of_new(request),
+        indexes=indexes,
+        indexes_made=len(indexes),
     )
 
 
@@ -71,82 +69,8 @@ def _billing_of(request: Request) -> tuple[str, int, int]:
             f"{_INVALID}ReadCapacityUnits and WriteCapacityUnits must both be specified when"
             " BillingMode is PROVISIONED"
         )
-    read_units, write_units = _units_of(throughput)
+    read_units, write_units = definitions.units_of(throughput)
     return mode, read_units, write_units
-
-
-def _units_of(throughput: Wire) -> tuple[int, int]:
-    """Return the read and write units of a ``ProvisionedThroughput``."""
-    for member in _UNIT_MEMBERS:
-        if throughput[member] > CAPACITY_UNITS_MAX:
-            raise ValidationException(
-                f"Given value {throughput[member]} for {member} is out of bounds"
-            )
-    return throughput["ReadCapacityUnits"], throughput["WriteCapacityUnits"]
-
-
-def _key_of(request: Request) -> list[KeyAttribute]:
-    """Return the attributes of a new table's key, the partition key's first."""
-    schema, definitions = _listed(request, "KeySchema"), _listed(request, "AttributeDefinitions")
-    if len(schema) > _KEY_ELEMENTS_MAX:
-        raise _refused(
-            f"Value '[{', '.join(map(_element_text, schema))}]' at 'keySchema'",
-            f"Member must have length less than or equal to {_KEY_ELEMENTS_MAX}",
-        )
-    types = {definition["AttributeName"]: definition["AttributeType"] for definition in definitions}
-    keys = [element["AttributeName"] for element in schema]
-    _require_definitions(keys, [definition["AttributeName"] for definition in definitions])
-    if len(set(keys)) < len(keys):
-        raise ValidationException(
-            "Both the Hash Key and the Range Key element in the KeySchema have the same name"
-        )
-    for element, role, place in zip(schema, ("HASH", "RANGE"), ("first", "second"), strict=False):
-        if element["KeyType"] != role:
-            raise ValidationException(
-                f"Invalid KeySchema: The {place} KeySchemaElement is not a {role} key type"
-            )
-    if len(keys) != len(definitions):
-        raise ValidationException(
-            f"{_INVALID}Number of attributes in KeySchema does not exactly match number of"
-            " attributes defined in AttributeDefinitions"
-        )
-    return [KeyAttribute(name, types[name]) for name in keys]
-
-
-def _listed(request: Request, member: str) -> list[Wire]:
-    """Return a list that a table cannot be without, though the model does not require it."""
-    listed: list[Wire] | None = request.get(member)
-    if listed is None:
-        shown = f"{member[0].lower()}{member[1:]}"
-        raise _refused(f"Value null at '{shown}'", "Member must not be null")
-    return listed
-
-
-def _refused(what: str, constraint: str) -> ValidationException:
-    """Return an error in the words of AWS's own model checks."""
-    return ValidationException(
-        f"1 validation error detected: {what} failed to satisfy constraint: {constraint}"
-    )
-
-
-def _element_text(element: Wire) -> str:
-    """Return an element of a key schema as AWS's messages show it."""
-    name, role = element["AttributeName"], element["KeyType"]
-    return f"KeySchemaElement(attributeName={name}, keyType={role})"
-
-
-def _require_definitions(keys: list[str], defined: list[str]) -> None:
-    """Refuse keys that are not defined, and attributes that are defined twice."""
-    for name in defined:
-        if defined.count(name) > 1:
-            raise ValidationException(f"{_INVALID}Duplicate attribute name: {name}")
-    if len(keys) > len(defined):
-        raise ValidationException("Invalid KeySchema: Some index key attribute have no definition")
-    if not set(keys) <= set(defined):
-        raise ValidationException(
-            f"{_INVALID}Some index key attributes are not defined in AttributeDefinitions."
-            f" Keys: [{', '.join(keys)}], AttributeDefinitions: [{', '.join(defined)}]"
-        )
 
 
 def changed_table(table: TableRecord, request: Request, now_ms: int) -> TableRecord:
@@ -206,57 +130,3 @@ def require_unprotected(table: TableRecord) -> None:
             "Resource cannot be deleted as it is currently protected against deletion."
             " Disable deletion protection first."
         )
-
-
-def description_of(
-    scope: Scope, table: TableRecord, status: str, measure: MeasureRecord
-) -> shapes.TableDescription:
-    """Return a table's ``TableDescription`` in a status."""
-    attributes = sorted(table.key_attributes, key=lambda attribute: attribute.name)
-    roles = zip(table.key_attributes, ("HASH", "RANGE"), strict=False)
-    return {
-        **deletion_of(scope, table, measure),
-        "TableStatus": status,
-        "AttributeDefinitions": [
-            {"AttributeName": attribute.name, "AttributeType": attribute.type}
-            for attribute in attributes
-        ],
-        "KeySchema": [
-            {"AttributeName": attribute.name, "KeyType": role} for attribute, role in roles
-        ],
-        "CreationDateTime": table.created_ms,
-    }
-
-
-def deletion_of(
-    scope: Scope, table: TableRecord, measure: MeasureRecord
-) -> shapes.TableDescription:
-    """Return what DeleteTable says of a table: less than a description.
-
-    AWS: neither the schema nor the time of creation (scylladb test/alternator,
-    test_delete_table_description).
-    """
-    throughput: shapes.ProvisionedThroughputDescription = {
-        "NumberOfDecreasesToday": 0,
-        "ReadCapacityUnits": table.read_units,
-        "WriteCapacityUnits": table.write_units,
-    }
-    if table.units_changed_ms:
-        throughput["LastIncreaseDateTime"] = table.units_changed_ms
-    description: shapes.TableDescription = {
-        "TableName": table.name,
-        "TableId": table.id,
-        "TableArn": arns.table_arn(scope.region, scope.account, table.name),
-        "TableStatus": "DELETING",
-        "TableSizeBytes": measure.size,
-        "ItemCount": measure.items,
-        "ProvisionedThroughput": throughput,
-        "DeletionProtectionEnabled": table.deletion_protected,
-        **streams.members_of(scope, table),
-    }
-    if table.on_demand_since_ms:
-        description["BillingModeSummary"] = {
-            "BillingMode": table.billing_mode,
-            "LastUpdateToPayPerRequestDateTime": table.on_demand_since_ms,
-        }
-    return description

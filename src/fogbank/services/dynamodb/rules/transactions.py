@@ -13,13 +13,15 @@ Developer Guide, "Amazon DynamoDB Transactions: How it works".
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias, TypedDict
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple, TypeAlias
 
-from fogbank.base.types import Request, Wire
+from fogbank.base.errors import ServiceError
+from fogbank.base.types import Wire
 from fogbank.contract.action import Scope
 from fogbank.services.dynamodb.errors import (
     ConditionalCheckFailedException,
+    ItemCollectionSizeLimitExceededException,
     TransactionCanceledException,
     ValidationException,
 )
@@ -27,9 +29,6 @@ from fogbank.services.dynamodb.rules import keys, names, requests, sizes, values
 from fogbank.services.dynamodb.rules.keys import ItemKey
 from fogbank.services.dynamodb.rules.requests import Expressions
 from fogbank.services.dynamodb.rules.values import Item
-
-if TYPE_CHECKING:
-    from fogbank.wire.shapes import dynamodb as shapes
 
 READS: Final = {"Get": "GetItem"}
 WRITES: Final = {
@@ -50,8 +49,13 @@ _PARAMETERS: Final = {
     "Update": requests.UPDATE,
 }
 _NONE: Final = "None"
+FAULTS: Final[dict[type[ServiceError], str]] = {
+    ConditionalCheckFailedException: "ConditionalCheckFailed",
+    ItemCollectionSizeLimitExceededException: "ItemCollectionSizeLimitExceeded",
+    ValidationException: "ValidationError",
+}
+"""What cancels a transaction, with a reason for the part that it is of; and the reason's code."""
 
-Kind: TypeAlias = Literal["ReadCapacityUnits", "WriteCapacityUnits"]
 Reason: TypeAlias = Wire
 """A ``CancellationReason``."""
 
@@ -118,11 +122,9 @@ def require_size(size: int, bytes_max: int) -> None:
         )
 
 
-def reason_of(error: ValidationException | ConditionalCheckFailedException) -> Reason:
-    """Return the reason that an error of one part is."""
-    failed = isinstance(error, ConditionalCheckFailedException)
-    code = "ConditionalCheckFailed" if failed else "ValidationError"
-    return {"Code": code, "Message": error.message, **error.members}
+def reason_of(error: ServiceError) -> Reason:
+    """Return the reason that an error of one part, one of ``FAULTS``, is."""
+    return {"Code": FAULTS[type(error)], "Message": error.message, **error.members}
 
 
 def require_no_reason(reasons: Sequence[Reason | None]) -> None:
@@ -135,31 +137,3 @@ def require_no_reason(reasons: Sequence[Reason | None]) -> None:
         f"Transaction cancelled, please refer cancellation reasons for specific reasons [{codes}]",
         CancellationReasons=listed,
     )
-
-
-class CapacityMember(TypedDict, total=False):
-    """The member of a reply that says what was consumed."""
-
-    ConsumedCapacity: list[shapes.ConsumedCapacity]
-
-
-def consumed_capacities(request: Request, units: Mapping[str, float], kind: Kind) -> CapacityMember:
-    """Return the ``ConsumedCapacity`` of a transaction, or nothing if it was not asked for.
-
-    Args:
-        request: With ``ReturnConsumedCapacity``.
-        units: What was consumed, by table.
-        kind: The member for units of this kind.
-    """
-    wanted = request.get("ReturnConsumedCapacity", "NONE")
-    if wanted == "NONE":
-        return {}
-    found: list[shapes.ConsumedCapacity] = []
-    for name, amount in units.items():
-        consumed: shapes.Capacity = {"CapacityUnits": amount}
-        one: shapes.ConsumedCapacity = {"TableName": name, "CapacityUnits": amount}
-        consumed[kind] = one[kind] = amount
-        if wanted == "INDEXES":
-            one["Table"] = consumed
-        found.append(one)
-    return {"ConsumedCapacity": found}

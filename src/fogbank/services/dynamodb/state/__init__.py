@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fogbank.services.dynamodb.state import (
     changes,
+    entries,
     retention,
     rows,
     streams,
@@ -12,4 +13,4 @@ from fogbank.services.dynamodb.state import (
     writing,
 )
 
-__all__ = ["changes", "retention", "rows", "streams", "tables", "tags", "writing"]
+__all__ = ["changes", "entries", "retention", "rows", "streams", "tables", "tags", "writing"]

@@ -3,32 +3,41 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from fogbank.base.errors import Corrupt
 from fogbank.platform.store.engine import Transaction
+from fogbank.platform.store.records import Table
 from fogbank.platform.store.tuples import after_prefix
 from fogbank.services.dynamodb.rules.keys import ItemKey
 from fogbank.services.dynamodb.rules.pages import KeyRange
-from fogbank.services.dynamodb.schema import ITEMS, ItemRecord, TableRecord
+from fogbank.services.dynamodb.schema import (
+    COLLECTIONS,
+    ENTRIES,
+    ITEMS,
+    ItemRecord,
+    TableRecord,
+)
 
-_TABLES_REMEMBERED_MAX: Final = 1_024
+_PREFIXES_REMEMBERED_MAX: Final = 4_096
+_KINDS: Final = (ITEMS, ENTRIES, COLLECTIONS)
+"""Everything that lies under the id of a table, and goes with it."""
 
 
-def _items_prefix(tr: Transaction, table_id: str) -> bytes:
-    """Return what the keys of a table's items begin with."""
-    return _prefix_of(tr.domain.prefix, table_id)
+def prefix_of(tr: Transaction, kind: Table[Any], table_id: str) -> bytes:
+    """Return what the keys of a kind of rows of a table begin with."""
+    return _prefix_of(tr.domain.prefix, kind.subspace, table_id)
 
 
-@lru_cache(maxsize=_TABLES_REMEMBERED_MAX)
-def _prefix_of(domain_prefix: bytes, table_id: str) -> bytes:
+@lru_cache(maxsize=_PREFIXES_REMEMBERED_MAX)
+def _prefix_of(domain_prefix: bytes, subspace: bytes, table_id: str) -> bytes:
     """Return the same; the 16 bytes of a table's id end it."""
-    return domain_prefix + ITEMS.subspace + bytes.fromhex(table_id.replace("-", ""))
+    return domain_prefix + subspace + bytes.fromhex(table_id.replace("-", ""))
 
 
 def place_of(tr: Transaction, table: TableRecord, key: ItemKey) -> bytes:
     """Return where an item lies."""
-    place = _prefix_of(tr.domain.prefix, table.id) + key.digest
+    place = _prefix_of(tr.domain.prefix, ITEMS.subspace, table.id) + key.digest
     return place + key.sort if key.sort else place
 
 
@@ -56,7 +65,7 @@ async def list_items(
     Raises:
         Corrupt: An item in the range of one partition key is of another.
     """
-    prefix = _items_prefix(tr, table.id)
+    prefix = prefix_of(tr, ITEMS, table.id)
     end = after_prefix(prefix) if keys.end is None else prefix + keys.end
     rows = await tr.range(prefix + keys.begin, end, limit=limit, reverse=not forward)
     skip = len(prefix)
@@ -67,10 +76,15 @@ async def list_items(
     return items
 
 
-async def remove_items(tr: Transaction, table_id: str, limit: int) -> int:
-    """Remove up to ``limit`` items of a dropped table; return how many."""
-    prefix = _items_prefix(tr, table_id)
-    rows = await tr.range(prefix, after_prefix(prefix), limit=limit)
-    for key, _ in rows:
-        tr.delete(key)
-    return len(rows)
+async def remove_rows(tr: Transaction, table_id: str, limit: int) -> int:
+    """Remove up to ``limit`` rows of a dropped table; return how many."""
+    removed = 0
+    for kind in _KINDS:
+        if removed == limit:
+            break
+        prefix = prefix_of(tr, kind, table_id)
+        found = await tr.range(prefix, after_prefix(prefix), limit=limit - removed)
+        for key, _ in found:
+            tr.delete(key)
+        removed += len(found)
+    return removed

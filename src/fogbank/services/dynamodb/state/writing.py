@@ -5,12 +5,14 @@ from __future__ import annotations
 from fogbank.base.clock import Clock
 from fogbank.platform.store.engine import Transaction
 from fogbank.platform.store.records import encode
+from fogbank.services.dynamodb.rules.capacity import NOTHING, Followed
 from fogbank.services.dynamodb.rules.keys import ItemKey
 from fogbank.services.dynamodb.schema import ItemRecord, TableRecord
-from fogbank.services.dynamodb.state import changes, rows
+from fogbank.services.dynamodb.state import changes, entries, rows
+from fogbank.services.dynamodb.state.entries import Limit
 
 
-def write_item(  # noqa: PLR0913 (a write has these parts)
+async def write_item(  # noqa: PLR0913 (a write has these parts)
     tr: Transaction,
     table: TableRecord,
     key: ItemKey,
@@ -18,9 +20,10 @@ def write_item(  # noqa: PLR0913 (a write has these parts)
     after: ItemRecord | None,
     *,
     clock: Clock,
+    limit: Limit,
     by: str = "",
-) -> None:
-    """Replace what lies at a key.
+) -> Followed:
+    """Replace what lies at a key; return what changed with it.
 
     Args:
         tr: The transaction that read ``before``.
@@ -29,8 +32,13 @@ def write_item(  # noqa: PLR0913 (a write has these parts)
         before: What lies there now, or None.
         after: What is to lie there, or None to remove what does.
         clock: Says when, to a stream.
+        limit: The value of a quota.
         by: The service that writes by itself, such as ``dynamodb.amazonaws.com``; empty for a
             client's write.
+
+    Raises:
+        ItemCollectionSizeLimitExceededException: The table has local indexes, and what it keeps of
+            the partition key would grow too large.
     """
     if table.stream_view:
         changes.append(tr, table, key, before, after, at_ms=clock.now_ms(), by=by)
@@ -39,3 +47,6 @@ def write_item(  # noqa: PLR0913 (a write has these parts)
         tr.put(rows.place_of(tr, table, key), encode(after))
     elif before is not None:
         tr.delete(rows.place_of(tr, table, key))
+    if not table.indexes:
+        return NOTHING
+    return await entries.follow(tr, table, key, before, after, limit)

@@ -1,0 +1,147 @@
+"""How a table and its indexes are described.
+
+Source: Amazon DynamoDB API Reference, TableDescription, GlobalSecondaryIndexDescription and
+LocalSecondaryIndexDescription.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from fogbank.contract.action import Scope
+from fogbank.services.dynamodb import arns
+from fogbank.services.dynamodb.rules import streams
+from fogbank.services.dynamodb.schema import (
+    CREATING,
+    IndexRecord,
+    KeyAttribute,
+    MeasureRecord,
+    TableRecord,
+)
+
+if TYPE_CHECKING:
+    from fogbank.wire.shapes import dynamodb as shapes
+
+
+def description_of(
+    scope: Scope, table: TableRecord, status: str, measure: MeasureRecord
+) -> shapes.TableDescription:
+    """Return a table's ``TableDescription`` in a status."""
+    key = ((table.partition,), table.key_attributes[1:])
+    types = {each.name: each.type for each in table.key_attributes}
+    for index in table.indexes:
+        types |= {each.name: each.type for each in index.key_attributes}
+    described: shapes.TableDescription = {
+        **deletion_of(scope, table, measure),
+        "TableStatus": status,
+        "AttributeDefinitions": [
+            {"AttributeName": name, "AttributeType": types[name]} for name in sorted(types)
+        ],
+        "KeySchema": _key_schema(*key),
+        "CreationDateTime": table.created_ms,
+    }
+    arn = arns.table_arn(scope.region, scope.account, table.name)
+    local = [_local(arn, each, measure) for each in table.indexes if each.is_local]
+    overall = [_global(arn, each, measure) for each in table.indexes if not each.is_local]
+    if local:
+        described["LocalSecondaryIndexes"] = local
+    if overall:
+        described["GlobalSecondaryIndexes"] = overall
+    return described
+
+
+def _key_schema(
+    partition: Sequence[KeyAttribute], sort: Sequence[KeyAttribute]
+) -> list[shapes.KeySchemaElement]:
+    """Return a ``KeySchema``."""
+    return [
+        {"AttributeName": each.name, "KeyType": role}
+        for attributes, role in ((partition, "HASH"), (sort, "RANGE"))
+        for each in attributes
+    ]
+
+
+def _local(
+    arn: str, index: IndexRecord, measure: MeasureRecord
+) -> shapes.LocalSecondaryIndexDescription:
+    """Return the description of a local index."""
+    count, size = measure.indexes.get(index.number, (0, 0))
+    return {
+        "IndexName": index.name,
+        "KeySchema": _key_schema(index.partition, index.sort),
+        "Projection": _projection(index),
+        "IndexSizeBytes": size,
+        "ItemCount": count,
+        "IndexArn": arns.index_arn(arn, index.name),
+    }
+
+
+def _global(
+    arn: str, index: IndexRecord, measure: MeasureRecord
+) -> shapes.GlobalSecondaryIndexDescription:
+    """Return the description of a global index."""
+    throughput: shapes.ProvisionedThroughputDescription = {
+        "NumberOfDecreasesToday": 0,
+        "ReadCapacityUnits": index.read_units,
+        "WriteCapacityUnits": index.write_units,
+    }
+    if index.units_changed_ms:
+        throughput["LastIncreaseDateTime"] = index.units_changed_ms
+    count, size = measure.indexes.get(index.number, (0, 0))
+    described: shapes.GlobalSecondaryIndexDescription = {
+        "IndexName": index.name,
+        "KeySchema": _key_schema(index.partition, index.sort),
+        "Projection": _projection(index),
+        "IndexStatus": index.status,
+        "ProvisionedThroughput": throughput,
+        "IndexSizeBytes": size,
+        "ItemCount": count,
+        "IndexArn": arns.index_arn(arn, index.name),
+    }
+    if index.status == CREATING:
+        # AWS: the member goes with the backfill, it does not turn false (GSI.OnlineOps).
+        described["Backfilling"] = True
+    return described
+
+
+def _projection(index: IndexRecord) -> shapes.Projection:
+    """Return a ``Projection``."""
+    shown: shapes.Projection = {"ProjectionType": index.projection}
+    if index.included:
+        shown["NonKeyAttributes"] = [*index.included]
+    return shown
+
+
+def deletion_of(
+    scope: Scope, table: TableRecord, measure: MeasureRecord
+) -> shapes.TableDescription:
+    """Return what DeleteTable says of a table: less than a description.
+
+    AWS: neither the schema nor the time of creation (scylladb test/alternator,
+    test_delete_table_description).
+    """
+    throughput: shapes.ProvisionedThroughputDescription = {
+        "NumberOfDecreasesToday": 0,
+        "ReadCapacityUnits": table.read_units,
+        "WriteCapacityUnits": table.write_units,
+    }
+    if table.units_changed_ms:
+        throughput["LastIncreaseDateTime"] = table.units_changed_ms
+    description: shapes.TableDescription = {
+        "TableName": table.name,
+        "TableId": table.id,
+        "TableArn": arns.table_arn(scope.region, scope.account, table.name),
+        "TableStatus": "DELETING",
+        "TableSizeBytes": measure.size,
+        "ItemCount": measure.items,
+        "ProvisionedThroughput": throughput,
+        "DeletionProtectionEnabled": table.deletion_protected,
+        **streams.members_of(scope, table),
+    }
+    if table.on_demand_since_ms:
+        description["BillingModeSummary"] = {
+            "BillingMode": table.billing_mode,
+            "LastUpdateToPayPerRequestDateTime": table.on_demand_since_ms,
+        }
+    return description
