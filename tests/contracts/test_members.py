@@ -68,6 +68,11 @@ WHOLE = {
     "s3.put_bucket_logging.BucketLoggingStatus.LoggingEnabled",
     "dynamodb.create_table.GlobalSecondaryIndexes.OnDemandThroughput",
     "dynamodb.create_table.GlobalSecondaryIndexes.WarmThroughput",
+    *(
+        f"dynamodb.update_table.GlobalSecondaryIndexUpdates.{action}.{member}"
+        for action in ("Create", "Update")
+        for member in ("OnDemandThroughput", "WarmThroughput")
+    ),
 }
 
 

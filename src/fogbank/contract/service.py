@@ -21,7 +21,7 @@ from fogbank.contract.job import Job
 from fogbank.contract.metric import Metric
 from fogbank.contract.operation import BodyLimit, Operation, declared_of
 from fogbank.contract.request_log import RequestLogs
-from fogbank.platform.store.engine import Domain
+from fogbank.platform.store.engine import Agreement, Domain
 from fogbank.platform.store.records import Table
 
 
@@ -38,6 +38,7 @@ class Service:
         endpoints: Front doors besides the AWS API.
         metrics: What it vends to customers.
         tables: Its durable records, for golden bytes, checks and the key property test.
+        agreement: What must agree between its rows, for ``fogbank check``.
         policies: Set where its resources carry policies.
         tags: Set where its resources carry tags.
         stored_keys: Set where condition keys take what is stored of a resource.
@@ -61,6 +62,7 @@ class Service:
         endpoints: Sequence[Endpoint] = (),
         metrics: Sequence[Metric] = (),
         tables: Sequence[Table[Any]] = (),
+        agreement: Agreement | None = None,
         policies: ResourcePolicies | None = None,
         tags: ResourceTags | None = None,
         stored_keys: StoredKeys | None = None,
@@ -80,6 +82,7 @@ class Service:
         self.endpoints = tuple(endpoints)
         self.metrics = tuple(metrics)
         self.tables = tuple(tables)
+        self.agreement = agreement
         self.policies = policies
         self.presumes = policies is not None and policies.presumed
         """Whether decisions presume something of its resources, which its transactions confirm."""

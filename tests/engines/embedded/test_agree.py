@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from tests.engines.embedded.conftest import SEALED
 
 from fogbank.base.clock import SystemClock
 from fogbank.base.ids import Ids
-from fogbank.engines.embedded.check import check
+from fogbank.engines.embedded.check import check, examine
+from fogbank.engines.embedded.offline import OfflineRows
+from fogbank.engines.embedded.rows import make_rows, open_rows
 from fogbank.engines.embedded.spool import SPOOL, ArchiveSettings, entries
 from fogbank.engines.embedded.store import EmbeddedEngine
 from fogbank.engines.embedded.turnover import Settings
@@ -20,11 +22,12 @@ from fogbank.platform.blobs import chunks
 from fogbank.platform.blobs import rows as blob_rows
 from fogbank.platform.blobs.port import BlobRef
 from fogbank.platform.store import tokens
-from fogbank.platform.store.engine import SYSTEM, Domain, Token, Transaction
+from fogbank.platform.store.engine import SYSTEM, Domain, StoredRows, Token, Transaction
 from fogbank.platform.store.keyspace import BLOB_DELETIONS, LEASES, TOKENS, system_prefix
 from fogbank.platform.store.keyspace import partition_of as part
 from fogbank.platform.store.lease import LeaseRecord, acquire, lease_key
 from fogbank.platform.store.records import encode
+from fogbank.platform.store.tuples import after_prefix
 
 DOMAIN = Domain("account", "region")
 TOKEN = Token("1" * 12, "dynamodb", "TransactWriteItems", "t", b"d", 600_000)
@@ -169,3 +172,48 @@ def test_damage_in_the_spool_of_the_archive_is_found(tmp_path: Path) -> None:
     assert check(tmp_path / "store", SEALED) == [
         f"{folder / 'stranger'} does not belong to the archive"
     ]
+
+
+def test_services_are_asked_where_nothing_else_is_wrong(tmp_path: Path) -> None:
+    seen: list[bytes] = []
+
+    def agreement(stored: StoredRows) -> Iterator[str]:
+        end = after_prefix(DOMAIN.prefix)
+        seen.extend(key for key, _ in stored.rows(DOMAIN.prefix, end))
+        assert [stored.get(key) is None for key in seen] == [False] * len(seen)
+        yield "they disagree"
+
+    assert planted(tmp_path, None) == []
+    assert examine(tmp_path / "store", SEALED, [agreement]).damage == ["they disagree"]
+    # A chunk's body and count, and the row of a blob.
+    assert len(seen) == 3
+    assert seen == sorted(seen)
+
+
+class Plain:
+    """Seals that change nothing."""
+
+    def opener(self, _get: object) -> Callable[[bytes, bytes], bytes]:
+        return lambda _key, raw: raw
+
+
+def test_newer_rows_lie_over_those_that_are_settled(tmp_path: Path) -> None:
+    """Replaced, removed, between, before and behind them: a range and a get see the same."""
+    key = [b"x" + bytes((number,)) for number in range(10)]
+    make_rows(tmp_path)
+    with open_rows(tmp_path) as env:
+        with env.begin(write=True) as txn:
+            for number in (1, 2, 4, 6, 7):
+                txn.put(key[number], b"old")
+        laid = {key[0]: b"new", key[2]: b"new", key[3]: b"new", key[4]: None, key[8]: b"new"}
+        laid |= {key[5]: None, key[9]: None}
+        with env.begin() as txn:
+            stored = OfflineRows(txn, cast("Any", Plain()), laid)
+            expected = {0: b"new", 1: b"old", 2: b"new", 3: b"new", 6: b"old", 7: b"old", 8: b"new"}
+            assert [stored.get(each) for each in key] == [expected.get(n) for n in range(10)]
+            for begin in range(10):
+                for end in range(begin, 10):
+                    found = [*stored.rows(key[begin], key[end])]
+                    assert found == [
+                        (key[n], value) for n, value in expected.items() if begin <= n < end
+                    ]

@@ -3,7 +3,7 @@
 What is looked at: the notes; every segment of the log, its groups and what lies behind them; every
 page of the rows (by page sums, and by walking the tree without LMDB's own code); every row's seal
 and the digests that say whether one is missing; every frame of every blob, and whether rows and
-files of blobs agree.
+files of blobs agree; and what services say of rows that must agree (``Service.agreement``).
 
 Rule: nothing is changed, and nothing that a crash may leave is called damage: a torn last group, a
 segment that was being made ready, a blob above the low-water mark without a row (the next start
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Final, cast
@@ -34,6 +34,7 @@ from fogbank.engines.embedded.keyfile import PLAIN, Encryption, find_kind
 from fogbank.engines.embedded.keys import read_keys
 from fogbank.engines.embedded.migrate import find_identity
 from fogbank.engines.embedded.notes import find_note
+from fogbank.engines.embedded.offline import OfflineRows
 from fogbank.engines.embedded.recover import BLOBS, read_log, take_locks
 from fogbank.engines.embedded.rewriting import ANEW_NOTE
 from fogbank.engines.embedded.rows import State
@@ -66,6 +67,7 @@ from fogbank.platform.blobs.port import BlobRef
 from fogbank.platform.blobs.scrub import damage_key_is, decode_damage
 from fogbank.platform.crypto.keys import DataKeys
 from fogbank.platform.crypto.secret import no_draw
+from fogbank.platform.store.engine import Agreement
 
 FINDINGS_MAX: Final = 1_000
 """After so many findings of one kind the rest is only counted."""
@@ -119,8 +121,13 @@ def check(data_dir: Path, encryption: Encryption = PLAIN) -> list[str]:
     return report.damage + report.unseen
 
 
-def examine(data_dir: Path, encryption: Encryption = PLAIN) -> Report:
+def examine(
+    data_dir: Path, encryption: Encryption = PLAIN, agreements: Sequence[Agreement] = ()
+) -> Report:
     """Return everything that a check can say about a data directory.
+
+    What rows say of each other is looked at last, and only where nothing else is wrong: then they
+    are read here, without a process of their own.
 
     Without a secret an encrypted directory is checked as far as checks go that need none, and the
     report says what that leaves.
@@ -150,6 +157,8 @@ def examine(data_dir: Path, encryption: Encryption = PLAIN) -> Report:
         report.add(agree.damage_of(entries))
         report.add(_spool_damage(data_dir / SPOOL))
         _check_blobs(data_dir / BLOBS, incarnation, entries, report, keys)
+        if keys is not None and not report.damage:
+            report.add(_disagreement(data_dir / ROWS, keys, laid, agreements))
     finally:
         checkpointer_lock.release()
         store_lock.release()
@@ -310,6 +319,20 @@ def _walk(txn: rows.Reader, seals: RowSeals, seen: RowsSeen) -> None:
     wrong = sum(one != other for one, other in zip(digests, stored, strict=True))
     if wrong:
         seen.damage.append(f"{wrong} of {rows.BUCKETS} digests: rows are missing or were changed")
+
+
+def _disagreement(
+    folder: Path, keys: DataKeys, laid: Writes, agreements: Sequence[Agreement]
+) -> Iterator[str]:
+    """Yield what services find wrong between their rows."""
+    seals = RowSeals(keys)
+    with rows.open_rows(folder, readonly=True, lock=False) as env, env.begin() as txn:
+        stored = OfflineRows(txn, seals, laid)
+        for agreement in agreements:
+            try:
+                yield from agreement(stored)
+            except Corrupt as error:
+                yield str(error)
 
 
 # The spool of the archive.

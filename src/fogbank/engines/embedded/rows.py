@@ -197,6 +197,13 @@ def walk_rows(txn: Reader) -> Iterator[tuple[bytes, bytes]]:
         yield from cursor.iternext(keys=True, values=True)
 
 
+def walk_from(txn: Reader, begin: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the stored rows from a key on in order, the engine's own included."""
+    with txn.cursor() as cursor:
+        if cursor.set_range(begin):
+            yield from cursor.iternext(keys=True, values=True)
+
+
 def _sums_of(path: Path) -> bytes:
     """Return the checks of the pages of a file."""
     out = bytearray()

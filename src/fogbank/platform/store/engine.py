@@ -13,7 +13,7 @@ refuse every other key. docs/architecture.md, "The store", has the reasons.
 from __future__ import annotations
 
 from asyncio import Future
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
@@ -245,6 +245,22 @@ class Store(Protocol):
     def watch(self, prefix: bytes) -> AsyncIterator[None]:
         """Yield after commits under the prefix: a hint, it may be late, doubled or lost."""
         ...
+
+
+class StoredRows(Protocol):
+    """Every row of a store that no server uses, as of its last commit; for checks, read only."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """Return the value at the key, or None."""
+        ...
+
+    def rows(self, begin: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Yield the rows of a half-open range in order."""
+        ...
+
+
+Agreement = Callable[[StoredRows], Iterator[str]]
+"""Yields what is wrong between rows of a service that must agree, though each is what was written."""
 
 
 class RowsVerified(NamedTuple):

@@ -12,6 +12,7 @@ from fogbank.engines.embedded.check import examine
 from fogbank.engines.embedded.keyfile import Encryption
 from fogbank.platform.crypto.secret import KeyRefused
 from fogbank.server import config, datadir, keys
+from fogbank.server.roster import services
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,7 +64,8 @@ def _findings(data_dir: Path) -> list[str]:
 
 def _examined(store: Path, encryption: Encryption) -> list[str]:
     """Return what is wrong with a store; print what is none of it."""
-    report = examine(store, encryption)
+    agreements = [each.agreement for each in services() if each.agreement is not None]
+    report = examine(store, encryption, agreements)
     for message in report.reported:
         print(f"fogbank: a scrub found: {message}", file=sys.stderr)
     for message in report.torn:

@@ -19,6 +19,7 @@ SERVICE = Service(
     operations=(batches, items, queries, tables, tags, transactions),
     jobs=JOBS,
     tables=schema.ALL_TABLES,
+    agreement=state.agreement.damage_of,
     tags=ResourceTags(domain=resources.find_domain, find=state.tags.find_tags),
     stored_keys=StoredKeys(
         names=frozenset({"dynamodb:leadingkeys"}),

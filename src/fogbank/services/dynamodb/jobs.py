@@ -40,6 +40,20 @@ async def remove_items(entry: WorkEntry, facilities: Facilities) -> Verdict:
     return Verdict(retry_at_ms=facilities.clock.now_ms(), uncounted=True)
 
 
+@worklist(state.building.CHANGED_INDEXES, concurrency_max=TABLES_AT_ONCE, hold_ms=HOLD_MS)
+async def change_index(entry: WorkEntry, facilities: Facilities) -> Verdict:
+    """Write the entries of a new index for older items, or remove those of one that goes."""
+    store = facilities.placement.store_of(Domain(*entry.domain))
+
+    async def body(tr: Transaction) -> bool:
+        return await state.building.go_on(tr, entry, ITEMS_PER_STEP)
+
+    for _ in range(STEPS_PER_ATTEMPT):
+        if await store.transact(body):
+            return Verdict()
+    return Verdict(retry_at_ms=facilities.clock.now_ms(), uncounted=True)
+
+
 @worklist(state.tables.MEASURED_TABLES, concurrency_max=TABLES_AT_ONCE, hold_ms=HOLD_MS)
 async def count_items(entry: WorkEntry, facilities: Facilities) -> Verdict:
     """Count the next items of a table; done when the table is gone."""
@@ -100,4 +114,4 @@ async def keep_stream(entry: WorkEntry, facilities: Facilities) -> Verdict:
     return Verdict(retry_at_ms=due_ms, uncounted=True)
 
 
-JOBS: Final = (remove_items, count_items, keep_stream)
+JOBS: Final = (remove_items, change_index, count_items, keep_stream)

@@ -151,6 +151,13 @@ class EntryRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dynam
     """MessagePack: the projected attributes as they go over the wire; nil if the item is meant."""
 
 
+class BuildRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dynamodb.build/1"):
+    """How far the entries of older items have been written into a new index."""
+
+    next_place: bytes = b""
+    """Where within the table it goes on."""
+
+
 class CollectionRecord(
     Record, frozen=True, array_like=True, kw_only=True, tag="dynamodb.collection/1"
 ):
@@ -234,4 +241,6 @@ CHANGES = Table("dynamodb", 0x12, ChangeRecord)
 """likewise"""
 ENTRIES = Table("dynamodb", 0x20, EntryRecord)
 COLLECTIONS = Table("dynamodb", 0x21, CollectionRecord)
-ALL_TABLES = (TABLES, ITEMS, MEASURES, TAGS, STREAMS, SHARDS, CHANGES, ENTRIES, COLLECTIONS)
+BUILDS = Table("dynamodb", 0x22, BuildRecord)
+"""id of the table, number of the index"""
+ALL_TABLES = (TABLES, ITEMS, MEASURES, TAGS, STREAMS, SHARDS, CHANGES, ENTRIES, COLLECTIONS, BUILDS)

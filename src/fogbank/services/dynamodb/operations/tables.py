@@ -13,7 +13,15 @@ from fogbank.contract.call import Call
 from fogbank.contract.operation import operation
 from fogbank.platform.store.engine import Transaction
 from fogbank.services.dynamodb import quotas, state
-from fogbank.services.dynamodb.rules import access, descriptions, measures, names, tables, tags
+from fogbank.services.dynamodb.rules import (
+    access,
+    descriptions,
+    index_updates,
+    measures,
+    names,
+    tables,
+    tags,
+)
 from fogbank.services.dynamodb.schema import MeasureRecord, TableRecord
 
 if TYPE_CHECKING:
@@ -106,8 +114,6 @@ async def list_tables(call: Call, request: shapes.ListTablesInput) -> shapes.Lis
 @operation(
     access=access.on_table("UpdateTable"),
     unhonoured={
-        "AttributeDefinitions": None,
-        "GlobalSecondaryIndexUpdates": None,
         "VectorIndexUpdates": None,
         "SSESpecification": {"Enabled": False},
         "ReplicaUpdates": None,
@@ -121,12 +127,15 @@ async def list_tables(call: Call, request: shapes.ListTablesInput) -> shapes.Lis
     },
 )
 async def update_table(call: Call, request: shapes.UpdateTableInput) -> shapes.UpdateTableOutput:
-    """Change how a table is paid for, whether it can be deleted, or whether it has a stream."""
+    """Change how a table is paid for, its indexes, whether it can be deleted, or has a stream."""
     name, now_ms = names.table_name_of(call.scope, request), call.clock.now_ms()
+    indexes_max = call.limit(quotas.GLOBAL_INDEXES)
 
     async def body(tr: Transaction) -> tuple[TableRecord, MeasureRecord]:
         before = await state.tables.require_named_table(tr, name)
-        table = tables.changed_table(before, request, now_ms)
+        table, index = tables.changed_table(before, request, now_ms, indexes_max)
+        if index is not None:
+            state.building.begin(tr, table, index, now_ms)
         if table.stream_view != before.stream_view:
             table = await state.streams.switch_stream(tr, before, table, _stream_due_ms(call))
         state.tables.put_table(tr, table)
@@ -145,6 +154,7 @@ async def delete_table(call: Call, request: shapes.DeleteTableInput) -> shapes.D
         table = await state.tables.require_named_table(tr, name)
         measure = await state.tables.measure_of(tr, table)
         tables.require_unprotected(table)
+        index_updates.require_settled(table)
         if table.stream_view:
             await state.streams.close_stream(tr, table)
         state.tables.drop_table(tr, table, now_ms)

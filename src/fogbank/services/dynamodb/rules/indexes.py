@@ -288,11 +288,11 @@ def projected(table: TableRecord, index: IndexRecord, item: Item) -> Item:
     return {name: value for name, value in item.items() if name in names}
 
 
-def record_of(entry: Entry, key: ItemKey) -> bytes:
-    """Return the bytes of an entry, whose item has a key."""
+def record_of(entry: Entry, place: bytes) -> bytes:
+    """Return the bytes of an entry, whose item lies at a place of its table."""
     attributes = _encode(entry.shown)
     if len(attributes) > COPY_BYTES_MAX:
-        return encode(EntryRecord(size=0, place=key.place))
+        return encode(EntryRecord(size=0, place=place))
     return encode(EntryRecord(size=entry.size, place=b"", attributes=msgspec.Raw(attributes)))
 
 

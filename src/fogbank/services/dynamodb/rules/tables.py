@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import msgspec
+
 from fogbank.base.types import Request, Wire
 from fogbank.services.dynamodb.errors import ValidationException
-from fogbank.services.dynamodb.rules import definitions, streams
+from fogbank.services.dynamodb.rules import definitions, index_updates, streams
 from fogbank.services.dynamodb.schema import (
     PAY_PER_REQUEST,
     PROVISIONED,
+    IndexRecord,
     TableRecord,
 )
 
@@ -73,8 +76,10 @@ def _billing_of(request: Request) -> tuple[str, int, int]:
     return mode, read_units, write_units
 
 
-def changed_table(table: TableRecord, request: Request, now_ms: int) -> TableRecord:
-    """Return a table as an UpdateTable request wants it.
+def changed_table(
+    table: TableRecord, request: Request, now_ms: int, global_indexes_max: int
+) -> tuple[TableRecord, IndexRecord | None]:
+    """Return a table as an UpdateTable request wants it, and the index that it makes or removes.
 
     Raises:
         ValidationException: The request changes nothing, or contradicts itself.
@@ -86,12 +91,16 @@ def changed_table(table: TableRecord, request: Request, now_ms: int) -> TableRec
         changes |= _changed_billing(table, request, now_ms)
     if "StreamSpecification" in request:
         changes["stream_view"] = streams.changed_view(table, request)
-    if not changes:
+    if not changes and not request.get(index_updates.MEMBER):
         raise ValidationException(
             "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled,"
             " GlobalSecondaryIndexUpdates or SSESpecification or ReplicaUpdates is required"
         )
-    return TableRecord(**{name: getattr(table, name) for name in table.__struct_fields__} | changes)
+    changed = msgspec.structs.replace(table, **changes)
+    indexes, made, begun = index_updates.changed_indexes(
+        changed, request, now_ms, global_indexes_max
+    )
+    return msgspec.structs.replace(changed, indexes=indexes, indexes_made=made), begun
 
 
 def _changed_billing(table: TableRecord, request: Request, now_ms: int) -> dict[str, Any]:
@@ -105,6 +114,7 @@ def _changed_billing(table: TableRecord, request: Request, now_ms: int) -> dict[
             "read_units": 0,
             "write_units": 0,
             "on_demand_since_ms": since_ms,
+            "indexes": index_updates.billed_indexes(table, mode, request),
         }
     if before == mode and (read_units, write_units) == (table.read_units, table.write_units):
         raise ValidationException(
@@ -120,6 +130,7 @@ def _changed_billing(table: TableRecord, request: Request, now_ms: int) -> dict[
         "read_units": read_units,
         "write_units": write_units,
         "units_changed_ms": now_ms,
+        "indexes": index_updates.billed_indexes(table, mode, request),
     }
 
 

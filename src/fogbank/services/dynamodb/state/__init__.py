@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from fogbank.services.dynamodb.state import (
+    agreement,
+    building,
     changes,
     entries,
     retention,
@@ -13,4 +15,15 @@ from fogbank.services.dynamodb.state import (
     writing,
 )
 
-__all__ = ["changes", "entries", "retention", "rows", "streams", "tables", "tags", "writing"]
+__all__ = [
+    "agreement",
+    "building",
+    "changes",
+    "entries",
+    "retention",
+    "rows",
+    "streams",
+    "tables",
+    "tags",
+    "writing",
+]

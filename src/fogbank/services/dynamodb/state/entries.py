@@ -84,8 +84,8 @@ def _change(
         tr.delete(prefix + was.place)
     if will is None:
         return
-    record = indexes.record_of(will, key)
-    if was is None or was.place != will.place or indexes.record_of(was, key) != record:
+    record = indexes.record_of(will, key.place)
+    if was is None or was.place != will.place or indexes.record_of(was, key.place) != record:
         tr.put(prefix + will.place, record)
 
 
@@ -149,6 +149,13 @@ async def _find_items(
     return {
         id(entry): ITEMS.decode(found[place]) for entry, place in zip(entries, places, strict=True)
     }
+
+
+def put_entry(
+    tr: Transaction, table: TableRecord, index: IndexRecord, place: bytes, entry: Entry
+) -> None:
+    """Write the entry of the item at a place of the table."""
+    tr.put(_index_prefix(tr, table, index) + entry.place, indexes.record_of(entry, place))
 
 
 async def remove_entries(

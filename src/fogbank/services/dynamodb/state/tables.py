@@ -65,7 +65,7 @@ async def create_table(
             f"Subscriber limit exceeded: There is a limit of {tables_max} tables per subscriber"
         )
     TABLES.put(tr, table, table.name)
-    _queue(tr, MEASURED_TABLES, table, measure_at_ms)
+    queue(tr, MEASURED_TABLES, table, measure_at_ms)
 
 
 def put_table(tr: Transaction, table: TableRecord) -> None:
@@ -78,16 +78,16 @@ def drop_table(tr: Transaction, table: TableRecord, now_ms: int) -> None:
     TABLES.delete(tr, table.name)
     MEASURES.delete(tr, table.id)
     TAGS.delete(tr, table.id)
-    _queue(tr, DROPPED_TABLES, table, now_ms)
+    queue(tr, DROPPED_TABLES, table, now_ms)
 
 
-def _queue(tr: Transaction, work: str, table: TableRecord, due_ms: int) -> None:
-    """Put a table on a work list."""
+def queue(tr: Transaction, work: str, table: TableRecord, due_ms: int, *, part: str = "") -> None:
+    """Put a table, or a part of it, on a work list."""
     worklist.put(
         tr,
         WorkEntry(
             list=work,
-            id=table.id,
+            id=f"{table.id}/{part}" if part else table.id,
             domain=tr.domain.name,
             payload=table.name.encode(),
             created_ms=table.created_ms,

@@ -1,0 +1,259 @@
+"""What UpdateTable changes of a table's global indexes.
+
+One index at a time is made or removed; the throughput of others may change meanwhile.
+
+Source: Amazon DynamoDB API Reference, UpdateTable and GlobalSecondaryIndexUpdate; Developer Guide,
+"Managing Global Secondary Indexes in DynamoDB". Which changes stand together, and the words of the
+refusals, are those that others measured on AWS (ack-api-quirks, DDB-TABLE-159 and DDB-TABLE-174;
+scylladb test/alternator, test_gsi_updatetable.py).
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import msgspec
+
+from fogbank.base.errors import NotBuilt
+from fogbank.base.types import Request, Wire
+from fogbank.services.dynamodb.errors import (
+    LimitExceededException,
+    ResourceInUseException,
+    ResourceNotFoundException,
+    ValidationException,
+)
+from fogbank.services.dynamodb.rules import definitions, indexes
+from fogbank.services.dynamodb.rules.definitions import INVALID
+from fogbank.services.dynamodb.schema import (
+    ACTIVE,
+    CREATING,
+    DELETING,
+    PAY_PER_REQUEST,
+    IndexRecord,
+    TableRecord,
+)
+
+MEMBER: Final = "GlobalSecondaryIndexUpdates"
+_ALONE: Final = {
+    "ProvisionedThroughput": "You cannot create or delete index while updating table IOPS",
+    "StreamSpecification": "You cannot create or delete index while changing stream status",
+    "DeletionProtectionEnabled": (
+        "DeletionProtection modification must be the only operation in the request"
+    ),
+}
+"""Members that do not stand beside an index that is made or removed."""
+
+
+class Changed(NamedTuple):
+    """The indexes of a table as an UpdateTable request wants them."""
+
+    indexes: tuple[IndexRecord, ...]
+    indexes_made: int
+    begun: IndexRecord | None = None
+    """The one whose making or removal begins."""
+
+
+def changed_indexes(
+    table: TableRecord, request: Request, now_ms: int, global_indexes_max: int
+) -> Changed:
+    """Return the indexes of a table as a request wants them.
+
+    Args:
+        table: The table, with its billing mode as the request wants it.
+        request: An UpdateTable request.
+        now_ms: The time.
+        global_indexes_max: How many global indexes a table may have.
+
+    Raises:
+        LimitExceededException: More than one index would be made or removed at once.
+        ResourceNotFoundException: There is no such index.
+        ValidationException: The request contradicts itself, or AWS's rules.
+    """
+    found = Changed(table.indexes, table.indexes_made)
+    updates = [_action_of(update) for update in request.get(MEMBER, ())]
+    online = [each for each in updates if each[0] != "Update"]
+    if len(online) > 1:
+        raise _one_at_a_time()
+    for member in _ALONE if online else ():
+        if member in request:
+            raise ValidationException(_ALONE[member])
+    for kind, given in updates:
+        if kind == "Create":
+            found = _created(table, found, request, given, global_indexes_max)
+        elif kind == "Delete":
+            found = _deleted(found, given["IndexName"])
+        else:
+            found = _updated(table, found, given, now_ms)
+    return found
+
+
+def _action_of(update: Wire) -> tuple[str, Wire]:
+    """Return what an element of the list does, and to which index."""
+    if len(update) != 1:
+        raise ValidationException(
+            f"{INVALID}A GlobalSecondaryIndexUpdate has one of Create, Update and Delete"
+        )
+    [(kind, given)] = update.items()
+    return kind, given
+
+
+def _one_at_a_time() -> LimitExceededException:
+    """Return the error for more than one index that is made or removed."""
+    return LimitExceededException(
+        "Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously"
+        " per table"
+    )
+
+
+def _require_idle(found: Changed, *, but: str = "") -> None:
+    """Refuse to begin anything while another index is made or removed."""
+    if any(index.status != ACTIVE and index.name != but for index in found.indexes):
+        raise _one_at_a_time()
+
+
+def _created(
+    table: TableRecord, found: Changed, request: Request, given: Wire, most: int
+) -> Changed:
+    """Return the indexes with one more, whose entries are still to be written."""
+    name = given["IndexName"]
+    types = definitions.types_of(request.get("AttributeDefinitions", ()))
+    key = definitions.key_of(given["KeySchema"])
+    definitions.require_defined(key.names, types)
+    if any(index.name == name for index in found.indexes):
+        raise ValidationException("Attempting to create an index which already exists")
+    _require_idle(found)
+    if sum(not index.is_local for index in found.indexes) >= most:
+        raise ValidationException(
+            f"{INVALID}GlobalSecondaryIndex count exceeds the per-table limit of {most}"
+        )
+    index = definitions.index_of(
+        given,
+        types,
+        number=found.indexes_made,
+        is_local=False,
+        billing_mode=table.billing_mode,
+    )
+    _require_same_types(table, index)
+    made = msgspec.structs.replace(index, status=CREATING)
+    definitions.require_included((*found.indexes, made))
+    return Changed((*found.indexes, made), found.indexes_made + 1, made)
+
+
+def _require_same_types(table: TableRecord, index: IndexRecord) -> None:
+    """Refuse a key attribute that another key of the table has with another type."""
+    known = {each.name: each for each in table.key_attributes}
+    for other in table.indexes:
+        known |= {each.name: each for each in other.key_attributes}
+    for attributes, role in ((index.partition, "HASH"), (index.sort, "RANGE")):
+        for each in attributes:
+            before = known.get(each.name, each)
+            if before.type != each.type:
+                raise ValidationException(
+                    f"{INVALID}Attributes cannot be redefined. Please check that your attribute has"
+                    " the same type as previously defined. Existing schema: Schema:[SchemaElement:"
+                    f" key{{{each.name}:{before.type}:{role}}}] New schema: Schema:[SchemaElement:"
+                    f" key{{{each.name}:{each.type}:{role}}}]"
+                )
+
+
+def _require_index(found: Changed, name: str) -> IndexRecord:
+    """Return the global index of a name."""
+    index = next((each for each in found.indexes if each.name == name), None)
+    if index is None or index.status == DELETING:
+        raise ResourceNotFoundException(f"Requested resource not found: Index: {name} not found")
+    if index.is_local:
+        raise ValidationException(f"{INVALID}{name} is not a global secondary index")
+    return index
+
+
+def _deleted(found: Changed, name: str) -> Changed:
+    """Return the indexes with one on its way out; one that is being made may be given up."""
+    index = _require_index(found, name)
+    _require_idle(found, but=name)
+    gone = msgspec.structs.replace(index, status=DELETING)
+    return found._replace(indexes=_with(found, gone), begun=gone)
+
+
+def _updated(table: TableRecord, found: Changed, given: Wire, now_ms: int) -> Changed:
+    """Return the indexes with another throughput of one."""
+    index = _require_index(found, given["IndexName"])
+    for member in ("OnDemandThroughput", "WarmThroughput"):
+        if member in given:
+            raise NotBuilt.member("dynamodb", "UpdateTable", f"{MEMBER}.Update.{member}")
+    if table.billing_mode == PAY_PER_REQUEST:
+        raise ValidationException(
+            f"{INVALID}Neither ReadCapacityUnits nor WriteCapacityUnits can be specified for index:"
+            f" {index.name} when BillingMode is PAY_PER_REQUEST"
+        )
+    throughput: Wire | None = given.get("ProvisionedThroughput")
+    if throughput is None:
+        raise ValidationException(
+            f"{INVALID}ProvisionedThroughput is not specified for index: {index.name}"
+        )
+    units = definitions.units_of(throughput, f" for index {index.name}")
+    if units == (index.read_units, index.write_units):
+        raise ValidationException(
+            f"The provisioned throughput for the index {index.name} will not change. The requested"
+            " value equals the current value. Current ReadCapacityUnits provisioned for the index:"
+            f" {units[0]}. Requested ReadCapacityUnits: {units[0]}. Current WriteCapacityUnits"
+            f" provisioned for the index: {units[1]}. Requested WriteCapacityUnits: {units[1]}."
+            " Refer to the Amazon DynamoDB Developer Guide for current limits and how to request"
+            " higher limits."
+        )
+    changed = msgspec.structs.replace(
+        index, read_units=units[0], write_units=units[1], units_changed_ms=now_ms
+    )
+    return found._replace(indexes=_with(found, changed))
+
+
+def _with(found: Changed, changed: IndexRecord) -> tuple[IndexRecord, ...]:
+    """Return the indexes with one in place of that of its number."""
+    return tuple(changed if each.number == changed.number else each for each in found.indexes)
+
+
+def billed_indexes(
+    table: TableRecord, billing_mode: str, request: Request
+) -> tuple[IndexRecord, ...]:
+    """Return the indexes of a table under another billing mode.
+
+    Raises:
+        ValidationException: The table will have provisioned units, and an index would have none.
+    """
+    if billing_mode == PAY_PER_REQUEST:
+        return tuple(
+            msgspec.structs.replace(each, read_units=0, write_units=0) for each in table.indexes
+        )
+    if table.billing_mode == PAY_PER_REQUEST:
+        told = {
+            update["Update"]["IndexName"]
+            for update in request.get(MEMBER, ())
+            if "Update" in update
+        }
+        for index in indexes.kept_indexes(table):
+            if not index.is_local and index.name not in told:
+                raise ValidationException(
+                    f"{INVALID}ProvisionedThroughput must be specified for index: {index.name}"
+                )
+    return table.indexes
+
+
+def unsettled_indexes(table: TableRecord) -> list[IndexRecord]:
+    """Return the indexes of a table that are being made or removed; one at the most."""
+    return [index for index in table.indexes if index.status != ACTIVE]
+
+
+def settled_indexes(table: TableRecord, index: IndexRecord) -> tuple[IndexRecord, ...]:
+    """Return the indexes of a table when the making or the removal of one has come to its end."""
+    if index.status == DELETING:
+        return tuple(each for each in table.indexes if each.number != index.number)
+    done = msgspec.structs.replace(index, status=ACTIVE)
+    return tuple(done if each.number == index.number else each for each in table.indexes)
+
+
+def require_settled(table: TableRecord) -> None:
+    """Refuse to delete a table of which an index is being made or removed."""
+    if unsettled_indexes(table):
+        raise ResourceInUseException(
+            "Attempt to change a resource which is still in use: Cannot delete table while indexes"
+            " are being created, updated, or deleted."
+        )

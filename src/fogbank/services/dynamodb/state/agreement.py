@@ -1,0 +1,134 @@
+"""Whether indexes agree with their tables: what ``fogbank check`` asks of a store at rest.
+
+Rule: both are held against the items, each of which says what it must have in every index. An index
+that is being made need only have what its pieces have passed; one on its way out may have anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from fogbank.platform.store.engine import DIRECTORY, StoredRows
+from fogbank.platform.store.records import Table
+from fogbank.platform.store.tuples import after_prefix, pack
+from fogbank.services.dynamodb.rules import indexes
+from fogbank.services.dynamodb.rules.keys import DIGEST_BYTES
+from fogbank.services.dynamodb.schema import (
+    BUILDS,
+    COLLECTIONS,
+    CREATING,
+    ENTRIES,
+    ITEMS,
+    TABLES,
+    IndexRecord,
+    TableRecord,
+)
+
+_DOMAIN_BYTES: Final = len(DIRECTORY.prefix)
+_DOMAINS: Final = DIRECTORY.prefix[:1]
+
+
+def damage_of(stored: StoredRows) -> Iterator[str]:
+    """Yield where the entries of indexes, or the sizes of collections, are not what items say.
+
+    Raises:
+        Corrupt: A row is not what was written.
+    """
+    for domain in _domains_of(stored):
+        tables = domain + TABLES.subspace
+        for _, raw in stored.rows(tables, after_prefix(tables)):
+            table = TABLES.decode(raw)
+            if table.indexes:
+                yield from _Checked(stored, domain, table).damage()
+
+
+def _domains_of(stored: StoredRows) -> Iterator[bytes]:
+    """Yield the prefixes of all domains that have rows, of whatever service."""
+    begin, end = _DOMAINS, after_prefix(_DOMAINS)
+    while (first := next(iter(stored.rows(begin, end)), None)) is not None:
+        domain = first[0][:_DOMAIN_BYTES]
+        yield domain
+        begin = after_prefix(domain)
+
+
+class _Checked:
+    """A table while it is held against its indexes."""
+
+    def __init__(self, stored: StoredRows, domain: bytes, table: TableRecord) -> None:
+        self._stored = stored
+        self._domain = domain
+        self._table = table
+        self._found = {index.number: 0 for index in indexes.kept_indexes(table)}
+        self._passed = {index.number: self._passed_by(index) for index in table.indexes}
+
+    def _prefix(self, kind: Table[Any]) -> bytes:
+        """Return what the keys of a kind of rows of the table begin with."""
+        table_id = bytes.fromhex(self._table.id.replace("-", ""))
+        return self._domain + kind.subspace + table_id
+
+    def _passed_by(self, index: IndexRecord) -> bytes | None:
+        """Return up to where items must have their entries in an index; None: all of them."""
+        if index.status != CREATING:
+            return None
+        raw = self._stored.get(self._domain + BUILDS.subspace + pack(self._table.id, index.number))
+        return b"" if raw is None else BUILDS.decode(raw).next_place
+
+    def damage(self) -> Iterator[str]:
+        """Yield what is wrong, each with the table and the index."""
+        prefix = self._prefix(ITEMS)
+        sizes: dict[bytes, int] = {}
+        for key, raw in self._stored.rows(prefix, after_prefix(prefix)):
+            place, record = key[len(prefix) :], ITEMS.decode(raw)
+            digest = place[:DIGEST_BYTES]
+            if digest not in sizes:
+                yield from self._collection_damage(sizes)
+                sizes = {digest: 0}
+            sizes[digest] += record.size
+            for index, entry in indexes.entries_of(self._table, place, record):
+                if index.is_local:
+                    sizes[digest] += entry.size
+                yield from self._entry_damage(index, place, entry)
+        yield from self._collection_damage(sizes)
+        for index in indexes.kept_indexes(self._table):
+            yield from self._surplus(index)
+
+    def _entry_damage(
+        self, index: IndexRecord, place: bytes, entry: indexes.Entry
+    ) -> Iterator[str]:
+        """Yield whether an item lacks its entry in an index, or has another there."""
+        passed = self._passed[index.number]
+        number = index.number.to_bytes(indexes.NUMBER_BYTES)
+        raw = self._stored.get(self._prefix(ENTRIES) + number + entry.place)
+        if raw is None:
+            if passed is None or place < passed:
+                yield f"{self._named(index)} lacks the entry of the item at {place.hex()}"
+            return
+        self._found[index.number] += 1
+        if raw != indexes.record_of(entry, place):
+            yield f"{self._named(index)} has another entry of the item at {place.hex()}"
+
+    def _surplus(self, index: IndexRecord) -> Iterator[str]:
+        """Yield whether an index has entries of no item."""
+        prefix = self._prefix(ENTRIES) + index.number.to_bytes(indexes.NUMBER_BYTES)
+        count = sum(1 for _ in self._stored.rows(prefix, after_prefix(prefix)))
+        surplus = count - self._found[index.number]
+        if surplus:
+            yield f"{self._named(index)} has {surplus} entries that no item has"
+
+    def _collection_damage(self, sizes: dict[bytes, int]) -> Iterator[str]:
+        """Yield whether a collection, if there is one, has another size than is kept of it."""
+        if not indexes.has_collections(self._table):
+            return
+        for digest, size in sizes.items():
+            raw = self._stored.get(self._prefix(COLLECTIONS) + digest)
+            kept = 0 if raw is None else COLLECTIONS.decode(raw).size
+            if kept != size:
+                yield (
+                    f"the table {self._table.name} keeps {kept} bytes of the collection"
+                    f" {digest.hex()}, which has {size}"
+                )
+
+    def _named(self, index: IndexRecord) -> str:
+        """Return an index as findings name it."""
+        return f"the index {index.name} of the table {self._table.name}"
