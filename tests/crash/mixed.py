@@ -137,13 +137,22 @@ class Work:
         self.acknowledged(f"sealed {key}", lambda: self.body_of(key) == body)
 
     def items(self, n: int) -> None:
+        """Write an item, and find it by its key and by that of an index."""
         name = f"{self.name}/{n}"
-        item = {"name": {"S": name}, "value": {"S": "v" * (n * 700)}}
+        item = {"name": {"S": name}, "by": {"S": self.name}, "value": {"S": "v" * (n * 3_000)}}
         self.clients.table.put_item(TableName="rows", Item=item)
 
         def fact() -> bool:
             table = self.clients.table
-            return table.get_item(TableName="rows", Key={"name": {"S": name}})["Item"] == item
+            found = table.query(
+                TableName="rows",
+                IndexName="by-writer",
+                KeyConditionExpression="#by = :by",
+                ExpressionAttributeNames={"#by": "by"},
+                ExpressionAttributeValues={":by": item["by"]},
+            )["Items"]
+            got = table.get_item(TableName="rows", Key={"name": {"S": name}})["Item"]
+            return got == item and item in found
 
         self.acknowledged(f"item {name}", fact)
 
@@ -279,19 +288,44 @@ class Work:
         ]
 
 
+def make_table(
+    server: Server, name: str, indexes: dict[str, tuple[str, str]] | None = None
+) -> None:
+    """Make a table of items by ``name``, with global indexes by an attribute and its type."""
+    indexes = indexes or {}
+    given = {
+        "GlobalSecondaryIndexes": [
+            {
+                "IndexName": index,
+                "KeySchema": [{"AttributeName": attribute, "KeyType": "HASH"}],
+                "Projection": {"ProjectionType": "ALL"},
+            }
+            for index, (attribute, _) in indexes.items()
+        ]
+    }
+    server.client("dynamodb").create_table(
+        TableName=name,
+        KeySchema=[{"AttributeName": "name", "KeyType": "HASH"}],
+        AttributeDefinitions=[
+            {"AttributeName": attribute, "AttributeType": kind}
+            for attribute, kind in (("name", "S"), *indexes.values())
+        ],
+        BillingMode="PAY_PER_REQUEST",
+        **(given if indexes else {}),
+    )
+
+
 def build(server: Server) -> None:
     s3 = server.client("s3")
     for bucket in ("objects", "versions"):
         s3.create_bucket(Bucket=bucket)
     s3.put_bucket_versioning(Bucket="versions", VersioningConfiguration={"Status": "Enabled"})
     server.client("logs").create_log_group(logGroupName="lines")
-    for table in ("rows", "done", "accounts"):
-        server.client("dynamodb").create_table(
-            TableName=table,
-            KeySchema=[{"AttributeName": "name", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": "name", "AttributeType": "S"}],
-            BillingMode="PAY_PER_REQUEST",
-        )
+    make_table(server, "done")
+    # Entries that are made, and entries that move with every transfer; ``fogbank check`` holds both
+    # against the items when the server has died for the last time.
+    make_table(server, "rows", {"by-writer": ("by", "S")})
+    make_table(server, "accounts", {"by-amount": ("amount", "N")})
     trust = {**TRUST, "Principal": {"Service": "lambda.amazonaws.com", "AWS": "*"}}
     role = make_role(server, ALLOW, trust=trust)
     make_function(server, role, {"ZipFile": zipped(CODE)}, MemorySize=256)
