@@ -29,6 +29,10 @@ SHARD = "shardId-" + "1".ljust(30, "0")
 """The id of its shard, likewise."""
 ITERATOR = f"{STREAM}|1|"
 """An iterator of that shard, likewise."""
+SOURCE = f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/{NAME}-source/stream/2026-01-01T00:00:00.000"
+"""The stream of another table, which the seeded function can read, likewise."""
+MAPPING_ID = "12345678-12ab-34cd-56ef-123456789012"
+"""The id of an event source mapping of that function, likewise."""
 SEEDED: dict[Any, Any] = {}
 """What to put for ids that nobody can choose, as ``seeds`` has made them last."""
 BUCKET = "made-up-bucket"
@@ -67,6 +71,8 @@ NAMES = {
     "CopySource": f"{BUCKET}/{KEY}",
     "Key": KEY,
     "FunctionName": NAME,
+    "EventSourceArn": SOURCE,
+    "UUID": MAPPING_ID,
     "Principal": "s3.amazonaws.com",
     "Action": "lambda:InvokeFunction",
     "AccessKeyId": "AKIAIOSFODNN7EXAMPLE",
@@ -116,6 +122,9 @@ SHAPES: dict[str, Any] = {
     # Structures of which the model requires nothing, but the operation does; texts with a form.
     "ObjectVersionId": "0" * 32,
     "AccessPointName": NAME,
+    "Endpoint": "made-up.example:9092",
+    "Topic": NAME,
+    "Queue": NAME,
     "AttributeValue": {"S": "x"},
     "FunctionCode": {"ZipFile": package()},
 }
@@ -155,6 +164,10 @@ USUAL: dict[tuple[str, str], dict[str, Any]] = {
     ("kms", "RetireGrant"): {"KeyId": KEY_ID, "GrantId": GRANT_ID},
     ("kms", "VerifyMac"): {"KeyId": MAC_KEY_ID, "MacAlgorithm": "HMAC_SHA_256"},
     ("lambda", "CreateFunction"): {"Runtime": "python3.12", "Handler": "index.handler"},
+    ("lambda", "CreateEventSourceMapping"): {
+        "EventSourceArn": SOURCE,
+        "StartingPosition": "LATEST",
+    },
     ("lambda", "UpdateFunctionCode"): {"ZipFile": package()},
     ("lambda", "ListTags"): {"Resource": FUNCTION},
     ("lambda", "TagResource"): {"Resource": FUNCTION},
@@ -174,7 +187,8 @@ def value_of(shape: Shape, name: str, depth: int) -> Any:
     if isinstance(shape, ListShape):
         return [value_of(shape.member, name, depth)] * max(1, shape.metadata.get("min", 1))
     if isinstance(shape, MapShape):
-        return {NAME: value_of(shape.value, "", depth + 1)} if depth < MAPS_DEEP_MAX else {}
+        key = shape.key.metadata.get("enum", [NAME])[0]
+        return {key: value_of(shape.value, "", depth + 1)} if depth < MAPS_DEEP_MAX else {}
     if name in NAMES and shape.type_name == "string":
         return NAMES[name]
     if shape.metadata.get("enum"):

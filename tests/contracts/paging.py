@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.contracts.made_up import TRUST, package
-from tests.contracts.seeds import ALLOW_ALL, Clients
+from tests.contracts.seeds import ALLOW_ALL, Clients, make_stream
 from tests.wire.codes import STEP_MS, code_at
 
 BUCKET = "paged-bucket"
@@ -208,7 +208,10 @@ def seed_logs(clients: Clients, _account: str) -> dict[str, list[Request]]:
 
 
 def seed_lambda(clients: Clients, account: str) -> dict[str, list[Request]]:
-    clients("iam").create_role(RoleName="paged", AssumeRolePolicyDocument=TRUST)
+    iam = clients("iam")
+    iam.create_role(RoleName="paged", AssumeRolePolicyDocument=TRUST)
+    iam.put_role_policy(RoleName="paged", PolicyName="reads", PolicyDocument=ALLOW_ALL)
+    arn = make_stream(clients, "paged-source")
     for name in NAMES:
         clients("lambda").create_function(
             FunctionName=name,
@@ -217,7 +220,13 @@ def seed_lambda(clients: Clients, account: str) -> dict[str, list[Request]]:
             Handler="index.handler",
             Code={"ZipFile": package()},
         )
-    return {"list_functions": [{}]}
+        clients("lambda").create_event_source_mapping(
+            FunctionName=name, EventSourceArn=arn, StartingPosition="LATEST", Enabled=False
+        )
+    return {
+        "list_functions": [{}],
+        "list_event_source_mappings": [{}, {"EventSourceArn": arn}],
+    }
 
 
 def seed_kms(clients: Clients, account: str) -> dict[str, list[Request]]:

@@ -15,10 +15,12 @@ from tests.contracts.made_up import (
     KEY,
     KEY_ID,
     MAC_KEY_ID,
+    MAPPING_ID,
     NAME,
     POINT_POLICY,
     SEEDED,
     SHARD,
+    SOURCE,
     STREAM,
     TRUST,
     package,
@@ -131,8 +133,50 @@ def seed_kms(clients: Clients, account: str) -> None:
         SEEDED[GRANT_ID] = made["GrantId"]
 
 
+def make_stream(clients: Clients, table: str) -> str:
+    """Make a table with a stream, if there is none; return the stream's ARN."""
+    dynamodb = clients("dynamodb")
+    _try(
+        dynamodb.create_table,
+        TableName=table,
+        AttributeDefinitions=[{"AttributeName": NAME, "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": NAME, "KeyType": "HASH"}],
+        BillingMode="PAY_PER_REQUEST",
+        StreamSpecification={"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"},
+    )
+    arn: str = dynamodb.describe_table(TableName=table)["Table"]["LatestStreamArn"]
+    return arn
+
+
 def seed_lambda(clients: Clients, account: str) -> None:
-    _try(clients("iam").create_role, RoleName=NAME, AssumeRolePolicyDocument=TRUST)
+    """Make a function, and a mapping of it; a stream that it can read is left without one."""
+    _seed_function(clients, account)
+    functions = clients("lambda")
+    found = {
+        each["UUID"]: each["FunctionArn"]
+        for each in functions.list_event_source_mappings()["EventSourceMappings"]
+    }
+    seeded = SEEDED.get(MAPPING_ID)
+    for other in found:
+        if other != seeded:
+            functions.delete_event_source_mapping(UUID=other)
+    if seeded in found:
+        if not found[seeded].endswith(f":{NAME}"):
+            functions.update_event_source_mapping(UUID=seeded, FunctionName=NAME)
+        return
+    iam = clients("iam")
+    iam.put_role_policy(RoleName=NAME, PolicyName="reads", PolicyDocument=ALLOW_ALL)
+    SEEDED[SOURCE] = make_stream(clients, f"{NAME}-source")
+    SEEDED[MAPPING_ID] = functions.create_event_source_mapping(
+        FunctionName=NAME,
+        EventSourceArn=make_stream(clients, f"{NAME}-mapped"),
+        StartingPosition="LATEST",
+    )["UUID"]
+
+
+def _seed_function(clients: Clients, account: str) -> None:
+    iam = clients("iam")
+    _try(iam.create_role, RoleName=NAME, AssumeRolePolicyDocument=TRUST)
     _try(
         clients("lambda").create_function,
         FunctionName=NAME,

@@ -3,7 +3,8 @@
 A *reconciler* is idempotent and takes no input: it looks at what stands, does one bounded step and
 says how it went. It is woken by a signal and by its period alike; input would make the two paths
 differ (Omicron, ``app/background``). A *timer* is a durable wake-up: it runs in the transaction
-that removes it. A *schedule* repeats one. A *work list* runs durable entries (``platform/scheduler/worklist``), several at a
+that removes it. A *schedule* repeats one. A *consumer* reads a log of another domain under a durable
+cursor (``platform/scheduler/consumers``), step by step, as long as it is registered. A *work list* runs durable entries (``platform/scheduler/worklist``), several at a
 time: an attempt that a crash cut short is repeated at once after the restart.
 """
 
@@ -14,6 +15,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple, TypeVar
 
 from fogbank.contract.call import Facilities
+from fogbank.platform.scheduler.consumers import Consumer
 from fogbank.platform.scheduler.schedules import Occurrence
 from fogbank.platform.scheduler.timers import Timer
 from fogbank.platform.scheduler.worklist import WorkEntry
@@ -77,6 +79,10 @@ class Verdict(NamedTuple):
     """The attempt did not take place (no environment was free): do not count it."""
 
 
+Memory = dict[str, Any]
+"""What the steps of a consumer leave each other in this process; it is empty after a start."""
+ConsumerStep = Callable[[Consumer, Facilities, Memory], Awaitable[int]]
+"""Reads some, and returns when to read on."""
 Attempt = Callable[[WorkEntry, Facilities], Awaitable[Verdict]]
 
 
@@ -131,5 +137,23 @@ def schedule(kind: str) -> Callable[[Ring], ScheduleKind]:
     return declare
 
 
-Job = Reconciler | TimerKind | ScheduleKind | WorkList
+class ConsumerKind(NamedTuple):
+    """A declared kind of consumers and what one step of one of them does."""
+
+    name: str
+    step: ConsumerStep
+    steps_max: int
+    """So many steps of all its consumers are under way at once."""
+
+
+def consumer(kind: str, *, steps_max: int) -> Callable[[ConsumerStep], ConsumerKind]:
+    """Declare a kind of consumers; the driver runs the steps of each, one after another."""
+
+    def declare(step: ConsumerStep) -> ConsumerKind:
+        return ConsumerKind(kind, step, steps_max)
+
+    return declare
+
+
+Job = Reconciler | TimerKind | ScheduleKind | WorkList | ConsumerKind
 """Whatever a service may list in its ``jobs``."""

@@ -16,6 +16,7 @@ from typing import Final
 from fogbank.base.errors import Weather
 from fogbank.contract.call import Facilities
 from fogbank.contract.job import (
+    ConsumerKind,
     Job,
     Progress,
     Reconciler,
@@ -29,11 +30,13 @@ from fogbank.platform.scheduler.timers import Timer, decode_timer, timer_key
 from fogbank.platform.store import tuples
 from fogbank.platform.store.engine import SYSTEM_PREFIX, Domain, Store, Transaction
 from fogbank.platform.store.keyspace import (
+    CONSUMERS,
     OUTBOX,
     PARTITIONS,
     TIMERS,
     system_prefix,
 )
+from fogbank.server.consuming import ConsumerLoop
 from fogbank.server.hints import PAUSE_MS, POLL_MS, Hint
 from fogbank.server.lists import ListLoop
 
@@ -62,11 +65,12 @@ class Driver:
         kinds = [job for job in jobs if isinstance(job, TimerKind)]
         self._kinds = {job.kind: job for job in (*kinds, TimerKind(schedules.TIMER, self._ring))}
         self._lists = [job for job in jobs if isinstance(job, WorkList)]
+        self._consumers = [job for job in jobs if isinstance(job, ConsumerKind)]
         self._bus = bus
         self._holder = holder
         self._running = 0
         self._hints: list[Hint] = []
-        self._loops: list[ListLoop] = []
+        self._loops: list[ListLoop | ConsumerLoop] = []
 
     @property
     def running(self) -> int:
@@ -85,6 +89,11 @@ class Driver:
                     self._loops.append(loop)
                     self._hints.append(loop.heads)
                     group.create_task(self._repeat(work.name, loop.turn), name=work.name)
+                for kind in self._consumers:
+                    hint = self._hint(group, store, CONSUMERS)
+                    consuming = ConsumerLoop(self._facilities, store, kind, hint, group)
+                    self._loops.append(consuming)
+                    group.create_task(self._repeat(kind.name, consuming.turn), name=kind.name)
             for reader in self._bus:
                 group.create_task(self._run_bus(reader, group), name="bus")
 

@@ -9,7 +9,11 @@ from typing import Any
 
 import pytest
 
+from fogbank.platform.metering.billing import Report
+from fogbank.platform.runtime.functions import Run
 from fogbank.server.config import Config
+from fogbank.services.dynamodb import SERVICE as DYNAMODB
+from fogbank.services.dynamodbstreams import SERVICE as STREAMS
 from fogbank.services.iam import SERVICE as IAM
 from fogbank.services.lambda_ import SERVICE as LAMBDA
 from fogbank.services.logs import SERVICE as LOGS
@@ -31,7 +35,7 @@ def cloud(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Cloud]:
 
     A parameter gives its quotas, or all of its settings.
     """
-    services = [IAM, LAMBDA, LOGS, S3, STS]
+    services = [DYNAMODB, STREAMS, IAM, LAMBDA, LOGS, S3, STS]
     given = getattr(request, "param", {})
     config = given if isinstance(given, Config) else Config(quotas=given)
     with Cloud(services=services, replay=True, work_dir=tmp_path, config=config) as made:
@@ -172,3 +176,108 @@ def user(cloud: Cloud, document: Any) -> Callable[..., Any]:
         )
 
     return make
+
+
+# Event source mappings: what a stream has is noted in the place of every function.
+
+READS = ("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator")
+READING = (*READS, "dynamodb:ListStreams", "s3:PutObject", "lambda:InvokeFunction")
+
+
+class Function:
+    """Takes the place of every function: notes its events, and answers what a test says."""
+
+    def __init__(self) -> None:
+        self.events: list[Any] = []
+        self.answer: Callable[[Any], Any] = lambda _event: None
+        """From an event to what the function returns; what it raises is its error."""
+
+    async def run(self, _target: Any, invocation: Any, *_: Any, **__: Any) -> Run:
+        event = json.loads(invocation.payload)
+        self.events.append(event)
+        report = Report(invocation.request_id, 1.0, 1, 128, 1)
+        try:
+            return Run(json.dumps(self.answer(event)).encode(), False, report, b"")
+        except RuntimeError as error:
+            return Run(json.dumps({"errorMessage": str(error)}).encode(), True, report, b"")
+
+    @property
+    def batches(self) -> list[list[str]]:
+        """Return the sort keys of the records of each event."""
+        return [[key_of(each) for each in event["Records"]] for event in self.events]
+
+
+def key_of(record: Any) -> str:
+    key: str = record["dynamodb"]["Keys"]["c"]["N"]
+    return key
+
+
+@pytest.fixture
+def function(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Function:
+    made = Function()
+    monkeypatch.setattr(cloud.app.parts.functions, "run", made.run)
+    return made
+
+
+@pytest.fixture
+def dynamodb(cloud: Cloud) -> Any:
+    return cloud.client("dynamodb")
+
+
+@pytest.fixture
+def stream(dynamodb: Any) -> str:
+    """Make the table ``tab``; return the ARN of its stream."""
+    table = dynamodb.create_table(
+        TableName="tab",
+        KeySchema=[
+            {"AttributeName": "p", "KeyType": "HASH"},
+            {"AttributeName": "c", "KeyType": "RANGE"},
+        ],
+        AttributeDefinitions=[
+            {"AttributeName": "p", "AttributeType": "S"},
+            {"AttributeName": "c", "AttributeType": "N"},
+        ],
+        BillingMode="PAY_PER_REQUEST",
+        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
+    )["TableDescription"]
+    arn: str = table["LatestStreamArn"]
+    return arn
+
+
+@pytest.fixture
+def put(dynamodb: Any) -> Callable[..., None]:
+    def put(*numbers: int, **others: Any) -> None:
+        for number in numbers:
+            item = {"p": {"S": "p"}, "c": {"N": str(number)}, **others}
+            dynamodb.put_item(TableName="tab", Item=item)
+
+    return put
+
+
+@pytest.fixture
+def source(
+    cloud: Cloud, functions: Any, create: Any, make_role: Any, function: Function, stream: str
+) -> Callable[..., str]:
+    """Map the stream to the function ``f``, from its begin on; return the mapping's id.
+
+    What is written later waits until time goes on, for the stream has been looked at by then.
+    """
+
+    def made(**changes: Any) -> str:
+        create(Role=make_role("reader", *READING))
+        asked = {"EventSourceArn": stream, "StartingPosition": "TRIM_HORIZON", **changes}
+        reply = functions.create_event_source_mapping(FunctionName="f", **asked)
+        assert reply["State"] == "Creating"
+        uuid: str = reply["UUID"]
+        cloud.settle()
+        return uuid
+
+    return made
+
+
+@pytest.fixture
+def told(functions: Any) -> Callable[[str], Any]:
+    def get(uuid: str) -> Any:
+        return functions.get_event_source_mapping(UUID=uuid)
+
+    return get

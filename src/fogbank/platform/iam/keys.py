@@ -71,7 +71,13 @@ TAGS: Final = "resourcetag/"
 EXISTING_TAGS: Final = "s3:existingobjecttag/"
 """Among stored keys: the tags of an object of S3, which has a family of its own for them."""
 STORED: Final = frozenset(
-    {"dynamodb:leadingkeys", "kms:resourcealiases", "lambda:principal", EXISTING_TAGS}
+    {
+        "dynamodb:leadingkeys",
+        "kms:resourcealiases",
+        "lambda:functionarn",
+        "lambda:principal",
+        EXISTING_TAGS,
+    }
 )
 """The keys whose values take what is stored of the resource, of all requests or of some."""
 
@@ -202,7 +208,7 @@ _SERVICES: Final = {
             "kms:viaservice",
         }
     ),
-    "lambda": frozenset({"lambda:principal", "lambda:sourcefunctionarn"}),
+    "lambda": frozenset({"lambda:functionarn", "lambda:principal", "lambda:sourcefunctionarn"}),
     "logs": frozenset[str](),
 }
 """The keys of built services that their operations, or the gateway for them, set."""
@@ -242,9 +248,7 @@ _SERVICES_ABSENT: Final[Mapping[str, frozenset[str]]] = {
     ),
     "code signing is not built": frozenset({"lambda:codesigningconfigarn"}),
     "a permission with it is refused as not built": frozenset({"lambda:eventsourcetoken"}),
-    "event source mappings and function URLs are not built": frozenset(
-        {"lambda:functionarn", "lambda:functionurlauthtype"}
-    ),
+    "function URLs are not built": frozenset({"lambda:functionurlauthtype"}),
     "layers are not built": frozenset({"lambda:layer"}),
     "functions in a VPC are not built": frozenset(
         {"lambda:securitygroupids", "lambda:subnetids", "lambda:vpcids"}

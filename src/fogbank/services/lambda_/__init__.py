@@ -12,12 +12,19 @@ from fogbank.contract.operation import BodyLimit
 from fogbank.contract.service import Service
 from fogbank.services.lambda_ import quotas, schema, state
 from fogbank.services.lambda_.jobs import JOBS
-from fogbank.services.lambda_.operations import accounts, functions, invocations, permissions, tags
+from fogbank.services.lambda_.operations import (
+    accounts,
+    functions,
+    invocations,
+    mappings,
+    permissions,
+    tags,
+)
 from fogbank.services.lambda_.rules import names
 
 SERVICE = Service(
     model="lambda",
-    operations=(tags, accounts, functions, invocations, permissions),
+    operations=(tags, accounts, functions, invocations, mappings, permissions),
     jobs=JOBS,
     receivers=(
         Receiver(
@@ -32,8 +39,8 @@ SERVICE = Service(
     ),
     tags=ResourceTags(domain=names.find_arn_domain, find=state.find_tags),
     stored_keys=StoredKeys(
-        names=frozenset({"lambda:principal"}),
-        domain=names.find_arn_domain,
+        names=frozenset({"lambda:principal", "lambda:functionarn"}),
+        domain=names.find_stored_domain,
         find=state.find_stored_keys,
     ),
     body=BodyLimit(quotas.REQUEST_BYTES),

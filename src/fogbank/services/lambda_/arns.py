@@ -11,6 +11,7 @@ from fogbank.base.arn import arn_of, find_arn, partition_of
 
 LATEST = "$LATEST"
 _FUNCTION = "function"
+_MAPPING = "event-source-mapping"
 _PARTS_MAX = 3
 _REMEMBERED_MAX = 1_024
 
@@ -19,6 +20,22 @@ def function_arn(region: str, account: str, name: str, qualifier: str = "") -> s
     """Return the ARN of a function, of a version of it if there is a qualifier."""
     ending = f":{qualifier}" if qualifier else ""
     return arn_of("lambda", region, account, f"{_FUNCTION}:{name}{ending}")
+
+
+def mapping_arn(region: str, account: str, mapping_id: str) -> str:
+    """Return the ARN of an event source mapping."""
+    return arn_of("lambda", region, account, f"{_MAPPING}:{mapping_id}")
+
+
+def find_mapping(arn: str) -> tuple[str, str, str] | None:
+    """Return (account, region, id) of the ARN of an event source mapping, or None."""
+    parsed = find_arn(arn)
+    if parsed is None or parsed.service != "lambda":
+        return None
+    kind, _, mapping_id = parsed.resource.partition(":")
+    if kind != _MAPPING or not mapping_id:
+        return None
+    return parsed.account, parsed.region, mapping_id
 
 
 @lru_cache(_REMEMBERED_MAX)

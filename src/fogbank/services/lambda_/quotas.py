@@ -31,6 +31,12 @@ ASYNC_QUEUED: Final = Quota(
 ACCOUNT_ASYNC_QUEUED: Final = Quota(
     "lambda.account_async_queued_max", 500_000, "ours: those of an account and region together"
 )
+STREAM_POLL_MS: Final = Quota(
+    "lambda.stream_poll_ms", 250, "Process DynamoDB records: polls shards 4 times per second"
+)
+MAPPINGS: Final = Quota(
+    "lambda.mappings_max", 1_000, "ours: event source mappings of an account and region"
+)
 REQUEST_BYTES: Final = Quota("lambda.request_bytes_max", 1 << 20, "ours: requests without code")
 CODE_REQUEST_BYTES: Final = Quota(
     "lambda.code_request_bytes_max",
@@ -47,6 +53,14 @@ POLICY_BYTES_MAX: Final = 20_480
 LIST_PAGE: Final = 50
 TAGS_MAX: Final = 50
 
+MAPPINGS_PAGE: Final = 100
+FILTERS_MAX: Final = 10
+"""AWS: five, ten on request (Developer Guide, "Control which events Lambda sends")."""
+STREAM_BATCH: Final = 100
+RECORD_AGE_S_MIN: Final = 60
+WINDOW_STATE_BYTES_MAX: Final = 1 << 20
+STREAM_BACKOFF_MS: Final = 1_000
+STREAM_BACKOFF_MS_MAX: Final = 60_000
 BACKOFF_MS: Final = 1_000
 BACKOFF_MS_MAX: Final = 300_000
 """How long a throttled event waits: from one second up to five minutes."""

@@ -92,12 +92,87 @@ class PieceRecord(Record, frozen=True, array_like=True, tag="lambda.piece/1"):
     content: bytes
 
 
+class MappingRecord(Record, frozen=True, array_like=True, kw_only=True, tag="lambda.mapping/1"):
+    """An event source mapping: what a function is invoked with, and how."""
+
+    id: str
+    """A UUID."""
+    function: str
+    """The name of the function."""
+    qualifier: str
+    """As the client named the function; empty, or the version."""
+    source_arn: str
+    enabled: bool
+    modified_ms: int
+    position: str
+    """``StartingPosition``."""
+    batch_size: int
+    window_s: int = 0
+    """``MaximumBatchingWindowInSeconds``."""
+    factor: int = 1
+    """``ParallelizationFactor``: how many lanes a shard has, each with keys of its own."""
+    bisects: bool = False
+    retries: int = -1
+    """``MaximumRetryAttempts``; -1: as long as the record is kept."""
+    age_s: int = -1
+    """``MaximumRecordAgeInSeconds``; -1: likewise."""
+    tumbling_s: int = 0
+    """``TumblingWindowInSeconds``; 0: none."""
+    partial: bool = False
+    """Whether the function says which records failed (``ReportBatchItemFailures``)."""
+    filters: tuple[str, ...] = ()
+    """Event patterns, of which one must match; none: every record is wanted."""
+    on_failure: str = ""
+    """The ARN of who hears of records that were given up; empty: nobody."""
+    result: str = "No records processed"
+    """``LastProcessingResult``."""
+
+
+class CursorRecord(Record, frozen=True, array_like=True, kw_only=True, tag="lambda.cursor/1"):
+    """How far one lane of one shard has been read for a mapping."""
+
+    begin: str
+    """Where to begin while there is no position: ``TRIM_HORIZON`` or ``LATEST``."""
+    position: str = ""
+    """The sequence number of the last record that is done; empty: none is."""
+    iterator: str = ""
+    """The place that was the latest when the mapping was made, as long as it is good."""
+    since_ms: int = 0
+    """When that was."""
+    fences: tuple[str, ...] = ()
+    """Where the batches end that are being retried, each within the one before."""
+    attempts: int = 0
+    """How often the batch that comes next has failed."""
+    retry_at_ms: int = 0
+    done: bool = False
+    """The shard has ended and all of it is done."""
+    window_ms: int = 0
+    """When the tumbling window began that is open; 0: none is."""
+    state_pieces: int = 0
+    """In how many pieces the state of that window lies; 0: it is empty."""
+    is_cut_short: bool = False
+    """The state of the window has become too large: it ends now."""
+
+
+class LaneRecord(Record, frozen=True, array_like=True, tag="lambda.lane/1"):
+    """Which lane a consumer reads."""
+
+    mapping: str
+    shard: str
+    lane: int
+
+
 FUNCTIONS = Table("lambda", 0x01, FunctionRecord)
 """name"""
 POLICIES = Table("lambda", 0x02, PolicyRecord)
 """name of the function"""
 PIECES = Table("lambda", 0x03, PieceRecord)
 """id of the event, number"""
-TABLES = (FUNCTIONS, POLICIES, PIECES)
+MAPPINGS = Table("lambda", 0x04, MappingRecord)
+"""id"""
+CURSORS = Table("lambda", 0x05, CursorRecord)
+"""id of the mapping, id of the shard, number of the lane"""
+TABLES = (FUNCTIONS, POLICIES, PIECES, MAPPINGS, CURSORS)
 
+decode_lane = RecordDecoder(LaneRecord).decode
 decode_event = RecordDecoder(EventRecord).decode

@@ -6,8 +6,10 @@ reads and writes of the delivering transaction.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
+
+import msgspec
 
 from fogbank.base.errors import Throttled
 from fogbank.contract.action import Access, ContextValue
@@ -20,28 +22,41 @@ from fogbank.platform.bus.entry import Delivery
 from fogbank.platform.iam.bound import BoundPolicy
 from fogbank.platform.iam.request import Caller
 from fogbank.platform.identity.principal import service_principal
-from fogbank.platform.scheduler import worklist
+from fogbank.platform.scheduler import consumers, worklist
+from fogbank.platform.scheduler.consumers import Consumer
 from fogbank.platform.scheduler.worklist import Counts, WorkEntry
 from fogbank.platform.store.engine import Transaction
 from fogbank.platform.store.records import encode
 from fogbank.platform.tags import borne
 from fogbank.services.lambda_ import arns, quotas
-from fogbank.services.lambda_.errors import ResourceConflictException
-from fogbank.services.lambda_.rules import policies
+from fogbank.services.lambda_.errors import (
+    InvalidParameterValueException,
+    ResourceConflictException,
+)
+from fogbank.services.lambda_.rules import mappings, policies
 from fogbank.services.lambda_.rules.access import StatementKeys
 from fogbank.services.lambda_.rules.names import FunctionName
 from fogbank.services.lambda_.schema import (
+    CURSORS,
     FUNCTIONS,
+    MAPPINGS,
     PIECES,
     POLICIES,
+    CursorRecord,
     EventRecord,
     FunctionRecord,
+    LaneRecord,
+    MappingRecord,
     PieceRecord,
     PolicyRecord,
 )
 
 ASYNC: Final = "lambda.async"
 """The work list of events that wait for their invocation."""
+SOURCES: Final = "lambda.sources"
+"""The kind of consumers that read streams for event source mappings."""
+CURSORS_MAX: Final = 5_000
+"""Lanes of a mapping: those of the shards that are being read, each with its parent's at most."""
 
 
 # Functions.
@@ -110,7 +125,14 @@ async def find_tags(tr: Transaction, arn: str) -> Mapping[str, ContextValue]:
 
 
 async def find_stored_keys(tr: Transaction, access: Access) -> Mapping[str, ContextValue]:
-    """Return the condition keys of the statement that a request is about."""
+    """Return the condition keys of the statement or mapping that a request is about."""
+    mapping = arns.find_mapping(access.resource)
+    if mapping is not None:
+        record = await MAPPINGS.find(tr, mapping[2])
+        if record is None:
+            return {}
+        named = arns.function_arn(mapping[1], mapping[0], record.function)
+        return {"lambda:FunctionArn": named}
     if not isinstance(access.context, StatementKeys):
         return {}
     name = arns.find_function(access.resource)
@@ -140,6 +162,190 @@ def put_policy(tr: Transaction, function: FunctionRecord, policy: BoundPolicy | 
     else:
         POLICIES.put(tr, PolicyRecord(*policy), function.name)
     FUNCTIONS.put(tr, function, function.name)
+
+
+# Event source mappings.
+
+
+async def find_mapping(tr: Transaction, mapping_id: str) -> MappingRecord | None:
+    """Return a mapping, or None."""
+    return await MAPPINGS.find(tr, mapping_id)
+
+
+async def require_mapping(tr: Transaction, mapping_id: str) -> MappingRecord:
+    """Return a mapping or refuse the call."""
+    mapping = await MAPPINGS.find(tr, mapping_id)
+    if mapping is None:
+        raise mappings.not_found(mapping_id)
+    return mapping
+
+
+async def list_mappings(tr: Transaction, after: str | None, limit: int) -> list[MappingRecord]:
+    """Return up to ``limit`` mappings in order of their ids."""
+    behind = None if after is None else (after,)
+    return [record for _, record in await MAPPINGS.list(tr, limit=limit, after=behind)]
+
+
+async def create_mapping(
+    tr: Transaction, mapping: MappingRecord, begins: Mapping[str, CursorRecord], mappings_max: int
+) -> None:
+    """Write a new mapping and where it begins in each shard.
+
+    Raises:
+        InvalidParameterValueException: There are too many.
+        ResourceConflictException: There is one of that source and function.
+    """
+    found = await list_mappings(tr, None, mappings_max)
+    if len(found) == mappings_max:
+        raise InvalidParameterValueException(f"There are {mappings_max} event source mappings.")
+    for other in found:
+        if (other.source_arn, other.function) == (mapping.source_arn, mapping.function):
+            raise ResourceConflictException(
+                f'The event source arn (" {mapping.source_arn} ") and function ('
+                f'" {mapping.function} ") provided mapping already exists. Please update or delete'
+                f" the existing mapping with UUID {other.id}"
+            )
+    MAPPINGS.put(tr, mapping, mapping.id)
+    for shard, cursor in begins.items():
+        put_lanes(tr, mapping, shard, cursor)
+
+
+def put_lanes(tr: Transaction, mapping: MappingRecord, shard: str, cursor: CursorRecord) -> None:
+    """Begin every lane of a shard at one place."""
+    for lane in range(mapping.factor):
+        CURSORS.put(tr, cursor, mapping.id, shard, lane)
+        if mapping.enabled:
+            consumers.put(tr, _consumer(tr, mapping.id, shard, lane))
+
+
+def _consumer(tr: Transaction, mapping_id: str, shard: str, lane: int) -> Consumer:
+    """Return the row that has a lane read."""
+    payload = encode(LaneRecord(mapping_id, shard, lane))
+    return Consumer(SOURCES, lane_id(mapping_id, shard, lane), tr.domain.name, payload)
+
+
+def lane_id(mapping_id: str, shard: str, lane: int) -> str:
+    """Return what names a lane."""
+    return f"{mapping_id}/{shard}/{lane}"
+
+
+async def list_cursors(tr: Transaction, *of: str) -> list[tuple[str, int, CursorRecord]]:
+    """Return the shards, lanes and cursors of a mapping, or of one of its shards."""
+    found: list[tuple[str, int, CursorRecord]] = []
+    for key, cursor in await CURSORS.list(tr, *of, limit=CURSORS_MAX):
+        *shard, lane = key
+        named = shard[0] if shard else of[-1]
+        assert isinstance(named, str)
+        assert isinstance(lane, int)
+        found.append((named, lane, cursor))
+    return found
+
+
+async def change_mapping(tr: Transaction, before: MappingRecord, after: MappingRecord) -> None:
+    """Write a mapping that was changed; its lanes are others, or read or not, as it says now."""
+    MAPPINGS.put(tr, after, after.id)
+    if (before.factor, before.enabled) == (after.factor, after.enabled):
+        return
+    shards: dict[str, list[CursorRecord]] = {}
+    for shard, lane, cursor in await list_cursors(tr, after.id):
+        shards.setdefault(shard, []).append(cursor)
+        consumers.remove(tr, SOURCES, lane_id(after.id, shard, lane))
+        if before.factor == after.factor:
+            if after.enabled and not cursor.done:
+                consumers.put(tr, _consumer(tr, after.id, shard, lane))
+            continue
+        _forget_lane(tr, after.id, shard, lane, cursor)
+    if before.factor != after.factor:
+        for shard, cursors in shards.items():
+            put_lanes(tr, after, shard, mappings.least_of(cursors))
+
+
+def _forget_lane(
+    tr: Transaction, mapping_id: str, shard: str, lane: int, cursor: CursorRecord
+) -> None:
+    """Remove a cursor and the state of its window."""
+    CURSORS.delete(tr, mapping_id, shard, lane)
+    for number in range(cursor.state_pieces):
+        PIECES.delete(tr, lane_id(mapping_id, shard, lane), number)
+
+
+async def delete_mapping(tr: Transaction, mapping: MappingRecord) -> None:
+    """Remove a mapping with all that stands of its lanes."""
+    MAPPINGS.delete(tr, mapping.id)
+    for shard, lane, cursor in await list_cursors(tr, mapping.id):
+        _forget_lane(tr, mapping.id, shard, lane, cursor)
+        consumers.remove(tr, SOURCES, lane_id(mapping.id, shard, lane))
+
+
+async def find_cursor(tr: Transaction, lane: LaneRecord) -> CursorRecord | None:
+    """Return how far a lane has been read; None if it is no more."""
+    return await CURSORS.find(tr, lane.mapping, lane.shard, lane.lane)
+
+
+async def move_cursor(
+    tr: Transaction, lane: LaneRecord, before: CursorRecord, after: CursorRecord, result: str
+) -> bool:
+    """Move a lane on, unless its mapping was stopped or its lanes were laid anew since.
+
+    Args:
+        tr: The transaction.
+        lane: The lane.
+        before: Its cursor, as whoever moves it has read it.
+        after: Its cursor from now on.
+        result: What the mapping tells of the last batch; empty: nothing new.
+    """
+    mapping = await MAPPINGS.find(tr, lane.mapping)
+    if mapping is None or not mapping.enabled or await find_cursor(tr, lane) != before:
+        return False
+    CURSORS.put(tr, after, lane.mapping, lane.shard, lane.lane)
+    if result not in ("", mapping.result):
+        MAPPINGS.put(tr, msgspec.structs.replace(mapping, result=result), mapping.id)
+    return True
+
+
+async def note_result(tr: Transaction, mapping_id: str, result: str) -> None:
+    """Note what went wrong with a mapping before there was a batch."""
+    mapping = await MAPPINGS.find(tr, mapping_id)
+    if mapping is not None and mapping.result != result:
+        MAPPINGS.put(tr, msgspec.structs.replace(mapping, result=result), mapping_id)
+
+
+async def read_window(tr: Transaction, lane: LaneRecord, cursor: CursorRecord) -> bytes:
+    """Return the state of the tumbling window that is open: JSON."""
+    name = lane_id(lane.mapping, lane.shard, lane.lane)
+    found = await PIECES.list(tr, name, limit=max(1, cursor.state_pieces))
+    return b"".join(piece.content for _, piece in found[: cursor.state_pieces]) or b"{}"
+
+
+def put_window(
+    tr: Transaction, lane: LaneRecord, cursor: CursorRecord, content: bytes
+) -> CursorRecord:
+    """Write the state of a window; return the cursor that says where it lies."""
+    name, pieces = lane_id(lane.mapping, lane.shard, lane.lane), 0
+    for at in range(0, len(content), quotas.PAYLOAD_PIECE_BYTES):
+        PIECES.put(tr, PieceRecord(content[at : at + quotas.PAYLOAD_PIECE_BYTES]), name, pieces)
+        pieces += 1
+    for number in range(pieces, cursor.state_pieces):
+        PIECES.delete(tr, name, number)
+    return msgspec.structs.replace(cursor, state_pieces=pieces)
+
+
+async def end_lane(
+    tr: Transaction, lane: LaneRecord, before: CursorRecord, children: Sequence[str]
+) -> None:
+    """End a lane whose shard has been read to its end; with the last of them its children begin."""
+    done = msgspec.structs.replace(before, done=True)
+    if not await move_cursor(tr, lane, before, done, ""):
+        return
+    consumers.remove(tr, SOURCES, lane_id(lane.mapping, lane.shard, lane.lane))
+    mapping = await require_mapping(tr, lane.mapping)
+    lanes = await list_cursors(tr, lane.mapping, lane.shard)
+    if not all(cursor.done for _, _, cursor in lanes):
+        return
+    for shard, number, cursor in lanes:
+        _forget_lane(tr, lane.mapping, shard, number, cursor)
+    for child in children:
+        put_lanes(tr, mapping, child, CursorRecord(begin=mappings.TRIM_HORIZON))
 
 
 # Events that wait.

@@ -37,11 +37,45 @@ class AddPermissionRequest(TypedDict, total=False):
 class AddPermissionResponse(TypedDict, total=False):
     Statement: str
 
+class AmazonManagedKafkaEventSourceConfig(TypedDict, total=False):
+    ConsumerGroupId: str
+    SchemaRegistryConfig: KafkaSchemaRegistryConfig
+
 class CapacityProviderConfig(TypedDict, total=False):
     LambdaManagedInstancesCapacityProviderConfig: Required[LambdaManagedInstancesCapacityProviderConfig]
 
 class Concurrency(TypedDict, total=False):
     ReservedConcurrentExecutions: int
+
+class CreateEventSourceMappingRequest(TypedDict, total=False):
+    EventSourceArn: str
+    FunctionName: Required[str]
+    Enabled: bool
+    BatchSize: int
+    FilterCriteria: FilterCriteria
+    KMSKeyArn: str
+    MetricsConfig: EventSourceMappingMetricsConfig
+    LoggingConfig: EventSourceMappingLoggingConfig
+    ScalingConfig: ScalingConfig
+    MaximumBatchingWindowInSeconds: int
+    ParallelizationFactor: int
+    StartingPosition: str
+    StartingPositionTimestamp: int
+    DestinationConfig: DestinationConfig
+    MaximumRecordAgeInSeconds: int
+    BisectBatchOnFunctionError: bool
+    MaximumRetryAttempts: int
+    Tags: dict[str, str]
+    TumblingWindowInSeconds: int
+    Topics: list[str]
+    Queues: list[str]
+    SourceAccessConfigurations: list[SourceAccessConfiguration]
+    SelfManagedEventSource: SelfManagedEventSource
+    FunctionResponseTypes: list[str]
+    AmazonManagedKafkaEventSourceConfig: AmazonManagedKafkaEventSourceConfig
+    SelfManagedKafkaEventSourceConfig: SelfManagedKafkaEventSourceConfig
+    DocumentDBEventSourceConfig: DocumentDBEventSourceConfig
+    ProvisionedPollerConfig: ProvisionedPollerConfig
 
 class CreateFunctionRequest(TypedDict, total=False):
     FunctionName: Required[str]
@@ -78,12 +112,24 @@ class CreateFunctionRequest(TypedDict, total=False):
 class DeadLetterConfig(TypedDict, total=False):
     TargetArn: str
 
+class DeleteEventSourceMappingRequest(TypedDict, total=False):
+    UUID: Required[str]
+
 class DeleteFunctionRequest(TypedDict, total=False):
     FunctionName: Required[str]
     Qualifier: str
 
 class DeleteFunctionResponse(TypedDict, total=False):
     StatusCode: int
+
+class DestinationConfig(TypedDict, total=False):
+    OnSuccess: OnSuccess
+    OnFailure: OnFailure
+
+class DocumentDBEventSourceConfig(TypedDict, total=False):
+    DatabaseName: str
+    CollectionName: str
+    FullDocument: str
 
 class DurableConfig(TypedDict, total=False):
     KMSKeyArn: str
@@ -104,10 +150,61 @@ class EnvironmentResponse(TypedDict, total=False):
 class EphemeralStorage(TypedDict, total=False):
     Size: Required[int]
 
+class EventSourceMappingConfiguration(TypedDict, total=False):
+    UUID: str
+    StartingPosition: str
+    StartingPositionTimestamp: int
+    BatchSize: int
+    MaximumBatchingWindowInSeconds: int
+    ParallelizationFactor: int
+    EventSourceArn: str
+    FilterCriteria: FilterCriteria
+    FilterCriteriaError: FilterCriteriaError
+    KMSKeyArn: str
+    MetricsConfig: EventSourceMappingMetricsConfig
+    LoggingConfig: EventSourceMappingLoggingConfig
+    ScalingConfig: ScalingConfig
+    FunctionArn: str
+    LastModified: int
+    LastProcessingResult: str
+    State: str
+    StateTransitionReason: str
+    DestinationConfig: DestinationConfig
+    Topics: list[str]
+    Queues: list[str]
+    SourceAccessConfigurations: list[SourceAccessConfiguration]
+    SelfManagedEventSource: SelfManagedEventSource
+    MaximumRecordAgeInSeconds: int
+    BisectBatchOnFunctionError: bool
+    MaximumRetryAttempts: int
+    TumblingWindowInSeconds: int
+    FunctionResponseTypes: list[str]
+    AmazonManagedKafkaEventSourceConfig: AmazonManagedKafkaEventSourceConfig
+    SelfManagedKafkaEventSourceConfig: SelfManagedKafkaEventSourceConfig
+    DocumentDBEventSourceConfig: DocumentDBEventSourceConfig
+    EventSourceMappingArn: str
+    ProvisionedPollerConfig: ProvisionedPollerConfig
+
+class EventSourceMappingLoggingConfig(TypedDict, total=False):
+    SystemLogLevel: str
+
+class EventSourceMappingMetricsConfig(TypedDict, total=False):
+    Metrics: list[str]
+
 class FileSystemConfig(TypedDict, total=False):
     Arn: Required[str]
     LocalMountPath: Required[str]
     S3FilesConfig: S3FilesConfig
+
+class Filter(TypedDict, total=False):
+    Pattern: str
+
+class FilterCriteria(TypedDict, total=False):
+    Filters: list[Filter]
+
+class FilterCriteriaError(TypedDict, total=False):
+    ErrorCode: str
+    Message: str
 
 class FunctionCode(TypedDict, total=False):
     ZipFile: bytes
@@ -186,6 +283,9 @@ class GetAccountSettingsResponse(TypedDict, total=False):
     AccountLimit: AccountLimit
     AccountUsage: AccountUsage
 
+class GetEventSourceMappingRequest(TypedDict, total=False):
+    UUID: Required[str]
+
 class GetFunctionConfigurationRequest(TypedDict, total=False):
     FunctionName: Required[str]
     Qualifier: str
@@ -240,6 +340,19 @@ class InvocationResponse(TypedDict, total=False):
     ExecutedVersion: str
     DurableExecutionArn: str
 
+class KafkaSchemaRegistryAccessConfig(TypedDict, total=False):
+    Type: str
+    URI: str
+
+class KafkaSchemaRegistryConfig(TypedDict, total=False):
+    SchemaRegistryURI: str
+    EventRecordFormat: str
+    AccessConfigs: list[KafkaSchemaRegistryAccessConfig]
+    SchemaValidationConfigs: list[KafkaSchemaValidationConfig]
+
+class KafkaSchemaValidationConfig(TypedDict, total=False):
+    Attribute: str
+
 class LambdaManagedInstancesCapacityProviderConfig(TypedDict, total=False):
     CapacityProviderArn: Required[str]
     PerExecutionEnvironmentMaxConcurrency: int
@@ -250,6 +363,16 @@ class Layer(TypedDict, total=False):
     CodeSize: int
     SigningProfileVersionArn: str
     SigningJobArn: str
+
+class ListEventSourceMappingsRequest(TypedDict, total=False):
+    EventSourceArn: str
+    FunctionName: str
+    Marker: str
+    MaxItems: int
+
+class ListEventSourceMappingsResponse(TypedDict, total=False):
+    NextMarker: str
+    EventSourceMappings: list[EventSourceMappingConfiguration]
 
 class ListFunctionsRequest(TypedDict, total=False):
     MasterRegion: str
@@ -273,6 +396,17 @@ class LoggingConfig(TypedDict, total=False):
     SystemLogLevel: str
     LogGroup: str
 
+class OnFailure(TypedDict, total=False):
+    Destination: str
+
+class OnSuccess(TypedDict, total=False):
+    Destination: str
+
+class ProvisionedPollerConfig(TypedDict, total=False):
+    MinimumPollers: int
+    MaximumPollers: int
+    PollerGroupName: str
+
 class RemovePermissionRequest(TypedDict, total=False):
     FunctionName: Required[str]
     StatementId: Required[str]
@@ -295,12 +429,27 @@ class RuntimeVersionError(TypedDict, total=False):
 class S3FilesConfig(TypedDict, total=False):
     DirectS3Read: str
 
+class ScalingConfig(TypedDict, total=False):
+    MaximumConcurrency: int
+
+class SelfManagedEventSource(TypedDict, total=False):
+    Endpoints: dict[str, list[str]]
+
+class SelfManagedKafkaEventSourceConfig(TypedDict, total=False):
+    ConsumerGroupId: str
+    SchemaRegistryConfig: KafkaSchemaRegistryConfig
+    ConsumptionMode: str
+
 class SnapStart(TypedDict, total=False):
     ApplyOn: str
 
 class SnapStartResponse(TypedDict, total=False):
     ApplyOn: str
     OptimizationStatus: str
+
+class SourceAccessConfiguration(TypedDict, total=False):
+    Type: str
+    URI: str
 
 class TagResourceRequest(TypedDict, total=False):
     Resource: Required[str]
@@ -322,6 +471,30 @@ class TracingConfigResponse(TypedDict, total=False):
 class UntagResourceRequest(TypedDict, total=False):
     Resource: Required[str]
     TagKeys: Required[list[str]]
+
+class UpdateEventSourceMappingRequest(TypedDict, total=False):
+    UUID: Required[str]
+    FunctionName: str
+    Enabled: bool
+    BatchSize: int
+    FilterCriteria: FilterCriteria
+    KMSKeyArn: str
+    MetricsConfig: EventSourceMappingMetricsConfig
+    LoggingConfig: EventSourceMappingLoggingConfig
+    ScalingConfig: ScalingConfig
+    MaximumBatchingWindowInSeconds: int
+    ParallelizationFactor: int
+    DestinationConfig: DestinationConfig
+    MaximumRecordAgeInSeconds: int
+    BisectBatchOnFunctionError: bool
+    MaximumRetryAttempts: int
+    TumblingWindowInSeconds: int
+    SourceAccessConfigurations: list[SourceAccessConfiguration]
+    FunctionResponseTypes: list[str]
+    AmazonManagedKafkaEventSourceConfig: AmazonManagedKafkaEventSourceConfig
+    SelfManagedKafkaEventSourceConfig: SelfManagedKafkaEventSourceConfig
+    DocumentDBEventSourceConfig: DocumentDBEventSourceConfig
+    ProvisionedPollerConfig: ProvisionedPollerConfig
 
 class UpdateFunctionCodeRequest(TypedDict, total=False):
     FunctionName: Required[str]

@@ -17,7 +17,8 @@ from fogbank.platform.runtime.functions import RoleNotAssumableError, Run
 from fogbank.platform.scheduler.worklist import WorkEntry
 from fogbank.platform.store.engine import Domain
 from fogbank.platform.store.records import encode
-from fogbank.services.lambda_ import jobs, state
+from fogbank.services.lambda_ import state
+from fogbank.services.lambda_.jobs import events as jobs
 from fogbank.services.lambda_.schema import EventRecord, FunctionRecord
 from fogbank.testing.clock import VirtualClock
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from fogbank.base.types import Request
 from fogbank.contract.action import Access, AccessOf, ContextValue, Scope
 from fogbank.platform.tags import borne, named, requested
+from fogbank.services.lambda_ import arns
 from fogbank.services.lambda_.rules import names
 
 PRINCIPAL = "lambda.amazonaws.com"
@@ -89,6 +90,27 @@ def remove_permission(scope: Scope, request: Request) -> list[Access]:
     """Return what RemovePermission needs: on the principal that the statement lets in."""
     arn = names.name_of(scope, request).qualified_arn
     return [Access("lambda:RemovePermission", arn, StatementKeys(request["StatementId"]))]
+
+
+def create_mapping(scope: Scope, request: Request) -> list[Access]:
+    """Return what CreateEventSourceMapping needs: it names no resource, but its function."""
+    arn = names.name_of(scope, request).arn
+    return [Access("lambda:CreateEventSourceMapping", "*", {"lambda:FunctionArn": arn})]
+
+
+def on_mapping(action: str) -> AccessOf:
+    """Return the access of an operation on one event source mapping."""
+
+    def access(scope: Scope, request: Request) -> list[Access]:
+        arn = arns.mapping_arn(scope.region, scope.account, request["UUID"])
+        return [Access(f"lambda:{action}", arn)]
+
+    return access
+
+
+def list_mappings(_scope: Scope, _request: Request) -> list[Access]:
+    """Return what ListEventSourceMappings needs."""
+    return [Access("lambda:ListEventSourceMappings", "*")]
 
 
 def list_functions(_scope: Scope, _request: Request) -> list[Access]:

@@ -158,6 +158,12 @@ def find_arn_domain(arn: str) -> Domain | None:
     return None if found is None else domain_of(found[0], found[1])
 
 
+def find_stored_domain(arn: str) -> Domain | None:
+    """Return the domain of the ARN of a function or event source mapping, or None."""
+    mapping = arns.find_mapping(arn)
+    return find_arn_domain(arn) if mapping is None else domain_of(mapping[0], mapping[1])
+
+
 def is_function_arn(arn: str) -> bool:
     """Tell whether an ARN is a function's."""
     return arns.find_function(arn) is not None
