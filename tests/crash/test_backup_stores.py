@@ -93,13 +93,10 @@ def count_of(s3: Any, bucket: str) -> int:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("stores") / "data", settings=SETTINGS)
-    server.start()
-    for bucket in BUCKETS:
-        server.client("s3").create_bucket(Bucket=bucket)
-    yield server
-    if server._process is not None:
-        server.stop()
+    with Server(tmp_path_factory.mktemp("stores") / "data", settings=SETTINGS) as server:
+        for bucket in BUCKETS:
+            server.client("s3").create_bucket(Bucket=bucket)
+        yield server
 
 
 def back_up_cold(copy: Server, backups: Path) -> None:

@@ -23,7 +23,7 @@ from fogbank.gateway.confirmed import ConfirmedStore
 from fogbank.gateway.pages import Paged, Pages
 from fogbank.gateway.resolve import Door
 from fogbank.gateway.visit import Reasons, Visit
-from fogbank.gateway.why import denial_of, reasons_of, trust_of
+from fogbank.gateway.why import denial_of, point_of, points_said, reasons_of, trust_of
 from fogbank.platform.iam.request import AccessRequest
 
 
@@ -198,9 +198,13 @@ class Performer:
         if asked is None or (asked.action, asked.resource) != (action, resource):
             asked = AccessRequest(call.principal, action, resource, call.access_context)
         facilities = self._facilities
-        policy = await self.authorization.resource_policy(asked)
-        policy = policy or await trust_of(facilities.identity, asked)
-        return await reasons_of(facilities.placement, call.principal, asked, decision, policy)
+        point = point_of(call.points, asked)
+        said = points_said(call.points, point)
+        if point is None:
+            policy = await self.authorization.resource_policy(asked)
+            policy = policy or await trust_of(facilities.identity, asked)
+            said = said if policy is None else [policy, *said]
+        return await reasons_of(facilities.placement, call.principal, asked, decision, said)
 
 
 async def _recorded(recording: Recording, visit: Visit, error: BaseException, wire: Wire) -> None:

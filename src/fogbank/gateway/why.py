@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
 from fogbank.base.arn import find_arn
-from fogbank.contract.action import ContextValue
+from fogbank.contract.action import ContextValue, Point
 from fogbank.gateway.visit import Reasons, Visit
 from fogbank.platform.iam.decision import Decided, Decision, PolicySource
 from fogbank.platform.iam.request import AccessRequest
@@ -43,7 +43,7 @@ async def reasons_of(
     principal: Principal,
     request: AccessRequest,
     decision: Decision,
-    resource: Sourced | None,
+    resources: Sequence[Sourced],
 ) -> Reasons:
     """Return what a request was refused on.
 
@@ -52,13 +52,29 @@ async def reasons_of(
         principal: The caller.
         request: What was asked.
         decision: The refusal.
-        resource: The policy of the resource, if it has one.
+        resources: The policies of what was asked for: of what was decided on last first.
     """
-    found = await _documents_of(placement, principal)
-    if resource is not None:
-        found = [*found, resource]
+    found = [*await _documents_of(placement, principal), *resources]
     looked_at = tuple(LookedAt(*source) for _, source in found[:LOOKED_AT_MAX])
     return Reasons(_keys_of(request.context), looked_at, _text_of(found, decision)[:TEXT_MAX])
+
+
+def point_of(points: Sequence[Point], request: AccessRequest) -> Point | None:
+    """Return the point that a request asked to pass, if it did."""
+    inside = request.resource
+    return next((each for each in points if inside == each.arn or _is_in(inside, each)), None)
+
+
+def _is_in(resource: str, point: Point) -> bool:
+    return resource.startswith(f"{point.arn}/object/")
+
+
+def points_said(points: Sequence[Point], first: Point | None = None) -> list[Sourced]:
+    """Return the policies of points, the first one's first, each with where it hangs."""
+    ordered = sorted(points, key=lambda point: point is not first)
+    return [
+        (point.said, PolicySource("resource", "", point.arn)) for point in ordered if point.said
+    ]
 
 
 async def trust_of(identity: Identity, request: AccessRequest) -> Sourced | None:

@@ -422,6 +422,56 @@ def test_why_denied_names_a_statement_of_a_trust_policy(cloud: Cloud) -> None:
     assert {"kind": "trust", "policy": "", "holder": role["Arn"]} in row["lookedAt"]
 
 
+@pytest.mark.parametrize("at_point", [True, False], ids=["point", "bucket"])
+def test_why_denied_shows_the_policy_of_an_access_point(cloud: Cloud, *, at_point: bool) -> None:
+    account, s3, control = account_of(cloud), cloud.client("s3"), cloud.client("s3control")
+    s3.create_bucket(Bucket="photos")
+    made = control.create_access_point(AccountId=account, Name="front", Bucket="photos")
+    point = made["AccessPointArn"]
+    denied = f"{point}/object/*" if at_point else "arn:aws:s3:::photos/*"
+    deny = {"Sid": "NotHere", "Effect": "Deny", "Principal": "*", "Action": "s3:GetObject"}
+    allow = {"Effect": "Allow", "Principal": {"AWS": account}, "Action": "s3:ListBucket"}
+    said = [{**allow, "Resource": point}]
+    policy = {"Version": "2012-10-17", "Statement": said}
+    if at_point:
+        said.append({**deny, "Resource": denied})
+    else:
+        other = {"Version": "2012-10-17", "Statement": [{**deny, "Resource": denied}]}
+        s3.put_bucket_policy(Bucket="photos", Policy=json.dumps(other))
+    control.put_access_point_policy(AccountId=account, Name="front", Policy=json.dumps(policy))
+    keys = user(cloud, {"Effect": "Allow", "Action": "s3:*", "Resource": "*"})
+    with pytest.raises(ClientError) as caught:
+        cloud.client("s3", **keys).get_object(Bucket=point, Key="k")
+    (row,) = ask(cloud, "why-denied", request=request_id_of(caught.value))
+    assert row["resource"] == (f"{point}/object/k" if at_point else "arn:aws:s3:::photos/k")
+    assert row["policy"]["sid"] == "NotHere"
+    assert json.loads(row["policy"]["text"]) == {**deny, "Resource": denied}
+    looked = [each["holder"] for each in row["lookedAt"] if each["kind"] == "resource"]
+    assert looked == ([point] if at_point else ["arn:aws:s3:::photos/k", point])
+
+
+def test_why_denied_shows_the_policy_of_that_of_two_access_points(cloud: Cloud) -> None:
+    account, s3, control = account_of(cloud), cloud.client("s3"), cloud.client("s3control")
+    s3.create_bucket(Bucket="photos")
+    points: dict[str, str] = {}
+    for name, effect in (("front", "Allow"), ("back", "Deny")):
+        made = control.create_access_point(AccountId=account, Name=name, Bucket="photos")
+        points[name] = made["AccessPointArn"]
+        said = {"Effect": effect, "Principal": {"AWS": account}, "Action": "s3:GetObject"}
+        policy = {
+            "Version": "2012-10-17",
+            "Statement": {**said, "Resource": f"{points[name]}/object/*"},
+        }
+        control.put_access_point_policy(AccountId=account, Name=name, Policy=json.dumps(policy))
+    keys = user(cloud, {"Effect": "Allow", "Action": "s3:*", "Resource": "*"})
+    copied = {"Bucket": points["back"], "Key": "k"}
+    with pytest.raises(ClientError) as caught:
+        cloud.client("s3", **keys).copy_object(Bucket=points["front"], Key="c", CopySource=copied)
+    (row,) = ask(cloud, "why-denied", request=request_id_of(caught.value))
+    assert row["resource"] == f"{points['back']}/object/k"
+    assert json.loads(row["policy"]["text"])["Effect"] == "Deny"
+
+
 def test_why_denied_tells_of_a_call_that_no_policy_refused(cloud: Cloud) -> None:
     with pytest.raises(ClientError) as caught:
         cloud.client("dynamodb", secret_key="wrong" * 8).list_tables()

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable
 from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
@@ -44,11 +44,10 @@ from fogbank.platform.store.engine import (
     Body,
     Carrier,
     Placement,
-    Stamp,
     Store,
-    StoreLimits,
     Transaction,
 )
+from fogbank.platform.store.passing import PassingStore
 from fogbank.platform.store.records import encode
 
 T = TypeVar("T")
@@ -290,19 +289,15 @@ class Ride(msgspec.Struct, eq=False):
         return None if waiter is None or waiter.done() else asyncio.shield(waiter)
 
 
-class _RidingStore:
+class _RidingStore(PassingStore):
     """A store whose first commit carries an entry; otherwise the store itself."""
 
-    __slots__ = ("_ride", "_store", "_trail")
+    __slots__ = ("_ride", "_trail")
 
     def __init__(self, store: Store, ride: Ride, trail: Trail) -> None:
-        self._store = store
+        super().__init__(store)
         self._ride = ride
         self._trail = trail
-
-    @property
-    def limits(self) -> StoreLimits:
-        return self._store.limits
 
     async def transact(self, body: Body[T], *, token: Any = None) -> T:
         ride = self._ride
@@ -319,23 +314,3 @@ class _RidingStore:
         ride.rode = True
         self._trail.entries += 1
         return result
-
-    async def read(self, body: Body[T]) -> T:
-        return await self._store.read(body)
-
-    async def claim(
-        self,
-        begin: bytes,
-        end: bytes,
-        limit: int,
-        move: Callable[[bytes, bytes], tuple[bytes, bytes]],
-    ) -> list[tuple[bytes, bytes]]:
-        return await self._store.claim(begin, end, limit, move)
-
-    async def tail(
-        self, prefix: bytes, after: Stamp | None, limit: int
-    ) -> list[tuple[Stamp, bytes]]:
-        return await self._store.tail(prefix, after, limit)
-
-    def watch(self, prefix: bytes) -> AsyncIterator[None]:
-        return self._store.watch(prefix)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from fogbank.base.types import Request
 from fogbank.contract.call import Call
 from fogbank.contract.operation import ANY, operation
 from fogbank.platform.store.engine import Transaction
@@ -16,7 +18,7 @@ from fogbank.services.s3.errors import (
 )
 from fogbank.services.s3.rules import access, retention, unhonoured
 from fogbank.services.s3.rules.notifications import RETAINED
-from fogbank.services.s3.schema import BucketRecord, ObjectRecord
+from fogbank.services.s3.schema import BucketRecord, ObjectRecord, Protection
 from fogbank.services.s3.state import buckets, notifications
 from fogbank.services.s3.state.named import Named, change_version, read_version
 
@@ -65,6 +67,31 @@ async def get_object_lock_configuration(
     return {"ObjectLockConfiguration": retention.object_lock_view(bucket.object_lock)}
 
 
+async def _protection(call: Call, request: Request) -> Protection:
+    """Return what protects the version that a request names.
+
+    Raises:
+        NoSuchObjectLockConfiguration: Nothing ever did.
+    """
+    found = await read_version(call, request, retention.require_object_lock)
+    if found.record.protection is None:
+        raise NoSuchObjectLockConfiguration
+    return found.record.protection
+
+
+async def _protect(
+    call: Call,
+    request: Request,
+    protect: Callable[[Transaction, Named], Awaitable[Protection]],
+) -> None:
+    """Change what protects the version that a request names."""
+
+    async def change(tr: Transaction, named: Named) -> ObjectRecord:
+        return msgspec.structs.replace(named.record, protection=await protect(tr, named))
+
+    await change_version(call, request, change, admit=retention.require_object_lock)
+
+
 @operation(
     access=access.put_object_retention,
     domain=access.bucket_domain,
@@ -80,13 +107,12 @@ async def put_object_retention(
     now_ms = call.clock.now_ms()
     bypasses = bool(request.get("BypassGovernanceRetention"))
 
-    async def change(tr: Transaction, named: Named) -> ObjectRecord:
-        protection = retention.retained(named.record, given, now_ms, bypasses=bypasses)
+    async def protect(tr: Transaction, named: Named) -> Protection:
         told = (RETAINED, request["Key"], named.record)
         await notifications.tell_of_version(tr, call, named.bucket, now_ms, told)
-        return msgspec.structs.replace(named.record, protection=protection)
+        return retention.retained(named.record, given, now_ms, bypasses=bypasses)
 
-    await change_version(call, request, change, admit=retention.require_object_lock)
+    await _protect(call, request, protect)
     return {}
 
 
@@ -98,9 +124,8 @@ async def get_object_retention(
     call: Call, request: shapes.GetObjectRetentionRequest
 ) -> shapes.GetObjectRetentionOutput:
     """Return the retention of a version."""
-    found = await read_version(call, request, retention.require_object_lock)
-    protection = found.record.protection
-    if protection is None or not protection.mode:
+    protection = await _protection(call, request)
+    if not protection.mode:
         raise NoSuchObjectLockConfiguration
     return {"Retention": {"Mode": protection.mode, "RetainUntilDate": protection.until_ms}}
 
@@ -119,11 +144,10 @@ async def put_object_legal_hold(
         raise MalformedXML
     status = given["Status"]
 
-    async def change(_tr: Transaction, named: Named) -> ObjectRecord:
-        protection = retention.held(named.record, status)
-        return msgspec.structs.replace(named.record, protection=protection)
+    async def protect(_tr: Transaction, named: Named) -> Protection:
+        return retention.held(named.record, status)
 
-    await change_version(call, request, change, admit=retention.require_object_lock)
+    await _protect(call, request, protect)
     return {}
 
 
@@ -135,8 +159,7 @@ async def get_object_legal_hold(
     call: Call, request: shapes.GetObjectLegalHoldRequest
 ) -> shapes.GetObjectLegalHoldOutput:
     """Return whether a legal hold is on a version."""
-    found = await read_version(call, request, retention.require_object_lock)
-    protection = found.record.protection
-    if protection is None or not protection.legal_hold:
+    protection = await _protection(call, request)
+    if not protection.legal_hold:
         raise NoSuchObjectLockConfiguration
     return {"LegalHold": {"Status": protection.legal_hold}}
