@@ -147,7 +147,10 @@ USUAL: dict[tuple[str, str], dict[str, Any]] = {
         "ExpressionAttributeNames": {"#key": NAME},
         "ExpressionAttributeValues": {":key": {"S": "x"}},
     },
+    ("s3control", "ListTagsForResource"): {"ResourceArn": f"arn:aws:s3:::{BUCKET}"},
     ("s3control", "PutAccessPointPolicy"): {"Policy": POINT_POLICY},
+    ("s3control", "TagResource"): {"ResourceArn": f"arn:aws:s3:::{BUCKET}"},
+    ("s3control", "UntagResource"): {"ResourceArn": f"arn:aws:s3:::{BUCKET}"},
     ("s3control", "PutPublicAccessBlock"): {
         "PublicAccessBlockConfiguration": {"BlockPublicAcls": False}
     },

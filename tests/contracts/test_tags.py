@@ -10,9 +10,6 @@ from fogbank.server.roster import services
 
 SESSIONS = {"sts"}
 """Tags of sessions are the caller's and no resource's: aws:PrincipalTag."""
-NO_CONDITIONS = {"s3"}
-"""Tags of buckets are condition keys once attribute-based access control is enabled for the bucket,
-which is not built (Amazon S3 User Guide, "Using tags for attribute-based access control")."""
 _TAGS = {"Tags", "tags", "TagSet", "Tagging"}
 
 
@@ -25,7 +22,7 @@ def takes_tags(built: Built) -> bool:
 
 @pytest.mark.parametrize("built", [one for one in OPERATIONS if takes_tags(one)], ids=str)
 def test_who_takes_tags_tells_the_gateway_of_them(built: Built) -> None:
-    if built.service.model not in SESSIONS | NO_CONDITIONS:
+    if built.service.model not in SESSIONS:
         assert built.service.tags is not None
 
 

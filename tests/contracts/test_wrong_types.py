@@ -191,9 +191,10 @@ def adding(built: Built, path: tuple[str, ...]) -> Change:
             owners = {name.rpartition(".")[0] for name in body if not name[-1].isdecimal()}
             params["body"] = body | {f"{owner}.{UNKNOWN}".lstrip("."): "x" for owner in owners}
         else:
-            # Beside every element but those of a list: what has others within is a structure.
+            # Beside every element but those of a list: what has others within is a structure. What
+            # holds a list ends in an "s", as a status does too.
             more = rf"\g<0><{UNKNOWN}><x>1</x></{UNKNOWN}>"
-            ends = r"(</\w+>|<\w+ ?/>)(?!$|</\w+s>)"
+            ends = r"(</\w+>|<\w+ ?/>)(?!$|</(?!\w*Status>)\w+s>)"
             params["body"] = re.sub(ends, more, body.decode()).encode()
 
     return change

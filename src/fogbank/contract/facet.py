@@ -82,7 +82,8 @@ class StoredKeys(NamedTuple):
     """Condition keys of the service take more than the request: what is stored of the resource.
 
     ``names`` are the keys in lower case; ``domain`` gives the domain of a resource ARN, or None if
-    it can have none of them; ``find`` reads the keys of an access in a transaction of that domain;
+    it can have none of them (of what is asked of an access point it is given the resource that the
+    point leads to); ``find`` reads the keys of an access in a transaction of that domain;
     none if the resource does not stand. The gateway asks only if a policy reads one of the names:
     whoever has no such policy does not pay for it.
     """

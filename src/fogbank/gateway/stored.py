@@ -38,7 +38,8 @@ class StoredFacts:
         facet = self._stored_keys.get(access.action.partition(":")[0])
         if facet is None or facet.names.isdisjoint(read):
             return found
-        domain = facet.domain(access.resource)
+        # What is asked of an access point is stored of the resource that it leads to.
+        domain = facet.domain(access.resource if access.point is None else access.point.resource)
         if domain is None:
             return found
         keys = await self._placement.store_of(domain).read(lambda tr: facet.find(tr, access))

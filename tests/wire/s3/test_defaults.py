@@ -30,7 +30,6 @@ def test_reads_of_what_no_bucket_has_are_answered(s3: Any, refusal: Any) -> None
         "The replication configuration was not found",
     )
     assert "Status" not in s3.get_bucket_accelerate_configuration(Bucket="photos")
-    assert s3.get_bucket_abac(Bucket="photos")["AbacStatus"] == {"Status": "Disabled"}
 
 
 def test_there_is_no_configuration_of_any_id(s3: Any, refusal: Any) -> None:

@@ -247,3 +247,13 @@ def test_a_bucket_is_made_with_tags_by_who_may_tag(limited: Any, client: Any, re
     assert refused == ("InvalidTag", "Cannot provide multiple Tags with the same key")
     s3.create_bucket(Bucket="plain")
     assert refusal(s3.get_bucket_tagging, Bucket="plain")[0] == "NoSuchTagSet"
+
+
+def test_whether_tags_of_a_bucket_are_condition_keys_is_put_and_told(s3: Any, refusal: Any) -> None:
+    """What follows from it: tests/wire/s3control/test_tags.py."""
+    for status in ("Disabled", "Enabled", "Enabled", "Disabled"):
+        s3.put_bucket_abac(Bucket="photos", AbacStatus={"Status": status})
+        assert s3.get_bucket_abac(Bucket="photos")["AbacStatus"] == {"Status": status}
+    for given in ({}, {"Status": "enabled"}):
+        asked = {"Bucket": "photos", "AbacStatus": given}
+        assert refusal(s3.put_bucket_abac, **asked)[0] == "MalformedXML"

@@ -70,6 +70,8 @@ TAGS: Final = "resourcetag/"
 
 EXISTING_TAGS: Final = "s3:existingobjecttag/"
 """Among stored keys: the tags of an object of S3, which has a family of its own for them."""
+BUCKET_TAGS: Final = "s3:buckettag/"
+"""Among stored keys: the tags of a bucket of S3, under the other name that they have."""
 STORED: Final = frozenset(
     {
         "dynamodb:leadingkeys",
@@ -77,6 +79,7 @@ STORED: Final = frozenset(
         "lambda:functionarn",
         "lambda:principal",
         EXISTING_TAGS,
+        BUCKET_TAGS,
     }
 )
 """The keys whose values take what is stored of the resource, of all requests or of some."""
@@ -133,6 +136,7 @@ _SERVICES: Final = {
         {
             "s3:accesspointnetworkorigin",
             "s3:authtype",
+            "s3:buckettag/",
             "s3:dataaccesspointaccount",
             "s3:dataaccesspointarn",
             "s3:delimiter",
@@ -301,7 +305,6 @@ _SERVICES_ABSENT: Final[Mapping[str, frozenset[str]]] = {
     ),
     "inventories are not built": frozenset({"s3:inventoryaccessibleoptionalfields"}),
     "replication is not built": frozenset({"s3:destinationregion", "s3:isreplicationpauserequest"}),
-    "attribute-based access control of buckets is not built": frozenset({"s3:buckettag/"}),
     "a request with what it speaks of is refused as not built": frozenset(
         {
             "s3:x-amz-website-redirect-location",
@@ -330,6 +333,8 @@ def stored_among(keys: Iterable[str]) -> frozenset[str]:
             found.add(TAGS)
         elif key.startswith(EXISTING_TAGS):
             found.add(EXISTING_TAGS)
+        elif key.startswith(BUCKET_TAGS):
+            found.add(BUCKET_TAGS)
         elif key in STORED:
             found.add(key)
     return frozenset(found)

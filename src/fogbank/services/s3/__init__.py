@@ -13,6 +13,7 @@ from fogbank.services.s3 import quotas, schema
 from fogbank.services.s3.events import EVENTS
 from fogbank.services.s3.jobs import JOBS
 from fogbank.services.s3.operations import (
+    abac,
     acls,
     buckets,
     copies,
@@ -36,20 +37,21 @@ from fogbank.services.s3.operations import (
 from fogbank.services.s3.state.cors import find_domain, find_rules
 from fogbank.services.s3.state.logs import REQUEST_LOGS
 from fogbank.services.s3.state.points import ACCESS_POINTS
-from fogbank.services.s3.state.standing import RESOURCE_POLICIES, STORED_KEYS
+from fogbank.services.s3.state.standing import RESOURCE_POLICIES, RESOURCE_TAGS, STORED_KEYS
 
 SERVICE = Service(
     model="s3",
     operations=(
         *(buckets, versions, objects, copies, removals, uploads, listings),
         *(notifications, cors, tags, encryption, retention, policies, public_access, acls),
-        *(lifecycle, payment, logging, defaults),
+        *(lifecycle, payment, logging, abac, defaults),
     ),
     jobs=JOBS,
     events=EVENTS,
     tables=schema.TABLES,
     policies=RESOURCE_POLICIES,
     stored_keys=STORED_KEYS,
+    tags=RESOURCE_TAGS,
     origins=OriginRules(domain=find_domain, find=find_rules),
     points=ACCESS_POINTS,
     logs=REQUEST_LOGS,

@@ -217,6 +217,8 @@ class BucketRecord(Record, frozen=True, array_like=True, tag="s3.bucket/1"):
     """Whether records of its requests are kept: spares who has none everything."""
     mfa_delete: str = ""
     """``Enabled``: versions go by a second factor only; ``Disabled``, or nothing if it never was."""
+    abac: bool = False
+    """Whether its tags are condition keys (attribute-based access control)."""
 
 
 class ObjectRecord(Record, frozen=True, array_like=True, kw_only=True, tag="s3.object/1"):

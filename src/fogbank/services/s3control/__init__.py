@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from fogbank.contract.operation import BodyLimit
 from fogbank.contract.service import Service
-from fogbank.services.s3.operations import account_blocks, points
+from fogbank.services.s3.operations import account_blocks, points, resource_tags
+from fogbank.services.s3.state.standing import RESOURCE_TAGS
 from fogbank.services.s3control import quotas
 
 SERVICE = Service(
     model="s3control",
     prefix="s3",
-    operations=(points, account_blocks),
+    operations=(points, account_blocks, resource_tags),
+    tags=RESOURCE_TAGS,
     access_denied="AccessDenied",
     body=BodyLimit(quotas.REQUEST_BYTES),
 )

@@ -1345,6 +1345,13 @@ class PublicAccessBlockConfiguration(TypedDict, total=False):
     BlockPublicPolicy: bool
     RestrictPublicBuckets: bool
 
+class PutBucketAbacRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    ContentMD5: str
+    ChecksumAlgorithm: str
+    ExpectedBucketOwner: str
+    AbacStatus: Required[AbacStatus]
+
 class PutBucketAclRequest(TypedDict, total=False):
     ACL: str
     AccessControlPolicy: AccessControlPolicy

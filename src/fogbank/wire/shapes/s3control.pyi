@@ -92,6 +92,13 @@ class ListAccessPointsResult(TypedDict, total=False):
     AccessPointList: list[AccessPoint]
     NextToken: str
 
+class ListTagsForResourceRequest(TypedDict, total=False):
+    AccountId: Required[str]
+    ResourceArn: Required[str]
+
+class ListTagsForResourceResult(TypedDict, total=False):
+    Tags: list[Tag]
+
 class PolicyStatus(TypedDict, total=False):
     IsPublic: bool
 
@@ -117,6 +124,22 @@ class Scope(TypedDict, total=False):
 class Tag(TypedDict, total=False):
     Key: Required[str]
     Value: Required[str]
+
+class TagResourceRequest(TypedDict, total=False):
+    AccountId: Required[str]
+    ResourceArn: Required[str]
+    Tags: Required[list[Tag]]
+
+class TagResourceResult(TypedDict, total=False):
+    pass
+
+class UntagResourceRequest(TypedDict, total=False):
+    AccountId: Required[str]
+    ResourceArn: Required[str]
+    TagKeys: Required[list[str]]
+
+class UntagResourceResult(TypedDict, total=False):
+    pass
 
 class VpcConfiguration(TypedDict, total=False):
     VpcId: Required[str]

@@ -94,15 +94,6 @@ async def get_bucket_accelerate_configuration(
     return {}
 
 
-@operation(access=access.on_bucket("s3:GetBucketAbac"), domain=access.bucket_domain)
-async def get_bucket_abac(
-    call: Call, request: shapes.GetBucketAbacRequest
-) -> shapes.GetBucketAbacOutput:
-    """Say that the tags of a bucket are no condition keys."""
-    await _look(call, request)
-    return {"AbacStatus": {"Status": "Disabled"}}
-
-
 @operation(
     access=access.on_bucket("s3:GetAnalyticsConfiguration"),
     domain=access.bucket_domain,

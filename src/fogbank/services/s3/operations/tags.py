@@ -14,7 +14,7 @@ from fogbank.services.s3.rules import access, tags, unhonoured
 from fogbank.services.s3.rules.notifications import TAGGED, UNTAGGED
 from fogbank.services.s3.rules.versions import version_member
 from fogbank.services.s3.schema import ObjectRecord, Tag, TagsRecord
-from fogbank.services.s3.state import notifications
+from fogbank.services.s3.state import buckets, notifications
 from fogbank.services.s3.state.configurations import TAGS
 from fogbank.services.s3.state.named import Change, Named, change_version, read_version
 
@@ -30,8 +30,26 @@ if TYPE_CHECKING:
 async def put_bucket_tagging(call: Call, request: shapes.PutBucketTaggingRequest) -> Wire:
     """Replace the tags of a bucket; an empty set removes them."""
     given = tags.tags_of(request["Tagging"]["TagSet"], tags.BUCKET)
-    await TAGS.replace(call, request, TagsRecord(given) if given else None)
+    await _replace(call, request, TagsRecord(given) if given else None)
     return {}
+
+
+async def _replace(call: Call, request: Request, record: TagsRecord | None) -> None:
+    """Replace the tags of a bucket; None removes them.
+
+    Raises:
+        InvalidRequest: They are condition keys, and only S3 Control changes those.
+    """
+
+    async def body(tr: Transaction) -> None:
+        bucket = await buckets.require_bucket(tr, call, request)
+        tags.check_replaceable(bucket)
+        if record is None:
+            TAGS.delete(tr, bucket)
+        else:
+            TAGS.put(tr, bucket, record)
+
+    await call.store.transact(body)
 
 
 @operation(access=access.on_bucket("s3:GetBucketTagging"), domain=access.bucket_domain)
@@ -45,7 +63,7 @@ async def get_bucket_tagging(
 @operation(access=access.on_bucket("s3:PutBucketTagging"), domain=access.bucket_domain)
 async def delete_bucket_tagging(call: Call, request: shapes.DeleteBucketTaggingRequest) -> Wire:
     """Remove the tags of a bucket, whether it has some or not."""
-    await TAGS.remove(call, request)
+    await _replace(call, request, None)
     return {}
 
 

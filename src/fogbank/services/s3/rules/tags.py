@@ -14,8 +14,8 @@ from urllib.parse import parse_qsl
 from fogbank.base.types import Request
 from fogbank.contract.action import ContextValue
 from fogbank.platform.tags import KEY_CHARACTERS_MAX, VALUE_CHARACTERS_MAX, is_legal
-from fogbank.services.s3.errors import BadRequest, InvalidArgument, InvalidTag
-from fogbank.services.s3.schema import Tag
+from fogbank.services.s3.errors import BadRequest, InvalidArgument, InvalidRequest, InvalidTag
+from fogbank.services.s3.schema import BucketRecord, Tag
 
 if TYPE_CHECKING:
     from fogbank.wire.shapes import s3 as shapes
@@ -65,6 +65,22 @@ def tags_of(given: Sequence[shapes.Tag], kind: Kind) -> tuple[Tag, ...]:
             )
         tags[key] = Tag(key, value)
     return tuple(sorted(tags.values(), key=lambda tag: tag.key))
+
+
+def check_replaceable(bucket: BucketRecord) -> None:
+    """Refuse to replace tags that are condition keys.
+
+    AWS: "You can no longer use the PutBucketTagging and DeleteBucketTagging actions" (API Reference,
+    PutBucketAbac). Its words are not known.
+
+    Raises:
+        InvalidRequest: They are.
+    """
+    if bucket.abac:
+        raise InvalidRequest(
+            "Attribute-based access control is enabled for the bucket: its tags are changed by "
+            "TagResource and UntagResource"
+        )
 
 
 def tag_set(tags: Sequence[Tag]) -> list[shapes.Tag]:

@@ -7,9 +7,9 @@ from typing import Final
 
 from fogbank.base.arn import find_arn
 from fogbank.contract.action import Access, ContextValue
-from fogbank.contract.facet import ResourcePolicies, Standing, StoredKeys
+from fogbank.contract.facet import ResourcePolicies, ResourceTags, Standing, StoredKeys
 from fogbank.platform.iam.bound import BoundPolicy
-from fogbank.platform.iam.keys import EXISTING_TAGS
+from fogbank.platform.iam.keys import BUCKET_TAGS, EXISTING_TAGS
 from fogbank.platform.iam.request import Caller
 from fogbank.platform.store.engine import Domain, Transaction
 from fogbank.services.s3.errors import NoSuchBucket
@@ -18,7 +18,14 @@ from fogbank.services.s3.rules.access import NewBucket, NewObject, domain_of
 from fogbank.services.s3.rules.acls import ANONYMOUS, LOG_DELIVERY, owner_id
 from fogbank.services.s3.rules.logging import PRINCIPAL
 from fogbank.services.s3.rules.standing import Found
-from fogbank.services.s3.schema import POLICIES, BucketRecord, ObjectRecord, PolicyRecord
+from fogbank.services.s3.schema import (
+    POLICIES,
+    TAGS,
+    BucketRecord,
+    ObjectRecord,
+    PolicyRecord,
+    Tag,
+)
 from fogbank.services.s3.state import objects, versions
 from fogbank.services.s3.state.buckets import REGION, find_bucket
 from fogbank.services.s3.state.uploads import has_begun
@@ -117,21 +124,44 @@ _OF_TAGGED: Final = ("Acl", "Attributes", "Tagging")
 _READS: Final = frozenset(("s3:GetObject", "s3:GetObjectVersion"))
 
 
-async def find_stored_keys(tr: Transaction, access: Access) -> Mapping[str, ContextValue]:
-    """Return the condition keys of the tags that the object of an access has.
+async def _tags_of(tr: Transaction, bucket: BucketRecord) -> tuple[Tag, ...]:
+    """Return the tags of a bucket, if they count: its attribute-based access control is on.
 
-    Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon S3":
-    the actions with ``s3:ExistingObjectTag/<key>``.
+    Source: User Guide, "Enabling ABAC in general purpose buckets".
     """
-    _, _, key = access.resource.split(":", 5)[5].partition("/")
+    found = await TAGS.find(tr, bucket.bucket_id) if bucket.abac else None
+    return () if found is None else found.tags
+
+
+async def find_bucket_tags(tr: Transaction, _arn: str) -> Mapping[str, ContextValue]:
+    """Return the tags of a bucket as condition keys of it and of all that is in it."""
     bucket = await find_bucket(tr)
+    tags = () if bucket is None else await _tags_of(tr, bucket)
+    return {f"aws:ResourceTag/{tag.key}": tag.value for tag in tags}
+
+
+async def find_stored_keys(tr: Transaction, access: Access) -> Mapping[str, ContextValue]:
+    """Return S3's own condition keys of the tags that bucket and object of an access have.
+
+    Through an access point they are those of what it leads to, where ``aws:ResourceTag`` would be of
+    the point, which has none. Source: Service Authorization Reference, "Actions, resources, and
+    condition keys for Amazon S3": the actions with ``s3:ExistingObjectTag/<key>``.
+    """
+    bucket = await find_bucket(tr)
+    # Of a bucket that is to be made nothing is stored, whoever's the name may be.
+    if bucket is None or isinstance(access.context, NewBucket):
+        return {}
+    point = access.point
+    at_point = point is not None and point.arn_of(access.resource) is None
+    keys: dict[str, ContextValue] = {
+        f"s3:BucketTag/{tag.key}": tag.value for tag in await _tags_of(tr, bucket)
+    }
+    _, _, key = access.resource.split(":", 5)[5].partition("/object/" if at_point else "/")
     is_tagged = access.action in _READS or access.action.endswith(_OF_TAGGED)
-    if bucket is None or not key or not is_tagged:
-        return {}
-    record = await _object(tr, bucket, key, access)
-    if record is None:
-        return {}
-    return {f"s3:ExistingObjectTag/{tag.key}": tag.value for tag in record.tags}
+    record = await _object(tr, bucket, key, access) if key and is_tagged else None
+    for tag in record.tags if record is not None else ():
+        keys[f"s3:ExistingObjectTag/{tag.key}"] = tag.value
+    return keys
 
 
 async def _object(
@@ -145,4 +175,7 @@ async def _object(
 
 
 RESOURCE_POLICIES: Final = ResourcePolicies(domain=find_domain, find=find_standing, presumed=True)
-STORED_KEYS: Final = StoredKeys(frozenset({EXISTING_TAGS}), find_domain, find_stored_keys)
+STORED_KEYS: Final = StoredKeys(
+    frozenset({EXISTING_TAGS, BUCKET_TAGS}), find_domain, find_stored_keys
+)
+RESOURCE_TAGS: Final = ResourceTags(domain=find_domain, find=find_bucket_tags)
