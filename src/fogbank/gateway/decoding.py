@@ -1,4 +1,4 @@
-"""Long bodies of requests, decoded off the loop, and long replies, encoded in steps.
+"""Long bodies of requests, decoded off the loop, and long replies, encoded in steps or packed.
 
 Whoever else is served does not wait for them.
 
@@ -19,11 +19,14 @@ from typing import Final, TypeVar, cast
 
 from fogbank.base.types import Wire
 from fogbank.wire.compile import ServiceCodec
-from fogbank.wire.http import BODY_WHOLE_BYTES_MAX, HttpRequest
+from fogbank.wire.compression import accepted_coding, pack
+from fogbank.wire.http import BODY_WHOLE_BYTES_MAX, HttpReply, HttpRequest
 
 T = TypeVar("T")
 
 LOOP_BYTES_MAX: Final = BODY_WHOLE_BYTES_MAX
+PACKED_LOOP_BYTES_MAX: Final = 32 << 10
+"""Bodies up to this are compressed where they are, in about a millisecond."""
 THREADS_MAX: Final = 2
 
 
@@ -35,7 +38,7 @@ def is_long(codec: ServiceCodec, operation: str, request: HttpRequest) -> bool:
 
 
 class Decoding:
-    """Decodes long bodies.
+    """Decodes long bodies, and packs replies.
 
     Args:
         executor: Where; threads of its own unless given.
@@ -51,6 +54,20 @@ class Decoding:
         codec.prepare(operation)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._executor, codec.decode, operation, request, params)
+
+    async def packed(
+        self, codec: ServiceCodec, request: HttpRequest, reply: HttpReply
+    ) -> HttpReply:
+        """Return a reply, compressed if its service does that and its client takes it so."""
+        if not codec.model.settings.packed_replies or not isinstance(reply.body, bytes):
+            return reply
+        coding = accepted_coding(request.headers.get("accept-encoding", ""))
+        if not coding:
+            return reply
+        if len(reply.body) <= PACKED_LOOP_BYTES_MAX:
+            return pack(reply, coding)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, pack, reply, coding)
 
 
 async def in_steps(work: Generator[None, None, T]) -> T:

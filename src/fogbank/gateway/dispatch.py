@@ -240,9 +240,8 @@ class Dispatcher:
         elif not isinstance(claim, Posted):
             visit.principal = await self._stranger(visit, target, request, claim)
         bound = _require_built(self.catalogue, target, visit.principal)
-        account = visit.principal.account
+        weight, codec, account = 0, target.door.codec, visit.principal.account
         self.throttle.enter(account)
-        weight, codec = 0, target.door.codec
         try:
             if _is_short(request, bound):
                 self._limits.check(bound, len(request.body), target.door.words)
@@ -262,9 +261,13 @@ class Dispatcher:
                     self._authenticator, self._perform, asked, bound, wire
                 )
             await give_way(request.in_cohort and bound.is_whole(answer))
-            if bound.is_plain:
-                return codec.encode(bound.name, answer, visit.request_id)
-            return await _encoded(target, bound, answer, visit)
+            reply = (
+                codec.encode(bound.name, answer, visit.request_id)
+                if bound.is_plain
+                else await _encoded(target, bound, answer, visit)
+            )
+            short = (reply.length or 0) < self._settings.packed_reply_bytes_min
+            return reply if short else await self.decoding.packed(codec, request, reply)
         finally:
             if weight:
                 self._room.leave(weight)

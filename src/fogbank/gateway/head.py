@@ -14,7 +14,7 @@ before; whatever is not plain to the last byte is llhttp's. A test holds both to
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -27,6 +27,9 @@ HEAD_END: Final = b"\r\n\r\n"
 _LINE_ENDS: Final = (b"\r", b"\n")
 _VERSION: Final = b" HTTP/"
 _LENGTH_DIGITS_MAX: Final = 18
+NAMED_HEAD_BYTES_MAX: Final = 16 << 10
+NAMES_OPERATION: Final = "x-amz-target"
+"""The header in which requests of the JSON protocols name their operation."""
 
 _KNOWN: Final = (
     "Accept Accept-Encoding Authorization Connection Content-Encoding Content-Length Content-MD5 "
@@ -172,7 +175,7 @@ def _head_of(pseudo: dict[bytes, bytes], collector: _Collector, limits: HeadLimi
     if headers.get("te", "trailers") != "trailers":
         raise _bad_request("Only trailers can be asked for in HTTP/2.")
     if len(url) > limits.target_bytes_max:
-        raise Refused(414, "RequestURITooLong", "The request target is too long.")
+        raise _long_target(headers)
     if not _TARGET.fullmatch(url) or not (url[:1] == b"/" or (method, url) == ("OPTIONS", b"*")):
         raise _bad_request("Malformed request target.")
     authority = pseudo.get(b":authority", b"").decode("latin-1")
@@ -195,6 +198,13 @@ def read_head(raw: bytes, limits: HeadLimits) -> Head:
     # By lines and before they are read: values of one name are joined, each time anew.
     if raw.count(b"\n") - 2 > limits.header_count_max:
         raise _too_many()
+    head = _read(raw, limits)
+    if len(raw) > NAMED_HEAD_BYTES_MAX:
+        _require_short(head)
+    return head
+
+
+def _read(raw: bytes, limits: HeadLimits) -> Head:
     found = _find_plain(raw)
     if found is None:
         return _parsed_head(raw, limits)
@@ -295,7 +305,7 @@ def _parsed_head(raw: bytes, limits: HeadLimits) -> Head:
         raise _bad_request(str(error)) from None
     url = collector.url
     if len(url) > limits.target_bytes_max:
-        raise Refused(414, "RequestURITooLong", "The request target is too long.")
+        raise _long_target(collector.headers)
     named = parser.get_method()
     if not raw.startswith(url + _VERSION, len(named) + 1):
         raise _bad_request("One space stands before and behind a request's target.")
@@ -319,6 +329,26 @@ def _keeps(connection: str, *, kept: bool) -> bool:
     """Return whether the connection outlives the request (RFC 9112, 9.3)."""
     options = {option.strip() for option in connection.lower().split(",")}
     return "close" not in options and (kept or "keep-alive" in options)
+
+
+def _require_short(head: Head) -> None:
+    """Refuse a long head if it is of a request to a service of the JSON protocols.
+
+    AWS: DynamoDB answers 400 to a head of more than 16 KB (ScyllaDB, test/alternator,
+    test_too_large_request_headers); heads of other protocols may be longer.
+    """
+    if NAMES_OPERATION in head.headers:
+        raise Refused(400, "RequestHeaderSectionTooLarge", "The head is too large.")
+
+
+def _long_target(headers: Mapping[str, str]) -> Refused:
+    """Return the refusal of a request target that is too long.
+
+    AWS: S3 says 414; the services of the JSON protocols, whose requests all go to ``/``, 400
+    (ScyllaDB, test/alternator, test_too_large_request_line).
+    """
+    status = 400 if NAMES_OPERATION in headers else 414
+    return Refused(status, "RequestURITooLong", "The request target is too long.")
 
 
 def _too_many() -> Refused:

@@ -90,6 +90,8 @@ class GatewaySettings(NamedTuple):
     """Memory of all bodies that such operations read from streams."""
     work_bytes_max: int = 512 << 20
     """Memory of all requests in work that become many times their bytes, or have long replies."""
+    packed_reply_bytes_min: int = 4 << 10
+    """The shortest reply that is compressed for a client that takes it so, by services which do."""
     signature_v2: bool = False
     """Whether S3 takes signatures of version 2."""
     skew_ms: int = 15 * 60 * 1000

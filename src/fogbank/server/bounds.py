@@ -17,7 +17,7 @@ PROOF_LIMITS: Final = (
     "address_failed_proofs_per_second",
 )
 """Limits of dispatchers, of which each listening process has its share."""
-GATEWAY_LIMITS: Final = (*PROOF_LIMITS, "work_bytes_max")
+GATEWAY_LIMITS: Final = (*PROOF_LIMITS, "packed_reply_bytes_min", "work_bytes_max")
 """What listeners need not know."""
 SHARED: Final = ("whole_bodies_bytes_max", "whole_replies_bytes_max")
 """Memory of the whole server, of which each listening process has its share."""
@@ -41,6 +41,7 @@ def gateway_settings(config: Config) -> GatewaySettings:
         public_url=config.public_url,
         allowed_origins=config.allowed_origins,
         region=config.region,
+        packed_reply_bytes_min=config.limits.packed_reply_bytes_min,
         signature_v2=config.s3.signature_v2,
         whole_bodies_bytes_max=config.limits.whole_bodies_bytes_max // listening_of(config),
         work_bytes_max=config.limits.work_bytes_max // listening_of(config),

@@ -68,6 +68,9 @@ class LimitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Memory of the requests in work that become many times their bytes once they are decoded, or
     whose replies are long; others wait their turn. This and the two above are of the whole server:
     each process that listens has its equal share."""
+    packed_reply_bytes_min: int = 4 << 10
+    """The shortest reply that is compressed for clients that take it so (``Accept-Encoding``), by
+    DynamoDB."""
     stream_buffer_bytes_max: int = 256 << 10
     """What a streamed body holds in memory before its client must wait; over HTTP/2 its window."""
     pipelined_bytes_max: int = 64 << 10

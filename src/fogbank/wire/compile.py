@@ -91,7 +91,7 @@ class ServiceCodec:
         """
         decode = self._decoders.get(operation) or self.prepare(operation)
         if "content-encoding" in request.headers and self.inflates(operation):
-            inflate(request)
+            inflate(request, self.model.settings.unread_encoding)
         return decode(request, path_params)
 
     def encode(self, operation: str, reply: Mapping[str, Any], request_id: str) -> HttpReply:

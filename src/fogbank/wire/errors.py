@@ -21,6 +21,12 @@ class SerializationException(WireError):
     status = 400
 
 
+class UnreadEncoding(WireError):
+    """A body in a coding that is not known, or that is not of its coding; the code is a patch's."""
+
+    status = 500
+
+
 class RequestEntityTooLarge(WireError):
     """A body that passes a bound."""
 

@@ -47,6 +47,11 @@ class Settings:
     """Code of an unknown operation; the protocol's own if empty."""
     crc32: bool = False
     """Whether replies carry ``x-amz-crc32``."""
+    unread_encoding: str = ""
+    """Code, with status 500, of bodies in codings that are not known or that are not of theirs;
+    empty: the first are taken as they are, the second are malformed."""
+    packed_replies: bool = False
+    """Whether replies are compressed for clients that take them so."""
     cross_origin: bool = False
     """Whether web pages of any origin may call it, as they may on AWS."""
     s3_style: bool = False

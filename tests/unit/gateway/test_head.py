@@ -78,6 +78,19 @@ def test_a_target_past_its_limit_is_refused_however_plain() -> None:
     assert outcome(read_head, raw) == 414
 
 
+def test_the_services_of_the_json_protocols_refuse_long_heads_with_400() -> None:
+    """Source: ScyllaDB, test/alternator/test_manual_requests.py, whose tests run on AWS too."""
+    long = b" HTTP/1.1\r\nHost: a\r\nX-Amz-Target: DynamoDB_20120810.PutItem\r\n\r\n"
+    assert outcome(read_head, b"POST /" + b"a" * LIMITS.target_bytes_max + long) == 400
+    more = (
+        b"X: " + b"a" * (head.NAMED_HEAD_BYTES_MAX - len(b"POST /") - len(long) - 5) + b"\r\n\r\n"
+    )
+    assert outcome(read_head, b"POST /" + long[:-2] + more) != 400
+    assert outcome(read_head, b"POST /" + long[:-2] + b"X" + more) == 400
+    other = long.replace(b"X-Amz-Target", b"X-Amz-Tarset")
+    assert outcome(read_head, b"POST /" + other[:-2] + b"X" + more) != 400
+
+
 def test_more_headers_than_there_may_be_are_refused_however_plain() -> None:
     lines = b"".join(b"X-%d: a\r\n" % number for number in range(LIMITS.header_count_max - 1))
     whole = b"GET / HTTP/1.1\r\nHost: a\r\n" + lines

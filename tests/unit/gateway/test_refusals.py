@@ -113,6 +113,11 @@ def other_day(request: HttpRequest) -> None:
     request.headers["x-amz-date"] = "20260102T000000Z"
 
 
+def other_scope(request: HttpRequest) -> None:
+    signed = request.headers["authorization"]
+    request.headers["authorization"] = signed.replace("/20260101/", "/20260102/")
+
+
 def other_service(request: HttpRequest) -> None:
     request.headers["host"] = "logs.us-east-1.localhost"
 
@@ -158,13 +163,25 @@ CASES: dict[str, tuple[Change, dict[str, Any], Callable[[Words], tuple[int, str,
     "a wrong secret": (NOTHING, {"secret": "x" * 40}, lambda w: (*w.mismatch, MISMATCH)),
     "a replayed date": (replayed, {}, lambda w: (*w.mismatch, MISMATCH)),
     "another day than the scope's": (
-        other_day,
+        other_scope,
         {},
         lambda w: (
             *w.mismatch,
             (
                 "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from "
-                "HTTP: '20260101' != '20260102', from '20260102T000000Z'."
+                "HTTP: '20260102' != '20260101', from '20260101T000000Z'."
+            ),
+        ),
+    ),
+    # AWS: the time is told first (ScyllaDB, test/alternator/test_authorization.py).
+    "another day than the scope's, which is not yet": (
+        other_day,
+        {},
+        lambda w: (
+            *w.mismatch,
+            (
+                "Signature not yet current: 20260102T000000Z is still later than 20260101T001500Z "
+                "(20260101T000000Z + 15 min.)"
             ),
         ),
     ),
