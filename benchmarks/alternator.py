@@ -44,6 +44,9 @@ def pytest_sessionstart():
 
     util.get_region = lambda dynamodb: dynamodb.meta.client.meta.region_name
     util.scylla_config_temporary = lambda *_, **__: nullcontext()
+    # How often expired items are looked for, as ``dynamodb.ttl_period_ms`` has it.
+    period = {"alternator_ttl_period_in_seconds": "1"}
+    util.scylla_config_read = lambda _, name: period.get(name)
 """
 """Scylla is asked for its region and told settings of its own, where tests would do neither to AWS."""
 

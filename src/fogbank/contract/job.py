@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple, TypeVar
 
 from fogbank.contract.call import Facilities
+from fogbank.contract.quota import Quota
 from fogbank.platform.scheduler.consumers import Consumer
 from fogbank.platform.scheduler.schedules import Occurrence
 from fogbank.platform.scheduler.timers import Timer
@@ -47,7 +48,8 @@ class Reconciler(NamedTuple):
 
     name: str
     step: Step
-    period_ms: int
+    period_ms: Quota | int
+    """How long it rests; where a setting says so, the quota that has it."""
     signal: int | None = None
     """A system subspace (``platform/store/keyspace``) whose commits wake it."""
 
@@ -105,7 +107,9 @@ def worklist(name: str, *, concurrency_max: int, hold_ms: int) -> Callable[[Atte
     return declare
 
 
-def reconciler(*, period_ms: int, signal: int | None = None) -> Callable[[Step], Reconciler]:
+def reconciler(
+    *, period_ms: Quota | int, signal: int | None = None
+) -> Callable[[Step], Reconciler]:
     """Declare a reconciler; the driver runs a step at start, by period and on its signal."""
 
     def declare(step: Step) -> Reconciler:

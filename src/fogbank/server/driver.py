@@ -24,6 +24,7 @@ from fogbank.contract.job import (
     TimerKind,
     WorkList,
 )
+from fogbank.contract.quota import Quota
 from fogbank.platform.bus.reader import BusReader
 from fogbank.platform.scheduler import schedules
 from fogbank.platform.scheduler.timers import Timer, decode_timer, timer_key
@@ -142,7 +143,10 @@ class Driver:
             if progress is Progress.BUSY:
                 await asyncio.sleep(0)  # noqa: TID251 (lets requests go first; no time passes)
                 continue
-            wait_ms = THROTTLED_MS if progress is Progress.THROTTLED else job.period_ms
+            period = job.period_ms
+            if isinstance(period, Quota):
+                period = self._facilities.quotas.value(period)
+            wait_ms = THROTTLED_MS if progress is Progress.THROTTLED else period
             await hint.wait(self._facilities.clock.now_ms() + wait_ms)
 
     async def _step(self, job: Reconciler) -> Progress:

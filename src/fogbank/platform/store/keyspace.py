@@ -42,6 +42,7 @@ SCRUB: Final = 0x11
 WORK_COUNTS: Final = 0x12
 OUTBOX_COUNTS: Final = 0x13
 CONSUMERS: Final = 0x14
+EXPIRIES: Final = 0x15
 
 PARTITIONS: Final = 16
 """System subspaces are split by domain hash, so that each part has one reader."""

@@ -11,12 +11,20 @@ from fogbank.contract.operation import BodyLimit
 from fogbank.contract.service import Service
 from fogbank.services.dynamodb import quotas, schema, state
 from fogbank.services.dynamodb.jobs import JOBS
-from fogbank.services.dynamodb.operations import batches, items, queries, tables, tags, transactions
+from fogbank.services.dynamodb.operations import (
+    batches,
+    items,
+    queries,
+    tables,
+    tags,
+    transactions,
+    ttl,
+)
 from fogbank.services.dynamodb.rules import access, resources
 
 SERVICE = Service(
     model="dynamodb",
-    operations=(batches, items, queries, tables, tags, transactions),
+    operations=(batches, items, queries, tables, tags, transactions, ttl),
     jobs=JOBS,
     tables=schema.ALL_TABLES,
     agreement=state.agreement.damage_of,

@@ -1,23 +1,26 @@
-"""Background work: removing the items of deleted tables, counting those of the others, and streams.
+"""Background work: items of deleted tables and expired ones, counts, and streams.
 
 A deleted table is unlinked from its name in the transaction of DeleteTable; what lay under its id
 is out of reach from then on and is removed here. Both works go over whole tables in short steps,
 so that a large table holds up nobody, and an attempt that a crash cuts short is made again and
-goes on where the work was.
+goes on where the work was. So does the walk over a table whose time to live was changed. What has
+expired is looked for where it lies in the order of its seconds, of all tables together.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from fogbank.contract.call import Facilities
-from fogbank.contract.job import Verdict, worklist
+from fogbank.contract.job import Progress, Verdict, reconciler, worklist
 from fogbank.platform.scheduler.worklist import WorkEntry
 from fogbank.platform.store.engine import Domain, Transaction
+from fogbank.platform.store.keyspace import PARTITIONS
 from fogbank.services.dynamodb import quotas, state
 from fogbank.services.dynamodb.rules import measures
 from fogbank.services.dynamodb.rules.pages import KeyRange
-from fogbank.services.dynamodb.schema import ItemRecord, MeasureRecord, TableRecord
+from fogbank.services.dynamodb.schema import ExpiryRecord, ItemRecord, MeasureRecord, TableRecord
 
 ITEMS_PER_STEP: Final = 50
 """A step reads the items that it removes or counts: 20 MB at most."""
@@ -30,8 +33,11 @@ TABLES_AT_ONCE: Final = 2
 async def remove_items(entry: WorkEntry, facilities: Facilities) -> Verdict:
     """Remove the next rows of a dropped table; done when none is left."""
     store = facilities.placement.store_of(Domain(*entry.domain))
+    table = state.tables.find_dropped_table(entry)
 
     async def body(tr: Transaction) -> int:
+        if table is not None and table.ttl_attribute:
+            await state.expiries.forget(tr, table, ITEMS_PER_STEP)
         return await state.rows.remove_rows(tr, entry.id, ITEMS_PER_STEP)
 
     for _ in range(STEPS_PER_ATTEMPT):
@@ -114,4 +120,48 @@ async def keep_stream(entry: WorkEntry, facilities: Facilities) -> Verdict:
     return Verdict(retry_at_ms=due_ms, uncounted=True)
 
 
-JOBS: Final = (remove_items, change_index, count_items, keep_stream)
+@worklist(state.expiries.WALKED_TABLES, concurrency_max=TABLES_AT_ONCE, hold_ms=HOLD_MS)
+async def walk_items(entry: WorkEntry, facilities: Facilities) -> Verdict:
+    """Write or remove the entries by which the next items of a table expire; done at its end."""
+    store = facilities.placement.store_of(Domain(*entry.domain))
+
+    async def step(tr: Transaction) -> bool:
+        return await state.expiries.walk_on(tr, entry, ITEMS_PER_STEP)
+
+    for _ in range(STEPS_PER_ATTEMPT):
+        if await store.transact(step):
+            return Verdict()
+    return Verdict(retry_at_ms=facilities.clock.now_ms(), uncounted=True)
+
+
+@reconciler(period_ms=quotas.TTL_PERIOD_MS)
+async def delete_expired_items(facilities: Facilities) -> Progress:
+    """Delete the items of all tables whose second has come, some of each table at a time."""
+    now_s, busy = facilities.clock.now_ms() // 1_000, False
+    for store in facilities.placement.system_stores():
+        for partition in range(PARTITIONS):
+            due = await state.expiries.list_due(store, partition, now_s, ITEMS_PER_STEP)
+            groups: dict[tuple[str, ...], list[ExpiryRecord]] = {}
+            for entry in due:
+                groups.setdefault(entry.domain, []).append(entry)
+            done = 0
+            for domain, entries in groups.items():
+                body = partial(
+                    state.expired.delete_expired,
+                    entries=entries,
+                    clock=facilities.clock,
+                    limit=facilities.quotas.value,
+                )
+                done += await facilities.placement.store_of(Domain(*domain)).transact(body)
+            busy = busy or done < len(due) or len(due) == ITEMS_PER_STEP
+    return Progress.BUSY if busy else Progress.IDLE
+
+
+JOBS: Final = (
+    remove_items,
+    change_index,
+    count_items,
+    keep_stream,
+    walk_items,
+    delete_expired_items,
+)

@@ -24,6 +24,11 @@ TAGS: Final = Quota("dynamodb.tags_max", 50, "Quotas: tags per resource")
 COLLECTION_BYTES: Final = Quota(
     "dynamodb.item_collection_bytes_max", 10 << 30, "Constraints: 10 GB in an item collection"
 )
+TTL_PERIOD_MS: Final = Quota(
+    "dynamodb.ttl_period_ms",
+    1_000,
+    "TTL: within a few days; how often expired items are looked for",
+)
 REQUEST_BYTES: Final = Quota(
     "dynamodb.request_bytes_max", 16 << 20, "BatchWriteItem: 16 MB; for one request of any kind"
 )

@@ -99,6 +99,8 @@ class TableRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dynam
     """Empty: a write of an item is one row and no more."""
     indexes_made: int = 0
     """How many indexes the table ever had: the number of the next."""
+    ttl_attribute: str = ""
+    """What items expire by; empty: they do not."""
 
     @property
     def key_attributes(self) -> tuple[KeyAttribute, ...]:
@@ -173,6 +175,31 @@ class TagsRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dynamo
     tags: dict[str, str]
 
 
+class ExpiryRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dynamodb.expiry/1"):
+    """An item that expires at a second, in the system subspace of such (``state/expiries``)."""
+
+    domain: tuple[str, ...]
+    table: str
+    table_id: str
+    attribute: str
+    """What the item expires by."""
+    place: bytes
+    """Where within the table it lies."""
+    expiry_s: int
+    """Seconds since the Unix epoch."""
+
+
+class WalkRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dynamodb.walk/1"):
+    """A walk over a table whose time to live was changed, and how far it has got."""
+
+    table: str
+    table_id: str
+    attribute: str
+    """What the items expire by, or did."""
+    next_place: bytes = b""
+    """Where within the table it goes on."""
+
+
 class StreamRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dynamodb.stream/1"):
     """A stream of a table; it outlives the table as long as its records are kept."""
 
@@ -233,6 +260,8 @@ TABLES = Table("dynamodb", 0x01, TableRecord, remembered=1_024)
 ITEMS = Table("dynamodb", 0x02, ItemRecord)
 MEASURES = Table("dynamodb", 0x03, MeasureRecord)
 TAGS = Table("dynamodb", 0x04, TagsRecord)
+WALKS = Table("dynamodb", 0x05, WalkRecord)
+"""id of the walk"""
 STREAMS = Table("dynamodb", 0x10, StreamRecord)
 """name of the table, when the stream was made"""
 SHARDS = Table("dynamodb", 0x11, ShardRecord)
@@ -243,4 +272,16 @@ ENTRIES = Table("dynamodb", 0x20, EntryRecord)
 COLLECTIONS = Table("dynamodb", 0x21, CollectionRecord)
 BUILDS = Table("dynamodb", 0x22, BuildRecord)
 """id of the table, number of the index"""
-ALL_TABLES = (TABLES, ITEMS, MEASURES, TAGS, STREAMS, SHARDS, CHANGES, ENTRIES, COLLECTIONS, BUILDS)
+ALL_TABLES = (
+    TABLES,
+    ITEMS,
+    MEASURES,
+    TAGS,
+    WALKS,
+    STREAMS,
+    SHARDS,
+    CHANGES,
+    ENTRIES,
+    COLLECTIONS,
+    BUILDS,
+)

@@ -190,6 +190,12 @@ class DescribeTableInput(TypedDict, total=False):
 class DescribeTableOutput(TypedDict, total=False):
     Table: TableDescription
 
+class DescribeTimeToLiveInput(TypedDict, total=False):
+    TableName: Required[str]
+
+class DescribeTimeToLiveOutput(TypedDict, total=False):
+    TimeToLiveDescription: TimeToLiveDescription
+
 class DisassociateReplicationGroupMemberAction(TypedDict, total=False):
     RegionName: Required[str]
     DisassociationMode: Required[str]
@@ -520,6 +526,14 @@ class TagResourceInput(TypedDict, total=False):
     ResourceArn: Required[str]
     Tags: Required[list[Tag]]
 
+class TimeToLiveDescription(TypedDict, total=False):
+    TimeToLiveStatus: str
+    AttributeName: str
+
+class TimeToLiveSpecification(TypedDict, total=False):
+    Enabled: Required[bool]
+    AttributeName: Required[str]
+
 class TransactGetItem(TypedDict, total=False):
     Get: Required[Get]
 
@@ -615,6 +629,13 @@ class UpdateTableInput(TypedDict, total=False):
 
 class UpdateTableOutput(TypedDict, total=False):
     TableDescription: TableDescription
+
+class UpdateTimeToLiveInput(TypedDict, total=False):
+    TableName: Required[str]
+    TimeToLiveSpecification: Required[TimeToLiveSpecification]
+
+class UpdateTimeToLiveOutput(TypedDict, total=False):
+    TimeToLiveSpecification: TimeToLiveSpecification
 
 class VectorAttributeDefinition(TypedDict, total=False):
     AttributeName: Required[str]

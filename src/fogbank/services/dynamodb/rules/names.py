@@ -47,6 +47,11 @@ def resolved_name(scope: Scope, given: str) -> str:
     return name
 
 
+def is_name(raw: bytes) -> bool:
+    """Return whether some bytes can be the name of a table."""
+    return re.fullmatch(_PATTERN.encode(), raw) is not None
+
+
 @lru_cache(maxsize=_NAMES_REMEMBERED_MAX)
 def require_name(name: str) -> None:
     """Refuse what can be the name of no table, in the words of AWS's own model checks."""

@@ -51,6 +51,12 @@ async def find_item(tr: Transaction, table: TableRecord, key: ItemKey) -> ItemRe
     return record
 
 
+async def find_at(tr: Transaction, table: TableRecord, place: bytes) -> ItemRecord | None:
+    """Return the record of the item that lies at a place within a table, or None."""
+    raw = await tr.get(prefix_of(tr, ITEMS, table.id) + place)
+    return None if raw is None else ITEMS.decode(raw)
+
+
 def require_partition(record: ItemRecord, partition: bytes) -> None:
     """Refuse to take an item for one of another partition key."""
     if record.partition != partition:

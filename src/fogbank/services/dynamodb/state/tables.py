@@ -9,12 +9,14 @@ from fogbank.contract.call import Call
 from fogbank.platform.scheduler import worklist
 from fogbank.platform.scheduler.worklist import WorkEntry
 from fogbank.platform.store.engine import Transaction
+from fogbank.platform.store.records import encode
 from fogbank.platform.store.tuples import after_prefix
 from fogbank.services.dynamodb.errors import (
     LimitExceededException,
     ResourceInUseException,
     ResourceNotFoundException,
 )
+from fogbank.services.dynamodb.rules import names
 from fogbank.services.dynamodb.rules.access import RequestKeys, decided_on, name_of
 from fogbank.services.dynamodb.schema import MEASURES, TABLES, TAGS, MeasureRecord, TableRecord
 
@@ -78,22 +80,38 @@ def drop_table(tr: Transaction, table: TableRecord, now_ms: int) -> None:
     TABLES.delete(tr, table.name)
     MEASURES.delete(tr, table.id)
     TAGS.delete(tr, table.id)
-    queue(tr, DROPPED_TABLES, table, now_ms)
+    queue(tr, DROPPED_TABLES, table, now_ms, payload=encode(table))
 
 
-def queue(tr: Transaction, work: str, table: TableRecord, due_ms: int, *, part: str = "") -> None:
-    """Put a table, or a part of it, on a work list."""
+def queue(  # noqa: PLR0913 (a piece of work has these parts)
+    tr: Transaction,
+    work: str,
+    table: TableRecord,
+    due_ms: int,
+    *,
+    part: str = "",
+    payload: bytes = b"",
+) -> None:
+    """Put a table, or a part of it, on a work list, with its name unless given anything else."""
     worklist.put(
         tr,
         WorkEntry(
             list=work,
             id=f"{table.id}/{part}" if part else table.id,
             domain=tr.domain.name,
-            payload=table.name.encode(),
+            payload=payload or table.name.encode(),
             created_ms=table.created_ms,
             visible_ms=due_ms,
         ),
     )
+
+
+def find_dropped_table(entry: WorkEntry) -> TableRecord | None:
+    """Return a table as it was when it was dropped; None: all that is known is its id.
+
+    Entries of earlier versions hold its name.
+    """
+    return None if names.is_name(entry.payload) else TABLES.decode(entry.payload)
 
 
 async def find_queued_table(tr: Transaction, entry: WorkEntry) -> TableRecord | None:

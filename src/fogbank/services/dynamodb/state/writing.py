@@ -8,7 +8,7 @@ from fogbank.platform.store.records import encode
 from fogbank.services.dynamodb.rules.capacity import NOTHING, Followed
 from fogbank.services.dynamodb.rules.keys import ItemKey
 from fogbank.services.dynamodb.schema import ItemRecord, TableRecord
-from fogbank.services.dynamodb.state import changes, entries, rows
+from fogbank.services.dynamodb.state import changes, entries, expiries, rows
 from fogbank.services.dynamodb.state.entries import Limit
 
 
@@ -42,6 +42,8 @@ async def write_item(  # noqa: PLR0913 (a write has these parts)
     """
     if table.stream_view:
         changes.append(tr, table, key, before, after, at_ms=clock.now_ms(), by=by)
+    if table.ttl_attribute:
+        expiries.follow(tr, table, key.place, before, after)
     if after is not None:
         assert after.partition == key.partition, "an item lies where its key says"
         tr.put(rows.place_of(tr, table, key), encode(after))
