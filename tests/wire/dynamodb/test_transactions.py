@@ -192,24 +192,45 @@ def test_what_is_wrong_with_the_form_refuses_the_request(
 def test_a_transaction_has_so_many_bytes_at_most(
     dynamodb: Any, make_table: Any, refusal: Any
 ) -> None:
-    """Constraints: "A transaction cannot contain more than 4 MB of data"."""
+    """Constraints: "A transaction cannot contain more than 4 MB of data".
+
+    What a request gives counts, and not what it removes (ScyllaDB, test_transact.py, on AWS too).
+    """
     make_table()
     large = {"v": {"S": "x" * 1_400}}
     dynamodb.transact_write_items(
         TransactItems=[put("a", attributes=large), put("b", attributes=large)]
     )
-    three = [{"Delete": {"TableName": "tab", "Key": key(name)}} for name in "ab"]
-    three.append(put("c", attributes=large))
-    for call, parts in (
-        (dynamodb.transact_write_items, three),
-        (dynamodb.transact_write_items, [put(name, attributes=large) for name in "def"]),
+    words = "Transaction payload size cannot exceed 3000 bytes"
+    update = {
+        "TableName": "tab",
+        "Key": key("d"),
+        "UpdateExpression": "SET v = :v",
+        "ExpressionAttributeValues": {":v": large["v"]},
+    }
+    for parts in (
+        [put(name, attributes=large) for name in "def"],
+        [put("e", attributes=large), put("f", attributes=large), {"Update": update}],
     ):
-        assert refusal(call, TransactItems=parts)[1] == "ValidationException"
+        said = refusal(dynamodb.transact_write_items, TransactItems=parts)
+        assert said == (400, "ValidationException", words)
     assert names_in(dynamodb) == ["a", "b"]
     dynamodb.put_item(TableName="tab", Item={**key("c"), **large})
-    assert refusal(dynamodb.transact_get_items, TransactItems=[get(name) for name in "abc"])[1] == (
-        "ValidationException"
-    )
+    said = refusal(dynamodb.transact_get_items, TransactItems=[get(name) for name in "abc"])
+    assert said == (400, "ValidationException", words)
+    three = [{"Delete": {"TableName": "tab", "Key": key(name)}} for name in "abc"]
+    dynamodb.transact_write_items(TransactItems=three)
+    assert names_in(dynamodb) == []
+
+
+def test_of_several_keys_that_cannot_be_the_first_is_told(dynamodb: Any, make_table: Any) -> None:
+    """ScyllaDB, test_transact.py, whose tests run on AWS too: it looks no further."""
+    make_table()
+    wrong = {"Put": {"TableName": "tab", "Item": {"p": {"N": "7"}}}}
+    with pytest.raises(ClientError) as caught:
+        dynamodb.transact_write_items(TransactItems=[put("a"), wrong, wrong])
+    reasons = caught.value.response["CancellationReasons"]
+    assert [reason["Code"] for reason in reasons] == ["None", "ValidationError", "None"]
 
 
 def test_a_repeat_with_its_token_is_answered_and_not_carried_out(

@@ -12,6 +12,7 @@ from fogbank.contract.service import Service
 from fogbank.services.dynamodb import quotas, schema, state
 from fogbank.services.dynamodb.jobs import JOBS
 from fogbank.services.dynamodb.operations import (
+    backups,
     batches,
     items,
     queries,
@@ -24,7 +25,7 @@ from fogbank.services.dynamodb.rules import access, resources
 
 SERVICE = Service(
     model="dynamodb",
-    operations=(batches, items, queries, tables, tags, transactions, ttl),
+    operations=(backups, batches, items, queries, tables, tags, transactions, ttl),
     jobs=JOBS,
     tables=schema.ALL_TABLES,
     agreement=state.agreement.damage_of,

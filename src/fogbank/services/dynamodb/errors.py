@@ -49,5 +49,9 @@ class ResourceNotFoundException(ServiceError):
     """There is no such table."""
 
 
+class TableNotFoundException(ServiceError):
+    """There is no such table, as the operations on backups say it."""
+
+
 class TransactionCanceledException(ServiceError):
     """A part of a transaction could not be done, and so none of it was."""

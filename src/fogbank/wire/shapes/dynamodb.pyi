@@ -81,6 +81,10 @@ class ConsumedCapacity(TypedDict, total=False):
     GlobalSecondaryIndexes: dict[str, Capacity]
     VectorIndexes: dict[str, VectorCapacity]
 
+class ContinuousBackupsDescription(TypedDict, total=False):
+    ContinuousBackupsStatus: str
+    PointInTimeRecoveryDescription: PointInTimeRecoveryDescription
+
 class CreateGlobalSecondaryIndexAction(TypedDict, total=False):
     IndexName: Required[str]
     KeySchema: Required[list[KeySchemaElement]]
@@ -177,6 +181,12 @@ class DeleteTableOutput(TypedDict, total=False):
 
 class DeleteVectorIndexAction(TypedDict, total=False):
     IndexName: Required[str]
+
+class DescribeContinuousBackupsInput(TypedDict, total=False):
+    TableName: Required[str]
+
+class DescribeContinuousBackupsOutput(TypedDict, total=False):
+    ContinuousBackupsDescription: ContinuousBackupsDescription
 
 class DescribeEndpointsRequest(TypedDict, total=False):
     pass
@@ -321,6 +331,12 @@ class OnDemandThroughput(TypedDict, total=False):
 
 class OnDemandThroughputOverride(TypedDict, total=False):
     MaxReadRequestUnits: int
+
+class PointInTimeRecoveryDescription(TypedDict, total=False):
+    PointInTimeRecoveryStatus: str
+    RecoveryPeriodInDays: int
+    EarliestRestorableDateTime: int
+    LatestRestorableDateTime: int
 
 class Projection(TypedDict, total=False):
     ProjectionType: str

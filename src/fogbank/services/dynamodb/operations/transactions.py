@@ -51,8 +51,6 @@ class _Place(NamedTuple):
 class _Done(NamedTuple):
     """What one part of a transaction did."""
 
-    size: int
-    """The larger size of the item, before or after it."""
     units: float
     """What a write of it consumes of its table by itself."""
     followed: Followed
@@ -111,19 +109,18 @@ async def _find_places(tr: Transaction, call: Call, parts: list[Part]) -> list[_
 
     Raises:
         ResourceNotFoundException: There is no such table.
-        TransactionCanceledException: A key is not one of its table.
+        TransactionCanceledException: A key is not one of its table; AWS looks no further then.
         ValidationException: Two parts are on one item.
     """
     places: list[_Place] = []
-    reasons: list[Reason | None] = []
     for part in parts:
         table = await state.tables.require_table(tr, call, part.name)
         try:
             places.append(_Place(table, _key_of(table, part)))
-            reasons.append(None)
         except ValidationException as error:
-            reasons.append(transactions.reason_of(error))
-    transactions.require_no_reason(reasons)
+            reasons: list[Reason | None] = [None] * len(parts)
+            reasons[len(places)] = transactions.reason_of(error)
+            transactions.require_no_reason(reasons)
     transactions.require_distinct((table.name, key) for table, key in places)
     return places
 
@@ -149,7 +146,10 @@ async def transact_write_items(
 ) -> shapes.TransactWriteItemsOutput:
     """Write, remove and check items; with a token once, however often it is asked for."""
     parts = await _parts_of(call, request)
-    size_max, bytes_max = call.limit(quotas.ITEM_BYTES), call.limit(quotas.TRANSACTION_BYTES)
+    transactions.require_size(
+        sum(part.size for part in parts), call.limit(quotas.TRANSACTION_BYTES)
+    )
+    size_max = call.limit(quotas.ITEM_BYTES)
 
     async def body(tr: Transaction) -> Wire:
         places = await _find_places(tr, call, parts)
@@ -162,7 +162,6 @@ async def transact_write_items(
             except _FAULTS as error:
                 reasons.append(transactions.reason_of(error))
         transactions.require_no_reason(reasons)
-        transactions.require_size(sum(each.size for each in done), bytes_max)
         collections = [
             (part.name, place.table, part.given, each.followed.collection)
             for part, place, each in zip(parts, places, done, strict=True)
@@ -251,7 +250,6 @@ async def _do(tr: Transaction, call: Call, part: Part, place: _Place, size_max: 
     old_size = items.found_size(before)
     left = old_size if part.kind == "ConditionCheck" else size
     return _Done(
-        max(old_size, size),
         sizes.write_units(old_size, size),
         followed,
         sizes.read_units(left, consistent=True),

@@ -15,6 +15,7 @@ from fogbank.services.dynamodb.errors import (
     LimitExceededException,
     ResourceInUseException,
     ResourceNotFoundException,
+    TableNotFoundException,
 )
 from fogbank.services.dynamodb.rules import names
 from fogbank.services.dynamodb.rules.access import RequestKeys, decided_on, name_of
@@ -44,6 +45,14 @@ async def require_named_table(tr: Transaction, name: str) -> TableRecord:
     table = await TABLES.find(tr, name)
     if table is None:
         raise ResourceNotFoundException(f"Requested resource not found: Table: {name} not found")
+    return table
+
+
+async def require_backed_table(tr: Transaction, name: str) -> TableRecord:
+    """Return the table that an operation on backups needs: these have an error of their own."""
+    table = await TABLES.find(tr, name)
+    if table is None:
+        raise TableNotFoundException(f"Table not found: {name}")
     return table
 
 
