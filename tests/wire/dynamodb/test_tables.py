@@ -121,6 +121,32 @@ def test_errors_have_codes_and_messages(
         assert refusal(dynamodb.get_item, TableName=arn, Key={"p": {"S": "x"}})[1] == code
 
 
+def test_a_table_is_of_a_class(dynamodb: Any) -> None:
+    """Nobody speaks of STANDARD, which tables are of, as AWS's own controllers found it."""
+
+    def summary() -> Any:
+        return dynamodb.describe_table(TableName="tab")["Table"].get("TableClassSummary")
+
+    dynamodb.create_table(
+        TableName="tab", BillingMode="PAY_PER_REQUEST", TableClass="STANDARD", **KEYS
+    )
+    assert summary() is None
+    dynamodb.update_table(TableName="tab", TableClass="STANDARD")
+    assert summary() is None
+    rare = "STANDARD_INFREQUENT_ACCESS"
+    dynamodb.update_table(TableName="tab", TableClass=rare)
+    changed = summary()
+    assert changed["TableClass"] == rare
+    assert isinstance(changed["LastUpdateDateTime"], datetime)
+    dynamodb.update_table(TableName="tab", TableClass=rare)
+    assert summary() == changed
+    dynamodb.update_table(TableName="tab", TableClass="STANDARD")
+    assert summary()["TableClass"] == "STANDARD"
+    dynamodb.create_table(TableName="rare", BillingMode="PAY_PER_REQUEST", TableClass=rare, **KEYS)
+    table = dynamodb.describe_table(TableName="rare")["Table"]
+    assert table["TableClassSummary"] == {"TableClass": rare}
+
+
 def test_what_is_not_built_is_refused(dynamodb: Any, make_table: Any, refusal: Any) -> None:
     make_table()
     status, code, message = refusal(

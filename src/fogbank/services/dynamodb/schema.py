@@ -29,6 +29,7 @@ from fogbank.platform.store.records import Record, Table
 
 PAY_PER_REQUEST = "PAY_PER_REQUEST"
 PROVISIONED = "PROVISIONED"
+STANDARD = "STANDARD"
 
 ACTIVE = "ACTIVE"
 CREATING = "CREATING"
@@ -101,6 +102,10 @@ class TableRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dynam
     """How many indexes the table ever had: the number of the next."""
     ttl_attribute: str = ""
     """What items expire by; empty: they do not."""
+    table_class: str = ""
+    """What it is billed by (``TableClass``); empty: STANDARD, of which nobody ever spoke."""
+    class_changed_ms: int = 0
+    """When that was last changed; 0 if never."""
 
     @property
     def key_attributes(self) -> tuple[KeyAttribute, ...]:

@@ -36,7 +36,6 @@ _ENDPOINT_CACHE_MINUTES: Final = 1_440
     unhonoured={
         "VectorIndexes": None,
         "SSESpecification": {"Enabled": False},
-        "TableClass": "STANDARD",
         "WarmThroughput": None,
         "ResourcePolicy": None,
         "OnDemandThroughput": None,
@@ -117,7 +116,6 @@ async def list_tables(call: Call, request: shapes.ListTablesInput) -> shapes.Lis
         "VectorIndexUpdates": None,
         "SSESpecification": {"Enabled": False},
         "ReplicaUpdates": None,
-        "TableClass": "STANDARD",
         "MultiRegionConsistency": None,
         "GlobalTableWitnessUpdates": None,
         "OnDemandThroughput": None,

@@ -44,6 +44,11 @@ def description_of(
     arn = arns.table_arn(scope.region, scope.account, table.name)
     local = [_local(arn, each, measure) for each in table.indexes if each.is_local]
     overall = [_global(arn, each, measure) for each in table.indexes if not each.is_local]
+    if table.table_class:
+        summary: shapes.TableClassSummary = {"TableClass": table.table_class}
+        if table.class_changed_ms:
+            summary["LastUpdateDateTime"] = table.class_changed_ms
+        described["TableClassSummary"] = summary
     if local:
         described["LocalSecondaryIndexes"] = local
     if overall:

@@ -15,6 +15,7 @@ from fogbank.services.dynamodb.rules import definitions, index_updates, streams
 from fogbank.services.dynamodb.schema import (
     PAY_PER_REQUEST,
     PROVISIONED,
+    STANDARD,
     IndexRecord,
     TableRecord,
 )
@@ -53,7 +54,14 @@ def created_table(
         stream_view=streams.view_of_new(request),
         indexes=indexes,
         indexes_made=len(indexes),
+        table_class=_class_of(request),
     )
+
+
+def _class_of(request: Request) -> str:
+    """Return the class of a new table; empty for the one that it has anyway."""
+    given: str = request.get("TableClass", STANDARD)
+    return "" if given == STANDARD else given
 
 
 def _billing_of(request: Request) -> tuple[str, int, int]:
@@ -91,6 +99,8 @@ def changed_table(
         changes |= _changed_billing(table, request, now_ms)
     if "StreamSpecification" in request:
         changes["stream_view"] = streams.changed_view(table, request)
+    if "TableClass" in request:
+        changes |= _changed_class(table, request["TableClass"], now_ms)
     if not changes and not request.get(index_updates.MEMBER):
         raise ValidationException(
             "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled,"
@@ -101,6 +111,13 @@ def changed_table(
         changed, request, now_ms, global_indexes_max
     )
     return msgspec.structs.replace(changed, indexes=indexes, indexes_made=made), begun
+
+
+def _changed_class(table: TableRecord, given: str, now_ms: int) -> dict[str, Any]:
+    """Return the changed fields of a table's class; the one that it has is no change, and no error."""
+    if given == (table.table_class or STANDARD):
+        return {"table_class": table.table_class}
+    return {"table_class": given, "class_changed_ms": now_ms}
 
 
 def _changed_billing(table: TableRecord, request: Request, now_ms: int) -> dict[str, Any]:

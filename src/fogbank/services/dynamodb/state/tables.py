@@ -92,7 +92,7 @@ def drop_table(tr: Transaction, table: TableRecord, now_ms: int) -> None:
     queue(tr, DROPPED_TABLES, table, now_ms, payload=encode(table))
 
 
-def queue(  # noqa: PLR0913 (a piece of work has these parts)
+def queue(
     tr: Transaction,
     work: str,
     table: TableRecord,
