@@ -9,7 +9,7 @@ KEEP ?=
 BOTOCORE = $(shell sed -n 's/^botocore==//p' constraints.txt)
 CASES = $(VENV)/cases/botocore-$(BOTOCORE)/.ready
 
-.PHONY: demo test check bench bench-table bench-growth bench-large bench-lateness bench-anatomy bench-bounds bench-idle alternator conformance s3-tests s3-clients soak clean env
+.PHONY: demo test check bench bench-table bench-growth bench-large bench-lateness bench-anatomy bench-bounds bench-idle alternator dynamodb-parity conformance s3-tests s3-clients soak clean env
 
 env: $(VENV)/.ready $(CASES)
 
@@ -67,6 +67,9 @@ s3-tests: env
 
 # Programs of the field, installed first: needs Go, Java with Maven, Rust and Node.js; as root for
 # Debian's packages. ARGS="--only NAME" runs one.
+dynamodb-parity: env
+	$(BIN)/python benchmarks/dynamodb_parity.py $(SUITE) $(ARGS)
+
 alternator: env
 	$(BIN)/python benchmarks/alternator.py $(SUITE) $(ARGS)
 

@@ -127,6 +127,7 @@ SHAPES: dict[str, Any] = {
     "Queue": NAME,
     "AttributeValue": {"S": "x"},
     "FunctionCode": {"ZipFile": package()},
+    "PartiQLStatement": f'SELECT * FROM "{NAME}" WHERE "{NAME}" = \'x\'',
 }
 
 USUAL: dict[tuple[str, str], dict[str, Any]] = {

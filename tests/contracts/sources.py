@@ -125,10 +125,21 @@ class Reach:
             elif isinstance(inner, ast.Name) and inner.id in names:
                 if not isinstance(names[inner.id], ModuleType):
                     self.follow(names[inner.id])
-            elif isinstance(inner, ast.Attribute) and isinstance(inner.value, ast.Name):
-                module = names.get(inner.value.id)
-                if isinstance(module, ModuleType) and module.__name__.startswith(SERVICES):
+            elif isinstance(inner, ast.Attribute):
+                module = _module_of(inner.value, names)
+                if module is not None:
                     self.follow(getattr(module, inner.attr, None))
+
+
+def _module_of(node: ast.expr, names: Mapping[str, Any]) -> ModuleType | None:
+    """Return the module of a service that a name means, or a name in a module: ``state.rows``."""
+    found: Any = None
+    if isinstance(node, ast.Name):
+        found = names.get(node.id)
+    elif isinstance(node, ast.Attribute):
+        found = getattr(_module_of(node.value, names), node.attr, None)
+    is_ours = isinstance(found, ModuleType) and found.__name__.startswith(SERVICES)
+    return found if is_ours else None
 
 
 def reach_of(start: Any) -> Reach:

@@ -74,6 +74,7 @@ BUCKET_TAGS: Final = "s3:buckettag/"
 """Among stored keys: the tags of a bucket of S3, under the other name that they have."""
 STORED: Final = frozenset(
     {
+        "dynamodb:fulltablescan",
         "dynamodb:leadingkeys",
         "kms:resourcealiases",
         "lambda:functionarn",
@@ -179,6 +180,7 @@ _SERVICES: Final = {
         {
             "dynamodb:attributes",
             "dynamodb:enclosingoperation",
+            "dynamodb:fulltablescan",
             "dynamodb:leadingkeys",
             "dynamodb:returnconsumedcapacity",
             "dynamodb:returnvalues",
@@ -218,7 +220,6 @@ _SERVICES: Final = {
 """The keys of built services that their operations, or the gateway for them, set."""
 
 _SERVICES_ABSENT: Final[Mapping[str, frozenset[str]]] = {
-    "PartiQL is not built": frozenset({"dynamodb:fulltablescan"}),
     "indexes with keys of several attributes are not built": frozenset(
         {
             "dynamodb:secondpartitionkeyvalues",

@@ -16,6 +16,7 @@ from fogbank.services.dynamodb.operations import (
     batches,
     items,
     queries,
+    statements,
     tables,
     tags,
     transactions,
@@ -25,13 +26,13 @@ from fogbank.services.dynamodb.rules import access, resources
 
 SERVICE = Service(
     model="dynamodb",
-    operations=(backups, batches, items, queries, tables, tags, transactions, ttl),
+    operations=(*(backups, batches, items, queries, statements, tables, tags, transactions, ttl),),
     jobs=JOBS,
     tables=schema.ALL_TABLES,
     agreement=state.agreement.damage_of,
     tags=ResourceTags(domain=resources.find_domain, find=state.tags.find_tags),
     stored_keys=StoredKeys(
-        names=frozenset({"dynamodb:leadingkeys"}),
+        names=frozenset({"dynamodb:leadingkeys", "dynamodb:fulltablescan"}),
         domain=access.find_table_domain,
         find=state.tables.find_leading_keys,
     ),

@@ -29,6 +29,10 @@ class ConditionalCheckFailedException(ServiceError):
     """The condition of a write does not hold for the item as it is."""
 
 
+class DuplicateItemException(ServiceError):
+    """An INSERT names the key of an item that is there."""
+
+
 class IdempotentParameterMismatchException(ServiceError):
     """A token came before, with another request."""
 

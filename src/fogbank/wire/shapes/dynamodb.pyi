@@ -31,6 +31,14 @@ class AttributeValueUpdate(TypedDict, total=False):
     Value: AttributeValue
     Action: str
 
+class BatchExecuteStatementInput(TypedDict, total=False):
+    Statements: Required[list[BatchStatementRequest]]
+    ReturnConsumedCapacity: str
+
+class BatchExecuteStatementOutput(TypedDict, total=False):
+    Responses: list[BatchStatementResponse]
+    ConsumedCapacity: list[ConsumedCapacity]
+
 class BatchGetItemInput(TypedDict, total=False):
     RequestItems: Required[dict[str, KeysAndAttributes]]
     ReturnConsumedCapacity: str
@@ -39,6 +47,22 @@ class BatchGetItemOutput(TypedDict, total=False):
     Responses: dict[str, list[dict[str, AttributeValue]]]
     UnprocessedKeys: dict[str, KeysAndAttributes]
     ConsumedCapacity: list[ConsumedCapacity]
+
+class BatchStatementError(TypedDict, total=False):
+    Code: str
+    Message: str
+    Item: dict[str, AttributeValue]
+
+class BatchStatementRequest(TypedDict, total=False):
+    Statement: Required[str]
+    Parameters: list[AttributeValue]
+    ConsistentRead: bool
+    ReturnValuesOnConditionCheckFailure: str
+
+class BatchStatementResponse(TypedDict, total=False):
+    Error: BatchStatementError
+    TableName: str
+    Item: dict[str, AttributeValue]
 
 class BatchWriteItemInput(TypedDict, total=False):
     RequestItems: Required[dict[str, list[WriteRequest]]]
@@ -214,6 +238,30 @@ class Endpoint(TypedDict, total=False):
     Address: str
     CachePeriodInMinutes: int
 
+class ExecuteStatementInput(TypedDict, total=False):
+    Statement: Required[str]
+    Parameters: list[AttributeValue]
+    ConsistentRead: bool
+    NextToken: str
+    ReturnConsumedCapacity: str
+    Limit: int
+    ReturnValuesOnConditionCheckFailure: str
+
+class ExecuteStatementOutput(TypedDict, total=False):
+    Items: list[dict[str, AttributeValue]]
+    NextToken: str
+    ConsumedCapacity: ConsumedCapacity
+    LastEvaluatedKey: dict[str, AttributeValue]
+
+class ExecuteTransactionInput(TypedDict, total=False):
+    TransactStatements: Required[list[ParameterizedStatement]]
+    ClientRequestToken: str
+    ReturnConsumedCapacity: str
+
+class ExecuteTransactionOutput(TypedDict, total=False):
+    Responses: list[ItemResponse]
+    ConsumedCapacity: list[ConsumedCapacity]
+
 class ExpectedAttributeValue(TypedDict, total=False):
     Value: AttributeValue
     Exists: bool
@@ -331,6 +379,11 @@ class OnDemandThroughput(TypedDict, total=False):
 
 class OnDemandThroughputOverride(TypedDict, total=False):
     MaxReadRequestUnits: int
+
+class ParameterizedStatement(TypedDict, total=False):
+    Statement: Required[str]
+    Parameters: list[AttributeValue]
+    ReturnValuesOnConditionCheckFailure: str
 
 class PointInTimeRecoveryDescription(TypedDict, total=False):
     PointInTimeRecoveryStatus: str

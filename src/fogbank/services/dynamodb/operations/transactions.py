@@ -6,14 +6,14 @@ one of the store's: it sees no half of another, and none sees half of it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from fogbank.base.errors import TokenReused, TransactionTooLarge
 from fogbank.base.types import Request, Wire
 from fogbank.contract.call import Call, Pace
 from fogbank.contract.operation import operation
 from fogbank.platform.store import tokens
-from fogbank.platform.store.engine import Token, Transaction
+from fogbank.platform.store.engine import Body, Token, Transaction
 from fogbank.services.dynamodb import quotas, state
 from fogbank.services.dynamodb.errors import (
     IdempotentParameterMismatchException,
@@ -22,17 +22,14 @@ from fogbank.services.dynamodb.errors import (
 from fogbank.services.dynamodb.rules import (
     access,
     capacity,
-    indexes,
     items,
-    keys,
     sizes,
     transactions,
 )
-from fogbank.services.dynamodb.rules.capacity import NOTHING, Followed, Kind, Sums
-from fogbank.services.dynamodb.rules.expressions import updates
-from fogbank.services.dynamodb.rules.keys import ItemKey
-from fogbank.services.dynamodb.rules.transactions import COST, Part, Reason
-from fogbank.services.dynamodb.rules.values import Item
+from fogbank.services.dynamodb.rules.capacity import Kind, Sums
+from fogbank.services.dynamodb.rules.partiql import access as statement_access
+from fogbank.services.dynamodb.rules.partiql import statements
+from fogbank.services.dynamodb.rules.transactions import COST, Part
 from fogbank.services.dynamodb.schema import ItemRecord, TableRecord
 
 if TYPE_CHECKING:
@@ -41,35 +38,24 @@ if TYPE_CHECKING:
 _FAULTS: Final = tuple(transactions.FAULTS)
 
 
-class _Place(NamedTuple):
-    """Where a part's item lies."""
-
-    table: TableRecord
-    key: ItemKey
-
-
-class _Done(NamedTuple):
-    """What one part of a transaction did."""
-
-    units: float
-    """What a write of it consumes of its table by itself."""
-    followed: Followed
-    read_units: float
-    """What a read of it consumes by itself, as a repeat is charged."""
-
-
 @operation(access=access.on_parts("TransactGetItems", transactions.READS))
-async def transact_get_items(
-    call: Call, request: shapes.TransactGetItemsInput
-) -> shapes.TransactGetItemsOutput:
+async def transact_get_items(call: Call, request: shapes.TransactGetItemsInput) -> Wire:
     """Return items by their keys, all as they were at one time."""
     parts = await _parts_of(call, request)
 
     async def body(tr: Transaction) -> list[tuple[TableRecord, ItemRecord | None]]:
-        places = await _find_places(tr, call, parts)
-        return [(table, await state.rows.find_item(tr, table, key)) for table, key in places]
+        return await state.parts.read_all(tr, call, parts)
 
-    found = await call.store.read(body)
+    return await _read_reply(call, request, parts, await call.store.read(body))
+
+
+async def _read_reply(
+    call: Call,
+    request: Request,
+    parts: list[Part],
+    found: list[tuple[TableRecord, ItemRecord | None]],
+) -> Wire:
+    """Return the answer to a transaction that has read some items."""
     found_sizes = [items.found_size(record) for _, record in found]
     transactions.require_size(sum(found_sizes), call.limit(quotas.TRANSACTION_BYTES))
     consumed = Sums(COST)
@@ -80,7 +66,7 @@ async def transact_get_items(
         responses.append(_response(part, table, record))
         await pace.did(size)
     told = capacity.consumed_capacities(request, consumed, kind="ReadCapacityUnits")
-    return cast("shapes.TransactGetItemsOutput", {"Responses": responses, **told})
+    return {"Responses": responses, **told}
 
 
 def _response(part: Part, table: TableRecord, record: ItemRecord | None) -> shapes.ItemResponse:
@@ -104,89 +90,47 @@ async def _parts_of(call: Call, request: Request) -> list[Part]:
     return parts
 
 
-async def _find_places(tr: Transaction, call: Call, parts: list[Part]) -> list[_Place]:
-    """Return where the items of all parts lie.
-
-    Raises:
-        ResourceNotFoundException: There is no such table.
-        TransactionCanceledException: A key is not one of its table; AWS looks no further then.
-        ValidationException: Two parts are on one item.
-    """
-    places: list[_Place] = []
-    for part in parts:
-        table = await state.tables.require_table(tr, call, part.name)
-        try:
-            places.append(_Place(table, _key_of(table, part)))
-        except ValidationException as error:
-            reasons: list[Reason | None] = [None] * len(parts)
-            reasons[len(places)] = transactions.reason_of(error)
-            transactions.require_no_reason(reasons)
-    transactions.require_distinct((table.name, key) for table, key in places)
-    return places
-
-
-def _key_of(table: TableRecord, part: Part) -> ItemKey:
-    """Return the key of a part's item, held against its table with what its expressions name."""
-    if part.kind == "Put":
-        key = keys.key_of_item(table, part.given)
-        indexes.require_keys(table, part.given)
-    else:
-        key = keys.key_of(table, part.given)
-    update = part.expressions.update
-    keys.require_unchanged_keys(table, () if update is None else update.attributes)
-    keys.require_scalar_keys(table, part.expressions.nested_attributes)
-    if part.kind == "Update":
-        indexes.require_scalars(table, part.expressions.nested_attributes)
-    return key
-
-
 @operation(access=access.on_parts("TransactWriteItems", transactions.WRITES))
-async def transact_write_items(
-    call: Call, request: shapes.TransactWriteItemsInput
-) -> shapes.TransactWriteItemsOutput:
+async def transact_write_items(call: Call, request: shapes.TransactWriteItemsInput) -> Wire:
     """Write, remove and check items; with a token once, however often it is asked for."""
     parts = await _parts_of(call, request)
-    transactions.require_size(
-        sum(part.size for part in parts), call.limit(quotas.TRANSACTION_BYTES)
-    )
-    size_max = call.limit(quotas.ITEM_BYTES)
 
     async def body(tr: Transaction) -> Wire:
-        places = await _find_places(tr, call, parts)
-        done: list[_Done] = []
-        reasons: list[Reason | None] = []
-        for part, place in zip(parts, places, strict=True):
-            try:
-                done.append(await _do(tr, call, part, place, size_max))
-                reasons.append(None)
-            except _FAULTS as error:
-                reasons.append(transactions.reason_of(error))
-        transactions.require_no_reason(reasons)
-        collections = [
-            (part.name, place.table, part.given, each.followed.collection)
-            for part, place, each in zip(parts, places, done, strict=True)
-        ]
-        metrics = capacity.collections_metrics(request, collections)
-        return {"by": call.request_id, "metrics": metrics, **_units_of(parts, done)}
+        return await state.parts.write_all(tr, call, parts, request)
 
+    result = await _written(call, body, _token_of(call, request, "TransactWriteItems"))
+    told = _consumed(call, request, result)
+    return {**told, **result.get("metrics", {})}
+
+
+async def _written(call: Call, body: Body[Wire], token: Token | None) -> Wire:
+    """Make a transaction that writes, with its token once; return what it answered then.
+
+    Raises:
+        IdempotentParameterMismatchException: The token came before, with another request.
+        ValidationException: It is larger than one transaction of the store.
+    """
     try:
-        result = await call.store.transact(body, token=_token_of(call, request))
+        return await call.store.transact(body, token=token)
     except TokenReused:
         raise IdempotentParameterMismatchException(
             "Request with same ClientRequestToken was previously sent with different parameters"
         ) from None
     except TransactionTooLarge:
         raise ValidationException("The transaction is too large to be kept") from None
+
+
+def _consumed(call: Call, request: Request, result: Wire) -> Wire:
+    """Return what a transaction consumed: of writes if it was made now, else of reads."""
     is_first = result["by"] == call.request_id
     kind: Kind = "WriteCapacityUnits" if is_first else "ReadCapacityUnits"
     # What a token answers may be older than the members behind the first three.
     indexes_consumed: Wire = result.get("indexes", {}) if is_first else {}
     consumed = Sums.of_plain(result[kind], indexes_consumed)
-    told = capacity.consumed_capacities(request, consumed, kind=kind)
-    return cast("shapes.TransactWriteItemsOutput", {**told, **result.get("metrics", {})})
+    return capacity.consumed_capacities(request, consumed, kind=kind)
 
 
-def _token_of(call: Call, request: Request) -> Token | None:
+def _token_of(call: Call, request: Request, operation: str) -> Token | None:
     """Return what makes a request a repeat of another, if its client sent a token."""
     word = request.get("ClientRequestToken")
     if word is None:
@@ -195,7 +139,7 @@ def _token_of(call: Call, request: Request) -> Token | None:
     return Token(
         call.account,
         "dynamodb",
-        "TransactWriteItems",
+        operation,
         word,
         tokens.digest_of(others),
         transactions.TOKEN_WINDOW_MS,
@@ -207,59 +151,28 @@ _NOT_DIGESTED: Final = frozenset({"ClientRequestToken", "ReturnConsumedCapacity"
 (API Reference, TransactWriteItems, ``ClientRequestToken``)."""
 
 
-def _units_of(parts: list[Part], done: list[_Done]) -> Wire:
-    """Return what each table consumes: by the writes, and by reads if they are only repeated."""
-    writes, reads = Sums(COST), Sums(COST)
-    for part, each in zip(parts, done, strict=True):
-        writes.add(part.name, each.units, each.followed.units)
-        reads.add(part.name, each.read_units)
-    return {
-        "WriteCapacityUnits": writes.tables,
-        "ReadCapacityUnits": reads.tables,
-        "indexes": writes.of_indexes(),
-    }
+@operation(access=statement_access.on_statements("TransactStatements", "ExecuteTransaction"))
+async def execute_transaction(call: Call, request: shapes.ExecuteTransactionInput) -> Wire:
+    """Execute statements that all read, or that all write or check, as one transaction."""
+    asked = statements.transaction_of(call.scope, request["TransactStatements"])
 
+    async def parts_of(tr: Transaction) -> list[Part]:
+        found: list[Part] = []
+        for number, each in enumerate(asked):
+            table = await state.tables.require_table(tr, call, each.name)
+            found.append(statements.part_in_transaction(each, table, number))
+        return found
 
-async def _do(tr: Transaction, call: Call, part: Part, place: _Place, size_max: int) -> _Done:
-    """Do what a part asks for, if its condition holds.
+    async def read(
+        tr: Transaction,
+    ) -> tuple[list[Part], list[tuple[TableRecord, ItemRecord | None]]]:
+        parts = await parts_of(tr)
+        return parts, await state.parts.read_all(tr, call, parts)
 
-    Raises:
-        ConditionalCheckFailedException: It does not.
-        ItemCollectionSizeLimitExceededException: The item's collection would grow too large.
-        ValidationException: The item does not allow it, or becomes too large.
-    """
-    table, key = place
-    before = await state.rows.find_item(tr, table, key)
-    old = items.found_item(table, before)
-    items.require_condition(part.expressions.condition, old, part.request)
-    new = _new_item(part, old)
-    size, followed = 0, NOTHING
-    if new is not None:
-        if part.kind == "Update":
-            indexes.require_changed_keys(table, old, new)
-        too_large = items.TOO_LARGE if part.kind == "Put" else items.TOO_LARGE_AFTER_UPDATE
-        size = items.require_size(new, size_max, too_large)
-        record = items.record_of(table, key, new, size)
-        followed = await state.writing.write_item(
-            tr, table, key, before, record, clock=call.clock, limit=call.limit
-        )
-    elif part.kind == "Delete":
-        followed = await state.writing.write_item(
-            tr, table, key, before, None, clock=call.clock, limit=call.limit
-        )
-    old_size = items.found_size(before)
-    left = old_size if part.kind == "ConditionCheck" else size
-    return _Done(
-        sizes.write_units(old_size, size),
-        followed,
-        sizes.read_units(left, consistent=True),
-    )
+    async def write(tr: Transaction) -> Wire:
+        return await state.parts.write_all(tr, call, await parts_of(tr), request)
 
-
-def _new_item(part: Part, old: Item | None) -> Item | None:
-    """Return the item that a part writes, or None if it writes none."""
-    if part.kind == "Put":
-        return part.given
-    return (
-        updates.applied(part.expressions.update, old, part.given) if part.kind == "Update" else None
-    )
+    if statements.is_read(asked):
+        return await _read_reply(call, request, *await call.store.read(read))
+    result = await _written(call, write, _token_of(call, request, "ExecuteTransaction"))
+    return {"Responses": [], **_consumed(call, request, result)}

@@ -149,6 +149,14 @@ class RequestKeys(Mapping[str, ContextValue]):
         self.table_id = ""
         """The table whose key a decision was made with; empty: no policy has asked for it."""
 
+    def attributes(self) -> set[str]:
+        """Return the attributes that the request names.
+
+        Raises:
+            ValidationException: An expression cannot be read.
+        """
+        return attributes_named(self._request)
+
     def leading(self, table: TableRecord) -> Mapping[str, ContextValue]:
         """Return the values of the table's partition key that the request names; none of a scan.
 
@@ -169,7 +177,7 @@ class RequestKeys(Mapping[str, ContextValue]):
             given = [values.admit(key[name]) for key in keys if name in key]
         if not given:
             return {}
-        return {"dynamodb:LeadingKeys": tuple(dict.fromkeys(map(_text_of, given)))}
+        return {"dynamodb:LeadingKeys": leading_texts(given)}
 
     def _leading_attribute(self, table: TableRecord) -> str:
         """Return the first attribute of the key that the request goes by.
@@ -186,7 +194,7 @@ class RequestKeys(Mapping[str, ContextValue]):
             self._keys = {
                 key: request[member] for member, key in _PLAIN_KEYS.items() if member in request
             }
-            named = attributes_named(request)
+            named = self.attributes()
             if named:
                 self._keys["dynamodb:Attributes"] = tuple(sorted(named))
             if self._operation in _READS:
@@ -216,6 +224,11 @@ def decided_on(accesses: Iterable[Access], table: TableRecord) -> bool:
         ):
             return False
     return True
+
+
+def leading_texts(given: Iterable[values.Value]) -> tuple[str, ...]:
+    """Return values of a partition key as conditions compare them, each once."""
+    return tuple(dict.fromkeys(map(_text_of, given)))
 
 
 def _text_of(value: values.Value) -> str:

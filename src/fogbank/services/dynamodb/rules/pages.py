@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple
 from fogbank.platform.store import tuples
 from fogbank.services.dynamodb.rules.expressions.conditions import BoundCondition
 from fogbank.services.dynamodb.rules.expressions.keyconditions import KeyTerm
-from fogbank.services.dynamodb.rules.expressions.projections import BoundProjection
+from fogbank.services.dynamodb.rules.expressions.projections import ItemProjection
 from fogbank.services.dynamodb.rules.indexes import IndexRow
 from fogbank.services.dynamodb.rules.keys import DIGEST_BYTES, sort_bytes
 from fogbank.services.dynamodb.rules.values import Item
@@ -146,7 +146,7 @@ class PageRules(NamedTuple):
     items_max: int | None = None
     """A page ends with this many items, whether they pass the filter or not."""
     filter: BoundCondition | None = None
-    projection: BoundProjection | None = None
+    projection: ItemProjection | None = None
     count_only: bool = False
     fetches: bool = False
     """Items are read, and charged, beside their entries in an index."""

@@ -13,7 +13,8 @@ import msgspec
 from fogbank.base.types import Request
 from fogbank.services.dynamodb.errors import ValidationException
 from fogbank.services.dynamodb.quotas import INDEX_KEY_ATTRIBUTES_MAX
-from fogbank.services.dynamodb.rules import indexes, keys, pages, values
+from fogbank.services.dynamodb.rules import indexes, keys, pages, sizes, values
+from fogbank.services.dynamodb.rules.capacity import NO_INDEXES, IndexUnits
 from fogbank.services.dynamodb.rules.expressions.keyconditions import KeyTerm, KeyTerms
 from fogbank.services.dynamodb.rules.pages import KeyRange
 from fogbank.services.dynamodb.rules.paths import Path
@@ -154,6 +155,25 @@ def require_shown(target: Target, request: Request, expressions: Expressions) ->
             f"{_INVALID}Global secondary index {index.name} does not project [{', '.join(hidden)}]"
         )
     return False
+
+
+def units_of(
+    target: Target, size: int, fetched: Iterable[int], *, consistent: bool
+) -> tuple[float, IndexUnits]:
+    """Return what a page consumed of a table itself, and of its indexes.
+
+    Args:
+        target: What was read.
+        size: The sizes of all that was looked at, together.
+        fetched: The sizes of the items that were fetched beside their entries.
+        consistent: Whether the read was.
+    """
+    units = sizes.read_units(size, consistent=consistent)
+    if target.index is None:
+        return units, NO_INDEXES
+    named = {target.index.name: units}
+    of_index = IndexUnits(named) if target.index.is_local else IndexUnits({}, named)
+    return sum(sizes.read_units(each, consistent=consistent) for each in fetched), of_index
 
 
 def _not_in(names: frozenset[str], found: Iterable[Path]) -> list[str]:

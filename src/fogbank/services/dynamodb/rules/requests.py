@@ -22,7 +22,7 @@ from fogbank.services.dynamodb.rules.expressions import (
 from fogbank.services.dynamodb.rules.expressions.conditions import BoundCondition
 from fogbank.services.dynamodb.rules.expressions.keyconditions import KeyTerms
 from fogbank.services.dynamodb.rules.expressions.placeholders import Placeholders, placeholders_of
-from fogbank.services.dynamodb.rules.expressions.projections import BoundProjection
+from fogbank.services.dynamodb.rules.expressions.projections import BoundProjection, ItemProjection
 from fogbank.services.dynamodb.rules.expressions.updates import BoundUpdate
 
 _PROJECTION = "ProjectionExpression"
@@ -36,7 +36,7 @@ class Expressions(NamedTuple):
     condition: BoundCondition | None = None
     key_terms: KeyTerms | None = None
     filter: BoundCondition | None = None
-    projection: BoundProjection | None = None
+    projection: ItemProjection | None = None
 
     @property
     def nested_attributes(self) -> frozenset[str]:

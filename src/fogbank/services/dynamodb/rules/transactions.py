@@ -17,10 +17,11 @@ from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 from fogbank.base.errors import ServiceError
-from fogbank.base.types import Wire
+from fogbank.base.types import Request, Wire
 from fogbank.contract.action import Scope
 from fogbank.services.dynamodb.errors import (
     ConditionalCheckFailedException,
+    DuplicateItemException,
     ItemCollectionSizeLimitExceededException,
     TransactionCanceledException,
     ValidationException,
@@ -51,6 +52,7 @@ _PARAMETERS: Final = {
 _NONE: Final = "None"
 FAULTS: Final[dict[type[ServiceError], str]] = {
     ConditionalCheckFailedException: "ConditionalCheckFailed",
+    DuplicateItemException: "DuplicateItem",
     ItemCollectionSizeLimitExceededException: "ItemCollectionSizeLimitExceeded",
     ValidationException: "ValidationError",
 }
@@ -72,8 +74,10 @@ class Part(NamedTuple):
     size: int
     """What the request gives of it: its item or key, and the values of its expressions, in bytes."""
     expressions: Expressions
-    request: Wire
+    request: Request
     """What the request says of it."""
+    inserts: bool = False
+    """Whether there must be no such item: an INSERT is a ``Put`` of which that is said."""
 
 
 def kind_of(part: Wire) -> str:

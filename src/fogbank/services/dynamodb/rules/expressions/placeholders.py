@@ -10,6 +10,7 @@ expression attribute values".
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
 from fogbank.base.types import Request
@@ -39,6 +40,11 @@ class Placeholders:
         # Dicts, because AWS lists what is left in the order of the request.
         self._unused_names = dict.fromkeys(names)
         self._unused_values = dict.fromkeys(wire_values)
+
+    @property
+    def given(self) -> Iterable[Value]:
+        """Return the values that the request gives."""
+        return self._values.values()
 
     def path(self, path: Path, kind: str) -> paths.Path:
         """Return a path with its names; ``kind`` is the parameter it stands in."""

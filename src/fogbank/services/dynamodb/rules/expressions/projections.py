@@ -6,7 +6,7 @@ Source: Amazon DynamoDB Developer Guide, "Using projection expressions in Dynamo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from fogbank.services.dynamodb.errors import ValidationException
 from fogbank.services.dynamodb.rules import paths
@@ -16,6 +16,19 @@ from fogbank.services.dynamodb.rules.expressions.syntax import Projection
 from fogbank.services.dynamodb.rules.values import Item
 
 KIND = "ProjectionExpression"
+
+
+class ItemProjection(Protocol):
+    """What can be shown of an item, whatever asked for it."""
+
+    @property
+    def paths(self) -> tuple[paths.Path, ...]:
+        """Return the paths that are looked at."""
+        ...
+
+    def of(self, item: Item) -> Item:
+        """Return the part of an item."""
+        ...
 
 
 class BoundProjection(NamedTuple):

@@ -33,8 +33,11 @@ FAULTS: Final = ("parentheses", "function", "misuse", "reserved", "section", "pa
 
 
 def invalid(kind: str, message: str) -> ValidationException:
-    """Return the error for an expression of a kind, such as ``UpdateExpression``."""
-    return ValidationException(f"Invalid {kind}: {message}")
+    """Return the error for an expression of a kind, such as ``UpdateExpression``.
+
+    A statement of PartiQL is of no kind, and AWS says of it what is wrong and no more.
+    """
+    return ValidationException(f"Invalid {kind}: {message}" if kind else message)
 
 
 class Token(NamedTuple):
