@@ -29,6 +29,12 @@ class Settings:
     """Which constraints the front checks; in S3 only those of documents, as MalformedXML."""
     required_texts: Mapping[str, str] = field(default_factory=dict[str, str])
     """Full message where a member (``Operation.Member``) is missing and AWS has its own words."""
+    empty_texts: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Full message where a list or map (``Operation.Member``) is empty and AWS has its own words."""
+    bare_members: tuple[str, ...] = ()
+    """Members (``Operation.Member``) of which AWS tells the path as it is spelt, and no value."""
+    enum_orders: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    """The order in which AWS lists the words of a shape, where it is not the model's."""
     pattern_texts: Mapping[str, str] = field(default_factory=dict[str, str])
     """Full message, with ``{member}``, where a pattern is broken and AWS has its own words."""
     error_namespace: str = ""
@@ -119,6 +125,8 @@ def settings_of(patch: Mapping[str, Any]) -> Settings:
             given[name] = {
                 key: tuple((one, other) for one, other in each) for key, each in listed.items()
             }
+        elif name == "enum_orders":
+            given[name] = {key: tuple(each) for key, each in value.items()}
         elif name.endswith("_refusals"):
             given[name] = {key: Refusal(**each) for key, each in value.items()}
     return Settings(**given)

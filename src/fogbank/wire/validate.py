@@ -135,7 +135,10 @@ class Validator:
         return self._functions.get(shape) if self._constrained(shape) else None
 
     def _own(self, shape: Shape) -> Constraints:
-        return constraints_of(shape, self._kinds)
+        """Return what a shape demands, its words in the order in which AWS lists them."""
+        found = constraints_of(shape, self._kinds)
+        order = self._settings.enum_orders.get(shape.name)
+        return found._replace(enum=order) if order and found.enum else found
 
     def _demands(self, shape: Shape) -> bool:
         """Return whether the shape itself demands anything."""
@@ -225,10 +228,19 @@ class Validator:
             owner, _, name = member.partition(".")
             if owner == operation.name and value.get(name) is None:
                 return self._error(text)
+        for member, text in self._settings.empty_texts.items():
+            owner, _, name = member.partition(".")
+            if owner == operation.name and value.get(name) in ([], {}):
+                return self._error(text)
         found: list[str] = []
         special: list[str] = []
+        bare = tuple(
+            name
+            for owner, _, name in (each.partition(".") for each in self._settings.bare_members)
+            if owner == operation.name
+        )
         with suppress(_Full):
-            self._tell_structure(shape, value, "", _Report(found, special))
+            self._tell_structure(shape, value, "", _Report(found, special, bare))
         if special:
             return self._error(special[0])
         if not found:
@@ -245,7 +257,10 @@ class Validator:
         required = shape.required if "required" in self._kinds else ()
         for member, ref in shape.members.items():
             found = value.get(member)
-            here = f"{path}{_lower(member)}"
+            if found is not None and not path and member in report.bare:
+                self._tell(ref.shape, found, member, report._replace(is_bare=True))
+                continue
+            here = f"{path}{member if report.is_bare else _lower(member)}"
             if found is None:
                 if member in required:
                     report.add(f"Value null at '{here}'", "Member must not be null")
@@ -266,7 +281,7 @@ class Validator:
             special = self._settings.pattern_texts.get(own.pattern or "")
             if special and "regular expression" in text:
                 report.special.append(special.format(member=path))
-            report.add(_head(shape, value, path), text)
+            report.add(_head(shape, value, path, report), text)
         if shape.type == "list":
             self._tell_list(shape, value, path, report)
         elif shape.type == "map":
@@ -279,21 +294,21 @@ class Validator:
                 self._tell(inner, item, f"{path}.{number}.member", report)
             elif any(told(self._own(inner), item)):
                 text = f"Member must satisfy constraint: [{demanded(self._own(inner))}]"
-                report.add(_head(shape, value, path), text)
+                report.add(_head(shape, value, path, report), text)
                 return
 
     def _tell_map(self, shape: Shape, value: dict[str, Any], path: str, report: _Report) -> None:
         keys, inner = self._own(shape.key.shape), shape.value.shape
         if any(any(told(keys, key)) for key in value):
             text = f"Map keys must satisfy constraint: [{demanded(keys)}]"
-            report.add(_head(shape, value, path), text)
+            report.add(_head(shape, value, path, report), text)
         for key, item in value.items():
+            if item is not None and any(told(self._own(inner), item)):
+                text = f"Map value must satisfy constraint: [{demanded(self._own(inner))}]"
+                report.add(_head(shape, value, path, report), text)
+                return
             if item is None or inner.type in {"structure", "list", "map"}:
                 self._tell(inner, item, f"{path}.{key}.member", report)
-            elif any(told(self._own(inner), item)):
-                text = f"Map value must satisfy constraint: [{demanded(self._own(inner))}]"
-                report.add(_head(shape, value, path), text)
-                return
 
 
 class _Report(NamedTuple):
@@ -301,6 +316,10 @@ class _Report(NamedTuple):
 
     found: list[str]
     special: list[str]
+    bare: tuple[str, ...]
+    """The members of the request of which no values are told."""
+    is_bare: bool = False
+    """Whether one of these is looked at."""
 
     def add(self, head: str, text: str) -> None:
         """Add a violation.
@@ -313,11 +332,17 @@ class _Report(NamedTuple):
             raise _Full
 
 
-def _head(shape: Shape, value: Any, path: str) -> str:
-    """Return the first half of a violation; AWS leaves sensitive values out."""
-    if shape.sensitive:
+def _head(shape: Shape, value: Any, path: str, report: _Report) -> str:
+    """Return the first half of a violation; AWS leaves sensitive values out.
+
+    A value that is too long to be told whole keeps its end, by which readers know its kind.
+    """
+    if shape.sensitive or report.is_bare:
         return f"Value at '{path}'"
-    return f"Value '{_shown(shape, value)[:_SHOWN_MAX]}' at '{path}'"
+    shown = _shown(shape, value)
+    if len(shown) > _SHOWN_MAX:
+        shown = f"{shown[:_SHOWN_MAX]}...{shown[-2:]}"
+    return f"Value '{shown}' at '{path}'"
 
 
 def _is_stream(ref: Ref) -> bool:

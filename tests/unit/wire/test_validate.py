@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from typing import Any
 
@@ -183,3 +184,53 @@ def test_the_compiled_check_and_the_walk_agree(service: str) -> None:
             value = _Wild(f"{operation.name}{number}").value(operation.input_ref)
             held = check is None or check(value)
             assert held == (validator.refusal(operation, value) is None), (operation, value)
+
+
+@pytest.mark.parametrize(
+    ("operation", "request_", "told"),
+    [
+        ("BatchGetItem", {"RequestItems": {}}, "The requestItems parameter is required for BatchGetItem"),
+        ("BatchWriteItem", {"RequestItems": {}}, "The requestItems parameter is required for BatchWriteItem"),
+        (
+            "BatchGetItem",
+            {"RequestItems": {"tab": {"Keys": [{}] * 101}}},
+            ("1 validation error detected: Value at 'RequestItems.tab.member.Keys' failed to satisfy"
+            " constraint: Member must have length less than or equal to 100"),
+        ),
+        (
+            "BatchWriteItem",
+            {"RequestItems": {"tab": []}},
+            ("1 validation error detected: Value '{tab=[]}' at 'requestItems' failed to satisfy"
+            " constraint: Map value must satisfy constraint: [Member must have length less than or"
+            " equal to 25, Member must have length greater than or equal to 1]"),
+        ),
+        (
+            "Query",
+            {"TableName": "tab", "Limit": 0},
+            ("1 validation error detected: Value at 'Limit' failed to satisfy constraint:"
+            " Member must have value greater than or equal to 1"),
+        ),
+        (
+            "Query",
+            {"TableName": "tab", "Select": "NONE"},
+            ("1 validation error detected: Value 'NONE' at 'select' failed to satisfy constraint:"
+            " Member must satisfy enum value set: [SPECIFIC_ATTRIBUTES, COUNT, ALL_ATTRIBUTES,"
+            " ALL_PROJECTED_ATTRIBUTES]"),
+        ),
+    ],
+)  # fmt: skip
+def test_what_dynamodb_says_in_words_of_its_own(
+    operation: str, request_: dict[str, Any], told: str
+) -> None:
+    """Recorded from DynamoDB by the parity project's conformance suite, tier3/error-messages."""
+    assert _refused("dynamodb", operation, json.dumps(request_).encode()).message == told
+
+
+def test_a_long_value_is_told_from_its_beginning_to_its_end() -> None:
+    items = [{"Get": {"TableName": "tab", "Key": {"p": {"S": "x" * 90}}}}] * 101
+    message = _refused(
+        "dynamodb", "TransactGetItems", json.dumps({"TransactItems": items}).encode()
+    ).message
+    assert message.startswith("1 validation error detected: Value '[TransactGetItem(get=")
+    assert "...)]' at 'transactItems' failed to satisfy constraint:" in message
+    assert len(message) < 4_400
