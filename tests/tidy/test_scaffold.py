@@ -16,7 +16,7 @@ MADE = (
     ("operation", "sqs", "CreateQueue"),
     ("operation", "sqs", "DeleteQueue"),  # answers nothing
     ("operation", "sqs", "SendMessage", "--noun", "messages"),
-    ("operation", "dynamodb", "DescribeTimeToLive", "--noun", "tables"),
+    ("operation", "dynamodb", "DescribeContributorInsights", "--noun", "tables"),
 )
 CHECKS = (
     ("ruff", "format", "--check", "."),
@@ -95,7 +95,7 @@ def test_a_scaffolded_service_and_its_operations_pass_the_checks(tree: Tree) -> 
         ),
         (
             ("operation", "neptune", "Query"),
-            "there is no service neptune: there are dynamodb, iam, kms, lambda,",
+            "there is no service neptune: there are dynamodb, dynamodbstreams, iam, kms, lambda,",
         ),
     ],
 )

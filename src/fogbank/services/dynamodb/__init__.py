@@ -26,7 +26,10 @@ from fogbank.services.dynamodb.rules import access, resources
 
 SERVICE = Service(
     model="dynamodb",
-    operations=(*(backups, batches, items, queries, statements, tables, tags, transactions, ttl),),
+    operations=(
+        *(backups, batches, items, queries, statements, tables, tags, transactions),
+        ttl,
+    ),
     jobs=JOBS,
     tables=schema.ALL_TABLES,
     agreement=state.agreement.damage_of,

@@ -6,7 +6,7 @@ operation on one item that it is like would be. Statements of a transaction stan
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from fogbank.base.errors import ServiceError
 from fogbank.base.types import Request, Wire
@@ -32,16 +32,18 @@ if TYPE_CHECKING:
 
 
 @operation(access=access.on_statement, reply=quotas.PAGE_BYTES)
-async def execute_statement(call: Call, request: shapes.ExecuteStatementInput) -> Wire:
+async def execute_statement(
+    call: Call, request: shapes.ExecuteStatementInput
+) -> shapes.ExecuteStatementOutput:
     """Execute one statement: return what it reads, a page at a time, or write one item."""
     asked = statements.alone(call.scope, request)
     if asked.statement.kind == "Select":
-        return await _select(call, request, asked)
+        return cast("shapes.ExecuteStatementOutput", await _select(call, request, asked))
     part, done = await _write(call, asked)
     returned = asked.statement.returning
     shown = items.returned_attributes(returned, part.expressions.update, done.old, done.new)
     told = capacity.consumed_capacity(request, asked.name, done.units, done.followed.units)
-    return {"Items": [*shown.values()], **told}
+    return cast("shapes.ExecuteStatementOutput", {"Items": [*shown.values()], **told})
 
 
 async def _write(call: Call, asked: Asked) -> tuple[Part, Done]:
@@ -150,14 +152,17 @@ def _range_of(target: Target, reading: Reading, number: int, start: Item | None)
 
 
 @operation(access=access.on_statements("Statements"), reply=quotas.PAGE_BYTES)
-async def batch_execute_statement(call: Call, request: shapes.BatchExecuteStatementInput) -> Wire:
+async def batch_execute_statement(
+    call: Call, request: shapes.BatchExecuteStatementInput
+) -> shapes.BatchExecuteStatementOutput:
     """Execute statements, each for itself: what one gets wrong is told in its place."""
     consumed = Sums()
     responses: list[Wire] = []
     for each in request["Statements"]:
         responses.append(await _one_of_batch(call, each, consumed))
         await call.give_way()
-    return {"Responses": responses, **capacity.consumed_capacities(request, consumed)}
+    told = capacity.consumed_capacities(request, consumed)
+    return cast("shapes.BatchExecuteStatementOutput", {"Responses": responses, **told})
 
 
 async def _one_of_batch(call: Call, request: Request, consumed: Sums) -> Wire:

@@ -39,14 +39,17 @@ _FAULTS: Final = tuple(transactions.FAULTS)
 
 
 @operation(access=access.on_parts("TransactGetItems", transactions.READS))
-async def transact_get_items(call: Call, request: shapes.TransactGetItemsInput) -> Wire:
+async def transact_get_items(
+    call: Call, request: shapes.TransactGetItemsInput
+) -> shapes.TransactGetItemsOutput:
     """Return items by their keys, all as they were at one time."""
     parts = await _parts_of(call, request)
 
     async def body(tr: Transaction) -> list[tuple[TableRecord, ItemRecord | None]]:
         return await state.parts.read_all(tr, call, parts)
 
-    return await _read_reply(call, request, parts, await call.store.read(body))
+    reply = await _read_reply(call, request, parts, await call.store.read(body))
+    return cast("shapes.TransactGetItemsOutput", reply)
 
 
 async def _read_reply(
@@ -91,7 +94,9 @@ async def _parts_of(call: Call, request: Request) -> list[Part]:
 
 
 @operation(access=access.on_parts("TransactWriteItems", transactions.WRITES))
-async def transact_write_items(call: Call, request: shapes.TransactWriteItemsInput) -> Wire:
+async def transact_write_items(
+    call: Call, request: shapes.TransactWriteItemsInput
+) -> shapes.TransactWriteItemsOutput:
     """Write, remove and check items; with a token once, however often it is asked for."""
     parts = await _parts_of(call, request)
 
@@ -100,7 +105,7 @@ async def transact_write_items(call: Call, request: shapes.TransactWriteItemsInp
 
     result = await _written(call, body, _token_of(call, request, "TransactWriteItems"))
     told = _consumed(call, request, result)
-    return {**told, **result.get("metrics", {})}
+    return cast("shapes.TransactWriteItemsOutput", {**told, **result.get("metrics", {})})
 
 
 async def _written(call: Call, body: Body[Wire], token: Token | None) -> Wire:
@@ -152,7 +157,9 @@ _NOT_DIGESTED: Final = frozenset({"ClientRequestToken", "ReturnConsumedCapacity"
 
 
 @operation(access=statement_access.on_statements("TransactStatements", "ExecuteTransaction"))
-async def execute_transaction(call: Call, request: shapes.ExecuteTransactionInput) -> Wire:
+async def execute_transaction(
+    call: Call, request: shapes.ExecuteTransactionInput
+) -> shapes.ExecuteTransactionOutput:
     """Execute statements that all read, or that all write or check, as one transaction."""
     asked = statements.transaction_of(call.scope, request["TransactStatements"])
 
@@ -173,6 +180,8 @@ async def execute_transaction(call: Call, request: shapes.ExecuteTransactionInpu
         return await state.parts.write_all(tr, call, await parts_of(tr), request)
 
     if statements.is_read(asked):
-        return await _read_reply(call, request, *await call.store.read(read))
+        reply = await _read_reply(call, request, *await call.store.read(read))
+        return cast("shapes.ExecuteTransactionOutput", reply)
     result = await _written(call, write, _token_of(call, request, "ExecuteTransaction"))
-    return {"Responses": [], **_consumed(call, request, result)}
+    told: Wire = {"Responses": [], **_consumed(call, request, result)}
+    return cast("shapes.ExecuteTransactionOutput", told)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from fogbank.base.types import Request, Wire
+from fogbank.base.types import Request
 from fogbank.contract.call import Call
 from fogbank.contract.operation import operation
 from fogbank.platform.store.engine import Transaction
@@ -55,7 +55,7 @@ async def _change(
 
 
 @operation(access=on_tagged("s3:TagResource"), domain=tagged_domain)
-async def tag_resource(call: Call, request: shapes.TagResourceRequest) -> Wire:
+async def tag_resource(call: Call, request: shapes.TagResourceRequest) -> shapes.TagResourceResult:
     """Give a bucket tags, or the keys that it has other values."""
     given = tags.tags_of(request["Tags"], tags.BUCKET)
 
@@ -68,7 +68,9 @@ async def tag_resource(call: Call, request: shapes.TagResourceRequest) -> Wire:
 
 
 @operation(access=on_tagged("s3:UntagResource"), domain=tagged_domain)
-async def untag_resource(call: Call, request: shapes.UntagResourceRequest) -> Wire:
+async def untag_resource(
+    call: Call, request: shapes.UntagResourceRequest
+) -> shapes.UntagResourceResult:
     """Take tags from a bucket, those that it has."""
     doomed = frozenset(request["TagKeys"])
     await _change(call, request, lambda had: tuple(tag for tag in had if tag.key not in doomed))
