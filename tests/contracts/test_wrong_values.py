@@ -55,10 +55,13 @@ def at_front(built: Built, wrong: Wrong) -> bool:
     return wrong.kind in settings.constraints and not taken
 
 
-def path_in_words(wrong: Wrong) -> str:
+def path_in_words(wrong: Wrong, *, as_spelt: bool = False) -> str:
     """Return a path as messages write it, as a regular expression."""
     words = {ELEMENT: r"\d+\.member", VALUE: r"[^.']+\.member"}
-    steps = [words.get(step, step[0].lower() + step[1:]) for step in wrong.place.path]
+    steps = [
+        words.get(step, step if as_spelt else step[0].lower() + step[1:])
+        for step in wrong.place.path
+    ]
     return r"\.".join(steps)
 
 
@@ -75,21 +78,25 @@ def expected(built: Built, wrong: Wrong) -> tuple[str, str]:
     asked = f"{built.model.name}.{wrong.place.path[0]}"
     if wrong.kind == "required" and asked in settings.required_texts:
         return code, re.escape(settings.required_texts[asked])
-    return code, told(wrong)
+    if wrong.value in ([], {}) and len(wrong.place.path) == 1 and asked in settings.empty_texts:
+        return code, re.escape(settings.empty_texts[asked])
+    return code, told(wrong, as_spelt=asked in settings.bare_members)
 
 
-def told(wrong: Wrong) -> str:
+def told(wrong: Wrong, *, as_spelt: bool) -> str:
     """Return the message of a violation, as a regular expression."""
-    path, words = path_in_words(wrong), re.escape(wrong.words)
+    path, words = path_in_words(wrong, as_spelt=as_spelt), re.escape(wrong.words)
     if wrong.kind == "required":
         value, must = "Value null", "Member must not be null"
     else:
         value = "Value( '.*')?"
         must = rf"Member must (have length |have value |satisfy )?{words}.*"
     *above, last = wrong.place.path
-    if last in {ELEMENT, VALUE} and not isinstance(wrong.place.shape, ListShape | MapShape):
-        # Of what is wrong with a text or a number in a list, the list is told.
-        path = path_in_words(wrong._replace(place=wrong.place._replace(path=tuple(above))))
+    is_scalar = not isinstance(wrong.place.shape, ListShape | MapShape)
+    if last == VALUE or (last == ELEMENT and is_scalar):
+        # Of what is wrong with a text or a number in a list, or with anything in a map, that is told.
+        outer = wrong._replace(place=wrong.place._replace(path=tuple(above)))
+        path = path_in_words(outer, as_spelt=as_spelt)
         must = rf"(Member|Map value) must satisfy constraint: \[.*{words}.*\]"
     one = rf"{value} at '{path}' failed to satisfy constraint: {must}"
     return rf"\d+ validation errors? detected: (.*; )?{one}(; .*)?"

@@ -36,7 +36,16 @@ class Progress(enum.Enum):
     """Nothing to do ever again in this process."""
 
 
-Step = Callable[[Facilities], Awaitable[Progress]]
+class Rest(NamedTuple):
+    """A step of a reconciler found nothing to do until a time, unless its signal comes before.
+
+    It is not woken oftener than its period, however often the signal comes.
+    """
+
+    until_ms: int
+
+
+Step = Callable[[Facilities], Awaitable[Progress | Rest]]
 Wake = Callable[[Transaction, Timer, Facilities], Awaitable[None]]
 Settle = Callable[[Transaction], Awaitable[None]]
 Ring = Callable[[Transaction, Occurrence, Facilities], Awaitable[None]]

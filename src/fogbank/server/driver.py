@@ -20,6 +20,7 @@ from fogbank.contract.job import (
     Job,
     Progress,
     Reconciler,
+    Rest,
     ScheduleKind,
     TimerKind,
     WorkList,
@@ -137,6 +138,7 @@ class Driver:
             for store in self._facilities.placement.system_stores():
                 self._watch(group, store, job.signal, hint)
         while True:
+            began_ms = self._facilities.clock.now_ms()
             progress = await self._step(job)
             if progress is Progress.DONE:
                 return
@@ -146,10 +148,14 @@ class Driver:
             period = job.period_ms
             if isinstance(period, Quota):
                 period = self._facilities.quotas.value(period)
+            if isinstance(progress, Rest):
+                await hint.wait(progress.until_ms)
+                await self._facilities.clock.sleep_until(began_ms + period)
+                continue
             wait_ms = THROTTLED_MS if progress is Progress.THROTTLED else period
             await hint.wait(self._facilities.clock.now_ms() + wait_ms)
 
-    async def _step(self, job: Reconciler) -> Progress:
+    async def _step(self, job: Reconciler) -> Progress | Rest:
         """Run one step; a bug or weather costs a pause."""
         self._running += 1
         try:

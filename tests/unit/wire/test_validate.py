@@ -211,6 +211,14 @@ def test_the_compiled_check_and_the_walk_agree(service: str) -> None:
             " Member must have value greater than or equal to 1"),
         ),
         (
+            "Scan",
+            {"TableName": "tab", "Limit": 0},
+            (
+                "1 validation error detected: Value '0' at 'limit' failed to satisfy constraint:"
+                " Member must have value greater than or equal to 1"
+            ),
+        ),
+        (
             "Query",
             {"TableName": "tab", "Select": "NONE"},
             ("1 validation error detected: Value 'NONE' at 'select' failed to satisfy constraint:"

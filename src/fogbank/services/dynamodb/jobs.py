@@ -13,10 +13,10 @@ from functools import partial
 from typing import Final
 
 from fogbank.contract.call import Facilities
-from fogbank.contract.job import Progress, Verdict, reconciler, worklist
+from fogbank.contract.job import Progress, Rest, Verdict, reconciler, worklist
 from fogbank.platform.scheduler.worklist import WorkEntry
 from fogbank.platform.store.engine import Domain, Transaction
-from fogbank.platform.store.keyspace import PARTITIONS
+from fogbank.platform.store.keyspace import EXPIRIES, PARTITIONS
 from fogbank.services.dynamodb import quotas, state
 from fogbank.services.dynamodb.rules import measures
 from fogbank.services.dynamodb.rules.pages import KeyRange
@@ -24,6 +24,9 @@ from fogbank.services.dynamodb.schema import ExpiryRecord, ItemRecord, MeasureRe
 
 ITEMS_PER_STEP: Final = 50
 """A step reads the items that it removes or counts: 20 MB at most."""
+NO_EXPIRY_MS: Final = 3_600_000
+"""How long nothing is looked for while no item of any table expires; a write that gives one a time
+says so."""
 STEPS_PER_ATTEMPT: Final = 200
 HOLD_MS: Final = 60_000
 TABLES_AT_ONCE: Final = 2
@@ -134,8 +137,8 @@ async def walk_items(entry: WorkEntry, facilities: Facilities) -> Verdict:
     return Verdict(retry_at_ms=facilities.clock.now_ms(), uncounted=True)
 
 
-@reconciler(period_ms=quotas.TTL_PERIOD_MS)
-async def delete_expired_items(facilities: Facilities) -> Progress:
+@reconciler(period_ms=quotas.TTL_PERIOD_MS, signal=EXPIRIES)
+async def delete_expired_items(facilities: Facilities) -> Progress | Rest:
     """Delete the items of all tables whose second has come, some of each table at a time."""
     now_s, busy = facilities.clock.now_ms() // 1_000, False
     for store in facilities.placement.system_stores():
@@ -154,7 +157,16 @@ async def delete_expired_items(facilities: Facilities) -> Progress:
                 )
                 done += await facilities.placement.store_of(Domain(*domain)).transact(body)
             busy = busy or done < len(due) or len(due) == ITEMS_PER_STEP
-    return Progress.BUSY if busy else Progress.IDLE
+    return Progress.BUSY if busy else Rest(await _next_expiry_ms(facilities))
+
+
+async def _next_expiry_ms(facilities: Facilities) -> int:
+    """Return when the next item of any table expires, or when to look again if none does."""
+    found = [facilities.clock.now_ms() + NO_EXPIRY_MS]
+    for store in facilities.placement.system_stores():
+        next_s = await state.expiries.find_next_s(store)
+        found += [] if next_s is None else [next_s * 1_000]
+    return min(found)
 
 
 JOBS: Final = (

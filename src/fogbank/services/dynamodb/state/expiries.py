@@ -17,7 +17,12 @@ from fogbank.platform.scheduler import worklist
 from fogbank.platform.scheduler.worklist import WorkEntry
 from fogbank.platform.store import tuples
 from fogbank.platform.store.engine import Domain, Store, Transaction
-from fogbank.platform.store.keyspace import EXPIRIES, partition_of, system_prefix
+from fogbank.platform.store.keyspace import (
+    EXPIRIES,
+    PARTITIONS,
+    partition_of,
+    system_prefix,
+)
 from fogbank.platform.store.records import RecordDecoder, encode
 from fogbank.services.dynamodb.rules import ttl
 from fogbank.services.dynamodb.rules.keys import DIGEST_BYTES
@@ -110,6 +115,20 @@ async def list_due(store: Store, partition: int, now_s: int, limit: int) -> list
         return [_decode(value) for _, value in found]
 
     return await store.read(body)
+
+
+async def find_next_s(store: Store) -> int | None:
+    """Return the second of the first entry of a store, or None if it has none."""
+
+    async def body(tr: Transaction) -> list[int]:
+        found: list[int] = []
+        for partition in range(PARTITIONS):
+            prefix = system_prefix(EXPIRIES, partition)
+            rows_found = await tr.range(prefix, tuples.after_prefix(prefix), limit=1)
+            found += [_decode(value).expiry_s for _, value in rows_found]
+        return found
+
+    return min(await store.read(body), default=None)
 
 
 async def forget(tr: Transaction, table: TableRecord, limit: int) -> None:
