@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
+from tests.crash.ending import end_whole
 from tests.crash.faults.sitecustomize import FAULTS
 
 from fogbank.testing.server import Server
@@ -144,8 +145,7 @@ def faulty(tmp_path: Path) -> Iterator[FaultyServer]:
     faulty.server.kill()
     faulty.server.start()
     assert faulty.lost() == []
-    assert faulty.server.stop() == 0
-    assert faulty.server.run("check").stdout == ""
+    end_whole(faulty.server)
 
 
 def test_a_slow_log_makes_everything_wait_and_nothing_fail(faulty: FaultyServer) -> None:

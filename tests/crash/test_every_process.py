@@ -22,6 +22,7 @@ from pathlib import Path
 
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
+from tests.crash.ending import end_whole
 from tests.crash.mixed import SETTLE_S, Clients, Work, build, lost
 from tests.measured import add_up
 
@@ -57,9 +58,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server.start()
     build(server)
     yield server
-    assert server.stop() == 0
-    done = server.run("check")
-    assert (done.returncode, done.stdout) == (0, ""), done.stdout
+    end_whole(server)
 
 
 # A round.

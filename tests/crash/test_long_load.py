@@ -16,6 +16,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from tests.crash.ending import end_whole
 from tests.crash.mixed import Clients, Work, build, lost
 from tests.http.observing import scrape, status_of, until
 from tests.measured import recorder
@@ -151,9 +152,7 @@ class Grown:
 
 def end(server: Server, *, in_order: bool) -> None:
     if in_order:
-        assert server.stop() == 0
-        done = server.run("check")
-        assert (done.returncode, done.stdout) == (0, ""), done.stdout
+        end_whole(server)
     else:
         server.kill()
 

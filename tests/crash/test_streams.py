@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
+from tests.crash.ending import end_whole
 from tests.crash.test_main_job import victims
 from tests.http.making import make_function, make_role, zipped
 from tests.measured import add_up
@@ -97,9 +98,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server.start()
     build(server)
     yield server
-    assert server.stop() == 0
-    done = server.run("check")
-    assert (done.returncode, done.stdout) == (0, ""), done.stdout
+    end_whole(server)
 
 
 class Load:

@@ -40,16 +40,21 @@ async def admit(tr: Transaction, partition: int, account: str, waiting_max: int)
     Raises:
         Throttled: So many wait already.
     """
-    if await count(tr, partition, account) >= waiting_max:
+    waiting = await count(tr, partition, account)
+    if waiting >= waiting_max:
         raise Throttled("too many events wait for their targets")
-    await change(tr, partition, account, 1)
+    _keep(tr, partition, account, waiting + 1)
 
 
 async def change(tr: Transaction, partition: int, account: str, by: int) -> None:
     """Count deliveries that come, or that are done, with the entries themselves."""
-    after = await count(tr, partition, account) + by
+    _keep(tr, partition, account, await count(tr, partition, account) + by)
+
+
+def _keep(tr: Transaction, partition: int, account: str, waiting: int) -> None:
+    """Write how many deliveries of an account wait in a partition; of none nothing is kept."""
     place = _place(partition, account)
-    if after > 0:
-        tr.put(place, after.to_bytes(8))
+    if waiting > 0:
+        tr.put(place, waiting.to_bytes(8))
     else:
         tr.delete(place)

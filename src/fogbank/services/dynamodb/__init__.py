@@ -27,7 +27,14 @@ from fogbank.services.dynamodb.rules import access, resources
 SERVICE = Service(
     model="dynamodb",
     operations=(
-        *(backups, batches, items, queries, statements, tables, tags, transactions),
+        backups,
+        batches,
+        items,
+        queries,
+        statements,
+        tables,
+        tags,
+        transactions,
         ttl,
     ),
     jobs=JOBS,

@@ -81,9 +81,7 @@ class _Answer:
         units = sizes.read_units(size, consistent=read.consistent)
         self.consumed.add(read.given, units)
         if record is not None:
-            item = items.item_of(table, record)
-            projection = read.expressions.projection
-            shown = item if projection is None else projection.of(item)
+            shown = items.shown_item(table, record, read.expressions.projection)
             self.responses.setdefault(read.given, []).append(shown)
 
     def end(self, read: TableReads, left: int) -> None:

@@ -52,9 +52,7 @@ async def get_item(call: Call, request: shapes.GetItemInput) -> Wire:
     units = sizes.read_units(size, consistent=request.get("ConsistentRead", False))
     reply = capacity.consumed_capacity(request, name, units)
     if record is not None:
-        item = items.item_of(table, record)
-        projection = expressions.projection
-        reply["Item"] = item if projection is None else projection.of(item)
+        reply["Item"] = items.shown_item(table, record, expressions.projection)
     return reply
 
 

@@ -39,15 +39,13 @@ async def execute_statement(
     asked = statements.alone(call.scope, request)
     if asked.statement.kind == "Select":
         return cast("shapes.ExecuteStatementOutput", await _select(call, request, asked))
-    part, done = await _write(call, asked)
-    returned = asked.statement.returning
-    shown = items.returned_attributes(returned, part.expressions.update, done.old, done.new)
+    done, shown = await _write(call, asked)
     told = capacity.consumed_capacity(request, asked.name, done.units, done.followed.units)
     return cast("shapes.ExecuteStatementOutput", {"Items": [*shown.values()], **told})
 
 
-async def _write(call: Call, asked: Asked) -> tuple[Part, Done]:
-    """Do what a statement that writes asks for."""
+async def _write(call: Call, asked: Asked) -> tuple[Done, Wire]:
+    """Do what a statement that writes asks for; return what was done, and what it wants to see."""
 
     async def body(tr: Transaction) -> tuple[Part, Done]:
         table = await state.tables.require_table(tr, call, asked.name)
@@ -55,7 +53,9 @@ async def _write(call: Call, asked: Asked) -> tuple[Part, Done]:
         place = Place(table, state.parts.key_of(table, part))
         return part, await state.parts.do(tr, call, part, place, call.limit(quotas.ITEM_BYTES))
 
-    return await call.store.transact(body)
+    part, done = await call.store.transact(body)
+    returned, update = asked.statement.returning, part.expressions.update
+    return done, items.returned_attributes(returned, update, done.old, done.new)
 
 
 async def _select(call: Call, request: Request, asked: Asked) -> Wire:
@@ -173,10 +173,8 @@ async def _one_of_batch(call: Call, request: Request, consumed: Sums) -> Wire:
         told["TableName"] = asked.name
         if asked.statement.kind == "Select":
             return {**told, **await _read_one(call, request, asked, consumed)}
-        part, done = await _write(call, asked)
+        done, shown = await _write(call, asked)
         consumed.add(asked.name, done.units, done.followed.units)
-        returned = asked.statement.returning
-        shown = items.returned_attributes(returned, part.expressions.update, done.old, done.new)
         return {**told, **({"Item": shown["Attributes"]} if shown else {})}
     except ServiceError as error:
         found = statements.error_of(error)
@@ -199,5 +197,4 @@ async def _read_one(call: Call, request: Request, asked: Asked, consumed: Sums) 
     consumed.add(asked.name, sizes.read_units(items.found_size(record), consistent=consistent))
     if record is None:
         return {}
-    item, projection = items.item_of(table, record), part.expressions.projection
-    return {"Item": item if projection is None else projection.of(item)}
+    return {"Item": items.shown_item(table, record, part.expressions.projection)}

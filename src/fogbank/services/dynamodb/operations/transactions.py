@@ -35,8 +35,6 @@ from fogbank.services.dynamodb.schema import ItemRecord, TableRecord
 if TYPE_CHECKING:
     from fogbank.wire.shapes import dynamodb as shapes
 
-_FAULTS: Final = tuple(transactions.FAULTS)
-
 
 @operation(access=access.on_parts("TransactGetItems", transactions.READS))
 async def transact_get_items(
@@ -76,8 +74,7 @@ def _response(part: Part, table: TableRecord, record: ItemRecord | None) -> shap
     """Return what a part has read: its item if there is one, or what a projection asks for of it."""
     if record is None:
         return {}
-    item, projection = items.item_of(table, record), part.expressions.projection
-    shown = item if projection is None else projection.of(item)
+    shown = items.shown_item(table, record, part.expressions.projection)
     # Items are as they go over the wire, each value under its kind.
     return {"Item": cast("dict[str, shapes.AttributeValue]", shown)}
 

@@ -18,6 +18,7 @@ from fogbank.base.types import Request, Wire
 from fogbank.services.dynamodb.errors import ConditionalCheckFailedException, ValidationException
 from fogbank.services.dynamodb.rules import paths, sizes
 from fogbank.services.dynamodb.rules.expressions.conditions import BoundCondition
+from fogbank.services.dynamodb.rules.expressions.projections import ItemProjection
 from fogbank.services.dynamodb.rules.expressions.updates import BoundUpdate
 from fogbank.services.dynamodb.rules.keys import ItemKey
 from fogbank.services.dynamodb.rules.values import Item
@@ -61,6 +62,12 @@ def attributes_of(stored: msgspec.Raw) -> Item:
 def found_item(table: TableRecord, record: ItemRecord | None) -> Item | None:
     """Return the item of a record that was looked for, or None if there is none."""
     return None if record is None else item_of(table, record)
+
+
+def shown_item(table: TableRecord, record: ItemRecord, projection: ItemProjection | None) -> Item:
+    """Return the item of a record, or what a projection asks for of it."""
+    item = item_of(table, record)
+    return item if projection is None else projection.of(item)
 
 
 def found_size(record: ItemRecord | None) -> int:
