@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -296,16 +295,19 @@ def scrubbed(server: Server) -> dict[str, Any] | None:
 
 
 def test_the_archive_of_the_log_is_told_of_and_degrades_when_it_fails(tmp_path: Path) -> None:
-    archive = {"FOGBANK_ARCHIVE_FOLDER": "set", "FOGBANK_ARCHIVE_INTERVAL_MS": "100"}
+    # A link, as it can be replaced in one step: a folder moved away is made again at once.
+    folder, stands, file = tmp_path / "set", tmp_path / "stands", tmp_path / "file"
+    stands.mkdir()
+    folder.symlink_to(stands)
+    file.write_text("a file stands where the archive was")
+    archive = {"FOGBANK_ARCHIVE_FOLDER": str(folder), "FOGBANK_ARCHIVE_INTERVAL_MS": "100"}
     with Server(tmp_path / "data", variables={**METRICS, **archive}) as server:
         said = status_of(server)
         assert said["stores"][0]["archive"]["error"] == ""
-        folder = tmp_path / "data" / "set"
         dynamodb = server.client("dynamodb")
         dynamodb.create_table(**TABLE)
-        until("the archive", lambda: list(folder.rglob("*.json")))
-        subprocess.run(["mv", str(folder), str(tmp_path / "away")], check=True)
-        folder.write_text("a file stands where the archive was")
+        until("the archive", lambda: list(stands.rglob("*.json")))
+        file.replace(folder)
         dynamodb.put_item(TableName="table", Item={"id": {"S": "a"}})
         dynamodb.put_item(TableName="table", Item={"id": {"S": "b"}})
         said = until("the failure", lambda: failed(server))
