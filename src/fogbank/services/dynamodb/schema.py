@@ -106,6 +106,8 @@ class TableRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dynam
     """What it is billed by (``TableClass``); empty: STANDARD, of which nobody ever spoke."""
     class_changed_ms: int = 0
     """When that was last changed; 0 if never."""
+    status: str = ACTIVE
+    """``CREATING`` while background work fills it: until then its items are nobody's."""
 
     @property
     def key_attributes(self) -> tuple[KeyAttribute, ...]:

@@ -1,17 +1,21 @@
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
 from fogbank.base.errors import ServiceError
-from fogbank.services.dynamodb import quotas
+from fogbank.platform.store.engine import Transaction
+from fogbank.services.dynamodb import quotas, state
 from fogbank.services.dynamodb.errors import (
     LimitExceededException,
     ResourceInUseException,
     ResourceNotFoundException,
     ValidationException,
 )
+from fogbank.services.dynamodb.schema import CREATING
 
 INVALID = "One or more parameter values were invalid: "
 
@@ -193,3 +197,33 @@ def test_an_update_of_nothing_is_refused(run: Any) -> None:
     run("create_table", **request(P))
     with pytest.raises(ValidationException, match="At least one of ProvisionedThroughput"):
         run("update_table", TableName="tab")
+
+
+def test_a_table_that_is_still_filled_is_described_and_nothing_else(run: Any, call: Any) -> None:
+    """AWS: while it is CREATING its items are not found, and it cannot be changed.
+
+    Source: architect/dynalite, ``actions/deleteTable.js`` and ``db/index.js`` (``getTable``).
+    """
+    run("create_table", **request(P))
+
+    async def fill(tr: Transaction) -> None:
+        table = await state.tables.require_named_table(tr, "tab")
+        state.tables.put_table(tr, msgspec.structs.replace(table, status=CREATING))
+
+    asyncio.run(call.store.transact(fill))
+    assert run("describe_table", TableName="tab")["Table"]["TableStatus"] == "CREATING"
+    with pytest.raises(ResourceNotFoundException, match=r"^Requested resource not found$"):
+        run("put_item", TableName="tab", Item={"p": {"S": "x"}})
+    with pytest.raises(ResourceNotFoundException, match=r"^Requested resource not found$"):
+        run("scan", TableName="tab")
+    ttl = {"AttributeName": "t", "Enabled": True}
+    for operation, members in (
+        ("delete_table", {}),
+        ("update_table", {"DeletionProtectionEnabled": True}),
+        ("update_time_to_live", {"TimeToLiveSpecification": ttl}),
+    ):
+        with pytest.raises(ResourceInUseException) as caught:
+            run(operation, TableName="tab", **members)
+        assert caught.value.message == (
+            "Attempt to change a resource which is still in use: Table is being created: tab"
+        )

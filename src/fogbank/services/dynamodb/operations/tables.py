@@ -91,7 +91,7 @@ async def describe_table(
         return table, await state.tables.measure_of(tr, table)
 
     table, measure = await call.store.read(body)
-    return {"Table": descriptions.description_of(call.scope, table, "ACTIVE", measure)}
+    return {"Table": descriptions.description_of(call.scope, table, table.status, measure)}
 
 
 @operation(access=lambda _scope, _request: [Access("dynamodb:ListTables", "*")])
@@ -130,7 +130,7 @@ async def update_table(call: Call, request: shapes.UpdateTableInput) -> shapes.U
     indexes_max = call.limit(quotas.GLOBAL_INDEXES)
 
     async def body(tr: Transaction) -> tuple[TableRecord, MeasureRecord]:
-        before = await state.tables.require_named_table(tr, name)
+        before = await state.tables.require_settled_table(tr, name)
         table, index = tables.changed_table(before, request, now_ms, indexes_max)
         if index is not None:
             state.building.begin(tr, table, index, now_ms)
@@ -149,7 +149,7 @@ async def delete_table(call: Call, request: shapes.DeleteTableInput) -> shapes.D
     name, now_ms = names.table_name_of(call.scope, request), call.clock.now_ms()
 
     async def body(tr: Transaction) -> tuple[TableRecord, MeasureRecord]:
-        table = await state.tables.require_named_table(tr, name)
+        table = await state.tables.require_settled_table(tr, name)
         measure = await state.tables.measure_of(tr, table)
         tables.require_unprotected(table)
         index_updates.require_settled(table)

@@ -28,7 +28,7 @@ async def update_time_to_live(
     specification = request["TimeToLiveSpecification"]
 
     async def body(tr: Transaction) -> None:
-        before = await state.tables.require_named_table(tr, name)
+        before = await state.tables.require_settled_table(tr, name)
         table = ttl.changed_table(before, specification)
         state.tables.put_table(tr, table)
         state.expiries.queue_walk(tr, table, specification["AttributeName"], walk, now_ms)

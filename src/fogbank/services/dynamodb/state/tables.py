@@ -19,7 +19,14 @@ from fogbank.services.dynamodb.errors import (
 )
 from fogbank.services.dynamodb.rules import names
 from fogbank.services.dynamodb.rules.access import RequestKeys, decided_on, name_of
-from fogbank.services.dynamodb.schema import MEASURES, TABLES, TAGS, MeasureRecord, TableRecord
+from fogbank.services.dynamodb.schema import (
+    ACTIVE,
+    MEASURES,
+    TABLES,
+    TAGS,
+    MeasureRecord,
+    TableRecord,
+)
 
 DROPPED_TABLES = "dynamodb.dropped_tables"
 """The work list of tables whose items are still to be removed."""
@@ -31,11 +38,11 @@ async def require_table(tr: Transaction, call: Call, name: str) -> TableRecord:
     """Return the table that an operation on items needs.
 
     Raises:
-        ResourceNotFoundException: There is none, or it is not the one whose key the caller's
-            policies were held against: another has taken its name since.
+        ResourceNotFoundException: There is none, it is still being filled, or it is not the one
+            whose key the caller's policies were held against: another has taken its name since.
     """
     table = await TABLES.find(tr, name)
-    if table is None or not decided_on(call.accesses, table):
+    if table is None or table.status != ACTIVE or not decided_on(call.accesses, table):
         raise ResourceNotFoundException("Requested resource not found")
     return table
 
@@ -45,6 +52,22 @@ async def require_named_table(tr: Transaction, name: str) -> TableRecord:
     table = await TABLES.find(tr, name)
     if table is None:
         raise ResourceNotFoundException(f"Requested resource not found: Table: {name} not found")
+    return table
+
+
+async def require_settled_table(tr: Transaction, name: str) -> TableRecord:
+    """Return the table that an operation is to change; the error names it.
+
+    Raises:
+        ResourceInUseException: Background work still fills it.
+    """
+    table = await require_named_table(tr, name)
+    if table.status != ACTIVE:
+        # AWS: in these words to DeleteTable (architect/dynalite, actions/deleteTable.js).
+        raise ResourceInUseException(
+            "Attempt to change a resource which is still in use: Table is being created: "
+            f"{table.name}"
+        )
     return table
 
 
