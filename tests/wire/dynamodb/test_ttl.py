@@ -15,7 +15,7 @@ from fogbank.platform.scheduler.worklist import WorkEntry
 from fogbank.platform.store.engine import SYSTEM_PREFIX, Domain, Transaction
 from fogbank.platform.store.keyspace import EXPIRIES
 from fogbank.platform.store.records import RecordDecoder, encode
-from fogbank.services.dynamodb import jobs
+from fogbank.services.dynamodb.jobs import tables as jobs
 from fogbank.services.dynamodb.schema import TABLES, WALKS, ExpiryRecord, WalkRecord
 from fogbank.services.dynamodb.state import expiries
 from fogbank.testing.cloud import Cloud

@@ -10,7 +10,8 @@ from tests.unit.services.dynamodb.conftest import FakeCall
 from tests.unit.services.dynamodb.test_index_changes import BY_G, attempt, change, fill
 from tests.unit.services.dynamodb.test_index_model import GLOBAL, World
 
-from fogbank.services.dynamodb import jobs, state
+from fogbank.services.dynamodb import state
+from fogbank.services.dynamodb.jobs import tables as jobs
 from fogbank.services.dynamodb.schema import COLLECTIONS, ENTRIES, ITEMS
 
 

@@ -19,12 +19,12 @@ from tests.unit.services.dynamodb.test_index_model import (
 )
 from tests.unit.services.dynamodb.test_jobs import attempt
 
-from fogbank.services.dynamodb import jobs
 from fogbank.services.dynamodb.errors import (
     LimitExceededException,
     ResourceInUseException,
     ValidationException,
 )
+from fogbank.services.dynamodb.jobs import tables as jobs
 from fogbank.services.dynamodb.schema import BUILDS, ENTRIES
 
 BY_G, BY_G_N = GLOBAL[:2]

@@ -9,7 +9,8 @@ from fogbank.contract.job import Verdict, WorkList
 from fogbank.platform.scheduler import worklist
 from fogbank.platform.store.engine import Transaction
 from fogbank.platform.store.keyspace import partition_of
-from fogbank.services.dynamodb import jobs, state
+from fogbank.services.dynamodb import state
+from fogbank.services.dynamodb.jobs import tables as jobs
 from fogbank.services.dynamodb.rules.measures import PERIOD_MS
 from fogbank.services.dynamodb.schema import ITEMS, MEASURES
 

@@ -167,13 +167,3 @@ async def _next_expiry_ms(facilities: Facilities) -> int:
         next_s = await state.expiries.find_next_s(store)
         found += [] if next_s is None else [next_s * 1_000]
     return min(found)
-
-
-JOBS: Final = (
-    remove_items,
-    change_index,
-    count_items,
-    keep_stream,
-    walk_items,
-    delete_expired_items,
-)

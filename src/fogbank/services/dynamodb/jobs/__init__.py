@@ -1,0 +1,23 @@
+"""Background work of DynamoDB."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fogbank.services.dynamodb.jobs.tables import (
+    change_index,
+    count_items,
+    delete_expired_items,
+    keep_stream,
+    remove_items,
+    walk_items,
+)
+
+JOBS: Final = (
+    remove_items,
+    change_index,
+    count_items,
+    keep_stream,
+    walk_items,
+    delete_expired_items,
+)
