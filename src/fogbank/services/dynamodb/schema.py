@@ -108,6 +108,12 @@ class TableRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dynam
     """When that was last changed; 0 if never."""
     status: str = ACTIVE
     """``CREATING`` while background work fills it: until then its items are nobody's."""
+    history_ms: int = 0
+    """Since when its history is kept (``state/history``), by which that lies; 0: it is not."""
+    recovery_ms: int = 0
+    """Since when it can be restored to a point in time; 0: it cannot."""
+    recovery_days: int = 0
+    """How many days back (``RecoveryPeriodInDays``)."""
 
     @property
     def key_attributes(self) -> tuple[KeyAttribute, ...]:
@@ -263,6 +269,35 @@ class ChangeRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dyna
     """The service that made the change by itself, such as ``dynamodb.amazonaws.com``."""
 
 
+class HistoryRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dynamodb.history/1"):
+    """What lay at a place of a table before a write, by the stamp of that write."""
+
+    at_ms: int
+    """When it was written."""
+    before: msgspec.Raw = NO_VALUE
+    """The ``ItemRecord`` that lay there, as it was stored; nothing if none did."""
+
+
+class MarkRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dynamodb.mark/1"):
+    """The first write of a second in the history of a table, by second and stamp."""
+
+    at_ms: int
+
+
+class CutRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dynamodb.cut/1"):
+    """A moment of a table that someone reads, by the first stamp that is not in it."""
+
+    at_ms: int
+    """When it was taken."""
+
+
+class TrimRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dynamodb.trim/1"):
+    """How far a walk over the history of a table has got that removes what nobody needs."""
+
+    next_key: bytes = b""
+    """Where within the history it goes on."""
+
+
 TABLES = Table("dynamodb", 0x01, TableRecord, remembered=1_024)
 ITEMS = Table("dynamodb", 0x02, ItemRecord)
 MEASURES = Table("dynamodb", 0x03, MeasureRecord)
@@ -279,6 +314,14 @@ ENTRIES = Table("dynamodb", 0x20, EntryRecord)
 COLLECTIONS = Table("dynamodb", 0x21, CollectionRecord)
 BUILDS = Table("dynamodb", 0x22, BuildRecord)
 """id of the table, number of the index"""
+HISTORY = Table("dynamodb", 0x30, HistoryRecord)
+"""id of the table, since when its history is kept, place of the item (``rules/history``), stamp"""
+MARKS = Table("dynamodb", 0x31, MarkRecord)
+"""id of the table, since when its history is kept, second, stamp"""
+CUTS = Table("dynamodb", 0x32, CutRecord)
+"""id of the table, name of the cut, stamp"""
+TRIMS = Table("dynamodb", 0x33, TrimRecord)
+"""id of the walk"""
 ALL_TABLES = (
     TABLES,
     ITEMS,
@@ -291,4 +334,8 @@ ALL_TABLES = (
     ENTRIES,
     COLLECTIONS,
     BUILDS,
+    HISTORY,
+    MARKS,
+    CUTS,
+    TRIMS,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from fogbank.services.dynamodb.jobs.histories import trim_history
 from fogbank.services.dynamodb.jobs.tables import (
     change_index,
     count_items,
@@ -18,6 +19,7 @@ JOBS: Final = (
     change_index,
     count_items,
     keep_stream,
+    trim_history,
     walk_items,
     delete_expired_items,
 )

@@ -155,7 +155,8 @@ async def delete_table(call: Call, request: shapes.DeleteTableInput) -> shapes.D
         index_updates.require_settled(table)
         if table.stream_view:
             await state.streams.close_stream(tr, table)
-        state.tables.drop_table(tr, table, now_ms)
+        is_read = await state.history.has_cuts(tr, table.id)
+        state.tables.drop_table(tr, table, now_ms, is_read=is_read)
         return table, measure
 
     table, measure = await call.store.transact(body)

@@ -9,6 +9,7 @@ from fogbank.services.dynamodb.state import (
     entries,
     expired,
     expiries,
+    history,
     pages,
     parts,
     retention,
@@ -16,6 +17,7 @@ from fogbank.services.dynamodb.state import (
     streams,
     tables,
     tags,
+    trimming,
     writing,
 )
 
@@ -26,6 +28,7 @@ __all__ = [
     "entries",
     "expired",
     "expiries",
+    "history",
     "pages",
     "parts",
     "retention",
@@ -33,5 +36,6 @@ __all__ = [
     "streams",
     "tables",
     "tags",
+    "trimming",
     "writing",
 ]

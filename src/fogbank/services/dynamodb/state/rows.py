@@ -13,14 +13,17 @@ from fogbank.services.dynamodb.rules.keys import ItemKey
 from fogbank.services.dynamodb.rules.pages import KeyRange
 from fogbank.services.dynamodb.schema import (
     COLLECTIONS,
+    CUTS,
     ENTRIES,
+    HISTORY,
     ITEMS,
+    MARKS,
     ItemRecord,
     TableRecord,
 )
 
 _PREFIXES_REMEMBERED_MAX: Final = 4_096
-_KINDS: Final = (ITEMS, ENTRIES, COLLECTIONS)
+_KINDS: Final = (ITEMS, ENTRIES, COLLECTIONS, HISTORY, MARKS, CUTS)
 """Everything that lies under the id of a table, and goes with it."""
 
 

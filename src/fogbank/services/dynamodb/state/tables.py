@@ -107,11 +107,24 @@ def put_table(tr: Transaction, table: TableRecord) -> None:
     TABLES.put(tr, table, table.name)
 
 
-def drop_table(tr: Transaction, table: TableRecord, now_ms: int) -> None:
-    """Unlink a table from its name and queue the removal of its items."""
+def drop_table(tr: Transaction, table: TableRecord, now_ms: int, *, is_read: bool) -> None:
+    """Unlink a table from its name and queue the removal of its items.
+
+    Args:
+        tr: The transaction.
+        table: The table.
+        now_ms: The time.
+        is_read: Somebody reads a moment of it (``history``): it is removed when that is over.
+    """
     TABLES.delete(tr, table.name)
     MEASURES.delete(tr, table.id)
     TAGS.delete(tr, table.id)
+    if not is_read:
+        queue_removal(tr, table, now_ms)
+
+
+def queue_removal(tr: Transaction, table: TableRecord, now_ms: int) -> None:
+    """Queue the removal of everything that lies under the id of a table that was dropped."""
     queue(tr, DROPPED_TABLES, table, now_ms, payload=encode(table))
 
 

@@ -8,7 +8,7 @@ from fogbank.platform.store.records import encode
 from fogbank.services.dynamodb.rules.capacity import NOTHING, Followed
 from fogbank.services.dynamodb.rules.keys import ItemKey
 from fogbank.services.dynamodb.schema import ItemRecord, TableRecord
-from fogbank.services.dynamodb.state import changes, entries, expiries, rows
+from fogbank.services.dynamodb.state import changes, entries, expiries, history, rows
 from fogbank.services.dynamodb.state.entries import Limit
 
 
@@ -31,7 +31,7 @@ async def write_item(  # noqa: PLR0913 (a write has these parts)
         key: The key of both records.
         before: What lies there now, or None.
         after: What is to lie there, or None to remove what does.
-        clock: Says when, to a stream.
+        clock: Says when, to a stream and to the history.
         limit: The value of a quota.
         by: The service that writes by itself, such as ``dynamodb.amazonaws.com``; empty for a
             client's write.
@@ -42,6 +42,8 @@ async def write_item(  # noqa: PLR0913 (a write has these parts)
     """
     if table.stream_view:
         changes.append(tr, table, key, before, after, at_ms=clock.now_ms(), by=by)
+    if table.history_ms:
+        await history.append(tr, table, key, before, after, clock.now_ms())
     if table.ttl_attribute:
         expiries.follow(tr, table, key.place, before, after)
     if after is not None:
