@@ -109,6 +109,12 @@ NAMES = {
 }
 
 
+TABLE_POLICY = (
+    '{"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Principal":'
+    ' {"AWS": "111122223333"}, "Action": "dynamodb:*", "Resource": "*"}]}'
+)
+
+
 def package(source: str = "def handler(event, context):\n    return event\n") -> bytes:
     """Return the zip file of a function."""
     out = io.BytesIO()
@@ -127,6 +133,7 @@ SHAPES: dict[str, Any] = {
     "Queue": NAME,
     "AttributeValue": {"S": "x"},
     "FunctionCode": {"ZipFile": package()},
+    "ResourcePolicy": TABLE_POLICY,
     "PartiQLStatement": f'SELECT * FROM "{NAME}" WHERE "{NAME}" = \'x\'',
 }
 

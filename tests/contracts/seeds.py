@@ -22,6 +22,7 @@ from tests.contracts.made_up import (
     SHARD,
     SOURCE,
     STREAM,
+    TABLE_POLICY,
     TRUST,
     package,
 )
@@ -66,13 +67,17 @@ def seed_s3control(clients: Clients, account: str) -> None:
 
 
 def seed_dynamodb(clients: Clients, _account: str) -> None:
+    """Make a table with a policy."""
+    dynamodb = clients("dynamodb")
     _try(
-        clients("dynamodb").create_table,
+        dynamodb.create_table,
         TableName=NAME,
         AttributeDefinitions=[{"AttributeName": NAME, "AttributeType": "S"}],
         KeySchema=[{"AttributeName": NAME, "KeyType": "HASH"}],
         BillingMode="PAY_PER_REQUEST",
     )
+    arn = dynamodb.describe_table(TableName=NAME)["Table"]["TableArn"]
+    dynamodb.put_resource_policy(ResourceArn=arn, Policy=TABLE_POLICY)
 
 
 def seed_dynamodbstreams(clients: Clients, account: str) -> None:

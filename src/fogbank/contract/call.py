@@ -14,7 +14,7 @@ from fogbank.base.ids import Ids
 from fogbank.contract.action import Access, Point, Scope
 from fogbank.contract.calls import Calls
 from fogbank.contract.event import Outbox
-from fogbank.contract.facet import Standing
+from fogbank.contract.facet import Place, Standing
 from fogbank.contract.option import Option, Options
 from fogbank.contract.quota import Quota, Quotas
 from fogbank.platform.blobs.port import BlobPlacement, BlobReader, Blobs
@@ -36,12 +36,12 @@ class Undecided(Exception):
     """What the decision on a call presumed of a resource does not hold; its transaction ended.
 
     Args:
-        domain: The resource's.
+        place: The resource.
     """
 
-    def __init__(self, domain: Domain) -> None:
-        super().__init__(f"what was presumed of {domain} does not hold")
-        self.domain = domain
+    def __init__(self, place: Place) -> None:
+        super().__init__(f"what was presumed of {place} does not hold")
+        self.place = place
 
 
 class Facilities:
@@ -119,7 +119,7 @@ class Authorizer(Protocol):
         """Raise the service's access-denied error unless every access is allowed."""
         ...
 
-    async def again(self, call: Call, domain: Domain) -> None:
+    async def again(self, call: Call, place: Place) -> None:
         """Decide anew what was decided on a resource, with what it says."""
         ...
 
@@ -152,11 +152,11 @@ class Call(msgspec.Struct, kw_only=True, eq=False):
     """Access points by which the request names resources; it names the resources by now."""
     required: tuple[Access, ...] = ()
     """What was decided since."""
-    standings: Mapping[Domain, object] = {}
-    """Resources of which nothing is presumed, by domain, and what was decided on
-    (``Standing.token``); None: nothing yet."""
-    confirmed: Domain | None = None
-    """The domain in which a transaction has last confirmed what was decided on."""
+    standings: Mapping[Place, object] = {}
+    """Resources of which nothing is presumed, and what was decided on (``Standing.token``); None:
+    nothing yet."""
+    confirmed: Place | None = None
+    """The resource of which a transaction has last confirmed what was decided on."""
     logged: Sequence[Domain] = ()
     """The domains of resources that keep a log of their requests, as transactions have found."""
     remarks: dict[Domain, Mapping[str, Any]] = {}
@@ -264,7 +264,7 @@ class Call(msgspec.Struct, kw_only=True, eq=False):
         """
         for _ in range(DECISIONS_MAX):
             if again is not None:
-                await self.authorizer.again(self, again.domain)
+                await self.authorizer.again(self, again.place)
             try:
                 return await work()
             except Undecided as undecided:
@@ -299,27 +299,29 @@ class Call(msgspec.Struct, kw_only=True, eq=False):
         """Return the members that the answer has beside those that the operation gives it."""
         return {name: value for said in self.remarks.values() for name, value in said.items()}
 
-    def confirm(self, domain: Domain, token: object, *, plain: bool) -> None:
+    def confirm(self, domain: Domain, token: object, *, plain: bool, within: str = "") -> None:
         """Confirm in a transaction what the decisions on this call presumed or found.
 
         Args:
             domain: The resource's.
             token: What stands there now (``Standing.token``).
             plain: It is the caller's account's own and says nothing of who may reach it.
+            within: Which of the resources of the domain it is, where there are several.
 
         Raises:
             Undecided: It is another than what was decided on; the gateway decides anew.
         """
-        if domain not in self.standings:
+        place = (domain, within)
+        if place not in self.standings:
             if not plain:
-                raise Undecided(domain)
-        elif self.standings[domain] != token:
-            raise Undecided(domain)
-        self.confirmed = domain
+                raise Undecided(place)
+        elif self.standings[place] != token:
+            raise Undecided(place)
+        self.confirmed = place
 
-    def settle(self, domain: Domain, token: object = None) -> None:
+    def settle(self, domain: Domain, token: object = None, within: str = "") -> None:
         """Note that nothing is presumed of a resource, and what was decided on; None: nothing."""
-        self.standings = {**self.standings, domain: token}
+        self.standings = {**self.standings, (domain, within): token}
 
 
 class Pace:

@@ -21,6 +21,10 @@ FindPoint = Callable[[Transaction, str], Awaitable[Point | None]]
 FindOrigins = Callable[[Transaction], Awaitable["tuple[OriginRule, ...] | None"]]
 
 
+Place = tuple[Domain, str]
+"""A resource that says who may reach it: its domain, and which of the resources in there it is."""
+
+
 class Standing(NamedTuple):
     """What a resource says of who may reach it."""
 
@@ -52,6 +56,9 @@ class ResourcePolicies(NamedTuple):
     of S3): an access that the caller's own policies allow is presumed to be to one of those,
     without a look at the store. The service confirms that in each transaction of its operations
     (``Call.confirm``), and what does not hold is decided anew with what the resource says.
+    ``confirming`` names the actions whose operations confirm, where that is not all of them: of others
+    nothing is presumed. ``within`` tells the resources of one domain apart by their ARNs (tables of an
+    account and region); without it a domain is one resource.
     ``additive`` says that the policies only ever let in, by the service's own rules (AddPermission of
     Lambda writes nothing that denies), and are not ``required``: an access that the policies of its
     caller allow needs no look at them.
@@ -63,6 +70,19 @@ class ResourcePolicies(NamedTuple):
     further: FindFurther | None = None
     presumed: bool = False
     additive: bool = False
+    confirming: frozenset[str] = frozenset()
+    within: Callable[[str], str] | None = None
+
+    def find_place(self, arn: str) -> Place | None:
+        """Return the resource that an ARN names, or None if it carries no policy."""
+        domain = self.domain(arn)
+        if domain is None:
+            return None
+        return domain, "" if self.within is None else self.within(arn)
+
+    def presumes(self, action: str) -> bool:
+        """Return whether something is presumed of what an action is done to."""
+        return self.presumed and (not self.confirming or action in self.confirming)
 
 
 class ResourceTags(NamedTuple):

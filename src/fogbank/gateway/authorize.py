@@ -20,7 +20,7 @@ from fogbank.base.arn import find_arn
 from fogbank.base.errors import ServiceError
 from fogbank.contract.action import Access, ContextValue, Point, through
 from fogbank.contract.call import Call, HttpFacts
-from fogbank.contract.facet import ResourcePolicies, Standing
+from fogbank.contract.facet import Place, ResourcePolicies, Standing
 from fogbank.contract.service import Service
 from fogbank.gateway.render import error_of
 from fogbank.gateway.stored import StoredFacts
@@ -213,12 +213,12 @@ class Authorization:
         }
         self._stored = StoredFacts(services, placement)
         facets = self._facets.items()
-        self._presumed = frozenset(prefix for prefix, facet in facets if facet.presumed)
+        self._presumed = {prefix: facet for prefix, facet in facets if facet.presumed}
         self._additive = frozenset(prefix for prefix, facet in facets if facet.additive)
         self._decisions = Decisions()
         # Of whom nothing is presumed, for a presumption that fails costs a transaction. It is a
         # hint: whether it holds or not, what the resource says is read or confirmed.
-        self._speaking: dict[tuple[Domain, str], None] = {}
+        self._speaking: dict[tuple[Place, str], None] = {}
         # What was found of actions on everything in a domain: a hint too. Who is let in by it
         # confirms it in a transaction, and nobody is refused by it.
         self._said: dict[tuple[Domain, str], Standing] = {}
@@ -274,30 +274,32 @@ class Authorization:
         if access.point is not None:
             return None
         vendor = action[: action.find(":")]
-        if vendor in self._presumed:
-            if call.standings or self._speaking:
+        presumed = self._presumed.get(vendor)
+        if presumed is not None:
+            if call.standings or self._speaking or not presumed.presumes(action):
                 return None
         elif vendor in self._facets and vendor not in self._additive:
             return None
         found = self._decisions.find(call.principal, policies, None, action, resource, "")
         return found if found is not None and found.allowed else None
 
-    async def again(self, call: Call, domain: Domain) -> None:
+    async def again(self, call: Call, place: Place) -> None:
         """Decide anew what was decided on a resource: it says something, or is another.
 
         Raises:
             ServiceError: The caller may not do one of the things that it could.
         """
-        call.settle(domain)
+        domain, within = place
+        call.settle(domain, within=within)
         call.said.clear()
         asked = (*call.accesses, *call.required)
-        accesses = [each for each in asked if self._domain_of(each) == domain]
+        accesses = [each for each in asked if self._place_of(each) == place]
         assert accesses, "who looks at a resource has asked to"
         for access in accesses:
             self._said.pop((domain, access.action), None)
         if len(self._speaking) >= SPEAKING_MAX:
             self._speaking.clear()
-        self._speaking[domain, call.principal.account] = None
+        self._speaking[place, call.principal.account] = None
         await self.require(call, accesses)
 
     async def find_denial(self, call: Call) -> ServiceError | None:
@@ -306,20 +308,20 @@ class Authorization:
         Who may not do what it asks hears that, and not what else is wrong with it.
         """
         for access in (*call.accesses, *call.required):
-            domain = self._domain_of(access)
-            if domain is None or domain == call.confirmed or domain in call.standings:
+            place = self._place_of(access)
+            if place is None or place == call.confirmed or place in call.standings:
                 continue
             try:
-                await self.again(call, domain)
+                await self.again(call, place)
             except ServiceError as error:
                 if error.code == self._denials[call.service]:
                     return error
         return None
 
-    def _domain_of(self, access: Access) -> Domain | None:
-        """Return the domain of an access's resource, if it can say who may reach it."""
+    def _place_of(self, access: Access) -> Place | None:
+        """Return the resource of an access, if it can say who may reach it."""
         facet = _facet_of(self._facets, access)
-        return None if facet is None else facet.domain(access.resource)
+        return None if facet is None else facet.find_place(access.resource)
 
     async def _decision_on(
         self, call: Call, access: Access, policies: PolicySet
@@ -347,15 +349,15 @@ class Authorization:
 
     def _may_presume(self, call: Call, access: Access, facet: ResourcePolicies) -> bool:
         """Return whether a resource may be presumed to be the caller's own, and to say nothing."""
-        if access.point is not None:
+        if access.point is not None or not facet.presumes(access.action):
             return False
         account = call.principal.account
         if not (account and (call.standings or self._speaking)):
             return bool(account)
-        domain = facet.domain(access.resource)
-        if domain is None:
+        place = facet.find_place(access.resource)
+        if place is None:
             return True
-        return domain not in call.standings and (domain, account) not in self._speaking
+        return place not in call.standings and (place, account) not in self._speaking
 
     async def _decision(
         self, call: Call, access: Access, policies: PolicySet, on: _Resource
@@ -429,9 +431,10 @@ class Authorization:
             facet: Where what the resource says is found.
             anew: Whether what was found for earlier requests will not do.
         """
-        domain = facet.domain(access.resource)
-        if domain is None:
+        place = facet.find_place(access.resource)
+        if place is None:
             return _Resource(required=facet.required)
+        domain, within = place
         found, remembered = call.said.get((domain, access.action)), False
         if found is None and not anew and access.point is None:
             found = _find_said(self._said, call, domain, access.action)
@@ -441,9 +444,9 @@ class Authorization:
         said, owner, token, headers, _ = found
         caller = call.principal
         if facet.presumed:
-            call.settle(domain, token)
+            call.settle(domain, token, within)
             if said is None and owner == caller.account:
-                self._speaking.pop((domain, owner), None)
+                self._speaking.pop((place, owner), None)
         policy = None
         if said is not None:
             policy = self._identity.policies.compiled(said.document, "resource", said.bound)
@@ -515,7 +518,7 @@ def _find_said(
 ) -> Standing | None:
     """Return what was found for earlier requests, if this call has found nothing else."""
     found = said.get((domain, action))
-    if found is None or call.standings.get(domain, found.token) not in (None, found.token):
+    if found is None or call.standings.get((domain, ""), found.token) not in (None, found.token):
         return None
     return found
 

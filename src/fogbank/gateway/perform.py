@@ -173,7 +173,7 @@ class Performer:
     ) -> BaseException:
         """Record how a call ended that has no answer; return the error that its caller hears."""
         if call is not None and isinstance(error, ServiceError):
-            if call.confirmed == call.domain:
+            if call.confirmed is not None and call.confirmed[0] == call.domain:
                 visit.logged = call.domain in call.logged
             presumes = isinstance(call.store, ConfirmedStore)
             denied = await self.authorization.find_denial(call) if presumes else None

@@ -15,6 +15,7 @@ from fogbank.services.dynamodb.operations import (
     backups,
     batches,
     items,
+    policies,
     queries,
     statements,
     tables,
@@ -30,6 +31,7 @@ SERVICE = Service(
         backups,
         batches,
         items,
+        policies,
         queries,
         statements,
         tables,
@@ -40,6 +42,7 @@ SERVICE = Service(
     jobs=JOBS,
     tables=schema.ALL_TABLES,
     agreement=state.agreement.damage_of,
+    policies=state.policies.RESOURCE_POLICIES,
     tags=ResourceTags(domain=resources.find_domain, find=state.tags.find_tags),
     stored_keys=StoredKeys(
         names=frozenset({"dynamodb:leadingkeys", "dynamodb:fulltablescan"}),

@@ -45,6 +45,10 @@ class LimitExceededException(ServiceError):
     """A limit of the account has been reached."""
 
 
+class PolicyNotFoundException(ServiceError):
+    """The resource has no policy, or not the one that is expected."""
+
+
 class ResourceInUseException(ServiceError):
     """The table exists already, or is in a state that forbids the change."""
 

@@ -43,6 +43,8 @@ STREAM_PAGE_BYTES: Final = Quota(
     "dynamodb.stream_page_bytes_max", 1 << 20, "GetRecords: 1 MB of data at most"
 )
 
+POLICY_BYTES_MAX: Final = 20 << 10
+"""Of a policy of a resource, blanks included ("Resource-based policy considerations")."""
 TABLE_NAME_LENGTH_MIN: Final = 3
 TABLE_NAME_LENGTH_MAX: Final = 255
 KEY_ATTRIBUTE_NAME_BYTES_MAX: Final = 255

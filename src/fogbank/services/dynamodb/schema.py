@@ -25,6 +25,7 @@ from typing import Final
 
 import msgspec
 
+from fogbank.platform.iam.bound import Bound
 from fogbank.platform.store.records import Record, Table
 
 PAY_PER_REQUEST = "PAY_PER_REQUEST"
@@ -114,6 +115,10 @@ class TableRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dynam
     """Since when it can be restored to a point in time; 0: it cannot."""
     recovery_days: int = 0
     """How many days back (``RecoveryPeriodInDays``)."""
+    has_policy: bool = False
+    """Whether it has a policy, which says who may reach it and its indexes."""
+    policy_ms: int = 0
+    """The revision of the last policy that it had: when it was put, later than any before."""
 
     @property
     def key_attributes(self) -> tuple[KeyAttribute, ...]:
@@ -182,6 +187,15 @@ class CollectionRecord(
     """What the sizes of the items and of their entries in local indexes add up to, in bytes."""
 
 
+class PolicyRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dynamodb.policy/1"):
+    """The policy of a table by its id, or of a stream by that and when the stream was made."""
+
+    document: str
+    """JSON."""
+    bound: Bound = ()
+    """Whom its names of users and roles mean."""
+
+
 class TagsRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dynamodb.tags/1"):
     """The tags of a table, by its id."""
 
@@ -227,6 +241,10 @@ class StreamRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dyna
     """When nothing more was to come; 0: it is open."""
     trimmed: bytes = b""
     """The stamp of the last record that was removed for its age; empty: none was."""
+    has_policy: bool = False
+    """Whether it has a policy, which says who may reach it."""
+    policy_ms: int = 0
+    """The revision of the last policy that it had: when it was put, later than any before."""
 
 
 class ShardRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dynamodb.shard/1"):
@@ -306,6 +324,8 @@ WALKS = Table("dynamodb", 0x05, WalkRecord)
 """id of the walk"""
 STREAMS = Table("dynamodb", 0x10, StreamRecord)
 """name of the table, when the stream was made"""
+POLICIES = Table("dynamodb", 0x40, PolicyRecord)
+"""id of the table, when the stream was made; 0 for the table itself"""
 SHARDS = Table("dynamodb", 0x11, ShardRecord)
 """id of the table, when the stream was made; then the stamp's 12 bytes"""
 CHANGES = Table("dynamodb", 0x12, ChangeRecord)
@@ -328,6 +348,7 @@ ALL_TABLES = (
     MEASURES,
     TAGS,
     WALKS,
+    POLICIES,
     STREAMS,
     SHARDS,
     CHANGES,

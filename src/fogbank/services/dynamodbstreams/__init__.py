@@ -11,12 +11,14 @@ from fogbank.contract.operation import BodyLimit
 from fogbank.contract.service import Service
 from fogbank.platform.store.engine import Domain
 from fogbank.services.dynamodb.operations import streams
+from fogbank.services.dynamodb.state.policies import RESOURCE_POLICIES
 from fogbank.services.dynamodbstreams import quotas
 
 SERVICE = Service(
     model="dynamodbstreams",
     prefix="dynamodb",
     operations=(streams,),
+    policies=RESOURCE_POLICIES,
     domain=lambda scope: Domain("dynamodb", scope.account, scope.region),
     body=BodyLimit(quotas.REQUEST_BYTES),
 )

@@ -197,6 +197,13 @@ class DeleteReplicationGroupMemberAction(TypedDict, total=False):
 class DeleteRequest(TypedDict, total=False):
     Key: Required[dict[str, AttributeValue]]
 
+class DeleteResourcePolicyInput(TypedDict, total=False):
+    ResourceArn: Required[str]
+    ExpectedRevisionId: str
+
+class DeleteResourcePolicyOutput(TypedDict, total=False):
+    RevisionId: str
+
 class DeleteTableInput(TypedDict, total=False):
     TableName: Required[str]
 
@@ -286,6 +293,13 @@ class GetItemInput(TypedDict, total=False):
 class GetItemOutput(TypedDict, total=False):
     Item: dict[str, AttributeValue]
     ConsumedCapacity: ConsumedCapacity
+
+class GetResourcePolicyInput(TypedDict, total=False):
+    ResourceArn: Required[str]
+
+class GetResourcePolicyOutput(TypedDict, total=False):
+    Policy: str
+    RevisionId: str
 
 class GlobalSecondaryIndex(TypedDict, total=False):
     IndexName: Required[str]
@@ -437,6 +451,15 @@ class PutItemOutput(TypedDict, total=False):
 
 class PutRequest(TypedDict, total=False):
     Item: Required[dict[str, AttributeValue]]
+
+class PutResourcePolicyInput(TypedDict, total=False):
+    ResourceArn: Required[str]
+    Policy: Required[str]
+    ExpectedRevisionId: str
+    ConfirmRemoveSelfResourceAccess: bool
+
+class PutResourcePolicyOutput(TypedDict, total=False):
+    RevisionId: str
 
 class QueryInput(TypedDict, total=False):
     TableName: Required[str]

@@ -10,7 +10,16 @@ from fogbank.contract.call import Call, Pace
 from fogbank.contract.operation import operation
 from fogbank.platform.store.engine import Transaction
 from fogbank.services.dynamodb import quotas, state
-from fogbank.services.dynamodb.rules import access, batches, capacity, indexes, items, keys, sizes
+from fogbank.services.dynamodb.rules import (
+    access,
+    batches,
+    capacity,
+    indexes,
+    items,
+    keys,
+    owners,
+    sizes,
+)
 from fogbank.services.dynamodb.rules.batches import BatchWrite, TableReads
 from fogbank.services.dynamodb.rules.capacity import Followed, Sums
 from fogbank.services.dynamodb.rules.keys import ItemKey
@@ -27,10 +36,12 @@ _READ_BYTES: Final = 1 << 20
 """What is read in one transaction, if items are as large as those before: a millisecond."""
 
 
-@operation(access=access.on_tables("BatchGetItem"), reply=quotas.BATCH_GET_BYTES)
+@operation(
+    access=access.on_tables("BatchGetItem"), domain=owners.of_tables, reply=quotas.BATCH_GET_BYTES
+)
 async def batch_get_item(call: Call, request: shapes.BatchGetItemInput) -> Wire:
     """Return items by their keys, as many as one reply takes."""
-    reads = batches.reads_of(call.scope, request)
+    reads = batches.reads_of(call.scope, call.domain, request)
     tables = await _read_tables(call, [read.name for read in reads])
     wanted = {read.given: _keys_of(tables[read.name], read) for read in reads}
     reply = _Answer(request, call.limit(quotas.BATCH_GET_BYTES))
@@ -120,12 +131,12 @@ async def _read_step(
     return await call.store.read(body)
 
 
-@operation(access=access.on_tables("BatchWriteItem"))
+@operation(access=access.on_tables("BatchWriteItem"), domain=owners.of_tables)
 async def batch_write_item(call: Call, request: shapes.BatchWriteItemInput) -> Wire:
     """Write and remove items, each for itself; all of them are checked before the first."""
     writes: list[BatchWrite] = []
     pace = Pace(call, quotas.STEP_BYTES)
-    for write in batches.writes_of(call.scope, request, call.limit(quotas.ITEM_BYTES)):
+    for write in batches.writes_of(call.scope, call.domain, request, call.limit(quotas.ITEM_BYTES)):
         writes.append(write)
         await pace.did(write.size)
     tables = await _read_tables(call, [write.name for write in writes])

@@ -20,6 +20,7 @@ from fogbank.services.dynamodb.rules import (
     items,
     keys,
     names,
+    owners,
     requests,
     sizes,
     values,
@@ -34,10 +35,10 @@ if TYPE_CHECKING:
     from fogbank.wire.shapes import dynamodb as shapes
 
 
-@operation(access=access.on_table("GetItem"))
+@operation(access=access.on_table("GetItem"), domain=owners.of_table)
 async def get_item(call: Call, request: shapes.GetItemInput) -> Wire:
     """Return the item with a key, or what a projection asks for of it."""
-    name = names.table_name_of(call.scope, request)
+    name = names.shared_name_of(call.scope, call.domain, request)
     wanted = values.admit_item(request["Key"])
     expressions = expressions_of(request, requests.GET)
 
@@ -56,10 +57,10 @@ async def get_item(call: Call, request: shapes.GetItemInput) -> Wire:
     return reply
 
 
-@operation(access=access.on_table("PutItem"))
+@operation(access=access.on_table("PutItem"), domain=owners.of_table)
 async def put_item(call: Call, request: shapes.PutItemInput) -> Wire:
     """Write an item whole, in place of the one with its key."""
-    name = names.table_name_of(call.scope, request)
+    name = names.shared_name_of(call.scope, call.domain, request)
     item = values.admit_item(request["Item"])
     returned = items.require_return_values(request)
     size = items.require_size(item, call.limit(quotas.ITEM_BYTES), items.TOO_LARGE)
@@ -88,10 +89,10 @@ async def put_item(call: Call, request: shapes.PutItemInput) -> Wire:
     }
 
 
-@operation(access=access.on_table("UpdateItem"))
+@operation(access=access.on_table("UpdateItem"), domain=owners.of_table)
 async def update_item(call: Call, request: shapes.UpdateItemInput) -> Wire:
     """Change attributes of an item; create it if there is none."""
-    name = names.table_name_of(call.scope, request)
+    name = names.shared_name_of(call.scope, call.domain, request)
     wanted = values.admit_item(request["Key"])
     expressions = expressions_of(request, requests.UPDATE)
     update, size_max = expressions.update, call.limit(quotas.ITEM_BYTES)
@@ -125,10 +126,10 @@ async def update_item(call: Call, request: shapes.UpdateItemInput) -> Wire:
     }
 
 
-@operation(access=access.on_table("DeleteItem"))
+@operation(access=access.on_table("DeleteItem"), domain=owners.of_table)
 async def delete_item(call: Call, request: shapes.DeleteItemInput) -> Wire:
     """Remove the item with a key; it is no error if there is none."""
-    name = names.table_name_of(call.scope, request)
+    name = names.shared_name_of(call.scope, call.domain, request)
     wanted = values.admit_item(request["Key"])
     returned = items.require_return_values(request)
     expressions = expressions_of(request, requests.WRITE)

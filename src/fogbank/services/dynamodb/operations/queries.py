@@ -17,6 +17,7 @@ from fogbank.services.dynamodb.rules import (
     capacity,
     keys,
     names,
+    owners,
     reads,
     requests,
 )
@@ -28,10 +29,10 @@ if TYPE_CHECKING:
     from fogbank.wire.shapes import dynamodb as shapes
 
 
-@operation(access=access.on_index("Query"), reply=quotas.PAGE_BYTES)
+@operation(access=access.on_index("Query"), domain=owners.of_table, reply=quotas.PAGE_BYTES)
 async def query(call: Call, request: shapes.QueryInput) -> Wire:
     """Return the items of one partition key, in the order of their sort keys."""
-    name = names.table_name_of(call.scope, request)
+    name = names.shared_name_of(call.scope, call.domain, request)
     start = reads.start_of(request)
     expressions = expressions_of(request, requests.QUERY)
     terms = reads.require_key_terms(request, expressions)
@@ -45,10 +46,10 @@ async def query(call: Call, request: shapes.QueryInput) -> Wire:
     return _reply(request, target, await state.pages.read_page(call, target, rules, asked, forward))
 
 
-@operation(access=access.on_index("Scan"), reply=quotas.PAGE_BYTES)
+@operation(access=access.on_index("Scan"), domain=owners.of_table, reply=quotas.PAGE_BYTES)
 async def scan(call: Call, request: shapes.ScanInput) -> Wire:
     """Return the items of a table, or of one segment of it, in an order of the table's own."""
-    name = names.table_name_of(call.scope, request)
+    name = names.shared_name_of(call.scope, call.domain, request)
     start = reads.start_of(request)
     reads.require_segments(request)
     expressions = expressions_of(request, requests.SCAN)

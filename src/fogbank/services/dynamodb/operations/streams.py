@@ -9,7 +9,7 @@ from fogbank.contract.call import Call, Pace
 from fogbank.contract.operation import operation
 from fogbank.platform.store.engine import Transaction
 from fogbank.services.dynamodb import quotas, state
-from fogbank.services.dynamodb.rules import changes, shards, streams
+from fogbank.services.dynamodb.rules import changes, owners, shards, streams
 from fogbank.services.dynamodb.rules.changes import ChangePage
 from fogbank.services.dynamodb.rules.shards import Iterator, Shard
 from fogbank.services.dynamodb.rules.streams import StreamName
@@ -38,18 +38,19 @@ async def list_streams(call: Call, request: shapes.ListStreamsInput) -> shapes.L
     return reply
 
 
-@operation(access=streams.on_stream("DescribeStream"))
+@operation(access=streams.on_stream("DescribeStream"), domain=owners.of_stream)
 async def describe_stream(
     call: Call, request: shapes.DescribeStreamInput
 ) -> shapes.DescribeStreamOutput:
     """Return what a stream is, with a page of its shards."""
-    name = streams.stream_name_of(call.scope, request["StreamArn"])
+    owner = owners.owner_scope(call.scope, call.domain)
+    name = streams.stream_name_of(owner, request["StreamArn"])
     limit = streams.require_limit(request, quotas.DESCRIBE_STREAM_PAGE)
     begin = shards.begin_of(request)
     parent = shards.parent_of(request)
 
     async def body(tr: Transaction) -> tuple[StreamRecord, list[Shard]]:
-        stream = await state.streams.require_stream(tr, name)
+        stream = await state.streams.require_stream(tr, call, name)
         if begin is None:
             return stream, []
         return stream, await state.streams.list_shards(tr, stream, begin, limit + 1)
@@ -61,21 +62,22 @@ async def describe_stream(
         for shard in found[:limit]
         if parent is None or shard.parent == parent
     ]
-    return {"StreamDescription": streams.description_of(call.scope, stream, shown, last)}
+    return {"StreamDescription": streams.description_of(owner, stream, shown, last)}
 
 
-@operation(access=streams.on_stream("GetShardIterator"))
+@operation(access=streams.on_stream("GetShardIterator"), domain=owners.of_stream)
 async def get_shard_iterator(
     call: Call, request: shapes.GetShardIteratorInput
 ) -> shapes.GetShardIteratorOutput:
     """Return where to begin to read a shard."""
     now_ms = call.clock.now_ms()
-    name = streams.stream_name_of(call.scope, request["StreamArn"])
+    owner = owners.owner_scope(call.scope, call.domain)
+    name = streams.stream_name_of(owner, request["StreamArn"])
     shards.require_type(request, now_ms)
     start = shards.require_start(request["ShardId"])
 
     async def body(tr: Transaction) -> tuple[StreamRecord, Shard, int]:
-        stream = await state.streams.require_stream(tr, name)
+        stream = await state.streams.require_stream(tr, call, name)
         shard = await state.streams.find_shard(tr, stream, start)
         if shard is None:
             raise shards.shard_not_found(request["ShardId"])
@@ -86,13 +88,14 @@ async def get_shard_iterator(
     return {"ShardIterator": shards.text_of(iterator)}
 
 
-@operation(access=streams.on_iterator, reply=quotas.STREAM_PAGE_BYTES)
+@operation(access=streams.on_iterator, domain=owners.of_iterator, reply=quotas.STREAM_PAGE_BYTES)
 async def get_records(call: Call, request: shapes.GetRecordsInput) -> shapes.GetRecordsOutput:
     """Return the next records of a shard, and where to read on; nowhere, if it has ended."""
     now_ms = call.clock.now_ms()
     limit = streams.require_limit(request, quotas.GET_RECORDS_PAGE)
     iterator = shards.iterator_of(request["ShardIterator"], now_ms)
-    name = streams.stream_name_of(call.scope, iterator.arn)
+    owner = owners.owner_scope(call.scope, call.domain)
+    name = streams.stream_name_of(owner, iterator.arn)
     page = ChangePage(iterator, limit, call.limit(quotas.STREAM_PAGE_BYTES))
     stream, ended = await _read_page(call, name, page)
     records: list[shapes.Record] = []
@@ -125,7 +128,7 @@ async def _read_step(
     async def body(
         tr: Transaction,
     ) -> tuple[StreamRecord, Shard, list[tuple[int, ChangeRecord]], bool]:
-        stream = await state.streams.require_stream(tr, name)
+        stream = await state.streams.require_stream(tr, call, name)
         if not iterator.horizon:
             shards.require_untrimmed(stream, iterator.after)
         shard = await state.streams.find_shard(tr, stream, iterator.shard)

@@ -19,10 +19,12 @@ from fogbank.services.dynamodb.rules import (
     index_updates,
     measures,
     names,
+    owners,
+    policies,
     tables,
     tags,
 )
-from fogbank.services.dynamodb.schema import MeasureRecord, TableRecord
+from fogbank.services.dynamodb.schema import MeasureRecord, PolicyRecord, TableRecord
 
 if TYPE_CHECKING:
     from fogbank.wire.shapes import dynamodb as shapes
@@ -37,7 +39,6 @@ _ENDPOINT_CACHE_MINUTES: Final = 1_440
         "VectorIndexes": None,
         "SSESpecification": {"Enabled": False},
         "WarmThroughput": None,
-        "ResourcePolicy": None,
         "OnDemandThroughput": None,
         "GlobalTableSourceArn": None,
         "GlobalTableSettingsReplicationMode": None,
@@ -55,6 +56,7 @@ async def create_table(call: Call, request: shapes.CreateTableInput) -> shapes.C
         global_indexes_max=call.limit(quotas.GLOBAL_INDEXES),
     )
     given = tags.first_tags(request, call.limit(quotas.TAGS))
+    policy = await _first_policy(call, request)
     tables_max = call.limit(quotas.TABLES)
     measure_at_ms = table.created_ms + measures.PERIOD_MS
 
@@ -65,11 +67,22 @@ async def create_table(call: Call, request: shapes.CreateTableInput) -> shapes.C
         await state.tables.create_table(tr, created, tables_max, measure_at_ms)
         if given:
             state.tags.put_tags(tr, created, given)
+        if policy is not None:
+            state.policies.put_policy(tr, created, policy, table.created_ms)
         return created
 
     created = await call.store.transact(body)
     description = descriptions.description_of(call.scope, created, "CREATING", MeasureRecord())
     return {"TableDescription": description}
+
+
+async def _first_policy(call: Call, request: shapes.CreateTableInput) -> PolicyRecord | None:
+    """Return the policy that a table is created with, checked; None: it has none."""
+    if "ResourcePolicy" not in request:
+        return None
+    document = request["ResourcePolicy"]
+    policies.raw_of(document, of_stream=False)
+    return await state.policies.record_of(call, document)
 
 
 def _stream_due_ms(call: Call) -> int:
@@ -79,19 +92,20 @@ def _stream_due_ms(call: Call) -> int:
     )
 
 
-@operation(access=access.on_table("DescribeTable"))
+@operation(access=access.on_table("DescribeTable"), domain=owners.of_table)
 async def describe_table(
     call: Call, request: shapes.DescribeTableInput
 ) -> shapes.DescribeTableOutput:
     """Return what a table is, and what it held when it was last counted."""
-    name = names.table_name_of(call.scope, request)
+    name = names.shared_name_of(call.scope, call.domain, request)
 
     async def body(tr: Transaction) -> tuple[TableRecord, MeasureRecord]:
         table = await state.tables.require_named_table(tr, name)
         return table, await state.tables.measure_of(tr, table)
 
     table, measure = await call.store.read(body)
-    return {"Table": descriptions.description_of(call.scope, table, table.status, measure)}
+    owner = owners.owner_scope(call.scope, call.domain)
+    return {"Table": descriptions.description_of(owner, table, table.status, measure)}
 
 
 @operation(access=lambda _scope, _request: [Access("dynamodb:ListTables", "*")])
@@ -112,6 +126,7 @@ async def list_tables(call: Call, request: shapes.ListTablesInput) -> shapes.Lis
 
 @operation(
     access=access.on_table("UpdateTable"),
+    domain=owners.of_table,
     unhonoured={
         "VectorIndexUpdates": None,
         "SSESpecification": {"Enabled": False},
@@ -126,7 +141,8 @@ async def list_tables(call: Call, request: shapes.ListTablesInput) -> shapes.Lis
 )
 async def update_table(call: Call, request: shapes.UpdateTableInput) -> shapes.UpdateTableOutput:
     """Change how a table is paid for, its indexes, whether it can be deleted, or has a stream."""
-    name, now_ms = names.table_name_of(call.scope, request), call.clock.now_ms()
+    name = names.shared_name_of(call.scope, call.domain, request)
+    now_ms = call.clock.now_ms()
     indexes_max = call.limit(quotas.GLOBAL_INDEXES)
 
     async def body(tr: Transaction) -> tuple[TableRecord, MeasureRecord]:
@@ -140,13 +156,15 @@ async def update_table(call: Call, request: shapes.UpdateTableInput) -> shapes.U
         return table, await state.tables.measure_of(tr, table)
 
     table, measure = await call.store.transact(body)
-    return {"TableDescription": descriptions.description_of(call.scope, table, "UPDATING", measure)}
+    owner = owners.owner_scope(call.scope, call.domain)
+    return {"TableDescription": descriptions.description_of(owner, table, "UPDATING", measure)}
 
 
-@operation(access=access.on_table("DeleteTable"))
+@operation(access=access.on_table("DeleteTable"), domain=owners.of_table)
 async def delete_table(call: Call, request: shapes.DeleteTableInput) -> shapes.DeleteTableOutput:
     """Delete a table; its items are out of reach at once and removed afterwards."""
-    name, now_ms = names.table_name_of(call.scope, request), call.clock.now_ms()
+    name = names.shared_name_of(call.scope, call.domain, request)
+    now_ms = call.clock.now_ms()
 
     async def body(tr: Transaction) -> tuple[TableRecord, MeasureRecord]:
         table = await state.tables.require_settled_table(tr, name)
@@ -160,7 +178,8 @@ async def delete_table(call: Call, request: shapes.DeleteTableInput) -> shapes.D
         return table, measure
 
     table, measure = await call.store.transact(body)
-    return {"TableDescription": descriptions.deletion_of(call.scope, table, measure)}
+    owner = owners.owner_scope(call.scope, call.domain)
+    return {"TableDescription": descriptions.deletion_of(owner, table, measure)}
 
 
 @operation(access=lambda _scope, _request: [Access("dynamodb:DescribeEndpoints", "*")])

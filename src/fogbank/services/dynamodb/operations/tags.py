@@ -11,7 +11,7 @@ from fogbank.contract.call import Call
 from fogbank.contract.operation import operation
 from fogbank.platform.store.engine import Transaction
 from fogbank.services.dynamodb import quotas, state
-from fogbank.services.dynamodb.rules import tags
+from fogbank.services.dynamodb.rules import owners, tags
 
 if TYPE_CHECKING:
     from fogbank.wire.shapes import dynamodb as shapes
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Tags = dict[str, str]
 
 
-@operation(access=tags.tag_resource)
+@operation(access=tags.tag_resource, domain=owners.of_resource)
 async def tag_resource(call: Call, request: shapes.TagResourceInput) -> Wire:
     """Put tags on a table, in place of those with the same keys."""
     table, tags_max = tags.table_of(call.scope, request), call.limit(quotas.TAGS)
@@ -33,7 +33,7 @@ async def tag_resource(call: Call, request: shapes.TagResourceInput) -> Wire:
     return await _change(call, request, table, after)
 
 
-@operation(access=tags.untag_resource)
+@operation(access=tags.untag_resource, domain=owners.of_resource)
 async def untag_resource(call: Call, request: shapes.UntagResourceInput) -> Wire:
     """Remove the tags with some keys from a table; it is no error if it has none of them."""
     table = tags.table_of(call.scope, request)
@@ -57,7 +57,8 @@ async def _change(call: Call, request: Request, table: str, after: Callable[[Tag
 
 
 @operation(
-    access=lambda _scope, request: [Access("dynamodb:ListTagsOfResource", request["ResourceArn"])]
+    access=lambda _scope, request: [Access("dynamodb:ListTagsOfResource", request["ResourceArn"])],
+    domain=owners.of_resource,
 )
 async def list_tags_of_resource(
     call: Call, request: shapes.ListTagsOfResourceInput

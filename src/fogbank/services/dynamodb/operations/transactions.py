@@ -23,6 +23,7 @@ from fogbank.services.dynamodb.rules import (
     access,
     capacity,
     items,
+    owners,
     sizes,
     transactions,
 )
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from fogbank.wire.shapes import dynamodb as shapes
 
 
-@operation(access=access.on_parts("TransactGetItems", transactions.READS))
+@operation(access=access.on_parts("TransactGetItems", transactions.READS), domain=owners.of_parts)
 async def transact_get_items(
     call: Call, request: shapes.TransactGetItemsInput
 ) -> shapes.TransactGetItemsOutput:
@@ -84,13 +85,15 @@ async def _parts_of(call: Call, request: Request) -> list[Part]:
     pace = Pace(call, quotas.STEP_BYTES)
     parts: list[Part] = []
     for listed in request["TransactItems"]:
-        part = transactions.part_of(call.scope, listed)
+        part = transactions.part_of(call.scope, call.domain, listed)
         parts.append(part)
         await pace.did(part.size)
     return parts
 
 
-@operation(access=access.on_parts("TransactWriteItems", transactions.WRITES))
+@operation(
+    access=access.on_parts("TransactWriteItems", transactions.WRITES), domain=owners.of_parts
+)
 async def transact_write_items(
     call: Call, request: shapes.TransactWriteItemsInput
 ) -> shapes.TransactWriteItemsOutput:

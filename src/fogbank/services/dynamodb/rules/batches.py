@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from fogbank.base.types import Request, Wire
 from fogbank.contract.action import Scope
+from fogbank.platform.store.engine import Domain
 from fogbank.services.dynamodb.errors import ValidationException
 from fogbank.services.dynamodb.quotas import BATCH_GET_KEYS_MAX, BATCH_WRITE_REQUESTS_MAX
 from fogbank.services.dynamodb.rules import items, keys, names, requests, values
@@ -48,7 +49,7 @@ class BatchWrite(NamedTuple):
     removes: bool
 
 
-def reads_of(scope: Scope, request: Request) -> list[TableReads]:
+def reads_of(scope: Scope, domain: Domain, request: Request) -> list[TableReads]:
     """Return what a BatchGetItem request reads, table by table.
 
     Raises:
@@ -60,7 +61,7 @@ def reads_of(scope: Scope, request: Request) -> list[TableReads]:
     return [
         TableReads(
             given=given,
-            name=names.resolved_name(scope, given),
+            name=names.shared_name(scope, domain, given),
             keys=tuple(values.admit_item(key) for key in part["Keys"]),
             expressions=requests.expressions_of(part, requests.GET),
             consistent=part.get("ConsistentRead", False),
@@ -69,7 +70,9 @@ def reads_of(scope: Scope, request: Request) -> list[TableReads]:
     ]
 
 
-def writes_of(scope: Scope, request: Request, item_bytes_max: int) -> Iterator[BatchWrite]:
+def writes_of(
+    scope: Scope, domain: Domain, request: Request, item_bytes_max: int
+) -> Iterator[BatchWrite]:
     """Yield what a BatchWriteItem request writes, in its order, each when it has been checked.
 
     Raises:
@@ -80,10 +83,11 @@ def writes_of(scope: Scope, request: Request, item_bytes_max: int) -> Iterator[B
         raise ValidationException("Too many items requested for the BatchWriteItem call")
     for given, listed in parts.items():
         for part in listed:
-            yield _write_of(scope, given, part, item_bytes_max)
+            name = names.shared_name(scope, domain, given)
+            yield _write_of(given, name, part, item_bytes_max)
 
 
-def _write_of(scope: Scope, given: str, part: Wire, item_bytes_max: int) -> BatchWrite:
+def _write_of(given: str, name: str, part: Wire, item_bytes_max: int) -> BatchWrite:
     """Return one write of a batch."""
     if len(part) != 1:
         # AWS: this text, although it is about requests (architect/dynalite,
@@ -92,7 +96,6 @@ def _write_of(scope: Scope, given: str, part: Wire, item_bytes_max: int) -> Batc
             "Supplied AttributeValue has more than one datatypes set, must contain exactly one of"
             " the supported datatypes"
         )
-    name = names.resolved_name(scope, given)
     if "DeleteRequest" in part:
         key = values.admit_item(part["DeleteRequest"]["Key"])
         return BatchWrite(given, name, key, 0, removes=True)

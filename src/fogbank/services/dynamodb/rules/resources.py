@@ -7,6 +7,7 @@ Kubernetes (``ListTagsOfResource``, ``GetResourcePolicy`` and their siblings, Oc
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from fogbank.contract.action import Scope
@@ -22,6 +23,8 @@ _PARTS: Final = (
     "Fifth colon (namespace/relative-id delimiter) not found",
 )
 _ARN_COLONS: Final = 5
+_ACCOUNT: Final = re.compile("[0-9]{12}")
+_RESOURCES_REMEMBERED_MAX: Final = 1_024
 _RELATIVE: Final = re.compile(
     r"table/(?P<table>[a-zA-Z0-9_.-]{3,255})"
     r"(?:/index/(?P<index>[a-zA-Z0-9_.-]{3,255})|/stream/(?P<stream>[0-9T:.-]{1,64}))?"
@@ -38,11 +41,25 @@ class Resource(NamedTuple):
     stream_label: str = ""
 
     @property
+    def is_owned(self) -> bool:
+        """Return whether it names an account."""
+        return _ACCOUNT.fullmatch(self.account) is not None
+
+    @property
+    def within(self) -> str:
+        """Return which of the resources of its domain says who may reach it.
+
+        An index is reached by its table's policy, a stream has one of its own.
+        """
+        return f"{self.table}/stream/{self.stream_label}" if self.stream_label else self.table
+
+    @property
     def domain(self) -> Domain:
         """Return where it lies."""
         return Domain(SERVICE, self.account, self.region)
 
 
+@lru_cache(maxsize=_RESOURCES_REMEMBERED_MAX)
 def find_resource(arn: str) -> Resource | None:
     """Return what an ARN names, or None if it can name nothing of DynamoDB's."""
     parts = arn.split(":", _ARN_COLONS)
@@ -57,11 +74,18 @@ def find_resource(arn: str) -> Resource | None:
 def find_domain(arn: str) -> Domain | None:
     """Return the domain of what an ARN names, or None if it names nothing of DynamoDB's."""
     found = find_resource(arn)
-    return None if found is None else found.domain
+    return None if found is None or not found.is_owned else found.domain
+
+
+def within(arn: str) -> str:
+    """Return which of the resources of its domain the ARN of one means."""
+    found = find_resource(arn)
+    assert found is not None, "asked only for what has a domain"
+    return found.within
 
 
 def require_resource(scope: Scope, arn: str, elsewhere: str) -> Resource:
-    """Return the table or stream of the caller's account and region that an ARN names.
+    """Return the table or stream of the region that an ARN names, whichever account it is of.
 
     Args:
         scope: The caller's.
@@ -82,7 +106,7 @@ def require_resource(scope: Scope, arn: str, elsewhere: str) -> Resource:
         raise ValidationException(f"{_INVALID}Provided Arn is not a DynamoDB resource arn: {arn}")
     if (parts[1], found.region) != (scope.partition, scope.region):
         raise ValidationException(f"{elsewhere}{arn}")
-    if found.account != scope.account:
+    if not found.is_owned:
         raise AccessDeniedException("Access is denied")
     if found.index_name:
         raise ValidationException(

@@ -54,23 +54,30 @@ def label_of(created_ms: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{ms:03}"
 
 
+def find_created_ms(label: str) -> int | None:
+    """Return when the stream with a label was made, or None if none can have it."""
+    try:
+        made = datetime.strptime(label, _FORMAT).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return int(made.timestamp()) * 1_000 + made.microsecond // 1_000
+
+
 def stream_name_of(scope: Scope, arn: str) -> StreamName:
     """Return what the ARN of a stream names.
 
     Raises:
         ValidationException: It is no ARN of a stream.
-        ResourceNotFoundException: It is of another account or region.
+        ResourceNotFoundException: It is of another account or region than the scope.
     """
     found = _ARN.fullmatch(arn)
     if found is None:
         raise ValidationException("Invalid StreamArn")
     table, label = found["table"], found["label"]
-    try:
-        made = datetime.strptime(label, _FORMAT).replace(tzinfo=UTC)
-    except ValueError:
-        raise ValidationException("Invalid StreamArn") from None
-    seconds = int(made.timestamp())
-    name = StreamName(arn, table, seconds * 1_000 + made.microsecond // 1_000)
+    created_ms = find_created_ms(label)
+    if created_ms is None:
+        raise ValidationException("Invalid StreamArn")
+    name = StreamName(arn, table, created_ms)
     if arn != arns.stream_arn(scope.region, scope.account, table, label):
         raise name.not_found
     return name

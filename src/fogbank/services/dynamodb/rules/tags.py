@@ -23,6 +23,7 @@ from fogbank.platform.tags import (
 )
 from fogbank.services.dynamodb.errors import ResourceNotFoundException, ValidationException
 from fogbank.services.dynamodb.rules import access
+from fogbank.services.dynamodb.rules.policies import PUT
 from fogbank.services.dynamodb.rules.resources import require_resource
 
 if TYPE_CHECKING:
@@ -33,12 +34,15 @@ _TOO_MANY: Final = "Number of Tags exceed the current limit for the provided Res
 
 
 def create_table(scope: Scope, request: Request) -> list[Access]:
-    """Return what CreateTable needs; its tags need an access of their own."""
+    """Return what CreateTable needs; its tags and its policy need an access of their own."""
     arn = access.arn_of(scope, request["TableName"])
     context = requested(_texts_of(request))
     accesses = [Access("dynamodb:CreateTable", arn, context)]
     if context:
         accesses.append(Access("dynamodb:TagResource", arn, context))
+    if "ResourcePolicy" in request:
+        # AWS: it needs this permission too (API Reference, CreateTable, ``ResourcePolicy``).
+        accesses.append(Access(PUT, arn, context))
     return accesses
 
 

@@ -19,6 +19,7 @@ from typing import Final, NamedTuple, TypeAlias
 from fogbank.base.errors import ServiceError
 from fogbank.base.types import Request, Wire
 from fogbank.contract.action import Scope
+from fogbank.platform.store.engine import Domain
 from fogbank.services.dynamodb.errors import (
     ConditionalCheckFailedException,
     DuplicateItemException,
@@ -94,7 +95,7 @@ def kind_of(part: Wire) -> str:
     return kind
 
 
-def part_of(scope: Scope, listed: Wire) -> Part:
+def part_of(scope: Scope, domain: Domain, listed: Wire) -> Part:
     """Return a part, read and checked as far as it can be without its table.
 
     Raises:
@@ -103,7 +104,7 @@ def part_of(scope: Scope, listed: Wire) -> Part:
     """
     kind = kind_of(listed)
     request = listed[kind]
-    name = names.table_name_of(scope, request)
+    name = names.shared_name_of(scope, domain, request)
     given = values.admit_item(request["Item" if kind == "Put" else "Key"])
     expressions = requests.expressions_of(request, _PARAMETERS[kind])
     placed: Item = request.get("ExpressionAttributeValues", {})

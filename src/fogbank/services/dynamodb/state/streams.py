@@ -13,12 +13,14 @@ from typing import Final
 
 import msgspec
 
+from fogbank.contract.call import Call
 from fogbank.platform.scheduler import worklist
 from fogbank.platform.scheduler.worklist import WorkEntry
 from fogbank.platform.store.engine import Transaction
 from fogbank.platform.store.records import encode
 from fogbank.platform.store.tuples import after_prefix
 from fogbank.services.dynamodb.rules import shards
+from fogbank.services.dynamodb.rules.resources import within
 from fogbank.services.dynamodb.rules.shards import Shard
 from fogbank.services.dynamodb.rules.streams import StreamName
 from fogbank.services.dynamodb.schema import (
@@ -28,6 +30,7 @@ from fogbank.services.dynamodb.schema import (
     StreamRecord,
     TableRecord,
 )
+from fogbank.services.dynamodb.state import policies
 
 KEPT_STREAMS: Final = "dynamodb.streams"
 """The work list of streams, each due when its shard rolls over or a record is too old."""
@@ -108,11 +111,12 @@ async def find_queued_stream(tr: Transaction, entry: WorkEntry) -> StreamRecord 
     return await STREAMS.find(tr, entry.payload.decode(), entry.created_ms)
 
 
-async def require_stream(tr: Transaction, name: StreamName) -> StreamRecord:
-    """Return the stream that a request names."""
+async def require_stream(tr: Transaction, call: Call, name: StreamName) -> StreamRecord:
+    """Return the stream that a request names, confirmed to be what the call was decided on."""
     stream = await STREAMS.find(tr, name.table, name.created_ms)
     if stream is None:
         raise name.not_found
+    policies.confirm(tr, call, stream, within(name.arn))
     return stream
 
 
@@ -191,4 +195,5 @@ async def remove_stream(tr: Transaction, stream: StreamRecord, limit: int) -> bo
     if len(rows) == limit:
         return False
     STREAMS.delete(tr, stream.table, stream.created_ms)
+    policies.drop_policy(tr, stream)
     return True

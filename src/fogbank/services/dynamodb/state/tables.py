@@ -27,6 +27,7 @@ from fogbank.services.dynamodb.schema import (
     MeasureRecord,
     TableRecord,
 )
+from fogbank.services.dynamodb.state import policies
 
 DROPPED_TABLES = "dynamodb.dropped_tables"
 """The work list of tables whose items are still to be removed."""
@@ -44,6 +45,7 @@ async def require_table(tr: Transaction, call: Call, name: str) -> TableRecord:
     table = await TABLES.find(tr, name)
     if table is None or table.status != ACTIVE or not decided_on(call.accesses, table):
         raise ResourceNotFoundException("Requested resource not found")
+    policies.confirm(tr, call, table, name)
     return table
 
 
@@ -119,6 +121,7 @@ def drop_table(tr: Transaction, table: TableRecord, now_ms: int, *, is_read: boo
     TABLES.delete(tr, table.name)
     MEASURES.delete(tr, table.id)
     TAGS.delete(tr, table.id)
+    policies.drop_policy(tr, table)
     if not is_read:
         queue_removal(tr, table, now_ms)
 

@@ -7,12 +7,12 @@ Amazon S3 storage" (The meaning of "public"); API Reference, PutBucketPolicy.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
-from ipaddress import ip_network
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from fogbank.platform.iam import document as documents
-from fogbank.platform.iam.document import RawPolicy, RawStatement
+from fogbank.platform.iam import public
+from fogbank.platform.iam.document import RawPolicy
 from fogbank.platform.iam.evaluate import PolicySet, evaluate
 from fogbank.platform.iam.malformed import MalformedPolicy as Malformed
 from fogbank.platform.iam.policy import Policy
@@ -29,20 +29,12 @@ _FIXED_KEYS: Final = frozenset(
     {
         *("aws:principalorgid", "aws:principalarn", "aws:principalaccount"),
         *("aws:sourcearn", "aws:sourcevpc", "aws:sourcevpce", "aws:sourceowner"),
-        *("aws:sourceaccount", "aws:userid", "s3:dataaccesspointarn"),
-        *("s3:dataaccesspointaccount", "s3:x-amz-server-side-encryption-aws-kms-key-id"),
+        *("aws:sourceaccount", "aws:userid", "s3:dataaccesspointaccount"),
+        "s3:x-amz-server-side-encryption-aws-kms-key-id",
     }
 )
 """The keys by which a statement may name whom it trusts."""
-_FIXING_OPERATORS: Final = frozenset(
-    {
-        *("stringequals", "stringequalsignorecase", "stringlike"),
-        *("arnequals", "arnlike", "numericequals", "binaryequals"),
-    }
-)
-_SOURCE_IP: Final = "aws:sourceip"
-_WIDEST: Final[Mapping[int, int]] = {4: 8, 6: 32}
-"""AWS: wider ranges of addresses than /8, and /32 of version 6, are public."""
+_FIXED_BY_ACCOUNT: Final = frozenset({"s3:dataaccesspointarn"})
 
 
 def raw_of(document: str, bucket: str) -> RawPolicy:
@@ -111,51 +103,7 @@ def _is_of(resource: str, bucket: str) -> bool:
 
 def is_public(raw: RawPolicy) -> bool:
     """Return whether a policy lets the public in: it does unless each grant is to somebody fixed."""
-    return any(
-        statement.effect == "Allow" and not _is_fixed(statement) for statement in raw.statements
-    )
-
-
-def _is_fixed(statement: RawStatement) -> bool:
-    """Return whether a statement grants to fixed principals, or under a condition that fixes them."""
-    principal = statement.principal
-    if isinstance(principal, dict):
-        names = [name for listed in principal.values() for name in listed]
-        if not any("*" in name for name in names):
-            return True
-    return any(
-        _fixes(operator.lower(), key.lower(), values)
-        for operator, keys in statement.conditions.items()
-        for key, values in keys.items()
-    )
-
-
-def _fixes(operator: str, key: str, values: Iterable[str]) -> bool:
-    """Return whether a condition holds for fixed values of a key that names whom one trusts."""
-    if key == _SOURCE_IP:
-        return operator == "ipaddress" and all(_is_narrow(value) for value in values)
-    if key not in _FIXED_KEYS or operator.removeprefix("foranyvalue:") not in _FIXING_OPERATORS:
-        return False
-    return all(_is_fixed_value(key, value) for value in values)
-
-
-def _is_fixed_value(key: str, value: str) -> bool:
-    """Return whether a value has no wildcard and no variable; of access points the account only."""
-    if "${" in value:
-        return False
-    if key == "s3:dataaccesspointarn":
-        parts = value.split(":")
-        return len(parts) == _ARN_PARTS and not {"*", "?"} & set(parts[4])
-    return not {"*", "?"} & set(value)
-
-
-def _is_narrow(value: str) -> bool:
-    """Return whether a range of addresses is no wider than AWS trusts."""
-    try:
-        network = ip_network(value, strict=False)
-    except ValueError:
-        return False
-    return network.is_private or network.prefixlen >= _WIDEST[network.version]
+    return public.is_public(raw, _FIXED_KEYS, by_account=_FIXED_BY_ACCOUNT, by_address=True)
 
 
 def locks_out(

@@ -60,7 +60,7 @@ def asked_of(scope: Scope, request: Request) -> Asked:
     """
     statement = parse(request["Statement"])
     placeholders = placeholders_of(statement, request.get("Parameters", ()))
-    return Asked(statement, placeholders, names.resolved_name(scope, statement.table), request)
+    return Asked(statement, placeholders, names.own_name(scope, statement.table), request)
 
 
 def alone(scope: Scope, request: Request) -> Asked:
