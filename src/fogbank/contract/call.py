@@ -17,6 +17,7 @@ from fogbank.contract.event import Outbox
 from fogbank.contract.facet import Place, Standing
 from fogbank.contract.option import Option, Options
 from fogbank.contract.quota import Quota, Quotas
+from fogbank.platform.blobs.held import HoldingStore
 from fogbank.platform.blobs.port import BlobPlacement, BlobReader, Blobs
 from fogbank.platform.iam.decision import Decision
 from fogbank.platform.iam.request import AccessRequest, Context
@@ -90,6 +91,10 @@ class Facilities:
         self.functions = functions
         self.kept_keys = KeptKeys(clock)
         self.options = options or Options()
+
+    def holding(self, domain: Domain) -> Store:
+        """Return the store of a domain of this process, whose transactions may meet blobs."""
+        return HoldingStore(self.placement.store_of(domain), self.blobs)
 
 
 class HttpFacts(msgspec.Struct, frozen=True, array_like=True):
@@ -194,6 +199,11 @@ class Call(msgspec.Struct, kw_only=True, eq=False):
     def blobs(self) -> Blobs:
         """Return the store of large values."""
         return self.facilities.blobs
+
+    @property
+    def holding(self) -> Store:
+        """Return the store of the call, whose transactions may meet blobs (``platform/blobs/held``)."""
+        return HoldingStore(self.store, self.facilities.blobs)
 
     @property
     def leaving(self) -> BlobReader:

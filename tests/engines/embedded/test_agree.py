@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,7 +12,6 @@ import pytest
 from tests.engines.embedded.conftest import SEALED
 
 from fogbank.base.clock import SystemClock
-from fogbank.base.ids import Ids
 from fogbank.engines.embedded.check import check, examine
 from fogbank.engines.embedded.offline import OfflineRows
 from fogbank.engines.embedded.rows import make_rows, open_rows
@@ -32,7 +32,8 @@ from fogbank.platform.store.tuples import after_prefix
 DOMAIN = Domain("account", "region")
 TOKEN = Token("1" * 12, "dynamodb", "TransactWriteItems", "t", b"d", 600_000)
 REF = BlobRef(1, 1)
-CHUNK = Ids.seeded(1).random_bytes(chunks.ID_BYTES)
+BODY, SECRET = bytes(20_000), b"whose body it is"
+CHUNK = blake2b(BODY, digest_size=chunks.ID_BYTES, key=SECRET).digest()
 
 
 async def once() -> AsyncIterator[bytes]:
@@ -45,10 +46,8 @@ async def filled(engine: EmbeddedEngine) -> None:
     assert ref == REF
     await engine.blobs.write(ref, once())
 
-    prepared = await chunks.prepare(bytes(20_000), engine.blobs, Ids.seeded(1))
-
     async def body(tr: Transaction) -> int:
-        prepared.attach(tr)
+        await chunks.place(tr, BODY, SECRET)
         blob_rows.attach(tr, ref, 4)
         return 1
 
@@ -197,6 +196,10 @@ class Plain:
         return lambda _key, raw: raw
 
 
+def no_blob(_ref: BlobRef) -> bytes:
+    raise AssertionError("no row refers to a blob")
+
+
 def test_newer_rows_lie_over_those_that_are_settled(tmp_path: Path) -> None:
     """Replaced, removed, between, before and behind them: a range and a get see the same."""
     key = [b"x" + bytes((number,)) for number in range(10)]
@@ -208,7 +211,7 @@ def test_newer_rows_lie_over_those_that_are_settled(tmp_path: Path) -> None:
         laid = {key[0]: b"new", key[2]: b"new", key[3]: b"new", key[4]: None, key[8]: b"new"}
         laid |= {key[5]: None, key[9]: None}
         with env.begin() as txn:
-            stored = OfflineRows(txn, cast("Any", Plain()), laid)
+            stored = OfflineRows(txn, cast("Any", Plain()), laid, no_blob)
             expected = {0: b"new", 1: b"old", 2: b"new", 3: b"new", 6: b"old", 7: b"old", 8: b"new"}
             assert [stored.get(each) for each in key] == [expected.get(n) for n in range(10)]
             for begin in range(10):

@@ -13,15 +13,17 @@ from hypothesis import strategies as st
 from tests.engines.store.conftest import ENGINES
 
 from fogbank.base.errors import Corrupt
-from fogbank.base.ids import Ids
 from fogbank.platform.blobs import chunks
 from fogbank.platform.blobs import rows as blob_rows
 from fogbank.platform.blobs.chunks import CHUNK_BYTES_MAX, INLINE_BYTES_MAX, BodyRef
+from fogbank.platform.blobs.held import HoldingStore
+from fogbank.platform.blobs.port import BlobRef
 from fogbank.platform.store.engine import Domain, Transaction
 from fogbank.platform.store.records import Record, Table
 from fogbank.testing.clock import VirtualClock
 
 DOMAIN = Domain("account", "region")
+SECRET = b"whose bodies these are"
 SIZES = (0, 1, INLINE_BYTES_MAX, INLINE_BYTES_MAX + 1, CHUNK_BYTES_MAX, CHUNK_BYTES_MAX + 1)
 
 
@@ -39,6 +41,10 @@ steps = st.one_of(
 )
 
 
+async def read_blob(engine: Any, ref: BodyRef) -> bytes:
+    return b"".join([part async for part in engine.blobs.read(BlobRef(*ref.blob))])
+
+
 class Refused(Exception):
     pass
 
@@ -48,19 +54,18 @@ class World:
 
     def __init__(self, engine: Any) -> None:
         self.engine = engine
-        self.store = engine.store_of(DOMAIN)
-        self.ids = Ids.seeded(7)
+        self.store = HoldingStore(engine.store_of(DOMAIN), engine.blobs)
         self.draw = random.Random(7)
         self.bodies: dict[int, bytes] = {}
 
     async def step(self, name: str, key: int, other: int = 0) -> None:
         if name in {"put", "refused"}:
             body = self.draw.randbytes(other)
-            prepared = await chunks.prepare(body, self.engine.blobs, self.ids)
 
             async def put(tr: Transaction) -> None:
+                ref = await chunks.place(tr, body, SECRET)
                 await self._drop(tr, key)
-                ENTRIES.put(tr, Entry(prepared.attach(tr)), key)
+                ENTRIES.put(tr, Entry(ref), key)
                 if name == "refused":
                     raise Refused
 
@@ -115,7 +120,7 @@ class World:
             if ref.blob is None:
                 got[key] = body
             else:
-                got[key] = await chunks.read(self.engine.blobs, ref)
+                got[key] = await read_blob(self.engine, ref)
                 expected_blobs[ref.blob] = expected_blobs.get(ref.blob, 0) + 1
             if ref.chunk:
                 expected_chunks[ref.chunk] = expected_chunks.get(ref.chunk, 0) + 1
@@ -137,6 +142,7 @@ def run(name: str, folder: Path, script: list[tuple[Any, ...]]) -> None:
             await world.verify()
             system = engine.system_stores()[0]
             await blob_rows.drain_deletions(system, engine.blobs, 1_000)
+            assert await engine.blobs.list(None, 1_000) == []
 
     asyncio.run(work())
 
@@ -165,39 +171,58 @@ def test_counts_are_right_on_the_embedded_engine_too(tmp_path: Path) -> None:
     run("embedded", tmp_path, script)
 
 
+async def place(engine: Any, body: bytes) -> BodyRef:
+    async def put(tr: Transaction) -> BodyRef:
+        return await chunks.place(tr, body, SECRET)
+
+    return await HoldingStore(engine.store_of(DOMAIN), engine.blobs).transact(put)
+
+
 async def test_a_body_lies_where_its_size_says(engine: Any) -> None:
     places = []
     for size in SIZES:
-        ref = (await chunks.prepare(bytes(size), engine.blobs, Ids.seeded(1))).ref
+        ref = await place(engine, bytes(size))
         assert ref.size == size
         places.append("blob" if ref.blob else "chunk" if ref.chunk else "inline")
     assert places == ["inline"] * 3 + ["chunk"] * 2 + ["blob"]
 
 
+async def test_equal_bodies_are_kept_once_for_each_secret(engine: Any) -> None:
+    """Who cannot name a body of another owner cannot meet its chunk either."""
+    first, second = await place(engine, bytes(20_000)), await place(engine, bytes(20_000))
+    assert first == second
+
+    async def put(tr: Transaction) -> BodyRef:
+        return await chunks.place(tr, bytes(20_000), b"another secret")
+
+    async def counts(tr: Transaction) -> list[int]:
+        return sorted([each.references for _, each in await chunks.COUNTS.list(tr, limit=9)])
+
+    store = engine.store_of(DOMAIN)
+    assert (await store.transact(put)).chunk != first.chunk
+    assert await store.read(counts) == [1, 2]
+
+
 async def test_a_missing_or_shortened_chunk_is_damage(engine: Any) -> None:
     store = engine.store_of(DOMAIN)
-    prepared = await chunks.prepare(bytes(20_000), engine.blobs, Ids.seeded(1))
-
-    async def attach(tr: Transaction) -> None:
-        prepared.attach(tr)
+    ref = await place(engine, bytes(20_000))
 
     async def read(tr: Transaction) -> bytes | None:
-        return await chunks.find(tr, prepared.ref)
+        return await chunks.find(tr, ref)
 
     async def shorten(tr: Transaction) -> None:
-        chunks.BODIES.put(tr, chunks.ChunkBody(b"short"), prepared.ref.chunk)
+        chunks.BODIES.put(tr, chunks.ChunkBody(b"short"), ref.chunk)
 
     async def lose(tr: Transaction) -> None:
-        chunks.BODIES.delete(tr, prepared.ref.chunk)
-        chunks.COUNTS.delete(tr, prepared.ref.chunk)
+        chunks.BODIES.delete(tr, ref.chunk)
+        chunks.COUNTS.delete(tr, ref.chunk)
 
     async def retain(tr: Transaction) -> None:
-        await chunks.retain(tr, prepared.ref)
+        await chunks.retain(tr, ref)
 
     async def release(tr: Transaction) -> None:
-        await chunks.release(tr, prepared.ref)
+        await chunks.release(tr, ref)
 
-    await store.transact(attach)
     assert await store.read(read) == bytes(20_000)
     await store.transact(shorten)
     with pytest.raises(Corrupt, match="has 5 bytes"):

@@ -16,6 +16,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Final, cast
@@ -63,7 +64,7 @@ from fogbank.engines.embedded.spool import (
 )
 from fogbank.engines.embedded.spool import entries as entries_of
 from fogbank.platform.blobs import rows as blob_rows
-from fogbank.platform.blobs.port import BlobRef
+from fogbank.platform.blobs.port import FRAME_BYTES, BlobRef
 from fogbank.platform.blobs.scrub import damage_key_is, decode_damage
 from fogbank.platform.crypto.keys import DataKeys
 from fogbank.platform.crypto.secret import no_draw
@@ -158,7 +159,7 @@ def examine(
         report.add(_spool_damage(data_dir / SPOOL))
         _check_blobs(data_dir / BLOBS, incarnation, entries, report, keys)
         if keys is not None and not report.damage:
-            report.add(_disagreement(data_dir / ROWS, keys, laid, agreements))
+            report.add(_disagreement(data_dir, keys, laid, agreements))
     finally:
         checkpointer_lock.release()
         store_lock.release()
@@ -322,17 +323,27 @@ def _walk(txn: rows.Reader, seals: RowSeals, seen: RowsSeen) -> None:
 
 
 def _disagreement(
-    folder: Path, keys: DataKeys, laid: Writes, agreements: Sequence[Agreement]
+    data_dir: Path, keys: DataKeys, laid: Writes, agreements: Sequence[Agreement]
 ) -> Iterator[str]:
     """Yield what services find wrong between their rows."""
-    seals = RowSeals(keys)
-    with rows.open_rows(folder, readonly=True, lock=False) as env, env.begin() as txn:
-        stored = OfflineRows(txn, seals, laid)
+    with rows.open_rows(data_dir / ROWS, readonly=True, lock=False) as env, env.begin() as txn:
+        read_blob = partial(_read_blob, data_dir / BLOBS, keys)
+        stored = OfflineRows(txn, RowSeals(keys), laid, read_blob)
         for agreement in agreements:
             try:
                 yield from agreement(stored)
             except Corrupt as error:
                 yield str(error)
+
+
+def _read_blob(folder: Path, keys: DataKeys, ref: BlobRef) -> bytes:
+    """Return the content of a blob."""
+    reader = Reader(folder, ref, keys)
+    try:
+        frames = -(-reader.size // FRAME_BYTES)
+        return b"".join(reader.frame(index) for index in range(frames))
+    finally:
+        reader.close()
 
 
 # The spool of the archive.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Final
 
 from fogbank.engines.embedded import rows
 from fogbank.engines.embedded.seal import RowSeals
 from fogbank.engines.embedded.segment import Writes
+from fogbank.platform.blobs.port import BlobRef
 
 _LAST: Final = b"\xff" * 2_000
 """No key lies behind it."""
@@ -22,9 +23,16 @@ class OfflineRows:
         Corrupt: A row is not what was written.
     """
 
-    def __init__(self, txn: rows.Reader, seals: RowSeals, laid: Writes) -> None:
+    def __init__(
+        self,
+        txn: rows.Reader,
+        seals: RowSeals,
+        laid: Writes,
+        read_blob: Callable[[BlobRef], bytes],
+    ) -> None:
         self._txn = txn
         self._unseal = seals.opener(txn.get)
+        self._read_blob = read_blob
         self._laid = laid
         self._order = sorted(laid)
 
@@ -53,6 +61,10 @@ class OfflineRows:
         while newer < end:
             yield from self._laid_at(newer)
             newer = next(laid, _LAST)
+
+    def blob(self, incarnation: int, number: int) -> bytes:
+        """Return the content of a blob."""
+        return self._read_blob(BlobRef(incarnation, number))
 
     def _laid_at(self, key: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Yield the newer row at a key, unless it was removed."""

@@ -2,10 +2,11 @@
 
 A body of up to 16 KiB lies in whatever record has it. A larger one is a *chunk*: an immutable row
 of its domain to which a base item, its index entries, stream and recovery records refer; one above
-256 KiB is a blob, written before the transaction. Records hold a ``BodyRef`` and know no more.
+256 KiB is a blob, written before the transaction. Records hold a ``BodyRef`` and know no more. A
+body that becomes a blob, or is looked for in one, needs a store that holds blobs (``held``).
 
 A chunk is two rows: the body, and how many records refer to it, so that a further reference does
-not write the body again. Whoever writes a record that refers to a body counts it (``attach`` the
+not write the body again. Whoever writes a record that refers to a body counts it (``place`` the
 first, ``retain`` each further one), whoever removes such a record releases it, in the same
 transaction; the last release removes the rows, or queues the blob's deletion.
 
@@ -14,15 +15,15 @@ Source: DESIGN section 6, point 13.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from hashlib import blake2b
 from typing import Final
 
 import msgspec
 
 from fogbank.base.errors import Corrupt
-from fogbank.base.ids import Ids
 from fogbank.platform.blobs import rows as blob_rows
-from fogbank.platform.blobs.port import BlobRef, Blobs
+from fogbank.platform.blobs.held import Unheld, held_of
+from fogbank.platform.blobs.port import BlobRef
 from fogbank.platform.store.engine import Transaction
 from fogbank.platform.store.records import Record, Table
 
@@ -59,44 +60,36 @@ BODIES: Final = Table("platform", 0x10, ChunkBody)
 COUNTS: Final = Table("platform", 0x11, ChunkCount)
 
 
-class PreparedBody:
-    """A body that is about to get its first reference; made outside the transaction."""
+async def place(tr: Transaction, body: bytes, secret: bytes) -> BodyRef:
+    """Write a body that is made within a transaction, with one reference more than it has.
 
-    __slots__ = ("_body", "ref")
-
-    def __init__(self, ref: BodyRef, body: bytes) -> None:
-        self.ref = ref
-        self._body = body
-
-    def attach(self, tr: Transaction) -> BodyRef:
-        """Write the body, unless it lies in the record or is written, with one reference."""
-        ref = self.ref
-        if ref.chunk:
-            BODIES.put(tr, ChunkBody(self._body), ref.chunk)
-            COUNTS.put(tr, ChunkCount(1), ref.chunk)
-        elif ref.blob is not None:
-            blob_rows.attach(tr, BlobRef(*ref.blob), ref.size)
-        return ref
-
-
-async def prepare(body: bytes, blobs: Blobs, ids: Ids) -> PreparedBody:
-    """Decide where a body will lie, and write it if that is a blob.
+    Args:
+        tr: The transaction.
+        body: The body; a small one stays in its record.
+        secret: Whose bodies are told from each other by their digests: of equal ones one is kept.
 
     Raises:
-        Full: There is no space for the blob.
+        Unheld: It is to be a blob, which is written outside.
     """
     size = len(body)
     if size <= INLINE_BYTES_MAX:
-        return PreparedBody(BodyRef(size, inline=body), b"")
-    if size <= CHUNK_BYTES_MAX:
-        return PreparedBody(BodyRef(size, chunk=ids.random_bytes(ID_BYTES)), body)
-
-    async def whole() -> AsyncIterator[bytes]:
-        yield body
-
-    name = await blobs.name()
-    await blobs.write(name, whole())
-    return PreparedBody(BodyRef(size, blob=(name.incarnation, name.number)), b"")
+        return BodyRef(size, inline=body)
+    if size > CHUNK_BYTES_MAX:
+        held = held_of(tr)
+        name = None if held is None else held.refer(body)
+        if name is None:
+            raise Unheld(None, body)
+        if await blob_rows.find(tr, name) is None:
+            blob_rows.attach(tr, name, size)
+        else:
+            await blob_rows.retain(tr, name)
+        return BodyRef(size, blob=(name.incarnation, name.number))
+    chunk = blake2b(body, digest_size=ID_BYTES, key=secret).digest()
+    count = await COUNTS.find(tr, chunk)
+    if count is None:
+        BODIES.put(tr, ChunkBody(body), chunk)
+    COUNTS.put(tr, ChunkCount(1 if count is None else count.references + 1), chunk)
+    return BodyRef(size, chunk=chunk)
 
 
 async def _require_count(tr: Transaction, ref: BodyRef) -> int:
@@ -139,14 +132,17 @@ async def release(tr: Transaction, ref: BodyRef) -> None:
 
 
 async def find(tr: Transaction, ref: BodyRef) -> bytes | None:
-    """Return a body that lies in the store; None for a blob, which ``read`` reads outside.
+    """Return a body that lies in the store, or a blob that is held; None for another blob.
 
     Raises:
         Corrupt: The body is not there, or is not as long as its references say.
     """
     if ref.blob is not None:
-        return None
-    if not ref.chunk:
+        held = held_of(tr)
+        body = None if held is None else held.body_of(BlobRef(*ref.blob))
+        if body is None:
+            return None
+    elif not ref.chunk:
         body = ref.inline
     else:
         found = await BODIES.find(tr, ref.chunk)
@@ -156,13 +152,3 @@ async def find(tr: Transaction, ref: BodyRef) -> bytes | None:
     if len(body) != ref.size:
         raise Corrupt(f"a body has {len(body)} bytes; its record says {ref.size}")
     return body
-
-
-async def read(blobs: Blobs, ref: BodyRef) -> bytes:
-    """Return a body that is a blob; the caller bounds what it asks for by ``ref.size``.
-
-    Raises:
-        Corrupt: The blob is missing or damaged.
-    """
-    assert ref.blob is not None, "other bodies are found in the store"
-    return b"".join([part async for part in blobs.read(BlobRef(*ref.blob))])

@@ -258,6 +258,14 @@ class StoredRows(Protocol):
         """Yield the rows of a half-open range in order."""
         ...
 
+    def blob(self, incarnation: int, number: int) -> bytes:
+        """Return the content of a blob.
+
+        Raises:
+            Corrupt: It is missing or damaged.
+        """
+        ...
+
 
 Agreement = Callable[[StoredRows], Iterator[str]]
 """Yields what is wrong between rows of a service that must agree, though each is what was written."""

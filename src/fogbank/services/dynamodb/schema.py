@@ -25,6 +25,7 @@ from typing import Final
 
 import msgspec
 
+from fogbank.platform.blobs.chunks import BodyRef
 from fogbank.platform.iam.bound import Bound
 from fogbank.platform.store.records import Record, Table
 
@@ -126,6 +127,10 @@ class TableRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dynam
         return (self.partition,) if self.sort is None else (self.partition, self.sort)
 
 
+NO_VALUE: Final = msgspec.Raw(b"\xc0")
+"""MessagePack of nothing."""
+
+
 class ItemRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dynamodb.item/1"):
     """An item, of which the partition key stands apart.
 
@@ -138,7 +143,10 @@ class ItemRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dynamo
     partition: bytes
     """The content of the partition key; of texts and numbers their UTF-8."""
     attributes: msgspec.Raw
-    """MessagePack: the other attributes as they go over the wire, or bytes: that, deflated."""
+    """MessagePack: the other attributes as they go over the wire, or bytes: that, deflated; nil as
+    long as they lie elsewhere."""
+    body: BodyRef | None = None
+    """Where they lie if they are large."""
 
 
 class MeasureRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dynamodb.measure/1"):
@@ -257,10 +265,6 @@ class ShardRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dynam
     """None begins here: the stream was closed."""
 
 
-NO_VALUE: Final = msgspec.Raw(b"\xc0")
-"""MessagePack of nothing."""
-
-
 class ChangeRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dynamodb.change/1"):
     """One change of one item, as its stream tells it.
 
@@ -285,6 +289,10 @@ class ChangeRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dyna
     """How many rows with images follow."""
     by: str = ""
     """The service that made the change by itself, such as ``dynamodb.amazonaws.com``."""
+    old_body: BodyRef | None = None
+    """Where the attributes before lie if they are large; ``old`` is nil as long as they lie there."""
+    new_body: BodyRef | None = None
+    """Likewise those after."""
 
 
 class HistoryRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dynamodb.history/1"):

@@ -8,8 +8,12 @@ import pytest
 
 from fogbank.base.ids import Ids
 from fogbank.contract.action import Access, Scope
+from fogbank.contract.call import Facilities
 from fogbank.contract.quota import Quota, Quotas
 from fogbank.engines.memory import MemoryEngine
+from fogbank.platform.blobs.held import HoldingStore
+from fogbank.platform.bus.reader import OutboxWriter
+from fogbank.platform.scheduler.timers import Timers
 from fogbank.platform.store.engine import Domain
 from fogbank.services.dynamodb import SERVICE
 
@@ -23,6 +27,7 @@ class FakeCall:
         self.engine = MemoryEngine(replay=True)
         self.domain = Domain("dynamodb", SCOPE.account, SCOPE.region)
         self.store = self.engine.store_of(self.domain)
+        self.blobs = self.engine.blobs
         self.scope = SCOPE
         self.accesses: tuple[Access, ...] = ()
         self.ids = Ids.seeded(1)
@@ -34,6 +39,24 @@ class FakeCall:
     @property
     def clock(self) -> Any:
         return type("Standing", (), {"now_ms": lambda _: self.now_ms})()
+
+    @property
+    def holding(self) -> HoldingStore:
+        return HoldingStore(self.store, self.blobs)
+
+    @property
+    def facilities(self) -> Facilities:
+        return Facilities(
+            placement=self.engine,
+            blobs=self.blobs,
+            clock=self.clock,
+            ids=self.ids,
+            identity=None,  # type: ignore[arg-type]
+            quotas=Quotas(self.quotas),
+            outbox=OutboxWriter(),
+            timers=Timers(),
+            functions=None,  # type: ignore[arg-type]
+        )
 
     async def give_way(self) -> None:
         await asyncio.sleep(0)

@@ -173,7 +173,15 @@ class World:
     def _held_in(self, table: TableRecord, found: list[tuple[bytes, ItemRecord]]) -> Held:
         places = [place for place, _ in found]
         assert places == sorted(places)
-        return {self.text_of(table, record): items.item_of(table, record) for _, record in found}
+        whole = [asyncio.run(self._whole(record)) for _, record in found]
+        return {self.text_of(table, record): items.item_of(table, record) for record in whole}
+
+    async def _whole(self, record: ItemRecord) -> ItemRecord:
+        if state.bodies.is_open(record):
+            return record
+        fetched = await state.bodies.fetched_row(self.call.blobs, record)
+        assert isinstance(fetched, ItemRecord)
+        return fetched
 
     def text_of(self, table: TableRecord, record: ItemRecord) -> str:
         item = items.item_of(table, record)
@@ -226,8 +234,7 @@ class World:
 
     async def _attempt(self, work: WorkList, entry: worklist.WorkEntry) -> Verdict:
         call: Any = self.call
-        members = {"placement": call.engine, "clock": call.clock}
-        verdict = await work.attempt(entry, type("Facilities", (), members))  # type: ignore[arg-type]
+        verdict = await work.attempt(entry, call.facilities)
 
         async def settle(tr: Transaction) -> None:
             if verdict.settle is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,8 @@ from tests.unit.services.dynamodb.conftest import FakeCall
 from tests.unit.services.dynamodb.test_index_changes import BY_G, attempt, change, fill
 from tests.unit.services.dynamodb.test_index_model import GLOBAL, World
 
+from fogbank.platform.blobs import chunks
+from fogbank.platform.blobs.port import BlobRef
 from fogbank.services.dynamodb import state
 from fogbank.services.dynamodb.jobs import tables as jobs
 from fogbank.services.dynamodb.schema import COLLECTIONS, ENTRIES, ITEMS
@@ -20,6 +23,7 @@ class Rows:
 
     def __init__(self, call: FakeCall) -> None:
         self._rows: dict[bytes, bytes] = call.engine.rows  # type: ignore[assignment]
+        self._blobs = call.blobs
 
     def get(self, key: bytes) -> bytes | None:
         return self._rows.get(key)
@@ -28,6 +32,13 @@ class Rows:
         for key in sorted(self._rows):
             if begin <= key < end:
                 yield key, self._rows[key]
+
+    def blob(self, incarnation: int, number: int) -> bytes:
+        async def read() -> bytes:
+            parts = self._blobs.read(BlobRef(incarnation, number))
+            return b"".join([part async for part in parts])
+
+        return asyncio.run(read())
 
 
 def findings(world: World) -> list[str]:
@@ -107,3 +118,37 @@ def test_an_index_on_its_way_in_or_out_has_what_its_pieces_have_passed(
     change(world.call, Delete={"IndexName": BY_G.name})
     attempt(world.call, jobs.change_index)
     assert findings(world) == []
+
+
+# Bodies that records refer to.
+
+
+@pytest.fixture
+def bodied(monkeypatch: pytest.MonkeyPatch) -> World:
+    """Return a world of two large items, whose bodies are a chunk and a blob."""
+    monkeypatch.setattr(chunks, "INLINE_BYTES_MAX", 64)
+    monkeypatch.setattr(chunks, "CHUNK_BYTES_MAX", 512)
+    made = World(*GLOBAL)
+    for number, size in enumerate((200, 2_000)):
+        made.write("put", {"p": {"S": f"{number}"}, "c": {"N": "0"}}, {"z": {"S": "z" * size}})
+    return made
+
+
+def test_bodies_that_are_counted_right_are_not_told_of(bodied: World) -> None:
+    assert findings(bodied) == []
+
+
+def test_a_record_that_is_gone_leaves_its_body_counted(bodied: World) -> None:
+    for key in keys(bodied, ITEMS):
+        value = bodied.call.engine.rows.pop(key)
+        told = [each for each in findings(bodied) if "is referred to by no record" in each]
+        assert len(told) == 1
+        bodied.call.engine.rows[key] = value
+
+
+def test_a_record_that_is_not_counted_is_told(bodied: World) -> None:
+    rows = bodied.call.engine.rows
+    for key in keys(bodied, ITEMS):
+        rows[key + b"x"] = rows[key]
+        assert "is referred to by 2 records and counted 1 times" in "".join(findings(bodied))
+        del rows[key + b"x"]

@@ -30,8 +30,7 @@ async def _attempt(call: Any, work: WorkList) -> Verdict:
         holder="test",
         limit=2,
     )
-    facilities: Any = type("Facilities", (), {"placement": call.engine, "clock": call.clock})
-    verdict = await work.attempt(entry, facilities)
+    verdict = await work.attempt(entry, call.facilities)
 
     async def settle(tr: Transaction) -> None:
         if verdict.settle is not None:
@@ -138,8 +137,7 @@ def test_a_table_deleted_while_it_is_counted_leaves_nothing(
             created_ms=0,
             visible_ms=0,
         )
-        facilities: Any = type("Facilities", (), {"placement": call.engine, "clock": call.clock})
-        return await jobs.count_items.attempt(entry, facilities)
+        return await jobs.count_items.attempt(entry, call.facilities)
 
     verdict = asyncio.run(counting())
     run("delete_table", TableName="tab")

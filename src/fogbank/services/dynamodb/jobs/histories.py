@@ -18,7 +18,7 @@ from fogbank.services.dynamodb.jobs.tables import (
 @worklist(state.history.KEPT_HISTORIES, concurrency_max=TABLES_AT_ONCE, hold_ms=HOLD_MS)
 async def trim_history(entry: WorkEntry, facilities: Facilities) -> Verdict:
     """Remove what nobody needs of a table's history; done when the table keeps it no longer."""
-    store = facilities.placement.store_of(Domain(*entry.domain))
+    store = facilities.holding(Domain(*entry.domain))
     now_ms = facilities.clock.now_ms()
 
     async def step(tr: Transaction) -> int | None:

@@ -35,7 +35,7 @@ TABLES_AT_ONCE: Final = 2
 @worklist(state.tables.DROPPED_TABLES, concurrency_max=TABLES_AT_ONCE, hold_ms=HOLD_MS)
 async def remove_items(entry: WorkEntry, facilities: Facilities) -> Verdict:
     """Remove the next rows of a dropped table; done when none is left."""
-    store = facilities.placement.store_of(Domain(*entry.domain))
+    store = facilities.holding(Domain(*entry.domain))
     table = state.tables.find_dropped_table(entry)
 
     async def body(tr: Transaction) -> int:
@@ -52,7 +52,7 @@ async def remove_items(entry: WorkEntry, facilities: Facilities) -> Verdict:
 @worklist(state.building.CHANGED_INDEXES, concurrency_max=TABLES_AT_ONCE, hold_ms=HOLD_MS)
 async def change_index(entry: WorkEntry, facilities: Facilities) -> Verdict:
     """Write the entries of a new index for older items, or remove those of one that goes."""
-    store = facilities.placement.store_of(Domain(*entry.domain))
+    store = facilities.holding(Domain(*entry.domain))
 
     async def body(tr: Transaction) -> bool:
         return await state.building.go_on(tr, entry, ITEMS_PER_STEP)
@@ -66,7 +66,7 @@ async def change_index(entry: WorkEntry, facilities: Facilities) -> Verdict:
 @worklist(state.tables.MEASURED_TABLES, concurrency_max=TABLES_AT_ONCE, hold_ms=HOLD_MS)
 async def count_items(entry: WorkEntry, facilities: Facilities) -> Verdict:
     """Count the next items of a table; done when the table is gone."""
-    store = facilities.placement.store_of(Domain(*entry.domain))
+    store = facilities.holding(Domain(*entry.domain))
 
     async def begin(tr: Transaction) -> tuple[TableRecord, MeasureRecord] | None:
         table = await state.tables.find_queued_table(tr, entry)
@@ -100,7 +100,7 @@ async def count_items(entry: WorkEntry, facilities: Facilities) -> Verdict:
 @worklist(state.streams.KEPT_STREAMS, concurrency_max=TABLES_AT_ONCE, hold_ms=HOLD_MS)
 async def keep_stream(entry: WorkEntry, facilities: Facilities) -> Verdict:
     """Roll the shard of a stream over, and remove what is too old; done when it is gone whole."""
-    store = facilities.placement.store_of(Domain(*entry.domain))
+    store = facilities.holding(Domain(*entry.domain))
     ages = state.retention.Ages(
         now_ms=facilities.clock.now_ms(),
         shard_ms=facilities.quotas.value(quotas.STREAM_SHARD_MS),
@@ -126,7 +126,7 @@ async def keep_stream(entry: WorkEntry, facilities: Facilities) -> Verdict:
 @worklist(state.expiries.WALKED_TABLES, concurrency_max=TABLES_AT_ONCE, hold_ms=HOLD_MS)
 async def walk_items(entry: WorkEntry, facilities: Facilities) -> Verdict:
     """Write or remove the entries by which the next items of a table expire; done at its end."""
-    store = facilities.placement.store_of(Domain(*entry.domain))
+    store = facilities.holding(Domain(*entry.domain))
 
     async def step(tr: Transaction) -> bool:
         return await state.expiries.walk_on(tr, entry, ITEMS_PER_STEP)
@@ -155,7 +155,7 @@ async def delete_expired_items(facilities: Facilities) -> Progress | Rest:
                     clock=facilities.clock,
                     limit=facilities.quotas.value,
                 )
-                done += await facilities.placement.store_of(Domain(*domain)).transact(body)
+                done += await facilities.holding(Domain(*domain)).transact(body)
             busy = busy or done < len(due) or len(due) == ITEMS_PER_STEP
     return Progress.BUSY if busy else Rest(await _next_expiry_ms(facilities))
 

@@ -101,7 +101,8 @@ async def get_records(call: Call, request: shapes.GetRecordsInput) -> shapes.Get
     records: list[shapes.Record] = []
     pace = Pace(call, quotas.STEP_BYTES)
     for place, change in page.changes:
-        records.append(changes.record_of(call.region, stream, place, change))
+        whole = await state.bodies.fetched_change(call.blobs, change)
+        records.append(changes.record_of(call.region, stream, place, whole))
         await pace.did(change.size)
     reply: shapes.GetRecordsOutput = {"Records": records}
     if not ended:

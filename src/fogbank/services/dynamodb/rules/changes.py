@@ -76,10 +76,17 @@ def find_change(
         size=size + items.found_size(shown_old) + items.found_size(shown_new),
         partition=key.partition,
         sort=NO_VALUE if table.sort is None else msgspec.Raw(_encode(item[table.sort.name])),
-        old=NO_VALUE if shown_old is None else shown_old.attributes,
-        new=NO_VALUE if shown_new is None else shown_new.attributes,
+        old=_image_of(shown_old),
+        new=_image_of(shown_new),
         by=by,
+        old_body=None if shown_old is None else shown_old.body,
+        new_body=None if shown_new is None else shown_new.body,
     )
+
+
+def _image_of(record: ItemRecord | None) -> msgspec.Raw:
+    """Return what a change has of a record itself: what does not lie elsewhere."""
+    return NO_VALUE if record is None or record.body is not None else record.attributes
 
 
 def rows_of(change: ChangeRecord) -> Iterator[bytes]:
@@ -180,10 +187,12 @@ def record_of(region: str, stream: StreamRecord, place: int, change: ChangeRecor
         "SizeBytes": change.size,
         "StreamViewType": stream.view,
     }
-    if change.new != NO_VALUE:
-        told["NewImage"] = _shown({**items.attributes_of(change.new), **partition})
-    if change.old != NO_VALUE:
-        told["OldImage"] = _shown({**items.attributes_of(change.old), **partition})
+    if change.new != NO_VALUE or change.new_body is not None:
+        image = items.attributes_of(change.new, change.new_body)
+        told["NewImage"] = _shown({**image, **partition})
+    if change.old != NO_VALUE or change.old_body is not None:
+        image = items.attributes_of(change.old, change.old_body)
+        told["OldImage"] = _shown({**image, **partition})
     record: shapes.Record = {
         "eventID": _event_id(stream, place),
         "eventName": change.event,

@@ -1,8 +1,8 @@
 """Items between the wire and the store: encoding, and what a write gives back.
 
-An item is stored as it goes over the wire, which makes reads cheap. Lists of thousands of tiny
-values need more room so than DynamoDB counts for them, up to four times as much; such an item is
-deflated, and then every item that DynamoDB takes fits one row.
+An item is stored as it goes over the wire, which makes reads cheap. Attributes of more than 16 KiB
+are a body of their own, which a record refers to (``platform/blobs/chunks``): they are written once
+for the item, its stream and its history. Records of before may have them deflated instead.
 
 Source: Amazon DynamoDB API Reference, ``ReturnValues`` of PutItem, UpdateItem and DeleteItem.
 """
@@ -15,6 +15,10 @@ from typing import Final
 import msgspec
 
 from fogbank.base.types import Request, Wire
+from fogbank.platform.blobs import chunks
+from fogbank.platform.blobs.chunks import BodyRef
+from fogbank.platform.blobs.held import Unheld
+from fogbank.platform.blobs.port import BlobRef
 from fogbank.services.dynamodb.errors import ConditionalCheckFailedException, ValidationException
 from fogbank.services.dynamodb.rules import paths, sizes
 from fogbank.services.dynamodb.rules.expressions.conditions import BoundCondition
@@ -22,39 +26,53 @@ from fogbank.services.dynamodb.rules.expressions.projections import ItemProjecti
 from fogbank.services.dynamodb.rules.expressions.updates import BoundUpdate
 from fogbank.services.dynamodb.rules.keys import ItemKey
 from fogbank.services.dynamodb.rules.values import Item
-from fogbank.services.dynamodb.schema import ItemRecord, TableRecord
+from fogbank.services.dynamodb.schema import NO_VALUE, ItemRecord, TableRecord
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(dict[str, dict[str, object]]).decode
 _decode_stored: Final = msgspec.msgpack.Decoder(dict[str, dict[str, object]] | bytes).decode
-_PLAIN_BYTES_MAX: Final = 480 << 10
-"""A value of the store has 512 KiB, of which the rest of the record takes up to 3."""
-_DEFLATE_LEVEL: Final = 1
-"""The fastest: what needs deflating repeats itself."""
 
 TOO_LARGE: Final = "Item size has exceeded the maximum allowed size"
 TOO_LARGE_AFTER_UPDATE: Final = "Item size to update has exceeded the maximum allowed size"
 
 
 def record_of(table: TableRecord, key: ItemKey, item: Item, size: int) -> ItemRecord:
-    """Return the record of an item of a size that was measured."""
+    """Return the record of an item of a size that was measured.
+
+    The body of a large one has no place yet: the write of the record gives it one.
+    """
     others = {name: value for name, value in item.items() if name != table.partition.name}
     attributes = _encode(others)
-    if len(attributes) > _PLAIN_BYTES_MAX:
-        attributes = _encode(zlib.compress(attributes, _DEFLATE_LEVEL))
-    return ItemRecord(size=size, partition=key.partition, attributes=msgspec.Raw(attributes))
+    length = len(attributes)
+    return ItemRecord(
+        size=size,
+        partition=key.partition,
+        attributes=msgspec.Raw(attributes),
+        body=BodyRef(length) if length > chunks.INLINE_BYTES_MAX else None,
+    )
 
 
 def item_of(table: TableRecord, record: ItemRecord) -> Item:
     """Return the item of a record, ready for the wire."""
-    item = attributes_of(record.attributes)
+    item = attributes_of(record.attributes, record.body)
     name, kind = table.partition.name, table.partition.type
     item[name] = {kind: record.partition if kind == "B" else record.partition.decode()}
     return item
 
 
-def attributes_of(stored: msgspec.Raw) -> Item:
-    """Return the attributes that a record of an item has, those beside the partition key."""
+def attributes_of(stored: msgspec.Raw, body: BodyRef | None) -> Item:
+    """Return the attributes that a record of an item has, those beside the partition key.
+
+    Args:
+        stored: What the record has of them.
+        body: Where they lie if that is nothing.
+
+    Raises:
+        Unheld: They lie in a blob that was not read.
+    """
+    if body is not None and stored == NO_VALUE:
+        assert body.blob is not None, "other bodies are read with their records"
+        raise Unheld(BlobRef(*body.blob))
     found = _decode_stored(stored)
     return _decode(zlib.decompress(found)) if isinstance(found, bytes) else found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fogbank.services.dynamodb.state import (
     agreement,
+    bodies,
     building,
     changes,
     entries,
@@ -24,6 +25,7 @@ from fogbank.services.dynamodb.state import (
 
 __all__ = [
     "agreement",
+    "bodies",
     "building",
     "changes",
     "entries",

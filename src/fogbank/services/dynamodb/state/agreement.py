@@ -1,14 +1,19 @@
-"""Whether indexes agree with their tables: what ``fogbank check`` asks of a store at rest.
+"""Whether rows agree that speak of each other: what ``fogbank check`` asks of a store at rest.
 
-Rule: both are held against the items, each of which says what it must have in every index. An index
-that is being made need only have what its pieces have passed; one on its way out may have anything.
+Rule: indexes are held against the items, each of which says what it must have in every index. An
+index that is being made need only have what its pieces have passed; one on its way out may have
+anything. Bodies are held against the records that refer to them: each is counted as often.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final
 
+from fogbank.platform.blobs import chunks
+from fogbank.platform.blobs import rows as blob_rows
+from fogbank.platform.blobs.chunks import BodyRef
 from fogbank.platform.store.engine import DIRECTORY, StoredRows
 from fogbank.platform.store.records import Table
 from fogbank.platform.store.tuples import after_prefix, pack
@@ -24,6 +29,7 @@ from fogbank.services.dynamodb.schema import (
     IndexRecord,
     TableRecord,
 )
+from fogbank.services.dynamodb.state import bodies
 
 _DOMAIN_BYTES: Final = len(DIRECTORY.prefix)
 _DOMAINS: Final = DIRECTORY.prefix[:1]
@@ -41,6 +47,50 @@ def damage_of(stored: StoredRows) -> Iterator[str]:
             table = TABLES.decode(raw)
             if table.indexes:
                 yield from _Checked(stored, domain, table).damage()
+        yield from _reference_damage(stored, domain)
+
+
+def _reference_damage(stored: StoredRows, domain: bytes) -> Iterator[str]:
+    """Yield which bodies are referred to more or less often than they are counted."""
+    found: Counter[BodyRef] = Counter()
+    has_rows = False
+    for kind, refs_of in bodies.REFERRING.items():
+        prefix = domain + kind.subspace
+        for _, raw in stored.rows(prefix, after_prefix(prefix)):
+            has_rows = True
+            found.update(ref for ref in refs_of(raw) if ref is not None)
+    if not has_rows:
+        return
+    for ref, count in found.items():
+        counted = _counted(stored, domain, ref)
+        if counted != count:
+            yield f"{_body_name(ref)} is referred to by {count} records and counted {counted} times"
+    known = {_key_of(domain, ref) for ref in found}
+    for prefix in (domain + chunks.COUNTS.subspace, domain + blob_rows.ROWS.subspace):
+        for key, _ in stored.rows(prefix, after_prefix(prefix)):
+            if key not in known:
+                yield f"the body that is counted at {key.hex()} is referred to by no record"
+
+
+def _body_name(ref: BodyRef) -> str:
+    """Return a body as findings name it."""
+    return f"the blob {ref.blob[0]}-{ref.blob[1]}" if ref.blob else f"the chunk {ref.chunk.hex()}"
+
+
+def _counted(stored: StoredRows, domain: bytes, ref: BodyRef) -> int:
+    """Return how many records a body is counted to be referred to by."""
+    raw = stored.get(_key_of(domain, ref))
+    if raw is None:
+        return 0
+    kind = chunks.COUNTS if ref.blob is None else blob_rows.ROWS
+    return kind.decode(raw).references
+
+
+def _key_of(domain: bytes, ref: BodyRef) -> bytes:
+    """Return where it is counted how often a body is referred to."""
+    if ref.blob is not None:
+        return domain + blob_rows.ROWS.subspace + pack(*ref.blob)
+    return domain + chunks.COUNTS.subspace + pack(ref.chunk)
 
 
 def _domains_of(stored: StoredRows) -> Iterator[bytes]:
@@ -79,7 +129,8 @@ class _Checked:
         prefix = self._prefix(ITEMS)
         sizes: dict[bytes, int] = {}
         for key, raw in self._stored.rows(prefix, after_prefix(prefix)):
-            place, record = key[len(prefix) :], ITEMS.decode(raw)
+            place = key[len(prefix) :]
+            record = bodies.stored_record(self._stored, self._domain, ITEMS.decode(raw))
             digest = place[:DIGEST_BYTES]
             if digest not in sizes:
                 yield from self._collection_damage(sizes)

@@ -16,6 +16,7 @@ from fogbank.services.dynamodb.schema import (
     StreamRecord,
     TableRecord,
 )
+from fogbank.services.dynamodb.state import bodies
 from fogbank.services.dynamodb.state.streams import log_prefix, put_stream
 
 
@@ -23,7 +24,7 @@ def _prefix_of(tr: Transaction, stream: StreamRecord) -> bytes:
     return log_prefix(tr.domain.prefix, CHANGES.subspace, stream.table_id, stream.created_ms)
 
 
-def append(  # noqa: PLR0913 (a change has these parts)
+async def append(  # noqa: PLR0913 (a change has these parts)
     tr: Transaction,
     table: TableRecord,
     key: ItemKey,
@@ -37,6 +38,7 @@ def append(  # noqa: PLR0913 (a change has these parts)
     change = changes.find_change(table, key, before, after, at_ms=at_ms, by=by)
     if change is None:
         return
+    await bodies.retain(tr, change.old_body, change.new_body)
     prefix = log_prefix(tr.domain.prefix, CHANGES.subspace, table.id, table.stream_ms)
     for row in changes.rows_of(change):
         tr.append(prefix, row)
@@ -61,7 +63,10 @@ async def list_changes(
     prefix = _prefix_of(tr, stream)
     end = after_prefix(prefix) if shard.end is None else prefix + shards.stamp_of(shard.end + 1)
     rows = await _list_rows(tr, prefix, shards.stamp_of(after + 1), end, limit)
-    return changes.changes_in(rows), len(rows) < limit
+    found = changes.changes_in(rows)
+    if any(change.old_body or change.new_body for _, change in found):
+        found = [(place, await bodies.opened_change(tr, change)) for place, change in found]
+    return found, len(rows) < limit
 
 
 async def latest_place(tr: Transaction, stream: StreamRecord, shard: Shard) -> int:
@@ -91,6 +96,7 @@ async def trim(
             break
         last = shards.stamp_of(place)
         tr.delete(prefix + last)
+        await bodies.release(tr, row.old_body, row.new_body)
         removed += 1
     if removed:
         put_stream(tr, msgspec.structs.replace(stream, trimmed=last))

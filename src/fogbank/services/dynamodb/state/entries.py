@@ -30,7 +30,7 @@ from fogbank.services.dynamodb.schema import (
     ItemRecord,
     TableRecord,
 )
-from fogbank.services.dynamodb.state import rows
+from fogbank.services.dynamodb.state import bodies, rows
 
 Limit: TypeAlias = Callable[[Quota], int]
 """What the value of a quota is; asked only where one may be passed."""
@@ -147,7 +147,8 @@ async def _find_items(
     if len(found) < len(set(places)):
         raise Corrupt("an entry of an index refers to an item that is not there")
     return {
-        id(entry): ITEMS.decode(found[place]) for entry, place in zip(entries, places, strict=True)
+        id(entry): await bodies.opened(tr, ITEMS.decode(found[place]))
+        for entry, place in zip(entries, places, strict=True)
     }
 
 

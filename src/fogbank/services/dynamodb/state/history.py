@@ -22,6 +22,7 @@ from being removed. How to read a table:
         moment = await history.require_cut(tr, table, name_of_cut)
         return await history.list_items_as_of(tr, table, moment, rest, limit=8)
 
+    (an item whose attributes are a blob comes closed: ``bodies.is_open``, ``bodies.fetched_row``)
     until ``Piece.rest`` is None, and at the end, in the transaction that keeps it:
 
         await history.release_cut(tr, table, name_of_cut, now_ms)
@@ -63,7 +64,7 @@ from fogbank.services.dynamodb.schema import (
     MarkRecord,
     TableRecord,
 )
-from fogbank.services.dynamodb.state import rows, tables
+from fogbank.services.dynamodb.state import bodies, rows, tables
 
 Moment: TypeAlias = bytes
 """The first stamp that is not in it, in twelve bytes."""
@@ -138,16 +139,20 @@ async def append(
     before: ItemRecord | None,
     after: ItemRecord | None,
     at_ms: int,
-) -> None:
-    """Keep what lay at a key before a write, if the write changes it."""
+) -> bool:
+    """Keep what lay at a key before a write, if the write changes it; return whether it does.
+
+    What is kept refers to the body of a large item, in the place of the item itself.
+    """
     if before == after:
-        return
+        return False
     mark = mark_of(tr, table, at_ms)
     if not await tr.range(mark, after_prefix(mark), limit=1):
         tr.append(mark, encode(MarkRecord(at_ms=at_ms)))
-    old = NO_VALUE if before is None else msgspec.Raw(encode(before))
+    old = NO_VALUE if before is None else msgspec.Raw(encode(bodies.closed(before)))
     place = history_prefix(tr, table) + history.packed_place(key.place)
     tr.append(place, encode(HistoryRecord(at_ms=at_ms, before=old)))
+    return True
 
 
 # Who reads a history, and so whether it is kept.
@@ -272,10 +277,10 @@ async def release_cut(tr: Transaction, table: TableRecord, name: str, now_ms: in
 # Tables as of a moment.
 
 
-def _image(row: Row) -> ItemRecord | None:
+async def _image(tr: Transaction, row: Row) -> ItemRecord | None:
     """Return what lay at the place of a row of the history before its write."""
     before = HISTORY.decode(row[1]).before
-    return None if before == NO_VALUE else ITEMS.decode(bytes(before))
+    return None if before == NO_VALUE else await bodies.opened(tr, ITEMS.decode(bytes(before)))
 
 
 async def _list_first(
@@ -334,7 +339,7 @@ async def list_items_as_of(
     changed, left = await _list_first(tr, table, moment, looked, limit)
     reach = left or reach
     items: dict[bytes, ItemRecord | None] = dict(now)
-    items |= {place: _image(row) for place, row in changed}
+    items |= {place: await _image(tr, row) for place, row in changed}
     found = sorted(
         (place, record)
         for place, record in items.items()
@@ -378,5 +383,5 @@ async def _change_from(
     packed = row[0][:-STAMP_BYTES]
     [last] = await tr.range(row[0], packed + until, limit=1, reverse=True)
     behind = await tr.range(packed + until, after_prefix(packed), limit=1)
-    after = _image(behind[0]) if behind else await rows.find_at(tr, table, place)
-    return Change(place, _image(row), after, HISTORY.decode(last[1]).at_ms)
+    after = await _image(tr, behind[0]) if behind else await rows.find_at(tr, table, place)
+    return Change(place, await _image(tr, row), after, HISTORY.decode(last[1]).at_ms)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+from fogbank.base.errors import Corrupt
 from fogbank.contract.call import Call, Pace
 from fogbank.platform.store.engine import Transaction
 from fogbank.services.dynamodb import quotas
@@ -19,7 +20,7 @@ from fogbank.services.dynamodb.rules.pages import KeyRange, Page, PageRules, Ste
 from fogbank.services.dynamodb.rules.reads import Target
 from fogbank.services.dynamodb.rules.values import Item
 from fogbank.services.dynamodb.schema import ItemRecord, TableRecord
-from fogbank.services.dynamodb.state import entries, rows, tables
+from fogbank.services.dynamodb.state import bodies, entries, rows, tables
 
 
 async def read_table(call: Call, name: str) -> TableRecord:
@@ -45,20 +46,35 @@ async def read_page(
     asked: KeyRange,
     forward: bool = True,  # noqa: FBT001, FBT002 (as ScanIndexForward says it)
 ) -> Page:
-    """Read a page of a range, step by step, until it is full or the range ends."""
+    """Read a page of a range, step by step, until it is full or the range ends.
+
+    Raises:
+        Corrupt: A row is damaged, or a body that it refers to.
+    """
     page, rest, pace = Page(rules), asked, Pace(call, quotas.STEP_BYTES)
+    done = missing = b""
     while True:
-        limit = page.rows_next
-        step = Step(rest, limit, forward, rules.fetches)
+        step = Step(rest, page.rows_next, forward, rules.fetches)
         found = await _read_step(call, target, step)
-        for _, record in found:
+        for place, row in found:
             if page.full:
                 break
-            page.add(record)
-            await pace.did(record.size)
-        if page.full or len(found) < limit:
+            try:
+                page.add(row if bodies.is_open(row) else await bodies.fetched_row(call.blobs, row))
+            except Corrupt:
+                # The item was replaced or removed since it was read, or is damaged: looking again tells.
+                if place == missing:
+                    raise
+                missing = place
+                break
+            done = place
+            await pace.did(row.size)
+        else:
+            if len(found) < step.limit:
+                return page
+        if page.full:
             return page
-        rest = rest.behind(found[-1][0], forward=forward)
+        rest = rest.behind(done, forward=forward) if done else rest
         await call.give_way()
 
 
@@ -75,4 +91,6 @@ async def _read_step(
             )
         return await entries.list_entries(tr, table, index, step)
 
-    return await call.store.read(body)
+    # What an entry shows of an item that it refers to is measured with the item.
+    store = call.store if index is None else call.holding
+    return await store.read(body)

@@ -134,7 +134,7 @@ async def read_all(
         ValidationException: Two parts are on one item.
     """
     places = await find_places(tr, call, parts)
-    return [(table, await rows.find_item(tr, table, key)) for table, key in places]
+    return [(table, await rows.find_whole(tr, table, key)) for table, key in places]
 
 
 async def do(tr: Transaction, call: Call, part: Part, place: Place, size_max: int) -> Done:

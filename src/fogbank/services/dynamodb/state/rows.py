@@ -21,6 +21,7 @@ from fogbank.services.dynamodb.schema import (
     ItemRecord,
     TableRecord,
 )
+from fogbank.services.dynamodb.state import bodies
 
 _PREFIXES_REMEMBERED_MAX: Final = 4_096
 _KINDS: Final = (ITEMS, ENTRIES, COLLECTIONS, HISTORY, MARKS, CUTS)
@@ -51,13 +52,25 @@ async def find_item(tr: Transaction, table: TableRecord, key: ItemKey) -> ItemRe
         return None
     record = ITEMS.decode(raw)
     require_partition(record, key.partition)
+    return record if record.body is None else await bodies.opened(tr, record)
+
+
+async def find_whole(tr: Transaction, table: TableRecord, key: ItemKey) -> ItemRecord | None:
+    """Return the record of the item with a key, to be shown, or None.
+
+    Raises:
+        Unheld: Its attributes lie in a blob that the transaction does not hold.
+    """
+    record = await find_item(tr, table, key)
+    if record is not None and record.body is not None:
+        bodies.require_open(record)
     return record
 
 
 async def find_at(tr: Transaction, table: TableRecord, place: bytes) -> ItemRecord | None:
     """Return the record of the item that lies at a place within a table, or None."""
     raw = await tr.get(prefix_of(tr, ITEMS, table.id) + place)
-    return None if raw is None else ITEMS.decode(raw)
+    return None if raw is None else await bodies.opened(tr, ITEMS.decode(raw))
 
 
 def require_partition(record: ItemRecord, partition: bytes) -> None:
@@ -79,6 +92,8 @@ async def list_items(
     rows = await tr.range(prefix + keys.begin, end, limit=limit, reverse=not forward)
     skip = len(prefix)
     items = [(key[skip:], ITEMS.decode(value)) for key, value in rows]
+    if any(record.body is not None for _, record in items):
+        items = [(place, await bodies.opened(tr, record)) for place, record in items]
     if keys.partition is not None:
         for _, record in items:
             require_partition(record, keys.partition)
@@ -93,7 +108,8 @@ async def remove_rows(tr: Transaction, table_id: str, limit: int) -> int:
             break
         prefix = prefix_of(tr, kind, table_id)
         found = await tr.range(prefix, after_prefix(prefix), limit=limit - removed)
-        for key, _ in found:
+        for key, value in found:
             tr.delete(key)
+            await bodies.release_of(tr, kind, value)
         removed += len(found)
     return removed

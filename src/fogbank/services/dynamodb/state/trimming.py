@@ -15,8 +15,8 @@ from fogbank.platform.store.engine import STAMP_BYTES, Transaction
 from fogbank.platform.store.tuples import after_prefix
 from fogbank.services.dynamodb.rules import history as rules
 from fogbank.services.dynamodb.rules.history import Needed
-from fogbank.services.dynamodb.schema import HISTORY, TABLES, TRIMS, TableRecord, TrimRecord
-from fogbank.services.dynamodb.state import history
+from fogbank.services.dynamodb.schema import HISTORY, MARKS, TABLES, TRIMS, TableRecord, TrimRecord
+from fogbank.services.dynamodb.state import bodies, history
 
 _WALKS_PER_WINDOW: Final = 8
 _WALK_MS_MIN: Final = 3_600_000
@@ -57,10 +57,14 @@ async def trim(tr: Transaction, entry: WorkEntry, now_ms: int, limit: int) -> in
 async def _remove(tr: Transaction, table: TableRecord, limit: int) -> int:
     """Remove up to ``limit`` rows of a whole history, its marks last; return how many."""
     removed = 0
-    for prefix in (history.history_prefix(tr, table), history.marks_prefix(tr, table)):
+    for kind, prefix in (
+        (HISTORY, history.history_prefix(tr, table)),
+        (MARKS, history.marks_prefix(tr, table)),
+    ):
         found = await tr.range(prefix, after_prefix(prefix), limit=limit - removed)
-        for key, _ in found:
+        for key, value in found:
             tr.delete(key)
+            await bodies.release_of(tr, kind, value)
         removed += len(found)
     return removed
 
@@ -78,6 +82,7 @@ async def _walk_on(
     for key, value in found:
         if not needed.holds(HISTORY.decode(value).at_ms, key[-STAMP_BYTES:]):
             tr.delete(key)
+            await bodies.release_of(tr, HISTORY, value)
     if len(found) == limit:
         TRIMS.put(tr, TrimRecord(next_key=found[-1][0][len(prefix) :] + b"\0"), walk)
         return False

@@ -8,7 +8,7 @@ from fogbank.platform.store.records import encode
 from fogbank.services.dynamodb.rules.capacity import NOTHING, Followed
 from fogbank.services.dynamodb.rules.keys import ItemKey
 from fogbank.services.dynamodb.schema import ItemRecord, TableRecord
-from fogbank.services.dynamodb.state import changes, entries, expiries, history, rows
+from fogbank.services.dynamodb.state import bodies, changes, entries, expiries, history, rows
 from fogbank.services.dynamodb.state.entries import Limit
 
 
@@ -39,18 +39,24 @@ async def write_item(  # noqa: PLR0913 (a write has these parts)
     Raises:
         ItemCollectionSizeLimitExceededException: The table has local indexes, and what it keeps of
             the partition key would grow too large.
+        Unheld: A blob is to be read or written first.
     """
+    if after is not None and after.body is not None:
+        after = await bodies.placed(tr, table, after)
     if table.stream_view:
-        changes.append(tr, table, key, before, after, at_ms=clock.now_ms(), by=by)
-    if table.history_ms:
-        await history.append(tr, table, key, before, after, clock.now_ms())
+        await changes.append(tr, table, key, before, after, at_ms=clock.now_ms(), by=by)
+    released = None if before is None else before.body
+    if table.history_ms and await history.append(tr, table, key, before, after, clock.now_ms()):
+        released = None  # the history refers to it in the place of the item
     if table.ttl_attribute:
         expiries.follow(tr, table, key.place, before, after)
     if after is not None:
         assert after.partition == key.partition, "an item lies where its key says"
-        tr.put(rows.place_of(tr, table, key), encode(after))
+        tr.put(rows.place_of(tr, table, key), encode(bodies.closed(after)))
     elif before is not None:
         tr.delete(rows.place_of(tr, table, key))
+    if released is not None:
+        await bodies.release(tr, released)
     if not table.indexes:
         return NOTHING
     return await entries.follow(tr, table, key, before, after, limit)
