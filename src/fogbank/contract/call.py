@@ -201,11 +201,6 @@ class Call(msgspec.Struct, kw_only=True, eq=False):
         return self.facilities.blobs
 
     @property
-    def holding(self) -> Store:
-        """Return the store of the call, whose transactions may meet blobs (``platform/blobs/held``)."""
-        return HoldingStore(self.store, self.facilities.blobs)
-
-    @property
     def leaving(self) -> BlobReader:
         """Return what reads blobs whose bytes leave with the reply, unseen by the operation.
 

@@ -1,5 +1,7 @@
 """The store of a call whose decisions presume something of resources, until it is confirmed.
 
+Its transactions may meet blobs (``platform/blobs/held``) as well.
+
 Rule: whatever a service's operation does in a transaction it does after ``Call.confirm``; where that
 finds that a resource is not as was presumed, the transaction has ended without a trace, the call is
 decided anew with what the resource says, and the transaction runs again.
@@ -10,6 +12,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 from fogbank.contract.call import Call, Undecided
+from fogbank.platform.blobs.held import HoldingStore, Unheld
 from fogbank.platform.store.engine import Body, Store, Token
 from fogbank.platform.store.passing import PassingStore
 
@@ -17,7 +20,7 @@ T = TypeVar("T")
 
 
 class ConfirmedStore(PassingStore):
-    """A store whose transactions run again when the call is decided anew.
+    """A store whose transactions run again when the call is decided anew, and with what they lack.
 
     Args:
         call: The call.
@@ -35,8 +38,10 @@ class ConfirmedStore(PassingStore):
         try:
             return await self._store.transact(body, token=token)
         except Undecided as undecided:
-            again = undecided
-        store = self._store
+            again: Undecided | None = undecided
+        except Unheld:
+            again = None
+        store = HoldingStore(self._store, self._call.blobs)
         return await self._call.decided(lambda: store.transact(body, token=token), again)
 
     async def read(self, body: Body[T]) -> T:
@@ -44,6 +49,8 @@ class ConfirmedStore(PassingStore):
         try:
             return await self._store.read(body)
         except Undecided as undecided:
-            again = undecided
-        store = self._store
+            again: Undecided | None = undecided
+        except Unheld:
+            again = None
+        store = HoldingStore(self._store, self._call.blobs)
         return await self._call.decided(lambda: store.read(body), again)

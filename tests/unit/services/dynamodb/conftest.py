@@ -26,9 +26,10 @@ class FakeCall:
     def __init__(self) -> None:
         self.engine = MemoryEngine(replay=True)
         self.domain = Domain("dynamodb", SCOPE.account, SCOPE.region)
-        self.store = self.engine.store_of(self.domain)
         self.blobs = self.engine.blobs
+        self.store = HoldingStore(self.engine.store_of(self.domain), self.blobs)
         self.scope = SCOPE
+        self.account = SCOPE.account
         self.accesses: tuple[Access, ...] = ()
         self.ids = Ids.seeded(1)
         self.now_ms = 1_700_000_000_000
@@ -39,10 +40,6 @@ class FakeCall:
     @property
     def clock(self) -> Any:
         return type("Standing", (), {"now_ms": lambda _: self.now_ms})()
-
-    @property
-    def holding(self) -> HoldingStore:
-        return HoldingStore(self.store, self.blobs)
 
     @property
     def facilities(self) -> Facilities:
@@ -57,6 +54,10 @@ class FakeCall:
             timers=Timers(),
             functions=None,  # type: ignore[arg-type]
         )
+
+    def confirm(self, domain: Domain, token: object, *, plain: bool, within: str = "") -> None:
+        """Confirm what these operations presume: that no policy says anything."""
+        assert plain, f"{within} of {domain} has a policy ({token})"
 
     async def give_way(self) -> None:
         await asyncio.sleep(0)

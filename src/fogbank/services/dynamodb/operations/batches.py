@@ -128,7 +128,7 @@ async def _read_step(
     async def body(tr: Transaction) -> list[ItemRecord | None]:
         return [await state.rows.find_whole(tr, table, key) for key in wanted]
 
-    return await call.holding.read(body)
+    return await call.store.read(body)
 
 
 @operation(access=access.on_tables("BatchWriteItem"), domain=owners.of_tables)
@@ -179,7 +179,7 @@ async def _write_group(call: Call, group: list[BatchWrite]) -> list[_Done]:
         return [await _write(tr, call, write) for write in group]
 
     try:
-        return await call.holding.transact(body)
+        return await call.store.transact(body)
     except TransactionTooLarge:
         # A stream is told of the items that were there, which are not known before they are read.
         if len(group) == 1:

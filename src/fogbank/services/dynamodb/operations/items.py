@@ -47,7 +47,7 @@ async def get_item(call: Call, request: shapes.GetItemInput) -> Wire:
         key = keys.key_of(table, wanted)
         return table, await state.rows.find_whole(tr, table, key)
 
-    table, record = await call.holding.read(body)
+    table, record = await call.store.read(body)
     keys.require_scalar_keys(table, expressions.nested_attributes)
     size = 0 if record is None else record.size
     units = sizes.read_units(size, consistent=request.get("ConsistentRead", False))
@@ -82,7 +82,7 @@ async def put_item(call: Call, request: shapes.PutItemInput) -> Wire:
         )
         return _Written(table, sizes.write_units(items.found_size(before), size), followed, old)
 
-    written = await call.holding.transact(body)
+    written = await call.store.transact(body)
     return {
         **items.returned_attributes(returned, None, written.old, item),
         **_consumed(request, name, written, item),
@@ -118,7 +118,7 @@ async def update_item(call: Call, request: shapes.UpdateItemInput) -> Wire:
         units = sizes.write_units(items.found_size(before), size)
         return _Written(table, units, followed, old, new)
 
-    written = await call.holding.transact(body)
+    written = await call.store.transact(body)
     returned = request.get("ReturnValues", "NONE")
     return {
         **items.returned_attributes(returned, update, written.old, written.new),
@@ -146,7 +146,7 @@ async def delete_item(call: Call, request: shapes.DeleteItemInput) -> Wire:
         )
         return _Written(table, sizes.write_units(items.found_size(before)), followed, old)
 
-    written = await call.holding.transact(body)
+    written = await call.store.transact(body)
     return {
         **items.returned_attributes(returned, None, written.old, None),
         **_consumed(request, name, written, wanted),

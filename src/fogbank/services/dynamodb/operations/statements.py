@@ -53,7 +53,7 @@ async def _write(call: Call, asked: Asked) -> tuple[Done, Wire]:
         place = Place(table, state.parts.key_of(table, part))
         return part, await state.parts.do(tr, call, part, place, call.limit(quotas.ITEM_BYTES))
 
-    part, done = await call.holding.transact(body)
+    part, done = await call.store.transact(body)
     returned, update = asked.statement.returning, part.expressions.update
     return done, items.returned_attributes(returned, update, done.old, done.new)
 
@@ -192,7 +192,7 @@ async def _read_one(call: Call, request: Request, asked: Asked, consumed: Sums) 
         key = state.parts.key_of(table, part)
         return part, table, await state.rows.find_whole(tr, table, key)
 
-    part, table, record = await call.holding.read(body)
+    part, table, record = await call.store.read(body)
     consistent = request.get("ConsistentRead", False)
     consumed.add(asked.name, sizes.read_units(items.found_size(record), consistent=consistent))
     if record is None:

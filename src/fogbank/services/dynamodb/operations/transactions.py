@@ -47,7 +47,7 @@ async def transact_get_items(
     async def body(tr: Transaction) -> list[tuple[TableRecord, ItemRecord | None]]:
         return await state.parts.read_all(tr, call, parts)
 
-    reply = await _read_reply(call, request, parts, await call.holding.read(body))
+    reply = await _read_reply(call, request, parts, await call.store.read(body))
     return cast("shapes.TransactGetItemsOutput", reply)
 
 
@@ -116,7 +116,7 @@ async def _written(call: Call, body: Body[Wire], token: Token | None) -> Wire:
         ValidationException: It is larger than one transaction of the store.
     """
     try:
-        return await call.holding.transact(body, token=token)
+        return await call.store.transact(body, token=token)
     except TokenReused:
         raise IdempotentParameterMismatchException(
             "Request with same ClientRequestToken was previously sent with different parameters"
@@ -180,7 +180,7 @@ async def execute_transaction(
         return await state.parts.write_all(tr, call, await parts_of(tr), request)
 
     if statements.is_read(asked):
-        reply = await _read_reply(call, request, *await call.holding.read(read))
+        reply = await _read_reply(call, request, *await call.store.read(read))
         return cast("shapes.ExecuteTransactionOutput", reply)
     result = await _written(call, write, _token_of(call, request, "ExecuteTransaction"))
     told: Wire = {"Responses": [], **_consumed(call, request, result)}

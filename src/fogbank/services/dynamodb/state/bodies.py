@@ -2,7 +2,7 @@
 
 Rule: whoever reads a record has its body with it if that lies in the store; one that is a blob stays
 closed until its attributes are asked for. In a transaction that raises ``Unheld``, and a store that
-holds blobs (``Call.holding``, ``Facilities.holding``) runs the body again with it; outside,
+holds blobs (``Call.store``, ``Facilities.holding``) runs the body again with it; outside,
 ``fetched_row`` and ``fetched_change`` read it.
 
 Rule: every record that refers to a body is counted in the transaction that writes or removes it.

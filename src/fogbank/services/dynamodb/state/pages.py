@@ -91,6 +91,4 @@ async def _read_step(
             )
         return await entries.list_entries(tr, table, index, step)
 
-    # What an entry shows of an item that it refers to is measured with the item.
-    store = call.store if index is None else call.holding
-    return await store.read(body)
+    return await call.store.read(body)
