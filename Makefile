@@ -9,7 +9,7 @@ KEEP ?=
 BOTOCORE = $(shell sed -n 's/^botocore==//p' constraints.txt)
 CASES = $(VENV)/cases/botocore-$(BOTOCORE)/.ready
 
-.PHONY: demo test check bench bench-table bench-growth bench-large bench-lateness bench-anatomy bench-bounds bench-idle alternator dynamodb-parity conformance s3-tests s3-clients soak clean env
+.PHONY: demo test check bench bench-table bench-growth bench-large bench-lateness bench-anatomy bench-bounds bench-idle bench-dynamodb alternator dynamodb-parity conformance s3-tests s3-clients dynamodb-clients soak soak-streams clean env
 
 env: $(VENV)/.ready $(CASES)
 
@@ -39,7 +39,7 @@ bench: env
 bench-table: env
 	$(BIN)/python benchmarks/table.py $(ARGS)
 
-# ARGS="--whole": ten million items and a million objects, which takes an hour; "--bucket": objects only.
+# ARGS="--whole": ten million items and a million objects, which takes an hour; "--bucket": objects only; "--table": items only.
 bench-growth: env
 	$(BIN)/python benchmarks/growth.py $(ARGS)
 
@@ -53,6 +53,10 @@ bench-lateness: env
 # Memory at most, of every process: ARGS="--short" shows that it works, ARGS="--only NAME" runs one.
 bench-bounds: env
 	$(BIN)/python benchmarks/bounds.py $(ARGS)
+
+# Items side by side with peers and raw commits: ARGS="--short" shows that it works.
+bench-dynamodb: env
+	$(BIN)/python benchmarks/dynamodb.py $(ARGS)
 
 bench-idle: env
 	$(BIN)/python benchmarks/idle.py $(ARGS)
@@ -76,11 +80,18 @@ alternator: env
 s3-clients: env
 	$(BIN)/python benchmarks/s3_clients.py $(ARGS)
 
+dynamodb-clients: env
+	$(BIN)/python benchmarks/dynamodb_clients.py $(ARGS)
+
 conformance: env
 	$(BIN)/python benchmarks/protocols.py
 
 soak: env
 	$(BIN)/python -m pytest tests/crash tests/sim tests/fuzz tests/conformance/test_protocols.py --soak --session-timeout=604800 --timeout=14400
+
+# 100,000 writes through a stream to a function, with a kill for each thousand: WRITES=2000 for fewer.
+soak-streams: env
+	$(BIN)/python -m pytest tests/crash/test_streams.py --soak --session-timeout=14400
 
 clean:
 	rm -rf $(VENV) build .pytest_cache .ruff_cache .hypothesis

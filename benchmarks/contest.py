@@ -6,7 +6,7 @@ machine's pace falls on all alike; every other round goes through the servers th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from generator import BadAnswer, Request
 from limits import Nginx
 from load import Target, load
 from peers import PEERS, NotInstalled, Peer, started
-from verdict import Line, Taken
+from verdict import Line, Taken, cpu_ratio, rate_ratio
 from workloads import CLIENTS, SIZES, WORKLOADS, Workload, content, set_up
 
 from fogbank.testing.server import Server
@@ -77,6 +77,24 @@ class Contest:
             for line, servers in self._failed.items()
             for server, why in servers.items()
         }
+
+
+def item_figures(
+    lines: Sequence[str], rows: Mapping[str, Mapping[str, Line]], peers: Sequence[str]
+) -> dict[str, float | None]:
+    """Return what we took of some lines, and of that each peer took."""
+    figures: dict[str, float | None] = {}
+    for line in lines:
+        ours = rows.get(line, {}).get(OURS)
+        if ours is None or not ours.counts:
+            continue
+        figures[f"{line}_per_second"] = ours.median().per_second
+        figures[f"{line}_cpu_us"] = ours.median().cpu_us
+        for peer in peers:
+            if peer in rows[line]:
+                figures[f"{line}_over_{peer}"] = rate_ratio(ours, rows[line][peer])
+                figures[f"{line}_per_cpu_over_{peer}"] = cpu_ratio(ours, rows[line][peer])
+    return figures
 
 
 def line_of(workload: str, clients: int) -> str:
@@ -144,6 +162,7 @@ def play(
     number: int,
     seconds: float,
     wanted: Callable[[str], bool],
+    workloads: Sequence[Workload] = WORKLOADS,
 ) -> None:
     """Ask every workload of everyone, once.
 
@@ -153,8 +172,9 @@ def play(
         number: Which round it is.
         seconds: How long each workload is asked.
         wanted: Whether a line is asked at all.
+        workloads: All that are asked, in their order.
     """
-    for workload in WORKLOADS:
+    for workload in workloads:
         for clients in CLIENTS:
             line = line_of(workload.name, clients)
             if wanted(line):

@@ -141,15 +141,17 @@ def echoes(folder: Path, seconds: float) -> float:
     return count / took
 
 
-def engine_commits(folder: Path, seconds: float) -> tuple[float, float]:
-    """Return durable commits a second of our engine alone, 64 writers, and commits of a sync.
+def engine_commits(
+    folder: Path, seconds: float, *, writers: int = WRITERS, value: bytes = VALUE
+) -> tuple[float, float]:
+    """Return durable commits a second of our engine alone, and commits of a sync.
 
-    Each puts one row of 100 bytes; encrypted as by default.
+    Each puts one row; encrypted as by default.
     """
-    return uvloop.run(_commits(folder / "engine", seconds))
+    return uvloop.run(_commits(folder / "engine", seconds, writers, value))
 
 
-async def _commits(folder: Path, seconds: float) -> tuple[float, float]:
+async def _commits(folder: Path, seconds: float, writers: int, value: bytes) -> tuple[float, float]:
     """Return commits a second, and commits that each group held."""
     domain = Domain("account", "region")
     encryption = Encryption(Secret("file", bytes(range(32))), Ids().random_bytes)
@@ -165,14 +167,14 @@ async def _commits(folder: Path, seconds: float) -> tuple[float, float]:
             key = domain.prefix + b"%012d" % at
 
             async def body(tr: Transaction, key: bytes = key) -> None:
-                tr.put(key, VALUE)
+                tr.put(key, value)
 
             await store.transact(body)
-            count, at = count + 1, at + WRITERS
+            count, at = count + 1, at + writers
 
     try:
         async with asyncio.TaskGroup() as group:
-            for number in range(WRITERS):
+            for number in range(writers):
                 group.create_task(writer(number))
         took = time.perf_counter() - began
         figures = engine.figures()

@@ -115,13 +115,14 @@ def signed_json(target: Target, operation: str, body: bytes) -> bytes:
     return signed(target, "dynamodb", "POST", "/", headers, body)
 
 
-def create_table(target: Target, name: str, key: str = "k") -> None:
-    """Make a table of one text key that is paid by request, and wait until it is active."""
+def create_table(target: Target, name: str, key: str = "k", sort: str = "") -> None:
+    """Make a table of text keys that is paid by request, and wait until it is active."""
     dynamodb = target.client("dynamodb")
+    keys = [(key, "HASH"), *([(sort, "RANGE")] if sort else [])]
     dynamodb.create_table(
         TableName=name,
-        KeySchema=[{"AttributeName": key, "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": each, "KeyType": kind} for each, kind in keys],
+        AttributeDefinitions=[{"AttributeName": each, "AttributeType": "S"} for each, _ in keys],
         BillingMode="PAY_PER_REQUEST",
     )
     dynamodb.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1})

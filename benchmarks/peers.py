@@ -46,6 +46,8 @@ class Spec(NamedTuple):
     install: Callable[[Path, str], None]
     command: Callable[[Path, int], list[str]]
     variables: Callable[[int], dict[str, str]]
+    of: str = ""
+    """Whose installation it is, where that is another's."""
 
 
 def _pip(requirement: str) -> Callable[[Path, str], None]:
@@ -113,6 +115,13 @@ PEERS = (
         lambda _: {},
     ),
 )
+LEVELDB = PEERS[-1]._replace(
+    name="dynalite-leveldb",
+    # Its files lie where it runs, in a folder of the peer's own; it does not sync them.
+    command=lambda folder, port: [*PEERS[-1].command(folder, port), "--path", "items"],
+    of=PEERS[-1].name,
+)
+"""A peer that keeps items on disk."""
 
 
 def _run(command: list[str]) -> None:
@@ -124,7 +133,7 @@ def _run(command: list[str]) -> None:
 
 def installed(spec: Spec) -> Path:
     """Install a peer unless it is there, and return its folder."""
-    folder = CACHE / f"{spec.name}-{spec.version}"
+    folder = CACHE / f"{spec.of or spec.name}-{spec.version}"
     if not (folder / ".ready").exists():
         shutil.rmtree(folder, ignore_errors=True)
         spec.install(folder, spec.version)

@@ -26,14 +26,13 @@ import functions
 import idle
 import processes
 import record
-from contest import NGINX, OURS, PLAIN, Contest, line_of
+from contest import NGINX, OURS, PLAIN, Contest, item_figures, line_of
 from limits import Disk, echoes, engine_commits, hash_mb
 from load import unwind_on_sigterm
 from peers import PEERS, NotInstalled, Peer, started
 from verdict import (
     Line,
     aligned,
-    cpu_ratio,
     median_ratio,
     not_kept,
     rate_ratio,
@@ -161,25 +160,6 @@ def _upload_figures(
     }
 
 
-def item_figures(
-    rows: Mapping[str, Mapping[str, Line]], peers: list[str]
-) -> dict[str, float | None]:
-    """Return what is promised of DynamoDB."""
-    figures: dict[str, float | None] = {}
-    for line in ITEM_LINES:
-        lines = rows.get(line, {})
-        ours = lines.get(OURS)
-        if ours is None or not ours.counts:
-            continue
-        figures[f"{line}_per_second"] = ours.median().per_second
-        figures[f"{line}_cpu_us"] = ours.median().cpu_us
-        for peer in peers:
-            if peer in lines:
-                figures[f"{line}_over_{peer}"] = rate_ratio(ours, lines[peer])
-                figures[f"{line}_per_cpu_over_{peer}"] = cpu_ratio(ours, lines[peer])
-    return figures
-
-
 def further_peers(given: argparse.Namespace) -> list[Peer]:
     """Return the servers that are named by address.
 
@@ -284,7 +264,7 @@ def measured(
     found, limits, peers = compared(given, folder)
     figures: dict[str, float | None] = {**limits.figures()}
     figures |= s3_figures(found.rows, peers, limits) if "s3" in given.only else {}
-    figures |= item_figures(found.rows, peers) if "dynamodb" in given.only else {}
+    figures |= item_figures(ITEM_LINES, found.rows, peers) if "dynamodb" in given.only else {}
     parts: dict[str, Callable[[], dict[str, float | None]]] = {
         "functions": lambda: function_figures(given, folder, found),
         "processes": lambda: {

@@ -9,7 +9,7 @@ import hashlib
 import json
 import random
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import NamedTuple
 
 from awscrt.checksums import crc32c
@@ -26,6 +26,15 @@ ITEMS = 512
 BUCKET = "bench"
 LISTING = "bench-listing"
 TABLE = "bench"
+SORTED = "bench-sorted"
+PARTITIONS = 16
+QUERIED = 100
+"""Items of a partition, all of which a query returns."""
+TOGETHER_ITEMS = 4
+"""Of a transaction."""
+SMALL_BYTES = 80
+"""Of the value of an item of about a hundred bytes."""
+LARGE_BYTES = 4_000
 TOGETHER = 64
 TOGETHER_BYTES = 1 << 20
 """Larger bodies are not copied behind each head."""
@@ -99,15 +108,64 @@ def _lists(target: Target) -> list[Request]:
     return [s3(target, "GET", path)._replace(holds=b"<Key>%04d</Key>" % (LISTED - 1))]
 
 
-def _item(number: int) -> dict[str, dict[str, str]]:
-    """Return one item, of about a hundred bytes."""
-    return {"k": {"S": f"key-{number}"}, "v": {"S": "x" * 80}, "n": {"N": str(number)}}
+def _item(number: int, size: int = SMALL_BYTES) -> dict[str, dict[str, str]]:
+    """Return one item, of its value and about twenty bytes."""
+    return {"k": {"S": f"key-{number}"}, "v": {"S": "x" * size}, "n": {"N": str(number)}}
 
 
-def put_items(target: Target) -> list[Request]:
+def _asked(target: Target, operation: str, bodies: Iterable[object]) -> list[Request]:
+    """Return signed requests of an operation."""
+    return [Request(signed_json(target, operation, json.dumps(body).encode())) for body in bodies]
+
+
+def put_items(target: Target, size: int = SMALL_BYTES) -> list[Request]:
     """Write items."""
-    bodies = [{"TableName": TABLE, "Item": _item(number)} for number in range(ITEMS)]
-    return [Request(signed_json(target, "PutItem", json.dumps(body).encode())) for body in bodies]
+    return _asked(
+        target,
+        "PutItem",
+        ({"TableName": TABLE, "Item": _item(number, size)} for number in range(ITEMS)),
+    )
+
+
+def update_items(target: Target, size: int = SMALL_BYTES) -> list[Request]:
+    """Change a value of items and raise a number."""
+    bodies = (
+        {
+            "TableName": TABLE,
+            "Key": {"k": {"S": f"key-{number}"}},
+            "UpdateExpression": "SET v = :v ADD n :one",
+            "ExpressionAttributeValues": {":v": {"S": "y" * size}, ":one": {"N": "1"}},
+        }
+        for number in range(ITEMS)
+    )
+    return _asked(target, "UpdateItem", bodies)
+
+
+def transact_items(target: Target) -> list[Request]:
+    """Write four items at once, without a token: no two transactions have an item in common."""
+    groups = (range(at, at + TOGETHER_ITEMS) for at in range(0, ITEMS, TOGETHER_ITEMS))
+    return _asked(
+        target,
+        "TransactWriteItems",
+        (
+            {"TransactItems": [{"Put": {"TableName": TABLE, "Item": _item(n)}} for n in group]}
+            for group in groups
+        ),
+    )
+
+
+def queries(target: Target) -> list[Request]:
+    """Read all items of a partition, and see that the last is there."""
+    bodies = (
+        {
+            "TableName": SORTED,
+            "KeyConditionExpression": "k = :k",
+            "ExpressionAttributeValues": {":k": {"S": f"key-{number}"}},
+        }
+        for number in range(PARTITIONS)
+    )
+    last = b'"sort-%03d"' % (QUERIED - 1)
+    return [each._replace(holds=last) for each in _asked(target, "Query", bodies)]
 
 
 def get_items(target: Target) -> list[Request]:
@@ -132,6 +190,18 @@ WORKLOADS = (
     Workload("put_item", "dynamodb", put_items),
     Workload("get_item", "dynamodb", get_items),
 )
+"""What the table of all services asks."""
+ITEM_WORKLOADS = (
+    Workload("put_item", "dynamodb", put_items),
+    Workload("put_item_4k", "dynamodb", partial(put_items, size=LARGE_BYTES)),
+    Workload("update_item", "dynamodb", update_items),
+    Workload("update_item_4k", "dynamodb", partial(update_items, size=LARGE_BYTES)),
+    # Behind those that leave large items: each row is of items of a hundred bytes.
+    Workload("transact_write_4", "dynamodb", transact_items),
+    Workload("get_item", "dynamodb", get_items),
+    Workload("query_100", "dynamodb", queries),
+)
+"""What is asked of DynamoDB alone."""
 
 
 def ask_once(target: Target, requests: Sequence[Request]) -> None:
@@ -175,3 +245,14 @@ def make_items(target: Target) -> None:
     """Make the table and its items."""
     create_table(target, TABLE)
     ask_once(target, put_items(target))
+
+
+def make_sorted_items(target: Target) -> None:
+    """Make a table with a sort key, and the items of its partitions."""
+    create_table(target, SORTED, sort="s")
+    rows = (
+        {**_item(number), "s": {"S": f"sort-{at:03d}"}}
+        for number in range(PARTITIONS)
+        for at in range(QUERIED)
+    )
+    ask_once(target, _asked(target, "PutItem", ({"TableName": SORTED, "Item": r} for r in rows)))

@@ -14,19 +14,19 @@ import software.amazon.awssdk.services.s3.S3Configuration;
 import software.amazon.awssdk.services.s3.model.*;
 import software.amazon.awssdk.services.s3.presigner.S3Presigner;
 
-/** The scene of all SDKs, through the AWS SDK for Java 2; see ../go/main.go. */
-public final class Client {
+/** The scene of all SDKs, through the AWS SDK for Java 2; see ../go/s3/main.go. */
+public final class S3 {
   private static final int PART = 5 << 20;
   private final String bucket;
   private final S3Client client = S3Client.builder().forcePathStyle(true).build();
 
-  private Client(String bucket) {
+  private S3(String bucket) {
     this.bucket = bucket;
   }
 
   /** Runs the scene. Argument: a bucket that is not there yet. */
   public static void main(String[] arguments) throws Exception {
-    Client scene = new Client(arguments[0]);
+    S3 scene = new S3(arguments[0]);
     scene.client.createBucket(b -> b.bucket(scene.bucket));
     scene.objects();
     scene.parts();

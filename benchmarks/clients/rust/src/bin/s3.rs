@@ -1,4 +1,4 @@
-//! The scene of all SDKs, through the AWS SDK for Rust; see ../go/main.go.
+//! The scene of all SDKs, through the AWS SDK for Rust; see ../../go/s3/main.go.
 //! Argument: a bucket that is not there yet.
 use std::io::{Read, Write};
 use std::net::TcpStream;

@@ -1,4 +1,4 @@
-// The scene of all SDKs, through the AWS SDK for JavaScript v3; see ../go/main.go.
+// The scene of all SDKs, through the AWS SDK for JavaScript v3; see ../go/s3/main.go.
 // Argument: a bucket that is not there yet.
 import assert from "node:assert/strict";
 import * as s3 from "@aws-sdk/client-s3";
