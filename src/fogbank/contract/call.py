@@ -24,6 +24,7 @@ from fogbank.platform.iam.request import AccessRequest, Context
 from fogbank.platform.identity.identity import Identity
 from fogbank.platform.identity.kept import KeptKeys
 from fogbank.platform.identity.principal import Principal
+from fogbank.platform.metering.throughput import Meters, Tab
 from fogbank.platform.runtime.functions import Functions
 from fogbank.platform.scheduler.timers import Timers
 from fogbank.platform.store.engine import Body, Domain, Placement, Store
@@ -59,6 +60,7 @@ class Facilities:
         "identity",
         "ids",
         "kept_keys",
+        "meters",
         "options",
         "outbox",
         "placement",
@@ -90,6 +92,7 @@ class Facilities:
         self.timers = timers
         self.functions = functions
         self.kept_keys = KeptKeys(clock)
+        self.meters = Meters(clock)
         self.options = options or Options()
 
     def holding(self, domain: Domain) -> Store:
@@ -169,6 +172,7 @@ class Call(msgspec.Struct, kw_only=True, eq=False):
     transactions know of them."""
     said: dict[tuple[Domain, str], Standing] = {}
     """What was found of actions on everything in a domain, for calls that ask many times."""
+    _tab: Tab | None = None
 
     @property
     def account(self) -> str:
@@ -298,6 +302,13 @@ class Call(msgspec.Struct, kw_only=True, eq=False):
     def remark(self, domain: Domain, members: Mapping[str, Any]) -> None:
         """Have the answer say more, from a transaction; what an earlier run said is forgotten."""
         self.remarks[domain] = members
+
+    @property
+    def tab(self) -> Tab:
+        """Return what the transaction under way has taken of throughputs."""
+        if self._tab is None:
+            self._tab = Tab()
+        return self._tab
 
     @property
     def beside(self) -> dict[str, Any]:

@@ -140,7 +140,12 @@ class App:
             outbox=OutboxWriter(config.events.deliveries_max),
             timers=Timers(),
             functions=parts.functions,
-            options=Options({"s3.defaults_before_2023": config.s3.defaults_before_2023}),
+            options=Options(
+                {
+                    "s3.defaults_before_2023": config.s3.defaults_before_2023,
+                    "dynamodb.enforce_throughput": config.dynamodb.enforce_throughput,
+                }
+            ),
         )
         self.trail = Trail(parts.placement, parts.clock, trail_settings(config))
         audit = Audit(self.trail, parts.clock, config.audit.data_events)

@@ -263,6 +263,14 @@ class S3Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     the body; AWS takes them for no bucket that was made since June 2020."""
 
 
+class DynamoDBSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What DynamoDB holds its clients to."""
+
+    enforce_throughput: bool = True
+    """Throttle what goes beyond provisioned units and beyond the maxima of on-demand tables; false:
+    they are kept, shown and counted, and nothing is throttled."""
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All settings of a server."""
 
@@ -304,6 +312,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sweep: SweepSettings = SweepSettings()
     events: EventSettings = EventSettings()
     s3: S3Settings = S3Settings()
+    dynamodb: DynamoDBSettings = DynamoDBSettings()
     quotas: dict[str, int] = {}
     """Limits of services by name, such as ``"dynamodb.item_bytes_max" = 1000000``."""
 

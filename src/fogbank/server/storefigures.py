@@ -112,6 +112,7 @@ class StoreReporter:
         yield from self._anew()
         yield from self._archive()
         yield from self._invocations()
+        yield from self._throughput()
         waiting = look.waiting
         yield Family(
             "fogbank_backlog_entries",
@@ -134,6 +135,18 @@ class StoreReporter:
         yield counter("fogbank_audit_entries_total", "Calls that were recorded.", trail.entries)
         yield from lost(trail.lost)
         yield gauge("fogbank_audit_waiting", "Records on their way to the store.", trail.waiting)
+
+    def _throughput(self) -> Iterator[Family]:
+        meters = self._app.facilities.meters
+        yield Family(
+            "fogbank_throughput_refused_total",
+            "counter",
+            "Times that a table or an index had no throughput left, by kind of request.",
+            [
+                ({"kind": "read"}, meters.refused_reads),
+                ({"kind": "write"}, meters.refused_writes),
+            ],
+        )
 
     def _store(self) -> Iterator[Family]:
         found = self._engine.figures()

@@ -114,9 +114,9 @@ def test_a_batch_reads_fewer_keys_at_once_the_larger_their_items_are(
     steps: list[int] = []
     read_step = batches._read_step
 
-    async def read(call: Any, table: Any, wanted: Any) -> Any:
+    async def read(call: Any, table: Any, wanted: Any, **how: Any) -> Any:
         steps.append(len(wanted))
-        return await read_step(call, table, wanted)
+        return await read_step(call, table, wanted, **how)
 
     monkeypatch.setattr(batches, "_read_step", read)
     keys = [{"p": {"S": str(number)}} for number in range(50)]

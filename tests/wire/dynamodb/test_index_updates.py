@@ -106,9 +106,9 @@ def test_an_index_is_made_filled_read_and_removed(
             "ProvisionedThroughput should not be specified for index: new",
         ),
         (
-            create("new", "x", OnDemandThroughput={"MaxReadRequestUnits": 1}),
-            "NotImplemented",
-            "OnDemandThroughput",
+            create("new", "x", OnDemandThroughput={"MaxReadRequestUnits": 40_001}),
+            "LimitExceededException",
+            "Requested MaxReadRequestUnits for OnDemandThroughput for index : new exceeds",
         ),
     ],
 )

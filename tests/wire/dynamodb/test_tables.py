@@ -153,11 +153,11 @@ def test_what_is_not_built_is_refused(dynamodb: Any, make_table: Any, refusal: A
         dynamodb.create_table,
         TableName="two",
         BillingMode="PAY_PER_REQUEST",
-        WarmThroughput={"ReadUnitsPerSecond": 12_000},
+        GlobalTableSourceArn="arn:aws:dynamodb:eu-west-1:123456789012:table/other",
         **KEYS,
     )
     assert (status, code) == (501, "NotImplemented")
-    assert "WarmThroughput" in message
+    assert "GlobalTableSourceArn" in message
     assert refusal(dynamodb.list_contributor_insights)[:2] == (501, "NotImplemented")
     off = {"StreamEnabled": False}
     dynamodb.create_table(

@@ -42,6 +42,10 @@ class Lru(Generic[K, V]):
         if len(self._entries) > self._max:
             self._entries.popitem(last=False)
 
+    def items(self) -> list[tuple[K, V]]:
+        """Return the entries, that which was used longest ago first."""
+        return [*self._entries.items()]
+
     def drop(self, key: K) -> None:
         """Forget an entry."""
         self._entries.pop(key, None)

@@ -49,6 +49,10 @@ class PolicyNotFoundException(ServiceError):
     """The resource has no policy, or not the one that is expected."""
 
 
+class ProvisionedThroughputExceededException(ServiceError):
+    """Provisioned units are used up for now."""
+
+
 class ResourceInUseException(ServiceError):
     """The table exists already, or is in a state that forbids the change."""
 
@@ -59,6 +63,10 @@ class ResourceNotFoundException(ServiceError):
 
 class TableNotFoundException(ServiceError):
     """There is no such table, as the operations on backups say it."""
+
+
+class ThrottlingException(ServiceError):
+    """The maximum of an on-demand table or index, or what one partition may take, is used up."""
 
 
 class TransactionCanceledException(ServiceError):

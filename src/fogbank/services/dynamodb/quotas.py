@@ -45,6 +45,56 @@ STREAM_PAGE_BYTES: Final = Quota(
 
 POLICY_BYTES_MAX: Final = 20 << 10
 """Of a policy of a resource, blanks included ("Resource-based policy considerations")."""
+
+TABLE_READ_UNITS: Final = Quota(
+    "dynamodb.table_read_units_max",
+    40_000,
+    "Quotas: read capacity units of a table",
+)
+TABLE_WRITE_UNITS: Final = Quota(
+    "dynamodb.table_write_units_max", 40_000, "Quotas: write capacity units of a table"
+)
+ACCOUNT_READ_UNITS: Final = Quota(
+    "dynamodb.account_read_units_max",
+    80_000,
+    "Quotas: provisioned read capacity units of an account in a Region",
+)
+ACCOUNT_WRITE_UNITS: Final = Quota(
+    "dynamodb.account_write_units_max",
+    80_000,
+    "Quotas: provisioned write capacity units of an account in a Region",
+)
+PARTITION_READ_UNITS: Final = Quota(
+    "dynamodb.partition_read_units_max",
+    3_000,
+    "Burst and adaptive capacity: a partition's read units; 0: as many as its table has",
+)
+PARTITION_WRITE_UNITS: Final = Quota(
+    "dynamodb.partition_write_units_max",
+    1_000,
+    "Burst and adaptive capacity: a partition's write units; 0: as many as its table has",
+)
+ON_DEMAND_READ_UNITS: Final = Quota(
+    "dynamodb.on_demand_read_units_max",
+    0,
+    "ours: read units a second of an on-demand table without a maximum; 0: what the machine"
+    " gives. Quotas: 40,000",
+)
+ON_DEMAND_WRITE_UNITS: Final = Quota(
+    "dynamodb.on_demand_write_units_max",
+    0,
+    "ours: write units a second of an on-demand table without a maximum; 0: what the machine"
+    " gives. Quotas: 40,000",
+)
+BURST_S: Final = Quota(
+    "dynamodb.burst_s", 300, "Burst and adaptive capacity: five minutes of unused capacity"
+)
+DECREASES: Final = Quota(
+    "dynamodb.decreases_per_day_max",
+    4,
+    "Quotas: decreases of provisioned units in a day, before only one an hour is left",
+)
+
 TABLE_NAME_LENGTH_MIN: Final = 3
 TABLE_NAME_LENGTH_MAX: Final = 255
 KEY_ATTRIBUTE_NAME_BYTES_MAX: Final = 255

@@ -49,6 +49,29 @@ class KeyAttribute(msgspec.Struct, frozen=True, array_like=True):
     type: str
 
 
+class ThroughputRecord(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+    """What is kept of a throughput beside its provisioned units: of a table or a global index."""
+
+    decreased_ms: int = 0
+    """When provisioned units were last lowered; 0 if never."""
+    decreases: int = 0
+    """How often they were lowered on the day of that, in UTC."""
+    read_max: int = 0
+    """``OnDemandThroughput``, in units per second; 0: none."""
+    write_max: int = 0
+    warm_reads: int = 0
+    """The highest ``WarmThroughput`` that was asked for or implied; 0: none yet."""
+    warm_writes: int = 0
+
+    @property
+    def has_maxima(self) -> bool:
+        """Return whether there is an ``OnDemandThroughput``."""
+        return self.read_max > 0 or self.write_max > 0
+
+
+NO_THROUGHPUT: Final = ThroughputRecord()
+
+
 class IndexRecord(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     """A secondary index, kept with its table; fields are only added at the end, with a default."""
 
@@ -67,7 +90,8 @@ class IndexRecord(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     status: str = ACTIVE
     """``CREATING`` while the entries of older items are written, ``DELETING`` while they go."""
     units_changed_ms: int = 0
-    """When the provisioned units were last changed; 0 if never."""
+    """When the provisioned units were last raised; 0 if never."""
+    throughput: ThroughputRecord = NO_THROUGHPUT
 
     @property
     def key_attributes(self) -> tuple[KeyAttribute, ...]:
@@ -93,7 +117,7 @@ class TableRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dynam
     on_demand_since_ms: int = 0
     """When the billing mode last became PAY_PER_REQUEST; 0 if it never was."""
     units_changed_ms: int = 0
-    """When the provisioned units were last changed; 0 if never."""
+    """When the provisioned units were last raised; 0 if never."""
     stream_view: str = ""
     """What its stream shows of items (``StreamViewType``); empty: it has none."""
     stream_ms: int = 0
@@ -120,6 +144,9 @@ class TableRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dynam
     """Whether it has a policy, which says who may reach it and its indexes."""
     policy_ms: int = 0
     """The revision of the last policy that it had: when it was put, later than any before."""
+    throughput: ThroughputRecord = NO_THROUGHPUT
+    is_bounded: bool = False
+    """Whether it, or an index of it, has an ``OnDemandThroughput``."""
 
     @property
     def key_attributes(self) -> tuple[KeyAttribute, ...]:

@@ -225,6 +225,15 @@ class DescribeEndpointsRequest(TypedDict, total=False):
 class DescribeEndpointsResponse(TypedDict, total=False):
     Endpoints: list[Endpoint]
 
+class DescribeLimitsInput(TypedDict, total=False):
+    pass
+
+class DescribeLimitsOutput(TypedDict, total=False):
+    AccountMaxReadCapacityUnits: int
+    AccountMaxWriteCapacityUnits: int
+    TableMaxReadCapacityUnits: int
+    TableMaxWriteCapacityUnits: int
+
 class DescribeTableInput(TypedDict, total=False):
     TableName: Required[str]
 

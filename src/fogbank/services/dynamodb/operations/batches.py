@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from fogbank.base.errors import TransactionTooLarge
+from fogbank.base.errors import ServiceError, TransactionTooLarge
 from fogbank.base.types import Request, Wire
 from fogbank.contract.call import Call, Pace
 from fogbank.contract.operation import operation
@@ -19,6 +19,7 @@ from fogbank.services.dynamodb.rules import (
     keys,
     owners,
     sizes,
+    throughput,
 )
 from fogbank.services.dynamodb.rules.batches import BatchWrite, TableReads
 from fogbank.services.dynamodb.rules.capacity import Followed, Sums
@@ -47,13 +48,18 @@ async def batch_get_item(call: Call, request: shapes.BatchGetItemInput) -> Wire:
     reply = _Answer(request, call.limit(quotas.BATCH_GET_BYTES))
     pace = Pace(call, quotas.STEP_BYTES)
     for read in reads:
-        table, rest = tables[read.name], wanted[read.given]
+        table, rest, done = tables[read.name], wanted[read.given], 0
         while rest and (count := reply.keys_next):
             step, rest = rest[:count], rest[count:]
-            for record in await _read_step(call, table, step):
-                reply.add(table, read, record)
-                await pace.did(items.found_size(record))
-        reply.end(read, len(rest))
+            for record in await _read_step(call, table, step, consistent=read.consistent):
+                if isinstance(record, ServiceError):
+                    reply.put_off(read, done, record)
+                else:
+                    reply.add(table, read, record)
+                    await pace.did(items.found_size(record))
+                done += 1
+        reply.end(read, done)
+    reply.require_any()
     named = {read.given: read.name for read in reads}
     return {
         "Responses": reply.responses,
@@ -74,6 +80,7 @@ class _Answer:
         self.size = 0
         """The sizes of all items that were found."""
         self._read = 0
+        self._throttled: ServiceError | None = None
 
     @property
     def keys_next(self) -> int:
@@ -95,12 +102,31 @@ class _Answer:
             shown = items.shown_item(table, record, read.expressions.projection)
             self.responses.setdefault(read.given, []).append(shown)
 
-    def end(self, read: TableReads, left: int) -> None:
-        """Note the keys of a table that were not read any more: the last ones."""
+    def put_off(self, read: TableReads, place: int, error: ServiceError) -> None:
+        """Note a key that its table has no throughput left for."""
+        self._throttled = error
+        self._leave(read, place, place + 1)
+
+    def _leave(self, read: TableReads, begin: int, end: int) -> None:
+        """Give some keys of a table back."""
+        part = self._parts[read.given]
+        left = self.unprocessed.setdefault(read.given, {**part, "Keys": []})
+        left["Keys"] += part["Keys"][begin:end]
+
+    def end(self, read: TableReads, done: int) -> None:
+        """Note the keys of a table that were not looked at any more: those behind the first."""
         self.responses.setdefault(read.given, [])
-        if left:
-            part = self._parts[read.given]
-            self.unprocessed[read.given] = {**part, "Keys": part["Keys"][-left:]}
+        if done < len(read.keys):
+            self._leave(read, done, len(read.keys))
+
+    def require_any(self) -> None:
+        """Refuse a batch of which nothing could be read for want of throughput.
+
+        AWS: the error stands for the whole batch only if none of its items was processed (API
+        Reference, BatchGetItem).
+        """
+        if self._throttled is not None and not self._read:
+            raise self._throttled
 
 
 async def _read_tables(call: Call, named: list[str]) -> dict[str, TableRecord]:
@@ -121,14 +147,24 @@ def _keys_of(table: TableRecord, read: TableReads) -> list[ItemKey]:
 
 
 async def _read_step(
-    call: Call, table: TableRecord, wanted: list[ItemKey]
-) -> list[ItemRecord | None]:
-    """Return the records of some items of a table."""
+    call: Call, table: TableRecord, wanted: list[ItemKey], *, consistent: bool
+) -> list[ItemRecord | ServiceError | None]:
+    """Return the records of some items of a table, or why one cannot be read now."""
 
-    async def body(tr: Transaction) -> list[ItemRecord | None]:
-        return [await state.rows.find_whole(tr, table, key) for key in wanted]
+    async def body(tr: Transaction) -> list[ItemRecord | ServiceError | None]:
+        found: list[ItemRecord | ServiceError | None] = []
+        for key in wanted:
+            record = await state.rows.find_whole(tr, table, key)
+            try:
+                state.admission.read(tr, call, table, key, record, consistent=consistent)
+                found.append(record)
+            except throughput.THROTTLED as error:
+                found.append(error)
+        return found
 
-    return await call.store.read(body)
+    found = await call.store.read(body)
+    call.tab.settle()
+    return found
 
 
 @operation(access=access.on_tables("BatchWriteItem"), domain=owners.of_tables)
@@ -143,14 +179,22 @@ async def batch_write_item(call: Call, request: shapes.BatchWriteItemInput) -> W
     batches.require_distinct((write.name, _key_of(tables[write.name], write)) for write in writes)
     consumed = Sums()
     collections: list[tuple[str, TableRecord, Item, int | None]] = []
+    left: dict[str, list[Wire]] = {}
+    throttled: ServiceError | None = None
     for group in batches.groups_of(writes):
         for write, done in zip(group, await _write_group(call, group), strict=True):
+            if isinstance(done, ServiceError):
+                throttled = done
+                left.setdefault(write.given, []).append(write.asked)
+                continue
             consumed.add(write.given, done.units, done.followed.units)
             told = tables[write.name], write.item, done.followed.collection
             collections.append((write.given, *told))
+    if throttled is not None and not consumed.tables:
+        raise throttled
     named = {write.given: write.name for write in writes}
     return {
-        "UnprocessedItems": {},
+        "UnprocessedItems": left,
         **capacity.consumed_capacities(request, consumed, named),
         **capacity.collections_metrics(request, collections),
     }
@@ -172,19 +216,25 @@ def _key_of(table: TableRecord, write: BatchWrite) -> ItemKey:
     return keys.key_of_item(table, write.item)
 
 
-async def _write_group(call: Call, group: list[BatchWrite]) -> list[_Done]:
-    """Make some writes in one transaction; return what each did."""
+async def _write_group(call: Call, group: list[BatchWrite]) -> list[_Done | ServiceError]:
+    """Make some writes in one transaction; return what each did, or why it cannot be made now."""
 
-    async def body(tr: Transaction) -> list[_Done]:
+    async def body(tr: Transaction) -> list[_Done | ServiceError]:
         return [await _write(tr, call, write) for write in group]
 
     try:
-        return await call.store.transact(body)
+        done = await call.store.transact(body)
+        call.tab.settle()
     except TransactionTooLarge:
         # A stream is told of the items that were there, which are not known before they are read.
         if len(group) == 1:
             raise
-        return [done for write in group for done in await _write_group(call, [write])]
+    except throughput.THROTTLED as error:
+        if len(group) == 1:
+            return [error]
+    else:
+        return done
+    return [done for write in group for done in await _write_group(call, [write])]
 
 
 async def _write(tr: Transaction, call: Call, write: BatchWrite) -> _Done:
@@ -192,8 +242,11 @@ async def _write(tr: Transaction, call: Call, write: BatchWrite) -> _Done:
     table = await state.tables.require_table(tr, call, write.name)
     key = _key_of(table, write)
     before = await state.rows.find_item(tr, table, key)
+    admitted = state.admission.begin_write(tr, call, table, key, before)
     after = None if write.removes else items.record_of(table, key, write.item, write.size)
     followed = await state.writing.write_item(
         tr, table, key, before, after, clock=call.clock, limit=call.limit
     )
+    if admitted is not None:
+        admitted.end(write.size, followed.units)
     return _Done(sizes.write_units(items.found_size(before), write.size), followed)

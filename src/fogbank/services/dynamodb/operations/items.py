@@ -41,16 +41,18 @@ async def get_item(call: Call, request: shapes.GetItemInput) -> Wire:
     name = names.shared_name_of(call.scope, call.domain, request)
     wanted = values.admit_item(request["Key"])
     expressions = expressions_of(request, requests.GET)
+    consistent = request.get("ConsistentRead", False)
 
     async def body(tr: Transaction) -> tuple[TableRecord, ItemRecord | None]:
         table = await state.tables.require_table(tr, call, name)
         key = keys.key_of(table, wanted)
-        return table, await state.rows.find_whole(tr, table, key)
+        record = await state.rows.find_whole(tr, table, key)
+        state.admission.read(tr, call, table, key, record, consistent=consistent)
+        return table, record
 
     table, record = await call.store.read(body)
     keys.require_scalar_keys(table, expressions.nested_attributes)
-    size = 0 if record is None else record.size
-    units = sizes.read_units(size, consistent=request.get("ConsistentRead", False))
+    units = sizes.read_units(items.found_size(record), consistent=consistent)
     reply = capacity.consumed_capacity(request, name, units)
     if record is not None:
         reply["Item"] = items.shown_item(table, record, expressions.projection)
@@ -73,6 +75,7 @@ async def put_item(call: Call, request: shapes.PutItemInput) -> Wire:
         indexes.require_keys(table, item)
         keys.require_scalar_keys(table, expressions.nested_attributes)
         before = await state.rows.find_item(tr, table, key)
+        admitted = state.admission.begin_write(tr, call, table, key, before)
         # Most writes ask for nothing of what was there but its size.
         old = items.found_item(table, before) if is_asked else None
         items.require_condition(expressions.condition, old, request)
@@ -80,6 +83,8 @@ async def put_item(call: Call, request: shapes.PutItemInput) -> Wire:
         followed = await state.writing.write_item(
             tr, table, key, before, after, clock=call.clock, limit=call.limit
         )
+        if admitted is not None:
+            admitted.end(size, followed.units)
         return _Written(table, sizes.write_units(items.found_size(before), size), followed, old)
 
     written = await call.store.transact(body)
@@ -104,6 +109,7 @@ async def update_item(call: Call, request: shapes.UpdateItemInput) -> Wire:
         keys.require_scalar_keys(table, expressions.nested_attributes)
         indexes.require_scalars(table, expressions.nested_attributes)
         before = await state.rows.find_item(tr, table, key)
+        admitted = state.admission.begin_write(tr, call, table, key, before)
         old = items.found_item(table, before)
         items.require_condition(expressions.condition, old, request)
         new = updates.applied(update, old, wanted)
@@ -115,6 +121,8 @@ async def update_item(call: Call, request: shapes.UpdateItemInput) -> Wire:
         followed = await state.writing.write_item(
             tr, table, key, before, after, clock=call.clock, limit=call.limit
         )
+        if admitted is not None:
+            admitted.end(size, followed.units)
         units = sizes.write_units(items.found_size(before), size)
         return _Written(table, units, followed, old, new)
 
@@ -139,11 +147,14 @@ async def delete_item(call: Call, request: shapes.DeleteItemInput) -> Wire:
         key = keys.key_of(table, wanted)
         keys.require_scalar_keys(table, expressions.nested_attributes)
         before = await state.rows.find_item(tr, table, key)
+        admitted = state.admission.begin_write(tr, call, table, key, before)
         old = items.found_item(table, before)
         items.require_condition(expressions.condition, old, request)
         followed = await state.writing.write_item(
             tr, table, key, before, None, clock=call.clock, limit=call.limit
         )
+        if admitted is not None:
+            admitted.end(0, followed.units)
         return _Written(table, sizes.write_units(items.found_size(before)), followed, old)
 
     written = await call.store.transact(body)

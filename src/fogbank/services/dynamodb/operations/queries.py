@@ -43,7 +43,9 @@ async def query(call: Call, request: shapes.QueryInput) -> Wire:
     keys.require_scalar_keys(target.table, expressions.nested_attributes)
     reads.require_filter_off_keys(target, request, expressions)
     rules = _rules_of(call, request, target, expressions, asked)
-    return _reply(request, target, await state.pages.read_page(call, target, rules, asked, forward))
+    state.admission.require(call, target)
+    page = await state.pages.read_page(call, target, rules, asked, forward)
+    return _reply(call, request, target, page)
 
 
 @operation(access=access.on_index("Scan"), domain=owners.of_table, reply=quotas.PAGE_BYTES)
@@ -58,7 +60,9 @@ async def scan(call: Call, request: shapes.ScanInput) -> Wire:
     asked = reads.scan_range(target, request, start)
     keys.require_scalar_keys(target.table, expressions.nested_attributes)
     rules = _rules_of(call, request, target, expressions, asked)
-    return _reply(request, target, await state.pages.read_page(call, target, rules, asked))
+    state.admission.require(call, target)
+    page = await state.pages.read_page(call, target, rules, asked)
+    return _reply(call, request, target, page)
 
 
 def _rules_of(
@@ -77,11 +81,12 @@ def _rules_of(
     )
 
 
-def _reply(request: Request, target: Target, page: Page) -> Wire:
-    """Return the answer that a page makes."""
+def _reply(call: Call, request: Request, target: Target, page: Page) -> Wire:
+    """Return the answer that a page makes, and take what it has cost."""
     units, of_indexes = reads.units_of(
         target, page.size, page.fetched, consistent=request.get("ConsistentRead", False)
     )
+    state.admission.took(call, target, units, of_indexes)
     reply: Wire = {
         "Count": page.count,
         "ScannedCount": page.scanned,

@@ -70,10 +70,12 @@ async def _select(call: Call, request: Request, asked: Asked) -> Wire:
         [each.name for each in target.sort],
     )
     answer = _Answer(request, target, reading)
+    state.admission.require(call, target)
     while answer.goes_on:
         page = await _read_range(call, target, reading, answer)
         answer.add(page)
     units, of_indexes = reads.units_of(target, answer.size, answer.fetched, consistent=consistent)
+    state.admission.took(call, target, units, of_indexes)
     told = capacity.consumed_capacity(request, table.name, units, of_indexes)
     return {"Items": answer.items, **answer.rest(), **told}
 
@@ -160,6 +162,7 @@ async def batch_execute_statement(
     responses: list[Wire] = []
     for each in request["Statements"]:
         responses.append(await _one_of_batch(call, each, consumed))
+        call.tab.settle()
         await call.give_way()
     told = capacity.consumed_capacities(request, consumed)
     return cast("shapes.BatchExecuteStatementOutput", {"Responses": responses, **told})
@@ -185,15 +188,17 @@ async def _one_of_batch(call: Call, request: Request, consumed: Sums) -> Wire:
 
 async def _read_one(call: Call, request: Request, asked: Asked, consumed: Sums) -> Wire:
     """Return the item that a SELECT of a batch names, if it is there."""
+    consistent = request.get("ConsistentRead", False)
 
     async def body(tr: Transaction) -> tuple[Part, TableRecord, ItemRecord | None]:
         table = await state.tables.require_table(tr, call, asked.name)
         part = statements.read_part(asked, table, "BatchExecuteStatement")
         key = state.parts.key_of(table, part)
-        return part, table, await state.rows.find_whole(tr, table, key)
+        record = await state.rows.find_whole(tr, table, key)
+        state.admission.read(tr, call, table, key, record, consistent=consistent)
+        return part, table, record
 
     part, table, record = await call.store.read(body)
-    consistent = request.get("ConsistentRead", False)
     consumed.add(asked.name, sizes.read_units(items.found_size(record), consistent=consistent))
     if record is None:
         return {}

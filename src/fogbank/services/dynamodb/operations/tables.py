@@ -38,8 +38,6 @@ _ENDPOINT_CACHE_MINUTES: Final = 1_440
     unhonoured={
         "VectorIndexes": None,
         "SSESpecification": {"Enabled": False},
-        "WarmThroughput": None,
-        "OnDemandThroughput": None,
         "GlobalTableSourceArn": None,
         "GlobalTableSettingsReplicationMode": None,
     },
@@ -62,6 +60,7 @@ async def create_table(call: Call, request: shapes.CreateTableInput) -> shapes.C
 
     async def body(tr: Transaction) -> TableRecord:
         created = table
+        await state.tables.require_units(tr, call, table, None)
         if table.stream_view:
             created = await state.streams.switch_stream(tr, None, table, _stream_due_ms(call))
         await state.tables.create_table(tr, created, tables_max, measure_at_ms)
@@ -133,8 +132,6 @@ async def list_tables(call: Call, request: shapes.ListTablesInput) -> shapes.Lis
         "ReplicaUpdates": None,
         "MultiRegionConsistency": None,
         "GlobalTableWitnessUpdates": None,
-        "OnDemandThroughput": None,
-        "WarmThroughput": None,
         "GlobalTableSettingsReplicationMode": None,
         "DisassociationProtectionEnabled": False,
     },
@@ -143,11 +140,11 @@ async def update_table(call: Call, request: shapes.UpdateTableInput) -> shapes.U
     """Change how a table is paid for, its indexes, whether it can be deleted, or has a stream."""
     name = names.shared_name_of(call.scope, call.domain, request)
     now_ms = call.clock.now_ms()
-    indexes_max = call.limit(quotas.GLOBAL_INDEXES)
 
     async def body(tr: Transaction) -> tuple[TableRecord, MeasureRecord]:
         before = await state.tables.require_settled_table(tr, name)
-        table, index = tables.changed_table(before, request, now_ms, indexes_max)
+        table, index = tables.changed_table(before, request, now_ms, call.limit)
+        await state.tables.require_units(tr, call, table, before)
         if index is not None:
             state.building.begin(tr, table, index, now_ms)
         if table.stream_view != before.stream_view:
@@ -158,6 +155,20 @@ async def update_table(call: Call, request: shapes.UpdateTableInput) -> shapes.U
     table, measure = await call.store.transact(body)
     owner = owners.owner_scope(call.scope, call.domain)
     return {"TableDescription": descriptions.description_of(owner, table, "UPDATING", measure)}
+
+
+@operation(access=lambda _scope, _request: [Access("dynamodb:DescribeLimits", "*")])
+async def describe_limits(
+    call: Call,
+    request: shapes.DescribeLimitsInput,  # noqa: ARG001 (it is empty)
+) -> shapes.DescribeLimitsOutput:
+    """Return how many units a table may have, and the tables of an account together."""
+    return {
+        "AccountMaxReadCapacityUnits": call.limit(quotas.ACCOUNT_READ_UNITS),
+        "AccountMaxWriteCapacityUnits": call.limit(quotas.ACCOUNT_WRITE_UNITS),
+        "TableMaxReadCapacityUnits": call.limit(quotas.TABLE_READ_UNITS),
+        "TableMaxWriteCapacityUnits": call.limit(quotas.TABLE_WRITE_UNITS),
+    }
 
 
 @operation(access=access.on_table("DeleteTable"), domain=owners.of_table)

@@ -47,6 +47,8 @@ class BatchWrite(NamedTuple):
     size: int
     """The size of the item; 0 if it is to be removed."""
     removes: bool
+    asked: Wire
+    """What the request says of it."""
 
 
 def reads_of(scope: Scope, domain: Domain, request: Request) -> list[TableReads]:
@@ -98,10 +100,10 @@ def _write_of(given: str, name: str, part: Wire, item_bytes_max: int) -> BatchWr
         )
     if "DeleteRequest" in part:
         key = values.admit_item(part["DeleteRequest"]["Key"])
-        return BatchWrite(given, name, key, 0, removes=True)
+        return BatchWrite(given, name, key, 0, removes=True, asked=part)
     item = values.admit_item(part["PutRequest"]["Item"])
     size = items.require_size(item, item_bytes_max, items.TOO_LARGE)
-    return BatchWrite(given, name, item, size, removes=False)
+    return BatchWrite(given, name, item, size, removes=False, asked=part)
 
 
 def require_distinct(named: Iterable[tuple[str, ItemKey]]) -> None:

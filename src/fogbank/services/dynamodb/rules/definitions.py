@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from fogbank.base.errors import NotBuilt
 from fogbank.base.types import Request, Wire
 from fogbank.services.dynamodb.errors import ValidationException
 from fogbank.services.dynamodb.quotas import (
@@ -20,8 +19,10 @@ from fogbank.services.dynamodb.quotas import (
     INDEX_KEY_ATTRIBUTES_MAX,
     LOCAL_INDEXES_MAX,
 )
+from fogbank.services.dynamodb.rules import provisioning
 from fogbank.services.dynamodb.schema import (
     INCLUDE,
+    NO_THROUGHPUT,
     PAY_PER_REQUEST,
     IndexRecord,
     KeyAttribute,
@@ -285,7 +286,8 @@ def index_of(
     """
     key = key_of(given["KeySchema"])
     projection, included = _projection_of(given["Projection"])
-    read_units, write_units = (0, 0) if is_local else _units_of(given, billing_mode)
+    read_units, write_units = units = (0, 0) if is_local else _units_of(given, billing_mode)
+    owner = provisioning.Owner(given["IndexName"])
     return IndexRecord(
         name=given["IndexName"],
         number=number,
@@ -296,14 +298,14 @@ def index_of(
         included=included,
         read_units=read_units,
         write_units=write_units,
+        throughput=NO_THROUGHPUT
+        if is_local
+        else provisioning.throughput_of_new(given, billing_mode, units, owner),
     )
 
 
 def _units_of(given: Wire, billing_mode: str) -> tuple[int, int]:
     """Return the provisioned units of a global index."""
-    for member in ("OnDemandThroughput", "WarmThroughput"):
-        if member in given:
-            raise NotBuilt.member("dynamodb", "CreateTable", f"{_GLOBAL}.{member}")
     name, throughput = given["IndexName"], given.get("ProvisionedThroughput")
     if billing_mode == PAY_PER_REQUEST:
         if throughput is not None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from fogbank.contract.action import Scope
 from fogbank.services.dynamodb import arns
-from fogbank.services.dynamodb.rules import streams
+from fogbank.services.dynamodb.rules import provisioning, streams
 from fogbank.services.dynamodb.schema import (
     CREATING,
     IndexRecord,
@@ -43,7 +43,10 @@ def description_of(
     }
     arn = arns.table_arn(scope.region, scope.account, table.name)
     local = [_local(arn, each, measure) for each in table.indexes if each.is_local]
-    overall = [_global(arn, each, measure) for each in table.indexes if not each.is_local]
+    overall = [_global(scope, table, each, measure) for each in table.indexes if not each.is_local]
+    if maxima := provisioning.described_maxima(table.throughput):
+        described["OnDemandThroughput"] = maxima
+    described["WarmThroughput"] = provisioning.described_warm(table, table.billing_mode, status)
     if table.table_class:
         summary: shapes.TableClassSummary = {"TableClass": table.table_class}
         if table.class_changed_ms:
@@ -83,27 +86,24 @@ def _local(
 
 
 def _global(
-    arn: str, index: IndexRecord, measure: MeasureRecord
+    scope: Scope, table: TableRecord, index: IndexRecord, measure: MeasureRecord
 ) -> shapes.GlobalSecondaryIndexDescription:
     """Return the description of a global index."""
-    throughput: shapes.ProvisionedThroughputDescription = {
-        "NumberOfDecreasesToday": 0,
-        "ReadCapacityUnits": index.read_units,
-        "WriteCapacityUnits": index.write_units,
-    }
-    if index.units_changed_ms:
-        throughput["LastIncreaseDateTime"] = index.units_changed_ms
+    arn = arns.table_arn(scope.region, scope.account, table.name)
     count, size = measure.indexes.get(index.number, (0, 0))
     described: shapes.GlobalSecondaryIndexDescription = {
         "IndexName": index.name,
         "KeySchema": _key_schema(index.partition, index.sort),
         "Projection": _projection(index),
         "IndexStatus": index.status,
-        "ProvisionedThroughput": throughput,
+        "ProvisionedThroughput": provisioning.described_units(index, scope.now_ms),
+        "WarmThroughput": provisioning.described_warm(index, table.billing_mode, index.status),
         "IndexSizeBytes": size,
         "ItemCount": count,
         "IndexArn": arns.index_arn(arn, index.name),
     }
+    if maxima := provisioning.described_maxima(index.throughput):
+        described["OnDemandThroughput"] = maxima
     if index.status == CREATING:
         # AWS: the member goes with the backfill, it does not turn false (GSI.OnlineOps).
         described["Backfilling"] = True
@@ -126,13 +126,6 @@ def deletion_of(
     AWS: neither the schema nor the time of creation (scylladb test/alternator,
     test_delete_table_description).
     """
-    throughput: shapes.ProvisionedThroughputDescription = {
-        "NumberOfDecreasesToday": 0,
-        "ReadCapacityUnits": table.read_units,
-        "WriteCapacityUnits": table.write_units,
-    }
-    if table.units_changed_ms:
-        throughput["LastIncreaseDateTime"] = table.units_changed_ms
     description: shapes.TableDescription = {
         "TableName": table.name,
         "TableId": table.id,
@@ -140,7 +133,7 @@ def deletion_of(
         "TableStatus": "DELETING",
         "TableSizeBytes": measure.size,
         "ItemCount": measure.items,
-        "ProvisionedThroughput": throughput,
+        "ProvisionedThroughput": provisioning.described_units(table, scope.now_ms),
         "DeletionProtectionEnabled": table.deletion_protected,
         **streams.members_of(scope, table),
     }

@@ -14,16 +14,17 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from fogbank.base.errors import NotBuilt
 from fogbank.base.types import Request, Wire
+from fogbank.services.dynamodb import quotas
 from fogbank.services.dynamodb.errors import (
     LimitExceededException,
     ResourceInUseException,
     ResourceNotFoundException,
     ValidationException,
 )
-from fogbank.services.dynamodb.rules import definitions, indexes
+from fogbank.services.dynamodb.rules import definitions, indexes, provisioning
 from fogbank.services.dynamodb.rules.definitions import INVALID
+from fogbank.services.dynamodb.rules.provisioning import Limit
 from fogbank.services.dynamodb.schema import (
     ACTIVE,
     CREATING,
@@ -53,19 +54,18 @@ class Changed(NamedTuple):
     """The one whose making or removal begins."""
 
 
-def changed_indexes(
-    table: TableRecord, request: Request, now_ms: int, global_indexes_max: int
-) -> Changed:
+def changed_indexes(table: TableRecord, request: Request, now_ms: int, limit: Limit) -> Changed:
     """Return the indexes of a table as a request wants them.
 
     Args:
         table: The table, with its billing mode as the request wants it.
         request: An UpdateTable request.
         now_ms: The time.
-        global_indexes_max: How many global indexes a table may have.
+        limit: The value of a quota.
 
     Raises:
-        LimitExceededException: More than one index would be made or removed at once.
+        LimitExceededException: More than one index would be made or removed at once, or units
+            would be lowered too often.
         ResourceNotFoundException: There is no such index.
         ValidationException: The request contradicts itself, or AWS's rules.
     """
@@ -79,11 +79,11 @@ def changed_indexes(
             raise ValidationException(_ALONE[member])
     for kind, given in updates:
         if kind == "Create":
-            found = _created(table, found, request, given, global_indexes_max)
+            found = _created(table, found, request, given, limit(quotas.GLOBAL_INDEXES))
         elif kind == "Delete":
             found = _deleted(found, given["IndexName"])
         else:
-            found = _updated(table, found, given, now_ms)
+            found = _updated(table, found, given, now_ms, limit(quotas.DECREASES))
     return found
 
 
@@ -174,21 +174,47 @@ def _deleted(found: Changed, name: str) -> Changed:
     return found._replace(indexes=_with(found, gone), begun=gone)
 
 
-def _updated(table: TableRecord, found: Changed, given: Wire, now_ms: int) -> Changed:
+def _updated(
+    table: TableRecord, found: Changed, given: Wire, now_ms: int, decreases_max: int
+) -> Changed:
     """Return the indexes with another throughput of one."""
     index = _require_index(found, given["IndexName"])
-    for member in ("OnDemandThroughput", "WarmThroughput"):
-        if member in given:
-            raise NotBuilt.member("dynamodb", "UpdateTable", f"{MEMBER}.Update.{member}")
+    throughput: Wire | None = given.get("ProvisionedThroughput")
+    if throughput is not None:
+        index = _with_units(table, index, throughput, now_ms, decreases_max)
+    elif not given.get(provisioning.MAXIMA) and not given.get(provisioning.WARM):
+        raise _no_change(table, index)
+    owner, mode = provisioning.Owner(index.name), table.billing_mode
+    changed = index.throughput
+    if maxima := given.get(provisioning.MAXIMA):
+        changed = provisioning.with_maxima(changed, maxima, mode, owner)
+    if warm := given.get(provisioning.WARM):
+        units = (index.read_units, index.write_units)
+        changed = provisioning.with_warm(changed, warm, mode, units, owner)
+    index = msgspec.structs.replace(index, throughput=changed)
+    return found._replace(indexes=_with(found, index))
+
+
+def _no_change(table: TableRecord, index: IndexRecord) -> ValidationException:
+    """Return the error for an update of an index that says nothing."""
+    if table.billing_mode == PAY_PER_REQUEST:
+        return ValidationException(
+            f"{INVALID}The only Updates for index: {index.name} when TableThroughputMode is"
+            " PAY_PER_REQUEST can be to OnDemandThroughput, WarmThroughput"
+        )
+    return ValidationException(
+        f"{INVALID}ProvisionedThroughput is not specified for index: {index.name}"
+    )
+
+
+def _with_units(
+    table: TableRecord, index: IndexRecord, throughput: Wire, now_ms: int, decreases_max: int
+) -> IndexRecord:
+    """Return an index with other provisioned units."""
     if table.billing_mode == PAY_PER_REQUEST:
         raise ValidationException(
             f"{INVALID}Neither ReadCapacityUnits nor WriteCapacityUnits can be specified for index:"
             f" {index.name} when BillingMode is PAY_PER_REQUEST"
-        )
-    throughput: Wire | None = given.get("ProvisionedThroughput")
-    if throughput is None:
-        raise ValidationException(
-            f"{INVALID}ProvisionedThroughput is not specified for index: {index.name}"
         )
     units = definitions.units_of(throughput, f" for index {index.name}")
     if units == (index.read_units, index.write_units):
@@ -200,10 +226,8 @@ def _updated(table: TableRecord, found: Changed, given: Wire, now_ms: int) -> Ch
             " Refer to the Amazon DynamoDB Developer Guide for current limits and how to request"
             " higher limits."
         )
-    changed = msgspec.structs.replace(
-        index, read_units=units[0], write_units=units[1], units_changed_ms=now_ms
-    )
-    return found._replace(indexes=_with(found, changed))
+    changes = provisioning.changed_units(index, units, now_ms, decreases_max)
+    return msgspec.structs.replace(index, **changes)
 
 
 def _with(found: Changed, changed: IndexRecord) -> tuple[IndexRecord, ...]:
@@ -221,7 +245,17 @@ def billed_indexes(
     """
     if billing_mode == PAY_PER_REQUEST:
         return tuple(
-            msgspec.structs.replace(each, read_units=0, write_units=0) for each in table.indexes
+            each
+            if each.is_local
+            else msgspec.structs.replace(
+                each,
+                read_units=0,
+                write_units=0,
+                throughput=provisioning.on_demand(
+                    each.throughput, (each.read_units, each.write_units)
+                ),
+            )
+            for each in table.indexes
         )
     if table.billing_mode == PAY_PER_REQUEST:
         told = {
@@ -234,6 +268,12 @@ def billed_indexes(
                 raise ValidationException(
                     f"{INVALID}ProvisionedThroughput must be specified for index: {index.name}"
                 )
+        return tuple(
+            each
+            if each.is_local
+            else msgspec.structs.replace(each, throughput=provisioning.provisioned(each.throughput))
+            for each in table.indexes
+        )
     return table.indexes
 
 

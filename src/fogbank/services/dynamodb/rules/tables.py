@@ -10,8 +10,10 @@ from typing import Any, Final
 import msgspec
 
 from fogbank.base.types import Request, Wire
+from fogbank.services.dynamodb import quotas
 from fogbank.services.dynamodb.errors import ValidationException
-from fogbank.services.dynamodb.rules import definitions, index_updates, streams
+from fogbank.services.dynamodb.rules import definitions, index_updates, provisioning, streams
+from fogbank.services.dynamodb.rules.provisioning import Limit
 from fogbank.services.dynamodb.schema import (
     PAY_PER_REQUEST,
     PROVISIONED,
@@ -39,7 +41,10 @@ def created_table(
     """
     billing_mode, read_units, write_units = _billing_of(request)
     key, indexes = definitions.definitions_of(request, global_indexes_max)
-    return TableRecord(
+    throughput = provisioning.throughput_of_new(
+        request, billing_mode, (read_units, write_units), provisioning.THE_TABLE
+    )
+    table = TableRecord(
         name=name,
         id=table_id,
         digest_key=digest_key,
@@ -55,7 +60,14 @@ def created_table(
         indexes=indexes,
         indexes_made=len(indexes),
         table_class=_class_of(request),
+        throughput=throughput,
     )
+    return bounded(table)
+
+
+def bounded(table: TableRecord) -> TableRecord:
+    """Return a table that knows whether it has maxima."""
+    return msgspec.structs.replace(table, is_bounded=provisioning.is_bounded(table))
 
 
 def _class_of(request: Request) -> str:
@@ -85,32 +97,43 @@ def _billing_of(request: Request) -> tuple[str, int, int]:
 
 
 def changed_table(
-    table: TableRecord, request: Request, now_ms: int, global_indexes_max: int
+    table: TableRecord, request: Request, now_ms: int, limit: Limit
 ) -> tuple[TableRecord, IndexRecord | None]:
     """Return a table as an UpdateTable request wants it, and the index that it makes or removes.
 
     Raises:
+        LimitExceededException: Provisioned units would be lowered too often.
         ValidationException: The request changes nothing, or contradicts itself.
     """
     changes: dict[str, Any] = {}
     if "DeletionProtectionEnabled" in request:
         changes["deletion_protected"] = request["DeletionProtectionEnabled"]
     if "BillingMode" in request or "ProvisionedThroughput" in request:
-        changes |= _changed_billing(table, request, now_ms)
+        changes |= _changed_billing(table, request, now_ms, limit)
     if "StreamSpecification" in request:
         changes["stream_view"] = streams.changed_view(table, request)
     if "TableClass" in request:
         changes |= _changed_class(table, request["TableClass"], now_ms)
+    changes |= _changed_throughput(msgspec.structs.replace(table, **changes), request)
     if not changes and not request.get(index_updates.MEMBER):
         raise ValidationException(
             "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled,"
             " GlobalSecondaryIndexUpdates or SSESpecification or ReplicaUpdates is required"
         )
     changed = msgspec.structs.replace(table, **changes)
-    indexes, made, begun = index_updates.changed_indexes(
-        changed, request, now_ms, global_indexes_max
-    )
-    return msgspec.structs.replace(changed, indexes=indexes, indexes_made=made), begun
+    indexes, made, begun = index_updates.changed_indexes(changed, request, now_ms, limit)
+    return bounded(msgspec.structs.replace(changed, indexes=indexes, indexes_made=made)), begun
+
+
+def _changed_throughput(table: TableRecord, request: Request) -> dict[str, Any]:
+    """Return the changed fields of a table's maxima and of its warm throughput."""
+    throughput, mode = table.throughput, table.billing_mode
+    if maxima := request.get(provisioning.MAXIMA):
+        throughput = provisioning.with_maxima(throughput, maxima, mode, provisioning.THE_TABLE)
+    if warm := request.get(provisioning.WARM):
+        units = (table.read_units, table.write_units)
+        throughput = provisioning.with_warm(throughput, warm, mode, units, provisioning.THE_TABLE)
+    return {"throughput": throughput} if maxima or warm else {}
 
 
 def _changed_class(table: TableRecord, given: str, now_ms: int) -> dict[str, Any]:
@@ -120,7 +143,9 @@ def _changed_class(table: TableRecord, given: str, now_ms: int) -> dict[str, Any
     return {"table_class": given, "class_changed_ms": now_ms}
 
 
-def _changed_billing(table: TableRecord, request: Request, now_ms: int) -> dict[str, Any]:
+def _changed_billing(
+    table: TableRecord, request: Request, now_ms: int, limit: Limit
+) -> dict[str, Any]:
     """Return the changed fields of how a table is paid for."""
     before = table.billing_mode
     mode, read_units, write_units = _billing_of({"BillingMode": before, **request})
@@ -131,6 +156,9 @@ def _changed_billing(table: TableRecord, request: Request, now_ms: int) -> dict[
             "read_units": 0,
             "write_units": 0,
             "on_demand_since_ms": since_ms,
+            "throughput": provisioning.on_demand(
+                table.throughput, (table.read_units, table.write_units)
+            ),
             "indexes": index_updates.billed_indexes(table, mode, request),
         }
     if before == mode and (read_units, write_units) == (table.read_units, table.write_units):
@@ -142,12 +170,15 @@ def _changed_billing(table: TableRecord, request: Request, now_ms: int) -> dict[
             f" WriteCapacityUnits: {write_units}. Refer to the Amazon DynamoDB Developer Guide for"
             " current limits and how to request higher limits."
         )
+    if before == PAY_PER_REQUEST:
+        table = msgspec.structs.replace(
+            table, throughput=provisioning.provisioned(table.throughput)
+        )
+    units = (read_units, write_units)
     return {
         "billing_mode": mode,
-        "read_units": read_units,
-        "write_units": write_units,
-        "units_changed_ms": now_ms,
         "indexes": index_updates.billed_indexes(table, mode, request),
+        **provisioning.changed_units(table, units, now_ms, limit(quotas.DECREASES)),
     }
 
 

@@ -24,6 +24,8 @@ from fogbank.services.dynamodb.errors import (
     ConditionalCheckFailedException,
     DuplicateItemException,
     ItemCollectionSizeLimitExceededException,
+    ProvisionedThroughputExceededException,
+    ThrottlingException,
     TransactionCanceledException,
     ValidationException,
 )
@@ -55,9 +57,13 @@ FAULTS: Final[dict[type[ServiceError], str]] = {
     ConditionalCheckFailedException: "ConditionalCheckFailed",
     DuplicateItemException: "DuplicateItem",
     ItemCollectionSizeLimitExceededException: "ItemCollectionSizeLimitExceeded",
+    ProvisionedThroughputExceededException: "ProvisionedThroughputExceeded",
+    ThrottlingException: "ThrottlingError",
     ValidationException: "ValidationError",
 }
 """What cancels a transaction, with a reason for the part that it is of; and the reason's code."""
+THROTTLED: Final = frozenset({"ProvisionedThroughputExceeded", "ThrottlingError"})
+"""The codes of reasons that time alone removes."""
 
 Reason: TypeAlias = Wire
 """A ``CancellationReason``."""
@@ -131,7 +137,12 @@ def require_size(size: int, bytes_max: int) -> None:
 
 def reason_of(error: ServiceError) -> Reason:
     """Return the reason that an error of one part, one of ``FAULTS``, is."""
-    return {"Code": FAULTS[type(error)], "Message": error.message, **error.members}
+    return {"Code": FAULTS[type(error)], "Message": error.message, **item_of(error)}
+
+
+def item_of(error: ServiceError) -> Wire:
+    """Return the one member of an error that a reason has too: the item, if it was asked for."""
+    return {name: value for name, value in error.members.items() if name == "Item"}
 
 
 def require_no_reason(reasons: Sequence[Reason | None]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fogbank.services.dynamodb.state import (
+    admission,
     agreement,
     bodies,
     building,
@@ -24,6 +25,7 @@ from fogbank.services.dynamodb.state import (
 )
 
 __all__ = [
+    "admission",
     "agreement",
     "bodies",
     "building",

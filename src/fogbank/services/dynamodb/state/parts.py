@@ -9,14 +9,22 @@ from fogbank.contract.call import Call
 from fogbank.platform.store.engine import Transaction
 from fogbank.services.dynamodb import quotas
 from fogbank.services.dynamodb.errors import DuplicateItemException, ValidationException
-from fogbank.services.dynamodb.rules import capacity, indexes, items, keys, sizes, transactions
+from fogbank.services.dynamodb.rules import (
+    capacity,
+    indexes,
+    items,
+    keys,
+    sizes,
+    throughput,
+    transactions,
+)
 from fogbank.services.dynamodb.rules.capacity import NOTHING, Followed, Sums
 from fogbank.services.dynamodb.rules.expressions import updates
 from fogbank.services.dynamodb.rules.keys import ItemKey
 from fogbank.services.dynamodb.rules.transactions import COST, Part, Reason
 from fogbank.services.dynamodb.rules.values import Item
 from fogbank.services.dynamodb.schema import ItemRecord, TableRecord
-from fogbank.services.dynamodb.state import rows, tables, writing
+from fogbank.services.dynamodb.state import admission, rows, tables, writing
 
 _FAULTS: Final = tuple(transactions.FAULTS)
 
@@ -111,11 +119,11 @@ async def write_all(tr: Transaction, call: Call, parts: list[Part], request: Req
     reasons: list[Reason | None] = []
     for part, place in zip(parts, places, strict=True):
         try:
-            done.append(await do(tr, call, part, place, size_max))
+            done.append(await do(tr, call, part, place, size_max, cost=COST))
             reasons.append(None)
         except _FAULTS as error:
             reasons.append(transactions.reason_of(error))
-    transactions.require_no_reason(reasons)
+    _require_no_reason(call, reasons)
     collections = [
         (part.name, place.table, part.given, each.followed.collection)
         for part, place, each in zip(parts, places, done, strict=True)
@@ -130,17 +138,47 @@ async def read_all(
     """Return the records of the items of all parts, as they are at one time.
 
     Raises:
-        TransactionCanceledException: A key is not one of its table.
+        TransactionCanceledException: A key is not one of its table, or the table has nothing left
+            of its throughput.
         ValidationException: Two parts are on one item.
     """
-    places = await find_places(tr, call, parts)
-    return [(table, await rows.find_whole(tr, table, key)) for table, key in places]
+    found: list[tuple[TableRecord, ItemRecord | None]] = []
+    reasons: list[Reason | None] = []
+    for table, key in await find_places(tr, call, parts):
+        record = await rows.find_whole(tr, table, key)
+        found.append((table, record))
+        try:
+            admission.read(tr, call, table, key, record, consistent=True, cost=COST)
+            reasons.append(None)
+        except throughput.THROTTLED as error:
+            reasons.append(transactions.reason_of(error))
+    _require_no_reason(call, reasons)
+    return found
 
 
-async def do(tr: Transaction, call: Call, part: Part, place: Place, size_max: int) -> Done:
+def _require_no_reason(call: Call, reasons: list[Reason | None]) -> None:
+    """Cancel a transaction if any part has a reason; what is throttled takes nothing."""
+    if any(reason and reason["Code"] in transactions.THROTTLED for reason in reasons):
+        call.tab.give_back()
+    transactions.require_no_reason(reasons)
+
+
+async def do(
+    tr: Transaction, call: Call, part: Part, place: Place, size_max: int, *, cost: int = 1
+) -> Done:
     """Do what a part asks for, if its condition holds.
 
+    Args:
+        tr: The transaction.
+        call: The call.
+        part: What is asked for.
+        place: Where its item lies.
+        size_max: How large an item may be, in bytes.
+        cost: How many times what it consumes is charged.
+
     Raises:
+        ProvisionedThroughputExceededException: The table or an index has nothing left.
+        ThrottlingException: Likewise, on demand.
         ConditionalCheckFailedException: It does not.
         DuplicateItemException: There is an item where one was to be inserted.
         ItemCollectionSizeLimitExceededException: The item's collection would grow too large.
@@ -148,6 +186,7 @@ async def do(tr: Transaction, call: Call, part: Part, place: Place, size_max: in
     """
     table, key = place
     before = await rows.find_item(tr, table, key)
+    admitted = admission.begin_write(tr, call, table, key, before, cost=cost)
     old = items.found_item(table, before)
     if part.inserts and old is not None:
         raise DuplicateItemException("Duplicate primary key exists in table")
@@ -167,6 +206,8 @@ async def do(tr: Transaction, call: Call, part: Part, place: Place, size_max: in
         followed = await writing.write_item(
             tr, table, key, before, None, clock=call.clock, limit=call.limit
         )
+    if admitted is not None:
+        admitted.end(size, followed.units)
     old_size = items.found_size(before)
     left = old_size if part.kind == "ConditionCheck" else size
     return Done(

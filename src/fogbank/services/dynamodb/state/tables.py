@@ -11,13 +11,14 @@ from fogbank.platform.scheduler.worklist import WorkEntry
 from fogbank.platform.store.engine import Transaction
 from fogbank.platform.store.records import encode
 from fogbank.platform.store.tuples import after_prefix
+from fogbank.services.dynamodb import quotas
 from fogbank.services.dynamodb.errors import (
     LimitExceededException,
     ResourceInUseException,
     ResourceNotFoundException,
     TableNotFoundException,
 )
-from fogbank.services.dynamodb.rules import names
+from fogbank.services.dynamodb.rules import names, provisioning
 from fogbank.services.dynamodb.rules.access import RequestKeys, decided_on, name_of
 from fogbank.services.dynamodb.schema import (
     ACTIVE,
@@ -102,6 +103,32 @@ async def create_table(
         )
     TABLES.put(tr, table, table.name)
     queue(tr, MEASURED_TABLES, table, measure_at_ms)
+
+
+async def require_units(
+    tr: Transaction, call: Call, table: TableRecord, before: TableRecord | None
+) -> None:
+    """Refuse more throughput of a table than it, or its account, may have.
+
+    Args:
+        tr: The transaction.
+        call: The call.
+        table: The table as the request wants it.
+        before: The table as it is; None: it is new.
+
+    Raises:
+        LimitExceededException: It is more.
+    """
+    provisioning.require_table_limits(table, before, call.region, call.limit)
+    asked = provisioning.units_of_all([table])
+    had = (0, 0) if before is None else provisioning.units_of_all([before])
+    if asked[0] <= had[0] and asked[1] <= had[1]:
+        return
+    prefix = TABLES.prefix(tr.domain)
+    rows = await tr.range(prefix, after_prefix(prefix), limit=call.limit(quotas.TABLES))
+    tables = [TABLES.decode(value) for _, value in rows]
+    others = provisioning.units_of_all(each for each in tables if each.name != table.name)
+    provisioning.require_account_limits(asked, had, others, call.region, call.limit)
 
 
 def put_table(tr: Transaction, table: TableRecord) -> None:

@@ -155,7 +155,9 @@ def read_part(asked: Asked, table: TableRecord, operation: str, where: str = "")
 def error_of(error: ServiceError) -> Wire | None:
     """Return the ``Error`` of a statement of a batch, or None: then the whole batch fails."""
     code = _ERROR_CODES.get(type(error).__name__)
-    return None if code is None else {"Code": code, "Message": error.message, **error.members}
+    if code is None:
+        return None
+    return {"Code": code, "Message": error.message, **transactions.item_of(error)}
 
 
 def token_of(number: int, last: Item | None) -> str:
