@@ -22,6 +22,7 @@ from fogbank.server.control import Control
 from fogbank.server.events import Events
 from fogbank.server.keyrings import Keyrings
 from fogbank.server.members import Member
+from fogbank.server.tables import Tables
 from fogbank.server.usages import Usages
 
 
@@ -70,5 +71,6 @@ def stored(data_dir: Path, opened: OpenDirectory) -> list[Control]:
         *Backups(data_dir, members, clock).controls(),
         *Events(stores, clock).controls(),
         *Keyrings(members, tell_secret).controls(),
+        *Tables(identity, placement, clock, ids).controls(),
         *Usages(identity, placement).controls(),
     ]

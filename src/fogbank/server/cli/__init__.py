@@ -18,6 +18,7 @@ COMMANDS = {
     "serve": "serve the cloud until SIGTERM",
     "account": "make and list accounts",
     "s3": "say what each bucket holds",
+    "sql": "run a SELECT over DynamoDB's tables",
     "env": "print what points any SDK at the server",
     "config": "print every setting with value, origin and meaning",
     "status": "say how the server is",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from fogbank.services.dynamodb.jobs.histories import trim_history
+from fogbank.services.dynamodb.jobs.moments import release_moment
 from fogbank.services.dynamodb.jobs.tables import (
     change_index,
     count_items,
@@ -20,6 +21,7 @@ JOBS: Final = (
     count_items,
     keep_stream,
     trim_history,
+    release_moment,
     walk_items,
     delete_expired_items,
 )

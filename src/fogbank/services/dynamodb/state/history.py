@@ -199,6 +199,12 @@ async def has_cuts(tr: Transaction, table_id: str) -> bool:
     return await oldest_moment(tr, table_id) is not None
 
 
+async def count_cuts(tr: Transaction, table_id: str, limit: int) -> int:
+    """Return how many moments of a table are read, ``limit`` if there are more."""
+    prefix = rows.prefix_of(tr, CUTS, table_id)
+    return len(await tr.range(prefix, after_prefix(prefix), limit=limit))
+
+
 async def oldest_moment(tr: Transaction, table_id: str) -> Moment | None:
     """Return the first of the moments of a table that are read, or None if none is."""
     prefix = rows.prefix_of(tr, CUTS, table_id)
