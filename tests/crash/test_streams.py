@@ -163,13 +163,15 @@ def lists(server: Server) -> dict[str, list[int]]:
 
 
 def wait_for_all(server: Server, last: dict[str, int], seed: int) -> dict[str, list[int]]:
-    """Return the lists once each has the last number of its key."""
-    deadline, found = time.monotonic() + SETTLE_S, dict[str, list[int]]()
+    """Return the lists once each has the last number of its key; as long as they grow, wait."""
+    deadline, seen, found = time.monotonic() + SETTLE_S, 0, dict[str, list[int]]()
     while time.monotonic() < deadline:
         with suppress(BotoCoreError, ClientError):
             found = lists(server)
             if all(number in found.get(name, []) for name, number in last.items()):
                 return found
+        if (now := sum(len(numbers) for numbers in found.values())) > seen:
+            deadline, seen = time.monotonic() + SETTLE_S, now
         time.sleep(0.2)  # until the function has caught up
     behind = {name: found.get(name, [])[-1:] for name in last}
     raise AssertionError(f"seed {seed}: of {last} the function has seen {behind}")
