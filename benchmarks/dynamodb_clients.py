@@ -47,6 +47,7 @@ SUITE = "dynamodb"
 PACKAGES = (
     *("boto3", "awscli", "pynamodb", "aws-lambda-powertools[all]", "flask-session", "django"),
     *("boto3-stubs[dynamodb]", "dj-dynamodb-sessions", "python-dynamodb-lock", "pydynamodb"),
+    "celery",
 )
 TOFU = HOME / "go" / "tofu"
 ITEMS = 100
@@ -275,7 +276,16 @@ PROGRAMS = (
     Program("aws-cli-2", [aws_of_debian], aws_cli("/usr/bin/aws")),
     *(
         Program(name, [python], python_script(SUITE, name))
-        for name in ("boto3", "pynamodb", "powertools", "flask", "django", "lock", "pydynamodb")
+        for name in (
+            "boto3",
+            "pynamodb",
+            "powertools",
+            "flask",
+            "django",
+            "lock",
+            "pydynamodb",
+            "celery",
+        )
     ),
     *(
         Program(f"{name}-js", [install_node], node_script(name))
