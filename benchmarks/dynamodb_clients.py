@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -172,6 +173,7 @@ class States:
 
     def __init__(self, field: Field) -> None:
         self._field = field
+        self._begun: list[subprocess.Popen[str]] = []
         self.name = field.label
         self.s3, self.table = (field.server.client(each) for each in ("s3", "dynamodb"))
         self.s3.create_bucket(Bucket=self.name)
@@ -194,13 +196,23 @@ class States:
 
     def begin(self, folder: Path, *arguments: str) -> subprocess.Popen[str]:
         """Start a command in a working copy."""
-        return subprocess.Popen(
+        running = subprocess.Popen(
             [TOFU, f"-chdir={folder}", arguments[0], "-no-color", *arguments[1:]],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             env=self._field.environment,
         )
+        self._begun.append(running)
+        return running
+
+    def close(self) -> None:
+        """End what still runs."""
+        for each in self._begun:
+            each.kill()
+            each.wait()
+            if each.stdout:
+                each.stdout.close()
 
     def run(self, folder: Path, *arguments: str, status: int = 0) -> str:
         """Run a command in a working copy and return what it said.
@@ -232,7 +244,12 @@ def _apply(states: States, folder: Path, number: int) -> None:
 
 def opentofu(field: Field) -> None:
     """Change one state from many sides: one at a time, no change lost, none from a stale state."""
-    states = States(field)
+    with closing(States(field)) as states:
+        _share(states)
+
+
+def _share(states: States) -> None:
+    """Apply side by side, kill who holds the lock, and change the state behind their backs."""
     copies = [states.copy(f"worker-{number}") for number in range(WORKERS)]
     lock = f"{states.name}/a b/state.json"
 
