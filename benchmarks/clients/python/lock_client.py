@@ -40,7 +40,9 @@ def work(worker: str) -> None:
 
 def main() -> None:
     low = resource.meta.client
-    DynamoDBLockClient.create_dynamodb_table(low, table_name=NAME)
+    DynamoDBLockClient.create_dynamodb_table(
+        low, read_capacity=500, write_capacity=500, table_name=NAME
+    )
     low.create_table(
         TableName=f"{NAME}-counted",
         KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
