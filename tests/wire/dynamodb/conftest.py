@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -76,6 +77,24 @@ def refusal() -> Callable[..., Refusal]:
         return status, reply["Error"]["Code"], reply["Error"]["Message"]
 
     return refused
+
+
+@pytest.fixture
+def as_user(cloud: Cloud) -> Callable[..., Any]:
+    """Make a user with statements, of every resource unless they say; return its client."""
+    iam = cloud.client("iam")
+
+    def made(*statements: dict[str, Any], name: str = "alice") -> Any:
+        statement = [{"Effect": "Allow", "Resource": "*", **each} for each in statements]
+        iam.create_user(UserName=name)
+        document = json.dumps({"Version": "2012-10-17", "Statement": statement})
+        iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=document)
+        key = iam.create_access_key(UserName=name)["AccessKey"]
+        return cloud.client(
+            "dynamodb", access_key=key["AccessKeyId"], secret_key=key["SecretAccessKey"]
+        )
+
+    return made
 
 
 @pytest.fixture

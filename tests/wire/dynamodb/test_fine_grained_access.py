@@ -7,7 +7,6 @@ the page has those of web identities.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID
@@ -36,24 +35,6 @@ ITEM_ACTIONS = [
 OWN_ROWS = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["${aws:username}"]}}
 ALICE, BOB = {"S": "alice"}, {"S": "bob"}
 DENIED = "AccessDeniedException"
-
-
-@pytest.fixture
-def as_user(cloud: Cloud) -> Callable[..., Any]:
-    """Make a user with statements; return its client."""
-    iam = cloud.client("iam")
-
-    def made(*statements: dict[str, Any], name: str = "alice") -> Any:
-        statement = [{"Effect": "Allow", "Resource": "*", **each} for each in statements]
-        iam.create_user(UserName=name)
-        document = json.dumps({"Version": "2012-10-17", "Statement": statement})
-        iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=document)
-        key = iam.create_access_key(UserName=name)["AccessKey"]
-        return cloud.client(
-            "dynamodb", access_key=key["AccessKeyId"], secret_key=key["SecretAccessKey"]
-        )
-
-    return made
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from fogbank.services.dynamodb.operations import (
     tags,
     transactions,
     ttl,
+    vectors,
 )
 from fogbank.services.dynamodb.rules import access, resources
 
@@ -38,6 +39,7 @@ SERVICE = Service(
         tags,
         transactions,
         ttl,
+        vectors,
     ),
     jobs=JOBS,
     tables=schema.ALL_TABLES,

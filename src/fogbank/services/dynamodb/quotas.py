@@ -108,6 +108,17 @@ LOCAL_INDEXES_MAX: Final = 5
 GLOBAL_INDEXES: Final = Quota(
     "dynamodb.global_indexes_max", 20, "Quotas: global secondary indexes of a table"
 )
+VECTOR_INDEXES: Final = Quota("dynamodb.vector_indexes_max", 5, "Quotas: vector indexes of a table")
+SEARCH_BYTES: Final = Quota(
+    "dynamodb.search_bytes_max", 16 << 20, "SearchVectors: 16 MB of items at most"
+)
+VECTOR_DIMENSIONS_MAX: Final = 4_096
+VECTOR_PARTITION_ATTRIBUTES_MAX: Final = 1
+VECTOR_FILTERS_MAX: Final = 18
+VECTOR_WRITE_BYTES_MIN: Final = 1_024
+TOP_K_MAX: Final = 100
+SEARCH_STEP_BYTES: Final = 256 << 10
+"""Vectors that are read and compared in one step, with what lies beside them."""
 INCLUDED_ATTRIBUTES_TOTAL_MAX: Final = 100
 """``NonKeyAttributes`` of all indexes of a table together; the model bounds those of one."""
 INDEX_KEY_ATTRIBUTES_MAX: Final = 4

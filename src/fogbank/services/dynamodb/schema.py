@@ -14,7 +14,8 @@ The entries of an index lie under its table, at
     table id + number of the index (4) + digest of its partition key (16) + its sort key + digest (16)
 
 whose sort key is encoded as tuples are, so that each of its values ends and all of them order, and
-whose last digest is of the item's own place: several items may share a key of an index.
+whose last digest is of the item's own place: several items may share a key of an index. Those of a
+vector index lie likewise, in rows of another kind.
 
 Source: DESIGN section 6, points 12 and 13.
 """
@@ -72,6 +73,18 @@ class ThroughputRecord(msgspec.Struct, frozen=True, array_like=True, kw_only=Tru
 NO_THROUGHPUT: Final = ThroughputRecord()
 
 
+class VectorShape(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+    """What a vector index compares; fields are only added at the end, with a default."""
+
+    attribute: str
+    """Which holds the vectors."""
+    dimensions: int
+    distance: str
+    """``COSINE``, ``EUCLIDEAN`` or ``DOT_PRODUCT``."""
+    schema: tuple[KeyAttribute, ...] = ()
+    """``SearchSchema`` in its order; the one that is the index's partition key among them."""
+
+
 class IndexRecord(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     """A secondary index, kept with its table; fields are only added at the end, with a default."""
 
@@ -92,11 +105,23 @@ class IndexRecord(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     units_changed_ms: int = 0
     """When the provisioned units were last raised; 0 if never."""
     throughput: ThroughputRecord = NO_THROUGHPUT
+    vector: VectorShape | None = None
+    """What makes it a vector index, whose partition key may be empty; None: it is none."""
+
+    @property
+    def is_global(self) -> bool:
+        """Return whether it is a global secondary index."""
+        return not self.is_local and self.vector is None
 
     @property
     def key_attributes(self) -> tuple[KeyAttribute, ...]:
         """Return the attributes of the key, those of the partition key first."""
         return self.partition + self.sort
+
+    @property
+    def defined_attributes(self) -> tuple[KeyAttribute, ...]:
+        """Return the attributes that ``AttributeDefinitions`` must give a type."""
+        return self.key_attributes if self.vector is None else self.vector.schema
 
 
 class TableRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dynamodb.table/1"):
@@ -204,6 +229,22 @@ class EntryRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dynam
     """Where the item lies within the table; empty if its attributes are here."""
     attributes: msgspec.Raw = msgspec.Raw(b"\xc0")
     """MessagePack: the projected attributes as they go over the wire; nil if the item is meant."""
+
+
+class VectorRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dynamodb.vector/1"):
+    """An entry of a vector index: like an ``EntryRecord``, with what a search looks at before it."""
+
+    vector: bytes
+    """Its numbers in 32 bits each, IEEE 754, the lowest byte first."""
+    filters: tuple[bytes | None, ...]
+    """The contents of the attributes that a search may ask for, in the order of the schema; None:
+    the item lacks it."""
+    size: int
+    """That of the vector in 32 bits a number and of the projected attributes, in bytes; 0 if the item
+    is meant."""
+    place: bytes
+    attributes: msgspec.Raw = msgspec.Raw(b"\xc0")
+    """As in an ``EntryRecord``, without the vector."""
 
 
 class BuildRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dynamodb.build/1"):
@@ -377,6 +418,7 @@ CUTS = Table("dynamodb", 0x32, CutRecord)
 """id of the table, name of the cut, stamp"""
 TRIMS = Table("dynamodb", 0x33, TrimRecord)
 """id of the walk"""
+VECTORS = Table("dynamodb", 0x23, VectorRecord)
 ALL_TABLES = (
     TABLES,
     ITEMS,
@@ -394,4 +436,5 @@ ALL_TABLES = (
     MARKS,
     CUTS,
     TRIMS,
+    VECTORS,
 )

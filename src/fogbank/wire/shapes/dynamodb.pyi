@@ -570,9 +570,28 @@ class ScanOutput(TypedDict, total=False):
     LastEvaluatedKey: dict[str, AttributeValue]
     ConsumedCapacity: ConsumedCapacity
 
+class SearchResultItem(TypedDict, total=False):
+    Item: dict[str, AttributeValue]
+    Score: float
+
 class SearchSchemaElement(TypedDict, total=False):
     AttributeName: Required[str]
     SearchSchemaElementType: Required[str]
+
+class SearchVectorsInput(TypedDict, total=False):
+    TableName: Required[str]
+    IndexName: Required[str]
+    ReturnConsumedCapacity: str
+    ExpressionAttributeNames: dict[str, str]
+    ExpressionAttributeValues: dict[str, AttributeValue]
+    ProjectionExpression: str
+    SearchVector: Required[list[AttributeValue]]
+    SearchConditionExpression: str
+    TopK: Required[int]
+
+class SearchVectorsOutput(TypedDict, total=False):
+    ConsumedCapacity: VectorCapacity
+    SearchResults: list[SearchResultItem]
 
 class StreamSpecification(TypedDict, total=False):
     StreamEnabled: Required[bool]

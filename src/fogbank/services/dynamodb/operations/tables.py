@@ -36,7 +36,6 @@ _ENDPOINT_CACHE_MINUTES: Final = 1_440
 @operation(
     access=tags.create_table,
     unhonoured={
-        "VectorIndexes": None,
         "SSESpecification": {"Enabled": False},
         "GlobalTableSourceArn": None,
         "GlobalTableSettingsReplicationMode": None,
@@ -51,7 +50,7 @@ async def create_table(call: Call, request: shapes.CreateTableInput) -> shapes.C
         table_id=call.ids.uuid(),
         digest_key=call.ids.random_bytes(_DIGEST_KEY_BYTES),
         now_ms=call.clock.now_ms(),
-        global_indexes_max=call.limit(quotas.GLOBAL_INDEXES),
+        limit=call.limit,
     )
     given = tags.first_tags(request, call.limit(quotas.TAGS))
     policy = await _first_policy(call, request)
@@ -127,7 +126,6 @@ async def list_tables(call: Call, request: shapes.ListTablesInput) -> shapes.Lis
     access=access.on_table("UpdateTable"),
     domain=owners.of_table,
     unhonoured={
-        "VectorIndexUpdates": None,
         "SSESpecification": {"Enabled": False},
         "ReplicaUpdates": None,
         "MultiRegionConsistency": None,

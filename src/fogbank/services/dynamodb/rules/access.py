@@ -71,6 +71,19 @@ def on_index(operation: str) -> AccessOf:
     return access
 
 
+def on_vectors(scope: Scope, request: Request) -> list[Access]:
+    """Return the access of SearchVectors, on the index that its request names.
+
+    AWS: none of the keys of fine-grained access (``LeadingKeys``, ``Attributes``, ``Select``) is there,
+    so that a statement which asks for one never matches (Developer Guide, vector indexes, "Security
+    and access control").
+    """
+    member = "ReturnConsumedCapacity"
+    context = {_PLAIN_KEYS[member]: request[member]} if member in request else {}
+    arn = arns.index_arn(arn_of(scope, request["TableName"]), request["IndexName"])
+    return [Access("dynamodb:SearchVectors", arn, context)]
+
+
 def on_tables(operation: str) -> AccessOf:
     """Return the access of an operation on every table that its ``RequestItems`` name."""
     action = f"dynamodb:{operation}"
@@ -186,7 +199,9 @@ class RequestKeys(Mapping[str, ContextValue]):
         by, and what else a policy could hold a query of it against.
         """
         index = indexes.find_index(table, self._request.get("IndexName", ""))
-        return table.partition.name if index is None else index.partition[0].name
+        if index is None or index.vector is not None:
+            return table.partition.name
+        return index.partition[0].name
 
     def _all(self) -> dict[str, ContextValue]:
         if self._keys is None:

@@ -28,10 +28,12 @@ class IndexUnits(NamedTuple):
     local: Units = _NO_UNITS
     overall: Units = _NO_UNITS
     """Those of global indexes."""
+    vectors: Units = _NO_UNITS
+    """Bytes written to vector indexes, which are no units of capacity."""
 
     @property
     def total(self) -> float:
-        """Return the units of all indexes together."""
+        """Return the units of all secondary indexes together."""
         return sum(self.local.values()) + sum(self.overall.values())
 
 
@@ -79,6 +81,10 @@ def _told(
             told["GlobalSecondaryIndexes"] = {
                 name: _capacity(each, kind) for name, each in indexes.overall.items()
             }
+        if indexes.vectors:
+            told["VectorIndexes"] = {
+                name: {"VectorWriteRequestBytes": each} for name, each in indexes.vectors.items()
+            }
     return told
 
 
@@ -103,6 +109,7 @@ class Sums:
         self.tables: Units = {}
         self.local: dict[str, Units] = {}
         self.overall: dict[str, Units] = {}
+        self.vectors: dict[str, Units] = {}
 
     def add(self, table: str, units: float, indexes: IndexUnits = NO_INDEXES) -> None:
         """Add what one operation consumed of a table and its indexes."""
@@ -110,14 +117,19 @@ class Sums:
         for sums, found in ((self.local, indexes.local), (self.overall, indexes.overall)):
             for name, each in found.items():
                 _add(sums.setdefault(table, {}), name, each * self._cost)
+        # AWS: bytes of vectors cost in a transaction what they cost outside (measured, dynoxide).
+        for name, each in indexes.vectors.items():
+            _add(self.vectors.setdefault(table, {}), name, each)
 
     def units_of(self, table: str) -> IndexUnits:
         """Return what the indexes of a table consumed."""
-        return IndexUnits(self.local.get(table, {}), self.overall.get(table, {}))
+        return IndexUnits(
+            self.local.get(table, {}), self.overall.get(table, {}), self.vectors.get(table, {})
+        )
 
     def of_indexes(self) -> Wire:
         """Return what indexes consumed as plain values, for ``of_plain``."""
-        return {"local": self.local, "overall": self.overall}
+        return {"local": self.local, "overall": self.overall, "vectors": self.vectors}
 
     @classmethod
     def of_plain(cls, tables: Units, indexes: Wire) -> Sums:
@@ -125,6 +137,7 @@ class Sums:
         sums = cls()
         sums.tables = tables
         sums.local, sums.overall = indexes.get("local", {}), indexes.get("overall", {})
+        sums.vectors = indexes.get("vectors", {})
         return sums
 
 

@@ -32,7 +32,7 @@ INVALID: Final = "One or more parameter values were invalid: "
 _KEY_ELEMENTS_MAX: Final = 2
 _UNIT_MEMBERS: Final = ("ReadCapacityUnits", "WriteCapacityUnits")
 _LOCAL: Final = "LocalSecondaryIndexes"
-_GLOBAL: Final = "GlobalSecondaryIndexes"
+GLOBAL: Final = "GlobalSecondaryIndexes"
 
 
 class Key(NamedTuple):
@@ -54,8 +54,15 @@ class Definitions(NamedTuple):
     indexes: tuple[IndexRecord, ...]
 
 
-def definitions_of(request: Request, global_indexes_max: int) -> Definitions:
-    """Return the keys of the table and of the indexes that a CreateTable request asks for.
+def definitions_of(
+    request: Request, global_indexes_max: int, vectors: Sequence[IndexRecord]
+) -> Definitions:
+    """Return the keys of the table and of the secondary indexes that a CreateTable request asks for.
+
+    Args:
+        request: The request.
+        global_indexes_max: How many global indexes a table may have.
+        vectors: The vector indexes that it asks for, which use attributes and names too.
 
     Raises:
         ValidationException: They contradict each other, or AWS's rules.
@@ -63,19 +70,20 @@ def definitions_of(request: Request, global_indexes_max: int) -> Definitions:
     schema, defined = _listed(request, "KeySchema"), _listed(request, "AttributeDefinitions")
     _require_length(schema, "keySchema")
     types = types_of(defined)
-    local = _indexes_listed(request, _LOCAL)
-    overall = _indexes_listed(request, _GLOBAL)
+    local = indexes_listed(request, _LOCAL)
+    overall = indexes_listed(request, GLOBAL)
     names = [element["AttributeName"] for element in schema]
-    if not local and not overall and len(names) > len(types):
+    if not local and not overall and not vectors and len(names) > len(types):
         raise ValidationException("Invalid KeySchema: Some index key attribute have no definition")
     require_defined(names, types)
     key = _simple_key(schema)
     found = [_local_key(each, key, place) for place, each in enumerate(local, 1)]
     found += [key_of(each["KeySchema"]) for each in overall]
+    found += [Key(tuple(one.name for one in each.defined_attributes), ()) for each in vectors]
     _require_used([key, *found], types)
     given = [*local, *overall]
     _require_counts(local, overall, global_indexes_max)
-    _require_names(given)
+    _require_names([each["IndexName"] for each in given] + [each.name for each in vectors])
     indexes = tuple(
         index_of(
             each,
@@ -106,7 +114,7 @@ def refused(what: str, constraint: str) -> ValidationException:
     )
 
 
-def _indexes_listed(request: Request, member: str) -> list[Wire]:
+def indexes_listed(request: Request, member: str) -> list[Wire]:
     """Return the indexes that a request lists; a list that is there is not empty."""
     listed: list[Wire] | None = request.get(member)
     if listed is not None and not listed:
@@ -262,11 +270,10 @@ def _require_counts(local: Sequence[Wire], overall: Sequence[Wire], most: int) -
         )
 
 
-def _require_names(given: Sequence[Wire]) -> None:
+def _require_names(given: Sequence[str]) -> None:
     """Refuse two indexes of one name."""
     seen: set[str] = set()
-    for each in given:
-        name = each["IndexName"]
+    for name in given:
         if name in seen:
             raise ValidationException(f"{INVALID}Duplicate index name: {name}")
         seen.add(name)
@@ -285,7 +292,7 @@ def index_of(
         billing_mode: That of the table.
     """
     key = key_of(given["KeySchema"])
-    projection, included = _projection_of(given["Projection"])
+    projection, included = projection_of(given["Projection"])
     read_units, write_units = units = (0, 0) if is_local else _units_of(given, billing_mode)
     owner = provisioning.Owner(given["IndexName"])
     return IndexRecord(
@@ -331,7 +338,7 @@ def units_of(throughput: Wire, where: str = "") -> tuple[int, int]:
     return throughput["ReadCapacityUnits"], throughput["WriteCapacityUnits"]
 
 
-def _projection_of(given: Wire) -> tuple[str, tuple[str, ...]]:
+def projection_of(given: Wire) -> tuple[str, tuple[str, ...]]:
     """Return the type of a projection, and the attributes that it names."""
     kind: str | None = given.get("ProjectionType")
     named: list[str] | None = given.get("NonKeyAttributes")

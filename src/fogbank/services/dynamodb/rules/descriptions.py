@@ -1,7 +1,7 @@
 """How a table and its indexes are described.
 
-Source: Amazon DynamoDB API Reference, TableDescription, GlobalSecondaryIndexDescription and
-LocalSecondaryIndexDescription.
+Source: Amazon DynamoDB API Reference, TableDescription, GlobalSecondaryIndexDescription,
+LocalSecondaryIndexDescription and VectorIndexDescription.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from fogbank.services.dynamodb.schema import (
     KeyAttribute,
     MeasureRecord,
     TableRecord,
+    VectorShape,
 )
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def description_of(
     key = ((table.partition,), table.key_attributes[1:])
     types = {each.name: each.type for each in table.key_attributes}
     for index in table.indexes:
-        types |= {each.name: each.type for each in index.key_attributes}
+        types |= {each.name: each.type for each in index.defined_attributes}
     described: shapes.TableDescription = {
         **deletion_of(scope, table, measure),
         "TableStatus": status,
@@ -43,10 +44,15 @@ def description_of(
     }
     arn = arns.table_arn(scope.region, scope.account, table.name)
     local = [_local(arn, each, measure) for each in table.indexes if each.is_local]
-    overall = [_global(scope, table, each, measure) for each in table.indexes if not each.is_local]
+    overall = [_global(scope, table, each, measure) for each in table.indexes if each.is_global]
     if maxima := provisioning.described_maxima(table.throughput):
         described["OnDemandThroughput"] = maxima
     described["WarmThroughput"] = provisioning.described_warm(table, table.billing_mode, status)
+    vectors = [
+        _vector(arn, each, each.vector, measure)
+        for each in table.indexes
+        if each.vector is not None
+    ]
     if table.table_class:
         summary: shapes.TableClassSummary = {"TableClass": table.table_class}
         if table.class_changed_ms:
@@ -56,6 +62,8 @@ def description_of(
         described["LocalSecondaryIndexes"] = local
     if overall:
         described["GlobalSecondaryIndexes"] = overall
+    if vectors:
+        described["VectorIndexes"] = vectors
     return described
 
 
@@ -106,6 +114,35 @@ def _global(
         described["OnDemandThroughput"] = maxima
     if index.status == CREATING:
         # AWS: the member goes with the backfill, it does not turn false (GSI.OnlineOps).
+        described["Backfilling"] = True
+    return described
+
+
+def _vector(
+    arn: str, index: IndexRecord, shape: VectorShape, measure: MeasureRecord
+) -> shapes.VectorIndexDescription:
+    """Return the description of a vector index."""
+    count, size = measure.indexes.get(index.number, (0, 0))
+    described: shapes.VectorIndexDescription = {
+        "IndexName": index.name,
+        "VectorAttribute": {"AttributeName": shape.attribute},
+        "Dimensions": shape.dimensions,
+        "DistanceFunction": shape.distance,
+        "Projection": _projection(index),
+        "IndexStatus": index.status,
+        "IndexSizeBytes": size,
+        "ItemCount": count,
+        "IndexArn": arns.index_arn(arn, index.name),
+    }
+    if shape.schema:
+        described["SearchSchema"] = [
+            {
+                "AttributeName": each.name,
+                "SearchSchemaElementType": "HASH" if each in index.partition else "INLINE_FILTER",
+            }
+            for each in shape.schema
+        ]
+    if index.status == CREATING:
         described["Backfilling"] = True
     return described
 

@@ -1,11 +1,12 @@
-"""What UpdateTable changes of a table's global indexes.
+"""What UpdateTable changes of a table's global and vector indexes.
 
-One index at a time is made or removed; the throughput of others may change meanwhile.
+One index at a time is made or removed, of either kind; the throughput of others may change meanwhile.
 
 Source: Amazon DynamoDB API Reference, UpdateTable and GlobalSecondaryIndexUpdate; Developer Guide,
 "Managing Global Secondary Indexes in DynamoDB". Which changes stand together, and the words of the
 refusals, are those that others measured on AWS (ack-api-quirks, DDB-TABLE-159 and DDB-TABLE-174;
-scylladb test/alternator, test_gsi_updatetable.py).
+scylladb test/alternator, test_gsi_updatetable.py; of vector indexes extenddb, and
+nubo-db/dynamodb-conformance, tests/tier2/vectorSearch/updateLifecycle.test.ts).
 """
 
 from __future__ import annotations
@@ -22,7 +23,13 @@ from fogbank.services.dynamodb.errors import (
     ResourceNotFoundException,
     ValidationException,
 )
-from fogbank.services.dynamodb.rules import definitions, indexes, provisioning
+from fogbank.services.dynamodb.rules import (
+    definitions,
+    indexes,
+    provisioning,
+    vector_indexes,
+    vectors,
+)
 from fogbank.services.dynamodb.rules.definitions import INVALID
 from fogbank.services.dynamodb.rules.provisioning import Limit
 from fogbank.services.dynamodb.schema import (
@@ -31,10 +38,13 @@ from fogbank.services.dynamodb.schema import (
     DELETING,
     PAY_PER_REQUEST,
     IndexRecord,
+    KeyAttribute,
     TableRecord,
 )
 
 MEMBER: Final = "GlobalSecondaryIndexUpdates"
+VECTORS: Final = "VectorIndexUpdates"
+MEMBERS: Final = (MEMBER, VECTORS)
 _ALONE: Final = {
     "ProvisionedThroughput": "You cannot create or delete index while updating table IOPS",
     "StreamSpecification": "You cannot create or delete index while changing stream status",
@@ -66,12 +76,20 @@ def changed_indexes(table: TableRecord, request: Request, now_ms: int, limit: Li
     Raises:
         LimitExceededException: More than one index would be made or removed at once, or units
             would be lowered too often.
+        ResourceInUseException: One of that name is being made.
         ResourceNotFoundException: There is no such index.
         ValidationException: The request contradicts itself, or AWS's rules.
     """
     found = Changed(table.indexes, table.indexes_made)
-    updates = [_action_of(update) for update in request.get(MEMBER, ())]
-    online = [each for each in updates if each[0] != "Update"]
+    updates = [
+        _action_of(update, "GlobalSecondaryIndexUpdate", "one of Create, Update and Delete")
+        for update in request.get(MEMBER, ())
+    ]
+    of_vectors = [
+        _action_of(update, "VectorIndexUpdate", "one of Create and Delete")
+        for update in request.get(VECTORS, ())
+    ]
+    online = [*(each for each in updates if each[0] != "Update"), *of_vectors]
     if len(online) > 1:
         raise _one_at_a_time()
     for member in _ALONE if online else ():
@@ -81,18 +99,21 @@ def changed_indexes(table: TableRecord, request: Request, now_ms: int, limit: Li
         if kind == "Create":
             found = _created(table, found, request, given, limit(quotas.GLOBAL_INDEXES))
         elif kind == "Delete":
-            found = _deleted(found, given["IndexName"])
+            found = _deleted(found, _require_global(found, given["IndexName"]))
         else:
             found = _updated(table, found, given, now_ms, limit(quotas.DECREASES))
+    for kind, given in of_vectors:
+        if kind == "Create":
+            found = _created_vector(table, found, request, given, limit(quotas.VECTOR_INDEXES))
+        else:
+            found = _deleted(found, _require_vector(found, given["IndexName"]))
     return found
 
 
-def _action_of(update: Wire) -> tuple[str, Wire]:
-    """Return what an element of the list does, and to which index."""
+def _action_of(update: Wire, shape: str, choice: str) -> tuple[str, Wire]:
+    """Return what an element of a list does, and to which index."""
     if len(update) != 1:
-        raise ValidationException(
-            f"{INVALID}A GlobalSecondaryIndexUpdate has one of Create, Update and Delete"
-        )
+        raise ValidationException(f"{INVALID}A {shape} has {choice}")
     [(kind, given)] = update.items()
     return kind, given
 
@@ -122,7 +143,7 @@ def _created(
     if any(index.name == name for index in found.indexes):
         raise ValidationException("Attempting to create an index which already exists")
     _require_idle(found)
-    if sum(not index.is_local for index in found.indexes) >= most:
+    if sum(index.is_global for index in found.indexes) >= most:
         raise ValidationException(
             f"{INVALID}GlobalSecondaryIndex count exceeds the per-table limit of {most}"
         )
@@ -139,37 +160,90 @@ def _created(
     return Changed((*found.indexes, made), found.indexes_made + 1, made)
 
 
+def _created_vector(
+    table: TableRecord, found: Changed, request: Request, given: Wire, most: int
+) -> Changed:
+    """Return the indexes with one of vectors more, whose entries are still to be written."""
+    name = given["IndexName"]
+    types = definitions.types_of(request.get("AttributeDefinitions", ()))
+    index = vector_indexes.vector_index_of(given, types, found.indexes_made)
+    for other in found.indexes:
+        if other.name == name and other.status == CREATING:
+            raise ResourceInUseException(
+                "Attempt to change a resource which is still in use: Index is being created. "
+                f" Table: {table.name} Index: {name}"
+            )
+        if other.name == name:
+            raise ValidationException("Attempting to create an index which already exists")
+    _require_idle(found)
+    vector_indexes.require_on_demand(table.billing_mode)
+    if sum(other.vector is not None for other in found.indexes) >= most:
+        raise LimitExceededException(
+            "Subscriber limit exceeded: Number of vector secondary indexes exceeds per-table limit"
+            f" of {most}"
+        )
+    _require_same_types(table, index)
+    made = msgspec.structs.replace(index, status=CREATING)
+    vector_indexes.require_agreeing((*found.indexes, made))
+    return Changed((*found.indexes, made), found.indexes_made + 1, made)
+
+
 def _require_same_types(table: TableRecord, index: IndexRecord) -> None:
     """Refuse a key attribute that another key of the table has with another type."""
     known = {each.name: each for each in table.key_attributes}
     for other in table.indexes:
-        known |= {each.name: each for each in other.key_attributes}
-    for attributes, role in ((index.partition, "HASH"), (index.sort, "RANGE")):
-        for each in attributes:
-            before = known.get(each.name, each)
-            if before.type != each.type:
-                raise ValidationException(
-                    f"{INVALID}Attributes cannot be redefined. Please check that your attribute has"
-                    " the same type as previously defined. Existing schema: Schema:[SchemaElement:"
-                    f" key{{{each.name}:{before.type}:{role}}}] New schema: Schema:[SchemaElement:"
-                    f" key{{{each.name}:{each.type}:{role}}}]"
-                )
+        known |= {each.name: each for each in other.defined_attributes}
+    given = [(each, "HASH") for each in index.partition] + [(each, "RANGE") for each in index.sort]
+    shape = index.vector
+    if shape is not None:
+        given += [(each, "INLINE_FILTER") for each in vectors.filter_attributes(index)]
+        taken = known.get(shape.attribute)
+        if taken is not None:
+            new = f"VectorIndexSchema:[VectorAttribute: key{{{taken.name}:L:{shape.dimensions}}}]"
+            raise _redefined(taken, "HASH" if taken == table.partition else "RANGE", new)
+    for each, role in given:
+        before = known.get(each.name, each)
+        if before.type != each.type:
+            new = f"Schema:[SchemaElement: key{{{each.name}:{each.type}:{role}}}]"
+            raise _redefined(before, role, new)
+
+
+def _redefined(before: KeyAttribute, role: str, new: str) -> ValidationException:
+    """Return the error for an attribute that stands in another schema already."""
+    return ValidationException(
+        f"{INVALID}Attributes cannot be redefined. Please check that your attribute has the same"
+        " type as previously defined. Existing schema: Schema:[SchemaElement:"
+        f" key{{{before.name}:{before.type}:{role}}}] New schema: {new}"
+    )
 
 
 def _require_index(found: Changed, name: str) -> IndexRecord:
-    """Return the global index of a name."""
+    """Return the index of a name."""
     index = next((each for each in found.indexes if each.name == name), None)
     if index is None or index.status == DELETING:
         raise ResourceNotFoundException(f"Requested resource not found: Index: {name} not found")
-    if index.is_local:
+    return index
+
+
+def _require_global(found: Changed, name: str) -> IndexRecord:
+    """Return the global index of a name."""
+    index = _require_index(found, name)
+    if not index.is_global:
         raise ValidationException(f"{INVALID}{name} is not a global secondary index")
     return index
 
 
-def _deleted(found: Changed, name: str) -> Changed:
-    """Return the indexes with one on its way out; one that is being made may be given up."""
+def _require_vector(found: Changed, name: str) -> IndexRecord:
+    """Return the vector index of a name."""
     index = _require_index(found, name)
-    _require_idle(found, but=name)
+    if index.vector is None:
+        raise ValidationException(f"{INVALID}{name} is not a vector index")
+    return index
+
+
+def _deleted(found: Changed, index: IndexRecord) -> Changed:
+    """Return the indexes with one on its way out; one that is being made may be given up."""
+    _require_idle(found, but=index.name)
     gone = msgspec.structs.replace(index, status=DELETING)
     return found._replace(indexes=_with(found, gone), begun=gone)
 
@@ -178,7 +252,7 @@ def _updated(
     table: TableRecord, found: Changed, given: Wire, now_ms: int, decreases_max: int
 ) -> Changed:
     """Return the indexes with another throughput of one."""
-    index = _require_index(found, given["IndexName"])
+    index = _require_global(found, given["IndexName"])
     throughput: Wire | None = given.get("ProvisionedThroughput")
     if throughput is not None:
         index = _with_units(table, index, throughput, now_ms, decreases_max)
@@ -246,7 +320,7 @@ def billed_indexes(
     if billing_mode == PAY_PER_REQUEST:
         return tuple(
             each
-            if each.is_local
+            if not each.is_global
             else msgspec.structs.replace(
                 each,
                 read_units=0,
@@ -257,20 +331,23 @@ def billed_indexes(
             )
             for each in table.indexes
         )
+    kept = indexes.kept_indexes(table)
+    if any(index.vector is not None for index in kept):
+        vector_indexes.require_on_demand(billing_mode)
     if table.billing_mode == PAY_PER_REQUEST:
         told = {
             update["Update"]["IndexName"]
             for update in request.get(MEMBER, ())
             if "Update" in update
         }
-        for index in indexes.kept_indexes(table):
-            if not index.is_local and index.name not in told:
+        for index in kept:
+            if index.is_global and index.name not in told:
                 raise ValidationException(
                     f"{INVALID}ProvisionedThroughput must be specified for index: {index.name}"
                 )
         return tuple(
             each
-            if each.is_local
+            if not each.is_global
             else msgspec.structs.replace(each, throughput=provisioning.provisioned(each.throughput))
             for each in table.indexes
         )

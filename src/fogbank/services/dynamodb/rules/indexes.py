@@ -1,4 +1,4 @@
-"""Secondary indexes: which entry an item has in an index, and what its keys must be.
+"""Indexes: which entry an item has in an index, and what its keys must be.
 
 Theory: an entry is a function of the item alone, so that whoever writes an item knows the entry
 before and the entry after, and an index agrees with its table if every item's entry, and no other,
@@ -9,6 +9,8 @@ An entry holds the projected attributes themselves while they are small, so that
 range of rows, and says where the item lies when they are large: then a change of an attribute that
 is no key of the index writes nothing, and no body is kept twice. Both are read in the transaction
 that reads the entry, and an item and its entries change in one, so that the answer is the same.
+
+The entry of a vector index (``vectors``) has what a search compares beside that.
 
 Source: Amazon DynamoDB Developer Guide, "Using Global Secondary Indexes in DynamoDB", "Local
 secondary indexes" and "Detecting and correcting index key violations".
@@ -27,17 +29,20 @@ from fogbank.platform.store import tuples
 from fogbank.platform.store.records import encode
 from fogbank.services.dynamodb.errors import ValidationException
 from fogbank.services.dynamodb.quotas import PARTITION_KEY_BYTES_MAX, SORT_KEY_BYTES_MAX
-from fogbank.services.dynamodb.rules import items, keys, numbers, sizes
+from fogbank.services.dynamodb.rules import items, keys, numbers, sizes, vectors
 from fogbank.services.dynamodb.rules.keys import DIGEST_BYTES, ItemKey
 from fogbank.services.dynamodb.rules.values import Item, Value, type_of
 from fogbank.services.dynamodb.schema import (
     ALL,
     DELETING,
+    NO_VALUE,
     EntryRecord,
     IndexRecord,
     ItemRecord,
     KeyAttribute,
     TableRecord,
+    VectorRecord,
+    VectorShape,
 )
 
 COPY_BYTES_MAX: Final = 4 << 10
@@ -54,9 +59,12 @@ class Entry(NamedTuple):
     place: bytes
     """Where it lies within the index."""
     shown: Item
-    """The projected attributes."""
+    """The projected attributes; without the vector, if it is of a vector index."""
     size: int
-    """Their size."""
+    """Their size, with that of the vector."""
+    vector: bytes = vectors.NO_VECTOR
+    filters: vectors.Filters = ()
+    """What a search of vectors looks at."""
 
 
 class IndexRow(NamedTuple):
@@ -92,9 +100,17 @@ def has_collections(table: TableRecord) -> bool:
 
 
 def entry_of(
-    table: TableRecord, index: IndexRecord, key: ItemKey, item: Item | None
+    table: TableRecord, index: IndexRecord, key: ItemKey, item: Item | None, made: vectors.Packed
 ) -> Entry | None:
-    """Return the entry that the item with a key has in an index, or None if it has none."""
+    """Return the entry that the item with a key has in an index, or None if it has none.
+
+    Args:
+        table: The table.
+        index: The index.
+        key: The item's key.
+        item: The item, or None if there is none.
+        made: The item's vectors, which several indexes may have in common.
+    """
     if item is None:
         return None
     for attribute in index.key_attributes:
@@ -105,7 +121,18 @@ def entry_of(
     shown = projected(table, index, item)
     digest = keys.digest_of(table, partition_content(index, item))
     place = digest + tuples.pack(*sort_contents(index, item)) + tail_of(table, key.place)
-    return Entry(place, shown, sizes.item_size(shown))
+    entry = Entry(place, shown, sizes.item_size(shown))
+    return entry if index.vector is None else _with_vector(index, index.vector, entry, item, made)
+
+
+def _with_vector(
+    index: IndexRecord, shape: VectorShape, entry: Entry, item: Item, made: vectors.Packed
+) -> Entry | None:
+    """Return an entry with what a search of vectors looks at, or None if the item has no vector."""
+    vector, filters = vectors.vector_of(shape, item, made), vectors.filters_of(index, item)
+    if not vector or filters is None:
+        return None
+    return entry._replace(size=entry.size + vectors.size_of(shape), vector=vector, filters=filters)
 
 
 def entries_of(
@@ -114,8 +141,9 @@ def entries_of(
     """Yield the entries of the item at a place, each with its index."""
     key = ItemKey(record.partition, place[:DIGEST_BYTES], place[DIGEST_BYTES:])
     item = items.item_of(table, record)
+    made: vectors.Packed = {}
     for index in kept_indexes(table):
-        entry = entry_of(table, index, key, item)
+        entry = entry_of(table, index, key, item, made)
         if entry is not None:
             yield index, entry
 
@@ -146,14 +174,8 @@ def raw_bytes(attribute: KeyAttribute, value: Value) -> bytes:
 
 def partition_content(index: IndexRecord, item: Mapping[str, Value]) -> bytes:
     """Return the content of an index's partition key; of several attributes their tuple."""
-    contents = [_content(each, item[each.name]) for each in index.partition]
+    contents = [keys.content_of(each, item[each.name]) for each in index.partition]
     return contents[0] if len(contents) == 1 else tuples.pack(*contents)
-
-
-def _content(attribute: KeyAttribute, value: Value) -> bytes:
-    """Return the content of one value as bytes."""
-    content: Any = value[attribute.type]
-    return content if attribute.type == "B" else content.encode()
 
 
 def sort_contents(index: IndexRecord, item: Mapping[str, Value]) -> list[bytes]:
@@ -165,7 +187,7 @@ def sort_content(attribute: KeyAttribute, value: Value) -> bytes:
     """Return bytes that order as the values of an attribute of a sort key do."""
     if attribute.type == "N":
         return numbers.sort_bytes(value["N"])
-    return _content(attribute, value)
+    return keys.content_of(attribute, value)
 
 
 def tail_of(table: TableRecord, place: bytes) -> bytes:
@@ -182,7 +204,9 @@ def require_keys(table: TableRecord, item: Item) -> None:
     AWS: of several indexes that one attribute is a key of, the first by name is told (paritysuite,
     dynamodb-conformance, measured).
     """
+    made: vectors.Packed = {}
     for index in _by_name(table):
+        vectors.require_vector(index, item, {}, made)
         for attribute in index.key_attributes:
             value = item.get(attribute.name)
             if value is not None:
@@ -202,8 +226,9 @@ def require_changed_keys(table: TableRecord, old: Item | None, new: Item) -> Non
 
     What an item had before there was the index, and keeps, is no fault of the update.
     """
-    before = old or {}
+    before, made = old or {}, vectors.Packed()
     for index in _by_name(table):
+        vectors.require_vector(index, new, before, made)
         changed = False
         for attribute in index.key_attributes:
             value = new.get(attribute.name)
@@ -276,24 +301,40 @@ def projected_names(table: TableRecord, index: IndexRecord) -> frozenset[str] | 
     """Return the attributes that an index shows; None: all of them."""
     if index.projection == ALL:
         return None
-    named = {each.name for each in table.key_attributes + index.key_attributes}
+    named = {each.name for each in table.key_attributes + index.defined_attributes}
     return frozenset(named.union(index.included))
 
 
 def projected(table: TableRecord, index: IndexRecord, item: Item) -> Item:
-    """Return the part of an item that an index shows."""
+    """Return the part of an item that an index shows; a vector index has its vectors apart."""
     names = projected_names(table, index)
-    if names is None:
+    hidden = None if index.vector is None else index.vector.attribute
+    if names is None and hidden is None:
         return item
-    return {name: value for name, value in item.items() if name in names}
+    return {
+        name: value
+        for name, value in item.items()
+        if name != hidden and (names is None or name in names)
+    }
 
 
 def record_of(entry: Entry, place: bytes) -> bytes:
     """Return the bytes of an entry, whose item lies at a place of its table."""
-    attributes = _encode(entry.shown)
+    attributes, size = msgspec.Raw(_encode(entry.shown)), entry.size
     if len(attributes) > COPY_BYTES_MAX:
-        return encode(EntryRecord(size=0, place=place))
-    return encode(EntryRecord(size=entry.size, place=b"", attributes=msgspec.Raw(attributes)))
+        attributes, size = NO_VALUE, 0
+    place = b"" if size else place
+    if not entry.vector:
+        return encode(EntryRecord(size=size, place=place, attributes=attributes))
+    return encode(
+        VectorRecord(
+            vector=entry.vector,
+            filters=entry.filters,
+            size=size,
+            place=place,
+            attributes=attributes,
+        )
+    )
 
 
 def place_in_table(table: TableRecord, entry: EntryRecord) -> bytes:

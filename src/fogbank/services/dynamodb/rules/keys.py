@@ -114,10 +114,15 @@ def sort_bytes(attribute: KeyAttribute, value: Value) -> bytes:
     return raw
 
 
+def content_of(attribute: KeyAttribute, value: Value) -> bytes:
+    """Return the content of a value of an attribute's type as bytes."""
+    content: Any = value[attribute.type]
+    return content if attribute.type == "B" else content.encode()
+
+
 def _content_bytes(attribute: KeyAttribute, value: Value) -> bytes:
     """Return the bytes of a key attribute; they are not empty."""
-    content: Any = value[attribute.type]
-    raw: bytes = content if attribute.type == "B" else content.encode()
+    raw = content_of(attribute, value)
     if not raw:
         kind = "binary" if attribute.type == "B" else "string"
         raise ValidationException(

@@ -60,7 +60,7 @@ _OF_BOTH: Final = ("DeleteResourcePolicy", "GetResourcePolicy", "PutResourcePoli
 _OF_ITEMS: Final = (
     *("BatchGetItem", "BatchWriteItem", "ConditionCheckItem", "DeleteItem", "GetItem", "PutItem"),
     *("Query", "Scan", "UpdateItem", "PartiQLDelete", "PartiQLInsert", "PartiQLSelect"),
-    "PartiQLUpdate",
+    *("PartiQLUpdate", "SearchVectors"),
 )
 _OF_TABLES: Final = (
     *(*_OF_ITEMS, "DeleteTable", "DescribeTable", "UpdateTable", "ListTagsOfResource"),
@@ -74,7 +74,8 @@ _OF_TABLES: Final = (
     *("DeleteTableReplica", "ReadDataForReplication", "ReplicateSettings"),
     "WriteDataForReplication",
 )
-"""AWS: "DynamoDB API operations supported by resource-based policies"."""
+"""AWS: "DynamoDB API operations supported by resource-based policies", and of vector indexes, of which
+that page does not speak yet, the one that reads them."""
 
 CONFIRMING: Final = frozenset(f"dynamodb:{action}" for action in (*_OF_ITEMS, *_OF_STREAMS))
 """Actions whose operations confirm what was presumed of a table or stream, in their transactions

@@ -288,7 +288,7 @@ class _Asked(NamedTuple):
 def _asked_of(table: TableRecord) -> list[_Asked]:
     """Return what a table and each of its global indexes may consume."""
     owners: list[tuple[Owner, TableRecord | IndexRecord]] = [(THE_TABLE, table)]
-    owners += [(Owner(each.name), each) for each in table.indexes if not each.is_local]
+    owners += [(Owner(each.name), each) for each in table.indexes if each.is_global]
     return [
         _Asked(
             owner,

@@ -122,6 +122,12 @@ def target_of(table: TableRecord, request: Request) -> Target:
     index = indexes.find_index(table, name)
     if index is None or index.status == DELETING:
         raise ValidationException(f"The table does not have the specified index: {name}")
+    if index.vector is not None:
+        # AWS: measured of PartiQL, whose SELECT without a key is a Scan (nubo-db/
+        # dynamodb-conformance, tests/tier2/vectorSearch/partiql.test.ts).
+        terms = ("KeyConditionExpression", "KeyConditions")
+        word = "Query" if any(each in request for each in terms) else "Scan"
+        raise ValidationException(f"{word} operation not supported on this index type")
     if index.status == CREATING:
         raise ValidationException(f"Cannot read from backfilling global secondary index: {name}")
     if not index.is_local and request.get("ConsistentRead", False):
@@ -333,7 +339,7 @@ def _start_place(target: Target, start: Item) -> bytes:
         raise ValidationException(f"{_INVALID_START}: {error.message}") from None
     if index is None:
         return key.place
-    entry = indexes.entry_of(table, index, key, start)
+    entry = indexes.entry_of(table, index, key, start, {})
     if entry is None:
         raise ValidationException(_INVALID_START)
     return entry.place

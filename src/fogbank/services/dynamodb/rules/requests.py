@@ -17,12 +17,14 @@ from fogbank.services.dynamodb.rules.expressions import (
     keyconditions,
     parser,
     projections,
+    searchconditions,
     updates,
 )
 from fogbank.services.dynamodb.rules.expressions.conditions import BoundCondition
 from fogbank.services.dynamodb.rules.expressions.keyconditions import KeyTerms
 from fogbank.services.dynamodb.rules.expressions.placeholders import Placeholders, placeholders_of
 from fogbank.services.dynamodb.rules.expressions.projections import BoundProjection, ItemProjection
+from fogbank.services.dynamodb.rules.expressions.searchconditions import SearchTerm
 from fogbank.services.dynamodb.rules.expressions.updates import BoundUpdate
 
 _PROJECTION = "ProjectionExpression"
@@ -37,6 +39,7 @@ class Expressions(NamedTuple):
     key_terms: KeyTerms | None = None
     filter: BoundCondition | None = None
     projection: ItemProjection | None = None
+    search: tuple[SearchTerm, ...] | None = None
 
     @property
     def nested_attributes(self) -> frozenset[str]:
@@ -77,6 +80,7 @@ SCAN: Final = Parameters.of(
     ("ProjectionExpression", "FilterExpression"),
     ("AttributesToGet", "ScanFilter", "ConditionalOperator"),
 )
+SEARCH: Final = Parameters.of(("ProjectionExpression", "SearchConditionExpression"), ())
 _CONDITIONS: Final = ("Expected", "QueryFilter", "ScanFilter")
 NOTHING: Final = Expressions()
 _NO_NAMES: Final[frozenset[str]] = frozenset()
@@ -105,6 +109,7 @@ def expressions_of(request: Request, parameters: Parameters) -> Expressions:
         key_terms=_key_terms(request, placeholders) or asked.key_terms,
         filter=_condition(request, "FilterExpression", placeholders),
         projection=_projection(request, placeholders),
+        search=_search_terms(request, placeholders),
     )
     placeholders.require_used()
     return compiled
@@ -171,6 +176,14 @@ def _key_terms(request: Request, placeholders: Placeholders) -> KeyTerms | None:
         return None
     tree = parser.parse_condition(text, keyconditions.KIND)
     return keyconditions.bind(tree, placeholders)
+
+
+def _search_terms(request: Request, placeholders: Placeholders) -> tuple[SearchTerm, ...] | None:
+    text: str | None = request.get(searchconditions.KIND)
+    if text is None:
+        return None
+    tree = parser.parse_condition(text, searchconditions.KIND)
+    return searchconditions.bind(tree, placeholders)
 
 
 def _projection(request: Request, placeholders: Placeholders) -> BoundProjection | None:

@@ -12,7 +12,13 @@ import msgspec
 from fogbank.base.types import Request, Wire
 from fogbank.services.dynamodb import quotas
 from fogbank.services.dynamodb.errors import ValidationException
-from fogbank.services.dynamodb.rules import definitions, index_updates, provisioning, streams
+from fogbank.services.dynamodb.rules import (
+    definitions,
+    index_updates,
+    provisioning,
+    streams,
+    vector_indexes,
+)
 from fogbank.services.dynamodb.rules.provisioning import Limit
 from fogbank.services.dynamodb.schema import (
     PAY_PER_REQUEST,
@@ -32,7 +38,7 @@ def created_table(
     table_id: str,
     digest_key: bytes,
     now_ms: int,
-    global_indexes_max: int,
+    limit: Limit,
 ) -> TableRecord:
     """Return the table that a CreateTable request asks for.
 
@@ -40,7 +46,9 @@ def created_table(
         ValidationException: The request contradicts itself.
     """
     billing_mode, read_units, write_units = _billing_of(request)
-    key, indexes = definitions.definitions_of(request, global_indexes_max)
+    vectors = vector_indexes.vector_indexes_of(request, limit(quotas.VECTOR_INDEXES))
+    key, indexes = definitions.definitions_of(request, limit(quotas.GLOBAL_INDEXES), vectors)
+    indexes += vectors
     throughput = provisioning.throughput_of_new(
         request, billing_mode, (read_units, write_units), provisioning.THE_TABLE
     )
@@ -115,7 +123,7 @@ def changed_table(
     if "TableClass" in request:
         changes |= _changed_class(table, request["TableClass"], now_ms)
     changes |= _changed_throughput(msgspec.structs.replace(table, **changes), request)
-    if not changes and not request.get(index_updates.MEMBER):
+    if not changes and not any(request.get(member) for member in index_updates.MEMBERS):
         raise ValidationException(
             "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled,"
             " GlobalSecondaryIndexUpdates or SSESpecification or ReplicaUpdates is required"

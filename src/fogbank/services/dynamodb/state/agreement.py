@@ -26,6 +26,7 @@ from fogbank.services.dynamodb.schema import (
     ENTRIES,
     ITEMS,
     TABLES,
+    VECTORS,
     IndexRecord,
     TableRecord,
 )
@@ -117,6 +118,11 @@ class _Checked:
         table_id = bytes.fromhex(self._table.id.replace("-", ""))
         return self._domain + kind.subspace + table_id
 
+    def _entries_prefix(self, index: IndexRecord) -> bytes:
+        """Return what the keys of an index's entries begin with."""
+        kind = ENTRIES if index.vector is None else VECTORS
+        return self._prefix(kind) + index.number.to_bytes(indexes.NUMBER_BYTES)
+
     def _passed_by(self, index: IndexRecord) -> bytes | None:
         """Return up to where items must have their entries in an index; None: all of them."""
         if index.status != CREATING:
@@ -149,8 +155,7 @@ class _Checked:
     ) -> Iterator[str]:
         """Yield whether an item lacks its entry in an index, or has another there."""
         passed = self._passed[index.number]
-        number = index.number.to_bytes(indexes.NUMBER_BYTES)
-        raw = self._stored.get(self._prefix(ENTRIES) + number + entry.place)
+        raw = self._stored.get(self._entries_prefix(index) + entry.place)
         if raw is None:
             if passed is None or place < passed:
                 yield f"{self._named(index)} lacks the entry of the item at {place.hex()}"
@@ -161,7 +166,7 @@ class _Checked:
 
     def _surplus(self, index: IndexRecord) -> Iterator[str]:
         """Yield whether an index has entries of no item."""
-        prefix = self._prefix(ENTRIES) + index.number.to_bytes(indexes.NUMBER_BYTES)
+        prefix = self._entries_prefix(index)
         count = sum(1 for _ in self._stored.rows(prefix, after_prefix(prefix)))
         surplus = count - self._found[index.number]
         if surplus:

@@ -18,13 +18,14 @@ from fogbank.services.dynamodb.schema import (
     HISTORY,
     ITEMS,
     MARKS,
+    VECTORS,
     ItemRecord,
     TableRecord,
 )
 from fogbank.services.dynamodb.state import bodies
 
 _PREFIXES_REMEMBERED_MAX: Final = 4_096
-_KINDS: Final = (ITEMS, ENTRIES, COLLECTIONS, HISTORY, MARKS, CUTS)
+_KINDS: Final = (ITEMS, ENTRIES, COLLECTIONS, VECTORS, HISTORY, MARKS, CUTS)
 """Everything that lies under the id of a table, and goes with it."""
 
 

@@ -107,8 +107,13 @@ class StatementKeys(RequestKeys):
         else:
             target = Target(table, indexes.find_index(table, statement.index))
             partition = [each.name for each in target.partition]
-            ranges = plans.ranges_of(
-                statement, placeholders, partition, [each.name for each in target.sort]
+            # A vector index may have no partition key, and no statement reads one.
+            ranges = (
+                plans.ranges_of(
+                    statement, placeholders, partition, [each.name for each in target.sort]
+                )
+                if partition
+                else None
             )
             given = [terms[partition[0]].values[0] for terms in ranges or ()]
             scans = ranges is None and statement.kind == "Select"
