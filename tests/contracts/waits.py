@@ -37,6 +37,12 @@ def _create_table(clients: Clients, _account: str) -> None:
     )
 
 
+def _count_keys(clients: Clients, _account: str) -> None:
+    clients("dynamodb").update_contributor_insights(
+        TableName=NAME, ContributorInsightsAction="ENABLE"
+    )
+
+
 def _create_role(clients: Clients, _account: str) -> None:
     clients("iam").create_role(RoleName=NAME, AssumeRolePolicyDocument=TRUST)
 
@@ -75,6 +81,9 @@ _FUNCTION = {"FunctionName": NAME}
 _OBJECT = {"Bucket": BUCKET, "Key": KEY}
 
 WAITS: dict[tuple[str, str], Wait] = {
+    ("dynamodb", "ContributorInsightsEnabled"): Wait(
+        lambda _: _TABLE, _count_keys, before=_create_table
+    ),
     ("dynamodb", "TableExists"): Wait(lambda _: _TABLE, _create_table),
     ("dynamodb", "TableNotExists"): Wait(
         lambda _: _TABLE,

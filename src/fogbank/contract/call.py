@@ -24,6 +24,7 @@ from fogbank.platform.iam.request import AccessRequest, Context
 from fogbank.platform.identity.identity import Identity
 from fogbank.platform.identity.kept import KeptKeys
 from fogbank.platform.identity.principal import Principal
+from fogbank.platform.metering.contributors import Tallies
 from fogbank.platform.metering.throughput import Meters, Tab
 from fogbank.platform.runtime.functions import Functions
 from fogbank.platform.scheduler.timers import Timers
@@ -65,6 +66,7 @@ class Facilities:
         "outbox",
         "placement",
         "quotas",
+        "tallies",
         "timers",
     )
 
@@ -93,6 +95,7 @@ class Facilities:
         self.functions = functions
         self.kept_keys = KeptKeys(clock)
         self.meters = Meters(clock)
+        self.tallies = Tallies()
         self.options = options or Options()
 
     def holding(self, domain: Domain) -> Store:

@@ -14,6 +14,7 @@ import msgspec
 
 from fogbank.engines.embedded.store import EmbeddedEngine
 from fogbank.platform.blobs.scrub import ScrubReport, scrub_report
+from fogbank.platform.metering.contributors import Count, Rule
 from fogbank.platform.metering.exposition import Family, counter, gauge, packed
 from fogbank.platform.runtime.placement import FunctionPlacement
 from fogbank.platform.runtime.port import Level
@@ -22,6 +23,10 @@ from fogbank.server.backlogs import DEPTH_MAX, Waiting, age_s, waiting_in
 from fogbank.server.figures import EdgeFigures, Report, damaged, lost, of_store
 from fogbank.server.kernel import ProcessFigures, figures_of, sandboxd_of
 
+CONTRIBUTOR_RULES_MAX: Final = 100
+"""Rules of contributor insights that are shown: those that counted last."""
+CONTRIBUTORS_SHOWN_MAX: Final = 10
+"""Keys of each that are shown."""
 DAMAGE_SHOWN_MAX: Final = 20
 """Reports of damage that ``fogbank status`` lists; ``fogbank check`` lists all."""
 
@@ -113,6 +118,16 @@ class StoreReporter:
         yield from self._archive()
         yield from self._invocations()
         yield from self._throughput()
+        yield Family(
+            "fogbank_contributor_requests_total",
+            "counter",
+            "Requests by the keys that had most, of each rule of contributor insights.",
+            [
+                ({"rule": rule.name, "key": each.name}, each.times)
+                for rule, counts in self._contributors()
+                for each in counts
+            ],
+        )
         waiting = look.waiting
         yield Family(
             "fogbank_backlog_entries",
@@ -135,6 +150,10 @@ class StoreReporter:
         yield counter("fogbank_audit_entries_total", "Calls that were recorded.", trail.entries)
         yield from lost(trail.lost)
         yield gauge("fogbank_audit_waiting", "Records on their way to the store.", trail.waiting)
+
+    def _contributors(self) -> Iterator[tuple[Rule, list[Count]]]:
+        for rule, tally in [*self._app.facilities.tallies][-CONTRIBUTOR_RULES_MAX:]:
+            yield rule, tally.top(CONTRIBUTORS_SHOWN_MAX)
 
     def _throughput(self) -> Iterator[Family]:
         meters = self._app.facilities.meters
@@ -256,6 +275,10 @@ class StoreReporter:
             "blobs": None if held is None else held._asdict(),
             "damaged_reads": self._engine.damaged_reads,
             "scrub": _scrub_state(look.scrub),
+            "contributors": {
+                rule.name: {each.name: each.times for each in counts}
+                for rule, counts in self._contributors()
+            },
             "anew": msgspec.to_builtins(self._engine.anew.state),
             "archive": None
             if archive is None

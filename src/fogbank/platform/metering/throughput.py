@@ -18,7 +18,7 @@ its keys, is adaptive capacity at its limit: a hot partition may take all that t
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from typing import Final, NamedTuple
 
 from fogbank.base.clock import Clock
@@ -88,9 +88,10 @@ class Meter:
 class Tab:
     """What the transaction that is under way has taken."""
 
-    __slots__ = ("_owner", "_taken")
+    __slots__ = ("_counted", "_owner", "_taken")
 
     def __init__(self) -> None:
+        self._counted: set[Hashable] = set()
         self._owner: object = None
         self._taken: list[tuple[Meter, float]] = []
 
@@ -115,6 +116,13 @@ class Tab:
         for meter, units in self._taken:
             meter.take(-units)
         self._taken.clear()
+
+    def is_first(self, what: Hashable) -> bool:
+        """Return whether something is counted for the first time in this call."""
+        if what in self._counted:
+            return False
+        self._counted.add(what)
+        return True
 
     def settle(self) -> None:
         """Leave what was taken with its takers: the transaction is done."""

@@ -14,6 +14,7 @@ from fogbank.services.dynamodb.jobs import JOBS
 from fogbank.services.dynamodb.operations import (
     backups,
     batches,
+    insights,
     items,
     policies,
     queries,
@@ -31,6 +32,7 @@ SERVICE = Service(
     operations=(
         backups,
         batches,
+        insights,
         items,
         policies,
         queries,

@@ -133,6 +133,7 @@ LIST_INDEX_MAX: Final = 2_147_483_647
 
 CAPACITY_UNITS_MAX: Final = 1_000_000_000_000
 LIST_TABLES_PAGE: Final = 100
+LIST_INSIGHTS_PAGE: Final = 100
 TAGS_PAGE: Final = 50
 """AWS does not say how many a page has; it answers as many as a resource may have at once."""
 LIST_STREAMS_PAGE: Final = 100

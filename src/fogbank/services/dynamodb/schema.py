@@ -85,6 +85,18 @@ class VectorShape(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     """``SearchSchema`` in its order; the one that is the index's partition key among them."""
 
 
+class InsightsRecord(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+    """Whether the keys of a table or a global index are counted."""
+
+    mode: str = ""
+    """``ContributorInsightsMode``; empty: they are not."""
+    changed_ms: int = 0
+    """When that was last said; 0 if never."""
+
+
+NO_INSIGHTS: Final = InsightsRecord()
+
+
 class IndexRecord(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     """A secondary index, kept with its table; fields are only added at the end, with a default."""
 
@@ -107,6 +119,7 @@ class IndexRecord(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     throughput: ThroughputRecord = NO_THROUGHPUT
     vector: VectorShape | None = None
     """What makes it a vector index, whose partition key may be empty; None: it is none."""
+    insights: InsightsRecord = NO_INSIGHTS
 
     @property
     def is_global(self) -> bool:
@@ -172,6 +185,9 @@ class TableRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dynam
     throughput: ThroughputRecord = NO_THROUGHPUT
     is_bounded: bool = False
     """Whether it, or an index of it, has an ``OnDemandThroughput``."""
+    insights: InsightsRecord = NO_INSIGHTS
+    is_watched: bool = False
+    """Whether its keys, or those of an index of it, are counted."""
 
     @property
     def key_attributes(self) -> tuple[KeyAttribute, ...]:

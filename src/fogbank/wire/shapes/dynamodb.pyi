@@ -109,6 +109,12 @@ class ContinuousBackupsDescription(TypedDict, total=False):
     ContinuousBackupsStatus: str
     PointInTimeRecoveryDescription: PointInTimeRecoveryDescription
 
+class ContributorInsightsSummary(TypedDict, total=False):
+    TableName: str
+    IndexName: str
+    ContributorInsightsStatus: str
+    ContributorInsightsMode: str
+
 class CreateGlobalSecondaryIndexAction(TypedDict, total=False):
     IndexName: Required[str]
     KeySchema: Required[list[KeySchemaElement]]
@@ -219,6 +225,19 @@ class DescribeContinuousBackupsInput(TypedDict, total=False):
 class DescribeContinuousBackupsOutput(TypedDict, total=False):
     ContinuousBackupsDescription: ContinuousBackupsDescription
 
+class DescribeContributorInsightsInput(TypedDict, total=False):
+    TableName: Required[str]
+    IndexName: str
+
+class DescribeContributorInsightsOutput(TypedDict, total=False):
+    TableName: str
+    IndexName: str
+    ContributorInsightsRuleList: list[str]
+    ContributorInsightsStatus: str
+    LastUpdateDateTime: int
+    FailureException: FailureException
+    ContributorInsightsMode: str
+
 class DescribeEndpointsRequest(TypedDict, total=False):
     pass
 
@@ -283,6 +302,10 @@ class ExpectedAttributeValue(TypedDict, total=False):
     Exists: bool
     ComparisonOperator: str
     AttributeValueList: list[AttributeValue]
+
+class FailureException(TypedDict, total=False):
+    ExceptionName: str
+    ExceptionDescription: str
 
 class Get(TypedDict, total=False):
     Key: Required[dict[str, AttributeValue]]
@@ -366,6 +389,15 @@ class KeysAndAttributes(TypedDict, total=False):
     ConsistentRead: bool
     ProjectionExpression: str
     ExpressionAttributeNames: dict[str, str]
+
+class ListContributorInsightsInput(TypedDict, total=False):
+    TableName: str
+    NextToken: str
+    MaxResults: int
+
+class ListContributorInsightsOutput(TypedDict, total=False):
+    ContributorInsightsSummaries: list[ContributorInsightsSummary]
+    NextToken: str
 
 class ListTablesInput(TypedDict, total=False):
     ExclusiveStartTableName: str
@@ -693,6 +725,18 @@ class Update(TypedDict, total=False):
     ExpressionAttributeNames: dict[str, str]
     ExpressionAttributeValues: dict[str, AttributeValue]
     ReturnValuesOnConditionCheckFailure: str
+
+class UpdateContributorInsightsInput(TypedDict, total=False):
+    TableName: Required[str]
+    IndexName: str
+    ContributorInsightsAction: Required[str]
+    ContributorInsightsMode: str
+
+class UpdateContributorInsightsOutput(TypedDict, total=False):
+    TableName: str
+    IndexName: str
+    ContributorInsightsStatus: str
+    ContributorInsightsMode: str
 
 class UpdateGlobalSecondaryIndexAction(TypedDict, total=False):
     IndexName: Required[str]

@@ -45,6 +45,12 @@ def test_sort_bytes_order_as_the_numbers_do(left: Decimal, right: Decimal) -> No
     assert max(len(a), len(b)) <= 23
 
 
+@given(storable | near)
+def test_sort_bytes_say_what_they_are_of(number: Decimal) -> None:
+    spelling = numbers.canonical(str(number))
+    assert numbers.text_of(numbers.sort_bytes(spelling)) == spelling
+
+
 @given(near, near)
 def test_sums_and_differences_are_exact(left: Decimal, right: Decimal) -> None:
     one, other = numbers.canonical(str(left)), numbers.canonical(str(right))

@@ -43,7 +43,7 @@ async def query(call: Call, request: shapes.QueryInput) -> Wire:
     keys.require_scalar_keys(target.table, expressions.nested_attributes)
     reads.require_filter_off_keys(target, request, expressions)
     rules = _rules_of(call, request, target, expressions, asked)
-    state.admission.require(call, target)
+    state.admission.require(call, target, asked.partition)
     page = await state.pages.read_page(call, target, rules, asked, forward)
     return _reply(call, request, target, page)
 

@@ -136,6 +136,16 @@ def sort_bytes(text: str) -> bytes:
     return b"\x00" + body.translate(_COMPLEMENT) + b"\xff" if negative else b"\x02" + body
 
 
+def text_of(encoded: bytes) -> str:
+    """Return the canonical number that sorts by some bytes."""
+    if encoded == b"\x01":
+        return "0"
+    negative = encoded[:1] == b"\x00"
+    body = encoded[1:-1].translate(_COMPLEMENT) if negative else encoded[1:]
+    digits = body[1:].hex().rstrip("0")
+    return _spelling(_Parts(negative, digits, body[0] + _MAGNITUDE_MIN))
+
+
 def size(text: str) -> int:
     """Return how many bytes a canonical number counts in the size of its item.
 

@@ -13,11 +13,12 @@ again, or if the write is refused after all.
 from __future__ import annotations
 
 from fogbank.contract.call import Call
+from fogbank.platform.metering.contributors import Rule
 from fogbank.platform.metering.throughput import Meter, Name, Tab
 from fogbank.platform.store.engine import Transaction
 from fogbank.services.dynamodb import quotas
 from fogbank.services.dynamodb.options import ENFORCE_THROUGHPUT
-from fogbank.services.dynamodb.rules import owners, sizes, throughput
+from fogbank.services.dynamodb.rules import insights, owners, sizes, throughput
 from fogbank.services.dynamodb.rules.capacity import IndexUnits
 from fogbank.services.dynamodb.rules.keys import ItemKey
 from fogbank.services.dynamodb.rules.reads import Target
@@ -38,6 +39,7 @@ def is_metered(call: Call, table: TableRecord) -> bool:
     return (
         table.billing_mode == PROVISIONED
         or table.is_bounded
+        or table.is_watched
         or call.limit(quotas.ON_DEMAND_WRITE_UNITS) > 0
         or call.limit(quotas.ON_DEMAND_READ_UNITS) > 0
     )
@@ -81,8 +83,37 @@ def _meters_of(
     return found, Exceeded("" if index is None else index.name, writes, exceeded)
 
 
-def require(call: Call, target: Target) -> None:
+def _count(call: Call, table: TableRecord, key: ItemKey, *, throttled: bool) -> None:
+    """Count the key of an item that is accessed, or throttled, once in a call."""
+    mode = table.insights.mode
+    if not mode or (not throttled and mode != insights.ALL_KEYS):
+        return
+    if call.tab.is_first((table.id, key.place, throttled)):
+        for both, name in insights.names_of(table, key):
+            rule = insights.rule_of(table, None, both=both, throttled=throttled)
+            call.facilities.tallies.add(Rule(call.domain.prefix, rule), name)
+
+
+def _count_partition(
+    call: Call, target: Target, partition: bytes | None, *, throttled: bool
+) -> None:
+    """Count the partition key that a page is read of."""
+    table, index = target.table, _overall(target.index)
+    mode = insights.insights_of(table, index).mode
+    if partition is None or not mode or (not throttled and mode != insights.ALL_KEYS):
+        return
+    rule = insights.rule_of(table, index, both=False, throttled=throttled)
+    name = insights.partition_text(target.partition, partition)
+    call.facilities.tallies.add(Rule(call.domain.prefix, rule), name)
+
+
+def require(call: Call, target: Target, partition: bytes | None = None) -> None:
     """Let a read of many items in, which takes nothing yet.
+
+    Args:
+        call: The call.
+        target: What is read.
+        partition: The content of the one partition key that is read, if it is one.
 
     Raises:
         ProvisionedThroughputExceededException: The table or index has nothing left.
@@ -93,7 +124,9 @@ def require(call: Call, target: Target) -> None:
     index = _overall(target.index)
     found, exceeded = _meters_of(call, target.table, index, b"", writes=False)
     if exceeded is not None:
+        _count_partition(call, target, partition, throttled=True)
         _refuse(call, target.table, [(found[0], exceeded)])
+    _count_partition(call, target, partition, throttled=False)
 
 
 def _overall(index: IndexRecord | None) -> IndexRecord | None:
@@ -143,6 +176,7 @@ def read(  # noqa: PLR0913 (what is read, where, at what cost)
         return
     tab = call.tab.of(tr)
     found, exceeded = _meters_of(call, table, None, key.digest, writes=False)
+    _count(call, table, key, throttled=exceeded is not None)
     if exceeded is not None:
         _refuse(call, table, [(found[0], exceeded)])
     size = 0 if record is None else record.size
@@ -230,6 +264,7 @@ def begin_write(
         return None
     tab = call.tab.of(tr)
     found, exceeded = _meters_of(call, table, None, key.digest, writes=True)
+    _count(call, table, key, throttled=exceeded is not None)
     if exceeded is not None:
         _refuse(call, table, [(found[0], exceeded)])
     return Admitted(call, table, tab, found, 0 if before is None else before.size, cost)

@@ -205,6 +205,14 @@ def put_measure(tr: Transaction, table: TableRecord, measure: MeasureRecord) -> 
     MEASURES.put(tr, measure, table.id)
 
 
+async def list_tables_from(tr: Transaction, name: str, limit: int) -> list[TableRecord]:
+    """Return up to ``limit`` tables in the order of their names, from a name on."""
+    first = await TABLES.find(tr, name) if name else None
+    after = (name,) if name else None
+    found = [table for _, table in await TABLES.list(tr, limit=limit, after=after)]
+    return found if first is None else [first, *found]
+
+
 async def list_table_names(tr: Transaction, after: str | None, limit: int) -> list[str]:
     """Return up to ``limit`` names of tables in order, those behind a name."""
     start = None if after is None else (after,)
