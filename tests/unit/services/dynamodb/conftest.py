@@ -29,6 +29,7 @@ class FakeCall:
         self.blobs = self.engine.blobs
         self.store = HoldingStore(self.engine.store_of(self.domain), self.blobs)
         self.scope = SCOPE
+        self.region = SCOPE.region
         self.account = SCOPE.account
         self.accesses: tuple[Access, ...] = ()
         self.ids = Ids.seeded(1)
