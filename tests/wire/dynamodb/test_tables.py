@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from botocore.config import Config as ClientConfig
 
 from fogbank.platform.store.engine import Domain
 from fogbank.services.dynamodb.rules import measures
@@ -98,6 +99,36 @@ def rows_of_items(cloud: Cloud) -> int:
     """Return how many items the store has, of whatever tables."""
     prefix = ITEMS.prefix(Domain("dynamodb", cloud.account.principal.account, "us-east-1"))
     return sum(key.startswith(prefix) for key in cloud.engine.rows.irange())
+
+
+def test_a_name_that_cannot_be_is_told_before_a_key_without_attributes(
+    cloud: Cloud, make_table: Any, refusal: Any
+) -> None:
+    """Source: the parity project's dynamodb-conformance, tier3/validation-ordering/createTable."""
+    dynamodb = cloud.client("dynamodb", config=ClientConfig(parameter_validation=False))
+    given = {**KEYS, "KeySchema": [], "BillingMode": "PAY_PER_REQUEST"}
+    _, code, said = refusal(dynamodb.create_table, **given, TableName="x!!")
+    assert code == "ValidationException"
+    assert "tableName" in said
+    assert "keySchema" not in said
+    least = "failed to satisfy constraint: Member must have length greater than or equal to 1"
+    index = {"IndexName": "idx", "KeySchema": [], "Projection": {"ProjectionType": "ALL"}}
+    make_table()
+    for call, more, where in (
+        (dynamodb.create_table, {**given, "TableName": "tac"}, "keySchema"),
+        (
+            dynamodb.create_table,
+            {**given, **KEYS, "TableName": "tac", "GlobalSecondaryIndexes": [index]},
+            "globalSecondaryIndexes.1.member.keySchema",
+        ),
+        (
+            dynamodb.update_table,
+            {"TableName": "tab", "GlobalSecondaryIndexUpdates": [{"Create": index}]},
+            "globalSecondaryIndexUpdates.1.member.create.keySchema",
+        ),
+    ):
+        expected = f"1 validation error detected: Value '[]' at '{where}' {least}"
+        assert refusal(call, **more) == (400, "ValidationException", expected)
 
 
 def test_errors_have_codes_and_messages(

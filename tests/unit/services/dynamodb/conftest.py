@@ -31,6 +31,7 @@ class FakeCall:
         self.scope = SCOPE
         self.region = SCOPE.region
         self.account = SCOPE.account
+        self.region = SCOPE.region
         self.accesses: tuple[Access, ...] = ()
         self.ids = Ids.seeded(1)
         self.now_ms = 1_700_000_000_000

@@ -78,6 +78,8 @@ def definitions_of(
     require_defined(names, types)
     key = _simple_key(schema)
     found = [_local_key(each, key, place) for place, each in enumerate(local, 1)]
+    for place, each in enumerate(overall, 1):
+        require_some(each["KeySchema"], f"globalSecondaryIndexes.{place}.member.keySchema")
     found += [key_of(each["KeySchema"]) for each in overall]
     found += [Key(tuple(one.name for one in each.defined_attributes), ()) for each in vectors]
     _require_used([key, *found], types)
@@ -136,8 +138,17 @@ def types_of(defined: Sequence[Wire]) -> dict[str, str]:
     return types
 
 
+def require_some(schema: Sequence[Wire], where: str) -> None:
+    """Refuse a key without attributes, after what AWS tells first: names that cannot be."""
+    if not schema:
+        raise refused(
+            f"Value '[]' at '{where}'", "Member must have length greater than or equal to 1"
+        )
+
+
 def _require_length(schema: Sequence[Wire], where: str) -> None:
-    """Refuse a key of more attributes than a table or a local index may have."""
+    """Refuse a key of fewer or more attributes than a table or a local index may have."""
+    require_some(schema, where)
     if len(schema) > _KEY_ELEMENTS_MAX:
         raise refused(
             f"Value '[{', '.join(map(_element_text, schema))}]' at '{where}'",

@@ -138,6 +138,8 @@ def _created(
     """Return the indexes with one more, whose entries are still to be written."""
     name = given["IndexName"]
     types = definitions.types_of(request.get("AttributeDefinitions", ()))
+    where = "globalSecondaryIndexUpdates.1.member.create.keySchema"
+    definitions.require_some(given["KeySchema"], where)
     key = definitions.key_of(given["KeySchema"])
     definitions.require_defined(key.names, types)
     if any(index.name == name for index in found.indexes):
