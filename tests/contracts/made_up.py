@@ -88,6 +88,9 @@ NAMES = {
     "logGroupName": NAME,
     "logStreamName": NAME,
     "TableName": NAME,
+    "TableArn": f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/{NAME}",
+    "ImportArn": f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/{NAME}/import/{'0' * 14}-{'0' * 8}",
+    "ExportArn": f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/{NAME}/export/{'0' * 14}-{'0' * 8}",
     "Runtime": "python3.12",
     "Handler": "index.handler",
     "StatementId": NAME,
@@ -134,6 +137,13 @@ SHAPES: dict[str, Any] = {
     "AttributeValue": {"S": "x"},
     "FunctionCode": {"ZipFile": package()},
     "ResourcePolicy": TABLE_POLICY,
+    "S3Bucket": BUCKET,
+    "TableCreationParameters": {
+        "TableName": f"{NAME}-table",
+        "AttributeDefinitions": [{"AttributeName": NAME, "AttributeType": "S"}],
+        "KeySchema": [{"AttributeName": NAME, "KeyType": "HASH"}],
+        "BillingMode": "PAY_PER_REQUEST",
+    },
     "PartiQLStatement": f'SELECT * FROM "{NAME}" WHERE "{NAME}" = \'x\'',
 }
 

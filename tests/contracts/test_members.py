@@ -66,6 +66,16 @@ WHOLE = {
     "s3.put_object_lock_configuration.ObjectLockConfiguration.Rule.DefaultRetention.DefaultEventHold",
     "s3.put_object_retention.Retention.EventHoldDuration",
     "s3.put_bucket_logging.BucketLoggingStatus.LoggingEnabled",
+    *(
+        f"dynamodb.import_table.TableCreationParameters.{member}"
+        for member in (
+            "OnDemandThroughput",
+            "SSESpecification",
+            "VectorIndexes",
+            "GlobalSecondaryIndexes.OnDemandThroughput",
+            "GlobalSecondaryIndexes.WarmThroughput",
+        )
+    ),
     "dynamodb.create_table.GlobalSecondaryIndexes.OnDemandThroughput",
     "dynamodb.create_table.GlobalSecondaryIndexes.WarmThroughput",
     *(

@@ -14,6 +14,7 @@ from fogbank.services.dynamodb.jobs import JOBS
 from fogbank.services.dynamodb.operations import (
     backups,
     batches,
+    imports,
     insights,
     items,
     policies,
@@ -33,6 +34,7 @@ SERVICE = Service(
         backups,
         batches,
         insights,
+        imports,
         items,
         policies,
         queries,

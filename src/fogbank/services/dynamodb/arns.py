@@ -28,3 +28,8 @@ def stream_arn(region: str, account: str, table: str, label: str) -> str:
 def index_arn(table: str, name: str) -> str:
     """Return the ARN of an index of the table with an ARN."""
     return f"{table}/index/{name}"
+
+
+def import_arn(table: str, import_id: str) -> str:
+    """Return the ARN of an import into the table with an ARN."""
+    return f"{table}/import/{import_id}"

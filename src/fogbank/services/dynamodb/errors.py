@@ -37,6 +37,14 @@ class IdempotentParameterMismatchException(ServiceError):
     """A token came before, with another request."""
 
 
+class ImportConflictException(ServiceError):
+    """An import's token came before, with another request."""
+
+
+class ImportNotFoundException(ServiceError):
+    """There is no such import."""
+
+
 class ItemCollectionSizeLimitExceededException(ServiceError):
     """The items of one partition key, with their entries in local indexes, have become too large."""
 

@@ -148,3 +148,20 @@ having two bytes. A larger item is a step of its own."""
 
 READ_UNIT_BYTES: Final = 4_096
 WRITE_UNIT_BYTES: Final = 1_024
+
+IMPORTS: Final = Quota(
+    "dynamodb.imports_max", 50, "Import format quotas: 50 concurrent import jobs of an account"
+)
+IMPORT_OBJECTS: Final = Quota(
+    "dynamodb.import_objects_max", 50_000, "Import format quotas: 50,000 S3 objects of a job"
+)
+IMPORT_BYTES: Final = Quota(
+    "dynamodb.import_object_bytes_max", 1 << 40, "Import format quotas: 1 TB in most Regions"
+)
+IMPORT_PAGE: Final = 25
+TRANSFER_TOKEN_MS: Final = 8 * 3_600_000
+"""A client token is valid for 8 hours (API Reference, ImportTable and ExportTableToPointInTime)."""
+TRANSFER_KEPT_MS: Final = 90 * 86_400_000
+"""Imports and exports are told for 90 days (API Reference, ListImports and ListExports)."""
+CSV_HEADER_BYTES_MAX: Final = 64 << 10
+"""Ours: AWS does not say; 255 names (``CsvHeaderList``) of 255 characters have as many."""

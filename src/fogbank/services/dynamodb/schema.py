@@ -28,6 +28,7 @@ import msgspec
 
 from fogbank.platform.blobs.chunks import BodyRef
 from fogbank.platform.iam.bound import Bound
+from fogbank.platform.identity.principal import Principal
 from fogbank.platform.store.records import Record, Table
 
 PAY_PER_REQUEST = "PAY_PER_REQUEST"
@@ -37,6 +38,10 @@ STANDARD = "STANDARD"
 ACTIVE = "ACTIVE"
 CREATING = "CREATING"
 DELETING = "DELETING"
+
+IN_PROGRESS = "IN_PROGRESS"
+COMPLETED = "COMPLETED"
+FAILED = "FAILED"
 
 ALL = "ALL"
 KEYS_ONLY = "KEYS_ONLY"
@@ -408,6 +413,61 @@ class TrimRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dynamo
     """Where within the history it goes on."""
 
 
+class ImportPlace(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+    """How far an import has read the objects of its bucket."""
+
+    key: str = ""
+    """Of the object; empty: none was begun."""
+    etag: str = ""
+    """With its quotes; empty: the object was read to its end, or given up."""
+    size: int = 0
+    """What the object has in its bucket, in bytes."""
+    offset: int = 0
+    """Where the next record begins, in bytes of what the object stands for uncompressed."""
+    index: int = 0
+    """The number of that record among the items of the object."""
+    header: tuple[str, ...] = ()
+    """The names of the columns that the object began with."""
+
+
+class ImportCounts(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+    """What an import has done so far."""
+
+    processed_bytes: int = 0
+    """Uncompressed."""
+    processed: int = 0
+    """Items that were read, errors among them."""
+    imported: int = 0
+    errors: int = 0
+    objects: int = 0
+    """Objects that were found before the first was read."""
+    object_bytes: int = 0
+    last_key: str = ""
+    """The last of them in order."""
+    is_listed: bool = False
+    """Whether all were found."""
+
+
+class ImportRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dynamodb.import/1"):
+    """An import from S3, and how far it has come."""
+
+    id: str
+    table: str
+    table_id: str
+    principal: Principal
+    """Who asked for it, and in whose name it reads."""
+    region: str
+    request: bytes
+    """MessagePack: ImportTable's request as it went over the wire."""
+    started_ms: int
+    status: str = IN_PROGRESS
+    ended_ms: int = 0
+    failure_code: str = ""
+    failure_message: str = ""
+    place: ImportPlace = ImportPlace()
+    counts: ImportCounts = ImportCounts()
+
+
 TABLES = Table("dynamodb", 0x01, TableRecord, remembered=1_024)
 ITEMS = Table("dynamodb", 0x02, ItemRecord)
 MEASURES = Table("dynamodb", 0x03, MeasureRecord)
@@ -435,6 +495,8 @@ CUTS = Table("dynamodb", 0x32, CutRecord)
 TRIMS = Table("dynamodb", 0x33, TrimRecord)
 """id of the walk"""
 VECTORS = Table("dynamodb", 0x23, VectorRecord)
+IMPORTS = Table("dynamodb", 0x48, ImportRecord)
+"""name of the table and a slash, so that they order as their ARNs do; id of the import"""
 ALL_TABLES = (
     TABLES,
     ITEMS,
@@ -453,4 +515,5 @@ ALL_TABLES = (
     CUTS,
     TRIMS,
     VECTORS,
+    IMPORTS,
 )

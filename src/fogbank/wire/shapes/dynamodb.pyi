@@ -165,6 +165,10 @@ class CreateVectorIndexAction(TypedDict, total=False):
     Dimensions: Required[int]
     DistanceFunction: Required[str]
 
+class CsvOptions(TypedDict, total=False):
+    Delimiter: str
+    HeaderList: list[str]
+
 class Delete(TypedDict, total=False):
     Key: Required[dict[str, AttributeValue]]
     TableName: Required[str]
@@ -243,6 +247,12 @@ class DescribeEndpointsRequest(TypedDict, total=False):
 
 class DescribeEndpointsResponse(TypedDict, total=False):
     Endpoints: list[Endpoint]
+
+class DescribeImportInput(TypedDict, total=False):
+    ImportArn: Required[str]
+
+class DescribeImportOutput(TypedDict, total=False):
+    ImportTableDescription: ImportTableDescription
 
 class DescribeLimitsInput(TypedDict, total=False):
     pass
@@ -372,6 +382,51 @@ class GlobalTableWitnessGroupUpdate(TypedDict, total=False):
     Create: CreateGlobalTableWitnessGroupMemberAction
     Delete: DeleteGlobalTableWitnessGroupMemberAction
 
+class ImportSummary(TypedDict, total=False):
+    ImportArn: str
+    ImportStatus: str
+    TableArn: str
+    S3BucketSource: S3BucketSource
+    CloudWatchLogGroupArn: str
+    InputFormat: str
+    StartTime: int
+    EndTime: int
+
+class ImportTableDescription(TypedDict, total=False):
+    ImportArn: str
+    ImportStatus: str
+    TableArn: str
+    TableId: str
+    ClientToken: str
+    S3BucketSource: S3BucketSource
+    ErrorCount: int
+    CloudWatchLogGroupArn: str
+    InputFormat: str
+    InputFormatOptions: InputFormatOptions
+    InputCompressionType: str
+    TableCreationParameters: TableCreationParameters
+    StartTime: int
+    EndTime: int
+    ProcessedSizeBytes: int
+    ProcessedItemCount: int
+    ImportedItemCount: int
+    FailureCode: str
+    FailureMessage: str
+
+class ImportTableInput(TypedDict, total=False):
+    ClientToken: str
+    S3BucketSource: Required[S3BucketSource]
+    InputFormat: Required[str]
+    InputFormatOptions: InputFormatOptions
+    InputCompressionType: str
+    TableCreationParameters: Required[TableCreationParameters]
+
+class ImportTableOutput(TypedDict, total=False):
+    ImportTableDescription: ImportTableDescription
+
+class InputFormatOptions(TypedDict, total=False):
+    Csv: CsvOptions
+
 class ItemCollectionMetrics(TypedDict, total=False):
     ItemCollectionKey: dict[str, AttributeValue]
     SizeEstimateRangeGB: list[float]
@@ -397,6 +452,15 @@ class ListContributorInsightsInput(TypedDict, total=False):
 
 class ListContributorInsightsOutput(TypedDict, total=False):
     ContributorInsightsSummaries: list[ContributorInsightsSummary]
+    NextToken: str
+
+class ListImportsInput(TypedDict, total=False):
+    TableArn: str
+    PageSize: int
+    NextToken: str
+
+class ListImportsOutput(TypedDict, total=False):
+    ImportSummaryList: list[ImportSummary]
     NextToken: str
 
 class ListTablesInput(TypedDict, total=False):
@@ -566,6 +630,11 @@ class RestoreSummary(TypedDict, total=False):
     RestoreDateTime: int
     RestoreInProgress: bool
 
+class S3BucketSource(TypedDict, total=False):
+    S3BucketOwner: str
+    S3Bucket: Required[str]
+    S3KeyPrefix: str
+
 class SSEDescription(TypedDict, total=False):
     Status: str
     SSEType: str
@@ -632,6 +701,17 @@ class StreamSpecification(TypedDict, total=False):
 class TableClassSummary(TypedDict, total=False):
     TableClass: str
     LastUpdateDateTime: int
+
+class TableCreationParameters(TypedDict, total=False):
+    TableName: Required[str]
+    AttributeDefinitions: Required[list[AttributeDefinition]]
+    KeySchema: Required[list[KeySchemaElement]]
+    BillingMode: str
+    ProvisionedThroughput: ProvisionedThroughput
+    OnDemandThroughput: OnDemandThroughput
+    SSESpecification: SSESpecification
+    GlobalSecondaryIndexes: list[GlobalSecondaryIndex]
+    VectorIndexes: list[VectorIndex]
 
 class TableDescription(TypedDict, total=False):
     AttributeDefinitions: list[AttributeDefinition]

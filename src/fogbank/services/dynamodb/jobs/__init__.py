@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from fogbank.services.dynamodb.jobs.histories import trim_history
+from fogbank.services.dynamodb.jobs.imports import forget_import, import_table
 from fogbank.services.dynamodb.jobs.moments import release_moment
 from fogbank.services.dynamodb.jobs.tables import (
     change_index,
@@ -24,4 +25,6 @@ JOBS: Final = (
     release_moment,
     walk_items,
     delete_expired_items,
+    import_table,
+    forget_import,
 )
