@@ -133,26 +133,32 @@ def test_an_import_is_told_as_it_is(
     }
 
 
-def test_a_table_cannot_be_used_before_its_import_has_ended(
-    put: Any, dynamodb: Any, cloud: Cloud, refusal: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    put("in/1", lines({"p": {"S": "a"}}))
+@pytest.fixture
+def release(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Hold imports before they read anything; return what lets them go on."""
     may_go_on, go_on = asyncio.Event(), importing._Work.go_on
 
     async def held(work: Any) -> None:
         await may_go_on.wait()
         await go_on(work)
 
-    async def release() -> None:
+    async def let_go() -> None:
         may_go_on.set()
 
     monkeypatch.setattr(importing._Work, "go_on", held)
+    return lambda: cloud.run(let_go())
+
+
+def test_a_table_cannot_be_used_before_its_import_has_ended(
+    put: Any, dynamodb: Any, cloud: Cloud, refusal: Any, release: Callable[[], None]
+) -> None:
+    put("in/1", lines({"p": {"S": "a"}}))
     dynamodb.import_table(**asked())
     assert dynamodb.describe_table(TableName="tab")["Table"]["TableStatus"] == "CREATING"
     item = {"p": {"S": "b"}}
     assert refusal(dynamodb.put_item, TableName="tab", Item=item)[1] == "ResourceNotFoundException"
     assert refusal(dynamodb.delete_table, TableName="tab")[1] == "ResourceInUseException"
-    cloud.run(release())
+    release()
     cloud.settle()
     assert dynamodb.describe_table(TableName="tab")["Table"]["TableStatus"] == "ACTIVE"
     dynamodb.put_item(TableName="tab", Item=item)
@@ -482,7 +488,7 @@ def test_members_of_a_table_that_are_not_built_say_so(
 
 @pytest.mark.parametrize("cloud", [{"dynamodb.imports_max": 1}], indirect=True)
 def test_so_many_imports_of_an_account_run_at_once(
-    put: Any, dynamodb: Any, cloud: Cloud, refusal: Any
+    put: Any, dynamodb: Any, cloud: Cloud, refusal: Any, release: Callable[[], None]
 ) -> None:
     put("in/1", lines({"p": {"S": "a"}}))
     dynamodb.import_table(**asked())
@@ -490,6 +496,7 @@ def test_so_many_imports_of_an_account_run_at_once(
     second["TableCreationParameters"]["TableName"] = "tab-2"
     assert refusal(dynamodb.import_table, **second)[1] == "LimitExceededException"
     assert dynamodb.list_tables()["TableNames"] == ["tab"], "nothing is left of it"
+    release()
     cloud.settle()
     dynamodb.import_table(**second)
 
