@@ -118,6 +118,6 @@ def test_batches_are_limited(run: Any, make_table: Any) -> None:
 
 def test_large_writes_are_made_in_groups() -> None:
     sizes = [200_000, 60_000, 3_000, 400_000, 1, 2]
-    writes = [batches.BatchWrite("t", "t", {}, size, removes=False) for size in sizes]
+    writes = [batches.BatchWrite("t", "t", {}, size, removes=False, asked={}) for size in sizes]
     groups = [[write.size for write in group] for group in batches.groups_of(writes)]
     assert groups == [[200_000, 60_000], [3_000], [400_000], [1, 2]]

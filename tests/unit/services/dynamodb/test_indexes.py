@@ -70,7 +70,7 @@ def test_every_key_that_an_index_takes_fits_the_store(
             item[f"{role}{at}"] = {kind: b"\0" * size if kind == "B" else "x" * size}
     table = table_of(index)
     key = ItemKey(b"p", b"d" * 16, b"s" * SORT_KEY_BYTES_MAX)
-    entry = indexes.entry_of(table, index, key, item)
+    entry = indexes.entry_of(table, index, key, item, {})
     assert entry is not None
     assert PREFIX_BYTES + len(entry.place) <= LIMITS.key_bytes_max
 
@@ -94,11 +94,11 @@ def test_what_cannot_be_a_key_has_no_entry(name: str, value: Any) -> None:
     item = {"p": {"S": "p"}, "h0": {"S": "a"}, "h1": {"S": "b"}, "r0": {"N": "1"}}
     item["r1"] = {"B": b"c"}  # type: ignore[dict-item]
     key, table = ItemKey(b"p", b"d" * 16, b""), table_of(index)
-    assert indexes.entry_of(table, index, key, item) is not None
+    assert indexes.entry_of(table, index, key, item, {}) is not None
     changed = {each: found for each, found in item.items() if each != name}
     if value is not None:
         changed[name] = value
-    assert indexes.entry_of(table, index, key, changed) is None
+    assert indexes.entry_of(table, index, key, changed, {}) is None
 
 
 @given(st.lists(st.tuples(st.text("ab\0", min_size=1, max_size=10), NUMBERS), min_size=2))
@@ -109,7 +109,7 @@ def test_entries_lie_in_the_order_of_their_sort_keys(found: list[tuple[str, str]
     for number, (text, amount) in enumerate(found):
         item = {"p": {"S": "p"}, "h0": {"S": "h"}, "r0": {"S": text}, "r1": {"N": amount}}
         key = ItemKey(b"p", number.to_bytes(16), b"")
-        entry = indexes.entry_of(table, index, key, item)
+        entry = indexes.entry_of(table, index, key, item, {})
         assert entry is not None
         places.append((entry.place, (text.encode(), Decimal(amount))))
     assert [order for _, order in sorted(places)] == sorted(order for _, order in places)

@@ -49,7 +49,7 @@ def made(request: dict[str, Any], **of_index: Any) -> TableRecord:
         table_id="00000000-0000-0000-0000-000000000001",
         digest_key=bytes(16),
         now_ms=MIDNIGHT_MS,
-        global_indexes_max=20,
+        limit=Quotas().value,
     )
 
 

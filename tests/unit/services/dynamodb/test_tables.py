@@ -40,7 +40,8 @@ def test_a_table_is_created_described_listed_and_deleted(run: Any, call: Any) ->
     created = run("create_table", **request(P, C))["TableDescription"]
     assert created["TableStatus"] == "CREATING"
     described = run("describe_table", TableName="tab")["Table"]
-    assert described == created | {"TableStatus": "ACTIVE"}
+    warm = created["WarmThroughput"] | {"Status": "ACTIVE"}
+    assert described == created | {"TableStatus": "ACTIVE", "WarmThroughput": warm}
     assert described["TableArn"] == "arn:aws:dynamodb:us-east-1:111122223333:table/tab"
     assert described["CreationDateTime"] == call.now_ms
     assert described["KeySchema"] == [

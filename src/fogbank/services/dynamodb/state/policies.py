@@ -132,6 +132,10 @@ def confirm(tr: Transaction, call: Call, holder: Holder, within: str) -> None:
         within: Which of the resources of the domain it is (``Resource.within``).
     """
     plain = not holder.has_policy and tr.domain.name[1] == call.account
+    if plain and not call.standings:
+        # As nearly always: nothing was decided on, so there is nothing to compare.
+        call.confirmed = (tr.domain, within)
+        return
     call.confirm(tr.domain, policies.token_of(holder), plain=plain, within=within)
 
 
