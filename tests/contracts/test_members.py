@@ -83,6 +83,15 @@ WHOLE = {
         for action in ("Create", "Update")
         for member in ("OnDemandThroughput", "WarmThroughput")
     ),
+    *(
+        f"dynamodb.update_table.ReplicaUpdates.{action}.{member}"
+        for action in ("Create", "Update")
+        for member in (
+            "OnDemandThroughputOverride",
+            "GlobalSecondaryIndexes.OnDemandThroughputOverride",
+        )
+    ),
+    "dynamodb.update_table.ReplicaUpdates.Disassociate",
 }
 
 

@@ -153,7 +153,7 @@ class Server:
         config = ClientConfig(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=60)
         return new_session().client(
             service,
-            region_name=variables["AWS_REGION"],
+            region_name=options.pop("region_name", variables["AWS_REGION"]),
             endpoint_url=self.endpoint,
             verify=variables.get("AWS_CA_BUNDLE"),
             config=config.merge(options.pop("config", ClientConfig())),

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from tests.wire.dynamodb.indexing import Made, schema
+from tests.wire.dynamodb.regions import EAST, SOUTH, WEST, Regions, add, make, settle
 
 from fogbank.contract.call import Call
 from fogbank.server.config import Config
@@ -123,3 +124,18 @@ def make_indexed(dynamodb: Any) -> Made:
         )
 
     return made
+
+
+@pytest.fixture
+def at(cloud: Cloud) -> Regions:
+    """Return clients of three regions."""
+    return {region: cloud.client("dynamodb", region=region) for region in (WEST, EAST, SOUTH)}
+
+
+@pytest.fixture
+def two(cloud: Cloud, at: Regions) -> Regions:
+    """Have a table with replicas in two regions."""
+    make(at[WEST])
+    add(at[WEST], EAST)
+    settle(cloud)
+    return at

@@ -165,3 +165,13 @@ TRANSFER_KEPT_MS: Final = 90 * 86_400_000
 """Imports and exports are told for 90 days (API Reference, ListImports and ListExports)."""
 CSV_HEADER_BYTES_MAX: Final = 64 << 10
 """Ours: AWS does not say; 255 names (``CsvHeaderList``) of 255 characters have as many."""
+REPLICATION_POLL_MS: Final = Quota(
+    "dynamodb.replication_poll_ms", 250, "Global tables: replicated within a second"
+)
+REPLICATION_BACKLOG_MS: Final = Quota(
+    "dynamodb.replication_backlog_ms",
+    86_400_000,
+    "ours: a replica that was out of reach for longer is copied anew; AWS gives it up after 20 hours",
+)
+REPLICATION_PAUSE_MS: Final = 500
+"""How long a pair of replicas rests when one cannot be reached; each further time longer."""

@@ -7,6 +7,13 @@ from typing import Final
 from fogbank.services.dynamodb.jobs.histories import trim_history
 from fogbank.services.dynamodb.jobs.imports import forget_import, import_table
 from fogbank.services.dynamodb.jobs.moments import release_moment
+from fogbank.services.dynamodb.jobs.replication import (
+    change_group,
+    fetch_item,
+    forget_versions,
+    replicate,
+    sweep_tombstones,
+)
 from fogbank.services.dynamodb.jobs.tables import (
     change_index,
     count_items,
@@ -27,4 +34,9 @@ JOBS: Final = (
     delete_expired_items,
     import_table,
     forget_import,
+    replicate,
+    fetch_item,
+    change_group,
+    forget_versions,
+    sweep_tombstones,
 )

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from fogbank.contract.action import Access
 from fogbank.contract.call import Call
 from fogbank.contract.operation import operation
@@ -21,10 +23,15 @@ from fogbank.services.dynamodb.rules import (
     names,
     owners,
     policies,
+    replicas,
+    sharing,
+    streams,
     tables,
     tags,
 )
-from fogbank.services.dynamodb.schema import MeasureRecord, PolicyRecord, TableRecord
+from fogbank.services.dynamodb.rules.replicas import Action
+from fogbank.services.dynamodb.schema import ACTIVE, MeasureRecord, PolicyRecord, TableRecord
+from fogbank.services.dynamodb.schema.replicas import GroupRecord, ReplicaRecord
 
 if TYPE_CHECKING:
     from fogbank.wire.shapes import dynamodb as shapes
@@ -97,13 +104,14 @@ async def describe_table(
     """Return what a table is, and what it held when it was last counted."""
     name = names.shared_name_of(call.scope, call.domain, request)
 
-    async def body(tr: Transaction) -> tuple[TableRecord, MeasureRecord]:
+    async def body(tr: Transaction) -> tuple[TableRecord, MeasureRecord, int | None]:
         table = await state.tables.require_named_table(tr, name)
-        return table, await state.tables.measure_of(tr, table)
+        measure = await state.tables.measure_of(tr, table)
+        return table, measure, await state.replication.progress_of(tr, table)
 
-    table, measure = await call.store.read(body)
-    owner = owners.owner_scope(call.scope, call.domain)
-    return {"Table": descriptions.description_of(owner, table, table.status, measure)}
+    table, measure, percent = await call.store.read(body)
+    owner, status = owners.owner_scope(call.scope, call.domain), replicas.status_of(table)
+    return {"Table": descriptions.description_of(owner, table, status, measure, percent)}
 
 
 @operation(access=lambda _scope, _request: [Access("dynamodb:ListTables", "*")])
@@ -123,26 +131,29 @@ async def list_tables(call: Call, request: shapes.ListTablesInput) -> shapes.Lis
 
 
 @operation(
-    access=access.on_table("UpdateTable"),
+    access=replicas.update_table,
     domain=owners.of_table,
     unhonoured={
         "SSESpecification": {"Enabled": False},
-        "ReplicaUpdates": None,
-        "MultiRegionConsistency": None,
+        "MultiRegionConsistency": (None, "EVENTUAL"),
         "GlobalTableWitnessUpdates": None,
         "GlobalTableSettingsReplicationMode": None,
         "DisassociationProtectionEnabled": False,
     },
 )
 async def update_table(call: Call, request: shapes.UpdateTableInput) -> shapes.UpdateTableOutput:
-    """Change how a table is paid for, its indexes, whether it can be deleted, or has a stream."""
+    """Change how a table is paid for, its indexes, its stream, its replicas, or its protection."""
     name = names.shared_name_of(call.scope, call.domain, request)
     now_ms = call.clock.now_ms()
+    if replicas.MEMBER in request:
+        return await _update_replicas(call, request, name)
 
     async def body(tr: Transaction) -> tuple[TableRecord, MeasureRecord]:
         before = await state.tables.require_settled_table(tr, name)
+        replicas.require_settled(before.replicas)
         table, index = tables.changed_table(before, request, now_ms, call.limit)
         await state.tables.require_units(tr, call, table, before)
+        table = sharing.changed_here(before, table, call.scope.region, now_ms)
         if index is not None:
             state.building.begin(tr, table, index, now_ms)
         if table.stream_view != before.stream_view:
@@ -180,6 +191,8 @@ async def delete_table(call: Call, request: shapes.DeleteTableInput) -> shapes.D
         measure = await state.tables.measure_of(tr, table)
         tables.require_unprotected(table)
         index_updates.require_settled(table)
+        if table.group:
+            return table, measure
         if table.stream_view:
             await state.streams.close_stream(tr, table)
         is_read = await state.history.has_cuts(tr, table.id)
@@ -187,8 +200,80 @@ async def delete_table(call: Call, request: shapes.DeleteTableInput) -> shapes.D
         return table, measure
 
     table, measure = await call.store.transact(body)
+    if table.group:
+        await _change_group(call, table, Action("Delete", call.scope.region, {}))
     owner = owners.owner_scope(call.scope, call.domain)
     return {"TableDescription": descriptions.deletion_of(owner, table, measure)}
+
+
+async def _update_replicas(
+    call: Call, request: shapes.UpdateTableInput, name: str
+) -> shapes.UpdateTableOutput:
+    """Add, change or remove a replica of a table; a job brings it about."""
+    action = replicas.action_of(call.scope, request)
+
+    async def look(tr: Transaction) -> TableRecord:
+        return await state.tables.require_named_table(tr, name)
+
+    table = await call.store.read(look)
+    replicas.require_overridable(table, action)
+    await _require_changeable(call, table, action)
+    table = await _change_group(call, table, action)
+
+    async def measure(tr: Transaction) -> MeasureRecord:
+        return await state.tables.measure_of(tr, table)
+
+    found = await call.store.read(measure)
+    owner = owners.owner_scope(call.scope, call.domain)
+    description = descriptions.description_of(owner, table, "UPDATING", found)
+    return {"TableDescription": description}
+
+
+async def _require_changeable(call: Call, table: TableRecord, action: Action) -> None:
+    """Refuse a replica where there is a table, and the removal of one that is protected."""
+
+    async def look(tr: Transaction) -> TableRecord | None:
+        return await state.tables.find_table(tr, table.name)
+
+    found = await call.read(state.groups.domain_in(call.domain, action.region), look)
+    if found is None:
+        return
+    if action.kind == "Create" and replicas.find_replica(table.replicas, action.region) is None:
+        raise replicas.already_exists(table.name)
+    if action.kind == "Delete" and found.group == table.group:
+        tables.require_unprotected(found)
+
+
+async def _change_group(call: Call, table: TableRecord, action: Action) -> TableRecord:
+    """Change the list of replicas in its home, and have this region's adopt it; return that.
+
+    A crash between the two changes nothing: the job has every replica adopt the list.
+    """
+    now_ms, group_id = call.clock.now_ms(), table.group or call.ids.uuid()
+    home = state.groups.domain_in(call.domain, table.home or call.scope.region)
+
+    async def change(tr: Transaction) -> GroupRecord:
+        if table.group:
+            group = await state.groups.require_group(tr, table)
+        else:
+            await state.groups.require_ungrouped(tr, table)
+            first = ReplicaRecord(region=call.scope.region, status=ACTIVE)
+            group = GroupRecord(id=group_id, name=table.name, replicas=(first,))
+        changed = replicas.changed_group(group, action, call.scope.region, now_ms)
+        state.groups.put_group(tr, changed, now_ms)
+        if not table.group:
+            await adopt(tr, changed)
+        return changed
+
+    async def adopt(tr: Transaction, group: GroupRecord) -> TableRecord:
+        found = await state.tables.require_named_table(tr, table.name)
+        if not found.stream_view:
+            wanted = msgspec.structs.replace(found, stream_view=streams.REPLICATED_VIEW)
+            found = await state.streams.switch_stream(tr, found, wanted, _stream_due_ms(call))
+        return await state.groups.adopt(tr, found, group, home.name[-1], now_ms)
+
+    group = await call.store_of(home).transact(change)
+    return await call.store.transact(lambda tr: adopt(tr, group))
 
 
 @operation(access=lambda _scope, _request: [Access("dynamodb:DescribeEndpoints", "*")])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from fogbank.contract.action import Scope
 from fogbank.services.dynamodb import arns
-from fogbank.services.dynamodb.rules import provisioning, streams
+from fogbank.services.dynamodb.rules import provisioning, replicas, streams
 from fogbank.services.dynamodb.schema import (
     CREATING,
     IndexRecord,
@@ -26,9 +26,21 @@ if TYPE_CHECKING:
 
 
 def description_of(
-    scope: Scope, table: TableRecord, status: str, measure: MeasureRecord
+    scope: Scope,
+    table: TableRecord,
+    status: str,
+    measure: MeasureRecord,
+    percent: int | None = None,
 ) -> shapes.TableDescription:
-    """Return a table's ``TableDescription`` in a status."""
+    """Return a table's ``TableDescription`` in a status.
+
+    Args:
+        scope: Where it is.
+        table: The table.
+        status: As it is told.
+        measure: What it held when it was last counted.
+        percent: How much has been copied to a replica that is being made, if one is.
+    """
     key = ((table.partition,), table.key_attributes[1:])
     types = {each.name: each.type for each in table.key_attributes}
     for index in table.indexes:
@@ -41,6 +53,7 @@ def description_of(
         ],
         "KeySchema": _key_schema(*key),
         "CreationDateTime": table.created_ms,
+        **replicas.members_of(scope, table, percent),
     }
     arn = arns.table_arn(scope.region, scope.account, table.name)
     local = [_local(arn, each, measure) for each in table.indexes if each.is_local]

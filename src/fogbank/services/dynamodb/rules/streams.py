@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from fogbank.wire.shapes import dynamodb as table_shapes
     from fogbank.wire.shapes import dynamodbstreams as shapes
 
+REPLICATED_VIEW: Final = "NEW_AND_OLD_IMAGES"
+"""Of the stream that a replica has."""
 _INVALID: Final = "One or more parameter values were invalid: "
 _ARN: Final = re.compile(
     r"arn:aws[a-z-]*:dynamodb:[a-z0-9-]{1,32}:[0-9]{12}"
@@ -140,6 +142,9 @@ def changed_view(table: TableRecord, request: Request) -> str:
             raise ValidationException(
                 f"{_INVALID}If stream is being disabled, then UpdateViewType must not be specified"
             )
+        if table.replicas:
+            # AWS: in these words (ack-api-quirks, DDB-TABLE-227).
+            raise ValidationException("Disabling Stream is not allowed for a Global Table replica.")
         if not table.stream_view:
             raise ValidationException(f"Table has no stream to disable: TableName: {table.name}")
         return ""

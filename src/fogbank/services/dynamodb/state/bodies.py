@@ -164,6 +164,13 @@ async def fetched_row(blobs: BlobReader, row: ItemRecord | IndexRow) -> ItemReco
     return row._replace(base=whole) if isinstance(row, IndexRow) else whole
 
 
+async def fetched_item(blobs: BlobReader, record: ItemRecord) -> ItemRecord:
+    """Return a record that is not open, with its attributes; see ``fetched_row``."""
+    found = await fetched_row(blobs, record)
+    assert isinstance(found, ItemRecord), "it is what it was"
+    return found
+
+
 async def fetched_change(blobs: BlobReader, change: ChangeRecord) -> ChangeRecord:
     """Return a change with its images, wherever they lie.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -22,10 +23,13 @@ from fogbank.services.dynamodb.schema import (
     ItemRecord,
     TableRecord,
 )
+from fogbank.services.dynamodb.schema.replicas import REPLICATION, TOMBSTONES, VERSIONS
 from fogbank.services.dynamodb.state import bodies
 
 _PREFIXES_REMEMBERED_MAX: Final = 4_096
-_KINDS: Final = (ITEMS, ENTRIES, COLLECTIONS, VECTORS, HISTORY, MARKS, CUTS)
+_VERSIONS: Final = (VERSIONS, REPLICATION, TOMBSTONES)
+"""What lies there while the table is a replica."""
+_KINDS: Final = (ITEMS, ENTRIES, COLLECTIONS, VECTORS, HISTORY, MARKS, CUTS, *_VERSIONS)
 """Everything that lies under the id of a table, and goes with it."""
 
 
@@ -103,8 +107,20 @@ async def list_items(
 
 async def remove_rows(tr: Transaction, table_id: str, limit: int) -> int:
     """Remove up to ``limit`` rows of a dropped table; return how many."""
+    return await _remove_kinds(tr, table_id, _KINDS, limit)
+
+
+async def remove_versions(tr: Transaction, table_id: str, limit: int) -> int:
+    """Remove up to ``limit`` rows that a table had as a replica; return how many."""
+    return await _remove_kinds(tr, table_id, _VERSIONS, limit)
+
+
+async def _remove_kinds(
+    tr: Transaction, table_id: str, kinds: Sequence[Table[Any]], limit: int
+) -> int:
+    """Remove up to ``limit`` rows of some kinds; return how many."""
     removed = 0
-    for kind in _KINDS:
+    for kind in kinds:
         if removed == limit:
             break
         prefix = prefix_of(tr, kind, table_id)

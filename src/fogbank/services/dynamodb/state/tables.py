@@ -22,6 +22,7 @@ from fogbank.services.dynamodb.rules import names, provisioning
 from fogbank.services.dynamodb.rules.access import RequestKeys, decided_on, name_of
 from fogbank.services.dynamodb.schema import (
     ACTIVE,
+    DELETING,
     MEASURES,
     TABLES,
     TAGS,
@@ -50,6 +51,11 @@ async def require_table(tr: Transaction, call: Call, name: str) -> TableRecord:
     return table
 
 
+async def find_table(tr: Transaction, name: str) -> TableRecord | None:
+    """Return the table with a name, whatever its status, or None."""
+    return await TABLES.find(tr, name)
+
+
 async def require_named_table(tr: Transaction, name: str) -> TableRecord:
     """Return the table that an operation on tables needs; the error names it."""
     table = await TABLES.find(tr, name)
@@ -65,6 +71,8 @@ async def require_settled_table(tr: Transaction, name: str) -> TableRecord:
         ResourceInUseException: Background work still fills it.
     """
     table = await require_named_table(tr, name)
+    if table.status == DELETING:
+        raise ResourceInUseException("The resource which you are attempting to change is in use.")
     if table.status != ACTIVE:
         # AWS: in these words to DeleteTable (architect/dynalite, actions/deleteTable.js).
         raise ResourceInUseException(

@@ -8,7 +8,16 @@ from fogbank.platform.store.records import encode
 from fogbank.services.dynamodb.rules.capacity import NOTHING, Followed
 from fogbank.services.dynamodb.rules.keys import ItemKey
 from fogbank.services.dynamodb.schema import ItemRecord, TableRecord
-from fogbank.services.dynamodb.state import bodies, changes, entries, expiries, history, rows
+from fogbank.services.dynamodb.schema.replicas import VersionRecord
+from fogbank.services.dynamodb.state import (
+    bodies,
+    changes,
+    entries,
+    expiries,
+    history,
+    rows,
+    versions,
+)
 from fogbank.services.dynamodb.state.entries import Limit
 
 
@@ -22,6 +31,7 @@ async def write_item(  # noqa: PLR0913 (a write has these parts)
     clock: Clock,
     limit: Limit,
     by: str = "",
+    version: VersionRecord | None = None,
 ) -> Followed:
     """Replace what lies at a key; return what changed with it.
 
@@ -35,6 +45,7 @@ async def write_item(  # noqa: PLR0913 (a write has these parts)
         limit: The value of a quota.
         by: The service that writes by itself, such as ``dynamodb.amazonaws.com``; empty for a
             client's write.
+        version: The write's, if it was made in another region and is brought here.
 
     Raises:
         ItemCollectionSizeLimitExceededException: The table has local indexes, and what it keeps of
@@ -50,6 +61,8 @@ async def write_item(  # noqa: PLR0913 (a write has these parts)
         released = None  # the history refers to it in the place of the item
     if table.ttl_attribute:
         expiries.follow(tr, table, key.place, before, after)
+    if table.replicas:
+        await versions.follow(tr, table, key, after, now_ms=clock.now_ms(), by=by, version=version)
     if after is not None:
         assert after.partition == key.partition, "an item lies where its key says"
         tr.put(rows.place_of(tr, table, key), encode(bodies.closed(after)))

@@ -30,6 +30,14 @@ from fogbank.platform.blobs.chunks import BodyRef
 from fogbank.platform.iam.bound import Bound
 from fogbank.platform.identity.principal import Principal
 from fogbank.platform.store.records import Record, Table
+from fogbank.services.dynamodb.schema.replicas import (
+    GROUPS,
+    PAIRS,
+    REPLICATION,
+    TOMBSTONES,
+    VERSIONS,
+    ReplicaRecord,
+)
 
 PAY_PER_REQUEST = "PAY_PER_REQUEST"
 PROVISIONED = "PROVISIONED"
@@ -176,7 +184,8 @@ class TableRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dynam
     class_changed_ms: int = 0
     """When that was last changed; 0 if never."""
     status: str = ACTIVE
-    """``CREATING`` while background work fills it: until then its items are nobody's."""
+    """``CREATING`` while background work fills it: until then its items are nobody's. ``DELETING``
+    while the last writes of a replica that goes are brought to the others."""
     history_ms: int = 0
     """Since when its history is kept (``state/history``), by which that lies; 0: it is not."""
     recovery_ms: int = 0
@@ -193,6 +202,15 @@ class TableRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dynam
     insights: InsightsRecord = NO_INSIGHTS
     is_watched: bool = False
     """Whether its keys, or those of an index of it, are counted."""
+    group: str = ""
+    """The id of the global table that it is a replica of; empty: of none."""
+    home: str = ""
+    """The region whose domain keeps which replicas the global table has."""
+    replicas: tuple[ReplicaRecord, ...] = ()
+    """Those of the global table, itself among them; empty: a write of an item knows of no other."""
+    settings: tuple[int, str] = (0, "")
+    """The version of the settings that all replicas share: a time of ``rules/versions``, and the
+    region that changed them."""
 
     @property
     def key_attributes(self) -> tuple[KeyAttribute, ...]:
@@ -516,4 +534,9 @@ ALL_TABLES = (
     TRIMS,
     VECTORS,
     IMPORTS,
+    GROUPS,
+    VERSIONS,
+    REPLICATION,
+    TOMBSTONES,
+    PAIRS,
 )
