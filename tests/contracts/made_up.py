@@ -33,6 +33,8 @@ SOURCE = f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/{NAME}-source/stream/2026-
 """The stream of another table, which the seeded function can read, likewise."""
 MAPPING_ID = "12345678-12ab-34cd-56ef-123456789012"
 """The id of an event source mapping of that function, likewise."""
+BACKUP = f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/{NAME}/backup/01700000000000-0123abcd"
+"""A backup of the seeded table, likewise."""
 SEEDED: dict[Any, Any] = {}
 """What to put for ids that nobody can choose, as ``seeds`` has made them last."""
 BUCKET = "made-up-bucket"
@@ -109,6 +111,9 @@ NAMES = {
     "AuthenticationCode2": "654321",
     "TokenCode": "123456",
     "ResourceArn": f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/{NAME}",
+    "BackupArn": BACKUP,
+    "ExclusiveStartBackupArn": BACKUP,
+    "TargetTableName": f"{NAME}-restored",
 }
 
 
@@ -159,6 +164,10 @@ USUAL: dict[tuple[str, str], dict[str, Any]] = {
     },
     ("dynamodb", "TransactWriteItems"): {
         "TransactItems": [{"Put": {"TableName": NAME, "Item": {NAME: {"S": "x"}}}}]
+    },
+    ("dynamodb", "RestoreTableToPointInTime"): {
+        "SourceTableName": NAME,
+        "UseLatestRestorableTime": True,
     },
     ("dynamodb", "Query"): {
         "KeyConditionExpression": "#key = :key",

@@ -77,7 +77,14 @@ def seed_dynamodb(clients: Clients, _account: str) -> dict[str, list[Request]]:
         "N": ["-1e20", "-1", "0", "1.5", "1e20"],
         "B": [b"\0", b"\0\0", b"a", b"\xff", b"\xff\xff"],
     }
-    requests: dict[str, list[Request]] = {"list_tables": [{}], "scan": [], "query": []}
+    for name in NAMES[:4]:
+        dynamodb.create_backup(TableName="paged-S" if name < "c" else "paged-N", BackupName=name)
+    requests: dict[str, list[Request]] = {
+        "list_tables": [{}],
+        "list_backups": [{}, {"TableName": "paged-N"}],
+        "scan": [],
+        "query": [],
+    }
     for kind, values in sorts.items():
         for name in NAMES[:2]:
             for number, at in enumerate(values):

@@ -8,6 +8,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 from tests.contracts.made_up import (
     ACCOUNT,
+    BACKUP,
     BUCKET,
     CIPHERTEXT,
     GRANT_ID,
@@ -67,7 +68,7 @@ def seed_s3control(clients: Clients, account: str) -> None:
 
 
 def seed_dynamodb(clients: Clients, _account: str) -> None:
-    """Make a table with a policy."""
+    """Make a table with a policy that can be restored, and a backup of it."""
     dynamodb = clients("dynamodb")
     _try(
         dynamodb.create_table,
@@ -78,6 +79,13 @@ def seed_dynamodb(clients: Clients, _account: str) -> None:
     )
     arn = dynamodb.describe_table(TableName=NAME)["Table"]["TableArn"]
     dynamodb.put_resource_policy(ResourceArn=arn, Policy=TABLE_POLICY)
+    on = {"PointInTimeRecoveryEnabled": True}
+    dynamodb.update_continuous_backups(TableName=NAME, PointInTimeRecoverySpecification=on)
+    try:
+        dynamodb.describe_backup(BackupArn=SEEDED.get(BACKUP, BACKUP))
+    except ClientError:
+        made = dynamodb.create_backup(TableName=NAME, BackupName=NAME)["BackupDetails"]
+        SEEDED[BACKUP] = made["BackupArn"]
 
 
 def seed_dynamodbstreams(clients: Clients, account: str) -> None:

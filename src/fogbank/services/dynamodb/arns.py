@@ -33,3 +33,8 @@ def index_arn(table: str, name: str) -> str:
 def import_arn(table: str, import_id: str) -> str:
     """Return the ARN of an import into the table with an ARN."""
     return f"{table}/import/{import_id}"
+
+
+def backup_arn(region: str, account: str, table: str, backup: str) -> str:
+    """Return the ARN of a backup of a table."""
+    return arn_of(SERVICE, region, account, f"table/{table}/backup/{backup}")

@@ -25,6 +25,14 @@ class TrimmedDataAccessException(ServiceError):
     """A place in a stream lies before its oldest record."""
 
 
+class BackupInUseException(ServiceError):
+    """The backup is being made, or a table is being restored from it."""
+
+
+class BackupNotFoundException(ServiceError):
+    """There is no such backup."""
+
+
 class ConditionalCheckFailedException(ServiceError):
     """The condition of a write does not hold for the item as it is."""
 
@@ -45,12 +53,20 @@ class ImportNotFoundException(ServiceError):
     """There is no such import."""
 
 
+class InvalidRestoreTimeException(ServiceError):
+    """The table is not to be had as of that time."""
+
+
 class ItemCollectionSizeLimitExceededException(ServiceError):
     """The items of one partition key, with their entries in local indexes, have become too large."""
 
 
 class LimitExceededException(ServiceError):
     """A limit of the account has been reached."""
+
+
+class PointInTimeRecoveryUnavailableException(ServiceError):
+    """The table does not keep its history."""
 
 
 class PolicyNotFoundException(ServiceError):
@@ -67,6 +83,14 @@ class ResourceInUseException(ServiceError):
 
 class ResourceNotFoundException(ServiceError):
     """There is no such table."""
+
+
+class TableAlreadyExistsException(ServiceError):
+    """There is a table of the name that a restored one is to have."""
+
+
+class TableInUseException(ServiceError):
+    """The table is being restored."""
 
 
 class TableNotFoundException(ServiceError):

@@ -95,6 +95,16 @@ DECREASES: Final = Quota(
     "Quotas: decreases of provisioned units in a day, before only one an hour is left",
 )
 
+RESTORES: Final = Quota(
+    "dynamodb.restores_max", 50, "RestoreTableFromBackup: 50 concurrent restores in an account"
+)
+RECOVERY_DAYS: Final = 35
+"""``RecoveryPeriodInDays`` where none is given."""
+SYSTEM_BACKUP_DAYS: Final = 35
+LIST_BACKUPS_PAGE: Final = 100
+CLIENT_CUTS_MAX: Final = 500
+"""Backups that are being made of a table at once; AWS does not say how many it takes."""
+
 TABLE_NAME_LENGTH_MIN: Final = 3
 TABLE_NAME_LENGTH_MAX: Final = 255
 KEY_ATTRIBUTE_NAME_BYTES_MAX: Final = 255

@@ -31,6 +31,32 @@ class AttributeValueUpdate(TypedDict, total=False):
     Value: AttributeValue
     Action: str
 
+class BackupDescription(TypedDict, total=False):
+    BackupDetails: BackupDetails
+    SourceTableDetails: SourceTableDetails
+    SourceTableFeatureDetails: SourceTableFeatureDetails
+
+class BackupDetails(TypedDict, total=False):
+    BackupArn: str
+    BackupName: str
+    BackupSizeBytes: int
+    BackupStatus: str
+    BackupType: str
+    BackupCreationDateTime: int
+    BackupExpiryDateTime: int
+
+class BackupSummary(TypedDict, total=False):
+    TableName: str
+    TableId: str
+    TableArn: str
+    BackupArn: str
+    BackupName: str
+    BackupCreationDateTime: int
+    BackupExpiryDateTime: int
+    BackupStatus: str
+    BackupType: str
+    BackupSizeBytes: int
+
 class BatchExecuteStatementInput(TypedDict, total=False):
     Statements: Required[list[BatchStatementRequest]]
     ReturnConsumedCapacity: str
@@ -115,6 +141,13 @@ class ContributorInsightsSummary(TypedDict, total=False):
     ContributorInsightsStatus: str
     ContributorInsightsMode: str
 
+class CreateBackupInput(TypedDict, total=False):
+    TableName: Required[str]
+    BackupName: Required[str]
+
+class CreateBackupOutput(TypedDict, total=False):
+    BackupDetails: BackupDetails
+
 class CreateGlobalSecondaryIndexAction(TypedDict, total=False):
     IndexName: Required[str]
     KeySchema: Required[list[KeySchemaElement]]
@@ -177,6 +210,12 @@ class Delete(TypedDict, total=False):
     ExpressionAttributeValues: dict[str, AttributeValue]
     ReturnValuesOnConditionCheckFailure: str
 
+class DeleteBackupInput(TypedDict, total=False):
+    BackupArn: Required[str]
+
+class DeleteBackupOutput(TypedDict, total=False):
+    BackupDescription: BackupDescription
+
 class DeleteGlobalSecondaryIndexAction(TypedDict, total=False):
     IndexName: Required[str]
 
@@ -222,6 +261,12 @@ class DeleteTableOutput(TypedDict, total=False):
 
 class DeleteVectorIndexAction(TypedDict, total=False):
     IndexName: Required[str]
+
+class DescribeBackupInput(TypedDict, total=False):
+    BackupArn: Required[str]
+
+class DescribeBackupOutput(TypedDict, total=False):
+    BackupDescription: BackupDescription
 
 class DescribeContinuousBackupsInput(TypedDict, total=False):
     TableName: Required[str]
@@ -364,6 +409,13 @@ class GlobalSecondaryIndexDescription(TypedDict, total=False):
     OnDemandThroughput: OnDemandThroughput
     WarmThroughput: GlobalSecondaryIndexWarmThroughputDescription
 
+class GlobalSecondaryIndexInfo(TypedDict, total=False):
+    IndexName: str
+    KeySchema: list[KeySchemaElement]
+    Projection: Projection
+    ProvisionedThroughput: ProvisionedThroughput
+    OnDemandThroughput: OnDemandThroughput
+
 class GlobalSecondaryIndexUpdate(TypedDict, total=False):
     Update: UpdateGlobalSecondaryIndexAction
     Create: CreateGlobalSecondaryIndexAction
@@ -445,6 +497,18 @@ class KeysAndAttributes(TypedDict, total=False):
     ProjectionExpression: str
     ExpressionAttributeNames: dict[str, str]
 
+class ListBackupsInput(TypedDict, total=False):
+    TableName: str
+    Limit: int
+    TimeRangeLowerBound: int
+    TimeRangeUpperBound: int
+    ExclusiveStartBackupArn: str
+    BackupType: str
+
+class ListBackupsOutput(TypedDict, total=False):
+    BackupSummaries: list[BackupSummary]
+    LastEvaluatedBackupArn: str
+
 class ListContributorInsightsInput(TypedDict, total=False):
     TableName: str
     NextToken: str
@@ -492,6 +556,11 @@ class LocalSecondaryIndexDescription(TypedDict, total=False):
     ItemCount: int
     IndexArn: str
 
+class LocalSecondaryIndexInfo(TypedDict, total=False):
+    IndexName: str
+    KeySchema: list[KeySchemaElement]
+    Projection: Projection
+
 class OnDemandThroughput(TypedDict, total=False):
     MaxReadRequestUnits: int
     MaxWriteRequestUnits: int
@@ -509,6 +578,10 @@ class PointInTimeRecoveryDescription(TypedDict, total=False):
     RecoveryPeriodInDays: int
     EarliestRestorableDateTime: int
     LatestRestorableDateTime: int
+
+class PointInTimeRecoverySpecification(TypedDict, total=False):
+    PointInTimeRecoveryEnabled: Required[bool]
+    RecoveryPeriodInDays: int
 
 class Projection(TypedDict, total=False):
     ProjectionType: str
@@ -630,6 +703,37 @@ class RestoreSummary(TypedDict, total=False):
     RestoreDateTime: int
     RestoreInProgress: bool
 
+class RestoreTableFromBackupInput(TypedDict, total=False):
+    TargetTableName: Required[str]
+    BackupArn: Required[str]
+    BillingModeOverride: str
+    GlobalSecondaryIndexOverride: list[GlobalSecondaryIndex]
+    LocalSecondaryIndexOverride: list[LocalSecondaryIndex]
+    ProvisionedThroughputOverride: ProvisionedThroughput
+    OnDemandThroughputOverride: OnDemandThroughput
+    SSESpecificationOverride: SSESpecification
+    VectorIndexOverride: list[VectorIndex]
+
+class RestoreTableFromBackupOutput(TypedDict, total=False):
+    TableDescription: TableDescription
+
+class RestoreTableToPointInTimeInput(TypedDict, total=False):
+    SourceTableArn: str
+    SourceTableName: str
+    TargetTableName: Required[str]
+    UseLatestRestorableTime: bool
+    RestoreDateTime: int
+    BillingModeOverride: str
+    GlobalSecondaryIndexOverride: list[GlobalSecondaryIndex]
+    LocalSecondaryIndexOverride: list[LocalSecondaryIndex]
+    ProvisionedThroughputOverride: ProvisionedThroughput
+    OnDemandThroughputOverride: OnDemandThroughput
+    SSESpecificationOverride: SSESpecification
+    VectorIndexOverride: list[VectorIndex]
+
+class RestoreTableToPointInTimeOutput(TypedDict, total=False):
+    TableDescription: TableDescription
+
 class S3BucketSource(TypedDict, total=False):
     S3BucketOwner: str
     S3Bucket: Required[str]
@@ -693,6 +797,26 @@ class SearchVectorsInput(TypedDict, total=False):
 class SearchVectorsOutput(TypedDict, total=False):
     ConsumedCapacity: VectorCapacity
     SearchResults: list[SearchResultItem]
+
+class SourceTableDetails(TypedDict, total=False):
+    TableName: str
+    TableId: str
+    TableArn: str
+    TableSizeBytes: int
+    KeySchema: list[KeySchemaElement]
+    TableCreationDateTime: int
+    ProvisionedThroughput: ProvisionedThroughput
+    OnDemandThroughput: OnDemandThroughput
+    ItemCount: int
+    BillingMode: str
+
+class SourceTableFeatureDetails(TypedDict, total=False):
+    LocalSecondaryIndexes: list[LocalSecondaryIndexInfo]
+    GlobalSecondaryIndexes: list[GlobalSecondaryIndexInfo]
+    StreamDescription: StreamSpecification
+    TimeToLiveDescription: TimeToLiveDescription
+    SSEDescription: SSEDescription
+    VectorIndexes: list[VectorIndexInfo]
 
 class StreamSpecification(TypedDict, total=False):
     StreamEnabled: Required[bool]
@@ -806,6 +930,13 @@ class Update(TypedDict, total=False):
     ExpressionAttributeValues: dict[str, AttributeValue]
     ReturnValuesOnConditionCheckFailure: str
 
+class UpdateContinuousBackupsInput(TypedDict, total=False):
+    TableName: Required[str]
+    PointInTimeRecoverySpecification: Required[PointInTimeRecoverySpecification]
+
+class UpdateContinuousBackupsOutput(TypedDict, total=False):
+    ContinuousBackupsDescription: ContinuousBackupsDescription
+
 class UpdateContributorInsightsInput(TypedDict, total=False):
     TableName: Required[str]
     IndexName: str
@@ -908,6 +1039,14 @@ class VectorIndexDescription(TypedDict, total=False):
     IndexSizeBytes: int
     ItemCount: int
     IndexArn: str
+
+class VectorIndexInfo(TypedDict, total=False):
+    IndexName: str
+    VectorAttribute: VectorAttributeDefinition
+    SearchSchema: list[SearchSchemaElement]
+    Projection: Projection
+    Dimensions: int
+    DistanceFunction: str
 
 class VectorIndexUpdate(TypedDict, total=False):
     Create: CreateVectorIndexAction

@@ -8,14 +8,23 @@ from typing import Any
 
 import pytest
 from tests.unit.services.dynamodb.conftest import FakeCall
+from tests.unit.services.dynamodb.history_world import World as Past
 from tests.unit.services.dynamodb.test_index_changes import BY_G, attempt, change, fill
 from tests.unit.services.dynamodb.test_index_model import GLOBAL, World
 
 from fogbank.platform.blobs import chunks
 from fogbank.platform.blobs.port import BlobRef
 from fogbank.services.dynamodb import state
+from fogbank.services.dynamodb.jobs import backups
 from fogbank.services.dynamodb.jobs import tables as jobs
-from fogbank.services.dynamodb.schema import COLLECTIONS, ENTRIES, ITEMS
+from fogbank.services.dynamodb.schema import (
+    BACKUP_ITEMS,
+    COLLECTIONS,
+    ENTRIES,
+    HISTORY,
+    ITEMS,
+    NO_VALUE,
+)
 
 
 class Rows:
@@ -152,3 +161,31 @@ def test_a_record_that_is_not_counted_is_told(bodied: World) -> None:
         rows[key + b"x"] = rows[key]
         assert "is referred to by 2 records and counted 1 times" in "".join(findings(bodied))
         del rows[key + b"x"]
+
+
+def test_a_backup_that_lacks_an_item_and_a_history_of_another_are_told() -> None:
+    past = Past()
+    past.recover()
+    for number in range(3):
+        past.write("put", {"p": {"S": f"{number % 2}"}}, number)
+    past.call.run("create_backup", TableName="tab", BackupName="saved")
+    past.attempt(backups.copy_backup)
+    rows: dict[bytes, bytes] = past.call.engine.rows  # type: ignore[assignment]
+
+    def told() -> list[str]:
+        return list(state.agreement.damage_of(Rows(past.call)))
+
+    def under(kind: Any) -> list[bytes]:
+        return sorted(key for key in rows if key.startswith(kind.prefix(past.call.domain)))
+
+    assert told() == []
+    first = under(BACKUP_ITEMS)[0]
+    kept = rows.pop(first)
+    [found] = told()
+    assert "of the table tab has 1 items of 5 bytes, and says 2 of 10" in found
+    rows[first] = kept
+    [written] = [key for key in under(HISTORY) if HISTORY.decode(rows[key]).before != NO_VALUE]
+    other = written.replace(written[40:50], bytes(10))
+    rows[other] = rows.pop(written)
+    [found] = told()
+    assert "the history of the table tab has another item at" in found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from fogbank.services.dynamodb.jobs.backups import copy_backup, expire_backup, fill_table
 from fogbank.services.dynamodb.jobs.histories import trim_history
 from fogbank.services.dynamodb.jobs.imports import forget_import, import_table
 from fogbank.services.dynamodb.jobs.moments import release_moment
@@ -30,6 +31,9 @@ JOBS: Final = (
     keep_stream,
     trim_history,
     release_moment,
+    copy_backup,
+    fill_table,
+    expire_backup,
     walk_items,
     delete_expired_items,
     import_table,

@@ -17,6 +17,7 @@ from fogbank.platform.store.engine import Transaction
 from fogbank.services.dynamodb import quotas, state
 from fogbank.services.dynamodb.rules import (
     access,
+    backups,
     descriptions,
     index_updates,
     measures,
@@ -24,6 +25,7 @@ from fogbank.services.dynamodb.rules import (
     owners,
     policies,
     replicas,
+    restores,
     sharing,
     streams,
     tables,
@@ -31,6 +33,7 @@ from fogbank.services.dynamodb.rules import (
 )
 from fogbank.services.dynamodb.rules.replicas import Action
 from fogbank.services.dynamodb.schema import ACTIVE, MeasureRecord, PolicyRecord, TableRecord
+from fogbank.services.dynamodb.schema.backups import RestoreRecord
 from fogbank.services.dynamodb.schema.replicas import GroupRecord, ReplicaRecord
 
 if TYPE_CHECKING:
@@ -104,14 +107,20 @@ async def describe_table(
     """Return what a table is, and what it held when it was last counted."""
     name = names.shared_name_of(call.scope, call.domain, request)
 
-    async def body(tr: Transaction) -> tuple[TableRecord, MeasureRecord, int | None]:
+    async def body(
+        tr: Transaction,
+    ) -> tuple[TableRecord, MeasureRecord, int | None, RestoreRecord | None]:
         table = await state.tables.require_named_table(tr, name)
         measure = await state.tables.measure_of(tr, table)
-        return table, measure, await state.replication.progress_of(tr, table)
+        percent = await state.replication.progress_of(tr, table)
+        return table, measure, percent, await state.restores.find_restore(tr, table)
 
-    table, measure, percent = await call.store.read(body)
+    table, measure, percent, restore = await call.store.read(body)
     owner, status = owners.owner_scope(call.scope, call.domain), replicas.status_of(table)
-    return {"Table": descriptions.description_of(owner, table, status, measure, percent)}
+    described = descriptions.description_of(owner, table, status, measure, percent)
+    if restore is not None:
+        described["RestoreSummary"] = restores.summary_of(owner, restore)
+    return {"Table": described}
 
 
 @operation(access=lambda _scope, _request: [Access("dynamodb:ListTables", "*")])
@@ -182,9 +191,12 @@ async def describe_limits(
 
 @operation(access=access.on_table("DeleteTable"), domain=owners.of_table)
 async def delete_table(call: Call, request: shapes.DeleteTableInput) -> shapes.DeleteTableOutput:
-    """Delete a table; its items are out of reach at once and removed afterwards."""
+    """Delete a table; its items are out of reach at once and removed afterwards.
+
+    Of one that can be restored to a point in time, a backup stays.
+    """
     name = names.shared_name_of(call.scope, call.domain, request)
-    now_ms = call.clock.now_ms()
+    now_ms, rows = call.clock.now_ms(), call.ids.uuid()
 
     async def body(tr: Transaction) -> tuple[TableRecord, MeasureRecord]:
         table = await state.tables.require_settled_table(tr, name)
@@ -196,6 +208,10 @@ async def delete_table(call: Call, request: shapes.DeleteTableInput) -> shapes.D
         if table.stream_view:
             await state.streams.close_stream(tr, table)
         is_read = await state.history.has_cuts(tr, table.id)
+        if table.recovery_ms:
+            backup = backups.system_backup_of(table, rows, now_ms)
+            await state.backups.begin(tr, table, backup, now_ms)
+            is_read = True
         state.tables.drop_table(tr, table, now_ms, is_read=is_read)
         return table, measure
 

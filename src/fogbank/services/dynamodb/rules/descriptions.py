@@ -51,7 +51,7 @@ def description_of(
         "AttributeDefinitions": [
             {"AttributeName": name, "AttributeType": types[name]} for name in sorted(types)
         ],
-        "KeySchema": _key_schema(*key),
+        "KeySchema": key_schema(*key),
         "CreationDateTime": table.created_ms,
         **replicas.members_of(scope, table, percent),
     }
@@ -80,7 +80,7 @@ def description_of(
     return described
 
 
-def _key_schema(
+def key_schema(
     partition: Sequence[KeyAttribute], sort: Sequence[KeyAttribute]
 ) -> list[shapes.KeySchemaElement]:
     """Return a ``KeySchema``."""
@@ -98,8 +98,8 @@ def _local(
     count, size = measure.indexes.get(index.number, (0, 0))
     return {
         "IndexName": index.name,
-        "KeySchema": _key_schema(index.partition, index.sort),
-        "Projection": _projection(index),
+        "KeySchema": key_schema(index.partition, index.sort),
+        "Projection": projection(index),
         "IndexSizeBytes": size,
         "ItemCount": count,
         "IndexArn": arns.index_arn(arn, index.name),
@@ -114,8 +114,8 @@ def _global(
     count, size = measure.indexes.get(index.number, (0, 0))
     described: shapes.GlobalSecondaryIndexDescription = {
         "IndexName": index.name,
-        "KeySchema": _key_schema(index.partition, index.sort),
-        "Projection": _projection(index),
+        "KeySchema": key_schema(index.partition, index.sort),
+        "Projection": projection(index),
         "IndexStatus": index.status,
         "ProvisionedThroughput": provisioning.described_units(index, scope.now_ms),
         "WarmThroughput": provisioning.described_warm(index, table.billing_mode, index.status),
@@ -136,31 +136,40 @@ def _vector(
 ) -> shapes.VectorIndexDescription:
     """Return the description of a vector index."""
     count, size = measure.indexes.get(index.number, (0, 0))
+    info = vector_info(index, shape)
     described: shapes.VectorIndexDescription = {
-        "IndexName": index.name,
-        "VectorAttribute": {"AttributeName": shape.attribute},
-        "Dimensions": shape.dimensions,
-        "DistanceFunction": shape.distance,
-        "Projection": _projection(index),
+        **info,
         "IndexStatus": index.status,
         "IndexSizeBytes": size,
         "ItemCount": count,
         "IndexArn": arns.index_arn(arn, index.name),
     }
+    if index.status == CREATING:
+        described["Backfilling"] = True
+    return described
+
+
+def vector_info(index: IndexRecord, shape: VectorShape) -> shapes.VectorIndexInfo:
+    """Return what a vector index is, as backups know it."""
+    info: shapes.VectorIndexInfo = {
+        "IndexName": index.name,
+        "VectorAttribute": {"AttributeName": shape.attribute},
+        "Dimensions": shape.dimensions,
+        "DistanceFunction": shape.distance,
+        "Projection": projection(index),
+    }
     if shape.schema:
-        described["SearchSchema"] = [
+        info["SearchSchema"] = [
             {
                 "AttributeName": each.name,
                 "SearchSchemaElementType": "HASH" if each in index.partition else "INLINE_FILTER",
             }
             for each in shape.schema
         ]
-    if index.status == CREATING:
-        described["Backfilling"] = True
-    return described
+    return info
 
 
-def _projection(index: IndexRecord) -> shapes.Projection:
+def projection(index: IndexRecord) -> shapes.Projection:
     """Return a ``Projection``."""
     shown: shapes.Projection = {"ProjectionType": index.projection}
     if index.included:

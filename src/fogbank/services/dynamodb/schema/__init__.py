@@ -30,6 +30,7 @@ from fogbank.platform.blobs.chunks import BodyRef
 from fogbank.platform.iam.bound import Bound
 from fogbank.platform.identity.principal import Principal
 from fogbank.platform.store.records import Record, Table
+from fogbank.services.dynamodb.schema.backups import BACKUPS, RESTORES
 from fogbank.services.dynamodb.schema.replicas import (
     GROUPS,
     PAIRS,
@@ -46,6 +47,11 @@ STANDARD = "STANDARD"
 ACTIVE = "ACTIVE"
 CREATING = "CREATING"
 DELETING = "DELETING"
+AVAILABLE = "AVAILABLE"
+DELETED = "DELETED"
+
+USER = "USER"
+SYSTEM = "SYSTEM"
 
 IN_PROGRESS = "IN_PROGRESS"
 COMPLETED = "COMPLETED"
@@ -515,6 +521,8 @@ TRIMS = Table("dynamodb", 0x33, TrimRecord)
 VECTORS = Table("dynamodb", 0x23, VectorRecord)
 IMPORTS = Table("dynamodb", 0x48, ImportRecord)
 """name of the table and a slash, so that they order as their ARNs do; id of the import"""
+BACKUP_ITEMS = Table("dynamodb", 0x35, ItemRecord)
+"""id of the rows, place of the item"""
 ALL_TABLES = (
     TABLES,
     ITEMS,
@@ -539,4 +547,7 @@ ALL_TABLES = (
     REPLICATION,
     TOMBSTONES,
     PAIRS,
+    BACKUPS,
+    BACKUP_ITEMS,
+    RESTORES,
 )

@@ -30,14 +30,14 @@ from fogbank.services.dynamodb.schema import (
     IndexRecord,
     TableRecord,
 )
-from fogbank.services.dynamodb.state import bodies
+from fogbank.services.dynamodb.state import bodies, pasts
 
 _DOMAIN_BYTES: Final = len(DIRECTORY.prefix)
 _DOMAINS: Final = DIRECTORY.prefix[:1]
 
 
 def damage_of(stored: StoredRows) -> Iterator[str]:
-    """Yield where the entries of indexes, or the sizes of collections, are not what items say.
+    """Yield where indexes, collections, histories or backups are not what they say.
 
     Raises:
         Corrupt: A row is not what was written.
@@ -48,6 +48,8 @@ def damage_of(stored: StoredRows) -> Iterator[str]:
             table = TABLES.decode(raw)
             if table.indexes:
                 yield from _Checked(stored, domain, table).damage()
+            yield from pasts.history_damage(stored, domain, table)
+        yield from pasts.backup_damage(stored, domain)
         yield from _reference_damage(stored, domain)
 
 

@@ -25,6 +25,7 @@ from fogbank.platform.store.records import Table
 from fogbank.platform.store.tuples import pack
 from fogbank.services.dynamodb.rules.indexes import IndexRow
 from fogbank.services.dynamodb.schema import (
+    BACKUP_ITEMS,
     CHANGES,
     HISTORY,
     ITEMS,
@@ -105,6 +106,7 @@ REFERRING: Final[dict[Table[Any], Callable[[bytes], tuple[BodyRef | None, ...]]]
     ITEMS: _of_item,
     CHANGES: _of_change,
     HISTORY: _of_history,
+    BACKUP_ITEMS: _of_item,
 }
 """Every kind of rows that refers to bodies, and to what a row of it refers."""
 

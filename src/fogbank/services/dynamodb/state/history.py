@@ -90,6 +90,15 @@ class Piece(NamedTuple):
     rest: KeyRange | None
     """What is left of the range; None: that was all."""
 
+    def first(self, keys: KeyRange, bytes_max: int) -> Piece:
+        """Return the first items up to some bytes, one at least, and what else the range has."""
+        size = 0
+        for number, (place, record) in enumerate(self.items):
+            size += len(bytes(record.attributes))
+            if size >= bytes_max and number + 1 < len(self.items):
+                return Piece(self.items[: number + 1], keys._replace(begin=place + b"\0"))
+        return self
+
 
 class Change(NamedTuple):
     """What became of an item between two moments."""
@@ -195,7 +204,7 @@ async def settle(tr: Transaction, table: TableRecord, now_ms: int) -> TableRecor
 
 
 async def has_cuts(tr: Transaction, table_id: str) -> bool:
-    """Return whether somebody reads a moment of a table."""
+    """Return whether somebody reads a moment of a table; of a cut of this transaction it knows nothing."""
     return await oldest_moment(tr, table_id) is not None
 
 
@@ -229,14 +238,12 @@ async def take_cut(
         second: The cut is of the end of this second (since the Unix epoch); None, or a second that is
             not over: it is of what the transaction finds.
     """
-    prefix = rows.prefix_of(tr, CUTS, table.id)
-    count = len(await tr.range(prefix, after_prefix(prefix), limit=CUTS_MAX))
-    assert count < CUTS_MAX, "whoever takes cuts has a limit below"
+    assert await count_cuts(tr, table.id, CUTS_MAX) < CUTS_MAX, (
+        "whoever takes cuts has a limit below"
+    )
     table = await keep(tr, table, now_ms)
     at, cut = _cut_prefix(tr, table.id, name), encode(CutRecord(at_ms=now_ms))
-    moment = None
-    if second is not None and second < now_ms // history.SECOND_MS:
-        moment = await _end_of(tr, table, second)
+    moment = None if second is None else await _end_of(tr, table, second)
     if moment is None:
         tr.append(at, cut)
     else:

@@ -13,6 +13,7 @@ from fogbank.platform.store.tuples import after_prefix
 from fogbank.services.dynamodb.rules.keys import ItemKey
 from fogbank.services.dynamodb.rules.pages import KeyRange
 from fogbank.services.dynamodb.schema import (
+    BACKUP_ITEMS,
     COLLECTIONS,
     CUTS,
     ENTRIES,
@@ -29,8 +30,18 @@ from fogbank.services.dynamodb.state import bodies
 _PREFIXES_REMEMBERED_MAX: Final = 4_096
 _VERSIONS: Final = (VERSIONS, REPLICATION, TOMBSTONES)
 """What lies there while the table is a replica."""
-_KINDS: Final = (ITEMS, ENTRIES, COLLECTIONS, VECTORS, HISTORY, MARKS, CUTS, *_VERSIONS)
-"""Everything that lies under the id of a table, and goes with it."""
+_KINDS: Final = (
+    ITEMS,
+    ENTRIES,
+    COLLECTIONS,
+    VECTORS,
+    HISTORY,
+    MARKS,
+    CUTS,
+    BACKUP_ITEMS,
+    *_VERSIONS,
+)
+"""Everything that lies under the id of a table or of a backup's rows, and goes with it."""
 
 
 def prefix_of(tr: Transaction, kind: Table[Any], table_id: str) -> bytes:
@@ -106,7 +117,7 @@ async def list_items(
 
 
 async def remove_rows(tr: Transaction, table_id: str, limit: int) -> int:
-    """Remove up to ``limit`` rows of a dropped table; return how many."""
+    """Remove up to ``limit`` rows of a dropped table or backup; return how many."""
     return await _remove_kinds(tr, table_id, _KINDS, limit)
 
 

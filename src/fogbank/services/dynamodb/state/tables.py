@@ -83,9 +83,13 @@ async def require_settled_table(tr: Transaction, name: str) -> TableRecord:
 
 
 async def require_backed_table(tr: Transaction, name: str) -> TableRecord:
-    """Return the table that an operation on backups needs: these have an error of their own."""
+    """Return the table that an operation on backups needs: these have an error of their own.
+
+    AWS: a table that is being filled is not found either (recorded by the maintainers of its
+    controllers for Kubernetes, October 2026).
+    """
     table = await TABLES.find(tr, name)
-    if table is None:
+    if table is None or table.status != ACTIVE:
         raise TableNotFoundException(f"Table not found: {name}")
     return table
 
@@ -166,6 +170,28 @@ def queue_removal(tr: Transaction, table: TableRecord, now_ms: int) -> None:
     queue(tr, DROPPED_TABLES, table, now_ms, payload=encode(table))
 
 
+def queue_rows_removal(tr: Transaction, rows: str, table: str, now_ms: int) -> None:
+    """Queue the removal of everything that lies under an id other than a table's.
+
+    Args:
+        tr: The transaction.
+        rows: The id, a UUID.
+        table: The name of the table to which it belonged.
+        now_ms: The time.
+    """
+    worklist.put(
+        tr,
+        WorkEntry(
+            list=DROPPED_TABLES,
+            id=rows,
+            domain=tr.domain.name,
+            payload=table.encode(),
+            created_ms=now_ms,
+            visible_ms=now_ms,
+        ),
+    )
+
+
 def queue(
     tr: Transaction,
     work: str,
@@ -192,7 +218,7 @@ def queue(
 def find_dropped_table(entry: WorkEntry) -> TableRecord | None:
     """Return a table as it was when it was dropped; None: all that is known is its id.
 
-    Entries of earlier versions hold its name.
+    Entries of earlier versions hold its name, as do those of the rows of backups.
     """
     return None if names.is_name(entry.payload) else TABLES.decode(entry.payload)
 
