@@ -100,7 +100,19 @@ def test_the_keys_that_are_throttled_most_are_counted(
     for _ in range(3):
         with pytest.raises(ClientError, match="maximum OnDemandThroughput"):
             dynamodb.put_item(TableName="tab", Item={"p": {"S": "x"}})
-    assert counted(cloud, rules_of(dynamodb)["PKT"]) == {"x": 3}
+    query = {
+        "TableName": "tab",
+        "KeyConditionExpression": "p = :p",
+        "ExpressionAttributeValues": {":p": {"S": "y"}},
+    }
+    for _ in range(4):
+        dynamodb.query(**query)
+    with pytest.raises(ClientError, match="maximum OnDemandThroughput"):
+        dynamodb.query(**query)
+    [rule] = rules_of(dynamodb).values()
+    assert counted(cloud, rule) == {"x": 3, "y": 1}
+    # Of this mode what is accessed is nobody's to know.
+    assert [each.name for each, _ in cloud.app.facilities.tallies] == [rule]
 
 
 def test_queries_of_an_index_are_counted_by_its_key(
