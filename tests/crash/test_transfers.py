@@ -1,13 +1,18 @@
-"""kill -9 in the middle of an import: it goes on, and no item is lost or counted twice."""
+"""kill -9 in the middle of an import and of an export: both go on, and nothing is lost or counted twice.
+
+The export is of a table that is written meanwhile: transactions move amounts between accounts, so that
+what they add up to is one number at any moment and another in a cut that is none.
+"""
 
 from __future__ import annotations
 
 import gzip
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
@@ -22,6 +27,8 @@ ACCOUNTS = 10
 AMOUNT = 1_000
 WAIT_S = 300
 SETTINGS = """
+[quotas]
+"dynamodb.export_file_bytes_max" = 20000
 [processes]
 stores = 2
 fronts = 1
@@ -102,3 +109,89 @@ def test_an_import_goes_on_behind_a_kill_and_counts_every_item_once(server: Serv
     assert ended["ProcessedItemCount"] == ended["ImportedItemCount"] == ITEMS + ACCOUNTS
     assert ended["ProcessedSizeBytes"] == len(lines())
     assert len(scanned(server)) == ITEMS + ACCOUNTS
+
+
+class Movers:
+    """Moves amounts between accounts in transactions, until it is stopped."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._over = threading.Event()
+        self.moves = 0
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._over.is_set():
+            giver, taker = self.moves % ACCOUNTS, (self.moves * 7 + 1) % ACCOUNTS
+            if giver != taker:
+                with suppress(BotoCoreError, ClientError):
+                    self._move(giver, taker)
+            self.moves += 1
+
+    def _move(self, giver: int, taker: int) -> None:
+        self._server.client("dynamodb").transact_write_items(
+            TransactItems=[
+                {
+                    "Update": {
+                        "TableName": "tab",
+                        "Key": {"p": {"S": f"account/{number}"}},
+                        "UpdateExpression": "ADD amount :by",
+                        "ExpressionAttributeValues": {":by": {"N": str(by)}},
+                    }
+                }
+                for number, by in ((giver, -1), (taker, 1))
+            ]
+        )
+
+
+def exported(server: Server, manifest: str) -> list[dict[str, Any]]:
+    """Return the lines of an export by its manifests."""
+    s3 = server.client("s3")
+
+    def read(key: str) -> bytes:
+        return s3.get_object(Bucket="transfers", Key=key)["Body"].read()
+
+    summary = json.loads(read(manifest))
+    found: list[dict[str, Any]] = []
+    for line in read(summary["manifestFilesS3Key"]).splitlines():
+        file = json.loads(line)
+        content = gzip.decompress(read(file["dataFileS3Key"])).splitlines()
+        assert len(content) == file["itemCount"]
+        found += [json.loads(each) for each in content]
+    assert len(found) == summary["itemCount"]
+    return found
+
+
+def test_an_export_goes_on_behind_a_kill_and_is_of_one_moment(server: Server) -> None:
+    dynamodb = server.client("dynamodb")
+    table = dynamodb.describe_table(TableName="tab")["Table"]
+    recovery = {"PointInTimeRecoveryEnabled": True}
+    dynamodb.update_continuous_backups(TableName="tab", PointInTimeRecoverySpecification=recovery)
+    with Movers(server) as movers:
+        begun = dynamodb.export_table_to_point_in_time(
+            TableArn=table["TableArn"], S3Bucket="transfers", S3Prefix="out"
+        )["ExportDescription"]
+
+        def describe() -> dict[str, Any]:
+            client = server.client("dynamodb")
+            arn = begun["ExportArn"]
+            return insistent(client.describe_export, ExportArn=arn)["ExportDescription"]
+
+        ended = killed_during(server, describe, "ItemCount", "Export")
+        assert movers.moves > ACCOUNTS, "the table was written meanwhile"
+    assert ended["ExportStatus"] == "COMPLETED", ended
+    items = {
+        line["Item"]["p"]["S"]: line["Item"] for line in exported(server, ended["ExportManifest"])
+    }
+    assert len(items) == ended["ItemCount"] == ITEMS + ACCOUNTS
+    amounts = [int(items[f"account/{number}"]["amount"]["N"]) for number in range(ACCOUNTS)]
+    assert sum(amounts) == ACCOUNTS * AMOUNT
+    assert amounts != [int(scanned(server)[f"account/{n}"]["amount"]["N"]) for n in range(ACCOUNTS)]

@@ -15,7 +15,7 @@ from backports import zstd
 from fogbank.server.config import Config
 from fogbank.services.dynamodb import SERVICE as DYNAMODB
 from fogbank.services.dynamodb.rules.exchange import ion
-from fogbank.services.dynamodb.state import importing, imports
+from fogbank.services.dynamodb.state import importing, transfers
 from fogbank.services.iam import SERVICE as IAM
 from fogbank.services.logs import SERVICE as LOGS
 from fogbank.services.s3 import SERVICE as S3
@@ -523,8 +523,8 @@ def test_imports_are_listed_for_ninety_days_the_last_arn_first(
     put: Any, dynamodb: Any, cloud: Cloud, refusal: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """API Reference, ListImports; in ninety days of virtual time too much else would happen."""
-    assert imports.TRANSFER_KEPT_MS == 90 * 86_400_000
-    monkeypatch.setattr(imports, "TRANSFER_KEPT_MS", 60_000)
+    assert transfers.TRANSFER_KEPT_MS == 90 * 86_400_000
+    monkeypatch.setattr(transfers, "TRANSFER_KEPT_MS", 60_000)
     put("in/1", lines({"p": {"S": "a"}}))
     arns = []
     for name in ("tab", "tab-1", "tab", "tab.2"):

@@ -1,7 +1,6 @@
 """DynamoDB: tables of items under a partition key and, if wanted, a sort key.
 
-Read ``schema`` for what is kept, ``operations/items`` for what a request does, and
-``rules/expressions`` for the language; ``docs/services/dynamodb.md`` has what differs from AWS.
+``schema`` has what is kept, ``docs/services/dynamodb.md`` what differs from AWS.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from fogbank.services.dynamodb.jobs import JOBS
 from fogbank.services.dynamodb.operations import (
     backups,
     batches,
+    exports,
     imports,
     insights,
     items,
@@ -34,6 +34,7 @@ SERVICE = Service(
         backups,
         batches,
         insights,
+        exports,
         imports,
         items,
         policies,

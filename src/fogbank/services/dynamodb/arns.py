@@ -38,3 +38,8 @@ def import_arn(table: str, import_id: str) -> str:
 def backup_arn(region: str, account: str, table: str, backup: str) -> str:
     """Return the ARN of a backup of a table."""
     return arn_of(SERVICE, region, account, f"table/{table}/backup/{backup}")
+
+
+def export_arn(table: str, export_id: str) -> str:
+    """Return the ARN of an export of the table with an ARN."""
+    return f"{table}/export/{export_id}"

@@ -45,6 +45,18 @@ class IdempotentParameterMismatchException(ServiceError):
     """A token came before, with another request."""
 
 
+class ExportConflictException(ServiceError):
+    """An export's token came before, with another request."""
+
+
+class ExportNotFoundException(ServiceError):
+    """There is no such export."""
+
+
+class InvalidExportTimeException(ServiceError):
+    """The time of an export lies outside of those to which the table can be restored."""
+
+
 class ImportConflictException(ServiceError):
     """An import's token came before, with another request."""
 

@@ -168,7 +168,19 @@ IMPORT_OBJECTS: Final = Quota(
 IMPORT_BYTES: Final = Quota(
     "dynamodb.import_object_bytes_max", 1 << 40, "Import format quotas: 1 TB in most Regions"
 )
-IMPORT_PAGE: Final = 25
+EXPORTS: Final = Quota(
+    "dynamodb.exports_max", 300, "Quotas: table exports to Amazon S3, 300 concurrent ones"
+)
+EXPORT_SPAN_MIN_MS: Final = Quota(
+    "dynamodb.export_span_ms_min", 15 * 60_000, "Incremental exports: 15 minutes at least"
+)
+EXPORT_SPAN_MAX_MS: Final = Quota(
+    "dynamodb.export_span_ms_max", 24 * 3_600_000, "Incremental exports: 24 hours at most"
+)
+EXPORT_FILE_BYTES: Final = Quota(
+    "dynamodb.export_file_bytes_max", 8 << 20, "ours: what a file has before it is compressed"
+)
+TRANSFERS_PAGE: Final = 25
 TRANSFER_TOKEN_MS: Final = 8 * 3_600_000
 """A client token is valid for 8 hours (API Reference, ImportTable and ExportTableToPointInTime)."""
 TRANSFER_KEPT_MS: Final = 90 * 86_400_000

@@ -293,6 +293,12 @@ class DescribeEndpointsRequest(TypedDict, total=False):
 class DescribeEndpointsResponse(TypedDict, total=False):
     Endpoints: list[Endpoint]
 
+class DescribeExportInput(TypedDict, total=False):
+    ExportArn: Required[str]
+
+class DescribeExportOutput(TypedDict, total=False):
+    ExportDescription: ExportDescription
+
 class DescribeImportInput(TypedDict, total=False):
     ImportArn: Required[str]
 
@@ -358,9 +364,62 @@ class ExpectedAttributeValue(TypedDict, total=False):
     ComparisonOperator: str
     AttributeValueList: list[AttributeValue]
 
+class ExportDescription(TypedDict, total=False):
+    ExportArn: str
+    ExportStatus: str
+    StartTime: int
+    EndTime: int
+    ExportManifest: str
+    TableArn: str
+    TableId: str
+    ExportTime: int
+    ClientToken: str
+    S3Bucket: str
+    S3BucketOwner: str
+    S3Prefix: str
+    S3SseAlgorithm: str
+    S3SseKmsKeyId: str
+    FailureCode: str
+    FailureMessage: str
+    ExportFormat: str
+    BilledSizeBytes: int
+    ItemCount: int
+    ExportType: str
+    IncrementalExportSpecification: IncrementalExportSpecification
+    FilterSpecification: FilterSpecification
+
+class ExportSummary(TypedDict, total=False):
+    ExportArn: str
+    ExportStatus: str
+    ExportType: str
+
+class ExportTableToPointInTimeInput(TypedDict, total=False):
+    TableArn: Required[str]
+    ExportTime: int
+    ClientToken: str
+    S3Bucket: Required[str]
+    S3BucketOwner: str
+    S3Prefix: str
+    S3SseAlgorithm: str
+    S3SseKmsKeyId: str
+    ExportFormat: str
+    ExportType: str
+    IncrementalExportSpecification: IncrementalExportSpecification
+    FilterSpecification: FilterSpecification
+
+class ExportTableToPointInTimeOutput(TypedDict, total=False):
+    ExportDescription: ExportDescription
+
 class FailureException(TypedDict, total=False):
     ExceptionName: str
     ExceptionDescription: str
+
+class FilterSpecification(TypedDict, total=False):
+    FilterExpression: str
+    ProjectionExpression: str
+    KeyConditionExpression: str
+    ExpressionAttributeNames: dict[str, str]
+    ExpressionAttributeValues: dict[str, AttributeValue]
 
 class Get(TypedDict, total=False):
     Key: Required[dict[str, AttributeValue]]
@@ -476,6 +535,11 @@ class ImportTableInput(TypedDict, total=False):
 class ImportTableOutput(TypedDict, total=False):
     ImportTableDescription: ImportTableDescription
 
+class IncrementalExportSpecification(TypedDict, total=False):
+    ExportFromTime: int
+    ExportToTime: int
+    ExportViewType: str
+
 class InputFormatOptions(TypedDict, total=False):
     Csv: CsvOptions
 
@@ -516,6 +580,15 @@ class ListContributorInsightsInput(TypedDict, total=False):
 
 class ListContributorInsightsOutput(TypedDict, total=False):
     ContributorInsightsSummaries: list[ContributorInsightsSummary]
+    NextToken: str
+
+class ListExportsInput(TypedDict, total=False):
+    TableArn: str
+    MaxResults: int
+    NextToken: str
+
+class ListExportsOutput(TypedDict, total=False):
+    ExportSummaries: list[ExportSummary]
     NextToken: str
 
 class ListImportsInput(TypedDict, total=False):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from fogbank.services.dynamodb.jobs.backups import copy_backup, expire_backup, fill_table
+from fogbank.services.dynamodb.jobs.exports import export_table, forget_export
 from fogbank.services.dynamodb.jobs.histories import trim_history
 from fogbank.services.dynamodb.jobs.imports import forget_import, import_table
 from fogbank.services.dynamodb.jobs.moments import release_moment
@@ -43,4 +44,6 @@ JOBS: Final = (
     change_group,
     forget_versions,
     sweep_tombstones,
+    export_table,
+    forget_export,
 )

@@ -10,6 +10,7 @@ from fogbank.platform.scheduler.timers import Timer
 from fogbank.platform.scheduler.worklist import WorkEntry
 from fogbank.platform.store.engine import Transaction
 from fogbank.services.dynamodb import state
+from fogbank.services.dynamodb.schema import IMPORTS
 
 IMPORTS_AT_ONCE: Final = 2
 HOLD_MS: Final = 3_600_000
@@ -22,7 +23,7 @@ async def import_table(entry: WorkEntry, facilities: Facilities) -> Verdict:
     return await state.importing.attempt(entry, facilities)
 
 
-@timer(state.imports.FORGET)
+@timer(state.transfers.FORGET_IMPORT)
 async def forget_import(tr: Transaction, due: Timer, _facilities: Facilities) -> None:
     """Forget an import that was long enough told of."""
-    state.imports.forget(tr, due.key)
+    state.transfers.forget(tr, IMPORTS, due.key)

@@ -21,7 +21,7 @@ from fogbank.services.dynamodb import quotas, state
 from fogbank.services.dynamodb.errors import ImportConflictException, ImportNotFoundException
 from fogbank.services.dynamodb.rules import imports, measures, names, tables, transfers
 from fogbank.services.dynamodb.rules.transfers import TransferName
-from fogbank.services.dynamodb.schema import CREATING, ImportRecord
+from fogbank.services.dynamodb.schema import CREATING, IMPORTS, ImportRecord
 
 if TYPE_CHECKING:
     from fogbank.wire.shapes import dynamodb as shapes
@@ -99,12 +99,12 @@ async def describe_import(
 @operation(access=lambda _scope, _request: [Access("dynamodb:ListImports", "*")])
 async def list_imports(call: Call, request: shapes.ListImportsInput) -> shapes.ListImportsOutput:
     """Return the imports of the last 90 days, of one table or of all, a page at a time."""
-    limit: int = request.get("PageSize", quotas.IMPORT_PAGE)
+    limit: int = request.get("PageSize", quotas.TRANSFERS_PAGE)
     table = transfers.find_table(call.scope, request.get("TableArn"))
     before = transfers.begin_of(request.get("NextToken"))
 
     async def body(tr: Transaction) -> list[ImportRecord]:
-        return await state.imports.list_imports(tr, table, before, limit + 1)
+        return await state.transfers.list_records(tr, IMPORTS, table, before, limit + 1)
 
     found = await call.store.read(body)
     reply: shapes.ListImportsOutput = {

@@ -31,6 +31,7 @@ from fogbank.platform.iam.bound import Bound
 from fogbank.platform.identity.principal import Principal
 from fogbank.platform.store.records import Record, Table
 from fogbank.services.dynamodb.schema.backups import BACKUPS, RESTORES
+from fogbank.services.dynamodb.schema.exports import EXPORT_FILES, EXPORTS, IN_PROGRESS
 from fogbank.services.dynamodb.schema.replicas import (
     GROUPS,
     PAIRS,
@@ -53,7 +54,6 @@ DELETED = "DELETED"
 USER = "USER"
 SYSTEM = "SYSTEM"
 
-IN_PROGRESS = "IN_PROGRESS"
 COMPLETED = "COMPLETED"
 FAILED = "FAILED"
 
@@ -542,6 +542,8 @@ ALL_TABLES = (
     TRIMS,
     VECTORS,
     IMPORTS,
+    EXPORTS,
+    EXPORT_FILES,
     GROUPS,
     VERSIONS,
     REPLICATION,

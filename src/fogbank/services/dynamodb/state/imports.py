@@ -10,12 +10,10 @@ import msgspec
 from fogbank.base.clock import Clock
 from fogbank.base.errors import Conflict
 from fogbank.platform.scheduler import worklist
-from fogbank.platform.scheduler.timers import Timer, Timers
+from fogbank.platform.scheduler.timers import Timers
 from fogbank.platform.scheduler.worklist import WorkEntry
-from fogbank.platform.store import tuples
 from fogbank.platform.store.engine import Transaction
 from fogbank.services.dynamodb.errors import ImportNotFoundException, LimitExceededException
-from fogbank.services.dynamodb.quotas import TRANSFER_KEPT_MS
 from fogbank.services.dynamodb.rules.imports import Admitted
 from fogbank.services.dynamodb.rules.transfers import TransferName
 from fogbank.services.dynamodb.schema import (
@@ -26,20 +24,13 @@ from fogbank.services.dynamodb.schema import (
     ImportRecord,
     TableRecord,
 )
-from fogbank.services.dynamodb.state import rows, tables, writing
+from fogbank.services.dynamodb.state import rows, tables, transfers, writing
 from fogbank.services.dynamodb.state.entries import Limit
 
 IMPORTING: Final = "dynamodb.imports"
 """The work list of imports that are under way."""
-FORGET: Final = "dynamodb.forget_import"
-"""The kind of the timers that end what is told of an import."""
 _WORD: Final = "import"
 """All of a domain are counted, so that they can be bounded."""
-
-
-def _place(name: TransferName) -> tuple[str, str]:
-    """Return the key of an import's record."""
-    return f"{name.table}/", name.id
 
 
 async def begin(tr: Transaction, record: ImportRecord, imports_max: int) -> None:
@@ -64,12 +55,12 @@ async def begin(tr: Transaction, record: ImportRecord, imports_max: int) -> None
 
 def put(tr: Transaction, record: ImportRecord) -> None:
     """Write an import that was changed."""
-    IMPORTS.put(tr, record, *_place(TransferName(record.table, record.id)))
+    IMPORTS.put(tr, record, *transfers.key_of(TransferName(record.table, record.id)))
 
 
 async def find(tr: Transaction, name: TransferName) -> ImportRecord | None:
     """Return an import, or None if there is none or it is not told any more."""
-    return await IMPORTS.find(tr, *_place(name))
+    return await IMPORTS.find(tr, *transfers.key_of(name))
 
 
 async def require(tr: Transaction, name: TransferName) -> ImportRecord:
@@ -78,26 +69,6 @@ async def require(tr: Transaction, name: TransferName) -> ImportRecord:
     if record is None:
         raise ImportNotFoundException(f"Import not found: {name.id}")
     return record
-
-
-async def list_imports(
-    tr: Transaction, table: str | None, before: TransferName | None, limit: int
-) -> list[ImportRecord]:
-    """Return up to ``limit`` imports, of one table or of all, the last by their ARNs first.
-
-    Args:
-        tr: The transaction.
-        table: The name of the one table; None: of all.
-        before: Only those before this one.
-        limit: So many at most.
-    """
-    if table is not None:
-        after = None if before is None else (before.id,)
-        found = await IMPORTS.list(tr, f"{table}/", limit=limit, after=after, reverse=True)
-    else:
-        after = None if before is None else _place(before)
-        found = await IMPORTS.list(tr, limit=limit, after=after, reverse=True)
-    return [record for _, record in found]
 
 
 async def write_piece(
@@ -151,11 +122,5 @@ async def end(tr: Transaction, before: ImportRecord, after: ImportRecord, timers
     else:
         tables.put_table(tr, msgspec.structs.replace(table, status=ACTIVE))
     put(tr, after)
-    key = tuples.pack(*_place(TransferName(after.table, after.id)))
-    due_ms = after.ended_ms + TRANSFER_KEPT_MS
-    timers.put(tr, Timer(kind=FORGET, domain=tr.domain.name, key=key, due_ms=due_ms))
-
-
-def forget(tr: Transaction, key: bytes) -> None:
-    """Forget an import; its table remains."""
-    IMPORTS.delete(tr, *tuples.unpack(key))
+    name = TransferName(after.table, after.id)
+    transfers.forget_later(tr, timers, transfers.FORGET_IMPORT, name, after.ended_ms)

@@ -38,9 +38,18 @@ _PLAIN_NAME: Final = re.compile(
 
 
 def line_of(record: Mapping[str, Item]) -> bytes:
-    """Return the line of an item, or of a change, by the names of its parts."""
-    parts = ",".join(f"{name}:{_struct(item)}" for name, item in record.items())
-    return f"{_MARKER} {{{parts}}}\n".encode()
+    """Return the line of an item by the name of its one part."""
+    return f"{_MARKER} {_parts(record)}\n".encode()
+
+
+def record_line_of(record: Mapping[str, Item]) -> bytes:
+    """Return the line of a change by the names of its parts, which stand in a ``Record``."""
+    return f"{_MARKER} {{Record:{_parts(record)}}}\n".encode()
+
+
+def _parts(record: Mapping[str, Item]) -> str:
+    """Return the struct of some parts."""
+    return f"{{{','.join(f'{name}:{_struct(item)}' for name, item in record.items())}}}"
 
 
 def _struct(item: Item) -> str:

@@ -1,0 +1,345 @@
+"""Exports to S3: what may be asked for, what files hold, and how an export is told.
+
+Source: Amazon DynamoDB API Reference, ExportTableToPointInTime and ExportDescription; Developer
+Guide, "DynamoDB table export output format". The guide calls the files of checksums
+``manifest-summary.checksum`` and ``manifest-files.checksum``; AWS writes them as ``.md5``.
+"""
+
+from __future__ import annotations
+
+from base64 import b32encode
+from datetime import UTC, datetime
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import msgspec
+import orjson
+
+from fogbank.base.types import Request, Wire
+from fogbank.contract.action import Access, Scope
+from fogbank.services.dynamodb import arns
+from fogbank.services.dynamodb.errors import InvalidExportTimeException, ValidationException
+from fogbank.services.dynamodb.rules import items, keys
+from fogbank.services.dynamodb.rules.access import arn_of as table_arn_of
+from fogbank.services.dynamodb.rules.exchange import dynamodb_json, ion
+from fogbank.services.dynamodb.rules.values import Item
+from fogbank.services.dynamodb.schema import TABLES, ItemRecord, TableRecord
+from fogbank.services.dynamodb.schema.exports import ExportFileRecord, ExportRecord
+
+if TYPE_CHECKING:
+    from fogbank.wire.shapes import dynamodb as shapes
+
+FULL: Final = "FULL_EXPORT"
+INCREMENTAL: Final = "INCREMENTAL_EXPORT"
+BOTH_IMAGES: Final = "NEW_AND_OLD_IMAGES"
+_FOLDER: Final = "AWSDynamoDB"
+_ENDINGS: Final = {"DYNAMODB_JSON": "json.gz", "ION": "ion.gz"}
+_VERSIONS: Final = {FULL: "2020-06-30", INCREMENTAL: "2023-08-01"}
+"""Of the summary manifest, as the guide shows it for either type."""
+_FILE_NAME_BYTES: Final = 16
+_SECOND_MS: Final = 1_000
+_SSE: Final = {"AES256": "AES256", "KMS": "aws:kms"}
+_INVALID: Final = "One or more parameter values were invalid: "
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder().decode
+
+
+def export_table(scope: Scope, request: Request) -> list[Access]:
+    """Return what ExportTableToPointInTime needs of DynamoDB: the right to export the table."""
+    arn = table_arn_of(scope, request["TableArn"])
+    return [Access("dynamodb:ExportTableToPointInTime", arn)]
+
+
+# What is asked for.
+
+
+class Span(NamedTuple):
+    """The times that an export is of, in milliseconds."""
+
+    until_ms: int
+    """Of a full export the moment; of an incremental one its end, which is not in it."""
+    since_ms: int = 0
+    """Where an incremental one begins; 0: it is a full one."""
+
+    @property
+    def seconds(self) -> list[int]:
+        """Return the seconds at whose ends a table is looked at, the earlier first."""
+        if not self.since_ms:
+            return [self.until_ms // _SECOND_MS]
+        return [self.since_ms // _SECOND_MS - 1, self.until_ms // _SECOND_MS - 1]
+
+
+class Bounds(NamedTuple):
+    """Within which the times of an export lie, in milliseconds."""
+
+    earliest_ms: int
+    now_ms: int
+    span_min_ms: int
+    span_max_ms: int
+
+
+def require_request(request: Request) -> None:
+    """Refuse an ExportTableToPointInTime request that contradicts itself."""
+    kind, specification = request.get("ExportType", FULL), "IncrementalExportSpecification"
+    if kind == INCREMENTAL and specification not in request:
+        raise ValidationException(f"{_INVALID}{specification} is required for {INCREMENTAL}")
+    if kind == FULL and specification in request:
+        raise ValidationException(f"{_INVALID}{specification} is only for {INCREMENTAL}")
+    if kind == INCREMENTAL and "ExportTime" in request:
+        raise ValidationException(f"{_INVALID}ExportTime is only for {FULL}")
+    if "S3SseKmsKeyId" in request and request.get("S3SseAlgorithm") != "KMS":
+        raise ValidationException(f"{_INVALID}S3SseKmsKeyId is only for S3SseAlgorithm KMS")
+
+
+def span_of(request: Request, bounds: Bounds) -> Span:
+    """Return the times that an export is asked for.
+
+    Raises:
+        InvalidExportTimeException: The table cannot be restored to one of them, or they lie too
+            near to each other or too far apart.
+        ValidationException: An incremental export has no begin.
+    """
+    if request.get("ExportType", FULL) == FULL:
+        until_ms = request.get("ExportTime", bounds.now_ms)
+        _require_within(until_ms, bounds)
+        return Span(until_ms)
+    asked: Wire = request["IncrementalExportSpecification"]
+    if "ExportFromTime" not in asked:
+        raise ValidationException(f"{_INVALID}ExportFromTime is required for {INCREMENTAL}")
+    since_ms = asked["ExportFromTime"] // _SECOND_MS * _SECOND_MS
+    until_ms = asked.get("ExportToTime", bounds.now_ms) // _SECOND_MS * _SECOND_MS
+    for each in (since_ms, until_ms):
+        _require_within(each, bounds)
+    if not bounds.span_min_ms <= until_ms - since_ms <= bounds.span_max_ms:
+        raise InvalidExportTimeException(
+            "The difference between ExportFromTime and ExportToTime must be at least"
+            f" {bounds.span_min_ms // _SECOND_MS} seconds and at most"
+            f" {bounds.span_max_ms // _SECOND_MS} seconds"
+        )
+    return Span(until_ms, since_ms)
+
+
+def _require_within(at_ms: int, bounds: Bounds) -> None:
+    """Refuse a time to which the table cannot be restored."""
+    if not bounds.earliest_ms <= at_ms <= bounds.now_ms:
+        raise InvalidExportTimeException(
+            "The specified ExportTime is outside of the point in time recovery window."
+        )
+
+
+def stored_request(scope: Scope, request: Request) -> bytes:
+    """Return a request as its export keeps it, with the owner of the bucket that it means."""
+    return _encode({"S3BucketOwner": scope.account, **request})
+
+
+def request_of(record: ExportRecord) -> Wire:
+    """Return what an export was asked for."""
+    return _decode(record.request)
+
+
+def table_of(record: ExportRecord) -> TableRecord:
+    """Return the table of an export, as its moment was kept."""
+    return TABLES.decode(record.table)
+
+
+# Files.
+
+
+def folder_of(record: ExportRecord) -> str:
+    """Return the key below which the manifests of an export lie, a slash at its end."""
+    return f"{_root_of(record)}{record.id}/"
+
+
+def _root_of(record: ExportRecord) -> str:
+    """Return the key below which all exports with a prefix lie."""
+    prefix: str = request_of(record).get("S3Prefix", "").rstrip("/")
+    return f"{prefix}/{_FOLDER}/" if prefix else f"{_FOLDER}/"
+
+
+def file_key(record: ExportRecord) -> str:
+    """Return the key of the file that an export writes next; in another attempt it is the same.
+
+    AWS: the files of incremental exports lie in one folder, those of a full one in its own.
+    """
+    named = blake2b(f"{record.id}/{record.progress.files}".encode(), digest_size=_FILE_NAME_BYTES)
+    name = b32encode(named.digest()).decode().rstrip("=").lower()
+    root = _root_of(record) if record.from_ms else folder_of(record)
+    return f"{root}data/{name}.{_ENDINGS[format_of(record)]}"
+
+
+def put_members(record: ExportRecord) -> Wire:
+    """Return the members with which PutObject writes the files of an export.
+
+    AWS: it needs ``s3:PutObjectAcl``, for the owner of the bucket is to own what is written there.
+    """
+    request = request_of(record)
+    members: Wire = {
+        "Bucket": request["S3Bucket"],
+        "ACL": "bucket-owner-full-control",
+        "ExpectedBucketOwner": request["S3BucketOwner"],
+    }
+    if "S3SseAlgorithm" in request:
+        members["ServerSideEncryption"] = _SSE[request["S3SseAlgorithm"]]
+    if "S3SseKmsKeyId" in request:
+        members["SSEKMSKeyId"] = request["S3SseKmsKeyId"]
+    return members
+
+
+def format_of(record: ExportRecord) -> str:
+    """Return the ``ExportFormat`` of an export."""
+    found: str = request_of(record).get("ExportFormat", "DYNAMODB_JSON")
+    return found
+
+
+class Writer:
+    """Writes the lines of an export."""
+
+    def __init__(self, record: ExportRecord) -> None:
+        request = request_of(record)
+        self._table = table_of(record)
+        self._is_ion = format_of(record) == "ION"
+        specification: Wire = request.get("IncrementalExportSpecification", {})
+        self._shows_old = specification.get("ExportViewType", BOTH_IMAGES) == BOTH_IMAGES
+
+    def item_line(self, record: ItemRecord) -> bytes:
+        """Return the line of an item."""
+        item = items.item_of(self._table, record)
+        return (
+            ion.line_of({"Item": item}) if self._is_ion else dynamodb_json.line_of({"Item": item})
+        )
+
+    def change_line(self, before: ItemRecord | None, after: ItemRecord | None, at_ms: int) -> bytes:
+        """Return the line of what became of an item; none if it came and went.
+
+        Developer Guide, "DynamoDB table export output format: Incremental export output".
+        """
+        old, new = items.found_item(self._table, before), items.found_item(self._table, after)
+        found = new or old
+        if found is None:
+            return b""
+        told: dict[str, Item] = {
+            "Metadata": {"WriteTimestampMicros": {"N": str(at_ms * 1_000)}},
+            "Keys": keys.key_attributes_of(self._table, found),
+        }
+        if old is not None and self._shows_old:
+            told["OldImage"] = old
+        if new is not None:
+            told["NewImage"] = new
+        if self._is_ion:
+            return ion.record_line_of(told)
+        return dynamodb_json.line_of(told)
+
+
+def files_manifest(files: list[ExportFileRecord]) -> bytes:
+    """Return lines of the manifest of files."""
+    return b"".join(
+        orjson.dumps(
+            {
+                "itemCount": each.items,
+                "md5Checksum": each.md5,
+                "etag": each.etag,
+                "dataFileS3Key": each.key,
+            },
+            option=orjson.OPT_APPEND_NEWLINE,
+        )
+        for each in files
+    )
+
+
+def summary_manifest(scope: Scope, record: ExportRecord, ended_ms: int) -> bytes:
+    """Return the summary of an export that ends now."""
+    request, progress = request_of(record), record.progress
+    kind = INCREMENTAL if record.from_ms else FULL
+    told: dict[str, object] = {
+        "version": _VERSIONS[kind],
+        "exportArn": arn_of_export(scope, record),
+        "startTime": _time_text(record.started_ms),
+        "endTime": _time_text(ended_ms),
+        "tableArn": arns.table_arn(scope.region, scope.account, record.name),
+        "tableId": record.table_id,
+    }
+    if record.from_ms:
+        told["exportFromTime"] = _time_text(record.from_ms)
+        told["exportToTime"] = _time_text(record.export_ms)
+    else:
+        told["exportTime"] = _time_text(record.export_ms)
+    told |= {
+        "s3Bucket": request["S3Bucket"],
+        "s3Prefix": request.get("S3Prefix"),
+        "s3SseAlgorithm": request.get("S3SseAlgorithm", "AES256"),
+        "s3SseKmsKeyId": request.get("S3SseKmsKeyId"),
+        "manifestFilesS3Key": f"{folder_of(record)}manifest-files.json",
+        "billedSizeBytes": progress.size,
+        "itemCount": progress.items,
+        "outputFormat": format_of(record),
+    }
+    if record.from_ms:
+        specification = request["IncrementalExportSpecification"]
+        told["outputView"] = specification.get("ExportViewType", BOTH_IMAGES)
+        told["exportType"] = kind
+    return orjson.dumps(told)
+
+
+def _time_text(at_ms: int) -> str:
+    """Return a time as manifests show it: ``2020-11-04T07:28:34.028Z``."""
+    text = datetime.fromtimestamp(at_ms / 1_000, UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
+
+
+# How it is told.
+
+
+def arn_of_export(scope: Scope, record: ExportRecord) -> str:
+    """Return the ARN of an export."""
+    return arns.export_arn(arns.table_arn(scope.region, scope.account, record.name), record.id)
+
+
+def description_of(scope: Scope, record: ExportRecord) -> shapes.ExportDescription:
+    """Return the ``ExportDescription`` of an export."""
+    request = request_of(record)
+    described: shapes.ExportDescription = {
+        "ExportArn": arn_of_export(scope, record),
+        "ExportStatus": record.status,
+        "StartTime": record.started_ms,
+        "TableArn": arns.table_arn(scope.region, scope.account, record.name),
+        "TableId": record.table_id,
+        "S3Bucket": request["S3Bucket"],
+        "S3BucketOwner": request["S3BucketOwner"],
+        "S3SseAlgorithm": request.get("S3SseAlgorithm", "AES256"),
+        "ExportFormat": format_of(record),
+        "ExportType": INCREMENTAL if record.from_ms else FULL,
+        "BilledSizeBytes": record.progress.size,
+        "ItemCount": record.progress.items,
+    }
+    if record.from_ms:
+        specification = request["IncrementalExportSpecification"]
+        described["IncrementalExportSpecification"] = {
+            "ExportFromTime": record.from_ms,
+            "ExportToTime": record.export_ms,
+            "ExportViewType": specification.get("ExportViewType", BOTH_IMAGES),
+        }
+    else:
+        described["ExportTime"] = record.export_ms
+    if "ClientToken" in request:
+        described["ClientToken"] = request["ClientToken"]
+    if "S3Prefix" in request:
+        described["S3Prefix"] = request["S3Prefix"]
+    if "S3SseKmsKeyId" in request:
+        described["S3SseKmsKeyId"] = request["S3SseKmsKeyId"]
+    if record.ended_ms:
+        described["EndTime"] = record.ended_ms
+    if record.failure_code:
+        described["FailureCode"] = record.failure_code
+        described["FailureMessage"] = record.failure_message
+    elif record.ended_ms:
+        described["ExportManifest"] = f"{folder_of(record)}manifest-summary.json"
+    return described
+
+
+def summary_of(scope: Scope, record: ExportRecord) -> shapes.ExportSummary:
+    """Return the ``ExportSummary`` of an export."""
+    return {
+        "ExportArn": arn_of_export(scope, record),
+        "ExportStatus": record.status,
+        "ExportType": INCREMENTAL if record.from_ms else FULL,
+    }
