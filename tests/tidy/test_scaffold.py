@@ -16,7 +16,7 @@ MADE = (
     ("operation", "sqs", "CreateQueue"),
     ("operation", "sqs", "DeleteQueue"),  # answers nothing
     ("operation", "sqs", "SendMessage", "--noun", "messages"),
-    ("operation", "dynamodb", "DescribeContributorInsights", "--noun", "tables"),
+    ("operation", "dynamodb", "DescribeTableReplicaAutoScaling", "--noun", "tables"),
 )
 CHECKS = (
     ("ruff", "format", "--check", "."),
