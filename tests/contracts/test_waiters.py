@@ -41,6 +41,7 @@ def test_a_waiter_is_met(
 
         monkeypatch.setattr(botocore.waiter.time, "sleep", sleep)
         wait.before(clients, account)
+        cloud.settle()
         waiter = clients(service).get_waiter(xform_name(name))
         waiter.wait(**wait.request(clients, account), WaiterConfig={"MaxAttempts": 10})
     assert len(slept) == (0 if wait.at_once else 1)

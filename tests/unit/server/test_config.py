@@ -117,6 +117,7 @@ VALID = {
     "account.id": "111122223333",
     "account.access_key_id": "ABCDEFGHIJKLMNOP",
     "account.secret_access_key": "ABCDEFGHIJKLMNOPQRST",
+    "dynamodb.enforce_throughput": False,
     "encryption.enabled": False,
     "limits.connection_window_bytes": 70_000,
     "public_url": "https://cloud.example:8443",

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from amazon.ion import simpleion
+from tests.wire.dynamodb.test_imports import user_who_may
 
 from fogbank.server.config import Config
 from fogbank.services.dynamodb import SERVICE as DYNAMODB
@@ -234,3 +235,31 @@ def test_exports_are_listed(dynamodb: Any, export: Export, arn: str) -> None:
     second = dynamodb.list_exports(TableArn=arn, MaxResults=1, NextToken=first["NextToken"])
     found = [each["ExportArn"] for page in (first, second) for each in page["ExportSummaries"]]
     assert found == sorted(arns, reverse=True)
+
+
+NEEDED = {
+    "dynamodb:ExportTableToPointInTime": "",
+    "s3:PutObject": "S3AccessDenied",
+    "s3:PutObjectAcl": "S3AccessDenied",
+}
+"""What its caller must be allowed, and how an export fails that is begun without."""
+
+
+@pytest.mark.parametrize("denied", [*NEEDED, ""])
+def test_an_export_writes_with_the_rights_of_its_caller(
+    cloud: Cloud, dynamodb: Any, arn: str, refusal: Any, denied: str
+) -> None:
+    """Developer Guide, "Requesting a table export in DynamoDB: Setting up an S3 bucket"."""
+    allowed = [action for action in NEEDED if action != denied]
+    client = cloud.client("dynamodb", credential=user_who_may(cloud, allowed))
+    given = {"TableArn": arn, "S3Bucket": BUCKET}
+    if not NEEDED.get(denied, "begun"):
+        refused = refusal(client.export_table_to_point_in_time, **given)
+        assert refused[1] == "AccessDeniedException"
+        return
+    begun = client.export_table_to_point_in_time(**given)["ExportDescription"]
+    cloud.settle()
+    ended = dynamodb.describe_export(ExportArn=begun["ExportArn"])["ExportDescription"]
+    failed = ("FAILED", NEEDED.get(denied))
+    expected = failed if denied else ("COMPLETED", None)
+    assert (ended["ExportStatus"], ended.get("FailureCode")) == expected
