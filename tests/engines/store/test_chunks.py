@@ -12,13 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.engines.store.conftest import ENGINES
 
-from fogbank.base.errors import Corrupt
+from fogbank.base.errors import Corrupt, Unavailable
 from fogbank.platform.blobs import chunks
 from fogbank.platform.blobs import rows as blob_rows
 from fogbank.platform.blobs.chunks import CHUNK_BYTES_MAX, INLINE_BYTES_MAX, BodyRef
 from fogbank.platform.blobs.held import HoldingStore
 from fogbank.platform.blobs.port import BlobRef
 from fogbank.platform.store.engine import Domain, Transaction
+from fogbank.platform.store.passing import PassingStore
 from fogbank.platform.store.records import Record, Table
 from fogbank.testing.clock import VirtualClock
 
@@ -233,3 +234,38 @@ async def test_a_missing_or_shortened_chunk_is_damage(engine: Any) -> None:
     for body in (retain, release):
         with pytest.raises(Corrupt, match="has no count"):
             await store.transact(body)
+
+
+class Parting(PassingStore):
+    """A store that commits and then cannot say so."""
+
+    async def transact(self, body: Any, *, token: Any = None) -> Any:
+        await super().transact(body, token=token)
+        raise Unavailable("the store is closed")
+
+
+async def test_a_blob_stays_where_it_is_not_known_whether_it_is_referred_to(engine: Any) -> None:
+    """A commit may have happened though the answer was lost: bytes too many, never too few."""
+    inner = engine.store_of(DOMAIN)
+    body = bytes(CHUNK_BYTES_MAX + 1)
+
+    async def put(tr: Transaction) -> None:
+        ENTRIES.put(tr, Entry(await chunks.place(tr, body, SECRET)), 1)
+
+    async def look(tr: Transaction) -> Entry | None:
+        return await ENTRIES.find(tr, 1)
+
+    with pytest.raises(Unavailable):
+        await HoldingStore(Parting(inner), engine.blobs).transact(put)
+    found = await inner.read(look)
+    assert await read_blob(engine, found.body) == body
+
+
+async def test_a_blob_of_a_body_that_fails_afterwards_goes(engine: Any) -> None:
+    async def put(tr: Transaction) -> None:
+        await chunks.place(tr, bytes(CHUNK_BYTES_MAX + 1), SECRET)
+        raise Refused
+
+    with pytest.raises(Refused):
+        await HoldingStore(engine.store_of(DOMAIN), engine.blobs).transact(put)
+    assert await engine.blobs.list(None, 10) == []

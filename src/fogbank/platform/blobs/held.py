@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from hashlib import blake2b
 from typing import Final, TypeVar
 
-from fogbank.base.errors import CommitUnknown, Corrupt, TransactionTooLarge
+from fogbank.base.errors import Conflict, Corrupt, TransactionTooLarge
 from fogbank.platform.blobs.port import BlobRef, Blobs
 from fogbank.platform.store.engine import Body, Domain, Pending, Store, Token, Transaction
 from fogbank.platform.store.passing import PassingStore
@@ -26,6 +26,8 @@ HELD_BYTES_MAX: Final = 256 << 20
 """Of blobs, for one transaction: what it reads and what it writes."""
 ROUNDS_MAX: Final = 256
 """How often a body is run again for a blob more."""
+_UNCOMMITTED: Final = (Conflict, TransactionTooLarge)
+"""What a store raises when a transaction whose body ended certainly has not committed."""
 
 
 class Unheld(Exception):
@@ -49,13 +51,15 @@ class Held:
         blobs: Where they lie.
     """
 
-    __slots__ = ("_blobs", "_bodies", "_left", "_written", "referred")
+    __slots__ = ("_blobs", "_bodies", "_left", "_written", "has_failed", "referred")
 
     def __init__(self, blobs: Blobs) -> None:
         self._blobs = blobs
         self._bodies: dict[BlobRef, bytes] = {}
         self._written: dict[bytes, BlobRef] = {}
         self._left = HELD_BYTES_MAX
+        self.has_failed = True
+        """Whether the body that ran last raised, or none ran yet: then nothing was committed."""
         self.referred: set[BlobRef] = set()
         """What the body that runs refers to so far of what was written."""
 
@@ -199,10 +203,10 @@ class HoldingStore(PassingStore):
             result = await self._rounds(
                 unheld, held, lambda: self._store.transact(_holding(body, held), token=token)
             )
-        except CommitUnknown:
-            raise
-        except Exception:
-            await held.remove()
+        except BaseException as error:
+            # Of anything else the outcome is not known: what was written may be referred to.
+            if held.has_failed or isinstance(error, _UNCOMMITTED):
+                await held.remove()
             raise
         await held.remove(kept=held.referred)
         return result
@@ -245,6 +249,9 @@ def _holding(body: Body[T], held: Held) -> Body[T]:
 
     async def run(tr: Transaction) -> T:
         held.referred.clear()
-        return await body(HoldingTransaction(tr, held))
+        held.has_failed = True
+        result = await body(HoldingTransaction(tr, held))
+        held.has_failed = False
+        return result
 
     return run
