@@ -4,12 +4,14 @@ PYTHON ?= $(firstword $(wildcard /usr/bin/python3) python3)
 VENV ?= .venv
 BIN = $(VENV)/bin
 KEEP ?=
+# Where it is set (images of containers do), each of the suite's processes would compile the whole house.
+unexport PYTHONDONTWRITEBYTECODE
 
 # botocore's cases are in its source package alone: fetched once for each pinned version.
 BOTOCORE = $(shell sed -n 's/^botocore==//p' constraints.txt)
 CASES = $(VENV)/cases/botocore-$(BOTOCORE)/.ready
 
-.PHONY: demo test check bench bench-table bench-growth bench-large bench-lateness bench-anatomy bench-bounds bench-idle bench-dynamodb alternator dynamodb-parity conformance s3-tests s3-clients dynamodb-clients soak soak-streams clean env
+.PHONY: demo test check bench bench-table bench-growth bench-large bench-lateness bench-anatomy bench-bounds bench-idle bench-dynamodb alternator dynamodb-parity conformance s3-tests s3-clients dynamodb-clients lambda-clients soak soak-streams clean env
 
 env: $(VENV)/.ready $(CASES)
 
@@ -25,8 +27,9 @@ demo: env
 	$(BIN)/python examples/photo/demo.py $(if $(KEEP),--keep)
 
 # Half of the suite waits for servers and processes: three at a time fill two cores.
+# TESTS="tests/http tests/crash": a part of it.
 test: env
-	$(BIN)/python -m pytest -n 3 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile $(TESTS)
 
 check: env
 	tools/check
@@ -69,19 +72,23 @@ bench-anatomy: env
 s3-tests: env
 	$(BIN)/python benchmarks/s3_tests.py $(SUITE) $(ARGS)
 
-# Programs of the field, installed first: needs Go, Java with Maven, Rust and Node.js; as root for
-# Debian's packages. ARGS="--only NAME" runs one.
+# Public suites of DynamoDB, brought by whoever runs them: SUITE=<checkout>.
 dynamodb-parity: env
 	$(BIN)/python benchmarks/dynamodb_parity.py $(SUITE) $(ARGS)
 
 alternator: env
 	$(BIN)/python benchmarks/alternator.py $(SUITE) $(ARGS)
 
+# Programs of the field, installed first: needs Go, Java with Maven, Rust and Node.js; as root for
+# Debian's packages. ARGS="--only NAME" runs one.
 s3-clients: env
 	$(BIN)/python benchmarks/s3_clients.py $(ARGS)
 
 dynamodb-clients: env
 	$(BIN)/python benchmarks/dynamodb_clients.py $(ARGS)
+
+lambda-clients: env
+	$(BIN)/python benchmarks/lambda_clients.py $(ARGS)
 
 conformance: env
 	$(BIN)/python benchmarks/protocols.py

@@ -6,8 +6,9 @@ import hashlib
 import json
 import os
 import platform
+import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,6 +31,31 @@ def source_hash(*folders: str) -> str:
         for path in sorted((ROOT / folder).rglob("*.py")):
             digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def pace() -> dict[str, float]:
+    """Return how fast this machine is now: shared ones are not the same from one minute to the next.
+
+    Returns:
+        A loop of pure Python that stays in the caches, and one that reads all over the memory.
+    """
+    places = [object() for _ in range(1 << 20)]
+    order = random.sample(range(len(places)), 200_000)
+
+    def best(work: Callable[[], object]) -> float:
+        times = []
+        for _ in range(5):
+            begin = time.process_time()
+            work()
+            times.append(time.process_time() - begin)
+        return min(times)
+
+    cached = best(lambda: [str(number) for number in range(200_000)])
+    scattered = best(lambda: [places[number] is None for number in order])
+    return {
+        "cached_ns": round(cached / 200_000 * 1e9, 1),
+        "scattered_ns": round(scattered / len(order) * 1e9, 1),
+    }
 
 
 def write(
@@ -58,6 +84,7 @@ def write(
         "source": source_hash("src/fogbank"),
         "measured": time.strftime("%Y-%m-%d", time.gmtime()),
         "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
+        "pace": pace(),
         "figures": figures,
         "promises": promises,
         "failures": failures,

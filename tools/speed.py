@@ -46,6 +46,7 @@ socket whose other end nobody waits for; to wake somebody who does costs several
 | --- | --- | --- |
 | heads | a call-back of the parser for each header | lines that came before are looked up, whole; llhttp reads what is not plain (`gateway/head.py`) |
 | signatures | the date parsed twice, a generator for each canonical request, partitions and regions searched by prefix | found once for a text, remembered in bounded caches (`wire/sigv4.py`, `wire/regions.py`, `base/arn.py`) |
+| who signs | scope, key, proof and the names of signed headers looked up and compared for each request | one look-up for a client that was proved before; only its time, head and body are checked anew (`gateway/signers.py`) |
 | records that most requests read | a table or bucket decoded, and its key packed, for each request | decoded once for its bytes (`Table(remembered=...)`, `platform/store/records.py`): what is remembered cannot be stale |
 | accesses | ARNs taken apart for services without resource policies, and to compare a table that no policy had asked for | not at all (`gateway/authorize.py`, `rules/access.py`) |
 | expressions | looked for one by one | one question whether there are any (`rules/requests.py`) |

@@ -32,6 +32,7 @@ from fogbank.wire.compile import ServiceCodec
 from fogbank.wire.http import HttpReply, HttpRequest
 from fogbank.wire.integrity import document_check_of
 from fogbank.wire.model import OperationModel, Ref, ServiceModel, load
+from fogbank.wire.published import EXTENSIONS
 from fogbank.wire.route import Router
 
 SERVICES = (
@@ -66,7 +67,9 @@ def unconstrained(service: str, protocol: str) -> ServiceCodec:
 
 @cache
 def peer_model(service: str) -> botocore.model.ServiceModel:
-    return botocore.model.ServiceModel(Loader().load_service_model(service, "service-2"), service)
+    # Operations of our own are merged in by botocore itself, as with AWS_DATA_PATH.
+    loader = Loader(extra_search_paths=[str(EXTENSIONS)])
+    return botocore.model.ServiceModel(loader.load_service_model(service, "service-2"), service)
 
 
 def spoken() -> list[tuple[str, str]]:

@@ -5,12 +5,16 @@ from typing import Any
 
 import botocore
 import pytest
-from botocore.config import Config
+from botocore.config import Config as ClientConfig
 from tests.contracts.observation import Observations, observe
 
+from fogbank.server.choices import DynamoDBSettings
+from fogbank.server.config import Config
 from fogbank.testing.cloud import Cloud
 
-UNSIGNED = Config(signature_version=botocore.UNSIGNED)
+UNSIGNED = ClientConfig(signature_version=botocore.UNSIGNED)
+CONFIG = Config(dynamodb=DynamoDBSettings(sql=True))
+"""Operations of our own are there too."""
 Clients = Callable[..., Any]
 
 
@@ -31,7 +35,7 @@ def clients_of(cloud: Cloud) -> Clients:
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """Return a cloud for properties that hold whatever else stands in it."""
-    with Cloud(replay=True, work_dir=tmp_path_factory.mktemp("shared")) as cloud:
+    with Cloud(replay=True, config=CONFIG, work_dir=tmp_path_factory.mktemp("shared")) as cloud:
         yield cloud
 
 
@@ -44,7 +48,7 @@ def clients(shared: Cloud) -> Clients:
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """Return a cloud of the module's own."""
-    with Cloud(replay=True, work_dir=tmp_path_factory.mktemp("own")) as cloud:
+    with Cloud(replay=True, config=CONFIG, work_dir=tmp_path_factory.mktemp("own")) as cloud:
         yield cloud
 
 
@@ -57,5 +61,5 @@ def own_clients(own: Cloud) -> Clients:
 @pytest.fixture(scope="session")
 def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observations]:
     """Return what every operation asked for and read when it was run."""
-    with Cloud(replay=True, work_dir=tmp_path_factory.mktemp("observed")) as cloud:
+    with Cloud(replay=True, config=CONFIG, work_dir=tmp_path_factory.mktemp("observed")) as cloud:
         yield observe(cloud, clients_of(cloud))

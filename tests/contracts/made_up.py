@@ -35,11 +35,18 @@ MAPPING_ID = "12345678-12ab-34cd-56ef-123456789012"
 """The id of an event source mapping of that function, likewise."""
 BACKUP = f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/{NAME}/backup/01700000000000-0123abcd"
 """A backup of the seeded table, likewise."""
+TARGET = f"arn:aws:application-autoscaling:us-east-1:{ACCOUNT}:scalable-target/{'0' * 36}"
+"""The scalable target of its reads, likewise."""
 SEEDED: dict[Any, Any] = {}
 """What to put for ids that nobody can choose, as ``seeds`` has made them last."""
 BUCKET = "made-up-bucket"
 KEY = "x"
 FUNCTION = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:{NAME}"
+LAYER = f"arn:aws:lambda:us-east-1:{ACCOUNT}:layer:{NAME}:1"
+FUNCTION_POLICY = (
+    '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"lambda:InvokeFunction",'
+    f'"Resource":"{FUNCTION}","Principal":{{"AWS":"arn:aws:iam::{ACCOUNT}:root"}}}}]}}'
+)
 TRUST = (
     '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole",'
     '"Principal":{"AWS":"*","Service":"lambda.amazonaws.com"}}]}'
@@ -92,6 +99,9 @@ NAMES = {
     "TableName": NAME,
     "TableArn": f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/{NAME}",
     "ImportArn": f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/{NAME}/import/{'0' * 14}-{'0' * 8}",
+    "BulkOperationArn": (
+        f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/{NAME}/bulk-operation/{'0' * 14}-{'0' * 8}"
+    ),
     "ExportArn": f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/{NAME}/export/{'0' * 14}-{'0' * 8}",
     "Runtime": "python3.12",
     "Handler": "index.handler",
@@ -149,8 +159,21 @@ SHAPES: dict[str, Any] = {
         "KeySchema": [{"AttributeName": NAME, "KeyType": "HASH"}],
         "BillingMode": "PAY_PER_REQUEST",
     },
+    "SqlStatement": f'SELECT * FROM "{NAME}"',
     "PartiQLStatement": f'SELECT * FROM "{NAME}" WHERE "{NAME}" = \'x\'',
 }
+
+SCALED = {
+    "ServiceNamespace": "dynamodb",
+    "ResourceId": f"table/{NAME}",
+    "ScalableDimension": "dynamodb:table:ReadCapacityUnits",
+}
+"""What is scaled of the seeded table."""
+TRACKED = {
+    "TargetValue": 50.0,
+    "PredefinedMetricSpecification": {"PredefinedMetricType": "DynamoDBReadCapacityUtilization"},
+}
+_OF_TARGETS = ("DeleteScalingPolicy", "DeleteScheduledAction", "DeregisterScalableTarget")
 
 USUAL: dict[tuple[str, str], dict[str, Any]] = {
     # What no model requires but every real request has.
@@ -174,6 +197,25 @@ USUAL: dict[tuple[str, str], dict[str, Any]] = {
         "ExpressionAttributeNames": {"#key": NAME},
         "ExpressionAttributeValues": {":key": {"S": "x"}},
     },
+    **{("application-autoscaling", operation): SCALED for operation in _OF_TARGETS},
+    ("application-autoscaling", "RegisterScalableTarget"): {
+        **SCALED,
+        "MinCapacity": 1,
+        "MaxCapacity": 2,
+    },
+    ("application-autoscaling", "PutScalingPolicy"): {
+        **SCALED,
+        "PolicyType": "TargetTrackingScaling",
+        "TargetTrackingScalingPolicyConfiguration": TRACKED,
+    },
+    ("application-autoscaling", "PutScheduledAction"): {
+        **SCALED,
+        "Schedule": "rate(1 day)",
+        "ScalableTargetAction": {"MinCapacity": 1},
+    },
+    ("application-autoscaling", "ListTagsForResource"): {"ResourceARN": TARGET},
+    ("application-autoscaling", "TagResource"): {"ResourceARN": TARGET},
+    ("application-autoscaling", "UntagResource"): {"ResourceARN": TARGET},
     ("s3control", "ListTagsForResource"): {"ResourceArn": f"arn:aws:s3:::{BUCKET}"},
     ("s3control", "PutAccessPointPolicy"): {"Policy": POINT_POLICY},
     ("s3control", "TagResource"): {"ResourceArn": f"arn:aws:s3:::{BUCKET}"},
@@ -198,7 +240,24 @@ USUAL: dict[tuple[str, str], dict[str, Any]] = {
         "EventSourceArn": SOURCE,
         "StartingPosition": "LATEST",
     },
+    ("lambda", "AddLayerVersionPermission"): {
+        "Action": "lambda:GetLayerVersion",
+        "Principal": ACCOUNT,
+    },
+    ("lambda", "CreateAlias"): {"FunctionVersion": "$LATEST"},
+    ("lambda", "DeleteLayerVersion"): {"LayerName": "doomed"},
+    ("lambda", "GetLayerVersionByArn"): {"Arn": LAYER},
+    ("lambda", "PublishLayerVersion"): {"Content": {"ZipFile": package()}},
+    ("lambda", "DeleteProvisionedConcurrencyConfig"): {"Qualifier": "1"},
+    ("lambda", "GetProvisionedConcurrencyConfig"): {"Qualifier": "1"},
+    ("lambda", "PutFunctionEventInvokeConfig"): {"MaximumRetryAttempts": 1},
+    ("lambda", "UpdateFunctionEventInvokeConfig"): {"MaximumRetryAttempts": 1},
+    ("lambda", "InvokeAsync"): {"InvokeArgs": b"{}"},
+    ("lambda", "PutProvisionedConcurrencyConfig"): {"Qualifier": "1"},
     ("lambda", "UpdateFunctionCode"): {"ZipFile": package()},
+    ("lambda", "DeleteResourcePolicy"): {"ResourceArn": FUNCTION},
+    ("lambda", "GetResourcePolicy"): {"ResourceArn": FUNCTION},
+    ("lambda", "PutResourcePolicy"): {"ResourceArn": FUNCTION, "Policy": FUNCTION_POLICY},
     ("lambda", "ListTags"): {"Resource": FUNCTION},
     ("lambda", "TagResource"): {"Resource": FUNCTION},
     ("lambda", "UntagResource"): {"Resource": FUNCTION},

@@ -79,8 +79,10 @@ def seed_dynamodb(clients: Clients, _account: str) -> dict[str, list[Request]]:
     }
     for name in NAMES[:4]:
         dynamodb.create_backup(TableName="paged-S" if name < "c" else "paged-N", BackupName=name)
+    put_in_bulk(clients)
     requests: dict[str, list[Request]] = {
         "list_tables": [{}],
+        "list_bulk_operations": [{}],
         "list_backups": [{}, {"TableName": "paged-N"}],
         "scan": [],
         "query": [],
@@ -100,6 +102,21 @@ def seed_dynamodb(clients: Clients, _account: str) -> dict[str, list[Request]]:
         requests["scan"] += [table, {**table, **some}, {**table, "Select": "COUNT"}]
         requests["query"] += [one, {**one, "ScanIndexForward": False}]
     return requests
+
+
+def put_in_bulk(clients: Clients) -> None:
+    """Begin a bulk put into each of several tables."""
+    clients("s3").create_bucket(Bucket="paged-bulks")
+    for kind in "SNB":
+        clients("dynamodb").start_bulk_put_items(
+            TableName=f"paged-{kind}",
+            InputS3Configuration={"S3Bucket": "paged-bulks", "InputFormat": "DYNAMODB_JSON"},
+            OutputS3Configuration={
+                "S3Bucket": "paged-bulks",
+                "S3KeyPrefix": "told",
+                "OutputType": ["ERROR"],
+            },
+        )
 
 
 def enable(iam: Any, user: str, device: Any) -> None:
@@ -230,8 +247,35 @@ def seed_lambda(clients: Clients, account: str) -> dict[str, list[Request]]:
         clients("lambda").create_event_source_mapping(
             FunctionName=name, EventSourceArn=arn, StartingPosition="LATEST", Enabled=False
         )
+    of_one = {"FunctionName": NAMES[0]}
+    for name in NAMES:
+        clients("lambda").update_function_configuration(**of_one, Description=name)
+        version = clients("lambda").publish_version(**of_one)["Version"]
+        clients("lambda").create_alias(**of_one, Name=name, FunctionVersion=version)
+        clients("lambda").create_alias(**of_one, Name=f"{name}-1", FunctionVersion="1")
+        clients("lambda").put_provisioned_concurrency_config(
+            **of_one, Qualifier=name, ProvisionedConcurrentExecutions=1
+        )
+        url = {**of_one, "AuthType": "AWS_IAM", "Qualifier": name}
+        clients("lambda").create_function_url_config(**url)
+        clients("lambda").put_function_event_invoke_config(
+            **of_one, Qualifier=name, MaximumRetryAttempts=1
+        )
+    for name in NAMES:
+        for layer in (NAMES[0], name):
+            clients("lambda").publish_layer_version(
+                LayerName=layer, Content={"ZipFile": package()}, CompatibleRuntimes=["python3.12"]
+            )
+    suiting = {"CompatibleRuntime": "python3.12"}
     return {
-        "list_functions": [{}],
+        "list_layers": [{}, suiting],
+        "list_layer_versions": [{"LayerName": NAMES[0]}, {"LayerName": NAMES[0], **suiting}],
+        "list_functions": [{}, {"FunctionVersion": "ALL"}],
+        "list_versions_by_function": [of_one],
+        "list_function_url_configs": [of_one],
+        "list_aliases": [of_one, {**of_one, "FunctionVersion": "1"}],
+        "list_provisioned_concurrency_configs": [of_one],
+        "list_function_event_invoke_configs": [of_one],
         "list_event_source_mappings": [{}, {"EventSourceArn": arn}],
     }
 
@@ -263,7 +307,54 @@ def seed_kms(clients: Clients, account: str) -> dict[str, list[Request]]:
     }
 
 
+def seed_application_autoscaling(clients: Clients, _account: str) -> dict[str, list[Request]]:
+    """Make targets with policies and actions; what the actions do is waited for."""
+    scaling, of = clients("application-autoscaling"), {"ServiceNamespace": "dynamodb"}
+    for name in NAMES:
+        clients("dynamodb").create_table(
+            TableName=name,
+            AttributeDefinitions=[{"AttributeName": "p", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "p", "KeyType": "HASH"}],
+            ProvisionedThroughput={"ReadCapacityUnits": 1, "WriteCapacityUnits": 1},
+        )
+        for unit in ("Read", "Write"):
+            at = {
+                **of,
+                "ResourceId": f"table/{name}",
+                "ScalableDimension": f"dynamodb:table:{unit}CapacityUnits",
+            }
+            scaling.register_scalable_target(**at, MinCapacity=1, MaxCapacity=2)
+            metric = {"PredefinedMetricType": f"DynamoDB{unit}CapacityUtilization"}
+            scaling.put_scaling_policy(
+                **at,
+                PolicyName=f"of-{unit}",
+                PolicyType="TargetTrackingScaling",
+                TargetTrackingScalingPolicyConfiguration={
+                    "TargetValue": 50.0,
+                    "PredefinedMetricSpecification": metric,
+                },
+            )
+            for action in ("first", "second"):
+                scaling.put_scheduled_action(
+                    **at,
+                    ScheduledActionName=action,
+                    Schedule="rate(1 day)",
+                    ScalableTargetAction={"MinCapacity": 1},
+                )
+    for _ in range(1_000):
+        if len(scaling.describe_scaling_activities(**of)["ScalingActivities"]) == 4 * len(NAMES):
+            break
+    one = {**of, "ResourceId": "table/beta"}
+    return {
+        "describe_scalable_targets": [of, {**of, "ResourceIds": ["table/beta", "table/omega"]}],
+        "describe_scaling_policies": [one],
+        "describe_scheduled_actions": [of, one, {**of, "ScheduledActionNames": ["first"]}],
+        "describe_scaling_activities": [of, one, {**of, "IncludeNotScaledActivities": True}],
+    }
+
+
 SEEDS: dict[str, Callable[[Clients, str], dict[str, list[Request]]]] = {
+    "application-autoscaling": seed_application_autoscaling,
     "s3": seed_s3,
     "s3control": seed_s3control,
     "dynamodb": seed_dynamodb,

@@ -13,6 +13,7 @@ from fogbank.contract.service import Service
 from fogbank.server.jobs import PLATFORM_JOBS
 from fogbank.server.roster import ROSTER, services
 from fogbank.wire.model import OperationModel, load
+from fogbank.wire.published import EXTENSIONS
 
 
 class Built(NamedTuple):
@@ -51,6 +52,7 @@ RECONCILERS = [
     if isinstance(job, Reconciler)
 ]
 _SESSION = get_session()
+_SESSION.set_config_variable("data_path", str(EXTENSIONS))
 
 
 def botocore_model(service: str) -> Any:

@@ -11,6 +11,8 @@ from tests.contracts.made_up import (
     BACKUP,
     BUCKET,
     CIPHERTEXT,
+    FUNCTION,
+    FUNCTION_POLICY,
     GRANT_ID,
     ITERATOR,
     KEY,
@@ -19,11 +21,14 @@ from tests.contracts.made_up import (
     MAPPING_ID,
     NAME,
     POINT_POLICY,
+    SCALED,
     SEEDED,
     SHARD,
     SOURCE,
     STREAM,
     TABLE_POLICY,
+    TARGET,
+    TRACKED,
     TRUST,
     package,
 )
@@ -103,6 +108,26 @@ def seed_dynamodbstreams(clients: Clients, account: str) -> None:
     SEEDED[ITERATOR] = streams.get_shard_iterator(
         StreamArn=arn, ShardId=shard, ShardIteratorType="TRIM_HORIZON"
     )["ShardIterator"]
+
+
+def seed_application_autoscaling(clients: Clients, account: str) -> None:
+    """Make a target of the table's reads, with a policy and a scheduled action."""
+    seed_dynamodb(clients, account)
+    scaling = clients("application-autoscaling")
+    made = scaling.register_scalable_target(**SCALED, MinCapacity=1, MaxCapacity=2)
+    SEEDED[TARGET] = made["ScalableTargetARN"]
+    scaling.put_scaling_policy(
+        **SCALED,
+        PolicyName=NAME,
+        PolicyType="TargetTrackingScaling",
+        TargetTrackingScalingPolicyConfiguration=TRACKED,
+    )
+    scaling.put_scheduled_action(
+        **SCALED,
+        ScheduledActionName=NAME,
+        Schedule="rate(1 day)",
+        ScalableTargetAction={"MinCapacity": 1},
+    )
 
 
 def seed_logs(clients: Clients, _account: str) -> None:
@@ -198,9 +223,33 @@ def _seed_function(clients: Clients, account: str) -> None:
         Handler="index.handler",
         Code={"ZipFile": package()},
     )
+    named = {"FunctionName": NAME, "Name": NAME}
+    clients("lambda").publish_version(FunctionName=NAME)
+    _try(clients("lambda").create_alias, **named, FunctionVersion="$LATEST")
+    _try(clients("lambda").create_function_url_config, FunctionName=NAME, AuthType="AWS_IAM")
+    functions, arn = clients("lambda"), FUNCTION.replace(ACCOUNT, account)
+    functions.put_resource_policy(ResourceArn=arn, Policy=FUNCTION_POLICY.replace(ACCOUNT, account))
+    _seed_layer(clients)
+
+
+def _seed_layer(clients: Clients) -> None:
+    """Make the first version of a layer, with a policy."""
+    functions, version = clients("lambda"), {"LayerName": NAME, "VersionNumber": 1}
+    try:
+        functions.get_layer_version(**version)
+    except ClientError:
+        functions.publish_layer_version(LayerName=NAME, Content={"ZipFile": package()})
+    _try(
+        functions.add_layer_version_permission,
+        **version,
+        StatementId="seeded",
+        Action="lambda:GetLayerVersion",
+        Principal="*",
+    )
 
 
 SEEDS: dict[str, Callable[[Clients, str], None]] = {
+    "application-autoscaling": seed_application_autoscaling,
     "s3": seed_s3,
     "s3control": seed_s3control,
     "dynamodb": seed_dynamodb,

@@ -70,8 +70,6 @@ WHOLE = {
         f"dynamodb.import_table.TableCreationParameters.{member}"
         for member in (
             "OnDemandThroughput",
-            "SSESpecification",
-            "VectorIndexes",
             "GlobalSecondaryIndexes.OnDemandThroughput",
             "GlobalSecondaryIndexes.WarmThroughput",
         )
@@ -91,7 +89,14 @@ WHOLE = {
             "GlobalSecondaryIndexes.OnDemandThroughputOverride",
         )
     ),
-    "dynamodb.update_table.ReplicaUpdates.Disassociate",
+    *(
+        "application-autoscaling.put_scaling_policy.TargetTrackingScalingPolicyConfiguration."
+        f"{member}"
+        for member in (
+            "CustomizedMetricSpecification",
+            "PredefinedMetricSpecification.ResourceLabel",
+        )
+    ),
 }
 
 

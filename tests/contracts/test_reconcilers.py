@@ -17,6 +17,9 @@ DAY_MS = 24 * 3_600_000
 LEAPS_MS = (1_000, 60_000, 600_000, 3_600_000, 21_600_000, 4 * DAY_MS, 60_000, 3_600_000)
 """Together longer than what is kept for a while: completed uploads, events that wait, traces."""
 LEFT_BEHIND = {
+    # AWS: the metrics of what is gone stay until their retention is over (CloudWatch User Guide).
+    "platform.metric_point/1",
+    "platform.metric_series/1",
     # That it was deleted is remembered: the trail goes by age and size.
     "audit.batch/1",
     "audit.denial/1",
@@ -25,6 +28,7 @@ LEFT_BEHIND = {
     # Counters of an account, which stay when what they count is gone.
     "iam.epoch/1",
     "s3.account/1",
+    "s3.measured/1",
     # When everything was last read.
     "platform.scrub_place/1",
 }

@@ -108,6 +108,8 @@ def replacing_text(place: Place, new: str) -> Change:
 
     def change(params: dict[str, Any]) -> None:
         params["url"] = re.sub(rf"([?&]{tag}=)[^&]*", rf"\g<1>{new}", params["url"])
+        if place.location == "uri":
+            params["url"] = "/".join(map(other, params["url"].split("/")))
         headers, body = params["headers"], params["body"]
         for name, text in headers.items() if place.location == "header" else ():
             headers[name] = new if re.fullmatch(tag, name, re.IGNORECASE) else text
@@ -218,7 +220,11 @@ def test_members_that_no_model_knows_are_passed_over_at_every_depth(
             bodies.send(built, request, each) for each in (None, change, None)
         ]
         refused = between[:2] == (400, "MalformedXML")
-        if refused is not strict or not (strict or between[:2] in {before[:2], after[:2]}):
+        # What goes on behind the first answer may end between the other two: then each of them is
+        # an error of its own, that the model declares.
+        began = before.status == 200 and between.code in built.model.errors
+        is_same = between[:2] in {before[:2], after[:2]} or began
+        if refused is not strict or not (strict or is_same):
             minded.append((path, before, between, after))
     assert minded == []
 

@@ -68,6 +68,22 @@ def _import_table(clients: Clients, account: str) -> None:
     )
 
 
+def _put_in_bulk(clients: Clients, account: str) -> None:
+    _create_table(clients, account)
+    _create_bucket(clients, account)
+    clients("s3").put_object(Bucket=BUCKET, Key=KEY, Body=b'{"Item": {"id": {"S": "a"}}}')
+    clients("dynamodb").start_bulk_put_items(
+        TableName=NAME,
+        InputS3Configuration={"S3Bucket": BUCKET, "InputFormat": "DYNAMODB_JSON"},
+        OutputS3Configuration={"S3Bucket": BUCKET, "S3KeyPrefix": "told", "OutputType": ["ERROR"]},
+    )
+
+
+def _bulk_arn(clients: Clients, _account: str) -> dict[str, Any]:
+    [found] = clients("dynamodb").list_bulk_operations()["BulkOperationsSummaryList"]
+    return {"BulkOperationArn": found["BulkOperationArn"]}
+
+
 def _export_arn(clients: Clients, _account: str) -> dict[str, Any]:
     [export] = clients("dynamodb").list_exports()["ExportSummaries"]
     return {"ExportArn": export["ExportArn"]}
@@ -116,6 +132,7 @@ _FUNCTION = {"FunctionName": NAME}
 _OBJECT = {"Bucket": BUCKET, "Key": KEY}
 
 WAITS: dict[tuple[str, str], Wait] = {
+    ("dynamodb", "BulkOperationCompleted"): Wait(_bulk_arn, before=_put_in_bulk, at_once=True),
     ("dynamodb", "ContributorInsightsEnabled"): Wait(
         lambda *_: _TABLE, _count_keys, before=_create_table
     ),

@@ -1,8 +1,8 @@
-"""Uploads in parts and copies through S3 over an embedded store, recorded by ``test_power_cut.py``.
+"""Uploads in parts, copies, appends and renames through S3 over an embedded store, recorded by ``test_power_cut.py``.
 
 Run as ``python assembling.py ROOT``: three lives of a store below ROOT, all but the last killed. What
 is acknowledged goes to the standard output, a line each: ``bucket``, ``object KEY``, ``begun KEY ID``,
-``done KEY ID``, ``aborted KEY ID``.
+``done KEY ID``, ``aborted KEY ID``, ``grown NAME PIECES``, ``renamed NAME PIECES``.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ LIVES = 3
 BUCKETS = ("bucket", "other")
 WRITERS = 2
 ROUNDS = 4
+PIECES = 3
 SMALL = 70_000
 """What lies in a file, and not in a row."""
 
@@ -54,6 +55,12 @@ def content_of(key: str) -> bytes:
     if key.startswith("source/"):
         return last_part_of(name)
     return first_part_of(name) + last_part_of(name)
+
+
+def pieces_of(name: str) -> list[bytes]:
+    """Return what an object that grows holds after each append."""
+    whole = bytes_of(f"grown/{name}", PIECES * SMALL)
+    return [whole[: number * SMALL] for number in range(1, PIECES + 1)]
 
 
 async def asked(world: World, operation: str, **given: Any) -> Any:
@@ -97,6 +104,19 @@ async def copy(world: World, key: str, bucket: str) -> None:
     cutting.say(f"object copy/{key} {bucket}")
 
 
+async def grow(world: World, name: str) -> None:
+    """Let an object grow by pieces, and rename it."""
+    before = 0
+    for number, body in enumerate(pieces_of(name), start=1):
+        more = {"Body": body[before:], "WriteOffsetBytes": before}
+        await asked(world, "put_object", Bucket="bucket", Key=f"grown/{name}", **more)
+        cutting.say(f"grown {name} {number}")
+        before = len(body)
+    moved = {"Key": f"renamed/{name}", "RenameSource": f"grown/{name}"}
+    await asked(world, "rename_object", Bucket="bucket", **moved)
+    cutting.say(f"renamed {name} {PIECES}")
+
+
 async def give_up(world: World, key: str) -> None:
     named = await begin(world, key)
     await asked(world, "upload_part", **named, PartNumber=1, Body=last_part_of(key))
@@ -112,6 +132,7 @@ async def write(world: World, life: int, writer: int) -> None:
         await assemble(world, key, f"source/{key}")
         await copy(world, key, BUCKETS[turn % 2])
         await put(world, f"object/{name}")
+        await grow(world, name)
         await give_up(world, f"parts/gone-{name}")
 
 

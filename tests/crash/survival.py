@@ -34,6 +34,8 @@ Said = list[list[str]]
 """The acknowledgements, word by word."""
 Objects = dict[tuple[str, str], bytes]
 """The bodies of objects by bucket and key."""
+GROWN = ("grown/", "renamed/")
+"""Where an object is that grew, before and behind its rename."""
 
 
 class Contents:
@@ -206,12 +208,13 @@ def backup_damage(backups: Path, name: str) -> Iterator[str]:
 
 
 def upload_damage(root: Path, said: Said, *, whole_pages: bool) -> Iterator[str]:
-    """Yield what is wrong with objects that were put, completed of parts and copied."""
+    """Yield what is wrong with objects that were put, completed of parts, copied, and that grew."""
     store = root / "store"
     if whole_pages and store.exists() and find_identity(store) is not None:
         yield from check(store, cutting.SEALED)
     buckets = assembling.BUCKETS if ["bucket"] in said else ()
     objects, uploads = asyncio.run(held(root, buckets))
+    yield from grown_damage(objects, said)
     yield from object_damage(objects, said)
     done = {words[2] for words in said if words[0] in ("done", "aborted")}
     yield from (f"the upload {name} is back" for name in uploads & done)
@@ -235,14 +238,34 @@ def object_damage(objects: Objects, said: Said) -> Iterator[str]:
         if words[0] in ("object", "done") and (bucket, words[1]) not in objects:
             yield f"{bucket}/{words[1]} is lost"
     for (bucket, key), body in objects.items():
+        if key.startswith(GROWN):
+            continue
         if body != assembling.content_of(key):
             yield f"{bucket}/{key} is torn"
+
+
+def grown_damage(objects: Objects, said: Said) -> Iterator[str]:
+    """Yield objects that lack a piece which was acknowledged, or lie at two keys or at none."""
+    told = {words[1]: words for words in said if words[0] in ("grown", "renamed")}
+    for _, key in objects:
+        if key.startswith(GROWN):
+            name = key.partition("/")[2]
+            told.setdefault(name, ["grown", name, "0"])
+    for name, (what, _, count) in told.items():
+        found = [objects[at] for prefix in GROWN if (at := ("bucket", prefix + name)) in objects]
+        allowed = assembling.pieces_of(name)[max(int(count), 1) - 1 :][:2]
+        if len(found) != 1 or found[0] not in allowed:
+            yield f"{name}, of which {count} pieces were acknowledged, is {list(map(len, found))}"
+        if what == "renamed" and ("bucket", f"grown/{name}") in objects:
+            yield f"{name} has its old key"
 
 
 async def held(root: Path, buckets: Sequence[str]) -> tuple[Objects, set[str]]:
     """Start on what is left; return every object and the ids of the uploads under way."""
     engine = await assembling.open_engine(root)
     try:
+        # First: what no row refers to must be nothing that an object needs.
+        await sweep(engine.system_stores()[0], engine.blobs, engine.blobs.before_start())
         world = World(engine=engine, seed=100)
         objects: Objects = {}
         uploads: set[str] = set()
@@ -252,7 +275,6 @@ async def held(root: Path, buckets: Sequence[str]) -> tuple[Objects, set[str]]:
                 objects[bucket, each["Key"]] = await world.get(each["Key"], bucket)
             begun = await world.call("list_multipart_uploads", Bucket=bucket)
             uploads |= {each["UploadId"] for each in begun["Uploads"]}
-        await sweep(engine.system_stores()[0], engine.blobs, engine.blobs.before_start())
         return objects, uploads
     finally:
         await engine.close()

@@ -152,6 +152,7 @@ NEITHER = {
     "data/server.json": "made anew at each start",
     "data/control.sock": "a socket",
     "data/functions/code/**": "checked against its manifest at its first use, and made anew",
+    "data/functions/expected": "a hint; a runtime that there is not is not expected",
 }
 """What neither a check nor a restore looks at, and why."""
 

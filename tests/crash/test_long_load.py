@@ -40,9 +40,9 @@ FILES_MAX = 64
 files of removed objects that wait a quarter of an hour for their readers."""
 LASTING = ("supervisor", "front", "store process", "checkpointer", "sandbox daemon", "zygote")
 """The kinds of which a server has always as many; sandboxes come and go."""
-ZYGOTES = 3
-"""One forks for the account whose functions run; and each sandbox daemon warms a spare, a second after
-its last was taken."""
+ZYGOTES = 2
+"""One forks for the account whose functions run; and its sandbox daemon warms a spare, a second after
+its last was taken. That of the other store expects no function."""
 QUEUES = ("outbox", "outbox_later", "dead_letters")
 """What must be empty. Timers always wait, and so does, for a while, what was removed: it may be read
 by who began before, and goes when the archive has that part of the log."""

@@ -27,6 +27,7 @@ from fogbank.base.clock import SystemClock
 from fogbank.base.ids import Ids
 from fogbank.engines.embedded.keyfile import Encryption
 from fogbank.engines.embedded.store import EmbeddedEngine
+from fogbank.engines.sandbox import forethought
 from fogbank.platform.store.engine import Transaction
 from fogbank.platform.store.keyspace import (
     BLOB_DELETIONS,
@@ -256,5 +257,6 @@ def test_after_the_crashes_nothing_is_left_over_and_the_directory_checks_clean(
     assert not list(built.data_dir.rglob("*.new"))
     assert [pid for pid in below if Path(f"/proc/{pid}").exists()] == []
     works = [datadir.functions_dir(built.data_dir, n, len(stores)) for n in range(len(stores))]
-    assert [path for work in works for path in work.iterdir() if path.name != "code"] == []
+    kept = {"code", forethought.FILE}
+    assert [path for work in works for path in work.iterdir() if path.name not in kept] == []
     built.start()

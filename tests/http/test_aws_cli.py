@@ -215,3 +215,53 @@ def test_a_wrong_secret_is_refused_in_words(cli: Cli) -> None:
     done = stranger.run("s3", "ls")
     assert done.returncode != 0
     assert "SignatureDoesNotMatch" in done.stderr
+
+
+def test_aws_cli_has_a_table_scaled(cli: Cli) -> None:
+    """Source: DynamoDB Developer Guide, "Using the AWS CLI to manage DynamoDB auto scaling"."""
+    cli.ok(
+        *("dynamodb", "create-table", "--table-name", "TestTable"),
+        *("--attribute-definitions", "AttributeName=pk,AttributeType=S"),
+        *("--key-schema", "AttributeName=pk,KeyType=HASH"),
+        *("--provisioned-throughput", "ReadCapacityUnits=5,WriteCapacityUnits=5"),
+    )
+    scaling = ("application-autoscaling",)
+    target = (
+        *("--service-namespace", "dynamodb", "--resource-id", "table/TestTable"),
+        *("--scalable-dimension", "dynamodb:table:WriteCapacityUnits"),
+    )
+    bounds = ("--min-capacity", "7", "--max-capacity", "10")
+    registered = cli.ok(*scaling, "register-scalable-target", *target, *bounds)
+    metric = {"PredefinedMetricType": "DynamoDBWriteCapacityUtilization"}
+    policy = {
+        "PredefinedMetricSpecification": metric,
+        "ScaleOutCooldown": 60,
+        "ScaleInCooldown": 60,
+        "TargetValue": 50.0,
+    }
+    cli.ok(
+        *(*scaling, "put-scaling-policy", *target, "--policy-name", "MyScalingPolicy"),
+        *("--policy-type", "TargetTrackingScaling"),
+        *("--target-tracking-scaling-policy-configuration", json.dumps(policy)),
+    )
+    namespace = ("--service-namespace", "dynamodb")
+    [told] = cli.ok(*scaling, "describe-scaling-policies", *namespace)["ScalingPolicies"]
+    assert told["TargetTrackingScalingPolicyConfiguration"] == policy
+    [told] = cli.ok(*scaling, "describe-scalable-targets", *namespace)["ScalableTargets"]
+    assert told["ScalableTargetARN"] == registered["ScalableTargetARN"]
+    cli.ok(
+        *(*scaling, "put-scheduled-action", *target, "--scheduled-action-name", "up"),
+        *("--schedule", "rate(1 day)", "--scalable-target-action", "MinCapacity=9,MaxCapacity=12"),
+    )
+    for _ in range(100):
+        found = cli.ok("dynamodb", "describe-table", "--table-name", "TestTable")["Table"]
+        if found["ProvisionedThroughput"]["WriteCapacityUnits"] == 9:
+            break
+        time.sleep(0.1)
+    assert found["ProvisionedThroughput"]["WriteCapacityUnits"] == 9
+    activities = cli.ok(*scaling, "describe-scaling-activities", *namespace)["ScalingActivities"]
+    causes = {each["Cause"] for each in activities}
+    assert causes >= {"scheduled action name up was triggered", "minimum capacity was set to 9"}
+    cli.ok(*scaling, "deregister-scalable-target", *target)
+    refused = cli.run(*scaling, "deregister-scalable-target", *target)
+    assert "ObjectNotFoundException" in refused.stderr

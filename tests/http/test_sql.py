@@ -12,6 +12,7 @@ from fogbank.testing.server import Server
 
 pytestmark = [pytest.mark.http, pytest.mark.slow]
 
+SETTINGS = "[processes]\nstores = 2\nfronts = 1\n\n[dynamodb]\nsql = true\n"
 JOINED = """
     SELECT c.name, sum(o.amount) AS total, rank() OVER (ORDER BY sum(o.amount) DESC) AS place
     FROM "shop.orders" o JOIN customers c ON o.customer = c.id
@@ -46,7 +47,7 @@ def make(dynamodb: Any, name: str, key: str) -> None:
 
 
 def test_statements_read_tables_of_an_account(tmp_path: Path) -> None:
-    with Server(tmp_path / "data", settings="[processes]\nstores = 2\nfronts = 1\n") as server:
+    with Server(tmp_path / "data", settings=SETTINGS) as server:
         dynamodb = server.client("dynamodb")
         make(dynamodb, "customers", "id")
         make(dynamodb, "shop.orders", "id")
@@ -57,6 +58,8 @@ def test_statements_read_tables_of_an_account(tmp_path: Path) -> None:
             item = {"id": {"S": str(at)}, "customer": {"S": who}, "amount": {"N": amount}}
             dynamodb.put_item(TableName="shop.orders", Item=item)
         assert rows(server, JOINED) == TOTALS
+        told = dynamodb.query_sql(Statement=JOINED)["Items"]
+        assert [each["total"] for each in told] == [{"N": "7.75"}, {"N": "2.5"}]
         assert rows(server, "SELECT sum(length(note)) AS n FROM customers") == [{"n": 400_000}]
         assert rows(server, "SELECT 1 AS one") == [{"one": 1}]
         done = server.run("sql", "SELECT name FROM customers ORDER BY 1", "--format", "csv")

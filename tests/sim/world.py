@@ -152,11 +152,19 @@ class SimFunctions:
     def runtimes(self) -> dict[str, str]:
         return {"python3.12": "python"}
 
+    def stands_in(self, runtime: str) -> str:
+        del runtime
+        return ""
+
     def missing(self, runtime: str) -> str:
         return f"{runtime} is not simulated"
 
-    async def prepare(self, *_: Any) -> None:
-        """Take any package."""
+    async def prepare(self, *_: Any) -> int:
+        """Take any package, of whatever size."""
+        return 0
+
+    def sample(self, _function_arn: str) -> bool:
+        return False
 
     async def check_role(self, *_: Any) -> None:
         """Take any role."""
@@ -180,6 +188,11 @@ class SimFunctions:
             )
         report = Report(invocation.request_id, 1.0, 1, target.memory_mb, 30)
         return Run(b"null", failed=False, report=report, tail=b"")
+
+    @property
+    def provisions(self) -> Any:
+        """Have nothing ready."""
+        raise AssertionError("nothing is provisioned")
 
     async def retire(self, *_: Any, **__: Any) -> None:
         """Keep no environments."""

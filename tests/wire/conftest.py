@@ -32,17 +32,17 @@ def refusal() -> Callable[..., tuple[str, str]]:
 
 @pytest.fixture
 def limited(client: Any) -> Callable[..., Any]:
-    """Return a way to make a client of S3: of a user with one policy, of some statements, or none."""
+    """Return a way to make a client, of S3 if no other, for a user with a policy of some statements."""
     iam = client("iam")
 
-    def make(*statements: Any) -> Any:
+    def make(*statements: Any, api: str = "s3") -> Any:
         name = f"user{len(iam.list_users()['Users'])}"
         iam.create_user(UserName=name)
         document = json.dumps({"Version": "2012-10-17", "Statement": statements})
         if statements:
             iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=document)
         key = iam.create_access_key(UserName=name)["AccessKey"]
-        return client("s3", access_key=key["AccessKeyId"], secret_key=key["SecretAccessKey"])
+        return client(api, access_key=key["AccessKeyId"], secret_key=key["SecretAccessKey"])
 
     return make
 

@@ -3,34 +3,44 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 
+from fogbank.base.arn import find_arn
 from fogbank.base.clock import Clock
 from fogbank.base.errors import Conflict
 from fogbank.base.ids import Ids
+from fogbank.base.types import Wire
 from fogbank.contract.action import Access, Point, Scope
 from fogbank.contract.calls import Calls
 from fogbank.contract.event import Outbox
-from fogbank.contract.facet import Place, Standing
+from fogbank.contract.facet import News, Place, Standing
 from fogbank.contract.option import Option, Options
 from fogbank.contract.quota import Quota, Quotas
 from fogbank.platform.blobs.held import HoldingStore
 from fogbank.platform.blobs.port import BlobPlacement, BlobReader, Blobs
+from fogbank.platform.crypto.locked import LockedKey
 from fogbank.platform.iam.decision import Decision
 from fogbank.platform.iam.request import AccessRequest, Context
 from fogbank.platform.identity.identity import Identity
-from fogbank.platform.identity.kept import KeptKeys
-from fogbank.platform.identity.principal import Principal
+from fogbank.platform.identity.kept import KeptKey, KeptKeys
+from fogbank.platform.identity.principal import Principal, PrincipalKind, service_principal
 from fogbank.platform.metering.contributors import Tallies
+from fogbank.platform.metering.lags import Lags
+from fogbank.platform.metering.metrics import Metrics
 from fogbank.platform.metering.throughput import Meters, Tab
+from fogbank.platform.runtime.folders import Folders
 from fogbank.platform.runtime.functions import Functions
 from fogbank.platform.scheduler.timers import Timers
-from fogbank.platform.store.engine import Body, Domain, Placement, Store
+from fogbank.platform.sql import Sql
+from fogbank.platform.store.engine import Body, Domain, Placement, Store, Transaction
 
 T = TypeVar("T")
+OPENED_MS: Final = 300_000
+"""How long an opened key is kept. AWS: five minutes (Developer Guide of DynamoDB, "Encryption at rest:
+How it works", "Table key caching")."""
 DECISIONS_MAX: Final = 4
 """How often a transaction is tried whose resources are to be decided on anew."""
 
@@ -47,6 +57,38 @@ class Undecided(Exception):
         self.place = place
 
 
+class Elsewhere(Exception):
+    """What an operation is about is kept in another domain, where the whole of it is to run.
+
+    Raised before anything was done; a transaction that raises it ends without a trace.
+
+    Args:
+        domain: That one.
+    """
+
+    def __init__(self, domain: Domain) -> None:
+        super().__init__(f"what is asked for is kept in {domain}")
+        self.domain = domain
+
+
+class Scattered(Exception):
+    """What an operation is about is kept in several domains, in each of which a part of it is to run.
+
+    Raised like ``Elsewhere``. The parts run one after the other.
+
+    Args:
+        parts: The domains, each with the request that is to run there.
+        merge: Makes one answer of those to the parts, in their order.
+    """
+
+    def __init__(
+        self, parts: Sequence[tuple[Domain, Wire]], merge: Callable[[Sequence[Wire]], Wire]
+    ) -> None:
+        super().__init__("what is asked for is kept in several domains")
+        self.parts = parts
+        self.merge = merge
+
+
 class Facilities:
     """What the server built once and every call and job shares."""
 
@@ -57,15 +99,20 @@ class Facilities:
         "blobs",
         "calls",
         "clock",
+        "folders",
         "functions",
         "identity",
         "ids",
         "kept_keys",
+        "lags",
         "meters",
+        "metrics",
+        "news",
         "options",
         "outbox",
         "placement",
         "quotas",
+        "sql",
         "tallies",
         "timers",
     )
@@ -83,6 +130,9 @@ class Facilities:
         timers: Timers,
         functions: Functions,
         options: Options | None = None,
+        sql: Sql | None = None,
+        news: Sequence[News] = (),
+        folders: Folders | None = None,
     ) -> None:
         self.placement = placement
         self.blobs = blobs
@@ -92,15 +142,98 @@ class Facilities:
         self.quotas = quotas
         self.outbox = outbox
         self.timers = timers
+        self.folders = folders or Folders()
+        """Of the machine, from which functions may be run."""
         self.functions = functions
         self.kept_keys = KeptKeys(clock)
         self.meters = Meters(clock)
+        self.metrics = Metrics(clock)
         self.tallies = Tallies()
+        self.lags = Lags()
         self.options = options or Options()
+        self.sql = sql
+        """Runs statements of SQL; None: nothing here does."""
+        self.news = news
+        """What services say of where their resources have news."""
 
     def holding(self, domain: Domain) -> Store:
-        """Return the store of a domain of this process, whose transactions may meet blobs."""
-        return HoldingStore(self.placement.store_of(domain), self.blobs)
+        """Return the store of a domain of this process, whose transactions may meet blobs and keys.
+
+        Keys are opened for the service that they are of, which needs leave of theirs: a grant.
+        """
+        return HoldingStore(self.placement.store_of(domain), self.blobs, self.open_key)
+
+    async def watches_of(self, arn: str) -> list[AsyncIterator[None]]:
+        """Watch for news of a resource, whatever its service; nothing, where nobody can tell."""
+        for news in self.news:
+            domain = news.domain(arn)
+            if domain is None:
+                continue
+            store = self.placement.store_of(domain)
+
+            async def body(tr: Transaction, found: News = news) -> Sequence[bytes]:
+                return await found.find(tr, arn)
+
+            try:
+                prefixes = await store.read(body)
+            except Elsewhere as elsewhere:
+                store = self.placement.store_of(elsewhere.domain)
+                prefixes = await store.read(body)
+            return [store.watch(prefix) for prefix in prefixes]
+        return []
+
+    async def open_key(self, key: LockedKey) -> bytes:
+        """Return a key, opened for its service.
+
+        Raises:
+            ServiceError: As KMS tells it.
+        """
+        return await self.opened_for(service_principal_in(key), key)
+
+    async def opened_for(self, principal: Principal, key: LockedKey) -> bytes:
+        """Return a key, opened for somebody who asks its service.
+
+        Raises:
+            ServiceError: As KMS tells it.
+        """
+        name = self._name_of(principal, key)
+        kept = self.kept_keys.find(name)
+        if kept is not None:
+            return kept.key
+        reply = await self.calls.call(
+            "kms",
+            "Decrypt",
+            {
+                "CiphertextBlob": key.wrapped,
+                "EncryptionContext": dict(key.context),
+                "KeyId": key.owner,
+            },
+            principal=principal,
+            region=key.region,
+            account="" if principal.account else key.account,
+            via="" if principal.kind is PrincipalKind.SERVICE else key.service,
+        )
+        opened: bytes = reply["Plaintext"]
+        made = KeptKey(opened, key.wrapped, key.owner)
+        self.kept_keys.keep(name, made, self.clock.now_ms() + OPENED_MS)
+        return opened
+
+    def find_opened(self, principal: Principal, key: LockedKey) -> bytes | None:
+        """Return a key that was opened for somebody and may be used again; None: there is none."""
+        kept = self.kept_keys.find(self._name_of(principal, key))
+        return None if kept is None else kept.key
+
+    def _name_of(self, principal: Principal, key: LockedKey) -> tuple[object, ...]:
+        """Return under what a key is kept: who was allowed, and the epochs under which."""
+        arn, epoch_of = find_arn(key.owner), self.identity.epoch_of
+        owner = key.account if arn is None else arn.account
+        asking = principal.account or key.account
+        return ("opened", principal, epoch_of(asking), epoch_of(owner), key.wrapped)
+
+
+def service_principal_in(key: LockedKey) -> Principal:
+    """Return the service of a key as it asks KMS for itself, and as grants name it."""
+    return service_principal(f"{key.service}.{key.region}.amazonaws.com")
 
 
 class HttpFacts(msgspec.Struct, frozen=True, array_like=True):
@@ -173,6 +306,9 @@ class Call(msgspec.Struct, kw_only=True, eq=False):
     remarks: dict[Domain, Mapping[str, Any]] = {}
     """Members that the answer has beside those that the operation gives it, by the domains in which
     transactions know of them."""
+    moved: bool = False
+    """The operation runs anew where its resource is kept (``Elsewhere``): who may do it was decided
+    where it was asked for, with all that is said there, and is not confirmed."""
     said: dict[tuple[Domain, str], Standing] = {}
     """What was found of actions on everything in a domain, for calls that ask many times."""
     _tab: Tab | None = None
@@ -245,6 +381,18 @@ class Call(msgspec.Struct, kw_only=True, eq=False):
     def kept_keys(self) -> KeptKeys:
         """Return the keys in the clear that may be used again for a while."""
         return self.facilities.kept_keys
+
+    def find_key(self, key: LockedKey) -> bytes | None:
+        """Return a key that the caller was allowed to have opened, for a while; None: not yet."""
+        return self.facilities.find_opened(self.principal, key)
+
+    async def open_key(self, key: LockedKey) -> bytes:
+        """Return a key, opened on behalf of the caller.
+
+        Raises:
+            ServiceError: As KMS tells it.
+        """
+        return await self.facilities.opened_for(self.principal, key)
 
     @property
     def functions(self) -> Functions:

@@ -24,6 +24,7 @@ class Calls(Protocol):
         region: str,
         account: str = "",
         via: str = "",
+        trace: str = "",
     ) -> Wire:
         """Run an operation as a principal and return its reply.
 
@@ -38,6 +39,7 @@ class Calls(Protocol):
             via: The service that the principal asked and that asks on its behalf, such as ``s3``:
                 policies hear it as ``kms:ViaService`` and ``aws:ViaAWSService``. Empty: the
                 principal asks for itself.
+            trace: The X-Ray trace header of what the call belongs to; empty: of nothing.
 
         Raises:
             ServiceError: As the operation raises it, or access denied.

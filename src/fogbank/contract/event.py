@@ -16,6 +16,7 @@ import msgspec
 
 from fogbank.contract.quota import Quotas
 from fogbank.platform.bus.entry import Delivery
+from fogbank.platform.metering.metrics import Metrics
 from fogbank.platform.store.engine import Domain, Transaction
 
 
@@ -54,12 +55,14 @@ class Receiver(NamedTuple):
     ``accepts`` says whether a target ARN is the service's; ``domain`` gives the domain of the
     target; ``receive`` runs inside the delivering transaction, checks that the source may reach
     the target (its resource policy, as stored) and enqueues the work. Where it has no room now it
-    raises ``Throttled``: the entry waits in the outbox, however long.
+    raises ``Throttled``: the entry waits in the outbox, however long. ``received`` notes that it has
+    taken a delivery for a target, once that is durable.
     """
 
     accepts: Callable[[str], bool]
     domain: Callable[[str], Domain]
     receive: Receive
+    received: Callable[[Metrics, str], None] | None = None
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):

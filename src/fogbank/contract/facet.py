@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -111,6 +111,18 @@ class StoredKeys(NamedTuple):
     names: frozenset[str]
     domain: Callable[[str], Domain | None]
     find: FindKeys
+
+
+class News(NamedTuple):
+    """Resources of the service have news, which others wait for: event source mappings of streams.
+
+    ``domain`` gives the domain of a resource ARN, or None if it has none; ``find`` reads, in a
+    transaction of that domain, under which prefixes of keys a commit may be news of it; none if it
+    does not stand. It may raise ``Elsewhere``, and is asked again in the domain that this names.
+    """
+
+    domain: Callable[[str], Domain | None]
+    find: Callable[[Transaction, str], Awaitable[Sequence[bytes]]]
 
 
 class OriginRule(msgspec.Struct, frozen=True, array_like=True, kw_only=True):

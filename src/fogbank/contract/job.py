@@ -11,7 +11,7 @@ time: an attempt that a crash cut short is repeated at once after the restart.
 from __future__ import annotations
 
 import enum
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from fogbank.contract.call import Facilities
@@ -37,15 +37,20 @@ class Progress(enum.Enum):
 
 
 class Rest(NamedTuple):
-    """A step of a reconciler found nothing to do until a time, unless its signal comes before.
+    """A step of a reconciler found nothing to do until a time, unless something wakes it before.
 
-    It is not woken oftener than its period, however often the signal comes.
+    It is not woken oftener than its period, however often something does. A consumer whose kind says
+    what wakes it is left alone for longer, until a commit there; another looks again at that time.
     """
 
     until_ms: int
+    gather_ms: int = 0
+    """How long a consumer that a commit wakes waits for more, to read it together."""
 
 
 Step = Callable[[Facilities], Awaitable[Progress | Rest]]
+Wakened = Callable[[Facilities, Callable[[], None]], None]
+"""Is handed what wakes a reconciler."""
 Wake = Callable[[Transaction, Timer, Facilities], Awaitable[None]]
 Settle = Callable[[Transaction], Awaitable[None]]
 Ring = Callable[[Transaction, Occurrence, Facilities], Awaitable[None]]
@@ -61,6 +66,8 @@ class Reconciler(NamedTuple):
     """How long it rests; where a setting says so, the quota that has it."""
     signal: int | None = None
     """A system subspace (``platform/store/keyspace``) whose commits wake it."""
+    wakened: Wakened | None = None
+    """Is handed what wakes it, to be called when there is something to do."""
 
 
 class TimerKind(NamedTuple):
@@ -92,8 +99,10 @@ class Verdict(NamedTuple):
 
 Memory = dict[str, Any]
 """What the steps of a consumer leave each other in this process; it is empty after a start."""
-ConsumerStep = Callable[[Consumer, Facilities, Memory], Awaitable[int]]
-"""Reads some, and returns when to read on."""
+ConsumerStep = Callable[[Consumer, Facilities, Memory], Awaitable[int | Rest]]
+"""Reads some, and returns when to read on; a rest ends before if there may be more to read."""
+Watched = Callable[[Consumer, Facilities], Awaitable[Sequence[AsyncIterator[None]]]]
+"""Returns watches of stores (``Store.watch``): what is committed there may be for the consumer."""
 Attempt = Callable[[WorkEntry, Facilities], Awaitable[Verdict]]
 
 
@@ -117,13 +126,13 @@ def worklist(name: str, *, concurrency_max: int, hold_ms: int) -> Callable[[Atte
 
 
 def reconciler(
-    *, period_ms: Quota | int, signal: int | None = None
+    *, period_ms: Quota | int, signal: int | None = None, wakened: Wakened | None = None
 ) -> Callable[[Step], Reconciler]:
-    """Declare a reconciler; the driver runs a step at start, by period and on its signal."""
+    """Declare a reconciler; the driver runs a step at start, by period and when it is woken."""
 
     def declare(step: Step) -> Reconciler:
         name = f"{step.__module__.removeprefix('fogbank.')}.{getattr(step, '__name__', 'step')}"
-        return Reconciler(name, step, period_ms, signal)
+        return Reconciler(name, step, period_ms, signal, wakened)
 
     return declare
 
@@ -157,13 +166,17 @@ class ConsumerKind(NamedTuple):
     step: ConsumerStep
     steps_max: int
     """So many steps of all its consumers are under way at once."""
+    watched: Watched | None = None
+    """What wakes a consumer that rests; None: time alone does."""
 
 
-def consumer(kind: str, *, steps_max: int) -> Callable[[ConsumerStep], ConsumerKind]:
+def consumer(
+    kind: str, *, steps_max: int, watched: Watched | None = None
+) -> Callable[[ConsumerStep], ConsumerKind]:
     """Declare a kind of consumers; the driver runs the steps of each, one after another."""
 
     def declare(step: ConsumerStep) -> ConsumerKind:
-        return ConsumerKind(kind, step, steps_max)
+        return ConsumerKind(kind, step, steps_max, watched)
 
     return declare
 

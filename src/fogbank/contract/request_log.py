@@ -1,4 +1,4 @@
-"""What a service may know of an HTTP request that it keeps a record of.
+"""What a service may know of an HTTP request that it keeps a record of, or measures.
 
 Rule: the record is made by the gateway, which alone knows how a request was answered, and kept by the
 service in the domain of the resource that was asked for.
@@ -13,7 +13,7 @@ import msgspec
 
 from fogbank.contract.action import Point
 from fogbank.contract.call import Facilities
-from fogbank.platform.store.engine import Domain, Transaction
+from fogbank.platform.store.engine import Domain, Store, Transaction
 
 
 class RequestFacts(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
@@ -52,6 +52,10 @@ class RequestFacts(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     """Such as ``1.3``."""
     point: str
     """The ARN of the access point that it came through."""
+    bytes_received: int = 0
+    """Of its body, as its head says."""
+    whole_micros: int | None = None
+    """How long it took with all of its answer; None: that is not over."""
 
 
 AUTHENTICATIONS: Final = {"REST-HEADER": "AuthHeader", "REST-QUERY-STRING": "QueryString"}
@@ -65,7 +69,8 @@ def signature_version_of(algorithm: str) -> str:
     return "SigV4" if algorithm.startswith("AWS4") else "SigV2"
 
 
-Keep = Callable[[Transaction, RequestFacts, Facilities], Awaitable[None]]
+Keep = Callable[[Transaction, RequestFacts, Facilities], Awaitable[bool]]
+Measure = Callable[[Store, RequestFacts, Facilities], Awaitable[None]]
 
 
 class RequestLogs(NamedTuple):
@@ -73,8 +78,10 @@ class RequestLogs(NamedTuple):
 
     ``domain`` gives the domain of the resource that the labels of a path name, or the first of the
     access points of the request; None if they name none. ``keep`` keeps a record in a transaction of
-    it, if the resource has a log. Operations say by ``Call.logged`` whether it has.
+    it, if the resource has a log, and says whether its requests are measured. ``measure`` then counts one,
+    once all of its answer has left. Operations say by ``Call.logged`` whether either is the case.
     """
 
     domain: Callable[[Mapping[str, str], Sequence[Point]], Domain | None]
     keep: Keep
+    measure: Measure

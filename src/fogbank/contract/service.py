@@ -12,6 +12,7 @@ from fogbank.contract.endpoint import Endpoint
 from fogbank.contract.event import Event, Receiver
 from fogbank.contract.facet import (
     AccessPoints,
+    News,
     OriginRules,
     ResourcePolicies,
     ResourceTags,
@@ -44,6 +45,7 @@ class Service:
         stored_keys: Set where condition keys take what is stored of a resource.
         origins: Set where its resources carry rules about web pages.
         points: Set where its resources are reached by access points too.
+        news: Set where its resources have news that others wait for.
         logs: Set where its resources may keep logs of their requests.
         access_denied: The wire code of its access-denied error.
         domain: The default domain of an operation; (service, account, region) unless given.
@@ -68,6 +70,7 @@ class Service:
         stored_keys: StoredKeys | None = None,
         origins: OriginRules | None = None,
         points: AccessPoints | None = None,
+        news: News | None = None,
         logs: RequestLogs | None = None,
         access_denied: str = "AccessDeniedException",
         domain: Callable[[Scope], Domain] | None = None,
@@ -90,6 +93,7 @@ class Service:
         self.stored_keys = stored_keys
         self.origins = origins
         self.points = points
+        self.news = news
         self.logs = logs
         self.access_denied = access_denied
         self.domain = domain or self._regional_domain

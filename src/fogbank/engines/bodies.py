@@ -66,10 +66,11 @@ def drive(awaitable: Awaitable[T]) -> T:
     Raises:
         BodySuspendedError: It awaited something other than its transaction.
     """
-    steps = cast(
-        "Generator[object, None, T]",
-        awaitable if type(awaitable) is CoroutineType else awaitable.__await__(),
-    )
+    # Types do not know that coroutines have ``send`` as well; a ``cast`` would cost every body a call.
+    if type(awaitable) is CoroutineType:
+        steps: Generator[object, None, T] = awaitable  # pyright: ignore[reportAssignmentType, reportUnknownVariableType]
+    else:
+        steps = awaitable.__await__()
     try:
         awaited = steps.send(None)
     except StopIteration as stop:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from typing import Final, Self
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 from fogbank.base.errors import Throttled
 
@@ -56,7 +56,7 @@ class Watchers:
     __slots__ = ("_by_length", "_count")
 
     def __init__(self) -> None:
-        self._by_length: dict[int, dict[bytes, WeakSet[Watcher]]] = {}
+        self._by_length: dict[int, dict[bytes, WeakKeyDictionary[Watcher, None]]] = {}
         self._count = 0
 
     def add(self, prefix: bytes) -> Watcher:
@@ -71,7 +71,7 @@ class Watchers:
                 raise Throttled(f"the store has {WATCHERS_MAX} watchers already")
         watcher = Watcher(prefix)
         by_prefix = self._by_length.setdefault(len(prefix), {})
-        by_prefix.setdefault(prefix, WeakSet()).add(watcher)
+        by_prefix.setdefault(prefix, WeakKeyDictionary())[watcher] = None
         self._count += 1
         return watcher
 

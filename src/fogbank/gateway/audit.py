@@ -228,6 +228,8 @@ class Recording(Ride, kw_only=True, eq=False):
     """What is kept of the request."""
     is_kept: bool
     """Whether anything is kept of the call if it is let in."""
+    rides: bool = True
+    """Whether the entry goes with what the call writes; what runs in another domain writes there."""
 
     @property
     def caller(self) -> Caller:
@@ -272,6 +274,8 @@ class Recording(Ride, kw_only=True, eq=False):
             return self.audit.trail.settle(*self.entry(response=response))
         if self.rode:
             return self.arriving()
+        if self.is_kept and not self.rides and not audited.is_read:
+            return self.audit.trail.settle(*self.entry())
         if self.is_kept:
             self.audit.trail.note(*self.entry())
         return None

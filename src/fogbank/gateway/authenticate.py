@@ -29,6 +29,7 @@ from fogbank.gateway.resolve import Target
 from fogbank.gateway.scope import check_scope, check_time, time_ms_of
 from fogbank.gateway.settings import GatewaySettings
 from fogbank.gateway.signed_events import SignedEvents
+from fogbank.gateway.signers import Signers
 from fogbank.gateway.signing_keys import SigningKeys
 from fogbank.platform.identity.cache import Epoch
 from fogbank.platform.identity.credentials import Credential, ExpiredToken, Proof
@@ -106,6 +107,7 @@ class Authenticator:
         self._skew_ms = settings.skew_ms
         self.proofs = FailedProofs(settings, clock)
         self._keys = SigningKeys()
+        self._signers = Signers()
 
     def find(self, request: HttpRequest, target: Target, claim: Claim) -> Proof | None:
         """Return what ``authenticate`` returns where all that it takes is at hand, or else None.
@@ -113,6 +115,15 @@ class Authenticator:
         Raises:
             ServiceError: The claim does not hold, in the words of the service.
         """
+        signer = self._signers.find(claim, target, self._identity.epoch_of)
+        if signer is not None and signer.is_timely(
+            claim.timestamp, self._clock.now_ms(), self._skew_ms
+        ):
+            if self.proofs.is_spent(request, claim.signed.access_key_id):
+                raise target.door.words.error(No.THROTTLED)
+            if signer.signed(request, claim):
+                target.key_account = signer.account
+                return signer.proof
         if claim.signed.algorithm == sigv2.ALGORITHM:
             return None
         if request.stream is not None and not target.door.words.is_s3:
@@ -169,6 +180,8 @@ class Authenticator:
             self._check_other(request, target, claim, key, digest)
         if target.host.account not in ("", account):
             raise error_of("AccessDeniedException", words.denied_status, _OTHER_ACCOUNT)
+        if claim.begun is not None and isinstance(key, SigningKey):
+            self._signers.note(claim, target, proof, key)
 
     def stands(self, proof: Proof) -> bool:
         """Return whether the account of a proof has not changed since it was read."""

@@ -293,7 +293,7 @@ class Authorization:
         call.settle(domain, within=within)
         call.said.clear()
         asked = (*call.accesses, *call.required)
-        accesses = [each for each in asked if self._place_of(each) == place]
+        accesses = [each for each in asked if self.place_of(each) == place]
         assert accesses, "who looks at a resource has asked to"
         for access in accesses:
             self._said.pop((domain, access.action), None)
@@ -308,7 +308,7 @@ class Authorization:
         Who may not do what it asks hears that, and not what else is wrong with it.
         """
         for access in (*call.accesses, *call.required):
-            place = self._place_of(access)
+            place = self.place_of(access)
             if place is None or place == call.confirmed or place in call.standings:
                 continue
             try:
@@ -318,7 +318,7 @@ class Authorization:
                     return error
         return None
 
-    def _place_of(self, access: Access) -> Place | None:
+    def place_of(self, access: Access) -> Place | None:
         """Return the resource of an access, if it can say who may reach it."""
         facet = _facet_of(self._facets, access)
         return None if facet is None else facet.find_place(access.resource)

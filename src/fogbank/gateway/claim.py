@@ -32,6 +32,8 @@ class Claim(msgspec.Struct, frozen=True):
     presigned: Presigned | None
     timestamp: str
     token: str
+    begun: Authorization | None = None
+    """The same but the signature: one object for all claims of a client that begin alike."""
 
 
 def claim_of(request: HttpRequest) -> Claim | None:
@@ -60,25 +62,27 @@ def claim_of(request: HttpRequest) -> Claim | None:
             "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature "
             "query string parameter or the Authorization header should be specified",
         )
+    begun: Authorization | None = None
     if header.startswith(sigv4.ALGORITHM):
-        signed = _signed(header)
+        signed, begun = _signed(header)
     elif header.startswith(sigv4.ASYMMETRIC):
         signed = _asymmetric(header, headers)
     else:
         raise unsupported()
     timestamp = sigv4.timestamp_of(headers)
-    return Claim(signed, None, timestamp, headers.get("x-amz-security-token", ""))
+    return Claim(signed, None, timestamp, headers.get("x-amz-security-token", ""), begun)
 
 
-def _signed(header: str) -> Authorization:
-    """Return the parts of a header; all but the signature are the same all day for a client."""
+def _signed(header: str) -> tuple[Authorization, Authorization | None]:
+    """Return the parts of a header, and those that are the same all day for a client, if known."""
     begin, _, signature = header.rpartition("Signature=")
     if not (len(signature) == SIGNATURE_CHARACTERS and signature.isascii() and signature.isalnum()):
-        return sigv4.parse_authorization(header)
+        return sigv4.parse_authorization(header), None
     of = _parts_of(begin)
-    return Authorization(
+    signed = Authorization(
         of.access_key_id, of.date, of.region, of.service, of.signed_headers, signature
     )
+    return signed, of
 
 
 def _asymmetric(header: str, headers: Mapping[str, str]) -> Authorization:

@@ -1,6 +1,6 @@
 """The store of a call whose decisions presume something of resources, until it is confirmed.
 
-Its transactions may meet blobs (``platform/blobs/held``) as well.
+Its transactions may meet blobs and keys (``platform/blobs/held``) as well.
 
 Rule: whatever a service's operation does in a transaction it does after ``Call.confirm``; where that
 finds that a resource is not as was presumed, the transaction has ended without a trace, the call is
@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from fogbank.contract.call import Call, Undecided
 from fogbank.platform.blobs.held import HoldingStore, Unheld
+from fogbank.platform.crypto.locked import Unopened
 from fogbank.platform.store.engine import Body, Store, Token
 from fogbank.platform.store.passing import PassingStore
 
@@ -39,9 +40,9 @@ class ConfirmedStore(PassingStore):
             return await self._store.transact(body, token=token)
         except Undecided as undecided:
             again: Undecided | None = undecided
-        except Unheld:
+        except (Unheld, Unopened):
             again = None
-        store = HoldingStore(self._store, self._call.blobs)
+        store = HoldingStore(self._store, self._call.blobs, self._call.open_key)
         return await self._call.decided(lambda: store.transact(body, token=token), again)
 
     async def read(self, body: Body[T]) -> T:
@@ -50,7 +51,7 @@ class ConfirmedStore(PassingStore):
             return await self._store.read(body)
         except Undecided as undecided:
             again: Undecided | None = undecided
-        except Unheld:
+        except (Unheld, Unopened):
             again = None
-        store = HoldingStore(self._store, self._call.blobs)
+        store = HoldingStore(self._store, self._call.blobs, self._call.open_key)
         return await self._call.decided(lambda: store.read(body), again)

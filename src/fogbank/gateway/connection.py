@@ -42,7 +42,7 @@ _log = logging.getLogger(__name__)
 class Connection(Intake, asyncio.Protocol):
     """The protocol of a transport, and the task that runs its requests."""
 
-    __slots__ = ("_held", "_pace", "_roll", "_share", "_task", "_untaken", "_writable")
+    __slots__ = ("_held", "_pace", "_roll", "_share", "_task", "_writable")
     spoken = HTTP_1
     streams = 0
 
@@ -54,8 +54,6 @@ class Connection(Intake, asyncio.Protocol):
         self._task: asyncio.Task[None] | None = None
         self._held = 0
         """Bytes of a long reply that is being written, which count as long as it is."""
-        self._untaken = False
-        """Whether a request has come that the task has not taken up."""
         self._writable: asyncio.Future[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -130,13 +128,6 @@ class Connection(Intake, asyncio.Protocol):
         successor.data_received(buffer)
         self._deliver(None)
 
-    def _deliver(self, request: HttpRequest | None) -> None:
-        """Hand the next request to the task, and count it among those that came together."""
-        if request is not None:
-            self._untaken = True
-            self._house.untaken += 1
-        super()._deliver(request)
-
     async def run(self) -> None:
         """Serve the connection's requests until it ends."""
         loop = asyncio.get_running_loop()
@@ -210,7 +201,8 @@ class Connection(Intake, asyncio.Protocol):
             self._house.held_bytes -= self._held
             self._held = 0
         if self._reserved:
-            self._release()
+            self._house.whole_bytes -= self._reserved
+            self._reserved = 0
 
     def _go_on(self, *, keep_alive: bool) -> None:
         """Go on to the next request, or end the connection."""

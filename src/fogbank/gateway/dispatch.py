@@ -31,6 +31,7 @@ from fogbank.gateway.bound import Bound
 from fogbank.gateway.claim import Claim, claim_of
 from fogbank.gateway.cohorts import give_way
 from fogbank.gateway.decoding import Decoding, in_steps, is_long
+from fogbank.gateway.doors import Doors, Tools, Way
 from fogbank.gateway.events import with_told_ends
 from fogbank.gateway.forms import Forms, Posted
 from fogbank.gateway.forms import is_form as is_upload
@@ -78,14 +79,18 @@ class Edge(NamedTuple):
 
 
 def _perform_of(
-    local: Perform | None, owner_of: OwnerOf | None, facilities: Facilities | Edge
+    performer: Performer | None, owner_of: OwnerOf | None, facilities: Facilities | Edge
 ) -> Perform:
     """Return what performs calls: here, or where their domain lives."""
-    if owner_of is not None:
-        keeper = facilities.keeper if isinstance(facilities, Edge) else None
-        return Forwarder(local, owner_of, keeper).perform
-    assert local is not None, "a process without operations knows who has them"
-    return local
+    local = None if performer is None else performer.perform
+    if owner_of is None:
+        assert local is not None, "a process without operations knows who has them"
+        return local
+    keeper = facilities.keeper if isinstance(facilities, Edge) else None
+    forward = Forwarder(local, owner_of, keeper).perform
+    if performer is not None:
+        performer.elsewhere = forward
+    return forward
 
 
 class Dispatcher:
@@ -112,14 +117,13 @@ class Dispatcher:
         settings = settings or GatewaySettings()
         self._settings = settings
         self._facilities = facilities
-        self._clock = facilities.clock
-        self._ids = facilities.ids
+        self._clock, self._ids = facilities.clock, facilities.ids
         self.catalogue = Catalogue(services)
-        self._endpoints = [endpoint for each in services for endpoint in each.endpoints]
         self._bodies = WholeBodies(settings.whole_bodies_bytes_max)
         self.decoding = Decoding()
         self._room = Room(settings.work_bytes_max, facilities.quotas)
-        self._resolver = Resolver(list(self.catalogue.doors.values()), settings)
+        labels = [endpoint.label for each in services for endpoint in each.endpoints]
+        self._resolver = Resolver([*self.catalogue.doors.values()], settings, labels)
         self.busy: Busy = _Busy(self._resolver, self._ids, settings)
         """Answers requests there is no room for."""
         self._limits = BodyLimits(
@@ -128,21 +132,22 @@ class Dispatcher:
         self._authenticator = Authenticator(
             facilities.identity, self._clock, self._bodies, self._limits, settings
         )
-        local: Perform | None = None
+        performer: Performer | None = None
         placement: Placement | None = None
         if isinstance(facilities, Facilities):
-            self.performer = Performer(self.catalogue, facilities, audit)
-            local, placement = self.performer.perform, facilities.placement
+            performer = self.performer = Performer(self.catalogue, facilities, audit)
+            placement = facilities.placement
         self._points = PointBook(services, placement, owner_of)
         here = facilities if isinstance(facilities, Facilities) else None
         self._logs = LogBook(services, self._resolver, self._clock, here, owner_of)
         self._rule_book = RuleBook(services, placement, owner_of, self._points)
         self._forms = Forms(self._authenticator, takes_older=settings.signature_v2)
-        self._perform = _perform_of(local, owner_of, facilities)
+        self._perform = _perform_of(performer, owner_of, facilities)
         self.throttle = Throttle(settings, self._clock)
+        tools = Tools(self._resolver, self._authenticator, self._bodies, self.throttle)
+        self._doors = Doors(services, tools, performer, owner_of, facilities.quotas.value)
         self._origins = Origins(self._resolver, self._rule_book, settings, self.throttle)
-        self.meter = RequestMeter()
-        self.recent = RecentCalls()
+        self.meter, self.recent = RequestMeter(), RecentCalls()
         self._sink: Sink = sink or audit or self.recent
         self.refusals = Refusals(self._sink, self._clock)
         self._notes_all = sink is None and audit is None
@@ -158,10 +163,9 @@ class Dispatcher:
         """
         if request.path == "/health" and _is_probe(request, self._resolver):
             return _healthy()
-        if self._endpoints:
-            for endpoint in self._endpoints:
-                if endpoint.matches(request.headers.get("host", ""), request.path):
-                    return _serve_endpoint(self._facilities, endpoint.serve, request)
+        way = self._doors.find(request)
+        if way is not None:
+            return self._doors.answered(self._replied, way, request)
         # No operation of any service has this method: it is a browser's question (CORS).
         if request.method == "OPTIONS":
             target = self._resolver.preflight(request)
@@ -178,7 +182,7 @@ class Dispatcher:
         target: Target,
         request: HttpRequest,
         answer: Callable[..., Awaitable[HttpReply]],
-        *said: Claim | ServiceError | None,
+        *said: Claim | ServiceError | Way | None,
     ) -> HttpReply:
         """Answer a request to the API of a service, with an error if it comes to that."""
         visit = _visit_of(request, target, _request_id(self._ids, target))
@@ -236,7 +240,7 @@ class Dispatcher:
                 proof = await self._authenticator.proof(request, claim, target)
             visit.principal, visit.epoch = proof.credential.principal, proof.epoch
             self._resolver.route(target, request, claim.signed.service)
-            visit.operation = target.operation
+            visit.service, visit.operation = target.service, target.operation
         elif not isinstance(claim, Posted):
             visit.principal = await self._stranger(visit, target, request, claim)
         bound = _require_built(self.catalogue, target, visit.principal)
@@ -308,6 +312,7 @@ class Dispatcher:
         """Return what performs the calls that other processes send."""
         books = (self._rule_book, self._points, self._logs)
         also = {name: each for book in books for name, each in book.handlers().items()}
+        also |= self._doors.handlers(self._replied)
         return Arrivals(self.catalogue, self.performer.perform, epoch_of, self._sink, also, lender)
 
     # Calls from service to service.
@@ -322,11 +327,10 @@ class Dispatcher:
         region: str,
         account: str = "",
         via: str = "",
+        trace: str = "",
     ) -> Wire:
         """Run an operation as a principal and return its reply; see ``contract.calls``."""
-        visit = Visit(
-            service, operation, region, self._ids.uuid(), HttpFacts(in_process=True, via=via)
-        )
+        visit = Visit(service, operation, region, self._ids.uuid(), _inside(via, trace))
         visit.began = self._clock.monotonic()
         visit.principal = principal
         was = IN_WORK.set(visit)
@@ -475,20 +479,10 @@ async def _healthy() -> HttpReply:
     return HttpReply(200, [("content-type", "application/json")], _HEALTHY)
 
 
-async def _serve_endpoint(
-    facilities: Facilities | Edge,
-    serve: Callable[[Facilities, Any], Awaitable[Any]],
-    request: HttpRequest,
-) -> HttpReply:
-    """Let a front door answer; what it does not catch is a bug of it."""
-    assert isinstance(facilities, Facilities), "front doors open where operations run"
-    try:
-        return await serve(facilities, request)
-    except Exception:  # noqa: BLE001 (the house's one net)
-        request_id = facilities.ids.uuid()
-        _log.exception("request %s: a front door failed", request_id)
-        headers = [("content-type", "text/plain"), ("x-amzn-RequestId", request_id)]
-        return HttpReply(500, headers, b"Internal Server Error")
+def _inside(via: str, trace: str) -> HttpFacts:
+    """Return what an operation may know of a call that came over no wire."""
+    headers = {"x-amzn-trace-id": trace} if trace else {}
+    return HttpFacts(headers=headers, in_process=True, via=via)
 
 
 def _visit_of(request: HttpRequest, target: Target, request_id: str) -> Visit:

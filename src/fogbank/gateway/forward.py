@@ -49,6 +49,9 @@ PERFORM: Final = "gateway.perform"
 marked: loans of blobs, or bytes); see ``_Parcel``."""
 _BYTES: Final = b"\0"
 _LOAN: Final = b"\1"
+_GOES_ON: Final = b"\0"
+_ENDS: Final = b"\1"
+_EVENT_PIECE_BYTES: Final = PIECE_BYTES_MAX - 1
 LOAN_TRIES: Final = 3
 """How often a call is performed again because a blob that was lent is gone already."""
 
@@ -84,6 +87,8 @@ class _Parcel(msgspec.Struct, array_like=True):
     keeps: bool = False
     """Whether who has these bytes can write blobs."""
     points: tuple[Point, ...] = ()
+    domain: tuple[str, ...] = ()
+    """Where the operation runs, if not where its request says; empty: it says so."""
 
 
 _encode: Final = msgspec.msgpack.Encoder().encode
@@ -231,6 +236,32 @@ async def _behind(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncItera
         await rest.aclose()
 
 
+async def _parted(events: AsyncIterator[Mapping[str, Any]]) -> AsyncIterator[bytes]:
+    """Yield events as pieces, each with a byte in front that says whether its event ends with it."""
+    try:
+        async for event in events:
+            raw = _encode(event)
+            last = (len(raw) - 1) // _EVENT_PIECE_BYTES
+            for at in range(last + 1):
+                mark = _ENDS if at == last else _GOES_ON
+                yield mark + raw[at * _EVENT_PIECE_BYTES : (at + 1) * _EVENT_PIECE_BYTES]
+    finally:
+        await close_stream(cast("AsyncIterator[bytes]", events))
+
+
+async def _joined(pieces: AsyncIterator[bytes]) -> AsyncIterator[dict[str, Any]]:
+    """Yield the events of such pieces."""
+    try:
+        parts: list[bytes] = []
+        async for piece in pieces:
+            parts.append(piece[1:])
+            if piece[:1] == _ENDS:
+                yield msgspec.msgpack.decode(b"".join(parts), type=dict[str, Any])
+                parts.clear()
+    finally:
+        await close_stream(pieces)
+
+
 def _packed(
     visit: Visit, bound: Bound, wire: Wire, keeper: Keeper | None
 ) -> tuple[bytes, ByteSource | None]:
@@ -258,6 +289,7 @@ def _packed(
         streamed,
         keeper is not None,
         tuple(visit.points),
+        () if visit.domain is None else visit.domain.name,
     )
     if stream is not None and keeper is not None:
         stream = _NearBody(stream, keeper)
@@ -273,6 +305,7 @@ def _visit_of(parcel: _Parcel, principal: Principal) -> Visit:
     visit.context = parcel.context
     visit.epoch = parcel.epoch
     visit.points = parcel.points
+    visit.domain = Domain(*parcel.domain) if parcel.domain else None
     return visit
 
 
@@ -298,7 +331,7 @@ class Forwarder:
         Raises:
             StaleProof: The caller's account has changed since it was proved who calls.
         """
-        owner = self._owner_of(bound.domain_of(visit.scope, wire))
+        owner = self._owner_of(visit.domain or bound.domain_of(visit.scope, wire))
         if owner is None:
             assert self._local is not None, "who owns no store owns no domain"
             return await self._local(visit, bound, wire)
@@ -311,6 +344,9 @@ class Forwarder:
             reply, streamed, is_marked, visit.logged = told
             if streamed:
                 assert answer.stream is not None, "the streamed member follows"
+                if streamed == bound.model.event_stream_output:
+                    reply[streamed] = _joined(answer.stream)
+                    return reply
                 try:
                     reply[streamed] = await self._body_of(answer.stream, is_marked=is_marked)
                 except Corrupt:
@@ -383,9 +419,12 @@ class Arrivals:
             wire[parcel.streamed] = self._body_of(parcel, asked.stream)
         visit.performed = True
         IN_WORK.set(visit)  # and until its task ends: it has one of its own
-        reply = await self._perform(visit, bound, wire)
+        try:
+            reply = await self._perform(visit, bound, wire)
+        except StaleProof:
+            return Answer(None)  # a third process, where it runs, knows more of the account
         marks, logged = visit.lending is not None, bool(visit.logged)
-        return _answer_of(reply, marks=marks, logged=logged)
+        return _answer_of(reply, bound.model.event_stream_output, marks=marks, logged=logged)
 
     def _body_of(self, parcel: _Parcel, stream: ByteSource | None) -> object:
         """Return the body of a call, which its sender may be able to keep."""
@@ -412,11 +451,13 @@ class Arrivals:
         return Answer(None)
 
 
-def _answer_of(reply: Wire, *, marks: bool, logged: bool) -> Answer:
+def _answer_of(reply: Wire, events: str | None, *, marks: bool, logged: bool) -> Answer:
     """Return a reply with its streamed member behind it, and whether it is to be logged."""
     for name, value in reply.items():
         if hasattr(value, "__aiter__"):
             rest = {key: each for key, each in reply.items() if key != name}
+            if name == events:
+                return Answer((rest, name, False, logged), _parted(value))
             stream = cast("AsyncIterator[bytes]", value)
             return Answer((rest, name, marks, logged), _marked(stream) if marks else stream)
     return Answer((reply, "", False, logged))

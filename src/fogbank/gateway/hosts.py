@@ -24,7 +24,12 @@ from urllib.parse import urlsplit
 from fogbank.wire.regions import global_region
 
 HOSTS_REMEMBERED_MAX: Final = 1_024
-_AWS: Final = {"amazonaws.com": "aws", "api.aws": "aws", "amazonaws.com.cn": "aws-cn"}
+_AWS: Final = {
+    "amazonaws.com": "aws",
+    "api.aws": "aws",
+    "amazonaws.com.cn": "aws-cn",
+    "on.aws": "aws",
+}
 """AWS's own suffixes, and the partition whose global endpoints lie under each."""
 _REGION: Final = re.compile(r"[a-z]{2,4}(?:-[a-z]+){1,3}-\d{1,2}")
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]")
@@ -63,6 +68,15 @@ class HostName(NamedTuple):
     """The kind of endpoint that it asks for and that is not built, such as ``website``."""
     urls: tuple[str, str] = ("", "")
     """What URLs of this cloud begin with, without and with TLS, for whoever asked this host."""
+    door: str = ""
+    """The label of a kind of front doors, such as ``lambda-url``."""
+    named: str = ""
+    """Which of them it is: the label before that."""
+
+    @property
+    def is_bare(self) -> bool:
+        """Return whether it says nothing: requests say in their paths what they are for."""
+        return self._replace(urls=BARE.urls) == BARE
 
 
 BARE: Final = HostName()
@@ -75,13 +89,19 @@ class HostNames:
         prefixes: The first labels of the services' host names, such as ``dynamodb``.
         public_hosts: Names under which clients reach the server.
         public_url: What URLs that we return begin with; empty: what the client asked.
+        doors: The labels of front doors, ``NAME.LABEL.REGION``.
     """
 
-    __slots__ = ("_prefixes", "_remembered", "_suffixes", "_url")
+    __slots__ = ("_doors", "_prefixes", "_remembered", "_suffixes", "_url")
 
     def __init__(
-        self, prefixes: Collection[str], public_hosts: Sequence[str], public_url: str = ""
+        self,
+        prefixes: Collection[str],
+        public_hosts: Sequence[str],
+        public_url: str = "",
+        doors: Collection[str] = (),
     ) -> None:
+        self._doors = frozenset(doors)
         self._prefixes = frozenset(prefixes)
         names = {"localhost", *_AWS, *(name.lower().strip(".") for name in public_hosts)}
         if public_url:
@@ -123,7 +143,8 @@ class HostNames:
         """Return what the labels before the suffix say."""
         # From the right, because a bucket's name may hold the name of a service.
         for at in range(len(labels) - 1, -1, -1):
-            found = self._named(labels[at], labels[at + 1 :], labels[:at])
+            found = self._front(labels[at:], labels[:at])
+            found = found or self._named(labels[at], labels[at + 1 :], labels[:at])
             if found is None:
                 continue
             if suffix in _AWS and not found.region and found.service in _AWS_GLOBAL:
@@ -135,6 +156,15 @@ class HostNames:
         if suffix in _AWS or not _BUCKET.fullmatch(bucket):
             return BARE
         return HostName(bucket=bucket, point=bucket if _POINT.fullmatch(bucket) else "")
+
+    def _front(self, labels: list[str], before: list[str]) -> HostName | None:
+        """Return what a name says whose front door is at a label, or None if there is none."""
+        label, *region = labels
+        if label not in self._doors or not len(region) == len(before) == 1:
+            return None
+        if not _REGION.fullmatch(region[0]):
+            return None
+        return HostName(region=region[0], door=label, named=before[0])
 
     def _named(self, label: str, behind: list[str], before: list[str]) -> HostName | None:
         """Return what a name says whose service is at a label, or None if there is no service."""

@@ -71,6 +71,11 @@ class Mode(enum.Enum):
     """The connection has another protocol now."""
 
 
+# An enumeration's member is dear to look up, and these are looked up for every request.
+_IDLE, _HEAD, _WHOLE, _STREAM = Mode.IDLE, Mode.HEAD, Mode.WHOLE, Mode.STREAM
+_BUSY, _DISCARD, _LINGER = Mode.BUSY, Mode.DISCARD, Mode.LINGER
+
+
 class Intake:
     """The incoming half of one connection."""
 
@@ -90,6 +95,7 @@ class Intake:
         "_secure",
         "_tls",
         "_transport",
+        "_untaken",
         "close_after",
         "fresh",
         "mode",
@@ -107,6 +113,8 @@ class Intake:
         self._head: Head | None = None
         self._body: SocketBody | None = None
         self._minor = 1
+        self._untaken = False
+        """Whether a request has come that the task half has not taken up."""
         self._reserved = 0
         self._discard_left = 0
         self._continue_due = False
@@ -115,7 +123,7 @@ class Intake:
         self._tls = ""
         self._peer = ""
         self.sandbox = sandbox
-        self.mode = Mode.IDLE
+        self.mode = _IDLE
         self.since_ms = house.now_ms
         """When the mode began, or the client last did what it waits for."""
         self.close_after = False
@@ -128,17 +136,17 @@ class Intake:
         """Send incoming bytes where the mode says."""
         self._house.bytes_in += len(data)
         mode = self.mode
-        if mode is Mode.STREAM or mode is Mode.DISCARD:
+        if mode is _IDLE or mode is _HEAD or mode is _WHOLE:
+            self._buffer = self._buffer + data if self._buffer else data
+            self._advance()
+        elif mode is _STREAM or mode is _DISCARD:
             self._feed_body(data)
-        elif mode is Mode.LINGER:
+        elif mode is _LINGER:
             self._discard(len(data))
         else:
             self._buffer = self._buffer + data if self._buffer else data
-            if mode is Mode.BUSY:
-                if len(self._buffer) > self._house.settings.pipelined_bytes_max:
-                    self._pause()
-            else:
-                self._advance()
+            if len(self._buffer) > self._house.settings.pipelined_bytes_max:
+                self._pause()
 
     def body_wanted(self) -> None:
         """Send 100 Continue if the client waits for it; read the socket again."""
@@ -168,7 +176,7 @@ class Intake:
             large = refused.status == _STATUS_TOO_LARGE
             self._break_off((EntityTooLarge if large else IncompleteBody)(refused.message))
             return
-        if self.mode is Mode.DISCARD:
+        if self.mode is _DISCARD:
             self._discard(body.drop())
         else:
             self.since_ms = self._house.now_ms
@@ -178,17 +186,17 @@ class Intake:
         """Go on to what comes next, if the body is complete."""
         if self._body is not None and self._body.framing.done:
             self._buffer = rest
-            if self.mode is Mode.STREAM:
-                self.mode = Mode.BUSY
+            if self.mode is _STREAM:
+                self.mode = _BUSY
                 self._resume()
-            elif self.mode is Mode.DISCARD:
+            elif self.mode is _DISCARD:
                 self._ready()
 
     def _break_off(self, error: ServiceError) -> None:
         """Let the reader of the body fail; its reply is the connection's last."""
         assert self._body is not None
         self.close_after = True
-        self.mode = Mode.BUSY
+        self.mode = _BUSY
         self._pause()
         self._body.fail(error)
 
@@ -200,7 +208,7 @@ class Intake:
     # Heads and whole bodies.
 
     def _throw_away(self, body: SocketBody) -> None:
-        self.mode = Mode.DISCARD
+        self.mode = _DISCARD
         self.since_ms = self._house.now_ms
         self._discard_left = self._house.settings.discard_bytes_max
         self._discard(body.drop())
@@ -217,11 +225,17 @@ class Intake:
             self._deliver(request)
 
     def _find_request(self) -> HttpRequest | None:
+        """Return the next request if it has come; the time of a head counts from its first byte."""
         settings = self._house.settings
         head = self._head
         if head is None:
-            if self.mode is Mode.IDLE:
-                self._begin_head()
+            if self.mode is _IDLE:
+                begun = _begun(self._buffer)
+                if begun is None:
+                    return None
+                self._buffer = begun
+                self.mode = _HEAD
+                self.since_ms = self._house.now_ms
             buffer = self._buffer
             end = buffer.find(HEAD_END)
             if end < 0 or end > settings.head.head_bytes_max:
@@ -242,17 +256,6 @@ class Intake:
         self._head = None
         return self._request(head, body)
 
-    def _begin_head(self) -> None:
-        """Count the time of a head from its first byte on, and skip an empty line before it."""
-        if self._buffer == b"\r":
-            # Perhaps half of that line: the connection is idle until the rest has come.
-            return
-        self.mode = Mode.HEAD
-        self.since_ms = self._house.now_ms
-        # RFC 9112, 2.2: an empty line before the request line is ignored, once.
-        if self._buffer[:2] == b"\r\n":
-            self._buffer = self._buffer[2:]
-
     def _reserve(self, head: Head) -> None:
         """Count a body that is read whole against the memory all of them may take."""
         house = self._house
@@ -261,7 +264,7 @@ class Intake:
         self._head = head
         self._reserved = head.length
         house.whole_bytes += head.length
-        self.mode = Mode.WHOLE
+        self.mode = _WHOLE
         self.since_ms = house.now_ms
 
     def _release(self) -> None:
@@ -282,14 +285,14 @@ class Intake:
         self._continue_due = head.expects_continue
         request = self._request(head, b"")
         request.stream = self._body
-        self.mode = Mode.STREAM
+        self.mode = _STREAM
         if self._buffer:
             data, self._buffer = self._buffer, b""
             self._feed_body(data)
         return request
 
     def _request(self, head: Head, body: bytes) -> HttpRequest:
-        self.mode = Mode.BUSY
+        self.mode = _BUSY
         self.fresh = False
         self._minor = head.minor
         self.close_after = not head.keep_alive
@@ -306,7 +309,10 @@ class Intake:
         )
 
     def _deliver(self, request: HttpRequest | None) -> None:
-        """Hand the next request, or None for the end, to the task half."""
+        """Hand the next request, or None for the end, to the task half; count what it has yet to take."""
+        if request is not None:
+            self._untaken = True
+            self._house.untaken += 1
         waiter, self._next = self._next, None
         if waiter is None:
             self._pending = request
@@ -316,7 +322,7 @@ class Intake:
     def _ready(self) -> None:
         """Take up the next request, from what is pipelined or from the socket."""
         self._body = None
-        self.mode = Mode.IDLE
+        self.mode = _IDLE
         self.since_ms = self._house.now_ms
         if not self._reading:
             self._resume()
@@ -335,7 +341,7 @@ class Intake:
         if transport.is_closing():
             return
         nothing_left = (body is None or body.framing.done) and self._head is None
-        self.mode = Mode.LINGER
+        self.mode = _LINGER
         self.since_ms = self._house.now_ms
         if nothing_left and not self._buffer:
             transport.close()
@@ -370,6 +376,14 @@ class Intake:
         if not self._reading and not self._transport.is_closing():
             self._reading = True
             self._transport.resume_reading()
+
+
+def _begun(buffer: bytes) -> bytes | None:
+    """Return a head without the empty line before it; None if perhaps half of that line has come."""
+    if buffer[:1] != b"\r":
+        return buffer
+    # RFC 9112, 2.2: an empty line before the request line is ignored, once.
+    return None if buffer == b"\r" else buffer.removeprefix(b"\r\n")
 
 
 def _check_open_head(buffer: bytes, bytes_max: int) -> None:

@@ -48,6 +48,7 @@ _DATA_EVENTS: Final = {
         "ListObject",
         "ListParts",
         "PutObject",
+        "RenameObject",
         "RestoreObject",
         "SelectObjectContent",
         "UploadPart",

@@ -80,7 +80,7 @@ class BodyLimits:
 
         The head of most requests names it; what is found is used for this and nothing else.
         """
-        guess = Target(target.door, target.host, target.region)
+        guess = Target.of(target.door, target.host, target.region)
         self._resolver.route(guess, request, signing_name)
         bound = self._catalogue.find(guess.service, guess.operation)
         if bound is not None:

@@ -13,7 +13,7 @@ from typing import Any, Protocol, cast
 
 from fogbank.base.errors import NotBuilt, ServiceError, Weather
 from fogbank.base.types import Wire
-from fogbank.contract.call import Call, Facilities
+from fogbank.contract.call import Call, Elsewhere, Facilities, Scattered
 from fogbank.contract.operation import Function
 from fogbank.contract.service import Service
 from fogbank.gateway.audit import Audit, Recording
@@ -25,6 +25,7 @@ from fogbank.gateway.resolve import Door
 from fogbank.gateway.visit import Reasons, Visit
 from fogbank.gateway.why import denial_of, point_of, points_said, reasons_of, trust_of
 from fogbank.platform.iam.request import AccessRequest
+from fogbank.platform.store.engine import Domain
 
 
 class StaleProof(Weather):
@@ -100,6 +101,8 @@ class Performer:
         self._facilities = facilities
         self._audit = audit
         self._pages = Pages(facilities.identity)
+        self.elsewhere: Perform = self.perform
+        """Performs what runs anew in another domain, which another process may have."""
         self.authorization = Authorization(
             list(catalogue.services.values()),
             facilities.identity,
@@ -108,11 +111,12 @@ class Performer:
 
     async def perform(self, visit: Visit, bound: Bound, wire: Wire) -> Wire:
         """Authorize the call, run the operation and record it; see ``Perform``."""
-        recording = None if self._audit is None else self._audit.begin(visit, bound, wire)
+        moved = visit.domain is not None
+        recording = None if self._audit is None or moved else self._audit.begin(visit, bound, wire)
         call: Call | None = None
         try:
             call = self._call_of(visit, bound, wire, recording)
-            if not self.authorization.lets_in(call, call.accesses):
+            if not moved and not self.authorization.lets_in(call, call.accesses):
                 await self.authorization.require(call, call.accesses)
             if bound.unhonoured:
                 bound.check_honoured(wire)
@@ -123,6 +127,14 @@ class Performer:
                 else self._page(call, bound.declared.function, bound.paged, wire)
             )
             visit.logged = bool(call.logged) and call.domain in call.logged
+        except (Elsewhere, Scattered) as elsewhere:
+            assert call is not None, "the operation has begun"
+            try:
+                if recording is not None:
+                    recording.rides = False
+                answer = await self._moved(call, visit, bound, wire, elsewhere)
+            except BaseException as error:  # noqa: BLE001 (it is recorded and goes on)
+                raise await self._ended(error, visit, call, recording, wire) from error.__cause__
         except BaseException as error:  # noqa: BLE001 (it is recorded and goes on)
             raise await self._ended(error, visit, call, recording, wire) from error.__cause__
         if call.remarks:
@@ -134,20 +146,58 @@ class Performer:
         # Types call a TypedDict no dict, which it is.
         return answer
 
+    async def _moved(
+        self, call: Call, visit: Visit, bound: Bound, wire: Wire, elsewhere: Elsewhere | Scattered
+    ) -> Wire:
+        """Run an operation anew where its resources are kept, once all is decided that is said here.
+
+        Raises:
+            ServiceError: As the operation raises it, or access denied.
+        """
+        assert visit.domain is None, "what is kept in another domain is kept there"
+        for access in (*call.accesses, *call.required):
+            place = self.authorization.place_of(access)
+            if place is not None and place not in call.standings:
+                await self.authorization.again(call, place)
+        try:
+            if isinstance(elsewhere, Elsewhere):
+                visit.domain = elsewhere.domain
+                return await self.elsewhere(visit, bound, wire)
+            answers: list[Wire] = []
+            for domain, part in elsewhere.parts:
+                visit.domain = domain
+                answers.append(await self.elsewhere(visit, bound, part))
+            return elsewhere.merge(answers)
+        finally:
+            visit.domain = None  # whoever performs the call again decides on it again
+            visit.accesses = call.accesses
+
     def _call_of(self, visit: Visit, bound: Bound, wire: Wire, recording: Recording | None) -> Call:
         """Return the call that an operation is handed, with what it needs to be allowed."""
-        scope, principal = visit.scope, visit.principal
+        scope = visit.scope
         accesses = bound.default_access if bound.access is None else bound.access(scope, wire)
         visit.accesses = accesses
-        domain = bound.domain_of(scope, wire)
-        store = self._facilities.placement.store_of(domain)
-        call = Call(
-            service=bound.service.model,
-            operation=bound.name,
+        domain = visit.domain or bound.domain_of(scope, wire)
+        call = self.call_at(visit, bound.service, bound.name, domain)
+        if recording is not None:
+            call.store = recording.store_of(call.store)
+        call.accesses = accesses
+        call.moved = visit.domain is not None
+        call.points = visit.points
+        if bound.service.presumes:
+            call.store = ConfirmedStore(call, call.store)
+        return call
+
+    def call_at(self, visit: Visit, service: Service, operation: str, domain: Domain) -> Call:
+        """Return the call of a visit in a domain of this process; nothing of it is decided yet."""
+        scope, principal = visit.scope, visit.principal
+        return Call(
+            service=service.model,
+            operation=operation,
             scope=scope,
             principal=principal,
             domain=domain,
-            store=store if recording is None else recording.store_of(store),
+            store=self._facilities.placement.store_of(domain),
             facilities=self._facilities,
             authorizer=self.authorization,
             http=visit.http,
@@ -157,11 +207,6 @@ class Performer:
             decisions=visit.decisions,
             lending=visit.lending,
         )
-        call.accesses = accesses
-        call.points = visit.points
-        if bound.service.presumes:
-            call.store = ConfirmedStore(call, call.store)
-        return call
 
     async def _ended(
         self,

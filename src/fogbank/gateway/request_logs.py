@@ -1,16 +1,18 @@
-"""Logs that resources keep of their requests (server access logs of S3).
+"""Logs that resources keep of their requests, and metrics of them (server access logs of S3).
 
 Rule: a request to a resource that keeps a log is answered when its record is durable; one to any other
 resource waits for nothing: its operation has read whether there is a log beside the resource. Only
-where a refusal came before the resource was read, it is looked at for that.
+where a refusal came before the resource was read, it is looked at for that. What is measured of a request
+is told once all of its answer has left, to the process whose memory has the metrics.
 
-Source: Amazon S3 User Guide, "Amazon S3 server access log format".
+Source: Amazon S3 User Guide, "Amazon S3 server access log format", "Metrics and dimensions".
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -33,7 +35,9 @@ from fogbank.platform.store.engine import Domain
 from fogbank.wire.http import HttpReply, HttpRequest
 
 NOTE: Final = "gateway.request-log"
-"""(service, domain, facts): keep a record of a request, if there is a log"""
+"""(service, domain, facts): keep a record of a request, if there is a log; whether it is measured"""
+MEASURE: Final = "gateway.request-measure"
+"""(service, domain, facts): count a request that has been answered"""
 _NAMED_MAX: Final = 2_048
 """Characters of a header that a client chose."""
 _log = logging.getLogger(__name__)
@@ -73,7 +77,10 @@ class LogBook:
         reply: HttpReply,
         error: ServiceError | None,
     ) -> None:
-        """Keep a record of a request, if its resource has a log; return when it is durable."""
+        """Keep a record of a request, if its resource has a log; return when it is durable.
+
+        Of a resource whose requests are measured the reply's body counts itself as it leaves.
+        """
         facet = self._facets.get(visit.service)
         if facet is None:
             return
@@ -85,35 +92,129 @@ class LogBook:
         operation = visit.operation or self._resolver.guess(target, request)
         names = (operation, params.get("Key", ""))
         facts = facts_of(visit, request, (reply, error), names, self._clock.now_ms())
+        whose = (visit.service, domain, facts)
+        if not await self._keep(*whose):
+            return
+        if isinstance(reply.body, bytes):
+            await self._measure(*whose, facts.bytes_sent)
+        else:
+            reply.body = _Counted(reply.body, partial(self._left, visit, *whose))
+
+    async def _left(
+        self, visit: Visit, service: str, domain: Domain, facts: RequestFacts, sent: int
+    ) -> None:
+        """Count a request whose answer has left, or has broken off."""
+        micros = int((self._clock.monotonic() - visit.began) * 1_000_000)
+        facts = msgspec.structs.replace(facts, whole_micros=micros)
+        await self._measure(service, domain, facts, sent)
+
+    async def _keep(self, service: str, domain: Domain, facts: RequestFacts) -> bool:
+        """Keep a record where its resource lies; return whether its requests are measured."""
+        owner = None if self._owner_of is None else self._owner_of(domain)
         try:
-            await self._keep(visit.service, domain, facts)
+            if owner is not None:
+                answer = await owner.call(NOTE, _packed(service, domain, facts))
+                return bool(answer.value)
+            return await self._kept(service, domain, facts)
         except (ServiceError, Weather) as refused:
             # AWS: records are kept as well as can be; the request itself has been answered.
-            _log.warning("request %s is not in its log: %r", visit.request_id, refused)
+            _log.warning("request %s is not in its log: %r", facts.request_id, refused)
+            return False
 
-    async def _keep(self, service: str, domain: Domain, facts: RequestFacts) -> None:
-        """Keep a record where its resource lies."""
-        owner = None if self._owner_of is None else self._owner_of(domain)
-        if owner is not None:
-            await owner.call(NOTE, msgspec.msgpack.encode((service, domain.name, facts)))
-            return
+    async def _kept(self, service: str, domain: Domain, facts: RequestFacts) -> bool:
+        """Keep a record in our store."""
         facilities = self._facilities
         assert facilities is not None, "who owns no store owns no domain"
         keep = self._facets[service].keep
         store = facilities.placement.store_of(domain)
-        await store.transact(lambda tr: keep(tr, facts, facilities))
+        return await store.transact(lambda tr: keep(tr, facts, facilities))
+
+    async def _measure(self, service: str, domain: Domain, facts: RequestFacts, sent: int) -> None:
+        """Count a request where its resource lies."""
+        facts = msgspec.structs.replace(facts, bytes_sent=sent)
+        owner = None if self._owner_of is None else self._owner_of(domain)
+        try:
+            if owner is not None:
+                await owner.call(MEASURE, _packed(service, domain, facts))
+            else:
+                await self._measured(service, domain, facts)
+        except (ServiceError, Weather) as refused:
+            # AWS: "CloudWatch metrics are delivered on a best-effort basis" (User Guide).
+            _log.warning("request %s is not measured: %r", facts.request_id, refused)
+
+    async def _measured(self, service: str, domain: Domain, facts: RequestFacts) -> None:
+        """Count a request of our store."""
+        facilities = self._facilities
+        assert facilities is not None, "who owns no store owns no domain"
+        store = facilities.placement.store_of(domain)
+        await self._facets[service].measure(store, facts, facilities)
 
     def handlers(self) -> Handlers:
         """Return what other processes can ask."""
-        return {NOTE: self._asked}
+        return {NOTE: self._asked, MEASURE: self._told}
 
     async def _asked(self, asked: Asked) -> Answer:
         """Keep what another process has answered."""
-        service, name, facts = msgspec.msgpack.decode(
-            asked.value, type=tuple[str, tuple[str, ...], RequestFacts]
-        )
-        await self._keep(service, Domain(*name), facts)
+        return Answer(await self._kept(*_unpacked(asked.value)))
+
+    async def _told(self, asked: Asked) -> Answer:
+        """Count what another process has answered."""
+        await self._measured(*_unpacked(asked.value))
         return Answer(None)
+
+
+class _Counted:
+    """The body of a reply, which says how much of it has left once it is over, or breaks off.
+
+    Args:
+        body: The body.
+        left: Is told how many bytes, once.
+    """
+
+    def __init__(self, body: AsyncIterator[bytes], left: Callable[[int], Awaitable[None]]) -> None:
+        self._body = body
+        self._left: Callable[[int], Awaitable[None]] | None = left
+        self._sent = 0
+
+    def __aiter__(self) -> _Counted:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            piece = await anext(self._body)
+        except StopAsyncIteration:
+            await self._over()
+            raise
+        self._sent += len(piece)
+        return piece
+
+    async def aclose(self) -> None:
+        """Close the body, which nobody reads any more."""
+        close = getattr(self._body, "aclose", None)
+        try:
+            if close is not None:
+                await close()
+        finally:
+            await self._over()
+
+    async def _over(self) -> None:
+        """Say how much has left."""
+        left, self._left = self._left, None
+        if left is not None:
+            await left(self._sent)
+
+
+def _packed(service: str, domain: Domain, facts: RequestFacts) -> bytes:
+    """Return a request as it is told another process."""
+    return msgspec.msgpack.encode((service, domain.name, facts))
+
+
+def _unpacked(raw: bytes) -> tuple[str, Domain, RequestFacts]:
+    """Return a request that another process tells of."""
+    service, name, facts = msgspec.msgpack.decode(
+        raw, type=tuple[str, tuple[str, ...], RequestFacts]
+    )
+    return service, Domain(*name), facts
 
 
 def facts_of(
@@ -160,7 +261,16 @@ def facts_of(
         host=headers.get("host", "")[:_NAMED_MAX],
         tls=request.tls,
         point=visit.points[0].arn if visit.points else "",
+        bytes_received=_received(request),
     )
+
+
+def _received(request: HttpRequest) -> int:
+    """Return how long the body of a request is."""
+    told = request.headers.get("content-length", "")
+    if not told.isdigit():
+        told = request.headers.get("x-amz-decoded-content-length", "")
+    return int(told) if told.isdigit() else len(request.body)
 
 
 def _version_of(query: str) -> str:

@@ -12,6 +12,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+import msgspec
+
 from fogbank.base.arn import arn_of
 from fogbank.base.errors import NotBuilt, ServiceError
 from fogbank.gateway.hosts import BARE, HostName, HostNames
@@ -90,42 +92,32 @@ class Door:
         return self.others[protocol_of(self.codec.model, request)] if self.others else self
 
 
-class Target:
+class Target(msgspec.Struct, eq=False):
     """What a request asks for, as far as it is known."""
 
-    __slots__ = (
-        "context",
-        "door",
-        "error",
-        "host",
-        "key_account",
-        "operation",
-        "params",
-        "region",
-        "region_set",
-        "service",
-        "signed",
-    )
+    door: Door
+    host: HostName
+    region: str
+    service: str
+    """The service's name in its model, or what the scope calls it if we do not have it."""
+    signed: Authorization | None = None
+    """The parts of its signature, whether it holds or not."""
+    region_set: tuple[str, ...] = ()
+    """The regions that the request is good for, as patterns; empty: only ``region``."""
+    operation: str = ""
+    """The operation's name in the model; empty until it is known, or if there is none."""
+    params: Mapping[str, str] = _NO_PARAMS
+    error: ServiceError | None = None
+    """Why there is no operation."""
+    context: Mapping[str, str] = _NO_PARAMS
+    """Condition keys that say how the request was signed."""
+    key_account: str = ""
+    """Whose access key it names, if there is such a key; that its holder asks is not said."""
 
-    def __init__(self, door: Door, host: HostName, region: str) -> None:
-        self.door = door
-        self.service = door.name
-        """The service's name in its model, or what the scope calls it if we do not have it."""
-        self.operation = ""
-        """The operation's name in the model; empty until it is known, or if there is none."""
-        self.params: Mapping[str, str] = _NO_PARAMS
-        self.region = own_region(door.prefix, region)
-        self.region_set: tuple[str, ...] = ()
-        """The regions that the request is good for, as patterns; empty: only ``region``."""
-        self.host = host
-        self.error: ServiceError | None = None
-        """Why there is no operation."""
-        self.context: Mapping[str, str] = _NO_PARAMS
-        """Condition keys that say how the request was signed."""
-        self.signed: Authorization | None = None
-        """The parts of its signature, whether it holds or not."""
-        self.key_account = ""
-        """Whose access key it names, if there is such a key; that its holder asks is not said."""
+    @classmethod
+    def of(cls, door: Door, host: HostName, region: str) -> Target:
+        """Return what is asked of a service by who names a region."""
+        return cls(door, host, own_region(door.prefix, region), door.name)
 
     @property
     def bucket(self) -> str | None:
@@ -148,9 +140,12 @@ class Resolver:
     Args:
         doors: The services that are built.
         settings: Names of hosts, and the region of a request that names none.
+        labels: Those of front doors, in host names.
     """
 
-    def __init__(self, doors: Sequence[Door], settings: GatewaySettings) -> None:
+    def __init__(
+        self, doors: Sequence[Door], settings: GatewaySettings, labels: Sequence[str] = ()
+    ) -> None:
         self._doors = {door.name: door for door in doors}
         self._by_signing: dict[str, Door] = {}
         for door in doors:
@@ -164,9 +159,14 @@ class Resolver:
             [door.codec.model.endpoint_prefix for door in doors],
             settings.public_hosts,
             settings.public_url,
+            labels,
         )
         self._region = settings.region
         self._strangers = _Strangers(doors, self._router)
+
+    def door(self, service: str) -> Door:
+        """Return the door of a service that is built."""
+        return self._doors[service]
 
     def host_of(self, request: HttpRequest) -> HostName:
         """Return what the host of a request says."""
@@ -181,12 +181,14 @@ class Resolver:
         """
         host = self._hosts.read(request.headers.get("host", ""))
         if host.unbuilt:
-            target = Target(self._strangers.s3, host, host.region or self._region)
+            target = Target.of(self._strangers.s3, host, host.region or self._region)
             target.error = NotBuilt(f"fogbank has not built the {host.unbuilt} endpoints of s3")
             return target
         told = self._find_told(request)
         if told is not None and (signed is None or signed.service == told.signing_name):
-            target = Target(told, host._replace(bucket="", point=""), host.region or self._region)
+            target = Target.of(
+                told, host._replace(bucket="", point=""), host.region or self._region
+            )
             if signed is not None:
                 target.region = own_region(told.prefix, signed.region or target.region)
                 target.region_set, target.signed = signed.region_set, signed
@@ -198,7 +200,7 @@ class Resolver:
                 or self._by_signing.get(_said_in(request.headers.get("authorization", "")))
                 or self._strangers.door_of(request)
             )
-            target = Target(door.speaking(request), host, host.region or self._region)
+            target = Target.of(door.speaking(request), host, host.region or self._region)
             if not host.region:
                 target.region_set = _EVERYWHERE
             return target
@@ -207,11 +209,9 @@ class Resolver:
         if door is not None:
             if door.others:
                 door = door.speaking(request)
-            target = Target(door, host, region)
-            target.region_set = signed.region_set
-            target.signed = signed
-            return target
-        target = Target(self._strangers.door_of(request), BARE, region)
+            region = own_region(door.prefix, region)
+            return Target(door, host, region, door.name, signed, signed.region_set)
+        target = Target.of(self._strangers.door_of(request), BARE, region)
         target.signed = signed
         target.service = signed.service if _NAME.fullmatch(signed.service) else "unknown"
         target.error = NotBuilt.operation(target.service, _asked_of(request))
@@ -232,7 +232,7 @@ class Resolver:
         host = self.host_of(request)
         named = self._by_prefix.get(host.service)
         door = (self._strangers.s3 if host.bucket or host.point else None) or named
-        return Target(
+        return Target.of(
             door or self._strangers.asked_about(request), host, host.region or self._region
         )
 
@@ -279,7 +279,7 @@ class Resolver:
         """Return what a request that was refused seems to ask for: for its record, and no more."""
         signed = target.signed
         if target.error is None and (request.stream is None or not is_form(request)):
-            seeming = Target(target.door, target.host, target.region)
+            seeming = Target.of(target.door, target.host, target.region)
             self.route(seeming, request, None if signed is None else signed.service)
             if seeming.operation:
                 return seeming.operation

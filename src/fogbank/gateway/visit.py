@@ -9,14 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+import msgspec
+
 from fogbank.contract.action import Access, Point, Scope
 from fogbank.contract.call import HttpFacts
 from fogbank.platform.blobs.port import BlobReader
 from fogbank.platform.iam.decision import Decision
-from fogbank.platform.identity.cache import NO_EPOCH
-from fogbank.platform.identity.principal import ANONYMOUS
+from fogbank.platform.identity.cache import NO_EPOCH, Epoch
+from fogbank.platform.identity.principal import ANONYMOUS, Principal
 from fogbank.platform.metering.current import LAST
 from fogbank.platform.metering.records import LookedAt
+from fogbank.platform.store.engine import Domain
 
 _NOWHERE: Final = Scope("", "", "")
 _NO_CONTEXT: Final[Mapping[str, str]] = {}
@@ -30,65 +33,42 @@ class Reasons(NamedTuple):
     text: str = ""
 
 
-class Visit:
+class Visit(msgspec.Struct, eq=False):
     """What is known so far of a call."""
 
-    __slots__ = (
-        "accesses",
-        "began",
-        "context",
-        "decisions",
-        "ended",
-        "epoch",
-        "http",
-        "lending",
-        "logged",
-        "now_ms",
-        "operation",
-        "performed",
-        "points",
-        "principal",
-        "reasons",
-        "region",
-        "request_id",
-        "scope",
-        "service",
-    )
-
-    def __init__(
-        self, service: str, operation: str, region: str, request_id: str, http: HttpFacts
-    ) -> None:
-        self.service = service
-        self.operation = operation
-        self.region = region
-        self.request_id = request_id
-        self.http = http
-        self.principal = ANONYMOUS
-        self.accesses: Sequence[Access] = ()
-        self.decisions: list[tuple[str, str, Decision]] = []
-        """Why the call was let in or not: see ``platform/iam/decision``."""
-        self.reasons: Reasons | None = None
-        """What the last of them was decided on, if it was a refusal that is recorded."""
-        self.scope = _NOWHERE
-        """The account whose resources are meant; known once the caller is."""
-        self.now_ms = 0
-        """When the call was let in: what its conditions compare with."""
-        self.began = 0.0
-        """When it began, by the monotonic clock."""
-        self.ended = 0.0
-        """When it ended."""
-        self.performed = False
-        """Whether it came to the operation, which records its end."""
-        self.context = _NO_CONTEXT
-        """Condition keys that say how the request was signed."""
-        self.lending: BlobReader | None = None
-        """What reads blobs whose bytes leave with the reply, if whoever asks reads them itself."""
-        self.logged: bool | None = None
-        """Whether the resource keeps a log of its requests; None: nobody has looked at it."""
-        self.points: Sequence[Point] = ()
-        """Access points that the request named in the place of resources."""
-        self.epoch = NO_EPOCH
-        """The epoch of the caller's account under which its credential was read."""
+    service: str
+    operation: str
+    region: str
+    request_id: str
+    http: HttpFacts
+    began: float = 0.0
+    """When it began, by the monotonic clock."""
+    ended: float = 0.0
+    """When it ended."""
+    principal: Principal = ANONYMOUS
+    accesses: Sequence[Access] = ()
+    decisions: list[tuple[str, str, Decision]] = []
+    """Why the call was let in or not: see ``platform/iam/decision``."""
+    reasons: Reasons | None = None
+    """What the last of them was decided on, if it was a refusal that is recorded."""
+    scope: Scope = _NOWHERE
+    """The account whose resources are meant; known once the caller is."""
+    now_ms: int = 0
+    """When the call was let in: what its conditions compare with."""
+    performed: bool = False
+    """Whether it came to the operation, which records its end."""
+    context: Mapping[str, str] = _NO_CONTEXT
+    """Condition keys that say how the request was signed."""
+    lending: BlobReader | None = None
+    """What reads blobs whose bytes leave with the reply, if whoever asks reads them itself."""
+    logged: bool | None = None
+    """Whether the resource keeps a log of its requests; None: nobody has looked at it."""
+    points: Sequence[Point] = ()
+    """Access points that the request named in the place of resources."""
+    epoch: Epoch = NO_EPOCH
+    """The epoch of the caller's account under which its credential was read."""
+    domain: Domain | None = None
+    """Where the operation runs, if not where its request says (``Elsewhere``)."""
 
     def end(self, now: float) -> int:
         """Note when the call ended; return how many microseconds it took."""

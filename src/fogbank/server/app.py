@@ -6,10 +6,12 @@ engine and a listener, ``fogbank.testing`` a memory engine and botocore's hook.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from fogbank.base.clock import Clock
+from fogbank.base.errors import Weather
 from fogbank.base.ids import Ids
 from fogbank.contract.call import Facilities
 from fogbank.contract.event import Arrival, Receiver, Refusal
@@ -28,26 +30,41 @@ from fogbank.platform.bus.reader import BusReader, Deliver, OutboxWriter, Undeli
 from fogbank.platform.identity.cache import Epochs
 from fogbank.platform.identity.identity import Identity
 from fogbank.platform.link.port import Answer, Asked, Handlers, Peer
+from fogbank.platform.metering import points
 from fogbank.platform.metering.trail import Trail
+from fogbank.platform.runtime.folders import Folders
 from fogbank.platform.runtime.functions import Functions
 from fogbank.platform.scheduler.timers import Timers
+from fogbank.platform.sql import Sql
 from fogbank.platform.store.engine import Domain, Placement, Store, Transaction
 from fogbank.server.audits import trail_settings, trimming
 from fogbank.server.bounds import gateway_settings
 from fogbank.server.config import Config
 from fogbank.server.driver import Driver
-from fogbank.server.jobs import PLATFORM_JOBS, scrubbing, sweeping
+from fogbank.server.hints import POLL_MS
+from fogbank.server.jobs import PLATFORM_JOBS, scrubbing, sweeping, sweeping_metrics
+
+log = logging.getLogger("fogbank")
 
 FLUSH: Final = "audit.flush"
-"""() -> nothing, once what waits for the audit trail is written"""
+"""() -> nothing, once what waits for the audit trail, and of metrics, is written"""
 
 
 class Parts:
     """What is plugged into a cloud: the engines and the sources of time and entropy."""
 
-    __slots__ = ("blobs", "clock", "functions", "ids", "jobs", "placement")
+    __slots__ = (
+        "blobs",
+        "clock",
+        "functions",
+        "hints_trusted_ms",
+        "ids",
+        "jobs",
+        "placement",
+        "sql",
+    )
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (the composition root names each once)
         self,
         *,
         placement: Placement,
@@ -56,6 +73,8 @@ class Parts:
         clock: Clock,
         ids: Ids,
         jobs: Sequence[Job] = (),
+        sql: Sql | None = None,
+        hints_trusted_ms: int = POLL_MS,
     ) -> None:
         self.placement = placement
         self.jobs = jobs
@@ -64,6 +83,9 @@ class Parts:
         self.functions = functions
         self.clock = clock
         self.ids = ids
+        self.sql = sql
+        self.hints_trusted_ms = hints_trusted_ms
+        """How long background work trusts that the store lost none of its hints."""
 
 
 class Neighbours(NamedTuple):
@@ -84,12 +106,13 @@ class Deliveries:
     """Finds the receiver of a target among the services and runs it."""
 
     def __init__(
-        self, receivers: Sequence[Receiver], clock: Clock, ids: Ids, quotas: Quotas
+        self, receivers: Sequence[Receiver], clock: Clock, ids: Ids, facilities: Facilities
     ) -> None:
         self._receivers = receivers
         self._clock = clock
         self._ids = ids
-        self._quotas = quotas
+        self._quotas = facilities.quotas
+        self._metrics = facilities.metrics
 
     def _receiver_of(self, target: str) -> Receiver:
         """Return who takes deliveries for a target ARN."""
@@ -102,6 +125,12 @@ class Deliveries:
         """Return the domain of a target."""
         return self._receiver_of(target).domain(target)
 
+    def delivered(self, delivery: Delivery) -> None:
+        """Note that a receiver has taken a delivery."""
+        received = self._receiver_of(delivery.target).received
+        if received is not None:
+            received(self._metrics, delivery.target)
+
     def attempt(self) -> Deliver:
         """Return what runs a receiver inside the transaction that removes the entry."""
         arrival = Arrival(self._clock.now_ms(), self._ids.uuid(), self._quotas)
@@ -113,6 +142,32 @@ class Deliveries:
                 raise Undeliverable(str(refusal)) from refusal
 
         return deliver
+
+
+def _options_of(config: Config) -> Options:
+    """Return what services are told that a setting has chosen."""
+    return Options(
+        {
+            "s3.defaults_before_2023": config.s3.defaults_before_2023,
+            "dynamodb.enforce_throughput": config.dynamodb.enforce_throughput,
+            "dynamodb.sql": config.dynamodb.sql,
+            "lambda.trace_without_xray": config.functions.trace_without_xray,
+            "lambda.urls_before_october_2025": config.functions.urls_before_october_2025,
+        }
+    )
+
+
+def _jobs_of(config: Config, parts: Parts, services: Sequence[Service], trail: Trail) -> list[Job]:
+    """Return the background work of a process: the platform's, the engines' and the services'."""
+    return [
+        *PLATFORM_JOBS,
+        *parts.jobs,
+        trimming(trail.settings),
+        *scrubbing(config.scrub, parts.placement, parts.blobs, parts.clock),
+        sweeping(config.sweep, parts.placement, parts.blobs),
+        sweeping_metrics(parts.placement),
+        *[job for service in services for job in service.jobs],
+    ]
 
 
 class App:
@@ -140,12 +195,10 @@ class App:
             outbox=OutboxWriter(config.events.deliveries_max),
             timers=Timers(),
             functions=parts.functions,
-            options=Options(
-                {
-                    "s3.defaults_before_2023": config.s3.defaults_before_2023,
-                    "dynamodb.enforce_throughput": config.dynamodb.enforce_throughput,
-                }
-            ),
+            options=_options_of(config),
+            sql=parts.sql,
+            folders=Folders(config.functions.hot_reload),
+            news=[each.news for each in services if each.news is not None],
         )
         self.trail = Trail(parts.placement, parts.clock, trail_settings(config))
         audit = Audit(self.trail, parts.clock, config.audit.data_events)
@@ -157,7 +210,7 @@ class App:
             [receiver for service in services for receiver in service.receivers],
             parts.clock,
             parts.ids,
-            self.facilities.quotas,
+            self.facilities,
         )
         self.bus = [
             BusReader(
@@ -170,17 +223,22 @@ class App:
             )
             for store in parts.placement.system_stores()
         ]
+        for reader in self.bus:
+            reader.delivered = deliveries.delivered
         self._peers = neighbours.peers
         self.trail_stores: Sequence[Store] = (
             *parts.placement.system_stores(),
             *neighbours.stores,
         )
         """Where the audit trail lies: in the store of whoever performed a call."""
-        jobs: list[Job] = [*PLATFORM_JOBS, *parts.jobs, trimming(self.trail.settings)]
-        jobs += scrubbing(config.scrub, parts.placement, parts.blobs, parts.clock)
-        jobs.append(sweeping(config.sweep, parts.placement, parts.blobs))
-        jobs += [job for service in services for job in service.jobs]
-        self.driver = Driver(self.facilities, jobs, self.bus, holder=parts.ids.base32(16))
+        jobs = _jobs_of(config, parts, services, self.trail)
+        self.driver = Driver(
+            self.facilities,
+            jobs,
+            self.bus,
+            holder=parts.ids.base32(16),
+            trusted_ms=parts.hints_trusted_ms,
+        )
 
     def handlers(self, epoch_of: EpochOf, lender: BlobLender | None = None) -> Handlers:
         """Return what other processes of the cloud can ask of this one's services.
@@ -193,17 +251,22 @@ class App:
         return {**arrivals, **ProofOwner(self.identity).handlers(), FLUSH: self._flush}
 
     async def _flush(self, _asked: Asked) -> Answer:
-        """Write the entries of the audit trail that wait."""
-        await self.flush_trail()
+        """Write what waits to be written."""
+        await self.flush()
         return Answer(None)
 
-    async def flush_trail(self) -> None:
-        """Write the entries of the audit trail that wait here."""
+    async def flush(self) -> None:
+        """Write the entries of the audit trail that wait here, and what was noted of metrics."""
         self.dispatcher.refusals.tell()
         await self.trail.flush()
+        try:
+            await points.write(self.parts.placement, self.facilities.metrics)
+        except Weather as error:
+            log.warning("metrics wait for the store: %s", error)
+            self.facilities.metrics.begun()  # else they would until something else is noted
 
-    async def flush_trails(self) -> None:
-        """Write the entries of the audit trail that wait, in all stores."""
-        await self.flush_trail()
+    async def flush_all(self) -> None:
+        """Write what waits for the audit trail and of metrics, in all stores."""
+        await self.flush()
         for peer in self._peers:
             await peer.call(FLUSH, None)

@@ -19,6 +19,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, cast
 import msgspec
 
 from fogbank.server import settings
+from fogbank.server.choices import DynamoDBSettings, FunctionSettings, S3Settings
 from fogbank.server.settings import SECRET, Setting
 
 
@@ -158,22 +159,6 @@ class ProcessSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A process whose loop has not turned for so long is killed and started again; 0: none is."""
 
 
-class FunctionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where and how functions run."""
-
-    memory_budget_mb: int = 0
-    """Memory of all environments together; 0: half of the machine's."""
-    idle_ms: int = 300_000
-    """How long an environment is kept warm without work."""
-    spares: int = 2
-    """Sandboxes forked ahead of need for each account and runtime in use, 0 to 64: the next cold
-    starts find one. Each keeps some megabytes."""
-    sandbox_level: Literal["auto", "1", "2", "3", "4"] = "auto"
-    """How functions are isolated (``docs/operating/sandbox.md``): the strongest level that this
-    machine allows, or this one (1 full, 2 rootless, 3 Landlock, 4 not at all) and no other: a
-    machine that cannot have it refuses to start."""
-
-
 class AuditSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the audit trail keeps, and for how long."""
 
@@ -250,25 +235,6 @@ class EventSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     deliveries_max: int = 100_000
     """Of one account, in one of the sixteen parts of the outbox; beyond, what would cause another is
     told to slow down."""
-
-
-class S3Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How S3 answers where AWS itself has changed."""
-
-    defaults_before_2023: bool = False
-    """Give buckets the defaults that AWS gave before April 2023: access control lists count, nothing
-    blocks public access, no default encryption is reported, and owners have display names."""
-    signature_v2: bool = False
-    """Take signatures of version 2, in headers, URLs and forms. They prove who asks and nothing of
-    the body; AWS takes them for no bucket that was made since June 2020."""
-
-
-class DynamoDBSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What DynamoDB holds its clients to."""
-
-    enforce_throughput: bool = True
-    """Throttle what goes beyond provisioned units and beyond the maxima of on-demand tables; false:
-    they are kept, shown and counted, and nothing is throttled."""
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -520,10 +486,19 @@ def account_problem(account_id: str, access_key_id: str, secret_access_key: str)
     return ""
 
 
+def _check_functions(config: Config) -> None:
+    """Refuse what makes no sense of sandboxes that are started ahead."""
+    functions = config.functions
+    if not 0 <= functions.spares <= SPARES_MAX:
+        raise ConfigError(f"functions.spares must lie between 0 and {SPARES_MAX}")
+    if functions.stems_memory_mb < 0:
+        raise ConfigError("functions.stems_memory_mb must be at least 0")
+    if functions.stem_idle_ms < 1:
+        raise ConfigError("functions.stem_idle_ms must be at least 1")
+
+
 def _check_processes(config: Config) -> None:
     """Refuse numbers of processes that make no sense, and what is not built for several."""
-    if not 0 <= config.functions.spares <= SPARES_MAX:
-        raise ConfigError(f"functions.spares must lie between 0 and {SPARES_MAX}")
     if not 1 <= config.processes.stores <= STORES_MAX:
         raise ConfigError(f"processes.stores must lie between 1 and {STORES_MAX}")
     if not 0 <= config.processes.fronts <= FRONTS_MAX:
@@ -551,6 +526,7 @@ def _check(config: Config) -> None:
     if not -1 <= config.metrics.port <= 65_535:  # noqa: PLR2004 (the highest port)
         raise ConfigError("metrics.port must lie between 0 and 65535, or be -1")
     _check_processes(config)
+    _check_functions(config)
     if config.scrub.mb_per_s < 0 or config.scrub.period_hours < 1:
         raise ConfigError("scrub.mb_per_s is at least 0 and scrub.period_hours at least 1")
     if config.encryption.anew_mb_per_s < 0:

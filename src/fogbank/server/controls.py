@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from fogbank.base.clock import Clock
 from fogbank.base.ids import Ids
+from fogbank.platform.crypto.locked import Opener
 from fogbank.platform.crypto.secret import Secret
 from fogbank.platform.identity.identity import Identity
 from fogbank.platform.store.engine import Placement, Store
@@ -19,6 +20,7 @@ from fogbank.server.app import App
 from fogbank.server.audits import Audits
 from fogbank.server.backups import Backups
 from fogbank.server.control import Control
+from fogbank.server.costs import Costs
 from fogbank.server.events import Events
 from fogbank.server.keyrings import Keyrings
 from fogbank.server.members import Member
@@ -39,9 +41,11 @@ class OpenDirectory(NamedTuple):
     clock: Clock
     ids: Ids
     flush: Callable[[], Awaitable[None]] | None = None
-    """Writes what waits for the audit trail; None where no server runs."""
+    """Writes what waits for the audit trail and of metrics; None where no server runs."""
     tell_secret: Callable[[Secret], None] = lambda _: None
     """Tells the supervisor of a secret; nobody, where no server runs."""
+    opener: Opener | None = None
+    """Has keys opened that KMS has; None where no server runs."""
 
 
 def controls(
@@ -56,21 +60,23 @@ def controls(
         parts.placement,
         parts.clock,
         parts.ids,
-        app.flush_trails,
+        app.flush_all,
         tell_secret,
+        app.facilities.open_key,
     )
     return stored(data_dir, opened)
 
 
 def stored(data_dir: Path, opened: OpenDirectory) -> list[Control]:
     """Return the requests that need nothing but an open data directory."""
-    members, stores, identity, placement, clock, ids, flush, tell_secret = opened
+    members, stores, identity, placement, clock, ids, flush, tell_secret, opener = opened
     return [
         *Accounts(data_dir, identity, ids).controls(),
         *Audits(stores, identity, clock, flush).controls(),
         *Backups(data_dir, members, clock).controls(),
+        *Costs(stores, identity, placement, flush).controls(),
         *Events(stores, clock).controls(),
         *Keyrings(members, tell_secret).controls(),
-        *Tables(identity, placement, clock, ids).controls(),
+        *Tables(identity, placement, clock, ids, opener).controls(),
         *Usages(identity, placement).controls(),
     ]

@@ -39,7 +39,7 @@ from fogbank.platform.store.keyspace import (
     system_prefix,
 )
 from fogbank.server.consuming import ConsumerLoop
-from fogbank.server.hints import PAUSE_MS, POLL_MS, Hint
+from fogbank.server.hints import PAUSE_MS, POLL_MS, Heads, Hint
 from fogbank.server.lists import ListLoop
 
 log = logging.getLogger("fogbank.jobs")
@@ -60,6 +60,7 @@ class Driver:
         jobs: Sequence[Job],
         bus: Sequence[BusReader],
         holder: str,
+        trusted_ms: int = POLL_MS,
     ) -> None:
         self._facilities = facilities
         self._reconcilers = [job for job in jobs if isinstance(job, Reconciler)]
@@ -70,6 +71,7 @@ class Driver:
         self._consumers = [job for job in jobs if isinstance(job, ConsumerKind)]
         self._bus = bus
         self._holder = holder
+        self._trusted_ms = trusted_ms
         self._running = 0
         self._hints: list[Hint] = []
         self._loops: list[ListLoop | ConsumerLoop] = []
@@ -87,7 +89,8 @@ class Driver:
             for store in self._facilities.placement.system_stores():
                 group.create_task(self._run_timers(store, group), name="timers")
                 for work in self._lists:
-                    loop = ListLoop(self._facilities, store, work, self._holder, group)
+                    heads = Heads(self._facilities.clock, group, self._trusted_ms)
+                    loop = ListLoop(self._facilities, store, work, heads, self._holder, group)
                     self._loops.append(loop)
                     self._hints.append(loop.heads)
                     group.create_task(self._repeat(work.name, loop.turn), name=work.name)
@@ -112,7 +115,7 @@ class Driver:
 
     def _new_hint(self, group: asyncio.TaskGroup) -> Hint:
         """Return a hint that ``wake`` gives too."""
-        hint = Hint(self._facilities.clock, group)
+        hint = Hint(self._facilities.clock, group, self._trusted_ms)
         self._hints.append(hint)
         return hint
 
@@ -137,6 +140,8 @@ class Driver:
         if job.signal is not None:
             for store in self._facilities.placement.system_stores():
                 self._watch(group, store, job.signal, hint)
+        if job.wakened is not None:
+            job.wakened(self._facilities, hint.give)
         while True:
             began_ms = self._facilities.clock.now_ms()
             progress = await self._step(job)
@@ -191,7 +196,7 @@ class Driver:
                 return
             now = self._facilities.clock.now_ms()
             next_ms = await reader.next_try_ms()
-            await hint.wait(min(now + POLL_MS, next_ms or now + POLL_MS))
+            await hint.wait(min(now + self._trusted_ms, next_ms or now + self._trusted_ms))
 
         await self._repeat("the bus", turn)
 
@@ -204,8 +209,8 @@ class Driver:
             now = self._facilities.clock.now_ms()
             due = [timer for timer in timers if timer.due_ms <= now][:TIMERS_BATCH]
             if not due:
-                next_ms = min((timer.due_ms for timer in timers), default=now + POLL_MS)
-                await hint.wait(min(next_ms, now + POLL_MS))
+                next_ms = min((timer.due_ms for timer in timers), default=now + self._trusted_ms)
+                await hint.wait(min(next_ms, now + self._trusted_ms))
             for timer in due:
                 await self._wake(timer)
 

@@ -23,10 +23,13 @@ from fogbank.gateway.listener import Listener
 from fogbank.platform.link.port import Answer, Asked, Handlers
 from fogbank.platform.metering.exposition import Family, counter, gauge, packed
 from fogbank.platform.metering.meters import Histogram
+from fogbank.platform.runtime.standing import StandingAll
 from fogbank.server.kernel import ProcessFigures, figures_of
 
 REPORT: Final = "figures.report"
 """() -> what a process says of itself: a ``Report``"""
+ENVIRONMENTS: Final = "figures.environments"
+"""() -> its environments of functions: ``StandingAll``"""
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -51,6 +54,10 @@ class Reporter(Protocol):
         """Return what the process says of itself, now."""
         ...
 
+    async def environments(self) -> StandingAll:
+        """Return what the process has of environments of functions."""
+        ...
+
 
 class LoopFigures(Protocol):
     """Says how the loop of a process is: its steps, its garbage."""
@@ -66,7 +73,10 @@ def handlers_of(reporter: Reporter) -> Handlers:
     async def report(_: Asked) -> Answer:
         return Answer(msgspec.msgpack.encode(await reporter.report()))
 
-    return {REPORT: report}
+    async def environments(_: Asked) -> Answer:
+        return Answer(msgspec.msgpack.encode(await reporter.environments()))
+
+    return {REPORT: report, ENVIRONMENTS: environments}
 
 
 class EdgeFigures:
@@ -196,6 +206,10 @@ class FrontReporter:
         self._name = name
         self._edge = edge
         self._notes = notes
+
+    async def environments(self) -> StandingAll:
+        """Return none: functions run behind a front."""
+        return StandingAll([], 0)
 
     async def report(self) -> Report:
         """Return what the front says of itself, now."""

@@ -25,7 +25,6 @@ from fogbank.platform.store.engine import Domain
 from fogbank.platform.store.keyspace import shard_of
 from fogbank.server import boot as booting
 from fogbank.server import datadir
-from fogbank.server.boot import StartRefusedError
 from fogbank.server.bounds import gateway_settings, listener_settings
 from fogbank.server.figures import EdgeFigures, FrontReporter, front_name, handlers_of
 from fogbank.server.links import Meeting, dial_of, front_socket, store_socket
@@ -44,8 +43,6 @@ async def _serve(boot: Boot, steps: Steps) -> None:
     """Listen, say ready, serve until told to stop."""
     stop, clock = booting.stop_event(), SystemClock()
     built = services()
-    if any(service.endpoints for service in built):
-        raise StartRefusedError("fronts do not serve front doors beside the AWS API: set 0 fronts")
     dirs = datadir.store_dirs(Path(boot.data_dir), boot.stores)
     lines = [Line(dial_of(store_socket(each)), clock) for each in dirs]
     epochs = booting.epochs_of(boot, None)

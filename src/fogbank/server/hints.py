@@ -18,7 +18,7 @@ from fogbank.platform.store.keyspace import PARTITIONS
 PAUSE_MS: Final = 1_000
 """How long a loop waits after a bug before it goes on."""
 POLL_MS: Final = 60_000
-"""How long a loop trusts that no hint was lost."""
+"""How long a loop trusts that no hint was lost, unless told otherwise."""
 
 
 class Hint:
@@ -28,9 +28,11 @@ class Hint:
         clock: The time.
         group: Owns the one task that sleeps; a hint does not end its sleep, for what wakes a loop
             often would then pay for a sleep each time. A loop may thus wake too early.
+        trusted_ms: How long the loop may trust that no hint was lost.
     """
 
-    def __init__(self, clock: Clock, group: asyncio.TaskGroup) -> None:
+    def __init__(self, clock: Clock, group: asyncio.TaskGroup, trusted_ms: int = POLL_MS) -> None:
+        self.trusted_ms = trusted_ms
         self._clock = clock
         self._group = group
         self._event = asyncio.Event()
@@ -49,6 +51,11 @@ class Hint:
             await self._event.wait()
         self._event.clear()
 
+    def end(self) -> None:
+        """Wake nobody any more."""
+        if self._sleep is not None:
+            self._sleep.cancel()
+
     def _begin_sleep(self, until_ms: int) -> None:
         """Have the loop woken at a time."""
         if self._sleep is not None:
@@ -65,8 +72,8 @@ class Hint:
 class Heads(Hint):
     """When the next entry of each part of one work list is visible, as far as is known."""
 
-    def __init__(self, clock: Clock, group: asyncio.TaskGroup) -> None:
-        super().__init__(clock, group)
+    def __init__(self, clock: Clock, group: asyncio.TaskGroup, trusted_ms: int = POLL_MS) -> None:
+        super().__init__(clock, group, trusted_ms)
         self._visible_ms: dict[int, int] = {}
         self._unknown: set[int] = set()
         self._trusted_until_ms = 0
@@ -90,7 +97,7 @@ class Heads(Hint):
         now_ms = self._clock.now_ms()
         if now_ms >= self._trusted_until_ms:
             self._unknown.update(range(PARTITIONS))
-            self._trusted_until_ms = now_ms + POLL_MS
+            self._trusted_until_ms = now_ms + self.trusted_ms
         self._unknown.update(part for part, at_ms in self._visible_ms.items() if at_ms <= now_ms)
         unknown, self._unknown = sorted(self._unknown), set()
         for partition in unknown:

@@ -8,13 +8,14 @@ from typing import Final
 
 from fogbank.base.clock import Clock
 from fogbank.contract.call import Facilities
-from fogbank.contract.job import Progress, Reconciler, reconciler
+from fogbank.contract.job import Progress, Reconciler, Rest, reconciler
 from fogbank.engines.embedded.anew import Anew
 from fogbank.platform.blobs import rows
 from fogbank.platform.blobs.port import Blobs
 from fogbank.platform.blobs.scrub import Pace, Scrubber
 from fogbank.platform.blobs.sweep import SettlingBlobs, Sweeper
 from fogbank.platform.bus import deadletters, trace
+from fogbank.platform.metering import points
 from fogbank.platform.store import tokens
 from fogbank.platform.store.engine import Placement, Store
 from fogbank.platform.store.keyspace import BLOB_DELETIONS
@@ -26,6 +27,9 @@ DELETIONS_PERIOD_MS: Final = 600_000
 TOKENS_BATCH: Final = 256
 TOKENS_PERIOD_MS: Final = 60_000
 TRIM_PERIOD_MS: Final = 600_000
+METRICS_PERIOD_MS: Final = 5_000
+"""What was noted of metrics for so long is lost if the process dies."""
+METRICS_SWEEP_MS: Final = 3_600_000
 ANEW_PERIOD_MS: Final = 600_000
 """How often is looked whether there is a new data key; who rotates wakes the jobs."""
 SCRUB_PERIOD_MS: Final = 21_600_000
@@ -65,6 +69,18 @@ async def trim_dead_letters(facilities: Facilities) -> Progress:
     return await _trimmed(facilities, deadletters.trim)
 
 
+def _wakened(facilities: Facilities, wake: Callable[[], None]) -> None:
+    """Have the writer of metrics woken when something is noted."""
+    facilities.metrics.begun = wake
+
+
+@reconciler(period_ms=METRICS_PERIOD_MS, wakened=_wakened)
+async def write_metrics(facilities: Facilities) -> Rest:
+    """Write what was noted of metrics since the last time."""
+    await points.write(facilities.placement, facilities.metrics)
+    return Rest(facilities.clock.now_ms() + METRICS_SWEEP_MS)
+
+
 async def _trimmed(
     facilities: Facilities, trim: Callable[[Store, int], Awaitable[int]]
 ) -> Progress:
@@ -79,6 +95,7 @@ PLATFORM_JOBS: Final[tuple[Reconciler, ...]] = (
     sweep_tokens,
     trim_traces,
     trim_dead_letters,
+    write_metrics,
 )
 
 
@@ -124,6 +141,19 @@ def sweeping(settings: SweepSettings, placement: Placement, blobs: SettlingBlobs
         return Progress.THROTTLED if any(goes_on) else Progress.IDLE
 
     return Reconciler("platform.blobs.sweep", step, settings.period_minutes * 60_000)
+
+
+def sweeping_metrics(placement: Placement) -> Reconciler:
+    """Return what removes points of metrics that are past their time."""
+    sweeps = [points.Sweep(placement, store) for store in placement.system_stores()]
+
+    async def step(facilities: Facilities) -> Progress:
+        """Look at some series of every store."""
+        now_ms = facilities.clock.now_ms()
+        goes_on = [await sweep.step(now_ms) for sweep in sweeps]
+        return Progress.THROTTLED if any(goes_on) else Progress.IDLE
+
+    return Reconciler("platform.metrics.sweep", step, METRICS_SWEEP_MS)
 
 
 async def _turn() -> None:

@@ -17,7 +17,7 @@ from fogbank.platform.scheduler import worklist
 from fogbank.platform.scheduler.worklist import Head, WorkEntry
 from fogbank.platform.store.engine import Domain, Store, Transaction
 from fogbank.platform.store.keyspace import PARTITIONS
-from fogbank.server.hints import PAUSE_MS, POLL_MS, Heads, Slots
+from fogbank.server.hints import PAUSE_MS, Heads, Slots
 
 log = logging.getLogger("fogbank.jobs")
 
@@ -29,6 +29,7 @@ class ListLoop:
         facilities: What attempts may touch.
         store: Where the list lies.
         work: The list.
+        heads: What is known of its parts.
         holder: The name of this run of the server, under which entries are claimed.
         group: Owns the attempts, and what hears of commits.
     """
@@ -38,6 +39,7 @@ class ListLoop:
         facilities: Facilities,
         store: Store,
         work: WorkList,
+        heads: Heads,
         holder: str,
         group: asyncio.TaskGroup,
     ) -> None:
@@ -46,10 +48,12 @@ class ListLoop:
         self._work = work
         self._holder = holder
         self._group = group
-        self.heads = Heads(facilities.clock, group)
+        self.heads = heads
         self._slots = Slots(work.concurrency_max, self.heads)
         self._unreleased = set(range(PARTITIONS))
         """Where an earlier run of the server may still hold entries."""
+        self._under_way: dict[tuple[tuple[str, ...], str], WorkEntry] = {}
+        """The entries of attempts, as they were claimed last."""
         self.running = 0
         """Attempts that are under way."""
         for partition in range(PARTITIONS):
@@ -71,7 +75,7 @@ class ListLoop:
             raise
         if not looked:
             now_ms = self._facilities.clock.now_ms()
-            until_ms = self.heads.next_ms() if self._slots.free else now_ms + POLL_MS
+            until_ms = self.heads.next_ms() if self._slots.free else now_ms + self.heads.trusted_ms
             await self.heads.wait(until_ms)
 
     async def _take(self, partition: int) -> None:
@@ -94,6 +98,10 @@ class ListLoop:
     async def _begin(self, partition: int, group: bytes, share: int) -> None:
         """Claim entries of one group, and begin an attempt at each."""
         for entry in await self._claim(partition, group, share):
+            is_new = (entry.domain, entry.id) not in self._under_way
+            self._under_way[entry.domain, entry.id] = entry
+            if not is_new:
+                continue  # An attempt took longer than a claim hides: it goes on, and so does that.
             self._slots.take(group)
             self.running += 1
             attempt = self._attempt(entry)
@@ -131,6 +139,7 @@ class ListLoop:
                 "%s %s comes back when its claim ends: %s", self._work.name, entry.id, error
             )
         finally:
+            del self._under_way[entry.domain, entry.id]
             self.running -= 1
             self._slots.give(worklist.group_of(entry))
 
@@ -151,10 +160,11 @@ class ListLoop:
         async def body(tr: Transaction) -> None:
             if verdict.settle is not None:
                 await verdict.settle(tr)
+            held = self._under_way[entry.domain, entry.id]
             if verdict.retry_at_ms is None:
-                await worklist.remove(tr, entry)
+                await worklist.remove(tr, held)
             else:
-                worklist.put_back(tr, entry, verdict.retry_at_ms, counted=not verdict.uncounted)
+                worklist.put_back(tr, held, verdict.retry_at_ms, counted=not verdict.uncounted)
 
         await self._facilities.placement.store_of(Domain(*entry.domain)).transact(body)
 

@@ -29,9 +29,10 @@ from fogbank.platform.metering.exposition import (
     text_of,
     unpacked,
 )
+from fogbank.platform.runtime.standing import StandingAll
 from fogbank.server.config import MetricsSettings
 from fogbank.server.control import Control, NoArguments, Send
-from fogbank.server.figures import REPORT, Report, Reporter
+from fogbank.server.figures import ENVIRONMENTS, REPORT, Report, Reporter
 from fogbank.server.kernel import ProcessFigures, figures_of
 from fogbank.wire.http import HttpReply, HttpRequest
 
@@ -42,6 +43,7 @@ METRICS_BOUNDS: Final = ListenerSettings(
 )
 _SUMS: Final = ("requests_in_flight", "connections", "http2_streams", "environments")
 _decode: Final = msgspec.msgpack.Decoder(Report).decode
+_decode_standing: Final = msgspec.msgpack.Decoder(StandingAll).decode
 
 
 class _View(NamedTuple):
@@ -76,7 +78,8 @@ class Observer:
         """Ask every process how it is."""
         names = list(self._others)
         found = await asyncio.gather(*(_asked(self._others[name]) for name in names))
-        reports = [await self._own.report(), *[each for each in found if each is not None]]
+        told = [_decode(each) for each in found if each is not None]
+        reports = [await self._own.report(), *told]
         silent = [name for name, each in zip(names, found, strict=True) if each is None]
         return _View(reports, silent)
 
@@ -136,7 +139,10 @@ class Observer:
 
     def controls(self) -> list[Control]:
         """Return the requests, for the control socket."""
-        return [Control("status", NoArguments, self._status)]
+        return [
+            Control("status", NoArguments, self._status),
+            Control("lambda.environments", NoArguments, self._environments),
+        ]
 
     async def _status(self, _: NoArguments, _send: Send) -> Mapping[str, Any]:
         """Return how the server is."""
@@ -158,15 +164,33 @@ class Observer:
             "degraded": list(_degraded(view)),
         }
 
+    # fogbank top
 
-async def _asked(peer: Peer) -> Report | None:
+    async def _environments(self, _: NoArguments, send: Send) -> Mapping[str, Any]:
+        """Send each environment of a function, with the process that it belongs to."""
+        names = list(self._others)
+        asked = (_asked(self._others[name], ENVIRONMENTS) for name in names)
+        found = await asyncio.gather(*asked)
+        own = await self._own.environments()
+        answers = [None if each is None else _decode_standing(each) for each in found]
+        silent = [name for name, each in zip(names, answers, strict=True) if each is None]
+        count = 0
+        for standing in [own, *answers]:
+            if standing is not None:
+                count += standing.count
+                for each in standing.environments:
+                    await send(msgspec.to_builtins(each))
+        return {"environments": count, "silent": silent}
+
+
+async def _asked(peer: Peer, what: str = REPORT) -> bytes | None:
     """Return what a process says of itself; None if it says nothing in time."""
     try:
         async with asyncio.timeout(ANSWER_S_MAX):
-            answer = await peer.call(REPORT, None)
+            answer = await peer.call(what, None)
     except (TimeoutError, Weather, RemoteBugError):
         return None
-    return _decode(answer.value)
+    return answer.value
 
 
 def _summed(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:

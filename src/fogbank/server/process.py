@@ -23,8 +23,10 @@ from fogbank.engines.remote.blobs import BlobOwner
 from fogbank.engines.remote.owner import StoreOwner
 from fogbank.engines.remote.store import Remote
 from fogbank.engines.sandbox.client import SandboxRuntime
+from fogbank.engines.sql.child import ChildSql
 from fogbank.gateway.listener import Listener
 from fogbank.platform.link.caller import Line
+from fogbank.platform.runtime.debugging import INVOCATION_MS
 from fogbank.platform.runtime.pace import RUNNING_PER_PROCESSOR_MIN, Pace
 from fogbank.platform.runtime.packages import Packages
 from fogbank.platform.runtime.placement import FunctionPlacement, PlacementLimits
@@ -118,7 +120,7 @@ async def _serve(boot: Boot, steps: Steps) -> None:
             booting.say_ready(boot, steps, garbage, lateness)
             await stop.wait()
             await _leave(boot, listener, cloud, clock)
-            await app.flush_trail()
+            await app.flush()
             for task in work:
                 task.cancel()
             cloud.close()
@@ -244,15 +246,16 @@ def _wire(
 ) -> Cloud:
     """Wire the cloud of one store process, with its links to the others."""
     ids, jobs = Ids(), sealing_anew(boot.config.encryption, engine.anew)
+    parts = Parts(
+        placement=engine,
+        blobs=engine.blobs,
+        functions=functions,
+        clock=clock,
+        ids=ids,
+        jobs=jobs,
+        sql=ChildSql(),
+    )
     if boot.is_alone:
-        parts = Parts(
-            placement=engine,
-            blobs=engine.blobs,
-            functions=functions,
-            clock=clock,
-            ids=ids,
-            jobs=jobs,
-        )
         app = App(boot.config, parts, services())
         return Cloud(app, None, [], {}, [], Parting(boot.number, {}, clock))
     dirs = datadir.store_dirs(Path(boot.data_dir), boot.stores)
@@ -264,9 +267,7 @@ def _wire(
         [boot.number],
         engine.system_stores(),
     )
-    parts = Parts(
-        placement=shards, blobs=engine.blobs, functions=functions, clock=clock, ids=ids, jobs=jobs
-    )
+    parts.placement = shards
     epochs = booting.epochs_of(boot, boot.number)
     assert epochs is not None, "several processes share a page of epochs"
 
@@ -343,10 +344,14 @@ async def _open_functions(
     """Open the placement of functions; the stack closes it."""
     functions = FunctionPlacement(
         runtime,
-        Packages(place.functions_dir, runtime.runtimes().get),
+        Packages(place.functions_dir, runtime.compiler_of),
         clock=SystemClock(),
         ids=Ids(),
-        limits=PlacementLimits(_memory_budget(boot.config), idle_ms=boot.config.functions.idle_ms),
+        limits=PlacementLimits(
+            _memory_budget(boot.config),
+            idle_ms=boot.config.functions.idle_ms,
+            debug_ms=INVOCATION_MS if boot.config.functions.debug else 0,
+        ),
         variables={"AWS_ENDPOINT_URL": boot.endpoint, **runtime.trust()},
         pace=Pace(processor_times, RUNNING_PER_PROCESSOR_MIN * processors()),
     )

@@ -7,7 +7,18 @@ from importlib import import_module
 
 from fogbank.contract.service import Service
 
-ROSTER = ("dynamodb", "dynamodbstreams", "iam", "kms", "lambda_", "logs", "s3", "s3control", "sts")
+ROSTER = (
+    "application_autoscaling",
+    "dynamodb",
+    "dynamodbstreams",
+    "iam",
+    "kms",
+    "lambda_",
+    "logs",
+    "s3",
+    "s3control",
+    "sts",
+)
 """One word per service package, in alphabetical order."""
 
 

@@ -45,7 +45,11 @@ def settings_of(
         hosts=tuple(dict.fromkeys((*named, *config.public_hosts))),
         authority=authority,
         folders=folders,
+        interpreters=config.functions.interpreters,
+        near_versions=config.functions.near_versions,
         spares=config.functions.spares,
+        stems_memory_mb=config.functions.stems_memory_mb,
+        stem_idle_ms=config.functions.stem_idle_ms,
         level_forced=level_of(config),
         daemon=daemon,
     )

@@ -18,6 +18,7 @@ from fogbank.platform.metering.contributors import Count, Rule
 from fogbank.platform.metering.exposition import Family, counter, gauge, packed
 from fogbank.platform.runtime.placement import FunctionPlacement
 from fogbank.platform.runtime.port import Level
+from fogbank.platform.runtime.standing import StandingAll
 from fogbank.server.app import App
 from fogbank.server.backlogs import DEPTH_MAX, Waiting, age_s, waiting_in
 from fogbank.server.figures import EdgeFigures, Report, damaged, lost, of_store
@@ -77,6 +78,10 @@ class StoreReporter:
         self._functions = functions
         self._edge = edge
 
+    async def environments(self) -> StandingAll:
+        """Return what stands of environments of functions."""
+        return await self._functions.standing()
+
     async def report(self) -> Report:
         """Return what the store process says of itself, now."""
         look = await self._look()
@@ -118,6 +123,7 @@ class StoreReporter:
         yield from self._archive()
         yield from self._invocations()
         yield from self._throughput()
+        yield from self._replication()
         yield Family(
             "fogbank_contributor_requests_total",
             "counter",
@@ -154,6 +160,15 @@ class StoreReporter:
     def _contributors(self) -> Iterator[tuple[Rule, list[Count]]]:
         for rule, tally in [*self._app.facilities.tallies][-CONTRIBUTOR_RULES_MAX:]:
             yield rule, tally.top(CONTRIBUTORS_SHOWN_MAX)
+
+    def _replication(self) -> Iterator[Family]:
+        # AWS: ReplicationLatency, by table and receiving region (Developer Guide, "Metrics").
+        yield Family(
+            "fogbank_replication_latency_seconds",
+            "gauge",
+            "How long ago the last write that came to a replica had been made in another region.",
+            [(way._asdict(), lag / 1_000) for way, lag in self._app.facilities.lags],
+        )
 
     def _throughput(self) -> Iterator[Family]:
         meters = self._app.facilities.meters

@@ -11,11 +11,12 @@ import msgspec
 from fogbank.base.clock import Clock
 from fogbank.base.ids import Ids
 from fogbank.platform.blobs.port import BlobPlacement
+from fogbank.platform.crypto.locked import Opener
 from fogbank.platform.identity.identity import Identity
 from fogbank.platform.store.engine import Domain, Placement, Transaction
 from fogbank.server.control import Control, ControlError, Send
 from fogbank.services.dynamodb.schema import TableRecord
-from fogbank.services.dynamodb.state import moments
+from fogbank.services.dynamodb.state import encryption, moments
 
 TABLES_MAX: Final = 16
 """Of one request."""
@@ -39,13 +40,22 @@ class Tables:
         placement: Where the domains of their tables live.
         clock: Says when.
         ids: Names each reader.
+        opener: Has keys opened that KMS has; None: there is no KMS here.
     """
 
-    def __init__(self, identity: Identity, placement: Placement, clock: Clock, ids: Ids) -> None:
+    def __init__(
+        self,
+        identity: Identity,
+        placement: Placement,
+        clock: Clock,
+        ids: Ids,
+        opener: Opener | None = None,
+    ) -> None:
         self._identity = identity
         self._placement = placement
         self._clock = clock
         self._ids = ids
+        self._opener = opener
 
     def controls(self) -> list[Control]:
         """Return the requests of operators about what tables hold."""
@@ -58,7 +68,7 @@ class Tables:
         number and the item in DynamoDB's JSON, in pieces if it is long.
 
         Raises:
-            ControlError: There is no such account, or too many tables.
+            ControlError: There is no such account, or too many tables, or no KMS to open a key.
             ServiceError: There is no such table, or reading took too long.
         """
         account = await self._identity.find_account(asked.account)
@@ -77,6 +87,7 @@ class Tables:
         try:
             count = 0
             for number, table in enumerate(found):
+                table = await self._opened(domain, table)  # noqa: PLW2901 (the same, with its key)
                 key = [[each.name, each.type] for each in table.key_attributes]
                 await send({"table": number, "key": key})
                 count += await self._send_items(domain, table, number, reader, send)
@@ -89,6 +100,17 @@ class Tables:
             await store.transact(release)
         return {"items": count}
 
+    async def _opened(self, domain: Domain, table: TableRecord) -> TableRecord:
+        """Return a table with the key that KMS has of it, if it has one."""
+        if table.sse is None:
+            return table
+        if self._opener is None:
+            raise ControlError(
+                "KeyUnavailable",
+                f"the table {table.name} is encrypted with a KMS key, which a running server opens",
+            )
+        return await encryption.opened_by(self._opener, domain, table)
+
     async def _send_items(
         self, domain: Domain, table: TableRecord, number: int, reader: str, send: Send
     ) -> int:
@@ -97,7 +119,7 @@ class Tables:
         store, blobs = self._placement.store_of(domain), self._placement.blobs_of(domain)
         count = 0
         async with aclosing(moments.read(store, blobs, table, reader, self._clock)) as read:
-            async for item in read:
+            async for item, _ in read:
                 text = msgspec.json.encode(item).decode()
                 for at in range(0, len(text), PIECE_CHARACTERS):
                     more = at + PIECE_CHARACTERS < len(text)

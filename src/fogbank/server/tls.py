@@ -214,6 +214,7 @@ def names_of(config: Config, hostname: str) -> tuple[str, ...]:
     public = urlsplit(config.public_url).hostname or "localhost"
     for suffix in ("localhost", public, *(n.lower().strip(".") for n in config.public_hosts)):
         labels = ("", "*.", "s3.", "*.s3.", f"*.{config.region}.", f"*.s3.{config.region}.")
+        labels += (f"*.lambda-url.{config.region}.",)
         names += [f"{label}{suffix}" for label in labels]
     names += [config.host, *config.tls.names]
     if hostname.isascii():

@@ -42,20 +42,25 @@ class Usages:
             ControlError: There is no such account.
         """
         count = 0
-        for account in await self._accounts(asked.account):
+        for account in await account_ids(self._identity, asked.account):
             async for usage in usages_of(self._placement, account):
                 await send(msgspec.to_builtins(usage))
                 count += 1
         return {"buckets": count}
 
-    async def _accounts(self, name: str) -> list[str]:
-        """Return the ids of an account, or of all."""
-        if name:
-            account = await self._identity.find_account(name)
-            if account is None:
-                raise ControlError("NoSuchAccount", f"there is no account {name}")
-            return [account.account_id]
-        found: list[str] = []
-        while page := await self._identity.list_accounts(found[-1] if found else None):
-            found += [each.account_id for each in page]
-        return found
+
+async def account_ids(identity: Identity, name: str) -> list[str]:
+    """Return the id of an account, by its name or id, or of all where none is named.
+
+    Raises:
+        ControlError: There is no such account.
+    """
+    if name:
+        account = await identity.find_account(name)
+        if account is None:
+            raise ControlError("NoSuchAccount", f"there is no account {name}")
+        return [account.account_id]
+    found: list[str] = []
+    while page := await identity.list_accounts(found[-1] if found else None):
+        found += [each.account_id for each in page]
+    return found

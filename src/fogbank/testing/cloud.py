@@ -28,7 +28,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.config import Config as ClientConfig
 from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 
-from fogbank.base.arn import AWS
+from fogbank.base.arn import AWS, arn_of
 from fogbank.base.ids import Ids
 from fogbank.contract.service import Service
 from fogbank.engines.memory import MemoryEngine
@@ -43,6 +43,7 @@ from fogbank.testing.faults import TRIP, Faults, Trip
 from fogbank.testing.runtime import inline_functions
 from fogbank.testing.sessions import new_session
 from fogbank.testing.signing import close_signers, open_signers, sign_by
+from fogbank.testing.sql import InlineSql
 from fogbank.wire.http import BODY_WHOLE_BYTES_MAX, HttpReply, HttpRequest
 
 T = TypeVar("T")
@@ -51,6 +52,8 @@ SETTLE_STEPS_MAX = 20_000
 SETTLE_PAUSE_S = 0.001
 ADVANCE_S_MAX = 600
 """In days of virtual time thousands wake, one after the other."""
+HINTS_TRUSTED_MS = 3_600_000
+"""Hints of a store in this process are not lost; looking each minute makes days of virtual time long."""
 
 
 class _Body:
@@ -149,6 +152,8 @@ class Cloud:
             functions=functions,
             clock=self.clock,
             ids=self.ids,
+            sql=InlineSql(),
+            hints_trusted_ms=HINTS_TRUSTED_MS,
         )
         self.faults = Faults(self.clock, all_services() if services is None else services)
         self.app = App(config, parts, self.faults.services)
@@ -218,6 +223,12 @@ class Cloud:
             iam.put_user_policy(UserName=name, PolicyName=name, PolicyDocument=text)
         key = iam.create_access_key(UserName=name)["AccessKey"]
         return Keys(key["AccessKeyId"], key["SecretAccessKey"])
+
+    def end_environments(self, function: str, *, region: str = REGION) -> None:
+        """End the environments of a function of the account, so that its next run is a cold start."""
+        account = self.account.principal.account
+        arn = arn_of("lambda", region, account, f"function:{function}")
+        self.run(self.app.parts.functions.retire(arn))
 
     def acting_as(self, proof: Proof) -> AbstractContextManager[None]:
         """Let clients that are made meanwhile sign as someone else: ``with fogbank.acting_as(...)``."""

@@ -33,11 +33,13 @@ from fogbank.base.ids import Ids
 from fogbank.platform.runtime.packages import Packages
 from fogbank.platform.runtime.placement import FunctionPlacement, PlacementLimits
 from fogbank.platform.runtime.port import (
+    Chunks,
     Credentials,
     Ending,
     InitReport,
     Level,
     LogSink,
+    Look,
     Outcome,
     SandboxSpec,
 )
@@ -150,19 +152,21 @@ _doubles: Final = _Doubles()
 _importing: Final = threading.Lock()
 
 
-def _load(code_dir: str, name: str) -> ModuleType:
+def _load(spec: SandboxSpec, name: str) -> ModuleType:
     """Import a module of a code tree, and forget it, so that others may have the same name."""
+    folders = (spec.code_dir, f"{spec.layers_dir}/python") if spec.layers_dir else (spec.code_dir,)
     with _importing:
         before = set(sys.modules)
-        sys.path.insert(0, code_dir)
+        sys.path[:0] = folders
         importlib.invalidate_caches()
         try:
             return importlib.import_module(name.replace("/", "."))
         finally:
-            sys.path.remove(code_dir)
+            for folder in folders:
+                sys.path.remove(folder)
             for other in set(sys.modules) - before:
                 file = getattr(sys.modules[other], "__file__", None) or ""
-                if file.startswith(code_dir):
+                if file.startswith(folders):
                     del sys.modules[other]
 
 
@@ -175,7 +179,7 @@ def _handler_of(spec: SandboxSpec) -> tuple[Callable[..., Any] | None, dict[str,
             "Runtime.MalformedHandlerName", f"Bad handler '{spec.handler}': {reason}"
         )
     try:
-        module = _load(spec.code_dir, name)
+        module = _load(spec, name)
     except ImportError as error:
         return None, _error(
             "Runtime.ImportModuleError", f"Unable to import module '{name}': {error}"
@@ -245,6 +249,9 @@ class InlineSandbox:
         self._handler: Callable[..., Any] | None = None
         self._request_id = ""
         self.init = InitReport(0.0, None)
+        self.tell = None
+        # It is this process, and takes nothing more.
+        self.look = lambda: Look(-1, 0, 0, frozen=False)
         self.closed = False
 
     def load(self) -> None:
@@ -261,9 +268,15 @@ class InlineSandbox:
         self._loop.call_soon_threadsafe(self._log, self._request_id, text.encode())
 
     async def invoke(
-        self, request_id: str, payload: bytes, deadline_ms: int, context: Mapping[str, str]
+        self,
+        request_id: str,
+        payload: bytes,
+        deadline_ms: int,
+        context: Mapping[str, str],
+        chunks: Chunks | None = None,
     ) -> Outcome:
         """Run the handler once; one that outlives its deadline in real time is left behind."""
+        del chunks  # AWS: Python's own runtime makes no pieces
         assert not self.closed, "the sandbox is closed"
         clock = self._runtime.clock
         begun = clock.monotonic()
@@ -277,9 +290,9 @@ class InlineSandbox:
         if not done:
             self.closed = True
             return Outcome(Ending.TIMED_OUT, b"", spent_ms, MAX_MEMORY_MB)
-        ending, answer = work.result()
+        ending, said = work.result()
         self.closed = self.closed or ending is Ending.EXITED
-        return Outcome(ending, answer, spent_ms, MAX_MEMORY_MB)
+        return Outcome(ending, said, spent_ms, MAX_MEMORY_MB)
 
     def _run(self, payload: bytes, context: Any) -> tuple[Ending, bytes]:
         """Run the handler; runs in a thread."""
@@ -370,6 +383,14 @@ class InlineRuntime:
     def missing(self, runtime: str) -> str:
         """Return that nothing but Python runs here."""
         return f"{runtime} cannot run in a test process: only Python can."
+
+    def stands_in(self, runtime: str) -> str:
+        """Return that nothing stands in for another runtime: this interpreter is all of them."""
+        del runtime
+        return ""
+
+    def expect(self, runtime: str) -> None:
+        """Do nothing: this interpreter is warm."""
 
     async def start(
         self, spec: SandboxSpec, credentials: Credentials, log: LogSink

@@ -16,6 +16,8 @@ import boto3.session
 import botocore.loaders
 import botocore.session
 
+from fogbank.wire.published import EXTENSIONS
+
 
 @cache
 def shared_loader(data_path: str | None = None) -> Any:
@@ -31,7 +33,7 @@ def new_session() -> Any:
     """Return a boto3 session that shares what others have read of the models."""
     inner: Any = botocore.session.get_session()
     loader = shared_loader(inner.get_config_variable("data_path"))
-    folders = list(loader.search_paths)
+    folders = [*loader.search_paths, str(EXTENSIONS)]
     inner.register_component("data_loader", loader)
     session = boto3.session.Session(botocore_session=inner)
     # Every boto3 session adds boto3's own folder, which needs to be there once.

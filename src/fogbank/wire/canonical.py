@@ -90,7 +90,7 @@ def _encoded(text: str) -> str:
     return quote(unquote_to_bytes(_bytes(text)), _SAFE)
 
 
-class _Lines(NamedTuple):
+class Lines(NamedTuple):
     """What is the same for all requests that sign the same headers."""
 
     take: Callable[[Mapping[str, str]], Any]
@@ -100,25 +100,30 @@ class _Lines(NamedTuple):
     names: str
     """As they are signed themselves."""
 
+    def plain(self, headers: Mapping[str, str]) -> str | None:
+        """Return the lines of some headers; None if one is not there, or has blanks not signed."""
+        try:
+            text = self.form % self.take(headers)
+        except KeyError:
+            return None
+        # Blanks at either end of a value, and more than one in it, are not signed.
+        if "  " in text or ": " in text or " \n" in text or "\t" in text:
+            return None
+        return text
+
 
 @lru_cache(maxsize=_NAMES_REMEMBERED_MAX)
-def _lines_of(names: tuple[str, ...]) -> _Lines:
+def lines_of(names: tuple[str, ...]) -> Lines:
     """Return how the lines of some headers are written."""
     form = "".join([f"{name.replace('%', '%%')}:%s\n" for name in names])
-    return _Lines(itemgetter(*names), form, ";".join(names))
+    return Lines(itemgetter(*names), form, ";".join(names))
 
 
 def canonical_headers(headers: Mapping[str, str], names: tuple[str, ...]) -> tuple[str, str]:
     """Return the signed headers as they are signed, each on a line, and so their names."""
-    take, form, signed_names = _lines_of(names)
-    try:
-        text = form % take(headers)
-    except KeyError:
-        return _trimmed_headers(headers, names), signed_names
-    # Blanks at either end of a value, and more than one in it, are not signed.
-    if "  " in text or ": " in text or " \n" in text or "\t" in text:
-        return _trimmed_headers(headers, names), signed_names
-    return text, signed_names
+    lines = lines_of(names)
+    text = lines.plain(headers)
+    return _trimmed_headers(headers, names) if text is None else text, lines.names
 
 
 def _trimmed_headers(headers: Mapping[str, str], names: tuple[str, ...]) -> str:

@@ -3,7 +3,7 @@
 Rule: shapes are thin objects over the raw JSON (``published``), made when asked for and kept per
 service, so that a service's model is loaded once and only when it is used.
 
-Corrections lie in ``patches/<service>.toml`` and are applied at load, each with its reason and
+Operations of our own are added (``extensions``); corrections lie in ``patches/<service>.toml`` and are applied at load, each with its reason and
 evidence; behaviour on the wire that no model states (error codes of constraint violations, root
 elements, namespaces of error types) lies there too and is read through ``ServiceModel.settings``.
 """
@@ -538,7 +538,7 @@ def load(service: str) -> ServiceModel:
         UnknownService: There is no published model of this name.
     """
     try:
-        raw = published.without_prose(published.read(service, "service-2"))
+        raw = published.without_prose(published.extended(service, "service-2"))
     except NotPublished as error:
         raise UnknownService(service) from error
     patch = _read_patch(service)
@@ -558,5 +558,5 @@ def _paginators(service: str) -> Raw:
 
 def documentation(operation: OperationModel) -> str:
     """Return what AWS says that an operation does, as HTML; for tools, as it reads a file anew."""
-    raw = published.read(operation.service.name, "service-2")
+    raw = published.extended(operation.service.name, "service-2")
     return str(raw["operations"][operation.name].get("documentation", ""))

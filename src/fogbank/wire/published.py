@@ -26,6 +26,8 @@ from botocore import (
 
 DATA = Path(BOTOCORE_ROOT, "data")
 AMENDMENTS = ".sdk-extras"
+EXTENSIONS = Path(__file__).with_name("extensions")
+"""Operations of our own, as amendments: botocore merges them too where AWS_DATA_PATH names the folder."""
 
 
 class NotPublished(LookupError):
@@ -50,6 +52,24 @@ def read(service: str, kind: str, folder: Path = DATA) -> dict[str, Any]:
             _merge(found, (_find(version / f"{kind}{AMENDMENTS}") or {}).get("merge", {}))
             return found
     raise NotPublished(f"{service}: {kind}")
+
+
+def extension_of(service: str, kind: str) -> Mapping[str, Any]:
+    """Return what we add to a file of a service; mostly nothing."""
+    for path in sorted((EXTENSIONS / service).glob(f"*/{kind}{AMENDMENTS}.json")):
+        return cast("Mapping[str, Any]", msgspec.json.decode(path.read_bytes())["merge"])
+    return {}
+
+
+def extended(service: str, kind: str) -> dict[str, Any]:
+    """Return a file of a service with what we add to it.
+
+    Raises:
+        NotPublished: There is no such service, or it has no such file.
+    """
+    found = read(service, kind)
+    _merge(found, extension_of(service, kind))
+    return found
 
 
 def read_list(name: str) -> dict[str, Any]:

@@ -135,7 +135,20 @@ def _candidate_of(operation: OperationModel) -> _Candidate:
 
 def _routed(service: ServiceModel) -> Iterator[OperationModel]:
     """Yield the operations that requests can mean: of two on one route, the one that lives."""
-    taken: set[tuple[object, ...]] = set()
+    outlived = outlived_of(service)
+    operations = [service.operations[name] for name in service.operations]
+    for operation in sorted(operations, key=lambda each: each.deprecated):
+        if operation.name not in service.settings.unrouted and operation.name not in outlived:
+            yield operation
+
+
+def outlived_of(service: ServiceModel) -> Mapping[str, str]:
+    """Return the deprecated operations whose requests are those of another, and which that is.
+
+    AWS has the older forms of documents answered by the newer operation.
+    """
+    taken: dict[tuple[object, ...], str] = {}
+    outlived: dict[str, str] = {}
     operations = [service.operations[name] for name in service.operations]
     for operation in sorted(operations, key=lambda each: each.deprecated):
         if operation.name in service.settings.unrouted:
@@ -143,9 +156,10 @@ def _routed(service: ServiceModel) -> Iterator[OperationModel]:
         path, _, query = operation.http_uri.partition("?")
         route = (operation.http_method, path, query, _candidate_of(operation)[3:5])
         if operation.deprecated and route in taken:
-            continue
-        taken.add(route)
-        yield operation
+            outlived[operation.name] = taken[route]
+        else:
+            taken.setdefault(route, operation.name)
+    return outlived
 
 
 class _Group:

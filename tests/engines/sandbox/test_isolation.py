@@ -102,7 +102,7 @@ def test_the_environment_is_exactly_what_was_given(lab: Any, prisoner: Any) -> N
         ),
         *("AWS_LAMBDA_FUNCTION_VERSION", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "COLOUR"),
         *("AWS_LAMBDA_LOG_GROUP_NAME", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
-        *("AWS_SESSION_TOKEN", "AWS_CREDENTIAL_EXPIRATION"),
+        *("AWS_SESSION_TOKEN", "AWS_CREDENTIAL_EXPIRATION", "AWS_LAMBDA_RUNTIME_API"),
     }
     assert found["COLOUR"] == "blue"
     assert found["AWS_ACCESS_KEY_ID"] == "AKIAONE"

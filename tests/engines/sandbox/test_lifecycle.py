@@ -206,8 +206,8 @@ def test_a_missing_code_directory_is_weather(fresh: Lab) -> None:
 
 
 def test_an_unknown_runtime_says_what_to_install(fresh: Lab) -> None:
-    assert "install the packages python3.19" in fresh.runtime.missing("python3.19")
-    assert "has not built" in fresh.runtime.missing("nodejs22.x")
+    assert "the packages python3.19" in fresh.runtime.missing("python3.19")
+    assert "has not built" in fresh.runtime.missing("dotnet8")
 
 
 def test_the_status_says_level_limits_and_reasons(fresh: Lab) -> None:

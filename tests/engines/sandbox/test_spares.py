@@ -150,3 +150,37 @@ def test_a_spare_can_be_reached_by_no_sandbox(lab: Lab) -> None:
     assert len(lab.ask(sandbox, code, pids=spares)) == WANTED
     assert spares_of(zygote) == spares
     lab.end(sandbox)
+
+
+def zygotes_of(daemon: int) -> list[int]:
+    return [
+        pid
+        for pid in children(daemon)
+        if Path(f"/proc/{pid}/comm").read_text() == "fogbank-zygote\n"
+    ]
+
+
+def warms_up(lab: Lab) -> bool:
+    """Return whether the running daemon gets a zygote by itself."""
+    return eventually(
+        lambda: lab.run(asyncio.sleep(0.01)) is None and len(zygotes_of(lab.daemon_pid)) == 1
+    )
+
+
+def test_a_zygote_warms_up_for_what_is_expected_also_at_later_daemons_and_servers() -> None:
+    lab = lab_at(LEVELS[0], slim=True)
+    lab.run(asyncio.sleep(0.5))  # a daemon that expects nothing does nothing
+    assert children(lab.daemon_pid) == []
+    lab.runtime.expect("cobol")  # this machine has none
+    lab.runtime.expect(lab.spec().runtime)
+    assert warms_up(lab)
+    (zygote,) = zygotes_of(lab.daemon_pid)
+    assert zygote_of(lab) == zygote
+    first = lab.daemon_pid
+    os.kill(first, signal.SIGKILL)
+    assert eventually(lambda: lab.run(asyncio.sleep(0.01)) is None and lab.daemon_pid != first)
+    assert warms_up(lab)
+    lab.close(keep=True)
+    later = Lab(LEVELS[0], slim=True, folder=lab.folder)
+    assert warms_up(later)
+    later.close()

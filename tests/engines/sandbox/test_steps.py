@@ -6,6 +6,7 @@ a zygote or a sandbox, the kernel kills the daemon there, and who reached it goe
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import shutil
@@ -37,7 +38,9 @@ ZYGOTE = ("sandbox.inside.zygote", f'"port": {PORT}')
 ONLY_WITH_NAMESPACES = {
     *("map zygote", "open zygote's gate"),
     *("build root", "enter namespaces", "mount", "open endpoint"),
+    *("bind", "hear of function", "attach"),
 }
+OF_STEMS = {"bind", "hear of function", "attach"}
 ONLY_WITH_WALLS = {"raise walls"}
 NEVER_OVER = {"execute zygote:after"}
 CASES = [
@@ -105,8 +108,20 @@ def live(lab: Lab, mark: str) -> None:
     sandbox = lab.start()
     lab.invoke(sandbox, {"code": DAEMONISE, "mark": mark})
     sandbox.rest.freeze()
+    lab.run(sandbox.meter.measure())
     lab.invoke(sandbox, {"code": "answer = 1"})
     lab.end(sandbox)
+
+
+def live_from_the_pool(lab: Lab) -> None:
+    """Start a runtime until one is bound to its function that had waited."""
+    runtime = next(name for name in lab.runtime.runtimes() if name.startswith("nodejs"))
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        code = {"index.js": "exports.handler = async () => 1"}
+        lab.end(lab.start(code, handler="index.handler", runtime=runtime))
+        while lab.runtime.status()["stems"] == 0 and time.monotonic() < until:
+            lab.run(asyncio.sleep(0.01))
 
 
 def open_and_die(level: str, point: str, folder: Path, mark: str) -> tuple[Lab | None, int]:
@@ -114,8 +129,10 @@ def open_and_die(level: str, point: str, folder: Path, mark: str) -> tuple[Lab |
     lab: Lab | None = None
     daemons: list[int] = []
     with contextlib.suppress(Unavailable):
-        lab = Lab(level, deadly_step=point, folder=folder, daemons=daemons, slim=True)
-        live(lab, mark)
+        stems = point.partition(":")[0] in OF_STEMS
+        given = {"stems_max": int(stems)}
+        lab = Lab(level, given, deadly_step=point, folder=folder, daemons=daemons, slim=True)
+        live_from_the_pool(lab) if stems else live(lab, mark)
     if lab is not None and point.startswith("close"):
         lab.close(keep=True)
         lab = None

@@ -138,6 +138,7 @@ class Stub:
         return [
             self.s3(),
             self.plain("dynamodb", "list_tables", {"TableNames": []}, "AccessDeniedException"),
+            self.plain("dynamodbstreams", "list_streams", {"Streams": []}, "AccessDeniedException"),
             self.plain("iam", "list_users", {"Users": []}, "AccessDenied"),
             self.plain("lambda", "list_functions", {"Functions": []}, "AccessDeniedException"),
             self.plain("logs", "describe_log_groups", {"logGroups": []}, "AccessDeniedException"),

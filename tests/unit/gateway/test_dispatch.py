@@ -20,7 +20,6 @@ from fogbank.base.errors import (
     TransactionTooLarge,
     Unavailable,
 )
-from fogbank.contract.endpoint import Endpoint
 from fogbank.contract.operation import ANY, operation
 from fogbank.contract.service import Service
 from fogbank.gateway.settings import GatewaySettings
@@ -32,7 +31,7 @@ from fogbank.platform.identity.principal import (
 )
 from fogbank.platform.metering.current import LAST
 from fogbank.server.logs import JsonLines
-from fogbank.wire.http import HttpReply, HttpRequest
+from fogbank.wire.http import HttpRequest
 
 
 @pytest.fixture
@@ -294,6 +293,15 @@ def test_an_account_has_only_so_many_requests_in_work() -> None:
 # Audit.
 
 
+def test_of_services_that_sign_alike_the_one_that_a_header_tells_is_asked_and_recorded(
+    gate: Gate,
+) -> None:
+    """DynamoDB Streams signs as ``dynamodb``; another process finds it by its own name."""
+    assert gate.handle(gate.request("dynamodbstreams", "list_streams", {}))[0].status == 200
+    (entry,) = gate.dispatcher.recent
+    assert (entry.service, entry.operation) == ("dynamodbstreams", "ListStreams")
+
+
 def test_every_call_leaves_one_entry_without_secrets(gate: Gate) -> None:
     gate.handle(gate.request("s3", "put_object", {"Bucket": "bucket", "Key": "key"}))
     gate.handle(gate.request("dynamodb", secret="y" * 40))
@@ -309,27 +317,6 @@ def test_every_call_leaves_one_entry_without_secrets(gate: Gate) -> None:
     assert third.error_code == "NotImplemented"
     assert third.principal.kind is PrincipalKind.ROOT
     assert "Signature=" not in str([first, second, third])
-
-
-# Front doors.
-
-
-def test_front_doors_come_first_and_are_caught_too(gate: Gate) -> None:
-    async def serve(_facilities: Any, request: HttpRequest) -> HttpReply:
-        if request.path == "/site/bug":
-            raise AssertionError("bug")
-        return HttpReply(200, [], request.path.encode())
-
-    service = Service(
-        model="dynamodb",
-        operations=(),
-        endpoints=(Endpoint("site", lambda _host, path: path.startswith("/site"), serve),),
-    )
-    gate = Gate(services=[service])
-    reply, body = gate.handle(HttpRequest("GET", "/site/a", "", {"host": "localhost"}))
-    assert (reply.status, body) == (200, b"/site/a")
-    reply, body = gate.handle(HttpRequest("GET", "/site/bug", "", {"host": "localhost"}))
-    assert (reply.status, body) == (500, b"Internal Server Error")
 
 
 # Calls from service to service.

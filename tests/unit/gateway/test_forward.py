@@ -27,6 +27,7 @@ from fogbank.platform.blobs.port import BlobRef, BlobSource, Kept, Loan, Permit,
 from fogbank.platform.identity.records import ACCESS_KEYS
 from fogbank.platform.link.errors import error_of, value_of
 from fogbank.platform.link.port import Answer, Asked, ByteSource
+from fogbank.wire.eventstream import Frames
 
 
 class FakePeer:
@@ -51,14 +52,14 @@ class FakePeer:
 class Split(Gate):
     """A gate whose requests go through a front; the audit trail of both is kept."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, services: list[Service] | None = None) -> None:
+        super().__init__(services=services)
         self.store = self.dispatcher
         self.peer = FakePeer(self.store.arrivals(self.identity.epoch_of).handlers())
         self.refused: list[Any] = []
         edge = Edge(self.identity, self.clock, Ids.seeded(8), Quotas())
         self.dispatcher = Dispatcher(
-            self.stub.services(),
+            services or self.stub.services(),
             edge,
             sink=self.refused.append,
             owner_of=lambda _: self.peer,  # type: ignore[arg-type]
@@ -436,3 +437,27 @@ def test_a_blob_that_stays_away_is_damage() -> None:
     lending = Lending(gone=LOAN_TRIES)
     assert lending.get()[0] == 500
     assert lending.performed == LOAN_TRIES
+
+
+def test_a_stream_of_events_comes_through_the_front_event_by_event() -> None:
+    long = bytes(range(256)) * 3_000
+
+    async def events() -> AsyncIterator[dict[str, Any]]:
+        yield {"PayloadChunk": {"Payload": b"one"}}
+        yield {"PayloadChunk": {"Payload": long}}
+        yield {"InvokeComplete": {"ErrorCode": "E"}}
+        raise Throttled("later")
+
+    @operation(access=lambda _scope, _request: [])
+    async def invoke_with_response_stream(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        return {"StatusCode": 200, "EventStream": events()}
+
+    module = module_of("lambda", invoke_with_response_stream=invoke_with_response_stream)
+    split = Split(services=[Service(model="lambda", operations=(module,))])
+    asked = split.request("lambda", "invoke_with_response_stream", {"FunctionName": "f"})
+    reply, body = split.handle(asked)
+    assert reply.status == 200
+    messages = list(Frames().feed(body))
+    assert [each.payload for each in messages[:2]] == [b"one", long]
+    assert messages[2].payload == b'{"ErrorCode":"E"}'
+    assert messages[3].headers[":message-type"] != "event"

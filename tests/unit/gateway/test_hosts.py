@@ -117,3 +117,25 @@ def test_what_is_remembered_is_bounded() -> None:
     for at in range(3 * HOSTS_REMEMBERED_MAX):
         names.read(f"h{at}")
     assert len(names._remembered) <= HOSTS_REMEMBERED_MAX
+
+
+@pytest.mark.parametrize(
+    ("host", "said"),
+    [
+        ("abc.lambda-url.eu-west-1.localhost:4566", ("lambda-url", "eu-west-1", "abc")),
+        ("ABC.lambda-url.eu-west-1.on.aws", ("lambda-url", "eu-west-1", "abc")),
+        ("abc.lambda-url.eu-west-1.cloud.example.org", ("lambda-url", "eu-west-1", "abc")),
+        ("lambda-url.eu-west-1.localhost", ("", "", "")),
+        ("a.b.lambda-url.eu-west-1.localhost", ("", "", "")),
+        ("abc.lambda-url.localhost", ("", "", "")),
+        ("abc.lambda-url.nowhere.localhost", ("", "", "")),
+        ("abc.lambda-url.eu-west-1.other.example", ("", "", "")),
+    ],
+)
+def test_a_front_door_is_named_by_its_label_and_a_region(
+    host: str, said: tuple[str, str, str]
+) -> None:
+    names = HostNames(PREFIXES, ["cloud.example.org"], doors=["lambda-url"])
+    found = names.read(host)
+    assert (found.door, found.region, found.named) == said
+    assert found.is_bare == (host.endswith("other.example"))

@@ -61,6 +61,7 @@ class House:
         self.draining = False
         self.whole_bytes = 0
         self.in_flight = 0
+        self.untaken = 0
         self.bytes_in = 0
         self.bytes_out = 0
         self.busy = busy_plainly

@@ -54,7 +54,7 @@ def cloud(request: pytest.FixtureRequest) -> Iterator[Cloud]:
 def ask(cloud: Cloud, control_name: str, /, **arguments: Any) -> list[dict[str, Any]]:
     """Return the rows that a command hears."""
     app = cloud.app
-    audits = Audits(app.trail_stores, app.identity, app.parts.clock, app.flush_trails)
+    audits = Audits(app.trail_stores, app.identity, app.parts.clock, app.flush_all)
     control = next(each for each in audits.controls() if each.name == control_name)
     rows: list[dict[str, Any]] = []
 
@@ -344,7 +344,7 @@ def test_records_are_chosen_by_event_user_request_account_and_time(cloud: Cloud)
 
 def test_a_reader_that_follows_hears_every_later_call_once(cloud: Cloud) -> None:
     app = cloud.app
-    audits = Audits(app.trail_stores, app.identity, app.parts.clock, app.flush_trails)
+    audits = Audits(app.trail_stores, app.identity, app.parts.clock, app.flush_all)
     control = next(each for each in audits.controls() if each.name == "audit")
     heard: list[str] = []
 

@@ -58,6 +58,8 @@ def test_without_anything_the_defaults_hold(tmp_path: Path) -> None:
         ("[account]\naccess_key_id = 'ABCDEFGHIJKLMNOP'", "account.secret_access_key"),
         ("[functions]\nsandbox_level = '5'", "sandbox_level"),
         ("[functions]\nspares = 65", "functions.spares must lie between 0 and 64"),
+        ("[functions]\nstems_memory_mb = -1", "functions.stems_memory_mb must be at least 0"),
+        ("[functions]\nstem_idle_ms = 0", "functions.stem_idle_ms must be at least 1"),
         ("[processes]\nwarm_above_percent = -1", "processes.warm_above_percent must be at least 0"),
         ("[processes]\ngarbage_growth_mb = 0", "processes.garbage_growth_mb must be at least 1"),
         ("log_level = 'loud'", "log_level"),

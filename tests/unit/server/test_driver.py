@@ -243,6 +243,30 @@ def test_a_group_of_many_slow_entries_holds_up_no_other() -> None:
     asyncio.run(while_driving(shared, [attempt], script))
 
 
+def test_an_attempt_that_takes_longer_than_its_claim_is_made_once_and_its_entry_goes_with_it() -> (
+    None
+):
+    shared = Shared()
+    begun: list[int] = []
+
+    @worklist("work", concurrency_max=4, hold_ms=60_000)
+    async def attempt(entry: WorkEntry, facilities: Facilities) -> Verdict:
+        begun.append(entry.attempt)
+        again_ms = facilities.clock.now_ms() + 1_000_000
+        await facilities.clock.sleep_until(facilities.clock.now_ms() + 250_000)
+        return Verdict(retry_at_ms=again_ms) if len(begun) == 1 else Verdict()
+
+    async def script(advance: Callable[[int], Awaitable[None]]) -> None:
+        await put(shared, "slow")
+        await advance(900_000)
+        assert begun == [0]
+        await advance(900_000)
+        assert begun == [0, 1]
+        assert await entries.oldest_ms(shared.placement.store_of(DOMAIN)) is None
+
+    asyncio.run(while_driving(shared, [attempt], script))
+
+
 def test_a_group_that_is_alone_has_a_slot_though_there_is_only_one() -> None:
     shared = Shared()
     done: list[str] = []

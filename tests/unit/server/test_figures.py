@@ -15,6 +15,7 @@ from fogbank.gateway.forward import Notes
 from fogbank.platform.link.port import Answer, Asked, ByteSource, RemoteBugError
 from fogbank.platform.metering.exposition import gauge, packed, text_of
 from fogbank.platform.metering.meters import RequestMeter
+from fogbank.platform.runtime.standing import Standing, StandingAll
 from fogbank.server import observer as observing
 from fogbank.server.figures import EdgeFigures, FrontReporter, Report, handlers_of
 from fogbank.server.kernel import ProcessFigures
@@ -90,6 +91,19 @@ def test_a_front_that_lost_records_is_degraded() -> None:
 # Whoever asks all of them.
 
 
+ENVIRONMENT = Standing(
+    *("1" * 12, "us-east-1", "f", "1", "python3.11", "busy"),
+    1,
+    128,
+    2,
+    3,
+    4,
+    0,
+    5,
+    provisioned=True,
+)
+
+
 class Told:
     """A process that says one thing; ``state`` with backlogs makes it a store process."""
 
@@ -104,6 +118,9 @@ class Told:
 
     async def report(self) -> Report:
         return self._report
+
+    async def environments(self) -> StandingAll:
+        return StandingAll([ENVIRONMENT], 2)
 
     async def call(self, method: str, value: Any, stream: ByteSource | None = None) -> Answer:
         assert stream is None
@@ -132,7 +149,7 @@ def stored(name: str, *degraded: str) -> Told:
 
 def look(observer: Observer) -> tuple[dict[str, Any], list[str]]:
     """Return what ``fogbank status`` hears, and the lines of ``/metrics``."""
-    (status,) = observer.controls()
+    status, _ = observer.controls()
 
     async def both() -> tuple[Any, Any]:
         said = await status.run(msgspec.convert({}, status.arguments), None)  # type: ignore[arg-type]
@@ -165,6 +182,22 @@ def test_who_cannot_be_reached_breaks_or_hangs_is_named(monkeypatch: pytest.Monk
     assert [each["name"] for each in said["stores"]] == ["store 0"]
     for name in others:
         assert f'fogbank_process_up{{process="{name}"}} 0' in lines
+
+
+def test_environments_of_every_process_are_told_of() -> None:
+    others = {"store 1": stored("store 1"), "store 2": Gone()}
+    _, control = Observer(stored("store 0"), others, "http://here", VirtualClock()).controls()
+    rows: list[Any] = []
+
+    async def send(row: Any) -> None:
+        rows.append(row)
+
+    said = asyncio.run(control.run(msgspec.convert({}, control.arguments), send))  # type: ignore[arg-type]
+    assert (control.name, said) == (
+        "lambda.environments",
+        {"environments": 4, "silent": ["store 2"]},
+    )
+    assert rows == [msgspec.to_builtins(ENVIRONMENT)] * 2
 
 
 def test_one_process_alone_is_not_named_in_what_is_degraded() -> None:

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from botocore.loaders import Loader
 
-from fogbank.server.roster import ROSTER
+from fogbank.server.roster import services
 from fogbank.wire import model, published
 
-SERVICES = sorted(word.rstrip("_") for word in ROSTER)
+SERVICES = sorted(service.model for service in services())
 
 
 def botocores() -> Loader:

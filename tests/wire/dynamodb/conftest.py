@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from tests.wire.dynamodb.indexing import Made, schema
-from tests.wire.dynamodb.regions import EAST, SOUTH, WEST, Regions, add, make, settle
+from tests.wire.dynamodb.regions import EAST, SOUTH, WEST, Regions, add, begin, make, settle
 
 from fogbank.contract.call import Call
 from fogbank.server.config import Config
@@ -137,5 +137,14 @@ def two(cloud: Cloud, at: Regions) -> Regions:
     """Have a table with replicas in two regions."""
     make(at[WEST])
     add(at[WEST], EAST)
+    settle(cloud)
+    return at
+
+
+@pytest.fixture
+def three(cloud: Cloud, at: Regions) -> Regions:
+    """Have a strongly consistent table with replicas in three regions."""
+    make(at[WEST])
+    begin(at[WEST], EAST, SOUTH)
     settle(cloud)
     return at

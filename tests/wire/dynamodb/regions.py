@@ -65,3 +65,21 @@ def statuses(client: Any) -> dict[str, str]:
 def settle(cloud: Cloud, seconds: int = 5) -> None:
     """Let replicas come to rest."""
     cloud.advance(seconds * 1_000)
+
+
+def create(*regions: str) -> list[Any]:
+    return [{"Create": {"RegionName": region}} for region in regions]
+
+
+def delete(*regions: str) -> list[Any]:
+    return [{"Delete": {"RegionName": region}} for region in regions]
+
+
+def begin(client: Any, *regions: str, witness: str = "") -> Any:
+    given: dict[str, Any] = {"GlobalTableWitnessUpdates": create(witness)} if witness else {}
+    return client.update_table(
+        TableName="tab",
+        ReplicaUpdates=create(*regions),
+        MultiRegionConsistency="STRONG",
+        **given,
+    )["TableDescription"]

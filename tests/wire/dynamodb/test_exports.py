@@ -9,10 +9,23 @@ from typing import Any
 
 import pytest
 from amazon.ion import simpleion
+from tests.wire.dynamodb.regions import (
+    EAST,
+    SOUTH,
+    WEST,
+    begin,
+    described,
+    item,
+    make,
+    put,
+    settle,
+)
 from tests.wire.dynamodb.test_imports import user_who_may
 
+from fogbank.platform.store.engine import Domain
 from fogbank.server.config import Config
 from fogbank.services.dynamodb import SERVICE as DYNAMODB
+from fogbank.services.dynamodb.schema import TABLES
 from fogbank.services.dynamodb.state import exporting
 from fogbank.services.iam import SERVICE as IAM
 from fogbank.services.logs import SERVICE as LOGS
@@ -263,3 +276,48 @@ def test_an_export_writes_with_the_rights_of_its_caller(
     failed = ("FAILED", NEEDED.get(denied))
     expected = failed if denied else ("COMPLETED", None)
     assert (ended["ExportStatus"], ended.get("FailureCode")) == expected
+
+
+def test_a_replica_of_a_strongly_consistent_table_is_exported_in_its_region(
+    cloud: Cloud, refusal: Any
+) -> None:
+    """Point-in-time recovery is each region's own, and so are exports; the items lie in another."""
+    at = {region: cloud.client("dynamodb", region=region) for region in (WEST, EAST, SOUTH)}
+    make(at[WEST])
+    begin(at[WEST], EAST, SOUTH)
+    settle(cloud)
+    arns = {region: described(at[region])["TableArn"] for region in at}
+    asked = {"TableArn": arns[EAST], "S3Bucket": BUCKET}
+    told = refusal(at[EAST].export_table_to_point_in_time, **asked)
+    assert told[1] == "PointInTimeRecoveryUnavailableException"
+    at[EAST].update_continuous_backups(
+        TableName="tab",
+        PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True},
+    )
+    items = [item("a", number, text=text) for number, text in enumerate(("x", "y" * 380_000))]
+    for client, each in zip((at[WEST], at[SOUTH]), items, strict=True):
+        client.put_item(TableName="tab", Item=each)
+    given = {**asked, "ClientToken": "once"}
+    begun = at[EAST].export_table_to_point_in_time(**given)["ExportDescription"]
+    put(at[WEST], "a", 2, text="later")
+    again = at[EAST].export_table_to_point_in_time(**given)["ExportDescription"]
+    assert again["ExportArn"] == begun["ExportArn"]
+    cloud.settle()
+    ended = at[EAST].describe_export(ExportArn=begun["ExportArn"])["ExportDescription"]
+    found = [json.loads(line)["Item"] for line in lines(cloud, ended)]
+    assert sorted(found, key=lambda each: each["c"]["N"])[:2] == items
+    assert (ended["TableArn"], ended["ExportArn"].split(":")[3]) == (arns[EAST], EAST)
+    assert at[WEST].list_exports()["ExportSummaries"] == []
+    told = refusal(at[WEST].export_table_to_point_in_time, **{**asked, "TableArn": arns[WEST]})
+    assert told[1] == "PointInTimeRecoveryUnavailableException"
+    cloud.advance(70_000)
+    at[EAST].update_continuous_backups(
+        TableName="tab",
+        PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": False},
+    )
+    domain = Domain("dynamodb", arns[WEST].split(":")[4], WEST)
+    table = cloud.run(
+        cloud.app.facilities.placement.store_of(domain).read(lambda tr: TABLES.find(tr, "tab"))
+    )
+    assert table is not None
+    assert not table.history_ms, "no moment is kept that nobody reads"

@@ -15,7 +15,7 @@ from backports import zstd
 from fogbank.server.config import Config
 from fogbank.services.dynamodb import SERVICE as DYNAMODB
 from fogbank.services.dynamodb.rules.exchange import ion
-from fogbank.services.dynamodb.state import importing, transfers
+from fogbank.services.dynamodb.state import importing, reading, transfers
 from fogbank.services.iam import SERVICE as IAM
 from fogbank.services.logs import SERVICE as LOGS
 from fogbank.services.s3 import SERVICE as S3
@@ -177,8 +177,8 @@ def test_every_format_is_read_in_every_compression_and_goes_on_where_it_was(
 ) -> None:
     """Each attempt writes one piece: the next begins in the middle of a file, behind its header."""
     monkeypatch.setattr(importing, "ATTEMPT_MS", 0)
-    monkeypatch.setattr(importing, "ITEMS_PER_PIECE", 3)
-    monkeypatch.setattr(importing, "WINDOW_BYTES", 50)
+    monkeypatch.setattr(reading, "ITEMS_PER_PIECE", 3)
+    monkeypatch.setattr(reading, "WINDOW_BYTES", 50)
     wanted = {
         f"é{at:02}": {"p": {"S": f"é{at:02}"}, "x": {"S": f'a,"\r\n{at}'}} for at in range(10)
     }
@@ -411,8 +411,8 @@ def test_an_object_that_changes_while_it_is_read_ends_the_import(
 ) -> None:
     """Developer Guide, "Requesting a table import in DynamoDB", Note: the import can fail."""
     put("in/1", lines(*({"p": {"S": str(at)}} for at in range(10))))
-    monkeypatch.setattr(importing, "WINDOW_BYTES", 50)
-    window = importing._Work._window
+    monkeypatch.setattr(reading, "WINDOW_BYTES", 50)
+    window = reading.Reading._window
 
     async def changing(work: Any, place: Any, at: int) -> bytes:
         content = await window(work, place, at)
@@ -421,7 +421,7 @@ def test_an_object_that_changes_while_it_is_read_ends_the_import(
             await work._asker.ask("s3", "PutObject", put_now)
         return content
 
-    monkeypatch.setattr(importing._Work, "_window", changing)
+    monkeypatch.setattr(reading.Reading, "_window", changing)
     arn = dynamodb.import_table(**asked())["ImportTableDescription"]["ImportArn"]
     cloud.settle()
     ended = dynamodb.describe_import(ImportArn=arn)["ImportTableDescription"]
@@ -468,22 +468,6 @@ def test_a_request_that_contradicts_itself_is_refused(
     given = {**asked(), **members}
     assert refusal(dynamodb.import_table, **given) == (400, "ValidationException", message)
     assert dynamodb.list_tables()["TableNames"] == []
-
-
-@pytest.mark.parametrize("member", ["OnDemandThroughput", "SSESpecification", "VectorIndexes"])
-def test_members_of_a_table_that_are_not_built_say_so(
-    dynamodb: Any, refusal: Any, member: str
-) -> None:
-    value: Any = {
-        "OnDemandThroughput": {"MaxReadRequestUnits": 5},
-        "SSESpecification": {"Enabled": True},
-        "VectorIndexes": [],
-    }[member]
-    given = asked()
-    given["TableCreationParameters"][member] = value
-    status, code, message = refusal(dynamodb.import_table, **given)
-    assert (status, code) == (501, "NotImplemented")
-    assert message.endswith(f"the member TableCreationParameters.{member} of dynamodb:ImportTable")
 
 
 @pytest.mark.parametrize("cloud", [{"dynamodb.imports_max": 1}], indirect=True)

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from tests.wire.dynamodb.indexing import Made, index
+from tests.wire.dynamodb.regions import EAST, SOUTH, WEST, Regions, put, settle
 
+from fogbank.services.dynamodb.rules import owners
 from fogbank.testing.cloud import Cloud
 
 
@@ -160,3 +162,47 @@ def test_insights_are_listed_in_pages(dynamodb: Any, make_table: Any, make_index
     assert found == dynamodb.list_contributor_insights()["ContributorInsightsSummaries"]
     one = dynamodb.list_contributor_insights(TableName="tab")["ContributorInsightsSummaries"]
     assert one == found[1:3]
+
+
+def test_each_region_of_a_strongly_consistent_table_counts_what_it_is_asked_itself(
+    cloud: Cloud, three: Regions
+) -> None:
+    """Developer Guide, "How DynamoDB global tables work": "only reported for the Region in which an
+    operation occurred"; that they are counted is never synchronised."""
+    enable(three[EAST])
+    three[EAST].update_table(
+        TableName="tab",
+        AttributeDefinitions=[{"AttributeName": "g", "AttributeType": "S"}],
+        GlobalSecondaryIndexUpdates=[{"Create": index("by-g", "g")}],
+    )
+    settle(cloud)
+    enable(three[WEST], IndexName="by-g")
+    told = {
+        region: [
+            (each.get("IndexName", ""), each["ContributorInsightsStatus"])
+            for each in client.list_contributor_insights()["ContributorInsightsSummaries"]
+        ]
+        for region, client in three.items()
+    }
+    assert told == {
+        WEST: [("", "DISABLED"), ("by-g", "ENABLED")],
+        EAST: [("", "ENABLED"), ("by-g", "DISABLED")],
+        SOUTH: [("", "DISABLED"), ("by-g", "DISABLED")],
+    }
+    for region, client in three.items():
+        put(client, region, 1, g=region)
+        client.query(
+            TableName="tab",
+            IndexName="by-g",
+            KeyConditionExpression="g = :g",
+            ExpressionAttributeValues={":g": {"S": region}},
+        )
+    assert counted(cloud, rules_of(three[EAST])["PKC"]) == {EAST: 1}
+    assert counted(cloud, rules_of(three[WEST], IndexName="by-g")["PKC"]) == {WEST: 1}
+    account = three[EAST].describe_table(TableName="tab")["Table"]["TableArn"].split(":")[4]
+    found = {name.owner for name, _ in cloud.app.facilities.tallies}
+    assert found == {owners.domain_of(account, region).prefix for region in (EAST, WEST)}
+    three[EAST].update_contributor_insights(TableName="tab", ContributorInsightsAction="DISABLE")
+    put(three[EAST], "more", 1)
+    assert described(three[EAST])["ContributorInsightsStatus"] == "DISABLED"
+    assert described(three[WEST], IndexName="by-g")["ContributorInsightsStatus"] == "ENABLED"

@@ -37,7 +37,7 @@ class Reader:
         async def read() -> list[int]:
             found: list[int] = []
             items = moments.read(self._store, self._blobs, table, "r", self._cloud.clock)
-            async for item in items:
+            async for item, _ in items:
                 found.append(int(str(item["v"]["N"])))
                 if between is not None and len(found) == 1:
                     await between()

@@ -104,7 +104,6 @@ def test_a_replica_does_not_take_the_place_of_a_table(at: Regions, refusal: Any)
 @pytest.mark.parametrize(
     ("given", "member"),
     [
-        ({"MultiRegionConsistency": "STRONG"}, "MultiRegionConsistency"),
         ({"KMSMasterKeyId": "key"}, "ReplicaUpdates.Create.KMSMasterKeyId"),
         (
             {"OnDemandThroughputOverride": {"MaxReadRequestUnits": 5}},
@@ -116,10 +115,7 @@ def test_what_is_not_built_of_replicas_says_so(
     at: Regions, refusal: Any, given: dict[str, Any], member: str
 ) -> None:
     make(at[WEST])
-    consistency = given.pop("MultiRegionConsistency", None)
     request: dict[str, Any] = {"TableName": "tab", "ReplicaUpdates": [create(EAST, **given)]}
-    if consistency:
-        request["MultiRegionConsistency"] = consistency
     status, code, message = refusal(at[WEST].update_table, **request)
     assert (status, code) == (501, "NotImplemented")
     assert member in message

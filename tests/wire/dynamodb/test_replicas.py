@@ -28,9 +28,12 @@ from tests.wire.dynamodb.regions import (
 )
 
 from fogbank.base.errors import Unavailable
+from fogbank.platform.metering import points
+from fogbank.platform.metering.metrics import Series
 from fogbank.platform.store.engine import SYSTEM_PREFIX, Domain
 from fogbank.platform.store.keyspace import CONSUMERS
 from fogbank.server.config import Config
+from fogbank.server.consuming import NET_MS
 from fogbank.services.dynamodb import SERVICE as DYNAMODB
 from fogbank.services.dynamodb import state
 from fogbank.services.dynamodb.jobs import replication
@@ -85,6 +88,32 @@ def leap(cloud: Cloud, milliseconds: int) -> None:
     cloud.settle()
     cloud.run(move())
     settle(cloud)
+
+
+def test_pairs_cost_nothing_while_nobody_writes_and_bring_a_write_at_once(
+    cloud: Cloud, at: Regions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(at[WEST])
+    add(at[WEST], EAST)
+    settle(cloud)
+    steps, run = list[str](), replication._Link.run
+
+    async def counted(link: Any) -> Any:
+        steps.append(link._link.region)
+        return await run(link)
+
+    monkeypatch.setattr(replication._Link, "run", counted)
+    cloud.advance(MINUTE_MS)
+    assert len(steps) == 2 * MINUTE_MS // NET_MS, "of two pairs"
+    put(at[WEST], "a", 1)
+    cloud.settle()
+    assert held(at[EAST]) == held(at[WEST]) == [item("a", 1)]
+    at[EAST].update_time_to_live(
+        TableName="tab", TimeToLiveSpecification={"Enabled": True, "AttributeName": "gone"}
+    )
+    cloud.settle()
+    told = at[WEST].describe_time_to_live(TableName="tab")["TimeToLiveDescription"]
+    assert told["TimeToLiveStatus"] == "ENABLED", "settings are brought at once as well"
 
 
 def test_a_replica_has_what_was_there_and_what_is_written_after_in_either_region(
@@ -151,11 +180,18 @@ def test_a_deletion_is_known_longer_than_a_write_that_is_older_takes(
     assert held(two[WEST]) == held(two[EAST]) == []
 
 
+def write_late(cloud: Cloud, two: Regions, patch: pytest.MonkeyPatch) -> None:
+    """Write to a replica whose pair cannot bring it yet, and rests from having tried."""
+    with cut(patch, EAST):
+        put(two[EAST], "late", 1)
+        cloud.settle()
+
+
 class TestLeaving:
     def test_a_replica_goes_when_the_others_have_its_writes(
         self, cloud: Cloud, two: Regions, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        put(two[EAST], "late", 1)
+        write_late(cloud, two, monkeypatch)
         drop(two[WEST], EAST)
         with cut(monkeypatch, EAST):
             settle(cloud)
@@ -171,7 +207,7 @@ class TestLeaving:
     def test_nobody_writes_to_a_replica_that_goes(
         self, cloud: Cloud, two: Regions, monkeypatch: pytest.MonkeyPatch, refusal: Any
     ) -> None:
-        put(two[EAST], "late", 1)
+        write_late(cloud, two, monkeypatch)
         two[EAST].delete_table(TableName="tab")
         with cut(monkeypatch, EAST):
             settle(cloud)
@@ -415,3 +451,32 @@ def consumers_in(cloud: Cloud) -> int:
 
 def domain_of(region: str) -> Domain:
     return Domain("dynamodb", "any", region)
+
+
+def test_how_long_each_write_took_to_arrive_is_kept_where_it_was_made(
+    cloud: Cloud, two: Regions
+) -> None:
+    """Developer Guide, "DynamoDB metrics and dimensions", ReplicationLatency: by ReceivingRegion."""
+    for number in range(3):
+        put(two[WEST], "a", number)
+    settle(cloud)
+
+    async def work() -> list[tuple[Any, ...]]:
+        await cloud.app.flush_all()
+        (system,) = cloud.engine.system_stores()
+        found: list[tuple[Any, ...]] = []
+        for record in await points.list_series(system, "AWS/DynamoDB"):
+            series = Series(record.namespace, record.dimensions)
+            store = cloud.engine.store_of(Domain(*record.domain))
+
+            async def body(tr: Any, of: Series = series) -> list[points.Point]:
+                return await points.list_points(tr, of, 3_600_000, 0, 1 << 60, 10)
+
+            (point,) = await store.read(body)
+            value = point.values["ReplicationLatency"]
+            assert 0 <= value.least <= value.most < 5_000
+            found.append((record.domain[-1], dict(record.dimensions), value.count))
+        return found
+
+    told = {"ReceivingRegion": EAST, "TableName": "tab"}
+    assert cloud.run(work()) == [(WEST, told, 3)]

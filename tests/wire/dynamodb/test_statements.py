@@ -109,6 +109,64 @@ def test_selects_read_by_key_in_the_order_of_the_key(
     assert shown(run(f"SELECT * FROM tab WHERE {condition}", ConsistentRead=True)) == found
 
 
+OVERLAP = "Overlapping conditions with range keys are not supported in where clause"
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "p IN ['a', 'a']",
+        "p = 'a' OR p = 'a'",
+        "p = 'a' AND (c > 0 OR c < 5)",
+        "p = 'a' AND (c = 1 OR v = 'a2')",
+        "p = 'a' AND v = 'a1' OR p = 'a' AND v = 'a2'",
+        "p = 'a' AND v <> 'a1' OR p = 'a' AND c = 2",
+        "p = 'a' AND (c BETWEEN 1 AND 2 OR c >= 2)",
+        "p IN ['b', 'a'] AND c IN [1, 2, 1.0]",
+    ],
+)
+def test_alternatives_that_overlap_are_refused(
+    run: Run, rows: None, refusal: Any, condition: str
+) -> None:
+    """Measured on AWS by others (``rules/partiql/overlaps.py``)."""
+    refused = refusal(run, statement=f"SELECT * FROM tab WHERE {condition}")
+    assert refused == (400, "ValidationException", OVERLAP)
+
+
+@pytest.mark.parametrize(
+    ("condition", "found"),
+    [
+        ("p = 'a' AND (c = 1 OR c = 2)", ["a1", "a2"]),
+        ("p = 'a' AND c IN [1, 2]", ["a1", "a2"]),
+        ("p = 'a' AND (c < 1 OR c > 1 OR c = 1)", ["a1", "a2", "a3"]),
+        ("p = 'a' AND (v = 'a1' OR v = 'a2')", ["a1", "a2"]),
+        ("p = 'a' AND (c > 3 AND c < 2 OR c >= 1)", ["a1", "a2", "a3"]),
+        ("p = 'a' AND NOT c = 1 OR p = 'a' AND c = 2", ["a2", "a3"]),
+        ("p = 'a' AND c <> 1 OR p = 'a' AND c = 2", ["a2", "a3"]),
+        ("p = 'a' AND NOT c IN [1, 3] OR p = 'a' AND c = 2", ["a2"]),
+        ("p = 'a' OR p = 'a' AND NOT c = 1", ["a1", "a2", "a3"]),
+        ("p = 'a' OR p = 'b' AND c = 1", ["a1", "a2", "a3", "b1"]),
+    ],
+)
+def test_alternatives_that_do_not_overlap_are_read(
+    run: Run, rows: None, condition: str, found: list[str]
+) -> None:
+    assert sorted(shown(run(f"SELECT * FROM tab WHERE {condition}"))) == found
+
+
+def test_prefixes_of_a_binary_sort_key_overlap_where_one_begins_with_the_other(
+    dynamodb: Any, make_table: Any, run: Run, refusal: Any
+) -> None:
+    make_table("bin", sort="B")
+    statement = "SELECT * FROM bin WHERE p = 'a' AND (begins_with(c, ?) OR begins_with(c, ?))"
+    for first, second, overlaps in ((b"\xff", b"\xff\xff", True), (b"\xfe", b"\xff", False)):
+        given = {"statement": statement, "Parameters": [{"B": first}, {"B": second}]}
+        if overlaps:
+            assert refusal(run, **given)[2] == OVERLAP
+        else:
+            assert run(**given)["Items"] == []
+
+
 def test_selects_without_a_partition_key_read_everything(run: Run, rows: None) -> None:
     assert sorted(shown(run("SELECT v FROM tab WHERE c = 2"))) == ["a2", "b2"]
     assert len(run("SELECT * FROM tab")["Items"]) == 6

@@ -12,6 +12,9 @@ import pytest
 from botocore.exceptions import ClientError
 from tests.wire.dynamodb.indexing import index
 
+from fogbank.platform.metering import points
+from fogbank.platform.metering.metrics import Series
+from fogbank.platform.store.engine import Domain
 from fogbank.server.config import Config, DynamoDBSettings
 from fogbank.services.dynamodb import SERVICE as DYNAMODB
 from fogbank.testing.cloud import Cloud
@@ -345,3 +348,32 @@ def test_limits_are_told_and_hold(dynamodb: Any, refusal: Any) -> None:
     dynamodb.create_table(**more, ProvisionedThroughput=units(4, 1))
     update = {"TableName": "two", "ProvisionedThroughput": units(4, 9)}
     assert "is above the per table maximum" in refusal(dynamodb.update_table, **update)[2]
+
+
+@pytest.mark.parametrize("cloud", [NO_BURST], indirect=True)
+def test_what_is_throttled_is_kept_as_metrics_once_a_request(dynamodb: Any, cloud: Cloud) -> None:
+    provisioned(dynamodb, 1, 1)
+    put(dynamodb)
+    request = {"tab": [{"PutRequest": {"Item": {"p": {"S": each}}}} for each in "ab"]}
+    throttled(dynamodb.batch_write_item, RequestItems=request)
+
+    async def work() -> dict[tuple[str, ...], dict[str, float]]:
+        await cloud.app.flush_all()
+        found: dict[tuple[str, ...], dict[str, float]] = {}
+        (system,) = cloud.engine.system_stores()
+        for record in await points.list_series(system, "AWS/DynamoDB"):
+            series = Series(record.namespace, record.dimensions)
+            store = cloud.engine.store_of(Domain(*record.domain))
+
+            async def body(tr: Any, of: Series = series) -> list[points.Point]:
+                return await points.list_points(tr, of, 3_600_000, 0, 1 << 60, 10)
+
+            (point,) = await store.read(body)
+            place = tuple(value for _, value in record.dimensions)
+            found[place] = {name: value.total for name, value in point.values.items()}
+        return found
+
+    found = cloud.run(work())
+    assert found["PutItem", "tab"] == {"ThrottledRequests": 1.0}
+    assert found["BatchWriteItem", "tab"] == {"ThrottledRequests": 1.0}
+    assert found["tab",]["WriteThrottleEvents"] >= 3.0

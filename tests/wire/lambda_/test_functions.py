@@ -139,6 +139,8 @@ def test_nothing_is_left_of_code_whose_request_is_overtaken(
         ({"Architectures": ["arm64"]}, "runs functions on x86_64"),
         ({"Timeout": 901}, "'timeout' failed to satisfy constraint: Member must have value less"),
         ({"MemorySize": 10_241}, "'memorySize' failed to satisfy constraint"),
+        ({"MemorySize": 99_999}, "Member must have value less than or equal to 10240"),
+        ({"EphemeralStorage": {"Size": 10_241}}, "'ephemeralStorage.size' failed to satisfy"),
         ({"FunctionName": "x" * 65}, "Member must have length less than or equal to 64"),
         ({"Environment": {"Variables": {"AWS_REGION": "x"}}}, "reserved keys that are currently"),
         ({"Environment": {"Variables": {"AB": "x" * 4_090}}}, "exceeded the 4KB limit"),
@@ -159,11 +161,8 @@ def test_what_cannot_be_is_refused(
 @pytest.mark.parametrize(
     ("changes", "member"),
     [
-        ({"Publish": True}, "Publish"),
         ({"PackageType": "Image"}, "PackageType"),
-        ({"Layers": ["arn:aws:lambda:us-east-1:111122223333:layer:l:1"]}, "Layers"),
         ({"VpcConfig": {"SubnetIds": ["subnet-1"]}}, "VpcConfig"),
-        ({"LoggingConfig": {"LogFormat": "JSON"}}, "LoggingConfig.LogFormat"),
         ({"Code": {"ImageUri": "x"}}, "ImageUri"),
     ],
 )
@@ -374,7 +373,7 @@ def test_a_deleted_function_is_gone_with_its_code_and_policy(
     assert gone["ResponseMetadata"]["HTTPStatusCode"] == 204
     arn = f"arn:aws:lambda:us-east-1:{account}:function:f"
     missing = ("ResourceNotFoundException", f"Function not found: {arn}")
-    for call in ("get_function", "get_function_configuration", "delete_function", "get_policy"):
+    for call in ("get_function", "get_function_configuration", "delete_function"):
         assert refusal(getattr(functions, call), FunctionName="f") == missing
     create()
     assert refusal(functions.get_policy, FunctionName="f")[0] == "ResourceNotFoundException"
@@ -428,3 +427,54 @@ def test_a_large_package_must_come_from_a_bucket(
     s3.create_bucket(Bucket="code-bucket")
     s3.put_object(Bucket="code-bucket", Key="large.zip", Body=large)
     create(Code={"S3Bucket": "code-bucket", "S3Key": "large.zip"})
+
+
+LARGE = {
+    "lambda.timeout_s_max": 6 * 3_600,
+    "lambda.memory_mb_max": 200_000,
+    "lambda.tmp_mb_max": 500_000,
+}
+
+
+@pytest.mark.parametrize("cloud", [LARGE], indirect=True)
+def test_settings_allow_functions_of_hours_and_of_any_size(
+    create: Any, functions: Any, cloud: Any, role: str, refusal: Any, invoke: Any
+) -> None:
+    """A session of the role outlasts the invocation, and so the role must allow it."""
+    hours = {"Timeout": 3 * 3_600, "MemorySize": 100_000, "EphemeralStorage": {"Size": 400_000}}
+    words = "The role defined for the function cannot be assumed by Lambda."
+    assert refusal(create, **hours) == (INVALID, words)
+    cloud.client("iam").update_role(RoleName="runner", MaxSessionDuration=4 * 3_600)
+    source = """
+import os
+def handler(event, context):
+    return [os.environ["AWS_ACCESS_KEY_ID"][:4], context.get_remaining_time_in_millis()]
+"""
+    create(source, **hours)
+    found = functions.get_function_configuration(FunctionName="f")
+    assert {key: found[key] for key in hours} == hours
+    key, left_ms = invoke()["Payload"]
+    assert key == "ASIA"
+    assert left_ms > 3 * 3_600_000 - 60_000
+    too_long = {"FunctionName": "f", "Timeout": 6 * 3_600 + 1}
+    assert refusal(functions.update_function_configuration, **too_long)[0] == INVALID
+
+
+def test_a_dry_run_says_what_other_code_would_be_and_changes_nothing(
+    create: Any, functions: Any, zipped: Any, cloud: Any, refusal: Any
+) -> None:
+    before = create()
+    other = zipped("def handler(event, context): return 2")
+    told = functions.update_function_code(
+        FunctionName="f", ZipFile=other, DryRun=True, Publish=True
+    )
+    assert told["CodeSha256"] == base64.b64encode(hashlib.sha256(other).digest()).decode()
+    assert (told["CodeSize"], told["Version"]) == (len(other), "$LATEST")
+    found = functions.get_function_configuration(FunctionName="f")
+    assert found["CodeSha256"] == before["CodeSha256"]
+    assert found["RevisionId"] == before["RevisionId"] == told["RevisionId"]
+    assert len(functions.list_versions_by_function(FunctionName="f")["Versions"]) == 1
+    broken = {"FunctionName": "f", "ZipFile": b"nonsense", "DryRun": True}
+    assert refusal(functions.update_function_code, **broken)[0] == INVALID
+    cloud.advance(60_000)
+    assert len(cloud.engine.blobs._blobs) == 1

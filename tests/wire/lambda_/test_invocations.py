@@ -118,7 +118,10 @@ def test_the_log_is_durable_within_200_ms(
     invoke({"a": 2})
     cloud.advance(200)
     written = lines()
-    assert [line.split()[0] for line in written] == ["START", "event", "END", "REPORT"] * 2
+    assert [line.split()[0] for line in written] == [
+        "INIT_START",
+        *["START", "event", "END", "REPORT"] * 2,
+    ]
     (stream,) = logs.describe_log_streams(logGroupName="/aws/lambda/f")["logStreams"]
     assert re.fullmatch(r"2026/01/01/\[\$LATEST\][0-9a-f]{32}", stream["logStreamName"])
 
@@ -138,7 +141,7 @@ def test_the_group_of_the_logging_configuration_is_used(
     create(LoggingConfig={"LogGroup": "/shared"})
     invoke({})
     cloud.advance(200)
-    assert len(logs.filter_log_events(logGroupName="/shared")["events"]) == 4
+    assert len(logs.filter_log_events(logGroupName="/shared")["events"]) == 5
 
 
 def test_a_dry_run_checks_and_does_nothing(create: Any, invoke: Any, cloud: Any) -> None:
@@ -153,7 +156,7 @@ def test_an_event_runs_in_the_background(create: Any, invoke: Any, lines: Any, c
     assert (reply["StatusCode"], reply["Payload"]) == (202, None)
     cloud.settle()
     request_id = reply["ResponseMetadata"]["RequestId"]
-    assert lines()[:2] == [f"START RequestId: {request_id} Version: $LATEST\n", "event {'a': 1}\n"]
+    assert lines()[1:3] == [f"START RequestId: {request_id} Version: $LATEST\n", "event {'a': 1}\n"]
 
 
 def test_a_large_event_goes_through_whole_and_leaves_nothing(
@@ -297,3 +300,48 @@ def test_a_lost_code_tree_is_made_again_from_the_durable_package(
         path.unlink() if path.is_file() else path.rmdir()
     cloud.advance(300_000)
     assert invoke({})["Payload"] == 1
+
+
+JSON = {"LogFormat": "JSON", "ApplicationLogLevel": "DEBUG", "SystemLogLevel": "DEBUG"}
+
+
+def test_a_log_in_json_has_events_of_the_platform_by_their_levels(
+    create: Any, functions: Any, invoke: Any, lines: Any
+) -> None:
+    made = create(LoggingConfig=JSON)
+    assert made["LoggingConfig"] == {**JSON, "LogGroup": "/aws/lambda/f"}
+    reply = invoke({"a": 1}, LogType="Tail")
+    variables = reply["Payload"]["variables"]
+    assert variables["AWS_LAMBDA_LOG_FORMAT"] == "JSON"
+    assert variables["AWS_LAMBDA_LOG_LEVEL"] == "DEBUG"
+    told = [json.loads(line) for line in lines() if line.startswith("{")]
+    kinds = "initStart initRuntimeDone initReport start runtimeDone report"
+    assert [each["type"] for each in told] == [f"platform.{kind}" for kind in kinds.split()]
+    report = told[-1]["record"]
+    assert report["requestId"] == reply["ResponseMetadata"]["RequestId"]
+    assert report["metrics"]["memorySizeMB"] == 128
+    assert report["metrics"]["initDurationMs"] >= 0
+    assert b"platform.report" in base64.b64decode(reply["LogResult"])
+    changed = functions.update_function_configuration(
+        FunctionName="f", LoggingConfig={"LogFormat": "JSON", "SystemLogLevel": "WARN"}
+    )
+    assert changed["LoggingConfig"]["ApplicationLogLevel"] == "DEBUG"
+    before = len(lines())
+    invoke({"a": 2})
+    assert [line.split()[0] for line in lines()[before:]] == ["event"]
+    text = functions.update_function_configuration(
+        FunctionName="f", LoggingConfig={"LogFormat": "Text"}
+    )
+    assert text["LoggingConfig"] == {"LogFormat": "Text", "LogGroup": "/aws/lambda/f"}
+    variables = invoke({})["Payload"]["variables"]
+    assert "AWS_LAMBDA_LOG_FORMAT" not in variables
+
+
+def test_levels_are_those_of_json_alone(create: Any, functions: Any) -> None:
+    made = create(LoggingConfig={"LogFormat": "JSON"})
+    assert made["LoggingConfig"]["ApplicationLogLevel"] == "INFO"
+    assert made["LoggingConfig"]["SystemLogLevel"] == "INFO"
+    with pytest.raises(functions.exceptions.InvalidParameterValueException, match="Log Level"):
+        functions.update_function_configuration(
+            FunctionName="f", LoggingConfig={"LogFormat": "Text", "SystemLogLevel": "WARN"}
+        )

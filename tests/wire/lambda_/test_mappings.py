@@ -212,7 +212,6 @@ STREAM = "arn:aws:dynamodb:us-east-1:{account}:table/tab/stream/2026-01-01T00:00
             "sns",
         ),
         ({"FunctionName": "none"}, "ResourceNotFoundException", "none"),
-        ({"Tags": {"a": "b"}}, "NotImplemented", "Tags"),
     ],
 )
 def test_what_a_mapping_cannot_be_is_refused(

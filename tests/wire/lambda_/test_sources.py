@@ -10,6 +10,8 @@ import json
 from typing import Any
 
 import pytest
+from tests.wire.dynamodb.regions import EAST, SOUTH, WEST, begin, make, settle
+from tests.wire.lambda_.conftest import READING
 
 from fogbank.base.errors import Throttled
 from fogbank.testing.cloud import Cloud
@@ -17,6 +19,7 @@ from fogbank.testing.cloud import Cloud
 pytestmark = pytest.mark.slow
 
 SECOND_MS = 1_000
+POLL_MS = 250
 
 
 def test_a_function_is_invoked_with_the_records_of_a_stream(
@@ -79,10 +82,17 @@ def test_a_late_start_from_the_latest_record_loses_none(
     assert function.batches == [["2"]]
 
 
-def test_a_lane_at_rest_reads_on_where_it_was_and_ever_less_often(
+def test_a_lane_at_rest_waits_for_a_commit_and_reads_on_where_it_was(
     cloud: Cloud, function: Any, source: Any, put: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source()
+    cloud.client("dynamodb").create_table(
+        TableName="other",
+        KeySchema=[{"AttributeName": "p", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "p", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+        StreamSpecification={"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"},
+    )
     asked: list[str] = []
     call = cloud.app.dispatcher.call
 
@@ -93,14 +103,18 @@ def test_a_lane_at_rest_reads_on_where_it_was_and_ever_less_often(
     monkeypatch.setattr(cloud.app.dispatcher, "call", noted)
     cloud.advance(20 * SECOND_MS)
     assert set(asked) == {"GetRecords"}
-    assert 20 <= len(asked) <= 23
+    assert len(asked) <= 2, "time alone hardly wakes it"
     put(1)
+    cloud.advance(POLL_MS)
+    assert function.batches == [["1"]], "a commit does, and what comes soon after it comes with it"
     cloud.advance(SECOND_MS)
     asked.clear()
-    put(2)
+    cloud.client("dynamodb").put_item(TableName="other", Item={"p": {"S": "x"}})
     cloud.advance(SECOND_MS)
+    assert asked == [], "what another table is told is no news of this one"
+    put(2)
+    cloud.advance(POLL_MS)
     assert function.batches == [["1"], ["2"]]
-    assert len(asked) >= 3
     # Longer than an iterator is good for.
     monkeypatch.setattr(cloud.app.dispatcher, "call", call)
     cloud.advance(SECOND_MS)
@@ -265,3 +279,27 @@ def test_lanes_keep_the_order_of_keys_and_all_of_them_go_on_to_the_children(
         for event in function.events
     ]
     assert len({frozenset(lane) for lane in lanes}) > 1
+
+
+def test_a_function_reads_the_stream_of_a_replica_in_its_region_and_hears_of_it(
+    cloud: Cloud, function: Any, functions: Any, create: Any, make_role: Any
+) -> None:
+    """The records lie where the items of a strongly consistent table do: in another region."""
+    at = {region: cloud.client("dynamodb", region=region) for region in (WEST, EAST)}
+    make(at[WEST])
+    begin(at[WEST], EAST, SOUTH)
+    settle(cloud)
+    given = {"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"}
+    told = at[EAST].update_table(TableName="tab", StreamSpecification=given)
+    create(Role=make_role("reader", *READING))
+    stream = told["TableDescription"]["LatestStreamArn"]
+    functions.create_event_source_mapping(
+        FunctionName="f", EventSourceArn=stream, StartingPosition="TRIM_HORIZON"
+    )
+    cloud.advance(60 * SECOND_MS)
+    for number, client in enumerate(at.values()):
+        client.put_item(TableName="tab", Item={"p": {"S": "a"}, "c": {"N": str(number)}})
+        cloud.advance(POLL_MS)
+    assert function.batches == [["0"], ["1"]]
+    [record] = function.events[0]["Records"]
+    assert (record["awsRegion"], record["eventSourceARN"]) == (EAST, stream)

@@ -58,11 +58,14 @@ def test_a_function_has_at_most_fifty_tags(functions: Any, arn: str, refusal: An
         (
             "event-source-mapping:00000000-0000-0000-0000-000000000000",
             "ResourceNotFoundException",
-            "The resource you requested does not exist.",
+            (
+                "The resource you requested does not exist. (Event source mapping:"
+                " 00000000-0000-0000-0000-000000000000)"
+            ),
         ),
     ],
 )
-def test_only_a_function_that_stands_has_tags(
+def test_only_what_stands_has_tags(
     arn_ending: str, code: str, message: str, functions: Any, account: str, refusal: Any
 ) -> None:
     arn = f"arn:aws:lambda:us-east-1:{account}:{arn_ending}"
@@ -111,3 +114,42 @@ def test_keys_that_aws_keeps_for_itself_are_refused(
     assert refusal(create, FunctionName="g", Tags={key: "x"}) == reserved
     assert refusal(functions.get_function, FunctionName="g")[0] == "ResourceNotFoundException"
     functions.tag_resource(Resource=arn, Tags={"awsome": "x", "my:aws:": "y"})
+
+
+def test_mappings_bear_tags_by_which_policies_decide(
+    source: Any, functions: Any, account: str, user: Any, refusal: Any, function: Any, told: Any
+) -> None:
+    uuid = source(Tags={"team": "blue"})
+    before = told(uuid)
+    arn = before["EventSourceMappingArn"]
+    functions.tag_resource(Resource=arn, Tags={"stage": "live"})
+    assert functions.list_tags(Resource=arn)["Tags"] == {"team": "blue", "stage": "live"}
+    functions.untag_resource(Resource=arn, TagKeys=["stage", "never"])
+    assert functions.list_tags(Resource=arn)["Tags"] == {"team": "blue"}
+    del before["ResponseMetadata"]
+    assert before.items() <= told(uuid).items(), "tags change nothing of a mapping"
+    assert refusal(functions.tag_resource, Resource=arn, Tags={"aws:x": "y"})[0] == (
+        "InvalidParameterValueException"
+    )
+
+    def tagged(team: str) -> dict[str, Any]:
+        some = {"StringEquals": {"aws:ResourceTag/team": team}}
+        return {"Effect": "Allow", "Action": "lambda:*", "Resource": "*", "Condition": some}
+
+    assert user("blue", tagged("blue")).get_event_source_mapping(UUID=uuid)["UUID"] == uuid
+    red = user("red", tagged("red"))
+    assert refusal(red.get_event_source_mapping, UUID=uuid)[0] == "AccessDeniedException"
+    gone = f"{arn[:-12]}{'0' * 12}"
+    assert refusal(functions.list_tags, Resource=gone)[0] == "ResourceNotFoundException"
+    elsewhere = arn.replace("us-east-1", "eu-central-1")
+    assert refusal(functions.list_tags, Resource=elsewhere)[0] == "ResourceNotFoundException"
+    makes = {"Effect": "Allow", "Action": "lambda:CreateEventSourceMapping", "Resource": "*"}
+    asked = {"FunctionName": "f", "EventSourceArn": before["EventSourceArn"]}
+    refused = refusal(
+        user("maker", makes).create_event_source_mapping,
+        **asked,
+        StartingPosition="LATEST",
+        Tags={"a": "b"},
+    )
+    assert refused[0] == "AccessDeniedException"
+    assert "lambda:TagResource" in refused[1]

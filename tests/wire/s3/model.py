@@ -1,7 +1,8 @@
 """What a bucket should do, as simple as it can be said: the model of ``test_machine.py``.
 
 A key is a list of versions, the newest first; an upload is its parts. Source: Amazon S3 User Guide,
-"How S3 Versioning works", "Working with objects in a versioning-suspended bucket", "Locking objects
+"How S3 Versioning works", "Appending data to objects in directory buckets", "Renaming objects in
+directory buckets", "Working with objects in a versioning-suspended bucket", "Locking objects
 with Object Lock", "Lifecycle configuration elements", "Multipart upload process", "Listing object
 keys programmatically".
 """
@@ -22,6 +23,8 @@ RETENTION_DAY_MS = 86_400_000
 REMEMBERED_MS = 86_400_000
 """How long completing an upload twice is known for what it is."""
 PROTECTED = "AccessDenied"
+NOT_BUILT = "NotImplemented"
+"""Where there are versions."""
 
 
 class Refused(Exception):
@@ -153,6 +156,31 @@ class Model:
         if old.until_ms > now_ms and less and not yields:
             raise Refused(PROTECTED)
         version.protection = Protection(mode, until_ms, old.hold)
+
+    # The ends and the keys of objects.
+
+    def append(self, key: str, offset: int, content: bytes, now_ms: int) -> None:
+        """Put bytes at the end of an object, or begin one."""
+        if self.status:
+            raise Refused(NOT_BUILT)
+        current = self.current(key)
+        before = b"" if current is None or current.content is None else current.content
+        if offset != len(before):
+            raise Refused("InvalidWriteOffset")
+        self.put(key, Version("null", before + content, now_ms))
+
+    def rename(self, key: str, to: str, *, spares: bool) -> None:
+        """Give an object another key; with ``spares`` nothing is written over."""
+        if key == to:
+            raise Refused("InvalidRequest")
+        if self.status:
+            raise Refused(NOT_BUILT)
+        current = self.current(key)
+        if current is None:
+            raise Refused("NoSuchKey")
+        if spares and self.current(to) is not None:
+            raise Refused("PreconditionFailed")
+        self.keys[key], self.keys[to] = [], [current]
 
     # Uploads.
 

@@ -1,7 +1,7 @@
 """Configurations that no bucket has answer what AWS answers of a new bucket, and are refused when put.
 
 Source: answers of AWS recorded by LocalStack (tests/aws/services/s3/test_s3.snapshot.json and
-test_s3_api.snapshot.json: website, replication, metrics, logging).
+test_s3_api.snapshot.json: website, replication, logging).
 """
 
 from __future__ import annotations
@@ -38,18 +38,15 @@ def test_there_is_no_configuration_of_any_id(s3: Any, refusal: Any) -> None:
         s3.get_bucket_analytics_configuration,
         s3.get_bucket_intelligent_tiering_configuration,
         s3.get_bucket_inventory_configuration,
-        s3.get_bucket_metrics_configuration,
         s3.delete_bucket_analytics_configuration,
         s3.delete_bucket_intelligent_tiering_configuration,
         s3.delete_bucket_inventory_configuration,
-        s3.delete_bucket_metrics_configuration,
     ):
         assert refusal(call, **named) == NONE_SUCH
     for listed in (
         s3.list_bucket_analytics_configurations(Bucket="photos"),
         s3.list_bucket_intelligent_tiering_configurations(Bucket="photos"),
         s3.list_bucket_inventory_configurations(Bucket="photos"),
-        s3.list_bucket_metrics_configurations(Bucket="photos"),
     ):
         assert listed["IsTruncated"] is False
         assert not [member for member in listed if member.endswith("List")]
@@ -62,11 +59,9 @@ def test_removing_what_is_not_there_is_no_error(s3: Any) -> None:
 
 def test_putting_them_is_refused_unless_it_asks_for_nothing(s3: Any, refusal: Any) -> None:
     website = {"WebsiteConfiguration": {"IndexDocument": {"Suffix": "index.html"}}}
-    metrics = {"Id": "one", "MetricsConfiguration": {"Id": "one"}}
     accelerate = {"AccelerateConfiguration": {"Status": "Enabled"}}
     for call, given in (
         (s3.put_bucket_website, website),
-        (s3.put_bucket_metrics_configuration, metrics),
         (s3.put_bucket_accelerate_configuration, accelerate),
     ):
         assert refusal(call, Bucket="photos", **given)[0] == "NotImplemented"

@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 
 from fogbank.base.arn import canonical_user_id
 from fogbank.services.s3.rules.access import domain_of
-from fogbank.services.s3.schema import LOG_LINES
+from fogbank.services.s3.schema.logs import LOG_LINES
 from fogbank.services.s3.state.buckets import find_bucket
 from fogbank.testing.cloud import Cloud
 

@@ -1,6 +1,6 @@
 """Random histories of a bucket answer as a simple model does: ``model.py``.
 
-Versions, Object Lock, lifecycle rules on virtual time, uploads in parts, and every listing.
+Versions, Object Lock, lifecycle rules on virtual time, uploads in parts, appends, renames, and every listing.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from tests.wire.s3.histories import MARKERS, Versions, key_of, protections, which_of
+from tests.wire.s3.growing import Grown
+from tests.wire.s3.histories import MARKERS, key_of, protections, which_of
 from tests.wire.s3.model import (
     DAY_MS,
     PART_BYTES_MIN,
@@ -33,7 +34,7 @@ from fogbank.testing.cloud import Cloud
 BIG = b"p" * PART_BYTES_MIN
 
 
-class Bucket(Versions):
+class Bucket(Grown):
     """All that is done with a bucket."""
 
     def teardown(self) -> None:

@@ -1,7 +1,7 @@
-"""Tags of buckets by S3 Control, and requests that they decide: attribute-based access control.
+"""Tags of buckets and access points by S3 Control, and requests that they decide: attribute-based access control.
 
 Source: Amazon S3 User Guide, "Using tags with S3 general purpose buckets", "Enabling ABAC in general
-purpose buckets"; API Reference, PutBucketAbac, TagResource, UntagResource, ListTagsForResource.
+purpose buckets", "Using tags with S3 Access Points for general purpose buckets"; API Reference, PutBucketAbac, TagResource, UntagResource, ListTagsForResource.
 """
 
 from __future__ import annotations
@@ -60,7 +60,9 @@ def test_tags_that_cannot_be_are_refused_and_none_is_given(
     code = refusal(control.tag_resource, ResourceArn="arn:aws:s3:::nowhere", **there)[0]
     assert code == "NoSuchBucket"
     point = f"arn:aws:s3:us-east-1:{account}:accesspoint/front"
-    assert refusal(control.tag_resource, ResourceArn=point, **there)[0] == "NotImplemented"
+    assert refusal(control.tag_resource, ResourceArn=point, **there)[0] == "NoSuchAccessPoint"
+    group = f"arn:aws:s3:us-east-1:{account}:storage-lens-group/x"
+    assert refusal(control.tag_resource, ResourceArn=group, **there)[0] == "NotImplemented"
     foreign = {"AccountId": "1" * 12, "ResourceArn": PHOTOS}
     assert refusal(control.list_tags_for_resource, **foreign)[0] == "AccessDenied"
 
@@ -158,7 +160,7 @@ def test_who_may_tag_is_told_by_the_tags_of_the_request_and_of_the_bucket(
     [
         ("s3:BucketTag/team", True),
         ("s3:ExistingObjectTag/team", True),
-        # The point's own tags are meant at the point, and it has none.
+        # The point's own tags are meant at the point, and this one has none.
         ("aws:ResourceTag/team", False),
     ],
 )
@@ -183,3 +185,78 @@ def test_tags_of_bucket_and_object_count_through_an_access_point(
             assert user.get_object(**named)["Body"].read() == b"x"
         else:
             assert refusal(user.get_object, **named)[0] == "AccessDenied"
+
+
+def test_an_access_point_has_tags_from_its_making_on(
+    s3: Any, control: Any, account: str, refusal: Any
+) -> None:
+    named = {"AccountId": account, "Name": "front", "Bucket": "photos"}
+    given = [{"Key": "team", "Value": "blue"}]
+    code = refusal(control.create_access_point, **named, Tags=[*given, *given])[0]
+    assert code == "InvalidTag"
+    arn = control.create_access_point(**named, Tags=given)["AccessPointArn"]
+    tagged = {"AccountId": account, "ResourceArn": arn}
+    assert control.list_tags_for_resource(**tagged)["Tags"] == given
+    more = [{"Key": "stage", "Value": "live"}, {"Key": "team", "Value": "red"}]
+    control.tag_resource(**tagged, Tags=more)
+    assert control.list_tags_for_resource(**tagged)["Tags"] == more
+    control.untag_resource(**tagged, TagKeys=["team", "none"])
+    assert control.list_tags_for_resource(**tagged)["Tags"] == more[:1]
+    many = [{"Key": f"k{at}", "Value": ""} for at in range(50)]
+    assert refusal(control.tag_resource, **tagged, Tags=many)[0] == "BadRequest"
+    theirs = arn.replace(account, "1" * 12)
+    for other in ({"ResourceArn": theirs}, {"AccountId": "1" * 12}):
+        code = refusal(control.list_tags_for_resource, **{**tagged, **other})[0]
+        assert code == "AccessDenied"
+    assert tags_of(control, account) == {}
+
+
+def test_tags_of_an_access_point_decide_at_the_point_and_behind_it(
+    s3: Any, control: Any, point: Any, account: str, limited: Any, refusal: Any
+) -> None:
+    arn = point["AccessPointArn"]
+    named = {"AccountId": account, "Name": "front"}
+    control.tag_resource(
+        AccountId=account, ResourceArn=arn, Tags=[{"Key": "team", "Value": "blue"}]
+    )
+    for value, may in (("blue", True), ("red", False)):
+        at_point = {"StringEquals": {"aws:ResourceTag/team": value}}
+        through = {"StringEquals": {"s3:AccessPointTag/team": value}}
+        readers = (
+            # Of the bucket "aws:ResourceTag" is the bucket's: what is behind needs leave by itself.
+            limited(
+                allow("s3:*", f"{arn}/object/*", arn, Condition=at_point),
+                allow("s3:*", PHOTOS, f"{PHOTOS}/*"),
+            ),
+            limited(allow("s3:*", Condition=through)),
+        )
+        for reader in readers:
+            if may:
+                assert reader.get_object(Bucket=arn, Key="k")["Body"].read() == b"x"
+            else:
+                assert refusal(reader.get_object, Bucket=arn, Key="k")[0] == "AccessDenied"
+        for condition in (at_point, through):
+            of_control = limited(allow("s3:GetAccessPoint", Condition=condition), api="s3control")
+            if may:
+                assert of_control.get_access_point(**named)["Name"] == "front"
+            else:
+                assert refusal(of_control.get_access_point, **named)[0] == "AccessDenied"
+    only = limited(allow("s3:*", Condition={"StringEquals": {"s3:AccessPointTag/team": "blue"}}))
+    assert refusal(only.get_object, **OBJECT)[0] == "AccessDenied"
+
+
+def test_who_makes_a_point_with_tags_may_tag_and_policies_hear_of_the_tags(
+    s3: Any, account: str, limited: Any, refusal: Any
+) -> None:
+    named = {"AccountId": account, "Name": "front", "Bucket": "photos"}
+    given = {"Tags": [{"Key": "team", "Value": "blue"}]}
+    maker = limited(allow("s3:CreateAccessPoint"), api="s3control")
+    assert refusal(maker.create_access_point, **named, **given)[0] == "AccessDenied"
+    both = ["s3:CreateAccessPoint", "s3:TagResource"]
+    for value, may in (("red", False), ("blue", True)):
+        condition = {"StringEquals": {"aws:RequestTag/team": value}}
+        maker = limited(allow(both, Condition=condition), api="s3control")
+        if may:
+            assert maker.create_access_point(**named, **given)["AccessPointArn"]
+        else:
+            assert refusal(maker.create_access_point, **named, **given)[0] == "AccessDenied"

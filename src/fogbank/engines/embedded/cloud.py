@@ -10,7 +10,10 @@ of the log are unique in one store only: in a shared set one would be taken for 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import fcntl
+import os
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -51,15 +54,32 @@ def cloud_of(root: Path) -> int:
 def claim_set(root: Path, cloud: int) -> None:
     """Note whose a backup set is, if it is nobody's; the folder is there.
 
+    A first backup and the archive, or two clouds, may come at the same time: one of them notes it.
+
     Raises:
         AnotherClouds: It is another store's.
         Corrupt: The note is damaged.
     """
     note = find_note(root / CLOUD)
     if note is None:
-        write_note(root / CLOUD, {_ID: cloud})
-    elif note[_ID] != cloud:
+        with _alone(root):
+            note = find_note(root / CLOUD)
+            if note is None:
+                note = {_ID: cloud}
+                write_note(root / CLOUD, note)
+    if note[_ID] != cloud:
         raise AnotherClouds(
             f"{root} holds the backups of another cloud ({note[_ID]:016x}, and this is "
             f"{cloud:016x}): give each a folder of its own"
         )
+
+
+@contextmanager
+def _alone(folder: Path) -> Generator[None]:
+    """Wait until nobody else, in this process or another, is between here and its end."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)

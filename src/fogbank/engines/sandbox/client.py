@@ -8,6 +8,7 @@ daemon that built it; a daemon that dies is started again, at most ``RESTARTS_MA
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 from collections import deque
@@ -17,14 +18,19 @@ from pathlib import Path
 from fogbank.base.clock import Clock
 from fogbank.base.errors import Unavailable
 from fogbank.base.ids import Ids
-from fogbank.engines.sandbox import interpreters, passage, variables
-from fogbank.engines.sandbox.daemon import messages, root
+from fogbank.engines.sandbox import kinds, machine, offer, runtime_api, variables
+from fogbank.engines.sandbox.daemon import root
 from fogbank.engines.sandbox.daemon.config import Config
 from fogbank.engines.sandbox.daemon.messages import Message
-from fogbank.engines.sandbox.environment import End, Environment
+from fogbank.engines.sandbox.environment import End, Environment, Setting
+from fogbank.engines.sandbox.forethought import Forethought
 from fogbank.engines.sandbox.launch import config_of, launch
 from fogbank.engines.sandbox.link import Link
+from fogbank.engines.sandbox.serving import Serving
 from fogbank.engines.sandbox.settings import SandboxSettings
+from fogbank.engines.sandbox.stem import Stem
+from fogbank.engines.sandbox.stems import Limits
+from fogbank.engines.sandbox.stock import Stock
 from fogbank.platform.runtime.port import (
     Connect,
     Credentials,
@@ -45,11 +51,19 @@ class SandboxRuntime:
     """Sandboxes on this machine; implements the port's ``Runtime``."""
 
     def __init__(
-        self, config: Config, *, clock: Clock, serve: Connect | None, settings: SandboxSettings
+        self,
+        config: Config,
+        found: offer.Offer,
+        *,
+        clock: Clock,
+        ids: Ids,
+        serve: Connect | None,
+        settings: SandboxSettings,
     ) -> None:
+        self._ids = ids
         self._config = config
+        self._offer = found
         self._clock = clock
-        self._serve = serve
         self._settings = settings
         self._endpoint = settings.endpoint_url or f"http://127.0.0.1:{config.port}"
         self._link: Link | None = None
@@ -65,6 +79,11 @@ class SandboxRuntime:
         self._restarting: asyncio.Task[None] | None = None
         self._closing = False
         self._tasks = asyncio.TaskGroup()
+        self._serving = Serving(self._tasks, serve)
+        limits = Limits(config.stems_max, settings.stems_memory_mb, settings.stem_idle_ms / 1000)
+        self._stock = Stock(limits, self._tasks, self._number, lambda: self._link)
+        self._forethought = Forethought(Path(config.work_dir), found.real)
+        self.expect = self._forethought.expect
 
     @classmethod
     async def open(
@@ -82,7 +101,7 @@ class SandboxRuntime:
         Args:
             work_dir: Where the daemon keeps sandboxes' ``/tmp``; made if it is not there.
             clock: Tells deadlines and durations.
-            ids: Unused so far: nothing here draws entropy.
+            ids: Names extensions.
             endpoint_port: The port that functions find the cloud at, on their own loopback.
             serve: Serves the endpoint on a listener opened inside a sandbox; it owns the
                 descriptor and is cancelled when the sandbox is gone.
@@ -91,10 +110,10 @@ class SandboxRuntime:
         Raises:
             Unavailable: The daemon does not start, or the level that is asked for cannot be had.
         """
-        del ids
         settings = settings or SandboxSettings()
-        config = await asyncio.to_thread(config_of, work_dir, endpoint_port, settings)
-        runtime = cls(config, clock=clock, serve=serve, settings=settings)
+        found = await asyncio.to_thread(offer.look, settings)
+        config = config_of(work_dir, endpoint_port, settings, found)
+        runtime = cls(config, found, clock=clock, ids=ids, serve=serve, settings=settings)
         await runtime._tasks.__aenter__()
         try:
             await runtime._connect()
@@ -109,30 +128,9 @@ class SandboxRuntime:
         return runtime
 
     def _prepare_host(self) -> None:
-        """Make the machine's own tree fit for sandboxes that see it (no namespaces).
-
-        Raises:
-            Unavailable: The level was asked for, and its users may not pass to what they need.
-        """
         assert self._said is not None
-        work_dir = self._config.work_dir
-        if self._settings.authority:
-            path = Path(work_dir) / root.BARE_AUTHORITY
-            path.write_text(self._settings.authority)
-            path.chmod(0o644)  # whatever the umask: it is no secret, and sandboxes read it
-        if self._said.number("uid") != 0:
-            return  # sandboxes are the user that we are
-        ours = (*self._settings.folders, work_dir)
-        passage.open_way(ours)
-        needed = [*ours, *self._config.packages.values()]
-        needed += [runtime.executable for runtime in self._config.runtimes.values()]
-        self._barred = passage.barred(needed)
-        if self._barred and self._settings.level_forced is not None:
-            level = self._settings.level_forced
-            raise Unavailable(
-                f"sandbox level {level.value} ({level.name.lower()}) is asked for and cannot be "
-                f"had here: {self._barred}"
-            )
+        given = (self._said.number("uid"), self._config, self._settings, self._offer)
+        self._barred, self._offer = machine.prepare(*given)
 
     async def _connect(self) -> None:
         """Start a daemon and wait for its greeting."""
@@ -151,6 +149,7 @@ class SandboxRuntime:
         except Unavailable:
             await link.close()
             raise
+        self._forethought.serve(link)
 
     @property
     def level(self) -> Level:
@@ -166,21 +165,26 @@ class SandboxRuntime:
     def status(self) -> dict[str, object]:
         """Return what an operator wants to know: for ``fogbank doctor``."""
         assert self._said is not None
-        link = self._link
         return {
             "level": self.level.name.lower(),
-            "daemon": "running" if link is not None and not link.closed else "gone",
+            "daemon": "gone" if self._link is None or self._link.closed else "running",
             "restarts": self._restarts_total,
             "cgroup": self._said.text("cgroup"),
             "reasons": [*self._said.text("reasons").splitlines(), *filter(None, [self._barred])],
             "sandboxes": len(self._environments),
             "sandboxes_max": self._config.sandboxes_max,
+            "stems": self._stock.stems.count,
             "runtimes": dict(self.runtimes()),
         }
 
     def runtimes(self) -> Mapping[str, str]:
         """Return the Lambda runtime names that can run here, each with its interpreter."""
-        return {name: runtime.executable for name, runtime in self._config.runtimes.items()}
+        return self._offer.runtimes()
+
+    def compiler_of(self, runtime: str) -> str | None:
+        """Return the interpreter that compiles a runtime's sources ahead; None for others."""
+        found = self._offer.interpreters.get(self._offer.real(runtime))
+        return None if found is None else found.executable
 
     def trust(self) -> Mapping[str, str]:
         """Return the variables by which SDKs inside find what to trust at the endpoint.
@@ -197,7 +201,11 @@ class SandboxRuntime:
 
     def missing(self, runtime: str) -> str:
         """Return what to install so that a runtime can run here, as a sentence."""
-        return interpreters.missing(runtime, self._config.runtimes)
+        return offer.missing(runtime, self._offer)
+
+    def stands_in(self, runtime: str) -> str:
+        """Return what runs in the place of a runtime that is not here; empty where it is."""
+        return self._offer.stands_in.get(runtime, "")
 
     async def start(self, spec: SandboxSpec, credentials: Credentials, log: LogSink) -> Sandbox:
         """Start an environment and run its initialisation (imports); never raises for user code.
@@ -208,61 +216,93 @@ class SandboxRuntime:
         link = self._link
         if link is None or link.closed or self._closing:
             raise Unavailable("the sandbox daemon is gone")
-        if spec.runtime not in self._config.runtimes:
+        if spec.runtime not in self._offer.runtimes():
             raise Unavailable(self.missing(spec.runtime))
         if self._barred:
             raise Unavailable(self._barred)
         if self.level == Level.BARE and self._bare_account not in {"", spec.account}:
             raise Unavailable("this machine cannot keep accounts apart (level 4): one account only")
         self._bare_account = spec.account
-        number, self._next_number = self._next_number, self._next_number + 1
-        environment = Environment(number, spec, log, link, self._clock)
-        self._environments[number] = environment
-        task_root = self._task_root(spec)
+        setting, listener = self._setting_of(spec, link)
+        spec = kinds.extended(spec, setting.roots)
+        environment: Environment | None = None
+        stem = self._stem_for(spec, setting)
+        if stem is not None:
+            with contextlib.suppress(Unavailable):  # it has ended, or is too large for it
+                environment = Environment(stem.number, spec, log, setting._replace(stem=stem))
+                await self._open(environment, None)
+        if environment is None or environment.closed:
+            environment = Environment(self._number(), spec, log, setting)
+            await self._open(environment, listener)
         try:
-            await environment.open(lambda fd: self._listen(environment, fd))
-            await environment.initialise(
-                credentials, self._endpoint, task_root, self._settings.init_timeout_ms
-            )
+            await environment.initialise(credentials)
         except BaseException:
             environment.kill()
-            if not environment.requested:
-                self._environments.pop(number, None)
             raise
         return environment
 
-    def _task_root(self, spec: SandboxSpec) -> str:
-        """Return where a function finds its code; without namespaces, where it lies."""
-        return (
-            os.path.realpath(spec.code_dir) if self.level >= Level.LANDLOCK else variables.TASK_ROOT
-        )
+    def _number(self) -> int:
+        number, self._next_number = self._next_number, self._next_number + 1
+        return number
 
-    def _listen(self, environment: Environment, fd: int) -> None:
-        """Serve the endpoint inside a sandbox for as long as it lives."""
-        if self._serve is None or self._closing or environment.ended.done():
-            os.close(fd)
-            return
-        owned = [fd]
-        arn = environment.spec.function_arn
-        task = self._tasks.create_task(_serve_inside(self._serve, owned, arn))
-        task.add_done_callback(lambda _: messages.close_all(owned))  # cancelled before it began
-        environment.ended.add_done_callback(lambda _: task.cancel())
+    async def _open(self, environment: Environment, listener: socket.socket | None) -> None:
+        """Have an environment built, or a stem become one; raises ``Unavailable``."""
+        self._environments[environment.number] = environment
+        try:
+            if listener is not None:
+                self._serving.api(environment, listener)
+            await environment.open(lambda fds: self._serving.listen(environment, fds))
+        except BaseException:
+            environment.kill()
+            if not environment.requested:
+                self._environments.pop(environment.number, None)
+                environment.finish(_LOST)  # nobody else will tell it
+            raise
+
+    def _stem_for(self, spec: SandboxSpec, setting: Setting) -> Stem | None:
+        """Return a stem that waits for such a function, or None."""
+        if self.level >= Level.LANDLOCK:
+            return None  # walls name the code's folder, and are built once
+        kind = kinds.kind_of(spec, setting.runtime, setting.program, self.trust())
+        return None if kind is None else self._stock.take(kind, setting.api_port)
+
+    def _setting_of(self, spec: SandboxSpec, link: Link) -> tuple[Setting, socket.socket | None]:
+        """Return what a sandbox is given, and the Runtime API's listener if it is not inside."""
+        runtime = self._offer.real(spec.runtime)
+        program = self._offer.executed(runtime, spec.environment)
+        port, listener = runtime_api.place_of(self.level, self._config.port)
+        setting = Setting(
+            link=link,
+            clock=self._clock,
+            endpoint=self._endpoint,
+            init_timeout_ms=spec.timeout_ms if spec.debug_port else self._settings.init_timeout_ms,
+            roots=variables.roots_of(spec, walled=self.level >= Level.LANDLOCK),
+            runtime=runtime,
+            program=program,
+            api_port=port,
+            ids=self._ids,
+        )
+        return setting, listener
 
     def _on_message(self, message: Message) -> None:
         if message.op == "hello" and self._hello is not None and not self._hello.done():
             self._hello.set_result(message)
         elif message.op == "refused" and self._hello is not None and not self._hello.done():
             self._hello.set_exception(Unavailable(message.text("note")))
+        elif message.op == "measured":
+            number = message.number("id")
+            if measured := self._environments.get(number) or self._stock.find(number):
+                measured.meter.measured(message.number("peak_mb"))
+        elif message.op == "bound":
+            if bound := self._environments.get(message.number("id")):
+                bound.binding.answered(message.text("note"))
         elif message.op == "ended":
+            self._stock.ended(message.number("id"))
             environment = self._environments.pop(message.number("id"), None)
             if environment is not None:
+                status, peak_mb = message.number("status"), message.number("peak_mb")
                 environment.finish(
-                    End(
-                        message.text("cause"),
-                        message.number("status"),
-                        message.number("peak_mb"),
-                        message.text("note"),
-                    )
+                    End(message.text("cause"), status, peak_mb, message.text("note"))
                 )
 
     def _on_gone(self) -> None:
@@ -270,6 +310,7 @@ class SandboxRuntime:
         for environment in list(self._environments.values()):
             environment.finish(_LOST)
         self._environments.clear()
+        self._stock.gone()
         if self._hello is not None and not self._hello.done():
             self._hello.set_exception(Unavailable("the sandbox daemon ended while starting"))
         elif not self._closing:
@@ -297,6 +338,8 @@ class SandboxRuntime:
     async def close(self) -> None:
         """End every sandbox and the daemon."""
         self._closing = True
+        self._serving.close()
+        self._stock.stems.close()
         if self._restarting is not None:
             self._restarting.cancel()
         if self._link is not None:
@@ -304,13 +347,3 @@ class SandboxRuntime:
         for environment in list(self._environments.values()):
             environment.finish(_LOST)
         await self._tasks.__aexit__(None, None, None)
-
-
-async def _serve_inside(serve: Connect, owned: list[int], function_arn: str) -> None:
-    """Serve the endpoint on a sandbox's listener; an error there ends nothing else."""
-    try:
-        await serve(owned.pop(), function_arn)
-    except Exception as error:  # noqa: BLE001 (reported; the other sandboxes go on)
-        asyncio.get_running_loop().call_exception_handler(
-            {"message": "serving a sandbox's endpoint failed", "exception": error}
-        )

@@ -5,23 +5,20 @@ Rule: an interpreter is offered when it exists and its standard library can run 
 
 from __future__ import annotations
 
+import glob
 import importlib.util
 import os
 import re
-import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from fogbank.engines.sandbox.daemon.config import RuntimeConfig
 
 _PREINSTALLED = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six")
 _PYTHON = re.compile(r"python3\.(\d+)$")
-_MINOR_MIN, _MINOR_MAX = 9, 20
-_PROBE = (
-    "import ctypes, json, resource, select, socket, ssl, sys, zoneinfo; "
-    "print(sys.base_prefix, sys.base_exec_prefix, sep='\\n')"
-)
-_PROBE_SECONDS_MAX = 10
+_MINORS = range(9, 21)
+"""From the oldest that AWS still runs on."""
 
 
 def preinstalled() -> dict[str, str]:
@@ -40,22 +37,56 @@ def preinstalled() -> dict[str, str]:
     return found
 
 
-def find_interpreters() -> dict[str, RuntimeConfig]:
-    """Return the interpreters of this machine by Lambda runtime name; ours first."""
-    own = f"python{sys.version_info[0]}.{sys.version_info[1]}"
-    candidates = {own: os.path.realpath(sys.executable)}
-    for minor in range(_MINOR_MIN, _MINOR_MAX + 1):
-        path = f"/usr/bin/python3.{minor}"
-        if Path(path).exists():
-            candidates.setdefault(f"python3.{minor}", path)
-    found: dict[str, RuntimeConfig] = {}
-    for name, executable in candidates.items():
-        if name == own:
-            prefixes = [sys.base_prefix, sys.base_exec_prefix]
-            found[name] = _config(executable, prefixes)
-        elif (asked := _ask(executable)) is not None:
-            found[name] = _config(executable, asked)
+def find_interpreters(named: Sequence[str] = ()) -> dict[str, RuntimeConfig]:
+    """Return the interpreters of this machine by Lambda runtime name; ours first.
+
+    Args:
+        named: Paths that an operator names; before those that are found.
+    """
+    own = f"python3.{sys.version_info[1]}"
+    executable = os.path.realpath(sys.executable)
+    found = {own: _config(executable, [sys.base_prefix, sys.base_exec_prefix])}
+    for path in (*named, *_usual_places()):
+        match = _PYTHON.match(Path(path).name)
+        name = f"python3.{match[1]}" if match else ""
+        if match is None or name in found or int(match[1]) not in _MINORS:
+            continue
+        prefix = find_prefix(path, name)
+        if prefix is not None:
+            found[name] = _config(os.path.realpath(path), [prefix])
     return found
+
+
+def _usual_places() -> list[str]:
+    """Return where interpreters lie: the system's, then those of pyenv and uv, newest first."""
+    home = os.path.expanduser("~")  # noqa: PTH111 (text)
+    pyenv = os.environ.get("PYENV_ROOT") or f"{home}/.pyenv"
+    found = [f"{folder}/python3.{m}" for folder in ("/usr/bin", "/usr/local/bin") for m in _MINORS]
+    for pattern in (f"{pyenv}/versions/*", "/opt/python/*", f"{home}/.local/share/uv/python/*"):
+        some = glob.glob(f"{pattern}/bin/python3.*")  # noqa: PTH207 (patterns of several roots)
+        found += sorted(some, key=_in_order, reverse=True)
+    return found
+
+
+def _in_order(path: str) -> list[int]:
+    """Return the numbers in a path: what versions are compared by."""
+    return [int(number) for number in re.findall(r"\d+", path)]
+
+
+def find_prefix(path: str, name: str) -> str | None:
+    """Return where an interpreter lives, or None if it is not there or cannot run the zygote.
+
+    It is not started for that: a server's start would wait for each.
+    """
+    real = Path(os.path.realpath(path))
+    if real.name != name or not os.access(real, os.X_OK):
+        return None
+    library = real.parents[1] / "lib" / name
+    needed = [library / f"{module}.py" for module in ("os", "ssl", "zoneinfo/__init__")]
+    there = {module.name.partition(".")[0] for module in (library / "lib-dynload").glob("_*.so")}
+    if not all(module.exists() for module in needed) or not there >= {"_ctypes", "_ssl"}:
+        return None
+    return str(real.parents[1])
 
 
 def _config(executable: str, prefixes: list[str]) -> RuntimeConfig:
@@ -65,32 +96,3 @@ def _config(executable: str, prefixes: list[str]) -> RuntimeConfig:
     ]
     nested = {p for p in outside for other in outside if p != other and p.startswith(f"{other}/")}
     return RuntimeConfig(executable, [path for path in outside if path not in nested])
-
-
-def _ask(executable: str) -> list[str] | None:
-    """Return where another interpreter lives, or None if it cannot run the zygote."""
-    try:
-        done = subprocess.run(  # noqa: S603 (a fixed path and a fixed program)
-            [executable, "-I", "-S", "-c", _PROBE],
-            capture_output=True,
-            text=True,
-            timeout=_PROBE_SECONDS_MAX,
-            check=True,
-            env={},
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.splitlines()
-
-
-def missing(runtime: str, found: dict[str, RuntimeConfig]) -> str:
-    """Return what to install so that a runtime can run here, as a sentence."""
-    if runtime in found:
-        return f"{runtime} can run here."
-    if _PYTHON.match(runtime):
-        here = ", ".join(sorted(found))
-        return (
-            f"{runtime} needs the interpreter /usr/bin/{runtime} with its standard library: install "
-            f"the packages {runtime} and lib{runtime}-stdlib, then restart. Here now: {here}."
-        )
-    return f"fogbank has not built the runtime {runtime}; Python functions can run here."

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from fogbank.engines.sandbox import interpreters
 from fogbank.engines.sandbox.daemon.config import Config
+from fogbank.engines.sandbox.offer import Offer, look
 from fogbank.engines.sandbox.settings import SandboxSettings
 
 _START = (
@@ -20,21 +21,24 @@ _START = (
 )
 
 
-def config_of(work_dir: Path, endpoint_port: int, settings: SandboxSettings) -> Config:
-    """Return what sandboxd is started with."""
-    found = interpreters.find_interpreters()
+def config_of(
+    work_dir: Path, endpoint_port: int, settings: SandboxSettings, found: Offer | None = None
+) -> Config:
+    """Return what sandboxd is started with; looks at the machine unless that was done already."""
+    found = found or look(settings)
     return Config(
         work_dir=str(work_dir.absolute()),
         port=endpoint_port,
         hosts=list(settings.hosts),
         packages=interpreters.preinstalled(),
-        runtimes=found,
-        spare_runtime=next(iter(found)),
+        runtimes=found.configs(),
+        own_runtime=next(iter(found.interpreters)),
         processes_max=settings.processes_max,
         sandboxes_max=settings.sandboxes_max,
         zygotes_max=settings.zygotes_max,
         forks_max=settings.forks_max,
         spares=settings.spares,
+        stems_max=settings.stems_max,
         zygote_seconds_max=settings.zygote_minutes_max * 60,
         strict_cpu=settings.strict_cpu,
         level_forced=int(settings.level_forced or 0),

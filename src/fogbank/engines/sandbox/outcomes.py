@@ -12,6 +12,8 @@ import signal
 
 from fogbank.platform.runtime.port import Ending
 
+_TMP = "/tmp"  # noqa: S108 (what the user calls it; no file of ours)
+
 
 def timed_out(request_id: str, timeout_ms: int) -> bytes:
     """Return the payload of an invocation that ran into its time limit."""
@@ -24,14 +26,18 @@ def out_of_memory(request_id: str) -> bytes:
     return _payload("Runtime.OutOfMemory", request_id, "Runtime exited with error: signal: killed")
 
 
-def exited(request_id: str, cause: str, status: int) -> bytes:
+def exited(request_id: str, cause: str, status: int, kind: str = "", words: str = "") -> bytes:
     """Return the payload of an invocation whose process ended before it answered.
 
     Args:
         request_id: The invocation.
         cause: ``exited`` or ``signalled``, as the daemon saw it.
         status: The exit status, or the number of the signal.
+        kind: The type of an extension's error that ended the environment, if one did.
+        words: What is told of that.
     """
+    if kind:
+        return _payload(kind, request_id, words)
     return _payload("Runtime.ExitError", request_id, exit_words(cause, status))
 
 
@@ -63,9 +69,28 @@ def ending_of(cause: str) -> Ending:
     return Ending.OUT_OF_MEMORY if cause == "memory" else Ending.EXITED
 
 
+def explained(cause: str, tmp_mb: int) -> str:
+    """Return what the log says of an end that nothing else explains; or nothing."""
+    if cause != "tmp":
+        return ""
+    return f"{_TMP} held more than {tmp_mb} MB: the environment was ended\n"
+
+
 def init_error(kind: str, words: str) -> dict[str, object]:
     """Return the error of a start that ended without one of the runtime's own."""
     return {"errorMessage": f"Error: {words}", "errorType": kind, "stackTrace": []}
+
+
+def start_timed_out(limit_ms: int) -> dict[str, object]:
+    """Return the error of a start that took too long."""
+    return init_error("Sandbox.Timedout", f"Task timed out after {limit_ms / 1000:.2f} seconds")
+
+
+def start_ended(cause: str, status: int) -> dict[str, object]:
+    """Return the error of a start whose process ended, as the daemon saw it."""
+    if cause == "memory":
+        return init_error("Runtime.OutOfMemory", exit_words("signalled", signal.SIGKILL))
+    return init_error("Runtime.ExitError", exit_words(cause, status))
 
 
 def _payload(kind: str, request_id: str, words: str) -> bytes:

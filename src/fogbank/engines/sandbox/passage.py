@@ -10,9 +10,13 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+_UID_FIELD = 7
+_MAPPED = f"{'0' * 16}{int.from_bytes(bytes([0, 0, 255, 255]), sys.byteorder):08X}"
+"""The words before the last of an address of version 4 in one of version 6."""
 PASS = stat.S_IXGRP | stat.S_IXOTH
 
 
@@ -50,3 +54,21 @@ def _is_open(path: Path) -> bool:
     except FileNotFoundError:
         return True
     return bool(mode & (stat.S_IXOTH if stat.S_ISDIR(mode) else stat.S_IROTH))
+
+
+def owner_of(peer: tuple[str, int]) -> int | None:
+    """Return the uid of a process of this machine that has connected from an IPv4 address and port.
+
+    Source: proc_net_tcp (kernel documentation): the local address of a row is that of its owner.
+    """
+    host, port = peer
+    packed = bytes(map(int, host.split(".")))
+    plain = f"{int.from_bytes(packed, sys.byteorder):08X}:{port:04X}"
+    # A program may have connected from a socket of version 6, under the mapped address.
+    for table, wanted in (("tcp", plain), ("tcp6", f"{_MAPPED}{plain}")):
+        with Path(f"/proc/net/{table}").open(encoding="ascii") as file:
+            for line in file:
+                fields = line.split()
+                if fields[1] == wanted:
+                    return int(fields[_UID_FIELD])
+    return None

@@ -28,6 +28,9 @@ class Rest:
         self._since = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._frozen = False
+        self.awake = asyncio.Event()
+        """Whether what is inside runs."""
+        self.awake.set()
 
     def begin(self) -> None:
         """Have everything inside frozen soon, unless there is more to do before."""
@@ -48,6 +51,7 @@ class Rest:
     def freeze(self) -> None:
         """Have everything inside stand still now."""
         self._frozen = True
+        self.awake.clear()
         self._tell("freeze")
 
     def end(self) -> None:
@@ -55,6 +59,7 @@ class Rest:
         if self._frozen:
             self._frozen = False
             self._tell("thaw")
+            self.awake.set()
 
     def _tell(self, op: str) -> None:
         with contextlib.suppress(Unavailable):  # then it is ending

@@ -27,10 +27,20 @@ class SandboxSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Forks after which a zygote is replaced (fresh address layout and hash seed)."""
     spares: int = 2
     """Sandboxes that each zygote forks ahead of need, so that a cold start need not wait for it."""
+    stems_max: int = 16
+    """Runtimes that wait, booted, for functions that are not known yet; 0: none does."""
+    stems_memory_mb: int = 256
+    """Memory of all of them together."""
+    stem_idle_ms: int = 300_000
+    """How long they wait after one of their kind was last asked for, or made."""
     zygote_minutes_max: int = 60
     strict_cpu: bool = False
     """A quota of memory / 1769 of one vCPU as on AWS, instead of a weight that counts under load."""
     init_timeout_ms: int = 10_000
+    interpreters: tuple[str, ...] = ()
+    """Paths of further interpreters: ``python3.13``, ``node``."""
+    near_versions: bool = False
+    """Whether the nearest version of a language stands in for one that the machine lacks."""
     folders: tuple[str, ...] = ()
     """Folders of ours above the work directory; opened for passing where sandboxes see them."""
     level_forced: Level | None = None

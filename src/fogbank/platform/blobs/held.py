@@ -7,6 +7,9 @@ what shall be one is written to a fresh name, and the body runs again with a tra
 it. Blobs never change, so what is held stays right however often the body runs, and on whatever it
 finds by then. What was written and is not referred to in the end is removed; where the outcome is
 not known, and after a crash, it is an orphan, which the sweep finds.
+
+Likewise with a key that KMS has encrypted (``crypto/locked``): a body that meets one raises
+``Unopened``, and runs again with the key, or hears why nobody may have it.
 """
 
 from __future__ import annotations
@@ -15,8 +18,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from hashlib import blake2b
 from typing import Final, TypeVar
 
-from fogbank.base.errors import Conflict, Corrupt, TransactionTooLarge
+from fogbank.base.errors import Conflict, Corrupt, ServiceError, TransactionTooLarge
 from fogbank.platform.blobs.port import BlobRef, Blobs
+from fogbank.platform.crypto.locked import LockedKey, Opener, Unopened
 from fogbank.platform.store.engine import Body, Domain, Pending, Store, Token, Transaction
 from fogbank.platform.store.passing import PassingStore
 
@@ -45,16 +49,21 @@ class Unheld(Exception):
 
 
 class Held:
-    """The blobs at hand of one call.
+    """The blobs and the keys at hand of one call.
 
     Args:
-        blobs: Where they lie.
+        blobs: Where blobs lie.
+        opener: Has keys opened; None: nobody does.
     """
 
-    __slots__ = ("_blobs", "_bodies", "_left", "_written", "has_failed", "referred")
+    __slots__ = (
+        "_blobs", "_bodies", "_keys", "_left", "_opener", "_written", "has_failed", "referred"
+    )  # fmt: skip
 
-    def __init__(self, blobs: Blobs) -> None:
+    def __init__(self, blobs: Blobs, opener: Opener | None = None) -> None:
         self._blobs = blobs
+        self._opener = opener
+        self._keys: dict[LockedKey, bytes | ServiceError] = {}
         self._bodies: dict[BlobRef, bytes] = {}
         self._written: dict[bytes, BlobRef] = {}
         self._left = HELD_BYTES_MAX
@@ -73,6 +82,29 @@ class Held:
         if ref is not None:
             self.referred.add(ref)
         return ref
+
+    def key_of(self, key: LockedKey) -> bytes:
+        """Return a key that was opened.
+
+        Raises:
+            Unopened: It was not asked for yet.
+            ServiceError: Nobody may have it.
+        """
+        found = self._keys.get(key)
+        if found is None:
+            raise Unopened(key)
+        if isinstance(found, ServiceError):
+            raise found
+        return found
+
+    async def open(self, unopened: Unopened) -> None:
+        """Have a key opened; that nobody may have it is for the body to hear."""
+        if self._opener is None:
+            raise unopened
+        try:
+            self._keys[unopened.key] = await self._opener(unopened.key)
+        except ServiceError as error:
+            self._keys[unopened.key] = error
 
     async def get(self, unheld: Unheld) -> None:
         """Read a blob, or write one.
@@ -118,11 +150,11 @@ def _digest(body: bytes) -> bytes:
 
 
 class HoldingTransaction:
-    """A transaction that has blobs at hand.
+    """A transaction that has blobs and keys at hand.
 
     Args:
         tr: Where everything is done.
-        held: The blobs.
+        held: What it has.
     """
 
     __slots__ = ("_tr", "held")
@@ -168,23 +200,25 @@ class HoldingTransaction:
 
 
 def held_of(tr: Transaction) -> Held | None:
-    """Return the blobs that a transaction has at hand, if it has any."""
+    """Return what a transaction has at hand, if it has anything."""
     return tr.held if isinstance(tr, HoldingTransaction) else None
 
 
 class HoldingStore(PassingStore):
-    """A store whose transactions run again with the blobs that they have met.
+    """A store whose transactions run again with the blobs and the keys that they have met.
 
     Args:
         store: Where everything is done.
         blobs: Those of its domain.
+        opener: Has keys opened; None: nobody does.
     """
 
-    __slots__ = ("_blobs",)
+    __slots__ = ("_blobs", "_opener")
 
-    def __init__(self, store: Store, blobs: Blobs) -> None:
+    def __init__(self, store: Store, blobs: Blobs, opener: Opener | None = None) -> None:
         super().__init__(store)
         self._blobs = blobs
+        self._opener = opener
 
     async def transact(self, body: Body[T], *, token: Token | None = None) -> T:
         """Run the body and commit what it wrote; see ``Store.transact``.
@@ -196,12 +230,12 @@ class HoldingStore(PassingStore):
         """
         try:
             return await self._store.transact(body, token=token)
-        except Unheld as error:
-            unheld = error
-        held = Held(self._blobs)
+        except (Unheld, Unopened) as error:
+            lacks = error
+        held = Held(self._blobs, self._opener)
         try:
             result = await self._rounds(
-                unheld, held, lambda: self._store.transact(_holding(body, held), token=token)
+                lacks, held, lambda: self._store.transact(_holding(body, held), token=token)
             )
         except BaseException as error:
             # Of anything else the outcome is not known: what was written may be referred to.
@@ -220,28 +254,31 @@ class HoldingStore(PassingStore):
         """
         try:
             return await self._store.read(body)
-        except Unheld as error:
-            unheld = error
-        held = Held(self._blobs)
-        return await self._rounds(unheld, held, lambda: self._store.read(_holding(body, held)))
+        except (Unheld, Unopened) as error:
+            lacks = error
+        held = Held(self._blobs, self._opener)
+        return await self._rounds(lacks, held, lambda: self._store.read(_holding(body, held)))
 
     @staticmethod
-    async def _rounds(unheld: Unheld, held: Held, run: Callable[[], Awaitable[T]]) -> T:
+    async def _rounds(lacks: Unheld | Unopened, held: Held, run: Callable[[], Awaitable[T]]) -> T:
         """Get what a body asks for and run it again, until it asks for nothing more."""
         missing: BlobRef | None = None
         for _ in range(ROUNDS_MAX):
-            try:
-                await held.get(unheld)
-            except Corrupt:
-                # It may have been replaced, and then the body does not ask for it again.
-                if unheld.ref == missing:
-                    raise
-                missing = unheld.ref
+            if isinstance(lacks, Unopened):
+                await held.open(lacks)
+            else:
+                try:
+                    await held.get(lacks)
+                except Corrupt:
+                    # It may have been replaced, and then the body does not ask for it again.
+                    if lacks.ref == missing:
+                        raise
+                    missing = lacks.ref
             try:
                 return await run()
-            except Unheld as error:
-                unheld = error
-        raise TransactionTooLarge(f"a transaction meets more than {ROUNDS_MAX} blobs")
+            except (Unheld, Unopened) as error:
+                lacks = error
+        raise TransactionTooLarge(f"a transaction meets more than {ROUNDS_MAX} blobs and keys")
 
 
 def _holding(body: Body[T], held: Held) -> Body[T]:

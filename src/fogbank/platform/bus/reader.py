@@ -135,6 +135,8 @@ class BusReader:
         self._attempt = attempt
         self._now_ms = now_ms
         self._origin = origin
+        self.delivered: Callable[[Delivery], None] = lambda _: None
+        """Called once a delivery is with its receiver."""
 
     async def pending(self) -> list[tuple[bytes, Delivery]]:
         """Return the next entries: new ones of every partition, and those whose time has come."""
@@ -190,9 +192,11 @@ class BusReader:
             domain = self._domain_of(delivery.target)
             store = self._placement.store_of(domain)
             if self._placement.is_ours(domain):
-                await store.transact(self._settling(key, delivery, self._attempt()))
+                settled = await store.transact(self._settling(key, delivery, self._attempt()))
             else:
-                await self._across(store, key, delivery)
+                settled = await self._across(store, key, delivery)
+            if settled:
+                self.delivered(delivery)
         except Undeliverable as error:
             await self._bury(key, delivery, str(error))
         except Throttled as error:
@@ -203,30 +207,35 @@ class BusReader:
             log.exception("delivery to %s failed", delivery.target)
             await self._later(key, delivery, error)
 
-    def _settling(self, key: bytes, delivery: Delivery, deliver: Deliver) -> Body[None]:
-        """Return the body that removes an entry with its effect, unless its order parks it."""
+    def _settling(self, key: bytes, delivery: Delivery, deliver: Deliver) -> Body[bool]:
+        """Return the body that removes an entry with its effect, unless its order parks it.
+
+        It returns whether it did.
+        """
         now_ms = self._now_ms()
 
-        async def body(tr: Transaction) -> None:
+        async def body(tr: Transaction) -> bool:
             if await _is_held(tr, key, delivery, now_ms):
-                return
+                return False
             await deliver(tr, delivery)
             tr.delete(key)
             await backlog.change(tr, partition_in(key), delivery.source_account, -1)
             await order.release(tr, key, delivery, now_ms)
             _note(tr, delivery, now_ms, "delivered", f"to {delivery.target}")
+            return True
 
         return body
 
-    async def _across(self, store: Store, key: bytes, delivery: Delivery) -> None:
-        """Deliver one entry to another store, then remove it here."""
+    async def _across(self, store: Store, key: bytes, delivery: Delivery) -> bool:
+        """Deliver one entry to another store, then remove it here; return whether it was."""
         now_ms = self._now_ms()
         if await self.store.transact(lambda tr: _is_held(tr, key, delivery, now_ms)):
-            return
+            return False
         token = crossing.token_of(self._origin, key, delivery)
         await crossing.deliver(store, token, delivery, self._attempt())
-        await self.store.transact(self._settling(key, delivery, _delivered))
+        settled = await self.store.transact(self._settling(key, delivery, _delivered))
         await crossing.forget(store, token)
+        return settled
 
     async def _later(self, key: bytes, delivery: Delivery, error: Exception) -> None:
         """Let an entry wait aside, longer each time; bury it when its tries or time are used up."""

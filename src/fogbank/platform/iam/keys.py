@@ -72,6 +72,9 @@ EXISTING_TAGS: Final = "s3:existingobjecttag/"
 """Among stored keys: the tags of an object of S3, which has a family of its own for them."""
 BUCKET_TAGS: Final = "s3:buckettag/"
 """Among stored keys: the tags of a bucket of S3, under the other name that they have."""
+POINT_TAGS: Final = "s3:accesspointtag/"
+"""Likewise of an access point."""
+_FAMILIES: Final = (EXISTING_TAGS, BUCKET_TAGS, POINT_TAGS)
 STORED: Final = frozenset(
     {
         "dynamodb:fulltablescan",
@@ -81,6 +84,7 @@ STORED: Final = frozenset(
         "lambda:principal",
         EXISTING_TAGS,
         BUCKET_TAGS,
+        POINT_TAGS,
     }
 )
 """The keys whose values take what is stored of the resource, of all requests or of some."""
@@ -119,6 +123,7 @@ _SERVICES: Final = {
     "iam": frozenset(
         {
             "iam:associatedresourcearn",
+            "iam:awsservicename",
             "iam:passedtoservice",
             "iam:permissionsboundary",
             "iam:policyarn",
@@ -136,6 +141,7 @@ _SERVICES: Final = {
     "s3": frozenset(
         {
             "s3:accesspointnetworkorigin",
+            "s3:accesspointtag/",
             "s3:authtype",
             "s3:buckettag/",
             "s3:dataaccesspointaccount",
@@ -214,7 +220,22 @@ _SERVICES: Final = {
             "kms:viaservice",
         }
     ),
-    "lambda": frozenset({"lambda:functionarn", "lambda:principal", "lambda:sourcefunctionarn"}),
+    "application-autoscaling": frozenset(
+        {
+            "application-autoscaling:scalable-dimension",
+            "application-autoscaling:service-namespace",
+        }
+    ),
+    "lambda": frozenset(
+        {
+            "lambda:functionarn",
+            "lambda:functionurlauthtype",
+            "lambda:invokedviafunctionurl",
+            "lambda:layer",
+            "lambda:principal",
+            "lambda:sourcefunctionarn",
+        }
+    ),
     "logs": frozenset[str](),
 }
 """The keys of built services that their operations, or the gateway for them, set."""
@@ -230,7 +251,6 @@ _SERVICES_ABSENT: Final[Mapping[str, frozenset[str]]] = {
     "there is no fault injection service": frozenset(
         {"dynamodb:fisactionid", "dynamodb:fistargetarns"}
     ),
-    "no service-linked role can be made": frozenset({"iam:awsservicename"}),
     "delegation requests are not built": frozenset(
         {
             "iam:delegationduration",
@@ -253,8 +273,6 @@ _SERVICES_ABSENT: Final[Mapping[str, frozenset[str]]] = {
     ),
     "code signing is not built": frozenset({"lambda:codesigningconfigarn"}),
     "a permission with it is refused as not built": frozenset({"lambda:eventsourcetoken"}),
-    "function URLs are not built": frozenset({"lambda:functionurlauthtype"}),
-    "layers are not built": frozenset({"lambda:layer"}),
     "functions in a VPC are not built": frozenset(
         {"lambda:securitygroupids", "lambda:subnetids", "lambda:vpcids"}
     ),
@@ -294,7 +312,6 @@ _SERVICES_ABSENT: Final[Mapping[str, frozenset[str]]] = {
             "s3:accessgrantslocationscope",
         }
     ),
-    "tags of access points are not built": frozenset({"s3:accesspointtag/"}),
     "S3 Batch Operations are not built": frozenset(
         {
             "s3:existingjoboperation",
@@ -332,12 +349,10 @@ def stored_among(keys: Iterable[str]) -> frozenset[str]:
     for key in keys:
         if f":{TAGS}" in key:
             found.add(TAGS)
-        elif key.startswith(EXISTING_TAGS):
-            found.add(EXISTING_TAGS)
-        elif key.startswith(BUCKET_TAGS):
-            found.add(BUCKET_TAGS)
         elif key in STORED:
             found.add(key)
+        else:
+            found.update(family for family in _FAMILIES if key.startswith(family))
     return frozenset(found)
 
 

@@ -97,6 +97,7 @@ def _documents() -> dict[str, list[dict[str, Any]]]:
         ],
         **_logs_documents(),
         **_lambda_documents(),
+        **_linked_documents(),
     }
 
 
@@ -112,6 +113,19 @@ def _logs_documents() -> dict[str, list[dict[str, Any]]]:
                 *("logs:StopQuery", "logs:TestMetricFilter", "logs:FilterLogEvents"),
                 *("logs:StartLiveTail", "logs:StopLiveTail", "cloudwatch:GenerateQuery"),
                 "cloudwatch:GenerateQueryResultsSummary",
+            )
+        ],
+    }
+
+
+def _linked_documents() -> dict[str, list[dict[str, Any]]]:
+    """Return the statements of the policies of service-linked roles."""
+    return {
+        "/aws-service-role/AWSApplicationAutoscalingDynamoDBTablePolicy": [
+            _allow(
+                *("dynamodb:DescribeTable", "dynamodb:UpdateTable"),
+                *("cloudwatch:PutMetricAlarm", "cloudwatch:DescribeAlarms"),
+                "cloudwatch:DeleteAlarms",
             )
         ],
     }

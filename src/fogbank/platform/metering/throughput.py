@@ -23,11 +23,16 @@ from typing import Final, NamedTuple
 
 from fogbank.base.clock import Clock
 from fogbank.platform.identity.cache import Lru
+from fogbank.platform.store.engine import Domain
 
 METERS_MAX: Final = 20_000
 """Resources whose buckets are remembered; one that is forgotten begins anew, full."""
 PARTITIONS_MAX: Final = 50_000
 """Partitions of resources whose buckets are remembered."""
+
+
+WHOLE: Final = -1
+"""The part of a resource that is all of it."""
 
 
 class Rate(NamedTuple):
@@ -51,10 +56,20 @@ class Name(NamedTuple):
     """A partition of it; empty: all of it."""
 
 
+class Owner(NamedTuple):
+    """Whose a meter is, for whoever writes down what was taken."""
+
+    domain: Domain
+    resource: str
+    """The name of the resource, which is its own for as long as it stands."""
+    part: str = ""
+    """The name of a part of it; empty: all of it."""
+
+
 class Meter:
     """What a resource may take of one throughput, what it has taken, and how often it was refused."""
 
-    __slots__ = ("_at_s", "left", "refused", "taken")
+    __slots__ = ("_at_s", "left", "owner", "refused", "taken", "told")
 
     def __init__(self) -> None:
         self._at_s: float | None = None
@@ -63,6 +78,10 @@ class Meter:
         self.taken = 0.0
         """Units, since the meter began."""
         self.refused = 0
+        self.owner: Owner | None = None
+        """Set where what is taken is written down."""
+        self.told = 0.0
+        """How much of what was taken is written down (``consumption``)."""
 
     def has_any(self, rate: Rate, now_s: float) -> bool:
         """Return whether anything is left now.
@@ -82,6 +101,10 @@ class Meter:
     def take(self, units: float) -> None:
         """Take some units, also more than there are."""
         self.left -= units
+        self.taken += units
+
+    def note(self, units: float) -> None:
+        """Count some units as taken that take nothing from anyone."""
         self.taken += units
 
 

@@ -8,21 +8,75 @@ permission to write logs leaves none, as on AWS.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from typing import Final, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple, Protocol
+
+import msgspec
 
 from fogbank.base.errors import ServiceError
 from fogbank.base.types import Wire
 from fogbank.platform.identity.principal import Principal, service_principal
 from fogbank.platform.metering.journal import LogEvent
-from fogbank.platform.runtime.functions import RoleNotAssumableError, Surroundings, Target
+from fogbank.platform.runtime.functions import (
+    Package,
+    RoleNotAssumableError,
+    Surroundings,
+    Target,
+    UnreadableError,
+)
 from fogbank.platform.runtime.port import Credentials
 
 log = logging.getLogger("fogbank.functions")
 
 LAMBDA: Final = "lambda.amazonaws.com"
+VARIABLES: Final = "environment variables"
+PACKAGE: Final = "deployment package"
 SESSION_S: Final = 3_600
 _SESSION_NAME_LENGTH_MIN: Final = 2
+_VARIABLES: Final = msgspec.json.Decoder(dict[str, str])
+
+
+class Bearer(Protocol):
+    """A function whose role is assumed; a ``Target`` is one."""
+
+    @property
+    def account(self) -> str:
+        """Return its account."""
+        ...
+
+    @property
+    def region(self) -> str:
+        """Return its region."""
+        ...
+
+    @property
+    def function_arn(self) -> str:
+        """Return its ARN, without a version."""
+        ...
+
+    @property
+    def function_name(self) -> str:
+        """Return its name."""
+        ...
+
+    @property
+    def role_arn(self) -> str:
+        """Return its role."""
+        ...
+
+
+class Acting(NamedTuple):
+    """A function that acts as its role without running."""
+
+    account: str
+    region: str
+    function_arn: str
+    function_name: str
+    role_arn: str
+
+
+_BEYOND_S: Final = 360
+"""A session outlasts an invocation by so much: its environment is used while five minutes are left."""
 
 
 class RoleSession(NamedTuple):
@@ -43,8 +97,14 @@ def session_name_of(function_name: str) -> str:
     return function_name
 
 
-async def assume_role(target: Target, around: Surroundings) -> RoleSession:
-    """Return a fresh session of a function's execution role.
+async def assume_role(target: Bearer, around: Surroundings, timeout_ms: int = 0) -> RoleSession:
+    """Return a fresh session of a function's execution role, which outlasts an invocation.
+
+    Args:
+        target: Whose role it is.
+        around: The way to who gives sessions.
+        timeout_ms: How long an invocation may take; beyond most of an hour the role must allow
+            sessions as long (``MaxSessionDuration``).
 
     Raises:
         RoleNotAssumableError: There is no such role, or it does not trust Lambda.
@@ -55,7 +115,7 @@ async def assume_role(target: Target, around: Surroundings) -> RoleSession:
     request: Wire = {
         "RoleArn": target.role_arn,
         "RoleSessionName": session_name_of(target.function_name),
-        "DurationSeconds": SESSION_S,
+        "DurationSeconds": max(SESSION_S, -(-timeout_ms // 1000) + _BEYOND_S),
     }
     try:
         reply = await around.calls.call(
@@ -84,6 +144,59 @@ async def _session_of(reply: Wire, around: Surroundings) -> RoleSession:
         expires_ms=proof.expires_ms,
     )
     return RoleSession(proof.principal, credentials)
+
+
+async def variables_of(
+    target: Target, session: RoleSession, around: Surroundings
+) -> Mapping[str, str]:
+    """Return the user's variables of an environment that starts, decrypted as its role if need be.
+
+    Raises:
+        UnreadableError: KMS does not let the role, or cannot use the key.
+    """
+    locked = target.sealed
+    if locked is None:
+        return target.environment
+    try:
+        reply = await around.calls.call(
+            "kms",
+            "Decrypt",
+            {
+                "CiphertextBlob": locked.wrapped,
+                "EncryptionContext": dict(locked.context),
+                "KeyId": locked.owner,
+            },
+            principal=session.principal,
+            region=locked.region,
+            via=locked.service,
+        )
+    except ServiceError as error:
+        log.info("%s: its variables cannot be decrypted: %s", target.function_arn, error)
+        raise UnreadableError(VARIABLES, error) from error
+    return _VARIABLES.decode(reply["Plaintext"])
+
+
+async def open_package(package: Package, around: Surroundings) -> bytes | None:
+    """Return the key of a deployment package, decrypted for Lambda itself; None: it needs none.
+
+    AWS: no grant is made for it: the policy of the KMS key lets Lambda in (Developer Guide, "Encrypting
+    Lambda .zip deployment packages").
+
+    Raises:
+        UnreadableError: KMS does not let Lambda, or cannot use the key.
+    """
+    lock = package.lock
+    if lock is None:
+        return None
+    try:
+        return await around.opened_for(lambda_for(lock.account), lock)
+    except ServiceError as error:
+        raise UnreadableError(PACKAGE, error) from error
+
+
+def lambda_for(account: str) -> Principal:
+    """Return Lambda as it asks for something of an account by itself."""
+    return service_principal(LAMBDA, source_account=account)
 
 
 class LogStream:

@@ -26,6 +26,12 @@ class End(NamedTuple):
 
 
 _EXITED: Final = "Runtime exited without providing a reason"
+_PLATFORM: Final = frozenset(
+    ("Runtime.ExitError", "Runtime.InvalidEntrypoint", "Runtime.OutOfMemory", "Sandbox.Timedout")
+)
+"""Errors of a start that the runtime did not tell itself."""
+_EXTENSION: Final = "Extension."
+"""How errors begin whose cause is an extension (Developer Guide, "Troubleshoot invocation issues")."""
 _KILLED: Final = "Runtime exited with error: signal: killed"
 
 
@@ -37,8 +43,10 @@ def end_of(outcome: Outcome, request_id: str, timeout_ms: int) -> End:
     if outcome.ending is Ending.OUT_OF_MEMORY:
         return _died(request_id, "Runtime.OutOfMemory", _KILLED)
     if outcome.ending is Ending.EXITED:
-        told = _message_of(outcome.payload)
-        return _died(request_id, "Runtime.ExitError", told or _EXITED)
+        kind, told = _told_in(outcome.payload)
+        # An engine tells of a runtime that ended, or of an extension that ended it.
+        kind = kind if kind.startswith(_EXTENSION) else "Runtime.ExitError"
+        return _died(request_id, kind, told or _EXITED)
     return End(outcome.payload, failed=outcome.ending is Ending.RAISED)
 
 
@@ -46,11 +54,11 @@ def end_of_init(init: InitReport, request_id: str) -> End:
     """Return how an invocation ended whose environment could not start."""
     assert init.error is not None, "the start went well"
     kind = str(init.error.get("errorType", "Runtime.Unknown"))
-    if kind in {"Runtime.ExitError", "Sandbox.Timedout", "Runtime.OutOfMemory"}:
+    if kind in _PLATFORM or kind.startswith(_EXTENSION):
         message = _message(request_id, str(init.error.get("errorMessage", _EXITED)))
         status = "timeout" if kind == "Sandbox.Timedout" else "error"
         return End(_error(kind, message), failed=True, status=status, error_type=kind)
-    payload = msgspec.json.encode({**init.error, "requestId": ""})
+    payload = msgspec.json.encode(init.error)
     return End(payload, failed=True, status="error", error_type=kind)
 
 
@@ -75,10 +83,10 @@ def _error(kind: str, message: str) -> bytes:
     return msgspec.json.encode({"errorType": kind, "errorMessage": message})
 
 
-def _message_of(payload: bytes) -> str:
-    """Return the message that an engine gave with an exit, if any."""
+def _told_in(payload: bytes) -> tuple[str, str]:
+    """Return type and message that an engine gave with an exit; empty where it gave none."""
     try:
         decoded = msgspec.json.decode(payload, type=dict[str, object])
     except msgspec.DecodeError:
-        return ""
-    return str(decoded.get("errorMessage", ""))
+        return "", ""
+    return str(decoded.get("errorType", "")), str(decoded.get("errorMessage", ""))

@@ -11,23 +11,29 @@ place for its log lines. It reaches them through ``Surroundings``, as any caller
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 from collections.abc import Mapping
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
+from fogbank.base.errors import ServiceError, Throttled
 from fogbank.base.types import Wire
 from fogbank.platform.blobs.port import BlobRef, Blobs
+from fogbank.platform.crypto.locked import LockedKey
 from fogbank.platform.identity.credentials import Credential
 from fogbank.platform.identity.principal import Principal
+from fogbank.platform.metering.metrics import Metrics
 from fogbank.platform.metering.report import Report
-from fogbank.platform.runtime.port import Level
+from fogbank.platform.metering.system_log import TEXT, LogForm
+from fogbank.platform.runtime.port import Chunks, Level
 
 
 class OperationCalls(Protocol):
     """Calls operations of services in this cloud; the contract's ``Calls`` is one."""
 
-    async def call(
+    async def call(  # noqa: PLR0913 (who asks what of whom, for whom)
         self,
         service: str,
         operation: str,
@@ -36,6 +42,7 @@ class OperationCalls(Protocol):
         principal: Principal,
         region: str,
         account: str = "",
+        via: str = "",
     ) -> Wire:
         """Run an operation as a principal and return its reply."""
         ...
@@ -62,18 +69,52 @@ class Surroundings(Protocol):
         """Return who a credential proves to be."""
         ...
 
+    async def opened_for(self, principal: Principal, key: LockedKey) -> bytes:
+        """Return a key, opened by KMS for somebody who asks its service."""
+        ...
+
     @property
     def blobs(self) -> Blobs:
         """Return where the code packages lie."""
         ...
 
+    @property
+    def metrics(self) -> Metrics:
+        """Return where it is noted how invocations went."""
+        ...
+
 
 class Package(NamedTuple):
-    """A deployment package: a zip file, durable in the blob store."""
+    """A deployment package or a layer: a zip file, durable in the blob store."""
 
     sha256: str
     """Hexadecimal; what the unpacked tree is named by."""
     blob: BlobRef
+    lock: LockedKey | None = None
+    """The key that the blob is sealed with, as KMS has encrypted it; None: the store's own keys."""
+
+
+TASK: Final = "/var/task"
+OPT: Final = "/opt"
+
+
+class Tree(NamedTuple):
+    """Packages as they are unpacked for a runtime: one over the other, the last on top."""
+
+    packages: tuple[Package, ...]
+    runtime: str
+    root: str = TASK
+    """Where a function finds it."""
+
+    @property
+    def name(self) -> str:
+        """Return what it is called among the unpacked trees of a machine: by all that it holds."""
+        digests = [package.sha256 for package in self.packages]
+        if self.root == TASK:
+            [digest] = digests
+            return f"{digest}.{self.runtime}"
+        together = hashlib.sha256("\n".join(digests).encode()).hexdigest()
+        return f"{together}-layers.{self.runtime}"
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,10 +134,26 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     package: Package
     environment: Mapping[str, str]
     """The user's variables."""
+    sealed: LockedKey | None = None
+    """The user's variables, JSON, as KMS has encrypted them; None: they are as they are."""
+    layers: tuple[Package, ...] = ()
+    """In their order: what lies in a later one covers what lies in one before."""
     memory_mb: int
     timeout_ms: int
     tmp_mb: int = 512
     log_group: str = ""
+    reserved: int = -1
+    """How many invocations of all versions may run at a time, and are room of the function's own;
+    -1: as many as the account has room for."""
+    shared_max: int = -1
+    """How many invocations of the account's functions without such room may run; -1: the default."""
+    log_form: LogForm = TEXT
+    folder: str = ""
+    """The folder of the machine that its code was taken from, which every START line names."""
+    traced: bool = False
+    """Whether its log tells of the trace of each invocation."""
+    debug_port: int = 0
+    """Of the machine's loopback, for its debugger; 0: it is not debugged."""
 
 
 class Invocation(NamedTuple):
@@ -107,13 +164,15 @@ class Invocation(NamedTuple):
     """JSON."""
     context: Mapping[str, str]
     """``invoked_function_arn``, ``client_context``, ``trace_id``."""
+    chunks: Chunks | None = None
+    """Where an answer goes piece by piece, if its runtime makes pieces; None: it is wanted whole."""
 
 
 class Run(NamedTuple):
     """One invocation as it went."""
 
     payload: bytes
-    """The handler's JSON, or the error's in AWS's shape."""
+    """The handler's JSON, or the error's in AWS's shape; empty if it was streamed without one."""
     failed: bool
     """Whether ``payload`` is an error: raised, timed out, out of memory, exited, no start."""
     report: Report
@@ -121,8 +180,52 @@ class Run(NamedTuple):
     """The last 4 KiB of the invocation's log."""
 
 
+class Answering(Protocol):
+    """An answer that is read as it is made; ``answers.AnswerStream`` is one."""
+
+    async def write(self, piece: bytes, content_type: str) -> None:
+        """Take a piece, as ``Chunks``."""
+        ...
+
+    def follow(self, done: asyncio.Future[Run]) -> None:
+        """Know when the invocation is over."""
+        ...
+
+    async def begin(self) -> None:
+        """Return once there is something to read, or the invocation is over; else read no more."""
+        ...
+
+
+class Provisioned(NamedTuple):
+    """What stands of the environments that a version is to have ready."""
+
+    wanted: int
+    ready: int
+    """Those that are initialised, whether or not they work."""
+    trouble: str
+    """Why the last could not be made ready; empty: nothing went wrong."""
+
+
+class ReservedError(Throttled):
+    """A function runs as often at a time as was reserved for it."""
+
+
 class RoleNotAssumableError(Exception):
     """The execution role does not exist or does not trust Lambda."""
+
+
+class UnreadableError(Exception):
+    """What a function needs to start is sealed with a KMS key that cannot be used.
+
+    Args:
+        what: What it is, as a refusal names it.
+        error: What KMS said.
+    """
+
+    def __init__(self, what: str, error: ServiceError) -> None:
+        super().__init__(f"{what}: {error.code}: {error.message}")
+        self.what = what
+        self.error = error
 
 
 class PackageError(Exception):
@@ -135,6 +238,28 @@ class PackageTooLargeError(PackageError):
 
 class PackageEmptyError(PackageError):
     """The package holds no file."""
+
+
+REFUSALS: Final = (Throttled, RoleNotAssumableError, UnreadableError, PackageError)
+"""What is raised for an invocation that has not begun, by what stands in its way."""
+
+
+class Provisioning(Protocol):
+    """Has environments ready before anybody asks for them."""
+
+    def provision(self, target: Target, count: int, around: Surroundings) -> Provisioned:
+        """Have so many environments of a version ready from now on; return what stands of them.
+
+        Args:
+            target: The version.
+            count: How many; 0: none any more.
+            around: The way to roles, logs and packages.
+        """
+        ...
+
+    def standing(self, target: Target, count: int) -> Provisioned:
+        """Return what stands of the environments of a version of which so many are wanted."""
+        ...
 
 
 class Functions(Protocol):
@@ -158,11 +283,11 @@ class Functions(Protocol):
         """Return what to install so that a runtime can run here, as a sentence."""
         ...
 
-    async def prepare(self, package: Package, runtime: str, around: Surroundings) -> None:
-        """Unpack and check a package, so that the first invocation finds it ready.
+    async def prepare(self, tree: Tree, around: Surroundings) -> int:
+        """Unpack and check packages, so that the first invocation finds them; return their bytes.
 
         Raises:
-            PackageError: It is no zip file, or none that may be unpacked.
+            PackageError: One is no zip file, or none that may be unpacked.
             Full: There is no space for the tree.
         """
         ...
@@ -194,14 +319,48 @@ class Functions(Protocol):
             logged: Whether to return only once the log lines are durable.
 
         Raises:
+            ReservedError: The function runs as often as was reserved for it.
             Throttled: There was no room.
             Unavailable: The sandbox daemon is gone.
             RoleNotAssumableError: There are no credentials for the environment.
+            UnreadableError: Its variables or its code cannot be decrypted.
         """
         ...
 
-    async def retire(self, function_arn: str, keep_revision: str = "") -> None:
-        """End the environments of a function whose revision is another than ``keep_revision``."""
+    async def stream(
+        self, target: Target, invocation: Invocation, around: Surroundings, answer: Answering
+    ) -> None:
+        """Run one invocation whose answer is read as it is made; return once it has begun.
+
+        Args:
+            target: What to run.
+            invocation: The event.
+            around: The way to roles, logs and packages.
+            answer: What is read; a reader who leaves does not stop the invocation.
+
+        Raises:
+            Throttled, Unavailable, RoleNotAssumableError, UnreadableError: As ``run``, before
+                anything was answered.
+        """
+        ...
+
+    def sample(self, function_arn: str) -> bool:
+        """Return whether the next invocation of a function that nobody has decided on is traced."""
+        ...
+
+    @property
+    def provisions(self) -> Provisioning:
+        """Return the environments that stand ready."""
+        ...
+
+    async def retire(self, function_arn: str, keep_revision: str = "", version: str = "") -> None:
+        """End the environments of a function, or of a version, of other revisions than one.
+
+        Args:
+            function_arn: The function's, without a version.
+            keep_revision: Environments of this revision stay; empty: none does.
+            version: Only environments of this version end; empty: those of all.
+        """
         ...
 
     async def close(self) -> None:

@@ -39,6 +39,7 @@ class Line:
 
     Args:
         admit: Takes an environment for a target, or answers None.
+        refusal: Says then why there is none.
         give_back: Takes one back that nobody wants any more.
         pace: How many of those who can wait may run.
         clock: The time.
@@ -48,12 +49,14 @@ class Line:
     def __init__(
         self,
         admit: Callable[[Target], Environment | None],
+        refusal: Callable[[Target], Throttled],
         give_back: Callable[[Environment], None],
         pace: Pace,
         clock: Clock,
         tasks: asyncio.TaskGroup,
     ) -> None:
         self._admit = admit
+        self._refusal = refusal
         self._give_back = give_back
         self._pace = pace
         self._clock = clock
@@ -74,7 +77,7 @@ class Line:
         if patience_ms <= 0 or self._count >= WAITING_MAX:
             environment = self._admit(target)
             if environment is None:
-                raise Throttled("Rate Exceeded.")
+                raise self._refusal(target)
             return environment
         return await self._wait(target, patience_ms)
 
@@ -136,7 +139,7 @@ class Line:
             for waiter in [each for each in waiting if each.deadline_ms <= now_ms]:
                 self._strike(key, waiter)
                 if not waiter.admitted.done():
-                    waiter.admitted.set_exception(Throttled("Rate Exceeded."))
+                    waiter.admitted.set_exception(self._refusal(waiter.target))
         self._pace.look(now_ms - oldest_ms)
         self.advance()
 

@@ -28,7 +28,7 @@ from typing import Final
 import msgspec
 
 from fogbank.base.errors import Corrupt, Full
-from fogbank.platform.runtime.functions import Package, PackageTooLargeError
+from fogbank.platform.runtime.functions import Package, PackageTooLargeError, Tree
 from fogbank.platform.runtime.unzip import unpack
 
 log = logging.getLogger("fogbank.functions")
@@ -49,13 +49,14 @@ for limit, value in (
 ):
     resource.setrlimit(limit, (value, value))
 compileall.compile_dir(
-    sys.argv[1], maxlevels=100, ddir="/var/task", quiet=2,
+    sys.argv[1], maxlevels=100, ddir=sys.argv[2], quiet=2,
     invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
 )
 """
 """Compiles a stranger's sources without running them, within limits of its own."""
 
-Chunks = Callable[[], AsyncIterator[bytes]]
+Read = Callable[[Package], AsyncIterator[bytes]]
+"""Gives the bytes of a zip file."""
 
 
 class _File(msgspec.Struct, frozen=True, array_like=True):
@@ -66,13 +67,26 @@ class _File(msgspec.Struct, frozen=True, array_like=True):
     crc32: int
 
 
+class _Manifest(msgspec.Struct, frozen=True, array_like=True):
+    """What a tree is."""
+
+    unpacked: int = 0
+    """Bytes of the packages that it was made of, without what was compiled."""
+    files: tuple[_File, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Return the bytes of its files."""
+        return sum(file.size for file in self.files)
+
+
 class _Tree:
     """What is known of one tree."""
 
-    __slots__ = ("bytes", "checked", "holders", "lock", "used")
+    __slots__ = ("bytes", "checked", "holders", "lock", "unpacked", "used")
 
     def __init__(self) -> None:
-        self.bytes = 0
+        self.bytes = self.unpacked = 0
         self.checked = False
         self.holders = 0
         self.lock = asyncio.Lock()
@@ -111,31 +125,34 @@ class Packages:
             tree = self._trees[name] = _Tree()
             tree.bytes = size
 
-    async def hold(self, package: Package, runtime: str, chunks: Chunks) -> Path:
-        """Return the tree of a package and keep it until ``release``.
+    async def hold(self, wanted: Tree, read: Read) -> Path:
+        """Return the tree of packages and keep it until ``release``.
 
         Args:
-            package: Which.
-            runtime: What will run it; a Python runtime finds its sources compiled.
-            chunks: Gives the zip file's bytes, should they be needed.
+            wanted: Which; a Python runtime finds its sources compiled.
+            read: Gives the bytes of the zip files, should they be needed.
 
         Raises:
-            PackageError: It cannot be unpacked.
+            PackageError: One cannot be unpacked.
             Corrupt: The bytes are not the package's.
             Full: There is no space left.
         """
-        name = f"{package.sha256}.{runtime}"
+        name = wanted.name
         tree = self._trees.setdefault(name, _Tree())
         tree.holders += 1
         try:
             async with tree.lock:
                 if not (tree.checked and (self._root / name).is_dir()):
-                    await self._ensure(name, tree, package, chunks)
+                    await self._ensure(tree, wanted, read)
         except BaseException:
             self._give_up(name, tree)
             raise
         await self._forget()
         return self._root / name
+
+    def unpacked_bytes(self, path: Path) -> int:
+        """Return how many bytes the packages of a held tree have made."""
+        return self._trees[path.name].unpacked
 
     def release(self, path: Path) -> None:
         """Let go of a tree."""
@@ -151,38 +168,41 @@ class Packages:
         if tree.holders == 0 and not tree.checked:
             self._trees.pop(name, None)
 
-    async def _ensure(self, name: str, tree: _Tree, package: Package, chunks: Chunks) -> None:
+    async def _ensure(self, tree: _Tree, wanted: Tree, read: Read) -> None:
         """Check the tree that lies there, or make it."""
-        path = self._root / name
+        path = self._root / wanted.name
         if not await asyncio.to_thread(_is_whole, path):
-            await self._build(path, package, chunks)
-        tree.bytes = await asyncio.to_thread(_size_of, path)
+            await self._build(path, wanted, read)
+        manifest = await asyncio.to_thread(_manifest_of, path)
+        tree.bytes, tree.unpacked = manifest.size, manifest.unpacked
         tree.checked = True
 
-    async def _build(self, path: Path, package: Package, chunks: Chunks) -> None:
+    async def _build(self, path: Path, wanted: Tree, read: Read) -> None:
         """Make a tree under a temporary name, then give it its own."""
         self._temporaries += 1
         temporary = self._root / f"{_TEMPORARY}{os.getpid()}-{self._temporaries}"
-        archive = temporary.with_suffix(".zip")
+        archive, over = temporary.with_suffix(".zip"), temporary.with_suffix(".over")
+        left = self._unzipped_bytes_max
         try:
-            await self._fetch(archive, package, chunks)
-            interpreter = self._interpreter_of(path.name.partition(".")[2])
-            await asyncio.to_thread(
-                _make, archive, temporary, path, interpreter, self._unzipped_bytes_max
-            )
+            for package in wanted.packages:
+                await self._fetch(archive, package, read)
+                left -= await asyncio.to_thread(_add, archive, temporary, over, left)
+            unpacked = self._unzipped_bytes_max - left
+            interpreter = self._interpreter_of(wanted.runtime)
+            await asyncio.to_thread(_finish, temporary, path, interpreter, wanted.root, unpacked)
         except OSError as error:
             if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-                raise Full(f"no space for the code of {package.sha256}") from error
+                raise Full(f"no space for the code of {wanted.name}") from error
             raise
         finally:
-            await asyncio.to_thread(_remove, temporary, archive)
+            await asyncio.to_thread(_remove, temporary, archive, over)
 
-    async def _fetch(self, archive: Path, package: Package, chunks: Chunks) -> None:
+    async def _fetch(self, archive: Path, package: Package, read: Read) -> None:
         """Write the zip file beside the tree-to-be and compare its digest."""
         digest = hashlib.sha256()
         size = 0
         with archive.open("xb") as out:
-            async for chunk in chunks():
+            async for chunk in read(package):
                 size += len(chunk)
                 if size > self._unzipped_bytes_max:
                     raise PackageTooLargeError("the zip file is larger than what it may unpack to")
@@ -224,19 +244,43 @@ def _survey(root: Path) -> list[tuple[str, int]]:
         if path.name.startswith(_TEMPORARY):
             _remove(path)
         elif path.is_dir():
-            found.append((path.name, _size_of(path)))
+            found.append((path.name, _manifest_of(path).size))
     return found
 
 
-def _make(
-    archive: Path, temporary: Path, path: Path, interpreter: str | None, bytes_max: int
-) -> None:
-    """Unpack, compile, list and place a tree."""
-    temporary.mkdir(mode=0o755)
+def _add(archive: Path, tree: Path, over: Path, bytes_max: int) -> int:
+    """Unpack a zip file, over what is there of a tree already; return how many bytes that made."""
+    into = over if tree.is_dir() else tree
+    into.mkdir(mode=0o755)
     with archive.open("rb") as file:
-        unpack(file, temporary, bytes_max)
+        unpacked = unpack(file, into, bytes_max)
+    archive.unlink()
+    if into is over:
+        _lay(over, tree)
+        shutil.rmtree(over)
+    return unpacked
+
+
+def _lay(over: Path, tree: Path) -> None:
+    """Move what lies in one folder into another; what is there under its name gives way.
+
+    AWS: later layers cover earlier ones file by file (Developer Guide, "Adding layers to functions").
+    """
+    for folder, _, names in os.walk(over):
+        into = tree / Path(folder).relative_to(over)
+        if into.exists() and not into.is_dir():
+            into.unlink()
+        into.mkdir(exist_ok=True)
+        for name in names:
+            if (into / name).is_dir():
+                shutil.rmtree(into / name)
+            Path(folder, name).replace(into / name)
+
+
+def _finish(temporary: Path, path: Path, interpreter: str | None, root: str, unpacked: int) -> None:
+    """Compile, list and place a tree that was unpacked."""
     if interpreter is not None:
-        _compile(interpreter, temporary)
+        _compile(interpreter, temporary, root)
     for folder, _, names in os.walk(temporary):
         for name in names:
             file_path = Path(folder, name)
@@ -247,16 +291,17 @@ def _make(
     manifest = path.with_name(path.name + _MANIFEST)
     _remove(path, manifest)
     temporary_manifest = temporary.with_suffix(_MANIFEST)
-    temporary_manifest.write_bytes(msgspec.json.encode(_listing(temporary)))
+    listed = _Manifest(unpacked, _listing(temporary))
+    temporary_manifest.write_bytes(msgspec.json.encode(listed))
     temporary.rename(path)
     temporary_manifest.rename(manifest)
 
 
-def _compile(interpreter: str, tree: Path) -> None:
+def _compile(interpreter: str, tree: Path, root: str) -> None:
     """Compile the Python sources of a tree; what cannot be compiled stays as it is."""
     if not any(name.endswith(".py") for _, _, names in os.walk(tree) for name in names):
         return
-    command = [interpreter, "-I", "-S", "-c", _COMPILE, str(tree)]
+    command = [interpreter, "-I", "-S", "-c", _COMPILE, str(tree), root]
     try:
         subprocess.run(  # noqa: S603 (our own interpreter and program)
             command,
@@ -271,7 +316,7 @@ def _compile(interpreter: str, tree: Path) -> None:
         log.warning("code in %s stays uncompiled: %s", tree, error)
 
 
-def _listing(tree: Path) -> list[_File]:
+def _listing(tree: Path) -> tuple[_File, ...]:
     """Return the files of a tree with their sizes and checksums, in order."""
     out: list[_File] = []
     for folder, _, names in os.walk(tree):
@@ -283,25 +328,22 @@ def _listing(tree: Path) -> list[_File]:
                     size += len(piece)
                     crc32 = zlib.crc32(piece, crc32)
             out.append(_File(str(path.relative_to(tree)), size, crc32))
-    return sorted(out, key=lambda file: file.path)
+    return tuple(sorted(out, key=lambda file: file.path))
 
 
 def _is_whole(path: Path) -> bool:
     """Return whether a tree is exactly what its manifest lists."""
-    try:
-        raw = path.with_name(path.name + _MANIFEST).read_bytes()
-        return path.is_dir() and msgspec.json.decode(raw, type=list[_File]) == _listing(path)
-    except (OSError, msgspec.DecodeError):
-        return False
+    manifest = _manifest_of(path)
+    return bool(manifest.files) and path.is_dir() and manifest.files == _listing(path)
 
 
-def _size_of(path: Path) -> int:
-    """Return the bytes of a tree as its manifest has them; 0 without one."""
+def _manifest_of(path: Path) -> _Manifest:
+    """Return the manifest of a tree; one of nothing where there is none that can be read."""
     try:
         raw = path.with_name(path.name + _MANIFEST).read_bytes()
-        return sum(file.size for file in msgspec.json.decode(raw, type=list[_File]))
+        return msgspec.json.decode(raw, type=_Manifest)
     except (OSError, msgspec.DecodeError):
-        return 0
+        return _Manifest()
 
 
 def _remove(*paths: Path) -> None:

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Awaitable, Callable, Mapping
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
+
+from fogbank.base.errors import Unavailable
 
 
 class Level(enum.IntEnum):
@@ -38,6 +40,8 @@ class SandboxSpec(msgspec.Struct, frozen=True, kw_only=True):
     handler: str
     code_dir: str
     """An unpacked, content-addressed, read-only tree on this machine; becomes /var/task."""
+    layers_dir: str = ""
+    """Another that becomes /opt: the function's layers, one over the other; empty: it has none."""
     environment: Mapping[str, str]
     """The user's variables and the reserved ones, credentials excluded."""
     memory_mb: int
@@ -45,6 +49,11 @@ class SandboxSpec(msgspec.Struct, frozen=True, kw_only=True):
     tmp_mb: int = 512
     log_group: str = ""
     log_stream: str = ""
+    debug_port: int = 0
+    """The port inside at which a debugger listens, reached at the same of the machine's loopback; 0: none.
+    What is debugged is never frozen, and may take its timeout to start."""
+    extensions_dir: str = ""
+    """Where external extensions lie, inside: each file there is executed; empty: there are none."""
 
 
 class Credentials(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,12 +65,23 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True):
     expires_ms: int
 
 
+class ExtensionReport(NamedTuple):
+    """How the start of an extension went."""
+
+    name: str
+    state: str
+    """``Ready``, or where it was when the start failed."""
+    events: tuple[str, ...]
+    error_type: str = ""
+
+
 class InitReport(NamedTuple):
     """How the start of an environment went."""
 
     duration_ms: float
     error: dict[str, object] | None
     """``errorMessage``, ``errorType``, ``stackTrace`` of an import that failed, or None."""
+    extensions: tuple[ExtensionReport, ...] = ()
 
 
 class Ending(enum.Enum):
@@ -80,13 +100,45 @@ class Outcome(NamedTuple):
     ending: Ending
     payload: bytes
     """The handler's JSON, or the JSON of its error in AWS's shape
-    (``errorMessage``, ``errorType``, ``requestId``, ``stackTrace``)."""
+    (``errorMessage``, ``errorType``, ``requestId``, ``stackTrace``). Empty if the answer went to
+    ``Chunks`` and no error ended it."""
     duration_ms: float
     max_memory_mb: int
+    content_type: str = ""
+    """What the runtime said that its response is; empty where it said nothing."""
+
+
+class Look(NamedTuple):
+    """What the processes of an environment take of the machine."""
+
+    pid: int
+    """Its first process; -1: none is known."""
+    memory_bytes: int
+    """Resident, with pages that are shared with others, without those of files."""
+    processor_ms: int
+    """Of all of them, since their beginning."""
+    frozen: bool
+    """Whether they stand still."""
+
+
+class UndeliveredError(Unavailable):
+    """The runtime of an environment had ended by itself before it was given an event.
+
+    The function has seen nothing of it: another environment may run it.
+    """
 
 
 LogSink = Callable[[str, bytes], None]
 """Called with the request id ('' during init) and a piece of output; must not block."""
+
+
+Tell = Callable[[str, Mapping[str, Any], str], None]
+"""Takes an event of the platform: its kind (``start``), what it says, its time as text."""
+
+
+Chunks = Callable[[bytes, str], Awaitable[None]]
+"""Takes the pieces of a response as they come, each with what the runtime said that the response
+is (its ``Content-Type``); the runtime waits while it does."""
 
 
 class Sandbox(Protocol):
@@ -103,7 +155,12 @@ class Sandbox(Protocol):
         ...
 
     async def invoke(
-        self, request_id: str, payload: bytes, deadline_ms: int, context: Mapping[str, str]
+        self,
+        request_id: str,
+        payload: bytes,
+        deadline_ms: int,
+        context: Mapping[str, str],
+        chunks: Chunks | None = None,
     ) -> Outcome:
         """Run the handler once; end the whole sandbox at the deadline or out of memory.
 
@@ -111,12 +168,29 @@ class Sandbox(Protocol):
             request_id: Given to the handler as ``aws_request_id``.
             payload: The event's JSON.
             deadline_ms: Wall-clock time at which the sandbox is killed.
-            context: ``invoked_function_arn``, ``client_context``, ``trace_id``.
+            context: ``invoked_function_arn``, ``client_context``, ``trace_id``, ``identity``.
+            chunks: Given the pieces of the response as the runtime sends them (one piece where it
+                does not stream); the runtime waits while it takes one. The outcome's payload is
+                then empty, unless it is an error, which may come after pieces.
+
+        Raises:
+            UndeliveredError: The runtime had ended before it was given the event.
+            Unavailable: Neither the function nor its limits ended it.
         """
         ...
 
     async def credentials(self, credentials: Credentials) -> None:
         """Replace the credentials that the environment's SDK clients find."""
+        ...
+
+    @property
+    def tell(self) -> Tell | None:
+        """Return what takes events of the platform for its extensions; None: it has none."""
+        ...
+
+    @property
+    def look(self) -> Callable[[], Look]:
+        """Return what tells what its processes take; called in a thread, for it reads files."""
         ...
 
     async def close(self) -> None:
@@ -138,6 +212,15 @@ class Runtime(Protocol):
 
     def missing(self, runtime: str) -> str:
         """Return what to install so that a runtime can run here, as a sentence."""
+        ...
+
+    def stands_in(self, runtime: str) -> str:
+        """Return the runtime that runs in the place of one that is not here; empty where it is."""
+        ...
+
+    @property
+    def expect(self) -> Callable[[str], None]:
+        """Return what is told that a function of a runtime is about to be started: a hint."""
         ...
 
     async def start(self, spec: SandboxSpec, credentials: Credentials, log: LogSink) -> Sandbox:

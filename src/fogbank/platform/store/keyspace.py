@@ -21,6 +21,7 @@ SERVICES: Final = {
     "kms": 0x08,
     "s3control": 0x09,
     "dynamodbstreams": 0x0A,
+    "application-autoscaling": 0x0B,
 }
 """One byte per owner, in the order in which they came."""
 
@@ -43,6 +44,7 @@ WORK_COUNTS: Final = 0x12
 OUTBOX_COUNTS: Final = 0x13
 CONSUMERS: Final = 0x14
 EXPIRIES: Final = 0x15
+METRICS: Final = 0x16
 
 PARTITIONS: Final = 16
 """System subspaces are split by domain hash, so that each part has one reader."""

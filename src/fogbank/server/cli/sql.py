@@ -8,11 +8,11 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
+from fogbank.engines.sql.columns import COLUMNS_MAX, TooManyColumns
 from fogbank.server import asking
-from fogbank.server.columns import COLUMNS_MAX, TooManyColumns
 
 if TYPE_CHECKING:
-    from fogbank.server.query import Query
+    from fogbank.engines.sql.query import Query
 
 _TIMEOUT_S: Final = 60.0
 _MEMORY_MB: Final = 512
@@ -38,7 +38,7 @@ def run(given: argparse.Namespace) -> int:
     """Read the tables, run the statement and print its rows; status 1 with the reason if refused."""
     try:
         # It is an extra, which brings DuckDB.
-        from fogbank.server.query import Query, QueryError  # noqa: PLC0415 (loaded only here)
+        from fogbank.engines.sql.query import Query, QueryError  # noqa: PLC0415 (loaded only here)
     except ImportError:
         return _fail("fogbank sql needs DuckDB: pip install 'fogbank[sql]'")
     try:

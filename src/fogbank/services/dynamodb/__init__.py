@@ -10,15 +10,20 @@ from fogbank.contract.operation import BodyLimit
 from fogbank.contract.service import Service
 from fogbank.services.dynamodb import quotas, schema, state
 from fogbank.services.dynamodb.jobs import JOBS
+from fogbank.services.dynamodb.metrics import METRICS
 from fogbank.services.dynamodb.operations import (
+    auto_scaling,
     backups,
     batches,
+    bulks,
     exports,
+    globaltables,
     imports,
     insights,
     items,
     policies,
     queries,
+    sql,
     statements,
     tables,
     tags,
@@ -31,22 +36,11 @@ from fogbank.services.dynamodb.rules import access, resources
 SERVICE = Service(
     model="dynamodb",
     operations=(
-        backups,
-        batches,
-        insights,
-        exports,
-        imports,
-        items,
-        policies,
-        queries,
-        statements,
-        tables,
-        tags,
-        transactions,
-        ttl,
-        vectors,
+        *(auto_scaling, backups, batches, bulks, exports, globaltables, imports, insights, items),
+        *(policies, queries, sql, statements, tables, tags, transactions, ttl, vectors),
     ),
     jobs=JOBS,
+    metrics=METRICS,
     tables=schema.ALL_TABLES,
     agreement=state.agreement.damage_of,
     policies=state.policies.RESOURCE_POLICIES,

@@ -41,6 +41,10 @@ class DuplicateItemException(ServiceError):
     """An INSERT names the key of an item that is there."""
 
 
+class GlobalTableNotFoundException(ServiceError):
+    """There is no such global table of 2017."""
+
+
 class IdempotentParameterMismatchException(ServiceError):
     """A token came before, with another request."""
 
@@ -67,6 +71,12 @@ class ImportNotFoundException(ServiceError):
 
 class InvalidRestoreTimeException(ServiceError):
     """The table is not to be had as of that time."""
+
+
+class InternalServerError(ServiceError):
+    """What DynamoDB tells of a key that no item can be sealed with: AWS's own choice."""
+
+    status = 500
 
 
 class ItemCollectionSizeLimitExceededException(ServiceError):

@@ -122,6 +122,21 @@ VECTOR_INDEXES: Final = Quota("dynamodb.vector_indexes_max", 5, "Quotas: vector 
 SEARCH_BYTES: Final = Quota(
     "dynamodb.search_bytes_max", 16 << 20, "SearchVectors: 16 MB of items at most"
 )
+SQL_TABLES_MAX: Final = 16
+SQL_ROWS: Final = Quota("dynamodb.sql_rows_max", 10_000, "ours: rows of an answer of QuerySql")
+SQL_BYTES: Final = Quota("dynamodb.sql_bytes_max", 1 << 20, "ours: bytes of an answer of QuerySql")
+SQL_MEMORY_BYTES: Final = Quota(
+    "dynamodb.sql_memory_bytes_max", 512 << 20, "ours: memory of DuckDB for a statement of QuerySql"
+)
+SQL_COMPUTE_MS: Final = Quota(
+    "dynamodb.sql_compute_ms_max", 20_000, "ours: how long a statement of QuerySql may compute"
+)
+SQL_MS: Final = Quota(
+    "dynamodb.sql_ms_max", 30_000, "ours: how long the tables of a statement may be read"
+)
+SQL_AT_ONCE: Final = Quota(
+    "dynamodb.sql_statements_max", 2, "ours: statements of QuerySql at once in a store process"
+)
 VECTOR_DIMENSIONS_MAX: Final = 4_096
 VECTOR_PARTITION_ATTRIBUTES_MAX: Final = 1
 VECTOR_FILTERS_MAX: Final = 18
@@ -180,11 +195,43 @@ EXPORT_SPAN_MAX_MS: Final = Quota(
 EXPORT_FILE_BYTES: Final = Quota(
     "dynamodb.export_file_bytes_max", 8 << 20, "ours: what a file has before it is compressed"
 )
+BULKS: Final = Quota(
+    "dynamodb.bulk_operations_max",
+    50,
+    "ours: bulk puts of an account at once, as many as imports; AWS has a limit that we do not know",
+)
+TABLE_BULKS: Final = Quota(
+    "dynamodb.bulk_operations_per_table_max",
+    1,
+    "ours: bulk puts of a table at once; AWS has a limit that we do not know",
+)
+BULK_OBJECTS: Final = Quota(
+    "dynamodb.bulk_objects_max", 50_000, "Best practices for bulk put items: 50,000 S3 objects"
+)
+BULK_OBJECT_BYTES: Final = Quota(
+    "dynamodb.bulk_object_bytes_max", 5 << 30, "Best practices for bulk put items: 5 GB an object"
+)
+BULK_BYTES: Final = Quota(
+    "dynamodb.bulk_bytes_max",
+    1 << 40,
+    "ours: what the objects of a bulk put have together; AWS has a limit for each tier",
+)
+BULK_STANDARD_UNITS: Final = Quota(
+    "dynamodb.bulk_standard_units_max",
+    8_192,
+    "ours: write units a second of a bulk put of the tier STANDARD; 0: what the machine gives",
+)
+BULK_ACCELERATED_UNITS: Final = Quota(
+    "dynamodb.bulk_accelerated_units_max",
+    0,
+    "ours: write units a second of a bulk put of the tier ACCELERATED; 0: what the machine gives",
+)
+BULKS_PAGE: Final = 10
 TRANSFERS_PAGE: Final = 25
 TRANSFER_TOKEN_MS: Final = 8 * 3_600_000
 """A client token is valid for 8 hours (API Reference, ImportTable and ExportTableToPointInTime)."""
 TRANSFER_KEPT_MS: Final = 90 * 86_400_000
-"""Imports and exports are told for 90 days (API Reference, ListImports and ListExports)."""
+"""Imports, exports and bulk puts are told for 90 days (API Reference, ListImports and the like)."""
 CSV_HEADER_BYTES_MAX: Final = 64 << 10
 """Ours: AWS does not say; 255 names (``CsvHeaderList``) of 255 characters have as many."""
 REPLICATION_POLL_MS: Final = Quota(
@@ -194,6 +241,12 @@ REPLICATION_BACKLOG_MS: Final = Quota(
     "dynamodb.replication_backlog_ms",
     86_400_000,
     "ours: a replica that was out of reach for longer is copied anew; AWS gives it up after 20 hours",
+)
+KEY_TRIAL_MS: Final = Quota(
+    "dynamodb.key_trial_ms",
+    300_000,
+    "ours: how often it is tried whether a table's KMS key can be used; AWS finds out after 13 to 75"
+    " minutes",
 )
 REPLICATION_PAUSE_MS: Final = 500
 """How long a pair of replicas rests when one cannot be reached; each further time longer."""

@@ -12,6 +12,7 @@ from fogbank.contract.service import Service
 from fogbank.platform.store.engine import Domain
 from fogbank.services.dynamodb.operations import streams
 from fogbank.services.dynamodb.state.policies import RESOURCE_POLICIES
+from fogbank.services.dynamodb.state.streams import NEWS
 from fogbank.services.dynamodbstreams import quotas
 
 SERVICE = Service(
@@ -19,6 +20,7 @@ SERVICE = Service(
     prefix="dynamodb",
     operations=(streams,),
     policies=RESOURCE_POLICIES,
+    news=NEWS,
     domain=lambda scope: Domain("dynamodb", scope.account, scope.region),
     body=BodyLimit(quotas.REQUEST_BYTES),
 )

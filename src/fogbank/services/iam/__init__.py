@@ -13,6 +13,7 @@ from fogbank.services.iam.operations import (
     boundaries,
     groups,
     inline,
+    linked_roles,
     mfa_devices,
     policies,
     roles,
@@ -24,7 +25,7 @@ SERVICE = Service(
     model="iam",
     operations=(
         *(users, access_keys, groups, roles, inline, policies, attachments, boundaries, tags),
-        mfa_devices,
+        *(mfa_devices, linked_roles),
     ),
     tables=TABLES,
     tags=ResourceTags(domain=state.tagged_domain, find=state.find_tags),

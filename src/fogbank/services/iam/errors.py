@@ -33,6 +33,14 @@ class NoSuchEntity(ServiceError):
     """There is no such entity."""
 
 
+class PolicyNotAttachable(ServiceError):
+    """The policy is one of a service-linked role, and of no other."""
+
+
+class UnmodifiableEntity(ServiceError):
+    """The role is a service's own: only the service changes it."""
+
+
 class ValidationError(ServiceError):
     """The request breaks a rule that the model does not state."""
 

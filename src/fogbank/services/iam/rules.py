@@ -12,6 +12,7 @@ from fogbank.contract.action import Access, AccessOf, ContextValue, Scope
 from fogbank.platform.iam.document import Kind as PolicyKind
 from fogbank.platform.iam.malformed import MalformedPolicy, NotEvaluated
 from fogbank.platform.iam.policy import Policy, compile_policy
+from fogbank.platform.identity import linked
 from fogbank.platform.identity.managed import ManagedPolicy
 from fogbank.platform.identity.records import (
     AccessKeyRecord,
@@ -30,6 +31,8 @@ from fogbank.services.iam.errors import (
     InvalidInput,
     LimitExceeded,
     MalformedPolicyDocument,
+    PolicyNotAttachable,
+    ValidationError,
 )
 from fogbank.services.iam.quotas import INLINE_CHARACTERS_MAX, PAGE_ITEMS, TAGS_MAX
 
@@ -122,6 +125,28 @@ def with_inline(entity: Entity, kind: Kind, name: str, document: str) -> Pairs:
             f"Maximum policy size of {size_max} bytes exceeded for {kind} {entity.name}"
         )
     return tuple(sorted(inline.items()))
+
+
+def require_own_path(request: Request) -> None:
+    """Refuse a role where only service-linked roles lie.
+
+    Raises:
+        ValidationError: Its path is theirs.
+    """
+    path: str = request.get("Path", "/")
+    if path.startswith(linked.PATH):
+        raise ValidationError(f"The path {path} is kept for service-linked roles.")
+
+
+def require_attachable(arn: str, entity: Entity) -> None:
+    """Refuse a policy of service-linked roles for others.
+
+    Raises:
+        PolicyNotAttachable: It is one.
+    """
+    if f":policy{linked.PATH}" in arn:
+        what = "Role" if isinstance(entity, RoleRecord) else "entity"
+        raise PolicyNotAttachable(f"Cannot attach a Service Role Policy to a Customer {what}.")
 
 
 # Tags.

@@ -15,6 +15,7 @@ from fogbank.base.arn import find_arn
 from fogbank.base.errors import Conflict
 from fogbank.contract.action import ContextValue, Scope
 from fogbank.contract.call import Call
+from fogbank.platform.identity import linked
 from fogbank.platform.identity.managed import ManagedPolicy, managed_policies
 from fogbank.platform.identity.mfa import find_device
 from fogbank.platform.identity.principal import PrincipalKind
@@ -45,6 +46,7 @@ from fogbank.services.iam.errors import (
     EntityAlreadyExists,
     InvalidInput,
     NoSuchEntity,
+    UnmodifiableEntity,
     ValidationError,
 )
 from fogbank.services.iam.quotas import ATTACHMENTS_COUNTED_MAX, SCAN_ROWS_MAX
@@ -128,12 +130,24 @@ async def find_tags(tr: Transaction, arn: str) -> Mapping[str, ContextValue]:
     return rules.resource_tag_context(record.tags)
 
 
-async def again(tr: Transaction, kind: Kind, seen: E) -> E:
+async def again(tr: Transaction, kind: Kind, seen: E, *, described: bool = False) -> E:
     """Return the entity that was permitted, as it is now.
+
+    Args:
+        tr: The transaction that changes it.
+        kind: What it is.
+        seen: The entity as it was when it was permitted.
+        described: Only its description changes: that of a service's own role may.
 
     Raises:
         Conflict: It moved to another path, or another took its name: decide again.
+        UnmodifiableEntity: It is a service's own role.
     """
+    if not described and seen.path.startswith(linked.PATH):
+        raise UnmodifiableEntity(
+            f"Cannot perform the operation on the protected role '{seen.name}' - this role is only"
+            " modifiable by AWS"
+        )
     entity = await require(tr, kind, seen.name)
     if entity.unique_id != seen.unique_id or entity.path != seen.path:
         raise Conflict(f"the {kind} {seen.name} changed while it was asked for")

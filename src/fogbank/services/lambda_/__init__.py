@@ -6,42 +6,50 @@ function; ``platform/runtime`` runs them. ``docs/services/lambda.md`` has what d
 
 from __future__ import annotations
 
-from fogbank.contract.event import Receiver
 from fogbank.contract.facet import ResourcePolicies, ResourceTags, StoredKeys
 from fogbank.contract.operation import BodyLimit
 from fogbank.contract.service import Service
 from fogbank.services.lambda_ import quotas, schema, state
+from fogbank.services.lambda_.endpoints import CODE, FUNCTION_URL
 from fogbank.services.lambda_.jobs import JOBS
+from fogbank.services.lambda_.jobs.events import RECEIVER
+from fogbank.services.lambda_.metrics import METRICS
 from fogbank.services.lambda_.operations import (
     accounts,
+    aliases,
+    concurrency,
+    events,
     functions,
     invocations,
+    layers,
     mappings,
     permissions,
+    runtimes,
     tags,
+    urls,
+    versions,
 )
 from fogbank.services.lambda_.rules import names
 
 SERVICE = Service(
     model="lambda",
-    operations=(tags, accounts, functions, invocations, mappings, permissions),
-    jobs=JOBS,
-    receivers=(
-        Receiver(
-            accepts=names.is_function_arn,
-            domain=names.require_arn_domain,
-            receive=state.receive,
-        ),
+    operations=(
+        *(tags, accounts, functions, versions, aliases),
+        *(concurrency, events, invocations, layers, mappings, permissions, runtimes, urls),
     ),
+    endpoints=(FUNCTION_URL, CODE),
+    jobs=JOBS,
+    receivers=(RECEIVER,),
+    metrics=METRICS,
     tables=schema.TABLES,
     policies=ResourcePolicies(
-        domain=names.find_arn_domain, find=state.find_standing, additive=True
+        domain=names.find_arn_domain, find=state.policies.find_standing, additive=True
     ),
-    tags=ResourceTags(domain=names.find_arn_domain, find=state.find_tags),
+    tags=ResourceTags(domain=names.find_stored_domain, find=state.policies.find_tags),
     stored_keys=StoredKeys(
         names=frozenset({"lambda:principal", "lambda:functionarn"}),
         domain=names.find_stored_domain,
-        find=state.find_stored_keys,
+        find=state.policies.find_stored_keys,
     ),
     body=BodyLimit(quotas.REQUEST_BYTES),
 )

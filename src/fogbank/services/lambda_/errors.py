@@ -23,6 +23,14 @@ class AccessDeniedException(UserError):
     status = 403
 
 
+class AliasLimitExceededException(UserError):
+    """A function would have too many aliases."""
+
+
+class CodeStorageExceededException(UserError):
+    """An account would store too much code."""
+
+
 class InvalidParameterValueException(UserError):
     """A parameter is not what it may be."""
 
@@ -35,12 +43,40 @@ class InvalidZipFileException(UserError):
     """The deployment package cannot be unpacked any more."""
 
 
+class KMSAccessDeniedException(UserError):
+    """The role may not have the variables of its function decrypted."""
+
+
+class KMSDisabledException(UserError):
+    """The key that the variables are sealed with is disabled."""
+
+
+class KMSInvalidStateException(UserError):
+    """The key that the variables are sealed with is to be deleted, or has no material."""
+
+
+class KMSNotFoundException(UserError):
+    """The key that the variables are sealed with is gone."""
+
+
 class PolicyLengthExceededException(UserError):
     """A function's policy would become too long."""
 
 
 class PreconditionFailedException(UserError):
     """The function is no longer at the revision that the request names."""
+
+
+class ProvisionedConcurrencyConfigNotFoundException(UserError):
+    """Nothing is provisioned of that version or alias."""
+
+
+class PublicPolicyException(UserError):
+    """A policy would let in whoever comes."""
+
+
+class RecursiveInvocationException(UserError):
+    """A function has invoked itself, by whatever way, too often."""
 
 
 class RequestEntityTooLargeException(ServiceError):

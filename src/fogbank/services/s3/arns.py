@@ -5,7 +5,7 @@ Source: Service Authorization Reference, "Resource types defined by Amazon S3".
 
 from __future__ import annotations
 
-from fogbank.base.arn import arn_of, global_arn, partition_of
+from fogbank.base.arn import arn_of, find_arn, global_arn, partition_of
 
 
 def bucket_arn(region: str, bucket: str) -> str:
@@ -26,3 +26,16 @@ def object_arn(region: str, bucket: str, key: str) -> str:
 def point_arn(region: str, account: str, name: str) -> str:
     """Return the ARN of an access point, which names both."""
     return arn_of("s3", region, account, f"accesspoint/{name}")
+
+
+def find_point_arn(arn: str) -> tuple[str, str, str] | None:
+    """Return account, region and name of the access point that an ARN names, or is behind.
+
+    None: it names none.
+    """
+    found = find_arn(arn)
+    if found is None or found.service != "s3" or not (found.region and found.account):
+        return None
+    kind, _, rest = found.resource.partition("/")
+    name = rest.partition("/object/")[0]
+    return (found.account, found.region, name) if kind == "accesspoint" and name else None

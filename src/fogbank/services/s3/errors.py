@@ -78,6 +78,16 @@ class BucketNotEmpty(S3Error):
     text = "The bucket you tried to delete is not empty"
 
 
+class EncryptionTypeMismatch(S3Error):
+    """An append asks for another encryption than the object has."""
+
+    text = (
+        "The existing object was created with a different encryption type. Subsequent write "
+        "requests must include the appropriate encryption parameters in the request or while "
+        "creating the session."
+    )
+
+
 class EntityTooLarge(S3Error):
     """The body is larger than one request may carry."""
 
@@ -88,6 +98,15 @@ class EntityTooSmall(S3Error):
     """A part that is not the last has less than 5 MiB."""
 
     text = "Your proposed upload is smaller than the minimum allowed size"
+
+
+class IdempotencyParameterMismatch(S3Error):
+    """A token was used for another request before."""
+
+    text = (
+        "Parameters on this idempotent request are inconsistent with parameters used in previous "
+        "request(s)."
+    )
 
 
 class IllegalLocationConstraintException(S3Error):
@@ -216,6 +235,12 @@ class InvalidURI(S3Error):
 
 class InvalidRequest(S3Error):
     """A request that makes no sense as a whole."""
+
+
+class InvalidWriteOffset(S3Error):
+    """An append does not begin where the object ends."""
+
+    text = "The write offset value that you specified does not match the current object size."
 
 
 class KeyTooLongError(S3Error):
@@ -454,6 +479,25 @@ class TooManyBuckets(S3Error):
     """The account has as many buckets as it may have."""
 
     text = "You have attempted to create more buckets than allowed"
+
+
+class TooManyConfigurations(S3Error):
+    """The bucket has as many configurations of the kind as it may."""
+
+    text = (
+        "You are attempting to create a new configuration but have already reached the "
+        "1,000-configuration limit."
+    )
+
+
+class TooManyParts(S3Error):
+    """An object has as many parts as there may be: no append adds one."""
+
+    text = (
+        "You have attempted to add more parts than the maximum of 10000 that are allowed for this "
+        "object. You can use the CopyObject operation to copy this object to another and then add "
+        "more data to the newly copied object."
+    )
 
 
 class UnexpectedContent(S3Error):

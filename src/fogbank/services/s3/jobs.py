@@ -5,18 +5,20 @@ from __future__ import annotations
 from typing import Final
 
 from fogbank.contract.call import Facilities
-from fogbank.contract.job import Verdict, timer, worklist
+from fogbank.contract.job import Rest, Verdict, reconciler, timer, worklist
 from fogbank.platform.scheduler.timers import Timer
 from fogbank.platform.scheduler.worklist import WorkEntry
 from fogbank.platform.store.engine import DIRECTORY, Transaction
 from fogbank.services.s3.quotas import LIFECYCLE_DAY_S
 from fogbank.services.s3.rules.access import domain_of
 from fogbank.services.s3.schema import TaskRecord
-from fogbank.services.s3.state import blocks, buckets, lifecycle, logs, sweeps, uploads
+from fogbank.services.s3.state import blocks, buckets, lifecycle, logs, measures, sweeps, uploads
 from fogbank.services.s3.state.notifications import Teller
 from fogbank.services.s3.state.tasks import TASKS, task_of
 
 PIECES_PER_ATTEMPT: Final = 64
+MEASURES_PERIOD_MS: Final = 60_000
+"""How often is looked whether the buckets are counted that are being counted."""
 
 
 @worklist(TASKS, concurrency_max=2, hold_ms=60_000)
@@ -44,6 +46,8 @@ async def _work_on(task: TaskRecord, facilities: Facilities) -> bool:
     """Do a piece of a task that is done in pieces; return whether nothing is left of it."""
     if task.kind == "logs":
         return await logs.deliver(facilities, task)
+    if task.kind == "measure":
+        return await measures.go_on(facilities.placement, task)
     assert task.kind in ("sweep_upload", "sweep_bucket"), f"no such task: {task.kind}"
     sweep = sweeps.sweep_upload if task.kind == "sweep_upload" else sweeps.sweep_bucket
     return await sweep(facilities.placement.store_of(domain_of(task.name)), task)
@@ -91,4 +95,13 @@ async def forget_completed(tr: Transaction, due: Timer, _facilities: Facilities)
     uploads.forget_completed(tr, due.key)
 
 
-JOBS: Final = (run_task, forget_completed, begin_lifecycle, begin_log_delivery)
+@reconciler(period_ms=MEASURES_PERIOD_MS)
+async def measure_buckets(facilities: Facilities) -> Rest:
+    """Have each bucket counted once a day, and told when it is."""
+    now_ms = facilities.clock.now_ms()
+    midnight_ms = now_ms - now_ms % measures.DAY_MS
+    goes_on = await measures.measure_all(facilities, midnight_ms)
+    return Rest(now_ms + MEASURES_PERIOD_MS if goes_on else midnight_ms + measures.DAY_MS)
+
+
+JOBS: Final = (run_task, measure_buckets, forget_completed, begin_lifecycle, begin_log_delivery)

@@ -35,6 +35,10 @@ LIST_KEYS_MAX: Final = 1_000
 LIST_BUCKETS_MAX: Final = 10_000
 DELETE_KEYS_MAX: Final = 1_000
 NOTIFICATION_CONFIGURATIONS_MAX: Final = 100
+METRICS_CONFIGURATIONS_MAX: Final = 1_000
+"""AWS: PutBucketMetricsConfiguration, "You can have up to 1,000 metrics configurations per bucket"."""
+METRICS_PAGE: Final = 100
+"""AWS: ListBucketMetricsConfigurations lists them 100 at a time."""
 LIFECYCLE_RULES_MAX: Final = 1_000
 NONCURRENT_KEPT_MAX: Final = 100
 LIFECYCLE_DAY_S = Quota(

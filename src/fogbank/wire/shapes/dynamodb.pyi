@@ -31,6 +31,40 @@ class AttributeValueUpdate(TypedDict, total=False):
     Value: AttributeValue
     Action: str
 
+class AutoScalingPolicyDescription(TypedDict, total=False):
+    PolicyName: str
+    TargetTrackingScalingPolicyConfiguration: AutoScalingTargetTrackingScalingPolicyConfigurationDescription
+
+class AutoScalingPolicyUpdate(TypedDict, total=False):
+    PolicyName: str
+    TargetTrackingScalingPolicyConfiguration: Required[AutoScalingTargetTrackingScalingPolicyConfigurationUpdate]
+
+class AutoScalingSettingsDescription(TypedDict, total=False):
+    MinimumUnits: int
+    MaximumUnits: int
+    AutoScalingDisabled: bool
+    AutoScalingRoleArn: str
+    ScalingPolicies: list[AutoScalingPolicyDescription]
+
+class AutoScalingSettingsUpdate(TypedDict, total=False):
+    MinimumUnits: int
+    MaximumUnits: int
+    AutoScalingDisabled: bool
+    AutoScalingRoleArn: str
+    ScalingPolicyUpdate: AutoScalingPolicyUpdate
+
+class AutoScalingTargetTrackingScalingPolicyConfigurationDescription(TypedDict, total=False):
+    DisableScaleIn: bool
+    ScaleInCooldown: int
+    ScaleOutCooldown: int
+    TargetValue: float
+
+class AutoScalingTargetTrackingScalingPolicyConfigurationUpdate(TypedDict, total=False):
+    DisableScaleIn: bool
+    ScaleInCooldown: int
+    ScaleOutCooldown: int
+    TargetValue: Required[float]
+
 class BackupDescription(TypedDict, total=False):
     BackupDetails: BackupDetails
     SourceTableDetails: SourceTableDetails
@@ -104,6 +138,56 @@ class BillingModeSummary(TypedDict, total=False):
     BillingMode: str
     LastUpdateToPayPerRequestDateTime: int
 
+class BulkOperationBytes(TypedDict, total=False):
+    BulkPutBytes: int
+
+class BulkOperationDescription(TypedDict, total=False):
+    BulkOperationArn: str
+    BulkOperationStatus: str
+    TableDetails: list[BulkOperationTableDetail]
+    ClientToken: str
+    InputS3Configuration: InputS3Configuration
+    OutputS3Configuration: OutputS3Configuration
+    StartTime: int
+    EndTime: int
+    ProcessedItemCount: int
+    ProcessedInputBytes: int
+    TotalInputBytes: int
+    BulkOperationUsage: list[BulkOperationUsage]
+    FailedItemCount: int
+    FailureCode: str
+    FailureMessage: str
+    MaxWriteRequestUnits: int
+    PerformanceTier: str
+
+class BulkOperationSummary(TypedDict, total=False):
+    BulkOperationArn: str
+    BulkOperationStatus: str
+    StartTime: int
+    EndTime: int
+
+class BulkOperationTableDetail(TypedDict, total=False):
+    TableName: str
+    TableId: str
+
+class BulkOperationUsage(TypedDict, total=False):
+    TableName: str
+    BulkPutBytes: int
+    Table: BulkOperationBytes
+    LocalSecondaryIndexes: dict[str, BulkOperationBytes]
+    GlobalSecondaryIndexes: dict[str, BulkOperationBytes]
+    VectorIndexes: dict[str, BulkOperationVectorBytes]
+
+class BulkOperationVectorBytes(TypedDict, total=False):
+    BulkPutVectorBytes: int
+
+class CancelBulkOperationInput(TypedDict, total=False):
+    BulkOperationArn: Required[str]
+
+class CancelBulkOperationOutput(TypedDict, total=False):
+    BulkOperationArn: str
+    BulkOperationStatus: str
+
 class Capacity(TypedDict, total=False):
     ReadCapacityUnits: float
     WriteCapacityUnits: float
@@ -156,7 +240,17 @@ class CreateGlobalSecondaryIndexAction(TypedDict, total=False):
     OnDemandThroughput: OnDemandThroughput
     WarmThroughput: WarmThroughput
 
+class CreateGlobalTableInput(TypedDict, total=False):
+    GlobalTableName: Required[str]
+    ReplicationGroup: Required[list[Replica]]
+
+class CreateGlobalTableOutput(TypedDict, total=False):
+    GlobalTableDescription: GlobalTableDescription
+
 class CreateGlobalTableWitnessGroupMemberAction(TypedDict, total=False):
+    RegionName: Required[str]
+
+class CreateReplicaAction(TypedDict, total=False):
     RegionName: Required[str]
 
 class CreateReplicationGroupMemberAction(TypedDict, total=False):
@@ -240,6 +334,9 @@ class DeleteItemOutput(TypedDict, total=False):
     ConsumedCapacity: ConsumedCapacity
     ItemCollectionMetrics: ItemCollectionMetrics
 
+class DeleteReplicaAction(TypedDict, total=False):
+    RegionName: Required[str]
+
 class DeleteReplicationGroupMemberAction(TypedDict, total=False):
     RegionName: Required[str]
 
@@ -267,6 +364,12 @@ class DescribeBackupInput(TypedDict, total=False):
 
 class DescribeBackupOutput(TypedDict, total=False):
     BackupDescription: BackupDescription
+
+class DescribeBulkOperationInput(TypedDict, total=False):
+    BulkOperationArn: Required[str]
+
+class DescribeBulkOperationOutput(TypedDict, total=False):
+    BulkOperationDescription: BulkOperationDescription
 
 class DescribeContinuousBackupsInput(TypedDict, total=False):
     TableName: Required[str]
@@ -299,6 +402,19 @@ class DescribeExportInput(TypedDict, total=False):
 class DescribeExportOutput(TypedDict, total=False):
     ExportDescription: ExportDescription
 
+class DescribeGlobalTableInput(TypedDict, total=False):
+    GlobalTableName: Required[str]
+
+class DescribeGlobalTableOutput(TypedDict, total=False):
+    GlobalTableDescription: GlobalTableDescription
+
+class DescribeGlobalTableSettingsInput(TypedDict, total=False):
+    GlobalTableName: Required[str]
+
+class DescribeGlobalTableSettingsOutput(TypedDict, total=False):
+    GlobalTableName: str
+    ReplicaSettings: list[ReplicaSettingsDescription]
+
 class DescribeImportInput(TypedDict, total=False):
     ImportArn: Required[str]
 
@@ -319,6 +435,12 @@ class DescribeTableInput(TypedDict, total=False):
 
 class DescribeTableOutput(TypedDict, total=False):
     Table: TableDescription
+
+class DescribeTableReplicaAutoScalingInput(TypedDict, total=False):
+    TableName: Required[str]
+
+class DescribeTableReplicaAutoScalingOutput(TypedDict, total=False):
+    TableAutoScalingDescription: TableAutoScalingDescription
 
 class DescribeTimeToLiveInput(TypedDict, total=False):
     TableName: Required[str]
@@ -455,6 +577,10 @@ class GlobalSecondaryIndex(TypedDict, total=False):
     OnDemandThroughput: OnDemandThroughput
     WarmThroughput: WarmThroughput
 
+class GlobalSecondaryIndexAutoScalingUpdate(TypedDict, total=False):
+    IndexName: str
+    ProvisionedWriteCapacityAutoScalingUpdate: AutoScalingSettingsUpdate
+
 class GlobalSecondaryIndexDescription(TypedDict, total=False):
     IndexName: str
     KeySchema: list[KeySchemaElement]
@@ -484,6 +610,22 @@ class GlobalSecondaryIndexWarmThroughputDescription(TypedDict, total=False):
     ReadUnitsPerSecond: int
     WriteUnitsPerSecond: int
     Status: str
+
+class GlobalTable(TypedDict, total=False):
+    GlobalTableName: str
+    ReplicationGroup: list[Replica]
+
+class GlobalTableDescription(TypedDict, total=False):
+    ReplicationGroup: list[ReplicaDescription]
+    GlobalTableArn: str
+    CreationDateTime: int
+    GlobalTableStatus: str
+    GlobalTableName: str
+
+class GlobalTableGlobalSecondaryIndexSettingsUpdate(TypedDict, total=False):
+    IndexName: Required[str]
+    ProvisionedWriteCapacityUnits: int
+    ProvisionedWriteCapacityAutoScalingSettingsUpdate: AutoScalingSettingsUpdate
 
 class GlobalTableWitnessDescription(TypedDict, total=False):
     RegionName: str
@@ -543,6 +685,13 @@ class IncrementalExportSpecification(TypedDict, total=False):
 class InputFormatOptions(TypedDict, total=False):
     Csv: CsvOptions
 
+class InputS3Configuration(TypedDict, total=False):
+    S3BucketOwner: str
+    S3Bucket: Required[str]
+    S3KeyPrefix: str
+    InputFormat: Required[str]
+    InputCompressionType: str
+
 class ItemCollectionMetrics(TypedDict, total=False):
     ItemCollectionKey: dict[str, AttributeValue]
     SizeEstimateRangeGB: list[float]
@@ -573,6 +722,14 @@ class ListBackupsOutput(TypedDict, total=False):
     BackupSummaries: list[BackupSummary]
     LastEvaluatedBackupArn: str
 
+class ListBulkOperationsInput(TypedDict, total=False):
+    MaxResults: int
+    NextToken: str
+
+class ListBulkOperationsOutput(TypedDict, total=False):
+    BulkOperationsSummaryList: list[BulkOperationSummary]
+    NextToken: str
+
 class ListContributorInsightsInput(TypedDict, total=False):
     TableName: str
     NextToken: str
@@ -590,6 +747,15 @@ class ListExportsInput(TypedDict, total=False):
 class ListExportsOutput(TypedDict, total=False):
     ExportSummaries: list[ExportSummary]
     NextToken: str
+
+class ListGlobalTablesInput(TypedDict, total=False):
+    ExclusiveStartGlobalTableName: str
+    Limit: int
+    RegionName: str
+
+class ListGlobalTablesOutput(TypedDict, total=False):
+    GlobalTables: list[GlobalTable]
+    LastEvaluatedGlobalTableName: str
 
 class ListImportsInput(TypedDict, total=False):
     TableArn: str
@@ -640,6 +806,14 @@ class OnDemandThroughput(TypedDict, total=False):
 
 class OnDemandThroughputOverride(TypedDict, total=False):
     MaxReadRequestUnits: int
+
+class OutputS3Configuration(TypedDict, total=False):
+    S3BucketOwner: str
+    S3Bucket: str
+    S3KeyPrefix: str
+    S3SseAlgorithm: str
+    S3SseKmsKeyId: str
+    OutputType: Required[list[str]]
 
 class ParameterizedStatement(TypedDict, total=False):
     Statement: Required[str]
@@ -738,6 +912,30 @@ class QueryOutput(TypedDict, total=False):
     LastEvaluatedKey: dict[str, AttributeValue]
     ConsumedCapacity: ConsumedCapacity
 
+class QuerySqlInput(TypedDict, total=False):
+    Statement: Required[str]
+    ReturnConsumedCapacity: str
+
+class QuerySqlOutput(TypedDict, total=False):
+    Columns: list[SqlColumn]
+    Items: list[dict[str, AttributeValue]]
+    ConsumedCapacity: list[ConsumedCapacity]
+
+class Replica(TypedDict, total=False):
+    RegionName: str
+
+class ReplicaAutoScalingDescription(TypedDict, total=False):
+    RegionName: str
+    GlobalSecondaryIndexes: list[ReplicaGlobalSecondaryIndexAutoScalingDescription]
+    ReplicaProvisionedReadCapacityAutoScalingSettings: AutoScalingSettingsDescription
+    ReplicaProvisionedWriteCapacityAutoScalingSettings: AutoScalingSettingsDescription
+    ReplicaStatus: str
+
+class ReplicaAutoScalingUpdate(TypedDict, total=False):
+    RegionName: Required[str]
+    ReplicaGlobalSecondaryIndexUpdates: list[ReplicaGlobalSecondaryIndexAutoScalingUpdate]
+    ReplicaProvisionedReadCapacityAutoScalingUpdate: AutoScalingSettingsUpdate
+
 class ReplicaDescription(TypedDict, total=False):
     RegionName: str
     ReplicaStatus: str
@@ -758,11 +956,56 @@ class ReplicaGlobalSecondaryIndex(TypedDict, total=False):
     ProvisionedThroughputOverride: ProvisionedThroughputOverride
     OnDemandThroughputOverride: OnDemandThroughputOverride
 
+class ReplicaGlobalSecondaryIndexAutoScalingDescription(TypedDict, total=False):
+    IndexName: str
+    IndexStatus: str
+    ProvisionedReadCapacityAutoScalingSettings: AutoScalingSettingsDescription
+    ProvisionedWriteCapacityAutoScalingSettings: AutoScalingSettingsDescription
+
+class ReplicaGlobalSecondaryIndexAutoScalingUpdate(TypedDict, total=False):
+    IndexName: str
+    ProvisionedReadCapacityAutoScalingUpdate: AutoScalingSettingsUpdate
+
 class ReplicaGlobalSecondaryIndexDescription(TypedDict, total=False):
     IndexName: str
     ProvisionedThroughputOverride: ProvisionedThroughputOverride
     OnDemandThroughputOverride: OnDemandThroughputOverride
     WarmThroughput: GlobalSecondaryIndexWarmThroughputDescription
+
+class ReplicaGlobalSecondaryIndexSettingsDescription(TypedDict, total=False):
+    IndexName: str
+    IndexStatus: str
+    ProvisionedReadCapacityUnits: int
+    ProvisionedReadCapacityAutoScalingSettings: AutoScalingSettingsDescription
+    ProvisionedWriteCapacityUnits: int
+    ProvisionedWriteCapacityAutoScalingSettings: AutoScalingSettingsDescription
+
+class ReplicaGlobalSecondaryIndexSettingsUpdate(TypedDict, total=False):
+    IndexName: Required[str]
+    ProvisionedReadCapacityUnits: int
+    ProvisionedReadCapacityAutoScalingSettingsUpdate: AutoScalingSettingsUpdate
+
+class ReplicaSettingsDescription(TypedDict, total=False):
+    RegionName: str
+    ReplicaStatus: str
+    ReplicaBillingModeSummary: BillingModeSummary
+    ReplicaProvisionedReadCapacityUnits: int
+    ReplicaProvisionedReadCapacityAutoScalingSettings: AutoScalingSettingsDescription
+    ReplicaProvisionedWriteCapacityUnits: int
+    ReplicaProvisionedWriteCapacityAutoScalingSettings: AutoScalingSettingsDescription
+    ReplicaGlobalSecondaryIndexSettings: list[ReplicaGlobalSecondaryIndexSettingsDescription]
+    ReplicaTableClassSummary: TableClassSummary
+
+class ReplicaSettingsUpdate(TypedDict, total=False):
+    RegionName: Required[str]
+    ReplicaProvisionedReadCapacityUnits: int
+    ReplicaProvisionedReadCapacityAutoScalingSettingsUpdate: AutoScalingSettingsUpdate
+    ReplicaGlobalSecondaryIndexSettingsUpdate: list[ReplicaGlobalSecondaryIndexSettingsUpdate]
+    ReplicaTableClass: str
+
+class ReplicaUpdate(TypedDict, total=False):
+    Create: CreateReplicaAction
+    Delete: DeleteReplicaAction
 
 class ReplicationGroupUpdate(TypedDict, total=False):
     Create: CreateReplicationGroupMemberAction
@@ -891,9 +1134,29 @@ class SourceTableFeatureDetails(TypedDict, total=False):
     SSEDescription: SSEDescription
     VectorIndexes: list[VectorIndexInfo]
 
+class SqlColumn(TypedDict, total=False):
+    Name: str
+    Type: str
+
+class StartBulkPutItemsInput(TypedDict, total=False):
+    ClientToken: str
+    InputS3Configuration: Required[InputS3Configuration]
+    OutputS3Configuration: Required[OutputS3Configuration]
+    TableName: Required[str]
+    MaxWriteRequestUnits: int
+    PerformanceTier: str
+
+class StartBulkPutItemsOutput(TypedDict, total=False):
+    BulkOperationDescription: BulkOperationDescription
+
 class StreamSpecification(TypedDict, total=False):
     StreamEnabled: Required[bool]
     StreamViewType: str
+
+class TableAutoScalingDescription(TypedDict, total=False):
+    TableName: str
+    TableStatus: str
+    Replicas: list[ReplicaAutoScalingDescription]
 
 class TableClassSummary(TypedDict, total=False):
     TableClass: str
@@ -1028,6 +1291,25 @@ class UpdateGlobalSecondaryIndexAction(TypedDict, total=False):
     OnDemandThroughput: OnDemandThroughput
     WarmThroughput: WarmThroughput
 
+class UpdateGlobalTableInput(TypedDict, total=False):
+    GlobalTableName: Required[str]
+    ReplicaUpdates: Required[list[ReplicaUpdate]]
+
+class UpdateGlobalTableOutput(TypedDict, total=False):
+    GlobalTableDescription: GlobalTableDescription
+
+class UpdateGlobalTableSettingsInput(TypedDict, total=False):
+    GlobalTableName: Required[str]
+    GlobalTableBillingMode: str
+    GlobalTableProvisionedWriteCapacityUnits: int
+    GlobalTableProvisionedWriteCapacityAutoScalingSettingsUpdate: AutoScalingSettingsUpdate
+    GlobalTableGlobalSecondaryIndexSettingsUpdate: list[GlobalTableGlobalSecondaryIndexSettingsUpdate]
+    ReplicaSettingsUpdate: list[ReplicaSettingsUpdate]
+
+class UpdateGlobalTableSettingsOutput(TypedDict, total=False):
+    GlobalTableName: str
+    ReplicaSettings: list[ReplicaSettingsDescription]
+
 class UpdateItemInput(TypedDict, total=False):
     TableName: Required[str]
     Key: Required[dict[str, AttributeValue]]
@@ -1077,6 +1359,15 @@ class UpdateTableInput(TypedDict, total=False):
 
 class UpdateTableOutput(TypedDict, total=False):
     TableDescription: TableDescription
+
+class UpdateTableReplicaAutoScalingInput(TypedDict, total=False):
+    GlobalSecondaryIndexUpdates: list[GlobalSecondaryIndexAutoScalingUpdate]
+    TableName: Required[str]
+    ProvisionedWriteCapacityAutoScalingUpdate: AutoScalingSettingsUpdate
+    ReplicaUpdates: list[ReplicaAutoScalingUpdate]
+
+class UpdateTableReplicaAutoScalingOutput(TypedDict, total=False):
+    TableAutoScalingDescription: TableAutoScalingDescription
 
 class UpdateTimeToLiveInput(TypedDict, total=False):
     TableName: Required[str]

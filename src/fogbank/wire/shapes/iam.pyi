@@ -87,6 +87,14 @@ class CreateRoleRequest(TypedDict, total=False):
 class CreateRoleResponse(TypedDict, total=False):
     Role: Role
 
+class CreateServiceLinkedRoleRequest(TypedDict, total=False):
+    AWSServiceName: Required[str]
+    Description: str
+    CustomSuffix: str
+
+class CreateServiceLinkedRoleResponse(TypedDict, total=False):
+    Role: Role
+
 class CreateUserRequest(TypedDict, total=False):
     Path: str
     UserName: Required[str]

@@ -4,7 +4,8 @@ Members are by wire names; timestamps are ints of milliseconds since the Unix ep
 """
 
 from __future__ import annotations
-from typing import Required, TypedDict
+from typing import Any, Required, TypedDict
+from fogbank.wire.http import BodyStream
 
 class AcceleratorConfig(TypedDict, total=False):
     AcceleratorMemorySize: Required[int]
@@ -19,6 +20,19 @@ class AccountLimit(TypedDict, total=False):
 class AccountUsage(TypedDict, total=False):
     TotalCodeSize: int
     FunctionCount: int
+
+class AddLayerVersionPermissionRequest(TypedDict, total=False):
+    LayerName: Required[str]
+    VersionNumber: Required[int]
+    StatementId: Required[str]
+    Action: Required[str]
+    Principal: Required[str]
+    OrganizationId: str
+    RevisionId: str
+
+class AddLayerVersionPermissionResponse(TypedDict, total=False):
+    Statement: str
+    RevisionId: str
 
 class AddPermissionRequest(TypedDict, total=False):
     FunctionName: Required[str]
@@ -37,6 +51,17 @@ class AddPermissionRequest(TypedDict, total=False):
 class AddPermissionResponse(TypedDict, total=False):
     Statement: str
 
+class AliasConfiguration(TypedDict, total=False):
+    AliasArn: str
+    Name: str
+    FunctionVersion: str
+    Description: str
+    RoutingConfig: AliasRoutingConfiguration
+    RevisionId: str
+
+class AliasRoutingConfiguration(TypedDict, total=False):
+    AdditionalVersionWeights: dict[str, float]
+
 class AmazonManagedKafkaEventSourceConfig(TypedDict, total=False):
     ConsumerGroupId: str
     SchemaRegistryConfig: KafkaSchemaRegistryConfig
@@ -46,6 +71,21 @@ class CapacityProviderConfig(TypedDict, total=False):
 
 class Concurrency(TypedDict, total=False):
     ReservedConcurrentExecutions: int
+
+class Cors(TypedDict, total=False):
+    AllowCredentials: bool
+    AllowHeaders: list[str]
+    AllowMethods: list[str]
+    AllowOrigins: list[str]
+    ExposeHeaders: list[str]
+    MaxAge: int
+
+class CreateAliasRequest(TypedDict, total=False):
+    FunctionName: Required[str]
+    Name: Required[str]
+    FunctionVersion: Required[str]
+    Description: str
+    RoutingConfig: AliasRoutingConfiguration
 
 class CreateEventSourceMappingRequest(TypedDict, total=False):
     EventSourceArn: str
@@ -109,11 +149,37 @@ class CreateFunctionRequest(TypedDict, total=False):
     RuntimeConfig: FunctionRuntimeConfig
     AcceleratorConfig: AcceleratorConfig
 
+class CreateFunctionUrlConfigRequest(TypedDict, total=False):
+    FunctionName: Required[str]
+    Qualifier: str
+    AuthType: Required[str]
+    Cors: Cors
+    InvokeMode: str
+
+class CreateFunctionUrlConfigResponse(TypedDict, total=False):
+    FunctionUrl: str
+    FunctionArn: str
+    AuthType: str
+    Cors: Cors
+    CreationTime: str
+    InvokeMode: str
+
 class DeadLetterConfig(TypedDict, total=False):
     TargetArn: str
 
+class DeleteAliasRequest(TypedDict, total=False):
+    FunctionName: Required[str]
+    Name: Required[str]
+
 class DeleteEventSourceMappingRequest(TypedDict, total=False):
     UUID: Required[str]
+
+class DeleteFunctionConcurrencyRequest(TypedDict, total=False):
+    FunctionName: Required[str]
+
+class DeleteFunctionEventInvokeConfigRequest(TypedDict, total=False):
+    FunctionName: Required[str]
+    Qualifier: str
 
 class DeleteFunctionRequest(TypedDict, total=False):
     FunctionName: Required[str]
@@ -121,6 +187,22 @@ class DeleteFunctionRequest(TypedDict, total=False):
 
 class DeleteFunctionResponse(TypedDict, total=False):
     StatusCode: int
+
+class DeleteFunctionUrlConfigRequest(TypedDict, total=False):
+    FunctionName: Required[str]
+    Qualifier: str
+
+class DeleteLayerVersionRequest(TypedDict, total=False):
+    LayerName: Required[str]
+    VersionNumber: Required[int]
+
+class DeleteProvisionedConcurrencyConfigRequest(TypedDict, total=False):
+    FunctionName: Required[str]
+    Qualifier: Required[str]
+
+class DeleteResourcePolicyRequest(TypedDict, total=False):
+    ResourceArn: Required[str]
+    RevisionId: str
 
 class DestinationConfig(TypedDict, total=False):
     OnSuccess: OnSuccess
@@ -272,9 +354,25 @@ class FunctionConfiguration(TypedDict, total=False):
     RuntimeConfig: FunctionRuntimeConfig
     AcceleratorConfig: AcceleratorConfig
 
+class FunctionEventInvokeConfig(TypedDict, total=False):
+    LastModified: int
+    FunctionArn: str
+    MaximumRetryAttempts: int
+    MaximumEventAgeInSeconds: int
+    DestinationConfig: DestinationConfig
+
 class FunctionRuntimeConfig(TypedDict, total=False):
     RuntimeArn: Required[str]
     RuntimeAlias: Required[str]
+
+class FunctionUrlConfig(TypedDict, total=False):
+    FunctionUrl: str
+    FunctionArn: str
+    CreationTime: str
+    LastModifiedTime: str
+    Cors: Cors
+    AuthType: str
+    InvokeMode: str
 
 class GetAccountSettingsRequest(TypedDict, total=False):
     pass
@@ -283,12 +381,32 @@ class GetAccountSettingsResponse(TypedDict, total=False):
     AccountLimit: AccountLimit
     AccountUsage: AccountUsage
 
+class GetAliasRequest(TypedDict, total=False):
+    FunctionName: Required[str]
+    Name: Required[str]
+
 class GetEventSourceMappingRequest(TypedDict, total=False):
     UUID: Required[str]
+
+class GetFunctionConcurrencyRequest(TypedDict, total=False):
+    FunctionName: Required[str]
+
+class GetFunctionConcurrencyResponse(TypedDict, total=False):
+    ReservedConcurrentExecutions: int
 
 class GetFunctionConfigurationRequest(TypedDict, total=False):
     FunctionName: Required[str]
     Qualifier: str
+
+class GetFunctionEventInvokeConfigRequest(TypedDict, total=False):
+    FunctionName: Required[str]
+    Qualifier: str
+
+class GetFunctionRecursionConfigRequest(TypedDict, total=False):
+    FunctionName: Required[str]
+
+class GetFunctionRecursionConfigResponse(TypedDict, total=False):
+    RecursiveLoop: str
 
 class GetFunctionRequest(TypedDict, total=False):
     FunctionName: Required[str]
@@ -301,6 +419,45 @@ class GetFunctionResponse(TypedDict, total=False):
     TagsError: TagsError
     Concurrency: Concurrency
 
+class GetFunctionUrlConfigRequest(TypedDict, total=False):
+    FunctionName: Required[str]
+    Qualifier: str
+
+class GetFunctionUrlConfigResponse(TypedDict, total=False):
+    FunctionUrl: str
+    FunctionArn: str
+    AuthType: str
+    Cors: Cors
+    CreationTime: str
+    LastModifiedTime: str
+    InvokeMode: str
+
+class GetLayerVersionByArnRequest(TypedDict, total=False):
+    Arn: Required[str]
+
+class GetLayerVersionPolicyRequest(TypedDict, total=False):
+    LayerName: Required[str]
+    VersionNumber: Required[int]
+
+class GetLayerVersionPolicyResponse(TypedDict, total=False):
+    Policy: str
+    RevisionId: str
+
+class GetLayerVersionRequest(TypedDict, total=False):
+    LayerName: Required[str]
+    VersionNumber: Required[int]
+
+class GetLayerVersionResponse(TypedDict, total=False):
+    Content: LayerVersionContentOutput
+    LayerArn: str
+    LayerVersionArn: str
+    Description: str
+    CreatedDate: str
+    Version: int
+    CompatibleArchitectures: list[str]
+    CompatibleRuntimes: list[str]
+    LicenseInfo: str
+
 class GetPolicyRequest(TypedDict, total=False):
     FunctionName: Required[str]
     Qualifier: str
@@ -308,6 +465,34 @@ class GetPolicyRequest(TypedDict, total=False):
 class GetPolicyResponse(TypedDict, total=False):
     Policy: str
     RevisionId: str
+
+class GetProvisionedConcurrencyConfigRequest(TypedDict, total=False):
+    FunctionName: Required[str]
+    Qualifier: Required[str]
+
+class GetProvisionedConcurrencyConfigResponse(TypedDict, total=False):
+    RequestedProvisionedConcurrentExecutions: int
+    AvailableProvisionedConcurrentExecutions: int
+    AllocatedProvisionedConcurrentExecutions: int
+    Status: str
+    StatusReason: str
+    LastModified: str
+
+class GetResourcePolicyRequest(TypedDict, total=False):
+    ResourceArn: Required[str]
+
+class GetResourcePolicyResponse(TypedDict, total=False):
+    Policy: str
+    RevisionId: str
+
+class GetRuntimeManagementConfigRequest(TypedDict, total=False):
+    FunctionName: Required[str]
+    Qualifier: str
+
+class GetRuntimeManagementConfigResponse(TypedDict, total=False):
+    UpdateRuntimeOn: str
+    FunctionArn: str
+    RuntimeVersionArn: str
 
 class ImageConfig(TypedDict, total=False):
     EntryPoint: list[str]
@@ -340,6 +525,36 @@ class InvocationResponse(TypedDict, total=False):
     ExecutedVersion: str
     DurableExecutionArn: str
 
+class InvokeAsyncRequest(TypedDict, total=False):
+    FunctionName: Required[str]
+    InvokeArgs: Required[bytes | BodyStream]
+
+class InvokeAsyncResponse(TypedDict, total=False):
+    Status: int
+
+class InvokeResponseStreamUpdate(TypedDict, total=False):
+    Payload: bytes
+
+class InvokeWithResponseStreamCompleteEvent(TypedDict, total=False):
+    ErrorCode: str
+    ErrorDetails: str
+    LogResult: str
+
+class InvokeWithResponseStreamRequest(TypedDict, total=False):
+    FunctionName: Required[str]
+    LogType: str
+    ClientContext: str
+    Qualifier: str
+    Payload: bytes
+    TenantId: str
+    InvocationType: str
+
+class InvokeWithResponseStreamResponse(TypedDict, total=False):
+    StatusCode: int
+    ExecutedVersion: str
+    EventStream: Any
+    ResponseStreamContentType: str
+
 class KafkaSchemaRegistryAccessConfig(TypedDict, total=False):
     Type: str
     URI: str
@@ -364,6 +579,45 @@ class Layer(TypedDict, total=False):
     SigningProfileVersionArn: str
     SigningJobArn: str
 
+class LayerVersionContentInput(TypedDict, total=False):
+    S3Bucket: str
+    S3Key: str
+    S3ObjectVersion: str
+    S3ObjectStorageMode: str
+    ZipFile: bytes
+
+class LayerVersionContentOutput(TypedDict, total=False):
+    Location: str
+    CodeSha256: str
+    CodeSize: int
+    SigningProfileVersionArn: str
+    SigningJobArn: str
+    ResolvedS3Object: ResolvedS3Object
+
+class LayerVersionsListItem(TypedDict, total=False):
+    LayerVersionArn: str
+    Version: int
+    Description: str
+    CreatedDate: str
+    CompatibleArchitectures: list[str]
+    CompatibleRuntimes: list[str]
+    LicenseInfo: str
+
+class LayersListItem(TypedDict, total=False):
+    LayerName: str
+    LayerArn: str
+    LatestMatchingVersion: LayerVersionsListItem
+
+class ListAliasesRequest(TypedDict, total=False):
+    FunctionName: Required[str]
+    FunctionVersion: str
+    Marker: str
+    MaxItems: int
+
+class ListAliasesResponse(TypedDict, total=False):
+    NextMarker: str
+    Aliases: list[AliasConfiguration]
+
 class ListEventSourceMappingsRequest(TypedDict, total=False):
     EventSourceArn: str
     FunctionName: str
@@ -373,6 +627,24 @@ class ListEventSourceMappingsRequest(TypedDict, total=False):
 class ListEventSourceMappingsResponse(TypedDict, total=False):
     NextMarker: str
     EventSourceMappings: list[EventSourceMappingConfiguration]
+
+class ListFunctionEventInvokeConfigsRequest(TypedDict, total=False):
+    FunctionName: Required[str]
+    Marker: str
+    MaxItems: int
+
+class ListFunctionEventInvokeConfigsResponse(TypedDict, total=False):
+    FunctionEventInvokeConfigs: list[FunctionEventInvokeConfig]
+    NextMarker: str
+
+class ListFunctionUrlConfigsRequest(TypedDict, total=False):
+    FunctionName: Required[str]
+    Marker: str
+    MaxItems: int
+
+class ListFunctionUrlConfigsResponse(TypedDict, total=False):
+    FunctionUrlConfigs: list[FunctionUrlConfig]
+    NextMarker: str
 
 class ListFunctionsRequest(TypedDict, total=False):
     MasterRegion: str
@@ -384,11 +656,50 @@ class ListFunctionsResponse(TypedDict, total=False):
     NextMarker: str
     Functions: list[FunctionConfiguration]
 
+class ListLayerVersionsRequest(TypedDict, total=False):
+    CompatibleArchitecture: str
+    CompatibleRuntime: str
+    LayerName: Required[str]
+    Marker: str
+    MaxItems: int
+
+class ListLayerVersionsResponse(TypedDict, total=False):
+    NextMarker: str
+    LayerVersions: list[LayerVersionsListItem]
+
+class ListLayersRequest(TypedDict, total=False):
+    CompatibleArchitecture: str
+    CompatibleRuntime: str
+    Marker: str
+    MaxItems: int
+
+class ListLayersResponse(TypedDict, total=False):
+    NextMarker: str
+    Layers: list[LayersListItem]
+
+class ListProvisionedConcurrencyConfigsRequest(TypedDict, total=False):
+    FunctionName: Required[str]
+    Marker: str
+    MaxItems: int
+
+class ListProvisionedConcurrencyConfigsResponse(TypedDict, total=False):
+    ProvisionedConcurrencyConfigs: list[ProvisionedConcurrencyConfigListItem]
+    NextMarker: str
+
 class ListTagsRequest(TypedDict, total=False):
     Resource: Required[str]
 
 class ListTagsResponse(TypedDict, total=False):
     Tags: dict[str, str]
+
+class ListVersionsByFunctionRequest(TypedDict, total=False):
+    FunctionName: Required[str]
+    Marker: str
+    MaxItems: int
+
+class ListVersionsByFunctionResponse(TypedDict, total=False):
+    NextMarker: str
+    Versions: list[FunctionConfiguration]
 
 class LoggingConfig(TypedDict, total=False):
     LogFormat: str
@@ -402,10 +713,102 @@ class OnFailure(TypedDict, total=False):
 class OnSuccess(TypedDict, total=False):
     Destination: str
 
+class ProvisionedConcurrencyConfigListItem(TypedDict, total=False):
+    FunctionArn: str
+    RequestedProvisionedConcurrentExecutions: int
+    AvailableProvisionedConcurrentExecutions: int
+    AllocatedProvisionedConcurrentExecutions: int
+    Status: str
+    StatusReason: str
+    LastModified: str
+
 class ProvisionedPollerConfig(TypedDict, total=False):
     MinimumPollers: int
     MaximumPollers: int
     PollerGroupName: str
+
+class PublishLayerVersionRequest(TypedDict, total=False):
+    LayerName: Required[str]
+    Description: str
+    Content: Required[LayerVersionContentInput]
+    CompatibleArchitectures: list[str]
+    CompatibleRuntimes: list[str]
+    LicenseInfo: str
+
+class PublishLayerVersionResponse(TypedDict, total=False):
+    Content: LayerVersionContentOutput
+    LayerArn: str
+    LayerVersionArn: str
+    Description: str
+    CreatedDate: str
+    Version: int
+    CompatibleArchitectures: list[str]
+    CompatibleRuntimes: list[str]
+    LicenseInfo: str
+
+class PublishVersionRequest(TypedDict, total=False):
+    FunctionName: Required[str]
+    CodeSha256: str
+    Description: str
+    RevisionId: str
+    PublishTo: str
+
+class PutFunctionConcurrencyRequest(TypedDict, total=False):
+    FunctionName: Required[str]
+    ReservedConcurrentExecutions: Required[int]
+
+class PutFunctionEventInvokeConfigRequest(TypedDict, total=False):
+    FunctionName: Required[str]
+    Qualifier: str
+    MaximumRetryAttempts: int
+    MaximumEventAgeInSeconds: int
+    DestinationConfig: DestinationConfig
+
+class PutFunctionRecursionConfigRequest(TypedDict, total=False):
+    FunctionName: Required[str]
+    RecursiveLoop: Required[str]
+
+class PutFunctionRecursionConfigResponse(TypedDict, total=False):
+    RecursiveLoop: str
+
+class PutProvisionedConcurrencyConfigRequest(TypedDict, total=False):
+    FunctionName: Required[str]
+    Qualifier: Required[str]
+    ProvisionedConcurrentExecutions: Required[int]
+
+class PutProvisionedConcurrencyConfigResponse(TypedDict, total=False):
+    RequestedProvisionedConcurrentExecutions: int
+    AllocatedProvisionedConcurrentExecutions: int
+    AvailableProvisionedConcurrentExecutions: int
+    Status: str
+    StatusReason: str
+    LastModified: str
+
+class PutResourcePolicyRequest(TypedDict, total=False):
+    ResourceArn: Required[str]
+    Policy: Required[str]
+    RevisionId: str
+
+class PutResourcePolicyResponse(TypedDict, total=False):
+    Policy: str
+    RevisionId: str
+
+class PutRuntimeManagementConfigRequest(TypedDict, total=False):
+    FunctionName: Required[str]
+    Qualifier: str
+    UpdateRuntimeOn: Required[str]
+    RuntimeVersionArn: str
+
+class PutRuntimeManagementConfigResponse(TypedDict, total=False):
+    UpdateRuntimeOn: str
+    FunctionArn: str
+    RuntimeVersionArn: str
+
+class RemoveLayerVersionPermissionRequest(TypedDict, total=False):
+    LayerName: Required[str]
+    VersionNumber: Required[int]
+    StatementId: Required[str]
+    RevisionId: str
 
 class RemovePermissionRequest(TypedDict, total=False):
     FunctionName: Required[str]
@@ -472,6 +875,14 @@ class UntagResourceRequest(TypedDict, total=False):
     Resource: Required[str]
     TagKeys: Required[list[str]]
 
+class UpdateAliasRequest(TypedDict, total=False):
+    FunctionName: Required[str]
+    Name: Required[str]
+    FunctionVersion: str
+    Description: str
+    RoutingConfig: AliasRoutingConfiguration
+    RevisionId: str
+
 class UpdateEventSourceMappingRequest(TypedDict, total=False):
     UUID: Required[str]
     FunctionName: str
@@ -535,6 +946,29 @@ class UpdateFunctionConfigurationRequest(TypedDict, total=False):
     DurableConfig: DurableConfig
     RuntimeConfig: FunctionRuntimeConfig
     AcceleratorConfig: AcceleratorConfig
+
+class UpdateFunctionEventInvokeConfigRequest(TypedDict, total=False):
+    FunctionName: Required[str]
+    Qualifier: str
+    MaximumRetryAttempts: int
+    MaximumEventAgeInSeconds: int
+    DestinationConfig: DestinationConfig
+
+class UpdateFunctionUrlConfigRequest(TypedDict, total=False):
+    FunctionName: Required[str]
+    Qualifier: str
+    AuthType: str
+    Cors: Cors
+    InvokeMode: str
+
+class UpdateFunctionUrlConfigResponse(TypedDict, total=False):
+    FunctionUrl: str
+    FunctionArn: str
+    AuthType: str
+    Cors: Cors
+    CreationTime: str
+    LastModifiedTime: str
+    InvokeMode: str
 
 class VpcConfig(TypedDict, total=False):
     SubnetIds: list[str]

@@ -1208,7 +1208,7 @@ class MetricsAndOperator(TypedDict, total=False):
     AccessPointArn: str
 
 class MetricsConfiguration(TypedDict, total=False):
-    Id: str
+    Id: Required[str]
     Filter: MetricsFilter
 
 class MetricsFilter(TypedDict, total=False):
@@ -1394,6 +1394,12 @@ class PutBucketLoggingRequest(TypedDict, total=False):
     BucketLoggingStatus: Required[BucketLoggingStatus]
     ContentMD5: str
     ChecksumAlgorithm: str
+    ExpectedBucketOwner: str
+
+class PutBucketMetricsConfigurationRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    Id: Required[str]
+    MetricsConfiguration: Required[MetricsConfiguration]
     ExpectedBucketOwner: str
 
 class PutBucketNotificationConfigurationRequest(TypedDict, total=False):
@@ -1608,6 +1614,23 @@ class Redirect(TypedDict, total=False):
 class RedirectAllRequestsTo(TypedDict, total=False):
     HostName: str
     Protocol: str
+
+class RenameObjectOutput(TypedDict, total=False):
+    pass
+
+class RenameObjectRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    Key: Required[str]
+    RenameSource: Required[str]
+    DestinationIfMatch: str
+    DestinationIfNoneMatch: str
+    DestinationIfModifiedSince: int
+    DestinationIfUnmodifiedSince: int
+    SourceIfMatch: str
+    SourceIfNoneMatch: str
+    SourceIfModifiedSince: int
+    SourceIfUnmodifiedSince: int
+    ClientToken: str
 
 class ReplicaModifications(TypedDict, total=False):
     Status: str

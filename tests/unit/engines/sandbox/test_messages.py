@@ -83,7 +83,7 @@ def test_a_frame_keeps_kind_head_and_body() -> None:
 
 
 @pytest.mark.parametrize(
-    "prefix", [(0, 2, 0), (7, 2, 0), (5, 1 << 20, 0), (5, 2, 1 << 30), (255, 0, 0)]
+    "prefix", [(0, 2, 0), (10, 2, 0), (5, 1 << 20, 0), (5, 2, 1 << 30), (255, 0, 0)]
 )
 def test_a_frame_of_another_kind_or_size_is_not_read(prefix: tuple[int, int, int]) -> None:
     with pytest.raises(frames.Oversized):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,12 @@ import pytest
 
 from fogbank.base.clock import SystemClock
 from fogbank.base.errors import Unavailable
+from fogbank.base.ids import Ids
 from fogbank.engines.sandbox import passage
 from fogbank.engines.sandbox.client import SandboxRuntime
 from fogbank.engines.sandbox.daemon.messages import Message
 from fogbank.engines.sandbox.launch import config_of
+from fogbank.engines.sandbox.offer import look
 from fogbank.engines.sandbox.settings import SandboxSettings
 from fogbank.platform.runtime.port import Level
 
@@ -79,8 +83,11 @@ class Standing:
 def runtime_in(folder: Path, level: Level, uid: int, **settings: Any) -> SandboxRuntime:
     """Return a runtime whose daemon has greeted, beside a folder of ours that all may pass."""
     asked = SandboxSettings(**settings)
-    config = config_of(folder, 4566, asked)
-    runtime = SandboxRuntime(config, clock=SystemClock(), serve=None, settings=asked)
+    found = look(asked)
+    config = config_of(folder, 4566, asked, found)
+    runtime = SandboxRuntime(
+        config, found, clock=SystemClock(), ids=Ids(), serve=None, settings=asked
+    )
     hello = {"level": int(level), "uid": uid, "cgroup": "", "reasons": "weak"}
     runtime._said = Message("hello", hello, [])
     runtime._link = Standing()  # type: ignore[assignment]
@@ -121,3 +128,15 @@ def test_what_functions_trust_can_be_read_whatever_the_umask(tmp_path: Path) -> 
     path = tmp_path / "work" / "authority.pem"
     assert path.read_text() == "PEM"
     assert path.stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize(
+    ("family", "address"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::ffff:127.0.0.1")]
+)
+def test_who_has_connected_is_told_by_the_kernel(family: int, address: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket(family) as client:
+        client.connect((address, listener.getsockname()[1]))
+        accepted, peer = listener.accept()
+        accepted.close()
+        assert passage.owner_of(peer) == os.getuid()
+        assert passage.owner_of(("127.0.0.2", peer[1])) is None

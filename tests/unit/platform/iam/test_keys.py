@@ -23,7 +23,9 @@ from fogbank.platform.identity.principal import (
 
 SOURCES = Path(fogbank.__file__).parent
 SETTERS = ("services", "gateway", "platform/identity")
-_KEY = re.compile(r"(aws|iam|kms|sts|s3|dynamodb|lambda|logs):[A-Za-z][A-Za-z0-9-]*[/:]?")
+_KEY = re.compile(
+    r"(application-autoscaling|aws|iam|kms|sts|s3|dynamodb|lambda|logs):[A-Za-z][A-Za-z0-9-]*[/:]?"
+)
 
 
 def _text(node: ast.expr | None) -> str:
@@ -74,7 +76,7 @@ def test_a_policy_may_use_every_key_that_is_set(key: str) -> None:
     "key",
     [
         "dynamodb:FirstPartitionKeyValues",
-        "lambda:InvokedViaFunctionUrl",
+        "lambda:NoSuchKey",
         "kms:NoSuchKey",
         "s3:NoSuchKey",
         "aws:NoSuchKey",
@@ -87,7 +89,11 @@ def test_a_key_that_nobody_sets_is_refused(key: str) -> None:
 
 
 def test_what_cannot_be_in_a_request_may_be_named_and_says_why() -> None:
-    for key in ("s3:x-amz-website-redirect-location", "s3:AccessPointTag/team", "ec2:InstanceType"):
+    for key in (
+        "s3:x-amz-website-redirect-location",
+        "s3:InventoryAccessibleOptionalFields",
+        "ec2:InstanceType",
+    ):
         require_evaluated(key)
         assert standing_of(key).standing is Standing.ABSENT
         assert standing_of(key).reason

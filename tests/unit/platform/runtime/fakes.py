@@ -16,18 +16,22 @@ from fogbank.base.ids import Ids
 from fogbank.platform.blobs.port import BlobRef
 from fogbank.platform.identity.credentials import Credential
 from fogbank.platform.identity.principal import Principal, PrincipalKind
+from fogbank.platform.metering.metrics import Metrics
 from fogbank.platform.runtime.functions import Invocation, Package, Target
 from fogbank.platform.runtime.pace import Pace
 from fogbank.platform.runtime.packages import Packages
 from fogbank.platform.runtime.placement import FunctionPlacement, PlacementLimits
 from fogbank.platform.runtime.port import (
+    Chunks,
     Credentials,
     Ending,
     InitReport,
     Level,
     LogSink,
+    Look,
     Outcome,
     SandboxSpec,
+    Tell,
 )
 from fogbank.testing.clock import VirtualClock
 
@@ -53,17 +57,29 @@ class FakeSandbox:
         self.spec = spec
         self.log = log
         self.init = runtime.init
+        self.tell: Tell | None = None
         self.closed = False
+        self.seen = Look(-1, 0, 0, frozen=False)
         self.events: list[bytes] = []
+        self.chunks: Chunks | None = None
 
     async def invoke(
-        self, request_id: str, payload: bytes, deadline_ms: int, context: Mapping[str, str]
+        self,
+        request_id: str,
+        payload: bytes,
+        deadline_ms: int,
+        context: Mapping[str, str],
+        chunks: Chunks | None = None,
     ) -> Outcome:
         assert not self.closed
+        self.chunks = chunks
         self.events.append(payload)
         outcome = await self.runtime.behave(self, request_id, payload)
         self.closed = self.closed or outcome.ending not in (Ending.RETURNED, Ending.RAISED)
         return outcome
+
+    def look(self) -> Look:
+        return self.seen
 
     async def credentials(self, credentials: Credentials) -> None:
         raise AssertionError("environments are retired instead")
@@ -78,6 +94,8 @@ class FakeRuntime:
     def __init__(self) -> None:
         self.sandboxes: list[FakeSandbox] = []
         self.init = InitReport(7.0, None)
+        self.nearest = ""
+        self.expected: list[str] = []
         self.gate: asyncio.Event | None = None
         self.behaviour: Callable[[FakeSandbox, str, bytes], Awaitable[Outcome]] | None = None
 
@@ -93,6 +111,12 @@ class FakeRuntime:
 
     def missing(self, runtime: str) -> str:
         return f"install {runtime}"
+
+    def stands_in(self, runtime: str) -> str:
+        return self.nearest
+
+    def expect(self, runtime: str) -> None:
+        self.expected.append(runtime)
 
     async def start(self, spec: SandboxSpec, credentials: Credentials, log: LogSink) -> FakeSandbox:
         sandbox = FakeSandbox(self, spec, log)
@@ -121,6 +145,7 @@ class FakeCloud:
         self.blobs = SimpleNamespace(read=self.read)
         self.calls = self
         self.identity = self
+        self.metrics = Metrics(clock)
         self.assumable = True
         self.may_log = True
         self.groups: dict[str, dict[str, list[dict[str, Any]]]] = {}
@@ -128,7 +153,7 @@ class FakeCloud:
         self.fail: list[Exception] = []
         self.sessions = 0
 
-    async def read(self, ref: BlobRef) -> AsyncIterator[bytes]:
+    async def read(self, ref: BlobRef, *, lock: bytes | None = None) -> AsyncIterator[bytes]:
         yield self.code
 
     async def call(

@@ -16,10 +16,12 @@ from fogbank.base.errors import Corrupt
 from fogbank.platform.blobs.port import BlobRef
 from fogbank.platform.runtime import unzip
 from fogbank.platform.runtime.functions import (
+    OPT,
     Package,
     PackageEmptyError,
     PackageError,
     PackageTooLargeError,
+    Tree,
 )
 from fogbank.platform.runtime.packages import Packages
 
@@ -165,8 +167,9 @@ class Source:
         self.raw = raw
         self.reads = 0
         self.package = Package(hashlib.sha256(raw).hexdigest(), BlobRef(1, 1))
+        self.tree = Tree((self.package,), "python3.11")
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self, _package: Package) -> AsyncIterator[bytes]:
         self.reads += 1
         for at in range(0, len(self.raw), 100):
             yield self.raw[at : at + 100]
@@ -182,13 +185,11 @@ def test_a_tree_is_made_once_whoever_asks_and_survives_a_restart(tmp_path: Path)
     async def story() -> None:
         source = Source(zipped({"app.py": "x = 1", "lib/m.py": "y = 2"}))
         packages = await opened(tmp_path)
-        paths = await asyncio.gather(
-            *(packages.hold(source.package, "python3.11", source.chunks) for _ in range(5))
-        )
+        paths = await asyncio.gather(*(packages.hold(source.tree, source.chunks) for _ in range(5)))
         assert set(paths) == {tmp_path / "code" / f"{source.package.sha256}.python3.11"}
         assert source.reads == 1
         again = await opened(tmp_path)
-        path = await again.hold(source.package, "python3.11", source.chunks)
+        path = await again.hold(source.tree, source.chunks)
         assert source.reads == 1
         assert (path / "lib/m.py").read_text() == "y = 2"
         assert {stat.S_IMODE(p.stat().st_mode) for p in (path, path / "lib")} == {0o755}
@@ -201,16 +202,16 @@ def test_a_tree_that_vanished_or_was_changed_is_made_anew(tmp_path: Path) -> Non
     async def story() -> None:
         source = Source(zipped({"app.py": "x = 1"}))
         packages = await opened(tmp_path)
-        path = await packages.hold(source.package, "python3.11", source.chunks)
+        path = await packages.hold(source.tree, source.chunks)
         (path / "app.py").chmod(0o644)
         (path / "app.py").write_text("x = 9")
         again = await opened(tmp_path)
-        await again.hold(source.package, "python3.11", source.chunks)
+        await again.hold(source.tree, source.chunks)
         assert (path / "app.py").read_text() == "x = 1"
         path.chmod(0o755)
         (path / "app.py").unlink()
         path.rmdir()
-        await again.hold(source.package, "python3.11", source.chunks)
+        await again.hold(source.tree, source.chunks)
         assert (path / "app.py").read_text() == "x = 1"
         assert source.reads == 3
 
@@ -238,7 +239,7 @@ def test_a_package_that_cannot_be_unpacked_leaves_nothing(tmp_path: Path) -> Non
             (other, broken.chunks, Corrupt),
         ):
             with pytest.raises(kind):
-                await packages.hold(package, "python3.11", chunks)
+                await packages.hold(Tree((package,), "python3.11"), chunks)
         assert list((tmp_path / "code").iterdir()) == []
         assert packages._trees == {}
 
@@ -251,7 +252,7 @@ def test_trees_that_nobody_uses_are_forgotten_the_longest_unused_first(tmp_path:
         sources = [Source(zipped({"a": bytes([i]) * 100})) for i in range(4)]
         paths = []
         for source in sources:
-            paths.append(await packages.hold(source.package, "python3.11", source.chunks))
+            paths.append(await packages.hold(source.tree, source.chunks))
             if source is not sources[0]:
                 packages.release(paths[-1])
         standing = [path.is_dir() for path in paths]
@@ -269,11 +270,41 @@ def test_python_sources_are_compiled_for_the_interpreter_without_running_them(
         await packages.open()
         sources = {"app.py": "open('/nowhere/ran', 'w')\n", "broken.py": "def ("}
         source = Source(zipped(sources))
-        path = await packages.hold(source.package, "python3.11", source.chunks)
+        path = await packages.hold(source.tree, source.chunks)
         (compiled,) = (path / "__pycache__").iterdir()
         assert compiled.name == f"app.{sys.implementation.cache_tag}.pyc"
         assert b"/var/task/app.py" in compiled.read_bytes()
         assert int.from_bytes(compiled.read_bytes()[4:8], "little") == 0b01  # unchecked hash
         assert stat.S_IMODE(compiled.stat().st_mode) == 0o444
+
+    asyncio.run(story())
+
+
+def test_layers_are_laid_over_each_other_in_order_and_counted_together(tmp_path: Path) -> None:
+    async def story() -> None:
+        packages = await opened(tmp_path, unzipped_bytes_max=4_000)
+        below = Source(zipped({"bin/a": bytes(3_984), "python/m.py": "old", "x": "file"}))
+        above = Source(zipped({"python/m.py": "new!", "x/y": "deep", "bin/b": "b"}))
+        sources = {source.package: source for source in (below, above)}
+
+        def read(package: Package) -> AsyncIterator[bytes]:
+            return sources[package].chunks(package)
+
+        both = Tree((below.package, above.package), "python3.11", OPT)
+        path = await packages.hold(both, read)
+        found = {str(file.relative_to(path)) for file in path.rglob("*") if file.is_file()}
+        assert found == {"bin/a", "bin/b", "python/m.py", "x/y"}
+        assert (path / "python/m.py").read_text() == "new!"
+        assert packages.unpacked_bytes(path) == 3_984 + 3 + 4 + 4 + 4 + 1
+        other = await packages.hold(Tree((above.package, below.package), "python3.11", OPT), read)
+        assert other != path
+        assert (other / "python/m.py").read_text() == "old"
+        assert (other / "x").read_text() == "file"
+        again = await opened(tmp_path)
+        assert again.unpacked_bytes(await again.hold(both, read)) == 4_000
+        assert (below.reads, above.reads) == (2, 2)
+        with pytest.raises(PackageTooLargeError):
+            await (await opened(tmp_path / "small", unzipped_bytes_max=3_999)).hold(both, read)
+        assert list((tmp_path / "small/code").iterdir()) == []
 
     asyncio.run(story())

@@ -9,11 +9,12 @@ import pytest
 
 from fogbank.base.errors import Conflict, Throttled, Unavailable
 from fogbank.platform.metering.report import find_report
-from fogbank.platform.runtime.functions import RoleNotAssumableError
+from fogbank.platform.runtime.functions import RoleNotAssumableError, Tree
 from fogbank.platform.runtime.pace import LOOK_MS, Pace, ProcessorTimes
-from fogbank.platform.runtime.port import Ending, InitReport, Outcome
+from fogbank.platform.runtime.port import Ending, InitReport, Outcome, UndeliveredError
 
 from .fakes import (  # noqa: TID252 (fakes of this folder)
+    RETURNED,
     FakeSandbox,
     World,
     event,
@@ -33,6 +34,42 @@ def test_an_environment_is_used_again_and_its_start_is_reported_once(tmp_path: P
             assert warm.report.init_ms is None
             assert warm.report.billed_ms == 13
             assert len(world.runtime.sandboxes) == 1
+
+    asyncio.run(story())
+
+
+def test_an_event_that_was_not_delivered_runs_in_another_environment(tmp_path: Path) -> None:
+    """A runtime that ended itself after its last answer is found dead by the next event."""
+
+    async def story() -> None:
+        async with World(tmp_path) as world:
+            await world.run()
+
+            async def leave(sandbox: FakeSandbox, _: str, __: bytes) -> Outcome:
+                if sandbox is world.runtime.sandboxes[0]:
+                    sandbox.closed = True
+                    raise UndeliveredError("it had left")
+                return RETURNED
+
+            world.runtime.behaviour = leave
+            run = await world.run()
+            assert (payload_of(run), run.failed) == ("ok", False)
+            assert run.report.init_ms == 7.0, "a start of its own"
+            assert len(world.runtime.sandboxes) == 2
+            assert payload_of(await world.run()) == "ok", "and that is used again"
+            assert len(world.runtime.sandboxes) == 2
+
+    asyncio.run(story())
+
+
+def test_every_start_line_says_what_stands_in(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with World(tmp_path) as world:
+            world.runtime.nearest = "nodejs20.x"
+            for _ in range(2):
+                first = (await world.run()).tail.decode().splitlines()[0]
+                assert first.startswith("START RequestId: ")
+                assert first.endswith(" Version: $LATEST Runtime: nodejs20.x stands in")
 
     asyncio.run(story())
 
@@ -183,10 +220,10 @@ def test_an_environment_whose_start_failed_is_not_used_again(tmp_path: Path) -> 
             world.runtime.init = InitReport(5.0, error)
             run = await world.run(logged=True)
             assert run.failed
-            assert payload_of(run) == {**error, "requestId": ""}
+            assert payload_of(run) == error
             assert world.placement.environments == 0
             lines = world.cloud.lines()
-            assert lines[0] == (
+            assert lines[1] == (
                 "INIT_REPORT Init Duration: 5.00 ms\tPhase: init\tStatus: error\t"
                 "Error Type: Runtime.ImportModuleError\t\n"
             )
@@ -379,7 +416,9 @@ def test_the_log_stands_in_one_stream_per_environment_in_aws_form(tmp_path: Path
                 "REPORT RequestId: r-1\tDuration: 1.23 ms\tBilled Duration: 9 ms\t"
                 "Memory Size: 128 MB\tMax Memory Used: 34 MB\tInit Duration: 7.00 ms\t\n"
             )
-            assert [item["message"] for item in events] == [
+            begun, *rest = [item["message"] for item in events]
+            assert begun.startswith("INIT_START Runtime Version: python:3.11.fogbank\t")
+            assert rest == [
                 "START RequestId: r-1 Version: $LATEST\n",
                 "one\n",
                 "two\n",
@@ -387,7 +426,7 @@ def test_the_log_stands_in_one_stream_per_environment_in_aws_form(tmp_path: Path
                 "END RequestId: r-1\n",
                 report,
             ]
-            assert run.tail.decode() == "".join(item["message"] for item in events)
+            assert run.tail.decode() == "".join(rest)
             assert find_report(report) == run.report._replace(duration_ms=1.23)
             spec = world.runtime.sandboxes[0].spec
             assert spec.environment["AWS_LAMBDA_LOG_STREAM_NAME"] == stream == spec.log_stream
@@ -446,7 +485,7 @@ def test_an_ending_by_the_platform_is_told_in_aws_words(
             assert run.failed
             assert payload_of(run) == answer
             lines = world.cloud.lines()
-            assert lines[1] == line
+            assert lines[2] == line
             assert lines[-1].endswith(status)
             assert "Max Memory Used: 40 MB" in lines[-1] or "Max Memory Used: 128 MB" in lines[-1]
             assert run.report.duration_ms <= 3_000
@@ -488,7 +527,7 @@ def test_a_deleted_stream_is_made_again(tmp_path: Path) -> None:
             await world.run(logged=True)
             world.cloud.groups.clear()
             await world.run(logged=True)
-            assert len(world.cloud.lines()) == 3
+            assert [line.split()[0] for line in world.cloud.lines()] == ["START", "END", "REPORT"]
 
     asyncio.run(story())
 
@@ -539,5 +578,15 @@ def test_many_invocations_at_once_stay_within_the_books(tmp_path: Path) -> None:
             ]
             done = await asyncio.gather(*runs)
             assert [payload_of(run) for run in done] == [f"r-{i}" for i in range(300)]
+
+    asyncio.run(story())
+
+
+def test_who_configures_a_function_is_expected_to_start_it(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with World(tmp_path) as world:
+            tree = Tree((target().package,), "python3.11")
+            await world.placement.prepare(tree, world.cloud)  # type: ignore[arg-type]
+            assert world.runtime.expected == [tree.runtime]
 
     asyncio.run(story())

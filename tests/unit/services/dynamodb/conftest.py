@@ -41,6 +41,7 @@ class FakeCall:
         self.quotas: dict[str, int] = {}
         self.reads = 0
         self.request_id = "request"
+        self.moved = False
 
     @property
     def clock(self) -> Any:

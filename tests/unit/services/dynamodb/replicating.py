@@ -14,10 +14,13 @@ import msgspec
 
 from fogbank.base.errors import Unavailable
 from fogbank.base.ids import Ids
-from fogbank.contract.job import Verdict
+from fogbank.contract.job import Rest, Verdict
 from fogbank.contract.quota import Quotas
 from fogbank.engines.memory import MemoryEngine
 from fogbank.platform.blobs.held import HoldingStore
+from fogbank.platform.metering.lags import Lags
+from fogbank.platform.metering.metrics import Metrics
+from fogbank.platform.metering.throughput import Meters
 from fogbank.platform.scheduler import consumers, worklist
 from fogbank.platform.scheduler.consumers import Consumer
 from fogbank.platform.scheduler.worklist import WorkEntry
@@ -89,6 +92,9 @@ class World:
             clock=self.clock,
             quotas=Quotas(),
             ids=Ids.seeded(1),
+            lags=Lags(),
+            meters=Meters(self.clock),
+            metrics=Metrics(self.clock),
         )
         self.memories: dict[str, dict[str, Any]] = {}
         self.group = GroupRecord(
@@ -174,9 +180,9 @@ class World:
         """Take one step of a pair; return when the next is due."""
         self.placement.here = link.domain[-1]
         memory = self.memories.setdefault(link.id, {})
-        due_ms: int = self.run(jobs.replicate.step(link, self.facilities, memory))
+        due: int | Rest = self.run(jobs.replicate.step(link, self.facilities, memory))
         self.placement.here = ""
-        return due_ms
+        return due.until_ms if isinstance(due, Rest) else due
 
     def catch_up(self) -> None:
         """Take steps of all pairs until none has more to bring."""

@@ -14,6 +14,7 @@ from tests.unit.services.dynamodb.test_index_model import GLOBAL, World
 
 from fogbank.platform.blobs import chunks
 from fogbank.platform.blobs.port import BlobRef
+from fogbank.platform.store.keyspace import SERVICES
 from fogbank.services.dynamodb import state
 from fogbank.services.dynamodb.jobs import backups
 from fogbank.services.dynamodb.jobs import tables as jobs
@@ -153,6 +154,28 @@ def test_a_record_that_is_gone_leaves_its_body_counted(bodied: World) -> None:
         told = [each for each in findings(bodied) if "is referred to by no record" in each]
         assert len(told) == 1
         bodied.call.engine.rows[key] = value
+
+
+def test_bodies_of_a_domain_that_has_nothing_else_are_told(bodied: World) -> None:
+    """Neither an item nor a table is left that could refer to them, or say whose they are."""
+    rows = bodied.call.engine.rows
+    ours = bodied.call.domain.prefix + bytes((SERVICES["dynamodb"],))
+    for key in [key for key in rows if key.startswith(ours)]:
+        del rows[key]
+    told = findings(bodied)
+    assert len(told) == 2
+    assert all("is referred to by no record" in each for each in told)
+
+
+def test_bodies_of_another_service_are_its_own(bodied: World) -> None:
+    """S3 keeps blobs in the domain of a bucket, to which its own rows refer."""
+    rows = bodied.call.engine.rows
+    prefix = bodied.call.domain.prefix
+    for key in [key for key in rows if key.startswith(prefix)]:
+        if key.startswith(prefix + bytes((SERVICES["dynamodb"],))):
+            del rows[key]
+    rows[prefix + bytes((SERVICES["s3"], 1))] = b"a row of another"
+    assert findings(bodied) == []
 
 
 def test_a_record_that_is_not_counted_is_told(bodied: World) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,8 +14,10 @@ from tests.unit.services.dynamodb.history_world import SORTS, Held, World, text,
 
 from fogbank.engines.memory import MemoryEngine
 from fogbank.services.dynamodb.jobs import histories, tables
+from fogbank.services.dynamodb.rules import history as rules
 from fogbank.services.dynamodb.rules import items
 from fogbank.services.dynamodb.schema import CUTS, HISTORY, ITEMS, MARKS, TRIMS
+from fogbank.services.dynamodb.schema.replicas import ReplicaRecoveryRecord, StrongRecord
 
 DAY_MS = 86_400_000
 Writes = list[tuple[str, Any, Any, int]]
@@ -286,3 +289,25 @@ def test_a_table_that_is_deleted_while_it_is_read_goes_afterwards() -> None:
     world.call.now_ms += DAY_MS
     [verdict] = world.attempt(histories.trim_history)
     assert verdict.retry_at_ms is None
+
+
+def test_a_history_is_needed_as_far_back_as_any_replica_can_be_restored() -> None:
+    """Recovery is each region's own; the history of a strongly consistent table is one."""
+    day_ms, now_ms = rules.DAY_MS, 100 * rules.DAY_MS
+    table = msgspec.structs.replace(World().table(), recovery_ms=1, recovery_days=2)
+    assert rules.needed_since_ms(table, now_ms) == now_ms - 2 * day_ms
+    strong = StrongRecord(
+        id=table.id,
+        home="us-east-1",
+        replicas=(),
+        recoveries={
+            "eu-west-1": ReplicaRecoveryRecord(since_ms=now_ms - 20 * day_ms, days=35),
+            "ap-south-1": ReplicaRecoveryRecord(since_ms=0, days=35),
+        },
+    )
+    table = msgspec.structs.replace(table, strong=strong)
+    assert rules.needed_since_ms(table, now_ms) == now_ms - 20 * day_ms
+    assert rules.window_ms(table) == 35 * day_ms
+    alone = msgspec.structs.replace(table, recovery_ms=0)
+    assert rules.needed_since_ms(alone, now_ms) == now_ms - 20 * day_ms
+    assert rules.needed_since_ms(msgspec.structs.replace(alone, strong=None), now_ms) is None

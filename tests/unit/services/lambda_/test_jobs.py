@@ -12,6 +12,7 @@ from fogbank.base.ids import Ids
 from fogbank.contract.job import Verdict
 from fogbank.contract.quota import Quotas
 from fogbank.engines.memory import MemoryEngine
+from fogbank.platform.metering.metrics import Metrics
 from fogbank.platform.metering.report import Report
 from fogbank.platform.runtime.functions import RoleNotAssumableError, Run
 from fogbank.platform.scheduler.worklist import WorkEntry
@@ -58,9 +59,15 @@ def attempt(
 ) -> tuple[Verdict, int, Functions]:
     clock, engine, functions = VirtualClock(), MemoryEngine(), Functions(outcome)
     facilities: Any = SimpleNamespace(
-        clock=clock, ids=Ids.seeded(1), quotas=Quotas(), placement=engine, functions=functions
+        clock=clock,
+        ids=Ids.seeded(1),
+        quotas=Quotas(),
+        placement=engine,
+        functions=functions,
+        metrics=Metrics(clock),
     )
-    event = EventRecord(function_name="f", invoked_arn="arn", payload=payload, client_context="{}")
+    arn = "arn:aws:lambda:us-east-1:111122223333:function:f"
+    event = EventRecord(function_name="f", invoked_arn=arn, payload=payload, client_context="{}")
     entry = WorkEntry(
         list=state.ASYNC,
         id="i",
@@ -74,7 +81,7 @@ def attempt(
     async def story() -> Verdict:
         async def body(tr: Any) -> None:
             if exists:
-                await state.create_function(tr, FUNCTION)
+                await state.create_function(tr, FUNCTION, 1 << 40)
 
         await engine.store_of(DOMAIN).transact(body)
         return await jobs.invoke_waiting.attempt(entry, facilities)

@@ -13,9 +13,16 @@ from fogbank.services.lambda_ import arns
 from fogbank.services.lambda_.errors import (
     InvalidParameterValueException,
     InvalidRequestContentException,
-    ResourceNotFoundException,
 )
-from fogbank.services.lambda_.rules import access, configuration, invocations, names, policies
+from fogbank.services.lambda_.rules import (
+    access,
+    configuration,
+    invocations,
+    names,
+    policies,
+    routing,
+)
+from fogbank.services.lambda_.schema import AliasRecord
 
 SCOPE = Scope("111122223333", "us-east-1")
 ARN = "arn:aws:lambda:us-east-1:111122223333:function:f"
@@ -44,8 +51,19 @@ def test_a_qualifier_stands_in_the_name_or_beside_it() -> None:
     )
     with pytest.raises(InvalidParameterValueException, match="derived qualifier"):
         names.function_name_of(SCOPE, {"FunctionName": "f:$LATEST", "Qualifier": "1"})
-    with pytest.raises(ResourceNotFoundException, match="function:f:live"):
-        names.function_name_of(SCOPE, {"FunctionName": "f", "Qualifier": "live"})
+    live = names.function_name_of(SCOPE, {"FunctionName": "f", "Qualifier": "live"})
+    assert str(live.not_found) == f"Function not found: {ARN}:live"
+
+
+def test_a_request_goes_to_the_same_version_always_and_each_version_gets_its_share() -> None:
+    alias = AliasRecord(name="live", version="1", revision="r", other="2", weight=0.25)
+    shares = [routing.share_of(f"request-{number}") for number in range(4_000)]
+    assert shares == [routing.share_of(f"request-{number}") for number in range(4_000)]
+    assert all(0 <= share < 1 for share in shares)
+    ran = [routing.version_for(alias, share) for share in shares]
+    assert 900 < ran.count("2") < 1_100
+    assert ran.count("1") == 4_000 - ran.count("2")
+    assert routing.version_for(alias, 1.0) == "1"
 
 
 @pytest.mark.parametrize(
@@ -105,6 +123,32 @@ def test_a_client_context_is_base64_of_json() -> None:
 def test_a_trace_header_has_the_form_of_x_ray() -> None:
     header = invocations.trace_id_of(1_767_225_600_000, bytes(range(20)))
     assert header == ("Root=1-6955b900-000102030405060708090a0b;Parent=0c0d0e0f10111213;Sampled=0")
+
+
+@pytest.mark.parametrize(
+    ("given", "parent", "sampled"),
+    [
+        ("Root=1-6955b8ff-" + "a" * 24 + ";Parent=" + "b" * 16 + ";Sampled=1", "b" * 16, 1),
+        ("Self=1-6;Root=1-6955b8ff-" + "a" * 24 + ";Sampled=?", "0c0d0e0f10111213", 0),
+        ("Root=1-6955b8ff-" + "a" * 24 + ";Parent=x;Sampled=1;Lineage=1", "0c0d0e0f10111213", 1),
+    ],
+)
+def test_the_trace_of_the_caller_goes_on(given: str, parent: str, sampled: int) -> None:
+    header = invocations.trace_id_of(1_767_225_600_000, bytes(range(20)), given)
+    assert header == f"Root=1-6955b8ff-{'a' * 24};Parent={parent};Sampled={sampled}"
+
+
+def test_what_is_no_trace_is_left_out() -> None:
+    made = invocations.trace_id_of(1_767_225_600_000, bytes(range(20)))
+    for given in (
+        "",
+        "Root=2",
+        ";;==",
+        "Root=1-6955b8ff-\r\nx;Sampled=1",
+        "Sampled=1",
+        "x" * 9_999,
+    ):
+        assert invocations.trace_id_of(1_767_225_600_000, bytes(range(20)), given) == made
 
 
 def policy(**request: Any) -> BoundPolicy:

@@ -4,7 +4,7 @@ Rule: the standard library and ``fogbank.base`` only, and short enough to be rea
 Order of reading: ``syscalls`` (the kernel), ``config`` and ``messages`` (what is accepted),
 ``root`` (what a sandbox sees), ``landlock`` (walls where there are no namespaces), ``zygotes`` and
 ``nursery`` (how one is born, and for whom), ``cgroups`` and ``watch`` (limits), ``cells`` (what one
-holds), ``ahead`` (what is forked before it is asked for), ``steps`` (where tests
+holds), ``ahead`` and ``stems`` (what is there before it is asked for), ``steps`` (where tests
 kill us), ``loop``, ``__main__`` (which level).
 """
 

@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import sys
+from itertools import chain
 from pathlib import Path
 
 from fogbank.engines.sandbox.daemon import cgroups, landlock, messages, root, syscalls, zygotes
@@ -21,7 +22,8 @@ from fogbank.engines.sandbox.daemon.steps import Steps
 
 NAMES = {FULL: "full", ROOTLESS: "rootless", LANDLOCK: "landlock", BARE: "bare"}
 _NOTE_CHARACTERS_MAX = 4096
-_SDK_CONFIG = "engines/sandbox/inside/aws.config"
+_FOLDERS = ("inside", "daemon")
+"""Of ours, from which functions or their runtimes read by path."""
 
 
 class Refused(Exception):
@@ -31,12 +33,19 @@ class Refused(Exception):
 def _interpreters(config: Config, folder: Path) -> dict[str, zygotes.Interpreter]:
     """Return the interpreters with what their sandboxes will see."""
     runtime = str(folder / "runtime")
-    ours = (runtime, str(Path(__file__).parents[3] / _SDK_CONFIG))
+    inside = Path(__file__).parents[1] / "inside"
+    ours = (runtime, *(str(inside.parent / name) for name in _FOLDERS))
     if config.authority:
         ours = (*ours, str(Path(config.work_dir) / root.BARE_AUTHORITY))
     made: dict[str, zygotes.Interpreter] = {}
     for name, found in config.runtimes.items():
-        plan = root.plan(config.packages, found.prefixes, config.hosts, config.authority)
+        if found.zygote:
+            continue  # a program, which the zygote of another executes
+        executed = [r.prefixes for r in config.runtimes.values() if r.zygote == name]
+        # What this daemon's user may not open is not there for what its zygotes execute.
+        there = [path for path in chain.from_iterable(executed) if os.access(path, os.R_OK)]
+        prefixes = list(dict.fromkeys([*found.prefixes, *there]))
+        plan = root.plan(config.packages, prefixes, config.hosts, config.authority)
         readable = root.readable(plan, ours)
         made[name] = zygotes.Interpreter(found.executable, plan, runtime, readable)
     return made

@@ -10,12 +10,12 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from fogbank.engines.sandbox.daemon import cgroups, syscalls, watch
-from fogbank.engines.sandbox.daemon.messages import Message
+from fogbank.engines.sandbox.daemon.messages import Message, close_all
 from fogbank.engines.sandbox.daemon.steps import Steps
 
 _RM = 'rm -rf -- "$1" 2>/dev/null || { chmod -R u+rwx -- "$1"; rm -rf -- "$1"; }'
@@ -23,6 +23,7 @@ _RM = 'rm -rf -- "$1" 2>/dev/null || { chmod -R u+rwx -- "$1"; rm -rf -- "$1"; }
 _REMOVERS_MAX = 4
 _LOOK_SHARE = 10
 _STOPS_MAX = 50
+_PLAIN = syscalls.MOUNT_ATTR_NOSUID | syscalls.MOUNT_ATTR_NODEV
 
 
 @dataclass(slots=True)
@@ -32,6 +33,7 @@ class Cell:
     number: int
     name: str
     memory_mb: int
+    """0: a stem, which has no function and no limits yet."""
     tmp_mb: int
     tmp: Path
     group: cgroups.Group | None
@@ -55,6 +57,12 @@ class Cell:
             watch.kill_tree(self.pid)  # once it is waited for, its number may be another's
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+
+    def resident_peak_mb(self) -> int:
+        """Return the most memory that its processes of now ever held, each at its own time."""
+        if self.pid < 0 or watch.pid_behind(self.pidfd) != self.pid:
+            return self.peak_mb
+        return watch.peak_mb(self.pid)
 
     def freeze(self) -> None:
         """Have every process stand still until ``thaw``; ``check`` sees to it."""
@@ -80,7 +88,7 @@ class Cell:
 
     def check(self) -> None:
         """Kill the sandbox if it is over a limit that nothing else enforces."""
-        if self.pid < 0 or self.cause:
+        if self.pid < 0 or self.cause or not self.memory_mb:
             return
         if self._stops:
             self._check_stillness()
@@ -147,7 +155,7 @@ class Cells:
             os.chown(tmp, owner, owner)  # -1 keeps it ours
             with self.steps("limit cell"):
                 group = group or self.group()
-                if group is not None:
+                if group is not None and memory_mb:
                     group.limit(memory_mb)
         except OSError:
             with contextlib.suppress(OSError):
@@ -164,27 +172,11 @@ class Cells:
         if group is not None and not group.remove():
             self.emptied.append(group)
 
-    def trees(self, cell: Cell, code: str, code_fd: int) -> list[int]:
-        """Return detached mounts of the code (read-only) and of /tmp; the caller closes them.
-
-        The client proves with its descriptor that it may open the code; the path is only how our
-        own mount namespace finds the same directory.
-        """
-        plain = syscalls.MOUNT_ATTR_NOSUID | syscalls.MOUNT_ATTR_NODEV
-        tree = syscalls.open_tree(code)
-        if not os.path.samestat(os.fstat(tree), os.fstat(code_fd)):
-            os.close(tree)
-            raise OSError(f"{code} is another directory here")
-        trees = [tree]
-        try:
-            syscalls.restrict_tree(tree, plain | syscalls.MOUNT_ATTR_RDONLY)
-            trees.append(syscalls.open_tree(str(cell.tmp)))
-            syscalls.restrict_tree(trees[1], plain)
-        except OSError:
-            for opened in trees:
-                os.close(opened)
-            raise
-        return trees
+    def tmp_tree(self, cell: Cell) -> int:
+        """Return a detached mount of a sandbox's /tmp; the caller closes it."""
+        tree = syscalls.open_tree(str(cell.tmp))
+        syscalls.restrict_tree(tree, _PLAIN)
+        return tree
 
     def remove(self, cell: Cell) -> None:
         """Take away what a sandbox held, now that its processes are gone."""
@@ -227,6 +219,25 @@ class Cells:
         os.waitpid(_start_removal(self.directory), 0)
         if self.groups is not None:
             self.groups.remove()
+
+
+def read_only_trees(paths: Sequence[str], fds: Sequence[int]) -> list[int]:
+    """Return detached mounts of code and layers, read-only; the caller closes them.
+
+    The client proves with its descriptors that it may open those; a path is only how our own
+    mount namespace finds the same directory.
+    """
+    trees: list[int] = []
+    try:
+        for path, fd in zip(paths, fds, strict=True):
+            trees.append(syscalls.open_tree(path))
+            if not os.path.samestat(os.fstat(trees[-1]), os.fstat(fd)):
+                raise OSError(f"{path} is another directory here")  # noqa: TRY301 (closes all)
+            syscalls.restrict_tree(trees[-1], _PLAIN | syscalls.MOUNT_ATTR_RDONLY)
+    except OSError:
+        close_all(trees)
+        raise
+    return trees
 
 
 def left_over(parent: Path) -> list[Path]:

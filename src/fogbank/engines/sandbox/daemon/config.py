@@ -10,10 +10,14 @@ FULL, ROOTLESS, LANDLOCK, BARE = 1, 2, 3, 4
 
 
 class RuntimeConfig(NamedTuple):
-    """An interpreter that functions can run on."""
+    """An interpreter that functions can run on, or a program that is executed for them."""
 
     executable: str
+    """Or what is said in its place, for programs that functions bring."""
     prefixes: list[str]
+    """Folders of the machine that it needs, besides the system's."""
+    zygote: str = ""
+    """For programs: the runtime whose zygote forks what executes them."""
 
 
 class Config(NamedTuple):
@@ -24,14 +28,16 @@ class Config(NamedTuple):
     hosts: list[str]
     packages: dict[str, str]
     runtimes: dict[str, RuntimeConfig]
-    spare_runtime: str
-    """The runtime of which one warm zygote is kept for the next new account, or nothing."""
+    own_runtime: str
+    """The runtime of our own interpreter."""
     processes_max: int
     sandboxes_max: int
     zygotes_max: int
     forks_max: int
     spares: int
     """Sandboxes that each zygote forks ahead of need."""
+    stems_max: int
+    """Sandboxes whose runtime runs before it has a function."""
     zygote_seconds_max: int
     strict_cpu: bool
     level_forced: int
@@ -56,7 +62,9 @@ class Config(NamedTuple):
         fields = cast("dict[str, object]", values)
         runtimes = cast("dict[str, list[object]]", fields.pop("runtimes"))
         made = {
-            name: RuntimeConfig(str(executable), [str(p) for p in cast("list[object]", prefixes)])
-            for name, (executable, prefixes) in runtimes.items()
+            name: RuntimeConfig(
+                str(executable), [str(p) for p in cast("list[object]", prefixes)], str(zygote)
+            )
+            for name, (executable, prefixes, zygote) in runtimes.items()
         }
         return cls(**cast("dict[str, Any]", fields), runtimes=made)

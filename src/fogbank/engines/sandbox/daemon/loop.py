@@ -13,15 +13,15 @@ import selectors
 import socket
 import time
 from collections import deque
-from pathlib import Path
 from typing import NamedTuple
 
 from fogbank.engines.sandbox.daemon import messages, watch, zygotes
 from fogbank.engines.sandbox.daemon.ahead import Ahead
-from fogbank.engines.sandbox.daemon.cells import Cell, Cells
+from fogbank.engines.sandbox.daemon.cells import Cell, Cells, read_only_trees
 from fogbank.engines.sandbox.daemon.config import Config
 from fogbank.engines.sandbox.daemon.messages import Message
 from fogbank.engines.sandbox.daemon.nursery import Nursery, Zygote
+from fogbank.engines.sandbox.daemon.stems import OUTLETS, bind, paths_behind, require_room
 
 WATCH_SECONDS = 0.05
 """How often memory is looked at where no control group limits it."""
@@ -32,11 +32,8 @@ REST_SECONDS = 60.0
 """How seldom they are looked for, and zygotes looked after, when for long there was nothing to do."""
 CHECKS_PER_TICK_MAX = 64
 BACKLOG_PACKETS_MAX = 4096
-_PASSED_FDS = 4
-_ORDERS = {"settle", "freeze", "thaw", "kill"}
+_ORDERS = {"settle", "freeze", "thaw", "kill", "measure"}
 _KILLED = ("signalled", 9)
-_MEMORY_MB = range(16, 65_537)
-_TMP_MB = range(1, 65_537)
 
 
 class Machine(NamedTuple):
@@ -131,6 +128,11 @@ class Sandboxd:
         try:
             if message.op == "start":
                 self._start(message)
+            elif message.op == "bind":
+                self._bind(message)
+            elif message.op == "expect" and message.text("runtime") in self._config.runtimes:
+                self.nursery.expect(message.text("runtime"))
+                self._tick_at = 0.0
             elif message.op in _ORDERS and message.number("id") in self._cells.living:
                 self._obey(message.op, self._cells.living[message.number("id")])
         finally:
@@ -160,8 +162,10 @@ class Sandboxd:
         """Have a sandbox forked; whatever goes wrong is told as its end."""
         number = message.number("id")
         try:
-            self._require_room(message)
-            zygote = self.nursery.zygote_for(message.text("runtime"), message.text("account"))
+            require_room(message, self._cells, self._config)
+            runtime = message.text("runtime")
+            forked_by = self._config.runtimes[runtime].zygote or runtime
+            zygote = self.nursery.zygote_for(forked_by, message.text("account"))
             self._fork(zygote, message)
             now = time.monotonic()
             self._tick_at = min(self._tick_at, now + self._pause(now))
@@ -176,12 +180,12 @@ class Sandboxd:
         Raises:
             OSError: What it holds cannot be made, or the zygote does not listen.
         """
-        slot = self._slot(zygote)
+        slot = self.nursery.slot_of(zygote)
         spare = next(iter(zygote.spares), 0)
         group = zygote.spares.pop(spare, None)
         cell: Cell | None = None
         try:
-            cell = self._cells.create(message, self._owner(zygote, slot), group)
+            cell = self._cells.create(message, self.nursery.owner_of(zygote, slot), group)
             self._spawn(zygote, cell, slot, spare, message)
         except (OSError, messages.Malformed):
             if cell is not None:
@@ -190,41 +194,18 @@ class Sandboxd:
                 self._ahead.give_up(zygote, spare)
             raise
 
-    def _require_room(self, message: Message) -> None:
-        if message.number("id") in self._cells.living:
-            raise OSError("this sandbox is living already")
-        if len(self._cells.living) >= self._config.sandboxes_max:
-            raise OSError(f"{self._config.sandboxes_max} sandboxes are living already")
-        if message.text("runtime") not in self.nursery.interpreters:
-            raise OSError("this runtime is not installed")
-        if len(message.fds) != _PASSED_FDS:
-            raise messages.Malformed("start: four descriptors are needed")
-        if message.number("memory_mb") not in _MEMORY_MB or message.number("tmp_mb") not in _TMP_MB:
-            raise messages.Malformed("start: a size out of range")
-
-    def _slot(self, zygote: Zygote) -> int:
-        """Return the uid that the zygote's child takes, as the zygote numbers uids; 0 keeps it."""
-        if not self._machine.identity.privileged:
-            return 0
-        if self._cells.bare:
-            return self._machine.identity.host_uid(zygote.block, zygote.forks)
-        return zygote.forks
-
-    def _owner(self, zygote: Zygote, slot: int) -> int:
-        """Return the host's uid of a sandbox that has one of its own, else -1."""
-        if not slot or self._cells.bare:
-            return slot or -1
-        return self._machine.identity.host_uid(zygote.block, slot)
-
     def _spawn(self, zygote: Zygote, cell: Cell, slot: int, spare: int, message: Message) -> None:
         """Pass a sandbox's descriptors on to the zygote that forks it."""
-        *passed, code = message.fds
+        passed, trees = message.fds[:OUTLETS], message.fds[OUTLETS:]
         bare = self._cells.bare
-        path = str(Path(f"/proc/self/fd/{code}").readlink())
+        paths = paths_behind(trees)
         opened: list[int] = []
         try:
             with self._steps("open trees"):
-                opened += [] if bare else self._cells.trees(cell, path, code)
+                if not bare:
+                    opened.append(self._cells.tmp_tree(cell))
+                    opened += read_only_trees(paths, trees)
+                attached = len(opened)
             opened += [] if cell.group is None else cell.group.entries()
             packet = messages.encode(
                 "spawn",
@@ -234,8 +215,11 @@ class Sandboxd:
                 processes=self._config.processes_max,
                 file_mb=cell.tmp_mb,
                 name=cell.name,
-                code=path if bare else "",
+                code=paths[0] if bare else "",
+                layers="".join(paths[1:]),
                 tmp=str(cell.tmp) if bare else "",
+                api=message.number("api"),
+                trees=attached,
             )
             with self._steps("ask for fork"):
                 messages.send(zygote.born.control, packet, [*passed, *opened])
@@ -243,6 +227,19 @@ class Sandboxd:
             messages.close_all(opened)
         zygote.cells.add(cell.number)
         self._zygote_of[cell.number] = zygote
+
+    def _bind(self, message: Message) -> None:
+        """Give a stem its function; one that has ended is told of already."""
+        number = message.number("id")
+        cell = self._cells.living.get(number)
+        if cell is None:
+            return
+        try:
+            with self._steps("bind"):
+                bind(cell, message, self._cells, self._config)
+                self._zygote_of[number].attach(number, message.fds)
+        except (OSError, messages.Malformed) as error:
+            self._tell("bound", id=number, note=str(error)[:1000])
 
     def _obey(self, order: str, cell: Cell) -> None:
         """Do what the client wants done with a living sandbox."""
@@ -253,6 +250,8 @@ class Sandboxd:
                 cell.freeze()
             elif order == "thaw":
                 cell.thaw()
+            elif order == "measure":
+                self._tell("measured", id=cell.number, peak_mb=cell.resident_peak_mb())
             elif cell.group is not None:  # from now on the share that the memory buys
                 cell.group.settle(cell.memory_mb, strict=self._config.strict_cpu)
 
@@ -271,6 +270,9 @@ class Sandboxd:
             self._on_spawned(message)
         elif message.op == "dropped":
             self._ahead.lost(zygote, message.number("id"))
+        elif message.op == "attached":
+            with self._steps("hear of function"):
+                self._tell("bound", id=message.number("id"), note=message.text("note")[:1000])
         elif message.op == "exited":
             self._on_exited(message.number("id"), message.number("status"))
 

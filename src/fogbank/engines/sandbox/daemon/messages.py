@@ -11,11 +11,13 @@ import array
 import json
 import os
 import socket
+import struct
 from collections.abc import Sequence
 from typing import NamedTuple, cast
 
 PACKET_BYTES_MAX = 16 * 1024
 DESCRIPTORS_MAX = 12
+_CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid
 
 _FIELDS: dict[str, dict[str, type]] = {
     # client to sandboxd
@@ -26,14 +28,20 @@ _FIELDS: dict[str, dict[str, type]] = {
         "name": str,
         "memory_mb": int,
         "tmp_mb": int,
+        "api": int,
     },
+    "bind": {"id": int, "name": str, "memory_mb": int, "tmp_mb": int},
+    "expect": {"runtime": str},
     "settle": {"id": int},
     "kill": {"id": int},
     "freeze": {"id": int},
     "thaw": {"id": int},
+    "measure": {"id": int},
     # sandboxd to client
     "hello": {"level": int, "uid": int, "cgroup": str, "reasons": str},
     "refused": {"note": str},
+    "bound": {"id": int, "note": str},
+    "measured": {"id": int, "peak_mb": int},
     "ended": {"id": int, "cause": str, "status": int, "peak_mb": int, "note": str},
     # sandboxd to a zygote
     "spawn": {
@@ -44,14 +52,19 @@ _FIELDS: dict[str, dict[str, type]] = {
         "file_mb": int,
         "name": str,
         "code": str,
+        "layers": str,
         "tmp": str,
+        "api": int,
+        "trees": int,
     },
+    "attach": {"id": int},
     "prepare": {"id": int},
     "drop": {"id": int},
     # a zygote to sandboxd
     "dropped": {"id": int},
     "ready": {"milliseconds": int},
     "spawned": {"id": int, "note": str},
+    "attached": {"id": int, "note": str},
     "exited": {"id": int, "status": int},
 }
 
@@ -126,18 +139,35 @@ def send(sock: socket.socket, packet: bytes, fds: Sequence[int] = ()) -> None:
     socket.send_fds(sock, [packet], fds)
 
 
-def receive_raw(sock: socket.socket, size: int) -> tuple[bytes, list[int], int]:
-    """Return one packet, the descriptors in it (closed on exec) and the flags of its arrival.
+class Packet(NamedTuple):
+    """What has come at a socket."""
+
+    raw: bytes
+    fds: list[int]
+    """The descriptors in it, closed on exec."""
+    flags: int
+    """Of its arrival."""
+    sender: int
+    """The process that sent it, as ours numbers it, where the socket is to say (``SO_PASSCRED``); else 0."""
+
+
+def receive_raw(sock: socket.socket, size: int) -> Packet:
+    """Return one packet.
 
     ``socket.recv_fds`` of Python 3.11 drops the flags it is given, and with them close-on-exec.
+
+    Source: unix(7), ``SCM_CREDENTIALS``: only who is privileged in its namespace may name another sender.
     """
-    fds = array.array("i")
+    fds, sender = array.array("i"), 0
     space = socket.CMSG_SPACE(DESCRIPTORS_MAX * fds.itemsize)
+    space += socket.CMSG_SPACE(_CREDENTIALS.size)
     raw, ancillary, flags, _ = sock.recvmsg(size, space, socket.MSG_CMSG_CLOEXEC)
     for level, kind, data in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
             fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
-    return raw, list(fds), flags
+        elif level == socket.SOL_SOCKET and kind == socket.SCM_CREDENTIALS:
+            sender = _CREDENTIALS.unpack(data)[0]
+    return Packet(raw, list(fds), flags, sender)
 
 
 def receive(sock: socket.socket) -> Message | None:
@@ -147,7 +177,7 @@ def receive(sock: socket.socket) -> Message | None:
         Malformed: The packet is not one of the fixed messages; its descriptors are closed.
     """
     try:
-        raw, fds, flags = receive_raw(sock, PACKET_BYTES_MAX + 1)
+        raw, fds, flags, _ = receive_raw(sock, PACKET_BYTES_MAX + 1)
     except ConnectionError:
         return None
     if not raw:

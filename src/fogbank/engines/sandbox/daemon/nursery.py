@@ -13,11 +13,13 @@ import math
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from fogbank.engines.sandbox.daemon import cgroups, zygotes
+from fogbank.engines.sandbox.daemon import cgroups, messages, zygotes
+from fogbank.engines.sandbox.daemon.cells import read_only_trees
 from fogbank.engines.sandbox.daemon.config import LANDLOCK, Config
+from fogbank.engines.sandbox.daemon.stems import paths_behind
 from fogbank.engines.sandbox.daemon.steps import Steps
 
 WARM_UP_SECONDS_MAX = 120
@@ -48,6 +50,14 @@ class Zygote:
     """What it forked ahead, the oldest first, with the control groups they are in."""
     spares_lost: int = 0
 
+    def attach(self, number: int, fds: Sequence[int]) -> None:
+        """Have code and layers mounted in a sandbox without any; raises ``OSError``."""
+        trees = read_only_trees(paths_behind(fds), fds)
+        try:
+            messages.send(self.born.control, messages.encode("attach", id=number), trees)
+        finally:
+            messages.close_all(trees)
+
     def spare_at(self, wanted: int) -> float:
         """Return when one more spare is due, by the monotonic clock, or infinity."""
         if not self.ready or self.ending or self.spares_lost >= SPARES_LOST_MAX:
@@ -68,6 +78,8 @@ class Nursery:
     """Told of every new zygote, so that its socket is listened to."""
     all: list[Zygote] = field(default_factory=list[Zygote])
     _serving: dict[tuple[str, str], Zygote] = field(default_factory=dict[tuple[str, str], Zygote])
+    _expected: str = ""
+    """The runtime of which one warm zygote is kept for the next new account; empty: of none yet."""
     _spare_at: float = 0.0
     _failures: int = 0
 
@@ -86,6 +98,20 @@ class Nursery:
         self._serving[key] = chosen
         self._spare_at = now + _SPARE_DELAY_S
         return self._used(chosen, now)
+
+    def slot_of(self, zygote: Zygote) -> int:
+        """Return the uid that the zygote's child takes, as the zygote numbers uids; 0 keeps it."""
+        if not self.identity.privileged:
+            return 0
+        if self.level >= LANDLOCK:
+            return self.identity.host_uid(zygote.block, zygote.forks)
+        return zygote.forks
+
+    def owner_of(self, zygote: Zygote, slot: int) -> int:
+        """Return the host's uid of a sandbox that has one of its own, else -1."""
+        if not slot or self.level >= LANDLOCK:
+            return slot or -1
+        return self.identity.host_uid(zygote.block, slot)
 
     def _used(self, zygote: Zygote, now: float) -> Zygote:
         zygote.forks += 1
@@ -170,9 +196,13 @@ class Nursery:
         """Return when the next zygote should fork ahead, or infinity."""
         return min((z.spare_at(self.config.spares) for z in self.all), default=math.inf)
 
+    def expect(self, runtime: str) -> None:
+        """Keep a warm zygote for the next function of a runtime, from now on."""
+        self._expected = self.config.runtimes[runtime].zygote or runtime
+
     def due(self) -> float:
         """Return when a spare is wanted, by the monotonic clock; infinity if there is one."""
-        wanted = self.config.spare_runtime
+        wanted = self._expected
         if not wanted or self._failures >= _FAILURES_MAX or self._spare(wanted) is not None:
             return math.inf
         return self._spare_at
@@ -187,7 +217,7 @@ class Nursery:
             if retired or stuck or unused:
                 self.end(zygote)
         if now >= self.due() and self._has_room():
-            self._start(self.config.spare_runtime)
+            self._start(self._expected)
 
     def _unused(self, zygote: Zygote, now: float) -> bool:
         return now - zygote.last_fork > self.config.zygote_seconds_max

@@ -17,6 +17,8 @@ from fogbank.engines.sandbox.daemon import syscalls
 
 TASK = "/var/task"
 INSIDE = "/var/fogbank"
+STEM_CODE = "/var/fogbank/stem/code"
+"""Where a stem finds its code before it has any: a folder in which the code is mounted first."""
 RUNTIME = "/var/runtime"
 AUTHORITY = "/etc/fogbank/authority.pem"
 BARE_AUTHORITY = "authority.pem"
@@ -39,7 +41,7 @@ _ETC = (
     "/etc/crypto-policies",
 )
 _DEVICES = ("null", "zero", "full", "random", "urandom")
-_EMPTY = (TASK, "/opt", "/tmp", "/proc", "/dev", "/etc", "/sys", RUNTIME, INSIDE)  # noqa: S108 (a folder of the root that is built, not the machine's)
+_EMPTY = (TASK, "/opt", "/tmp", "/proc", "/dev", "/etc", "/sys", RUNTIME, INSIDE, STEM_CODE)  # noqa: S108 (a folder of the root that is built, not the machine's)
 _LINKS = {
     "/dev/fd": "/proc/self/fd",
     "/dev/stdin": "/proc/self/fd/0",
@@ -69,6 +71,7 @@ _INSIDE_FILES = (
     "engines/sandbox/daemon/messages.py",
     "engines/sandbox/daemon/steps.py",
 )
+_KINDS = (".py", ".bpf", ".config", ".cjs", ".js", ".mjs", ".rb")
 _STAGE_BYTES = "16m"
 _STAGES = ("/tmp", "/usr")  # noqa: S108 (mount points that exist everywhere, no files)
 
@@ -105,12 +108,18 @@ def _inside_texts() -> dict[str, bytes]:
     names: list[str] = list(_INSIDE_FILES)
     inside = package / "engines/sandbox/inside"
     names += [f"engines/sandbox/inside/{path.name}" for path in sorted(inside.iterdir())]
-    wanted = [name for name in names if name.endswith((".py", ".bpf", ".config"))]
+    wanted = [name for name in names if name.endswith(_KINDS)]
     return {f"{INSIDE}/fogbank/{name}": (package / name).read_bytes() for name in wanted}
 
 
+def place_of(path: str) -> str:
+    """Return where a folder of the machine appears inside: at its path, unless /tmp hides that."""
+    hidden = path.startswith("/tmp/")  # noqa: S108 (a mount point inside)
+    return f"/var/lang{path}" if hidden else path
+
+
 def _hosts(names: Iterable[str]) -> bytes:
-    return f"127.0.0.1 localhost {' '.join(names)}\n".encode()
+    return f"127.0.0.1 localhost sandbox.localdomain sandbox {' '.join(names)}\n".encode()
 
 
 def plan(
@@ -134,7 +143,7 @@ def plan(
             links[path] = str(Path(path).readlink())
         elif Path(path).is_dir():
             binds[path] = path
-    binds.update({path: path for path in prefixes if not f"{path}/".startswith("/usr/")})
+    binds.update({place_of(p): p for p in prefixes if not f"{p}/".startswith("/usr/")})
     binds.update({path: str(Path(path).resolve()) for path in _ETC if Path(path).exists()})
     binds.update({f"{RUNTIME}/{name}": path for name, path in packages.items()})
     texts = {target: text.encode() for target, text in _TEXTS.items()}

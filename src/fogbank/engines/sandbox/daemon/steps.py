@@ -19,12 +19,13 @@ from contextlib import AbstractContextManager
 STEPS = (
     *("make directory", "find level", "clone zygote", "map zygote", "open zygote's gate"),
     *("warm zygote", "prepare spare", "make cell", "limit cell", "open trees", "ask for fork"),
-    *("hear of fork", "settle", "freeze", "thaw", "kill", "hear of end", "remove cell", "close"),
+    *("hear of fork", "bind", "hear of function", "settle", "freeze", "thaw", "measure", "kill"),
+    *("hear of end", "remove cell", "close"),
 )
 INSIDE = (  # zygotes and sandboxes, in their order
     *("build root", "execute zygote", "preload", "fork", "join groups", "enter namespaces"),
     *("mount", "open endpoint", "arrange descriptors", "limit", "change identity"),
-    *("raise walls", "load filters", "import handler", "first frame", "tell end"),
+    *("attach", "raise walls", "load filters", "import handler", "first frame", "tell end"),
 )
 WIRE_FD = 200
 _NOTHING = contextlib.nullcontext()

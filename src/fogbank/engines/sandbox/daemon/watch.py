@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 PROCESSES_MAX = 2048
+PEAKS_MAX = 16
+"""Processes whose peaks are told after an invocation; who forks more is measured in part."""
 FILES_MAX = 50_000
 FILES_PER_SLICE = 500
 DEPTH_MAX = 64
@@ -39,10 +41,10 @@ def pid_behind(pidfd: int) -> int:
     return -1
 
 
-def tree_of(pid: int) -> list[int]:
-    """Return a process and its descendants, at most ``PROCESSES_MAX`` of them."""
+def tree_of(pid: int, most: int = PROCESSES_MAX) -> list[int]:
+    """Return a process and its descendants, at most ``PROCESSES_MAX`` of them, or a few more."""
     found, at = [pid], 0
-    while at < len(found) < PROCESSES_MAX:
+    while at < len(found) < most:
         found.extend(_children(found[at]))
         at += 1
     return found
@@ -73,15 +75,26 @@ def _kilobytes(path: str, wanted: tuple[str, ...]) -> int:
     return total
 
 
+def resident_kb(pid: int) -> int:
+    """Return the memory of a process that is not files, with what it shares with others."""
+    return _kilobytes(f"/proc/{pid}/status", ("RssAnon", "RssShmem"))
+
+
 def memory_mb(pid: int, limit_mb: int) -> int:
     """Return the memory that a tree of processes holds; exact only where it is near the limit."""
     tree = tree_of(pid)
-    coarse = sum(_kilobytes(f"/proc/{p}/status", ("RssAnon", "RssShmem")) for p in tree)
+    coarse = sum(map(resident_kb, tree))
     if coarse <= limit_mb * _KB_PER_MB:
         return coarse // _KB_PER_MB
     names = ("Pss_Anon", "Pss_Shmem")
     exact = sum(_kilobytes(f"/proc/{p}/smaps_rollup", names) for p in tree)
     return (exact or coarse) // _KB_PER_MB
+
+
+def peak_mb(pid: int) -> int:
+    """Return the resident peaks of a process and its nearest descendants, added up."""
+    tree = tree_of(pid, PEAKS_MAX)[:PEAKS_MAX]
+    return sum(_kilobytes(f"/proc/{p}/status", ("VmHWM",)) for p in tree) // _KB_PER_MB
 
 
 class Usage(NamedTuple):

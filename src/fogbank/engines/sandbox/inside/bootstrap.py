@@ -9,20 +9,23 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import io
 import json
 import logging
 import os
 import resource
+import socket
 import sys
 import time
 import traceback
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from types import ModuleType, TracebackType
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, BinaryIO, NamedTuple, NoReturn, cast
 
 from fogbank.engines.sandbox.daemon.steps import Steps
-from fogbank.engines.sandbox.inside import frames, logs
+from fogbank.engines.sandbox.inside import frames, keeper, logs, program
 from fogbank.engines.sandbox.inside.context import LambdaContext, Malformed, context_of
 
 _FRAMES_FD = 3
@@ -32,6 +35,7 @@ _PRELOADED = {"boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib
 _KEPT: list[ModuleType] = []
 """Modules taken off the import table; freeing them would only copy pages."""
 _INIT_FAILED = 1
+_DEBUG_PORT = "_FOGBANK_DEBUG_PORT"
 _ASCII_UNTIL = (3, 12)
 
 
@@ -124,28 +128,52 @@ def find_handler(name: str) -> Any:
         ) from None
 
 
+class Place(NamedTuple):
+    """Where a function runs."""
+
+    task: str
+    """Where its code lies."""
+    opt: str
+    """Where its layers lie."""
+    runtime: str
+    """Where preinstalled libraries lie, if not in ``/var/runtime``."""
+    tmp: str
+    """A folder for its files where ``/tmp`` is not its own; or nothing."""
+    report: socket.socket
+    """At which a keeper would speak with the platform."""
+
+
 class Bootstrap:
     """Reads frames and answers them until the other end closes."""
 
-    def __init__(self, task: str, runtime: str, tmp: str, steps: Steps) -> None:
+    def __init__(self, place: Place, steps: Steps) -> None:
         self._steps = steps
-        self._in: BinaryIO = os.fdopen(_FRAMES_FD, "rb", closefd=False)
-        self._task = task
-        self._tmp = tmp
-        self._runtime = runtime or "/var/runtime"
+        # Unbuffered for the first frame: the next may be for a program that takes our place.
+        self._in: BinaryIO = io.FileIO(_FRAMES_FD, closefd=False)
+        self._task, self._opt, self._tmp = place.task, place.opt, place.tmp
+        self._runtime = place.runtime or "/var/runtime"
+        self._report = place.report
         self._handler: Any = None
         self._encoder = _Encoder()
 
     def run(self) -> NoReturn:
         """Take the assignment, import the handler, then serve invocations."""
         assignment = self._read()
-        assert assignment.kind == frames.ASSIGN
+        if assignment.kind == frames.EXTEND:
+            keeper.keep(assignment.head, self._report)
+            assignment = self._read()
+        self._report.close()
         with self._steps("import handler"):
+            if assignment.kind == frames.EXECUTE:
+                self._execute(assignment.head)
+            assert assignment.kind == frames.ASSIGN
             self._assign(assignment.head)
             try:
+                _listen_for_debugger()
                 self._handler = find_handler(os.environ["_HANDLER"])
             except Exception as error:  # noqa: BLE001 (user code may raise anything)
                 self._fail_init(error)
+        self._in = io.BufferedReader(cast("io.FileIO", self._in))
         self._flush()
         with self._steps("first frame"):
             self._write(frames.INIT, {"maxrss_kb": maxrss_kb()})
@@ -156,23 +184,34 @@ class Bootstrap:
             elif frame.kind == frames.CREDENTIALS:
                 os.environ.update(frame.head["environment"])
 
+    def _execute(self, head: dict[str, Any]) -> NoReturn:
+        """Give this process to a program; what may follow in the socket is the program's."""
+        try:
+            head["arguments"] = [w.replace("{runtime}", self._runtime) for w in head["arguments"]]
+            program.execute(head, self._task, self._tmp)
+        except program.NoEntryError as error:
+            result = {"errorType": "Runtime.InvalidEntrypoint", "errorMessage": f"Error: {error}"}
+            self._write(frames.INIT, {"maxrss_kb": maxrss_kb(), "error": result})
+            os._exit(_INIT_FAILED)
+
     def _assign(self, head: dict[str, Any]) -> None:
         """Take on the function's environment, paths and logging."""
-        os.environ.clear()
-        os.environ.update(head["environment"])
+        if not head["executed"]:
+            os.environ.clear()
+            os.environ.update(head["environment"])
         if self._tmp:
             os.environ["TMPDIR"] = self._tmp  # no mount can put it where AWS has it
         time.tzset()
         os.umask(0o022)
         os.chdir(self._task)
         self._set_path()
-        _forget_shipped(self._task)
+        _forget_shipped((self._task, f"{self._opt}/python"))
         logs.install()
 
     def _set_path(self) -> None:
         version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
         standard = [p for p in sys.path if _OURS not in p and p != self._runtime]
-        layers = [f"/opt/python/lib/{version}/site-packages", "/opt/python"]
+        layers = [f"{self._opt}/python/lib/{version}/site-packages", f"{self._opt}/python"]
         sys.path[:] = [self._task, *layers, self._runtime, *standard]
         sys.argv[:] = [""]
 
@@ -242,14 +281,30 @@ class Bootstrap:
 
     def _exactly(self, count: int) -> bytes:
         raw = self._in.read(count)
-        if len(raw) < count:
-            os._exit(0)  # the client is gone, and this sandbox with it
+        while len(raw) < count:
+            more = self._in.read(count - len(raw))
+            if not more:
+                os._exit(0)  # the client is gone, and this sandbox with it
+            raw += more
         return raw
 
     def _write(self, kind: int, head: dict[str, Any], body: bytes = b"") -> None:
         left = memoryview(frames.encode(kind, head, body))
         while left:
             left = left[os.write(_FRAMES_FD, left) :]
+
+
+def _listen_for_debugger() -> None:
+    """Have debugpy listen, where the function is to be debugged and has it among its packages."""
+    port = os.environ.get(_DEBUG_PORT, "")
+    if not port:
+        return
+    try:
+        debugpy: Any = importlib.import_module("debugpy")
+    except ImportError:
+        logging.getLogger().warning("no debugger: the package has no debugpy")
+        return
+    debugpy.listen(("127.0.0.1", int(port)))
 
 
 def maxrss_kb() -> int:
@@ -264,7 +319,7 @@ def rehearse() -> None:
     The pages that are written to on the way are this process's own from then on, and need not be
     copied while a caller waits. Nothing of it is seen by user code.
     """
-    _forget(_OURS)
+    forget(_OURS)
     body = _Encoder().encode(json.loads(b'{"a": [1.5, null, true, "b"]}')).encode()
     head = {"request_id": "", "deadline_ms": 0}
     frames.head_of(frames.encode(frames.INVOKE, head, body)[frames.PREFIX.size : -len(body)])
@@ -277,23 +332,23 @@ def rehearse() -> None:
     maxrss_kb()
 
 
-def _forget_shipped(task: str) -> None:
+def _forget_shipped(folders: Sequence[str]) -> None:
     """Take preloaded libraries that the user ships too off the import table."""
-    for folder in (task, "/opt/python"):
+    for folder in folders:
         with contextlib.suppress(OSError):
             shipped = (path.name.removesuffix(".py") for path in Path(folder).iterdir())
             if not _PRELOADED.isdisjoint(shipped):
                 for name in _PRELOADED:
-                    _forget(name)
+                    forget(name)
 
 
-def _forget(prefix: str) -> None:
+def forget(prefix: str) -> None:
     """Take a package off the import table; its modules go on working for whoever has them."""
     names = [n for n in sys.modules if n == prefix or n.startswith(f"{prefix}.")]
     _KEPT.extend(sys.modules.pop(name) for name in names)
 
 
-def run(task: str, runtime: str, tmp: str, steps: Steps) -> NoReturn:
+def run(place: Place, steps: Steps) -> NoReturn:
     """Run a function in this process, for as long as the client wants it.
 
     A ``SystemExit`` of the user's code, or any other error past ``Exception``, ends the process
@@ -306,4 +361,4 @@ def run(task: str, runtime: str, tmp: str, steps: Steps) -> NoReturn:
         2, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1
     )
     sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr  # type: ignore[misc]
-    Bootstrap(task, runtime, tmp, steps).run()
+    Bootstrap(place, steps).run()

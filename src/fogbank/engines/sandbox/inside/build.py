@@ -2,7 +2,7 @@
 
 Rule: the order matters and each step is one method: control groups, namespaces, mounts, network,
 descriptors, limits, identity, capabilities, system-call filter. The child reports on its *birth*
-socket, once: the listener of the endpoint, or why it failed; then that socket is closed.
+socket, once: the listener of the endpoint, or why it failed; then whoever runs the function closes it.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from typing import NamedTuple
 from fogbank.engines.sandbox.daemon import landlock, messages, syscalls
 from fogbank.engines.sandbox.daemon.config import LANDLOCK
 from fogbank.engines.sandbox.daemon.steps import Steps
+from fogbank.engines.sandbox.inside import stems
 
 TASK = "/var/task"
+OPT = "/opt"
 RUNTIME = "/var/runtime"
 FRAMES_FD = 3
 _CONTROL_FD = 3
@@ -32,6 +34,7 @@ _LISTEN_BACKLOG = 128
 _REPORT_BYTES_MAX = 4096
 _NOT_BUILT = 125
 _BYTES_PER_MB = 1024 * 1024
+_OUTLETS = 3
 _READ_ONLY = syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
 
 
@@ -60,14 +63,14 @@ class Passed(NamedTuple):
     """The descriptors that come with a ``spawn`` message."""
 
     own: list[int]
-    """Frames, report, output and, with namespaces, the mounts of code and /tmp."""
+    """Frames, report, output and, with namespaces, the mounts of /tmp, code and layers."""
     groups: list[int]
     """What is written to, to enter the control groups."""
 
 
-def descriptors_of(message: messages.Message, place: Place) -> Passed:
+def descriptors_of(message: messages.Message) -> Passed:
     """Return what the descriptors of a ``spawn`` message are."""
-    own = 3 if place.bare else 5
+    own = _OUTLETS + message.number("trees")
     return Passed(message.fds[:own], message.fds[own:])
 
 
@@ -85,6 +88,15 @@ def tasks_of(uid: int) -> int:
         if mine in status:
             count += int(status.partition(b"\nThreads:\t")[2].partition(b"\n")[0])
     return count
+
+
+def _listening(port: int) -> socket.socket:
+    """Return a listener on this sandbox's own loopback."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", port))
+    listener.listen(_LISTEN_BACKLOG)
+    return listener
 
 
 class Birth:
@@ -115,7 +127,8 @@ class Birth:
                     self._enter_namespaces()
                     syscalls.mount("proc", "/proc", "proc", _READ_ONLY)
                 with steps("open endpoint"):
-                    self._listener = self._listen()
+                    syscalls.bring_loopback_up()
+                    self._listener = _listening(self._place.port)
         except BaseException:  # noqa: BLE001 (``enter`` reports it)
             self._failure = traceback.format_exc()
 
@@ -158,13 +171,14 @@ class Birth:
         self._message = message
         self._slot = message.number("uid")
         self._frames, report, self._output, *self._trees = message.fds
-        self._report = socket.socket(fileno=report)
+        self.report = socket.socket(fileno=report)
         self.task = message.text("code") or TASK
+        self.opt = (message.text("layers") if self._place.bare else "") or OPT
         self.tmp = message.text("tmp")
 
     def _report_failure(self, text: str) -> None:
         try:
-            self._report.send(b"failed " + text.encode()[-_REPORT_BYTES_MAX:])
+            self.report.send(b"failed " + text.encode()[-_REPORT_BYTES_MAX:])
         except OSError:
             os.write(2, text.encode())
 
@@ -177,41 +191,42 @@ class Birth:
         )
         syscalls.set_hostname("lambda")
 
-    def _listen(self) -> socket.socket:
-        """Open the endpoint's port on this sandbox's own loopback."""
-        syscalls.bring_loopback_up()
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("127.0.0.1", self._place.port))
-        listener.listen(_LISTEN_BACKLOG)
-        return listener
-
     def _attach(self) -> None:
-        """Attach the function's code and its own /tmp, and hand the endpoint's listener out."""
+        """Attach the function's code and its own /tmp, and hand its listeners out.
+
+        The first is the endpoint's, the second, where one is asked for, the Runtime API's.
+        """
         if self._listener is None:
-            socket.send_fds(self._report, [b"bare"], [])
+            owner = self._slot or os.getuid()
+            socket.send_fds(self.report, [b"bare %d" % owner], [])
             return
-        code, tmp = self._trees
-        syscalls.move_mount(code, TASK)
-        syscalls.move_mount(tmp, "/tmp")  # noqa: S108 (a mount point, no file)
-        with self._listener as listener:
-            socket.send_fds(self._report, [b"born"], [listener.fileno()])
+        places = ("/tmp", TASK, OPT)[: len(self._trees)]  # noqa: S108 (a mount point, no file)
+        for tree, place in zip(self._trees, places):  # noqa: B905 (CPython 3.9 has no ``strict``)
+            syscalls.move_mount(tree, place)
+        if len(self._trees) == 1:
+            stems.prepare()
+        opened = [self._listener]
+        if api := self._message.number("api"):
+            opened.append(_listening(api))
+        socket.send_fds(self.report, [b"born"], [listener.fileno() for listener in opened])
+        for listener in opened:
+            listener.close()
 
     def _arrange_descriptors(self) -> None:
         """Keep 0 (null), 1 and 2 (output) and 3 (frames); close everything else.
 
-        The report socket is kept a little above them until construction has ended.
+        The report socket is kept a little above them until it is known whether a keeper needs it.
         """
         self._control.detach()  # its number is the frames' from here on
         frames = os.dup(self._frames)  # out of the way of the low numbers
         output = os.dup(self._output)
         null = os.open(os.devnull, os.O_RDONLY)
-        report = os.dup(self._report.detach())
+        report = os.dup(self.report.detach())
         for number, fd in ((0, null), (1, output), (2, output), (FRAMES_FD, frames)):
             os.dup2(fd, number)
         os.dup2(report, FRAMES_FD + 1, inheritable=False)
         syscalls.close_from(FRAMES_FD + 2, self._place.steps.wire)
-        self._report = socket.socket(fileno=FRAMES_FD + 1)
+        self.report = socket.socket(fileno=FRAMES_FD + 1)
         os.set_inheritable(FRAMES_FD, False)  # noqa: FBT003 (positional in os)
 
     def _limit(self) -> None:
@@ -219,10 +234,11 @@ class Birth:
         if self._place.bare and not self._slot:
             # The kernel counts whatever the user runs; what is there is not this sandbox's.
             processes += tasks_of(os.getuid())
+        file_bytes = self._message.number("file_mb") * _BYTES_PER_MB
         for kind, value in (
             (resource.RLIMIT_NOFILE, OPEN_FILES_MAX),
             (resource.RLIMIT_NPROC, processes),
-            (resource.RLIMIT_FSIZE, self._message.number("file_mb") * _BYTES_PER_MB),
+            (resource.RLIMIT_FSIZE, file_bytes or resource.RLIM_INFINITY),
             (resource.RLIMIT_CORE, 0),
             (resource.RLIMIT_MEMLOCK, 64 * 1024),
             (resource.RLIMIT_MSGQUEUE, 0),
@@ -263,13 +279,14 @@ class Birth:
         if self._place.level == LANDLOCK:
             with steps("raise walls"):
                 self._raise_walls()
-        self._report.close()
         with steps("load filters"):
             for program in self._place.filters[not self._slot]:
                 syscalls.load_seccomp(program)
 
     def _raise_walls(self) -> None:
         """Give up the host's files, its TCP ports but the endpoint's, and its processes."""
-        readable = (self.task, *self._place.readable, f"/proc/{os.getpid()}")
-        own, ports = (self.tmp,), (self._place.port,)
+        layers = filter(None, (self._message.text("layers"),))
+        readable = (self.task, *layers, *self._place.readable, f"/proc/{os.getpid()}")
+        api = self._message.number("api")
+        own, ports = (self.tmp,), (self._place.port, *filter(None, (api,)))
         landlock.restrict(landlock.Walls(readable, _DEVICES, own, ports))

@@ -17,6 +17,11 @@ CREDENTIALS = 3
 INIT = 4
 RESULT = 5
 ERROR = 6
+CHUNK = 7
+EXECUTE = 8
+EXTEND = 9
+WARM = 10
+"""Said once by a runtime that waits without a function."""
 
 HEAD_BYTES_MAX = 256 * 1024
 BODY_BYTES_MAX = 8 * 1024 * 1024
@@ -53,7 +58,7 @@ def lengths(prefix: bytes | bytearray | memoryview) -> tuple[int, int, int]:
         Oversized: The frame may not be read.
     """
     kind, head_bytes, body_bytes = PREFIX.unpack(prefix)
-    if not ASSIGN <= kind <= ERROR or head_bytes > HEAD_BYTES_MAX or body_bytes > BODY_BYTES_MAX:
+    if not ASSIGN <= kind <= EXTEND or head_bytes > HEAD_BYTES_MAX or body_bytes > BODY_BYTES_MAX:
         raise Oversized(f"kind {kind}, head {head_bytes}, body {body_bytes}")
     return kind, head_bytes, body_bytes
 

@@ -28,7 +28,7 @@ from typing import Any, NoReturn
 from fogbank.engines.sandbox.daemon import landlock, messages, syscalls, watch
 from fogbank.engines.sandbox.daemon.config import LANDLOCK
 from fogbank.engines.sandbox.daemon.steps import Steps
-from fogbank.engines.sandbox.inside import bootstrap, build
+from fogbank.engines.sandbox.inside import bootstrap, build, stems
 from fogbank.engines.sandbox.inside.spares import Spare, Spares, discard
 
 CONTROL_FD = 3
@@ -107,8 +107,12 @@ def preload() -> None:
     """Import what functions commonly import, and parse the common service models once."""
     for name in _STANDARD:
         importlib.import_module(name)
-    with contextlib.suppress(ImportError):
+    try:
         _share_loader()
+    except ImportError:
+        pass  # it is not there
+    except Exception:  # noqa: BLE001 (made for other versions of Python: functions meet it too)
+        sys.stderr.write(f"fogbank-zygote: boto3 is not preloaded: {traceback.format_exc(limit=1)}")
 
 
 def _share_loader() -> None:
@@ -195,6 +199,7 @@ class Zygote:
         self._poll.register(self._control, select.POLLIN)
         self._orphans = False
         self._spares = Spares(self._fork_child)
+        self._own_mounts = -1 if self._bare else os.open("/proc/self/ns/mnt", os.O_RDONLY)
         self._own_pids = -1 if self._bare else os.open("/proc/self/ns/pid", os.O_RDONLY)
 
     def run(self) -> None:
@@ -218,6 +223,8 @@ class Zygote:
             self._prepare(message)
         elif message.op == "drop":
             self._drop(message.number("id"))
+        elif message.op == "attach":
+            self._attach(message)
         # In no ``finally``: the exit of a child passes here, and these numbers are its own by then.
         messages.close_all(message.fds)
 
@@ -238,6 +245,17 @@ class Zygote:
             self._poll.unregister(spare.pidfd)
             discard(spare)
         messages.send(self._control, messages.encode("dropped", id=number))
+
+    def _attach(self, message: messages.Message) -> None:
+        """Mount the code of a function in the sandbox of a stem."""
+        sandbox, note = message.number("id"), ""
+        pids = [pid for number, pid in self._children.values() if number == sandbox]
+        try:
+            with self._steps("attach"):
+                stems.attach(pids[0], message.fds, self._own_mounts)
+        except (OSError, IndexError) as error:
+            note = f"attach: {error}"
+        messages.send(self._control, messages.encode("attached", id=sandbox, note=note))
 
     def _watched(self, spare: Spare) -> Spare:
         self._poll.register(spare.pidfd, select.POLLIN)
@@ -293,7 +311,7 @@ class Zygote:
 
     def _assign(self, message: messages.Message) -> Spare:
         """Hand the message to a child, which is watched from now on; raises ``OSError``."""
-        passed = build.descriptors_of(message, self._place)
+        passed = build.descriptors_of(message)
         packet = messages.encode(message.op, **message.fields)
         spare = self._spares.take(message.number("spare"))
         if spare is not None:
@@ -339,7 +357,8 @@ class Zygote:
         bootstrap.rehearse()
         birth.enter()
         try:
-            bootstrap.run(birth.task, self._runtime, birth.tmp, self._steps)
+            place = bootstrap.Place(birth.task, birth.opt, self._runtime, birth.tmp, birth.report)
+            bootstrap.run(place, self._steps)
         except Exception:  # noqa: BLE001 (ours: it must not be taken for an error of the zygote)
             traceback.print_exc()
             os._exit(1)

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from fogbank.services.dynamodb.jobs.backups import copy_backup, expire_backup, fill_table
+from fogbank.services.dynamodb.jobs.backups import (
+    copy_backup,
+    expire_backup,
+    fill_table,
+    take_back_cut,
+)
+from fogbank.services.dynamodb.jobs.bulks import forget_bulk, put_items
+from fogbank.services.dynamodb.jobs.consumption import record_consumption
 from fogbank.services.dynamodb.jobs.exports import export_table, forget_export
 from fogbank.services.dynamodb.jobs.histories import trim_history
 from fogbank.services.dynamodb.jobs.imports import forget_import, import_table
+from fogbank.services.dynamodb.jobs.keys import retire_grant, seal_items, try_key
 from fogbank.services.dynamodb.jobs.moments import release_moment
 from fogbank.services.dynamodb.jobs.replication import (
     change_group,
@@ -16,6 +24,7 @@ from fogbank.services.dynamodb.jobs.replication import (
     replicate,
     sweep_tombstones,
 )
+from fogbank.services.dynamodb.jobs.strong import keep_strong
 from fogbank.services.dynamodb.jobs.tables import (
     change_index,
     count_items,
@@ -27,6 +36,9 @@ from fogbank.services.dynamodb.jobs.tables import (
 
 JOBS: Final = (
     remove_items,
+    try_key,
+    seal_items,
+    retire_grant,
     change_index,
     count_items,
     keep_stream,
@@ -35,6 +47,7 @@ JOBS: Final = (
     copy_backup,
     fill_table,
     expire_backup,
+    take_back_cut,
     walk_items,
     delete_expired_items,
     import_table,
@@ -44,6 +57,10 @@ JOBS: Final = (
     change_group,
     forget_versions,
     sweep_tombstones,
+    record_consumption,
+    keep_strong,
     export_table,
     forget_export,
+    put_items,
+    forget_bulk,
 )

@@ -10,7 +10,7 @@ from fogbank.platform.scheduler.timers import Timer
 from fogbank.platform.scheduler.worklist import WorkEntry
 from fogbank.platform.store.engine import Transaction
 from fogbank.services.dynamodb import state
-from fogbank.services.dynamodb.schema import IMPORTS
+from fogbank.services.dynamodb.schema.imports import IMPORTS
 
 IMPORTS_AT_ONCE: Final = 2
 HOLD_MS: Final = 3_600_000

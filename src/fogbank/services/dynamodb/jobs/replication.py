@@ -7,6 +7,7 @@ cannot be reached the pair waits, longer each time, and goes on where it was.
 
 from __future__ import annotations
 
+import enum
 import logging
 from functools import partial
 from typing import Final
@@ -15,20 +16,21 @@ import msgspec
 
 from fogbank.base.errors import ServiceError, Weather
 from fogbank.contract.call import Facilities
-from fogbank.contract.job import Memory, Verdict, consumer, worklist
+from fogbank.contract.job import Memory, Rest, Verdict, consumer, worklist
 from fogbank.platform.blobs.port import BlobPlacement
+from fogbank.platform.metering.lags import Way
+from fogbank.platform.metering.throughput import WHOLE, Name, Owner
 from fogbank.platform.scheduler.consumers import Consumer
 from fogbank.platform.scheduler.worklist import WorkEntry
 from fogbank.platform.store.engine import Domain, Store, Transaction
 from fogbank.platform.store.records import RecordDecoder
-from fogbank.services.dynamodb import quotas, state
-from fogbank.services.dynamodb.rules import measures, replicas, replication, sharing
+from fogbank.services.dynamodb import metrics, quotas, state
+from fogbank.services.dynamodb.rules import measures, replicas, replication, sharing, sizes
 from fogbank.services.dynamodb.rules.replication import Change, Step
-from fogbank.services.dynamodb.schema import ACTIVE, CREATING, DELETING, TableRecord
+from fogbank.services.dynamodb.schema import ACTIVE, CREATING, DELETING, DISASSOCIATING, TableRecord
 from fogbank.services.dynamodb.schema.replicas import (
     FetchRecord,
     GroupRecord,
-    LinkRecord,
     PairRecord,
     ReplicaRecord,
 )
@@ -55,26 +57,39 @@ _IDLER_MAX: Final = 2
 _PAUSES_MAX: Final = 4
 _DIGEST_KEY_BYTES: Final = 16
 
-_decode_link: Final = RecordDecoder(LinkRecord).decode
 _decode_fetch: Final = RecordDecoder(FetchRecord).decode
 
 
-@consumer(state.replication.LINKS, steps_max=LINKS_AT_ONCE)
-async def replicate(entry: Consumer, facilities: Facilities, memory: Memory) -> int:
+class _Came(enum.Enum):
+    """How a step of a pair went."""
+
+    BUSY = "busy"
+    """There is more to bring now."""
+    WAITS = "waits"
+    """The other has not taken everything yet."""
+    IDLE = "idle"
+    """There is nothing to bring until somebody writes."""
+
+
+@consumer(state.replication.LINKS, steps_max=LINKS_AT_ONCE, watched=state.replication.watched_by)
+async def replicate(entry: Consumer, facilities: Facilities, memory: Memory) -> int | Rest:
     """Bring the next writes of a replica to another; return when to look for more."""
     now_ms = facilities.clock.now_ms()
     poll_ms = facilities.quotas.value(quotas.REPLICATION_POLL_MS)
     copies_first = memory["copies"] = not memory.get("copies", False)
     try:
-        is_busy = await _Link(entry, facilities, copies_first=copies_first).run()
+        came = await _Link(entry, facilities, copies_first=copies_first).run()
     except Weather as error:
         pauses = memory["pauses"] = memory.get("pauses", 0) + 1
         if pauses == 1:
             log.warning("replication %s waits: %s", entry.id, error)
         return now_ms + (quotas.REPLICATION_PAUSE_MS << min(pauses, _PAUSES_MAX))
     memory["pauses"] = 0
-    memory["idle"] = 0 if is_busy else memory.get("idle", 0) + 1
-    return now_ms if is_busy else now_ms + (poll_ms << min(memory["idle"], _IDLER_MAX))
+    memory["idle"] = 0 if came is _Came.BUSY else memory.get("idle", 0) + 1
+    later_ms = now_ms + (poll_ms << min(memory["idle"], _IDLER_MAX))
+    if came is _Came.IDLE:
+        return Rest(later_ms)
+    return now_ms if came is _Came.BUSY else later_ms
 
 
 class _Link:
@@ -88,32 +103,60 @@ class _Link:
 
     def __init__(self, entry: Consumer, facilities: Facilities, *, copies_first: bool) -> None:
         self._copies_first = copies_first
-        self._link = _decode_link(entry.payload)
+        self._link = state.replication.decode_link(entry.payload)
         self._facilities = facilities
         self._domain = Domain(*entry.domain)
         self._store = facilities.holding(self._domain)
         other = state.groups.domain_in(self._domain, self._link.region)
         self._is_near = facilities.placement.is_ours(other)
+        self._other_domain = other
+        self._taker: TableRecord | None = None
+        """The other replica, as the last transaction has found it."""
         near, far = facilities.holding, facilities.placement.store_of
         self._other = near(other) if self._is_near else far(other)
 
-    async def run(self) -> bool:
-        """Bring what comes next; return whether there may be more at once."""
+    async def run(self) -> _Came:
+        """Bring what comes next; return whether there may be more."""
         found = await self._store.read(self._look)
         if found is None:
-            return False
+            self._facilities.lags.forget(self._way)
+            return _Came.IDLE
         table, pair = found
         if table.settings > pair.settings:
-            return await self._bring_settings(table, pair)
+            has_arrived = await self._bring_settings(table, pair)
+            return _Came.BUSY if has_arrived else _Came.WAITS
         step = await self._store.read(partial(self._read, table, pair))
         if step is None:
-            return bool(pair.copying)
+            return _Came.BUSY if pair.copying else _Came.IDLE
         if step.changes and not await self._other.transact(partial(self._apply, table, step)):
-            return False
+            return _Came.WAITS
+        self._count(step)
         latency_ms = self._latency_ms(step.changes, pair)
         after = msgspec.structs.replace(step.pair, latency_ms=latency_ms)
         await self._store.transact(partial(self._move, pair, after))
-        return not step.is_last or bool(after.copying)
+        self._note_latency(step.changes, latency_ms)
+        return _Came.IDLE if step.is_last and not after.copying else _Came.BUSY
+
+    def _note_latency(self, changes: list[Change], latency_ms: int) -> None:
+        """Note how long writes took to arrive, for operators and for customers."""
+        written_ms = [change.at_ms for change in changes if change.at_ms]
+        if not written_ms:
+            return
+        self._facilities.lags.note(self._way, latency_ms)
+        now_ms, link = self._facilities.clock.now_ms(), self._link
+        metrics.note_replication(
+            self._facilities.metrics,
+            self._domain,
+            link.table,
+            link.region,
+            (max(0, now_ms - each) for each in written_ms),
+        )
+
+    @property
+    def _way(self) -> Way:
+        """Return from where to where writes are brought."""
+        _, account, region = self._domain.name
+        return Way(account, self._link.table, region, self._link.region)
 
     async def _look(self, tr: Transaction) -> tuple[TableRecord, PairRecord] | None:
         """Return the replica and how far it has come, or None if it brings nothing."""
@@ -136,7 +179,7 @@ class _Link:
 
         It has not while there is no such replica, and while one fetches what is too large.
         """
-        table = await state.replication.find_other(tr, source)
+        table = self._taker = await state.replication.find_other(tr, source)
         if table is None:
             return False
         has_arrived = True
@@ -147,6 +190,20 @@ class _Link:
             else:
                 await state.replication.accept(tr, table, change, self._facilities.clock)
         return has_arrived
+
+    def _count(self, step: Step) -> None:
+        """Count what was brought as consumed of the other: its scaling follows it too.
+
+        AWS: a replicated write consumes units in every region. Here it takes nothing from anyone.
+        """
+        table = self._taker
+        if not step.changes or not self._is_near or table is None:
+            return
+        meter = self._facilities.meters.meter_of(Name(table.id, WHOLE, writes=True))
+        if meter.owner is None:
+            meter.owner = Owner(self._other_domain, table.name)
+        sizes_of = [0 if each.item is None else each.item.size for each in step.changes]
+        meter.note(sum(sizes.write_units(size) for size in sizes_of))
 
     async def _move(self, before: PairRecord, after: PairRecord, tr: Transaction) -> bool:
         return await state.replication.move_pair(tr, self._link, before, after, ROWS_PER_STEP)
@@ -234,7 +291,7 @@ class _GroupChange:
         for replica in group.replicas:
             if replica.status == CREATING and await self._is_copied(group, replica):
                 group = await self._put(group, replica, ACTIVE)
-            elif replica.status == DELETING and await self._is_dropped(group, replica):
+            elif await self._is_gone(group, replica):
                 group = await self._remove(group, replica)
         if not replicas.is_settled(group.replicas):
             return False
@@ -340,11 +397,33 @@ class _GroupChange:
 
     # A replica that goes.
 
+    async def _is_gone(self, group: GroupRecord, replica: ReplicaRecord) -> bool:
+        """Take the next step of a replica that goes; return whether it is one no more."""
+        if replica.status == DELETING:
+            return await self._is_dropped(group, replica)
+        return replica.status == DISASSOCIATING and await self._has_left(group, replica)
+
     async def _is_dropped(self, group: GroupRecord, replica: ReplicaRecord) -> bool:
         """Delete a replica that goes if the others have all its writes; return whether it is gone."""
+        kept = self._facilities.ids.uuid()
 
         async def body(tr: Transaction) -> bool:
-            return await state.groups.drop_replica(tr, group, self._now_ms)
+            return await state.groups.drop_replica(tr, group, self._now_ms, kept)
+
+        return await self._store_in(replica.region).transact(body)
+
+    async def _has_left(self, group: GroupRecord, replica: ReplicaRecord) -> bool:
+        """Have a replica leave that has all of the others, as they have all of it; say if it has."""
+
+        async def look(tr: Transaction) -> bool:
+            return await state.groups.has_brought(tr, group, replica.region)
+
+        for other in group.replicas:
+            if other.region != replica.region and not await self._store_in(other.region).read(look):
+                return False
+
+        async def body(tr: Transaction) -> bool:
+            return await state.groups.leave_whole(tr, group, self._now_ms)
 
         return await self._store_in(replica.region).transact(body)
 

@@ -39,7 +39,8 @@ async def remove_items(entry: WorkEntry, facilities: Facilities) -> Verdict:
     table = state.tables.find_dropped_table(entry)
 
     async def body(tr: Transaction) -> int:
-        if table is not None and table.ttl_attribute:
+        # Those of items whose key KMS has, which may be gone, are removed when their second comes.
+        if table is not None and table.ttl_attribute and table.sse is None:
             await state.expiries.forget(tr, table, ITEMS_PER_STEP)
         return await state.rows.remove_rows(tr, entry.id, ITEMS_PER_STEP)
 
@@ -70,7 +71,10 @@ async def count_items(entry: WorkEntry, facilities: Facilities) -> Verdict:
 
     async def begin(tr: Transaction) -> tuple[TableRecord, MeasureRecord] | None:
         table = await state.tables.find_queued_table(tr, entry)
-        return None if table is None else (table, await state.tables.measure_of(tr, table))
+        if table is None:
+            return None
+        measure = await state.tables.measure_of(tr, table)
+        return (state.encryption.served(tr, table) if table.indexes else table), measure
 
     begun = await store.read(begin)
     if begun is None:
@@ -117,10 +121,20 @@ async def keep_stream(entry: WorkEntry, facilities: Facilities) -> Verdict:
     for _ in range(STEPS_PER_ATTEMPT):
         due_ms = await store.transact(step)
         if due_ms is None:
+            await _forget_outline(entry, facilities)
             return Verdict()
         if due_ms > ages.now_ms:
             break
     return Verdict(retry_at_ms=due_ms, uncounted=True)
+
+
+async def _forget_outline(entry: WorkEntry, facilities: Facilities) -> None:
+    """Have the region of a replica forget its stream, if its records lay in another region."""
+    region = state.streams.find_outlined(entry)
+    if region:
+        there = state.groups.domain_in(Domain(*entry.domain), region)
+        drop = partial(state.streams.drop_outline, entry=entry)
+        await facilities.placement.store_of(there).transact(drop)
 
 
 @worklist(state.expiries.WALKED_TABLES, concurrency_max=TABLES_AT_ONCE, hold_ms=HOLD_MS)

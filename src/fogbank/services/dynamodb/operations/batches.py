@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from fogbank.base.errors import ServiceError, TransactionTooLarge
 from fogbank.base.types import Request, Wire
-from fogbank.contract.call import Call, Pace
+from fogbank.contract.call import Call, Pace, Scattered
 from fogbank.contract.operation import operation
 from fogbank.platform.store.engine import Transaction
-from fogbank.services.dynamodb import quotas, state
+from fogbank.services.dynamodb import metrics, quotas, state
 from fogbank.services.dynamodb.rules import (
     access,
     batches,
@@ -26,6 +27,7 @@ from fogbank.services.dynamodb.rules.capacity import Followed, Sums
 from fogbank.services.dynamodb.rules.keys import ItemKey
 from fogbank.services.dynamodb.rules.values import Item
 from fogbank.services.dynamodb.schema import ItemRecord, TableRecord
+from fogbank.services.dynamodb.state.tables import SeveralHomes
 
 if TYPE_CHECKING:
     from fogbank.wire.shapes import dynamodb as shapes
@@ -43,7 +45,13 @@ _READ_BYTES: Final = 1 << 20
 async def batch_get_item(call: Call, request: shapes.BatchGetItemInput) -> Wire:
     """Return items by their keys, as many as one reply takes."""
     reads = batches.reads_of(call.scope, call.domain, request)
-    tables = await _read_tables(call, [read.name for read in reads])
+    named = {read.given: read.name for read in reads}
+    try:
+        tables = await _read_tables(call, [read.name for read in reads])
+    except SeveralHomes as several:
+        for read in reads:
+            _keys_of(several.tables[read.name], read)
+        raise _scattered(call, request, named, several) from None
     wanted = {read.given: _keys_of(tables[read.name], read) for read in reads}
     reply = _Answer(request, call.limit(quotas.BATCH_GET_BYTES))
     pace = Pace(call, quotas.STEP_BYTES)
@@ -59,8 +67,10 @@ async def batch_get_item(call: Call, request: shapes.BatchGetItemInput) -> Wire:
                     await pace.did(items.found_size(record))
                 done += 1
         reply.end(read, done)
-    reply.require_any()
-    named = {read.given: read.name for read in reads}
+    refusal = reply.find_refusal()
+    if refusal is not None:
+        _note_throttled(call, [read.name for read in reads])
+        raise refusal
     return {
         "Responses": reply.responses,
         "UnprocessedKeys": reply.unprocessed,
@@ -119,23 +129,40 @@ class _Answer:
         if done < len(read.keys):
             self._leave(read, done, len(read.keys))
 
-    def require_any(self) -> None:
-        """Refuse a batch of which nothing could be read for want of throughput.
+    def find_refusal(self) -> ServiceError | None:
+        """Return the error of a batch of which nothing could be read for want of throughput.
 
         AWS: the error stands for the whole batch only if none of its items was processed (API
         Reference, BatchGetItem).
         """
-        if self._throttled is not None and not self._read:
-            raise self._throttled
+        return None if self._read else self._throttled
+
+
+def _note_throttled(call: Call, named: Iterable[str]) -> None:
+    """Note that nothing of a batch could be done for want of throughput of its tables."""
+    for name in set(named):
+        metrics.note_request(call.facilities.metrics, call.domain, name, call.operation)
 
 
 async def _read_tables(call: Call, named: list[str]) -> dict[str, TableRecord]:
     """Return the tables of a batch by name."""
 
     async def body(tr: Transaction) -> dict[str, TableRecord]:
-        return {name: await state.tables.require_table(tr, call, name) for name in named}
+        return await state.tables.require_tables(tr, call, named)
 
     return await call.store.read(body)
+
+
+def _scattered(
+    call: Call, request: Request, named: Mapping[str, str], several: SeveralHomes
+) -> Scattered:
+    """Have the parts of a batch run where the items of their tables lie."""
+    account = call.domain.name[1]
+    parts = [
+        (owners.domain_of(account, home), part)
+        for home, part in batches.split(request, named, several.homes).items()
+    ]
+    return Scattered(parts, batches.merged)
 
 
 def _keys_of(table: TableRecord, read: TableReads) -> list[ItemKey]:
@@ -175,7 +202,13 @@ async def batch_write_item(call: Call, request: shapes.BatchWriteItemInput) -> W
     for write in batches.writes_of(call.scope, call.domain, request, call.limit(quotas.ITEM_BYTES)):
         writes.append(write)
         await pace.did(write.size)
-    tables = await _read_tables(call, [write.name for write in writes])
+    named = {write.given: write.name for write in writes}
+    try:
+        tables = await _read_tables(call, [*dict.fromkeys(named.values())])
+    except SeveralHomes as several:
+        seen = several.tables
+        batches.require_distinct((write.name, _key_of(seen[write.name], write)) for write in writes)
+        raise _scattered(call, request, named, several) from None
     batches.require_distinct((write.name, _key_of(tables[write.name], write)) for write in writes)
     consumed = Sums()
     collections: list[tuple[str, TableRecord, Item, int | None]] = []
@@ -191,8 +224,8 @@ async def batch_write_item(call: Call, request: shapes.BatchWriteItemInput) -> W
             told = tables[write.name], write.item, done.followed.collection
             collections.append((write.given, *told))
     if throttled is not None and not consumed.tables:
+        _note_throttled(call, [write.name for write in writes])
         raise throttled
-    named = {write.given: write.name for write in writes}
     return {
         "UnprocessedItems": left,
         **capacity.consumed_capacities(request, consumed, named),

@@ -9,25 +9,30 @@ Source: Amazon DynamoDB API Reference, ExportTableToPointInTime, DescribeExport 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
 
 from fogbank.base.errors import TokenReused
 from fogbank.contract.action import Access
 from fogbank.contract.call import Call
 from fogbank.contract.operation import operation
 from fogbank.platform.store.engine import Transaction
+from fogbank.platform.store.records import encode
 from fogbank.services.dynamodb import quotas, state
 from fogbank.services.dynamodb.errors import ExportConflictException, ExportNotFoundException
-from fogbank.services.dynamodb.rules import backups, exports, names, transfers
-from fogbank.services.dynamodb.rules.exports import Bounds
+from fogbank.services.dynamodb.rules import backups, exports, filters, names, strong, transfers
+from fogbank.services.dynamodb.rules.exports import Bounds, Span
 from fogbank.services.dynamodb.rules.transfers import TransferName
+from fogbank.services.dynamodb.schema import TableRecord
 from fogbank.services.dynamodb.schema.exports import EXPORTS, ExportRecord
+from fogbank.services.dynamodb.state.afar import Origin
 
 if TYPE_CHECKING:
     from fogbank.wire.shapes import dynamodb as shapes
 
 
-@operation(access=exports.export_table, unhonoured={"FilterSpecification": None})
+@operation(access=exports.export_table)
 async def export_table_to_point_in_time(
     call: Call, request: shapes.ExportTableToPointInTimeInput
 ) -> shapes.ExportTableToPointInTimeOutput:
@@ -38,19 +43,67 @@ async def export_table_to_point_in_time(
     kept = exports.stored_request(call.scope, request)
     token = transfers.token_of_request(call.account, "ExportTableToPointInTime", request)
 
+    asked = _Asked(call, request, name, export_id, now_ms)
+    origin: Origin | None = None
+
     async def body(tr: Transaction) -> str:
         table = await state.tables.require_backed_table(tr, name)
+        record, span = asked.record_of(table, kept)
+        exports_max = call.limit(quotas.EXPORTS)
+        if strong.is_at_home(table, call.region):
+            await state.exports.begin(tr, record, table, span, exports_max)
+            return export_id
+        if origin is None:
+            raise _Afar(table, record, span)
+        origin.require_fresh(call.clock.now_ms())
+        record = msgspec.structs.replace(record, table=encode(origin.table), home=origin.home)
+        await state.exports.begin_afar(tr, record, exports_max)
+        return export_id
+
+    try:
+        try:
+            begun = await call.store.transact(body, token=token)
+        except _Afar as afar:
+            origin = await afar.take(call)
+            begun = await call.store.transact(body, token=token)
+    except TokenReused:
+        raise ExportConflictException(
+            "The client token was used by an export with other parameters"
+        ) from None
+    record = await _read(call, TransferName(name, begun))
+    return {"ExportDescription": exports.description_of(call.scope, record)}
+
+
+class _Asked(NamedTuple):
+    """An export that is asked for."""
+
+    call: Call
+    request: shapes.ExportTableToPointInTimeInput
+    name: str
+    id: str
+    now_ms: int
+
+    def record_of(self, table: TableRecord, kept: bytes) -> tuple[ExportRecord, Span]:
+        """Return the export of a table, and the times that it is of.
+
+        Raises:
+            InvalidExportTimeException: The table has not got these times.
+            PointInTimeRecoveryUnavailableException: It cannot be restored to any.
+            ValidationException: The filter does not fit the table.
+        """
+        call, now_ms = self.call, self.now_ms
         bounds = Bounds(
             backups.require_recoverable(table, now_ms),
             now_ms,
             call.limit(quotas.EXPORT_SPAN_MIN_MS),
             call.limit(quotas.EXPORT_SPAN_MAX_MS),
         )
-        span = exports.span_of(request, bounds)
+        span = exports.span_of(self.request, bounds)
+        filters.filter_of(self.request, table)
         record = ExportRecord(
-            id=export_id,
+            id=self.id,
             table=b"",
-            name=name,
+            name=self.name,
             table_id=table.id,
             principal=call.principal,
             region=call.region,
@@ -59,17 +112,27 @@ async def export_table_to_point_in_time(
             export_ms=span.until_ms,
             from_ms=span.since_ms,
         )
-        await state.exports.begin(tr, record, table, span, call.limit(quotas.EXPORTS))
-        return export_id
+        return record, span
 
-    try:
-        begun = await call.store.transact(body, token=token)
-    except TokenReused:
-        raise ExportConflictException(
-            "The client token was used by an export with other parameters"
-        ) from None
-    record = await _read(call, TransferName(name, begun))
-    return {"ExportDescription": exports.description_of(call.scope, record)}
+
+class _Afar(Exception):
+    """The items of a table lie in another region, where the moments of an export are to be taken."""
+
+    def __init__(self, table: TableRecord, record: ExportRecord, span: Span) -> None:
+        super().__init__(f"the items of {table.name} lie in another region")
+        self._table = table
+        self._record = record
+        self._span = span
+
+    async def take(self, call: Call) -> Origin:
+        """Take the moments; what is taken for nobody is taken back."""
+        record, placement = self._record, call.facilities.placement
+        key = state.transfers.key_of(state.exports.name_of(record))
+        cuts = dict(zip(state.exports.cuts_of(record), self._span.seconds, strict=True))
+        reader = (state.afar.EXPORT, *key)
+        return await state.afar.take(
+            placement, call.domain, self._table, reader, cuts, record.started_ms
+        )
 
 
 async def _read(call: Call, name: TransferName) -> ExportRecord:

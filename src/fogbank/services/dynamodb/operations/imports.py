@@ -19,9 +19,17 @@ from fogbank.contract.operation import operation
 from fogbank.platform.store.engine import Transaction
 from fogbank.services.dynamodb import quotas, state
 from fogbank.services.dynamodb.errors import ImportConflictException, ImportNotFoundException
-from fogbank.services.dynamodb.rules import imports, measures, names, tables, transfers
+from fogbank.services.dynamodb.rules import (
+    encryption,
+    imports,
+    measures,
+    names,
+    tables,
+    transfers,
+)
 from fogbank.services.dynamodb.rules.transfers import TransferName
-from fogbank.services.dynamodb.schema import CREATING, IMPORTS, ImportRecord
+from fogbank.services.dynamodb.schema import CREATING
+from fogbank.services.dynamodb.schema.imports import IMPORTS, ImportRecord
 
 if TYPE_CHECKING:
     from fogbank.wire.shapes import dynamodb as shapes
@@ -57,20 +65,26 @@ async def import_table(call: Call, request: shapes.ImportTableInput) -> shapes.I
     )
 
     token = transfers.token_of_request(call.account, "ImportTable", request)
+    asked = encryption.asked_of(parameters.get("SSESpecification"))
+    sse = await state.keying.new_key(call, asked, name, table.id)
+    keyed = msgspec.structs.replace(table, sse=sse)
 
     async def body(tr: Transaction) -> str:
         await state.tables.create_table(
-            tr, table, call.limit(quotas.TABLES), now_ms + measures.PERIOD_MS
+            tr, keyed, call.limit(quotas.TABLES), now_ms + measures.PERIOD_MS
         )
         await state.imports.begin(tr, record, call.limit(quotas.IMPORTS))
         return record.id
 
     try:
-        import_id = await call.store.transact(body, token=token)
+        async with state.keying.unless_refused(call, sse):
+            import_id = await call.store.transact(body, token=token)
     except TokenReused:
         raise ImportConflictException(
             "The client token was used by an import with other parameters"
         ) from None
+    if sse is not None and import_id != record.id:
+        await state.keying.retire(call.facilities, call.domain, sse)
     found = record if import_id == record.id else await _read(call, TransferName(name, import_id))
     return {"ImportTableDescription": imports.description_of(call.scope, found)}
 

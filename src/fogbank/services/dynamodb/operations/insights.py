@@ -14,7 +14,7 @@ from fogbank.contract.call import Call
 from fogbank.contract.operation import operation
 from fogbank.platform.store.engine import Transaction
 from fogbank.services.dynamodb import quotas, state
-from fogbank.services.dynamodb.rules import access, insights, names
+from fogbank.services.dynamodb.rules import access, insights, names, strong
 from fogbank.services.dynamodb.schema import TableRecord
 
 if TYPE_CHECKING:
@@ -27,14 +27,20 @@ async def update_contributor_insights(
 ) -> shapes.UpdateContributorInsightsOutput:
     """Begin or end to count the keys of a table or an index; it is so at once."""
     name, now_ms = names.table_name_of(call.scope, request), call.clock.now_ms()
+    await state.keying.require_usable(call, name)
 
     async def body(tr: Transaction) -> TableRecord:
         before = await state.tables.require_settled_table(tr, name)
-        table = insights.changed_table(before, request, now_ms)
-        state.tables.put_table(tr, table)
-        return table
+        if call.moved:
+            strong.require_replica(before, call.region)
+            seen = insights.changed_table(strong.seen_in(before, call.region), request, now_ms)
+            return state.tables.put_table(tr, strong.with_insights(before, call.region, seen))
+        state.tables.require_here(tr, before)
+        return state.tables.put_table(tr, insights.changed_table(before, request, now_ms))
 
     table = await call.store.transact(body)
+    if call.moved:
+        table = await state.strong.refreshed(call, table)
     index = insights.find_index(table, request)
     enabled = bool(insights.insights_of(table, index).mode)
     reply: shapes.UpdateContributorInsightsOutput = {

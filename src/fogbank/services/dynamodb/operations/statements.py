@@ -6,18 +6,19 @@ operation on one item that it is like would be. Statements of a transaction stan
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
 from fogbank.base.errors import ServiceError
 from fogbank.base.types import Request, Wire
-from fogbank.contract.call import Call
+from fogbank.contract.call import Call, Scattered
 from fogbank.contract.operation import operation
 from fogbank.platform.store.engine import Transaction
 from fogbank.services.dynamodb import quotas, state
-from fogbank.services.dynamodb.rules import capacity, items, reads, sizes
+from fogbank.services.dynamodb.rules import batches, capacity, items, owners, reads, sizes
 from fogbank.services.dynamodb.rules.capacity import Sums
 from fogbank.services.dynamodb.rules.pages import KeyRange, Page, PageRules
-from fogbank.services.dynamodb.rules.partiql import access, plans, statements
+from fogbank.services.dynamodb.rules.partiql import access, overlaps, plans, statements
 from fogbank.services.dynamodb.rules.partiql.plans import Reading
 from fogbank.services.dynamodb.rules.partiql.statements import Asked
 from fogbank.services.dynamodb.rules.reads import Target
@@ -69,6 +70,7 @@ async def _select(call: Call, request: Request, asked: Asked) -> Wire:
         [each.name for each in target.partition],
         [each.name for each in target.sort],
     )
+    overlaps.require_disjoint(asked.statement, asked.placeholders, target.partition, target.sort)
     answer = _Answer(request, target, reading)
     state.admission.require(call, target)
     while answer.goes_on:
@@ -160,12 +162,41 @@ async def batch_execute_statement(
     """Execute statements, each for itself: what one gets wrong is told in its place."""
     consumed = Sums()
     responses: list[Wire] = []
+    if len(request["Statements"]) > 1 and not call.moved:
+        await _require_together(call, request)
     for each in request["Statements"]:
         responses.append(await _one_of_batch(call, each, consumed))
         call.tab.settle()
         await call.give_way()
     told = capacity.consumed_capacities(request, consumed)
     return cast("shapes.BatchExecuteStatementOutput", {"Responses": responses, **told})
+
+
+async def _require_together(call: Call, request: shapes.BatchExecuteStatementInput) -> None:
+    """Have a batch run where the items of its tables lie, before the first of its statements.
+
+    Raises:
+        Elsewhere: In another region's domain, or in several, each statement in its own.
+    """
+    own, named = call.domain.name[-1], list[str]()
+    for each in request["Statements"]:
+        named.append("")
+        # A statement that cannot be read is told of in its place.
+        with suppress(ServiceError):
+            named[-1] = statements.alone(call.scope, each).name
+
+    async def body(tr: Transaction) -> dict[str, str]:
+        return await state.tables.homes_of(tr, {name for name in named if name})
+
+    homes = await call.store.read(body)
+    if set(homes.values()) <= {own}:
+        return
+    parts = batches.split_statements(request, [homes.get(name, own) for name in named])
+    places = [at for _, at in parts.values()]
+    raise Scattered(
+        [(owners.domain_of(call.domain.name[1], home), part) for home, (part, _) in parts.items()],
+        lambda answers: batches.merged_statements(answers, places),
+    )
 
 
 async def _one_of_batch(call: Call, request: Request, consumed: Sums) -> Wire:

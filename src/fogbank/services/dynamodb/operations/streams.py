@@ -129,7 +129,7 @@ async def _read_step(
     async def body(
         tr: Transaction,
     ) -> tuple[StreamRecord, Shard, list[tuple[int, ChangeRecord]], bool]:
-        stream = await state.streams.require_stream(tr, call, name)
+        stream = await state.streams.require_readable(tr, call, name)
         if not iterator.horizon:
             shards.require_untrimmed(stream, iterator.after)
         shard = await state.streams.find_shard(tr, stream, iterator.shard)

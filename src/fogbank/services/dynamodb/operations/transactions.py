@@ -166,7 +166,7 @@ async def execute_transaction(
     async def parts_of(tr: Transaction) -> list[Part]:
         found: list[Part] = []
         for number, each in enumerate(asked):
-            table = await state.tables.require_table(tr, call, each.name)
+            table = await state.tables.require_table(tr, call, each.name, transactional=True)
             found.append(statements.part_in_transaction(each, table, number))
         return found
 

@@ -8,7 +8,7 @@ from fogbank.contract.call import Call
 from fogbank.contract.operation import operation
 from fogbank.platform.store.engine import Transaction
 from fogbank.services.dynamodb import state
-from fogbank.services.dynamodb.rules import access, names, sharing, ttl
+from fogbank.services.dynamodb.rules import access, names, sharing, strong, ttl
 from fogbank.services.dynamodb.schema import TableRecord
 
 if TYPE_CHECKING:
@@ -26,9 +26,11 @@ async def update_time_to_live(
         call.ids.uuid(),
     )
     specification = request["TimeToLiveSpecification"]
+    await state.keying.require_usable(call, name)
 
     async def body(tr: Transaction) -> None:
         before = await state.tables.require_settled_table(tr, name)
+        strong.require_lasting(before)
         table = ttl.changed_table(before, specification)
         table = sharing.changed_here(before, table, call.scope.region, now_ms)
         state.tables.put_table(tr, table)

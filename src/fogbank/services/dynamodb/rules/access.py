@@ -17,6 +17,7 @@ from fogbank.base.types import Request, Wire
 from fogbank.contract.action import Access, AccessOf, ContextValue, Scope
 from fogbank.platform.store.engine import Domain
 from fogbank.services.dynamodb import arns
+from fogbank.services.dynamodb.errors import ValidationException
 from fogbank.services.dynamodb.rules import indexes, transactions, values
 from fogbank.services.dynamodb.rules.expressions import parser, syntax
 from fogbank.services.dynamodb.rules.requests import QUERY, expressions_of
@@ -50,6 +51,28 @@ def on_table(operation: str) -> AccessOf:
     def access(scope: Scope, request: Request) -> list[Access]:
         context = RequestKeys(operation, request)
         return [Access(action, arn_of(scope, request["TableName"]), context)]
+
+    return access
+
+
+def on_global_table(operation: str) -> AccessOf:
+    """Return the access of an operation on a global table of 2017.
+
+    Source: Service Authorization Reference: those that write need the tables of its regions too.
+    """
+    action = f"dynamodb:{operation}"
+
+    def access(scope: Scope, request: Request) -> list[Access]:
+        name = request["GlobalTableName"]
+        asked: list[Request] = [*request.get("ReplicationGroup", ())]
+        for update in request.get("ReplicaUpdates", ()):
+            asked += update.values()
+        asked += request.get("ReplicaSettingsUpdate", ())
+        regions = dict.fromkeys(each["RegionName"] for each in asked if each.get("RegionName"))
+        return [
+            Access(action, arns.global_table_arn(scope.partition, scope.account, name)),
+            *(Access(action, arns.table_arn(region, scope.account, name)) for region in regions),
+        ]
 
     return access
 
@@ -198,7 +221,11 @@ class RequestKeys(Mapping[str, ContextValue]):
         AWS says "the first key attribute of a table"; that of an index is what its items are found
         by, and what else a policy could hold a query of it against.
         """
-        index = indexes.find_index(table, self._request.get("IndexName", ""))
+        named = self._request.get("IndexName", "")
+        index = indexes.find_index(table, named)
+        if index is None and named and table.strong is not None:
+            # The copy of the definitions may be behind those at home: nothing is held against less.
+            raise ValidationException(f"The table does not have the specified index: {named}")
         if index is None or index.vector is not None:
             return table.partition.name
         return index.partition[0].name

@@ -25,7 +25,7 @@ from fogbank.services.dynamodb.errors import (
     ValidationException,
 )
 from fogbank.services.dynamodb.quotas import RECOVERY_DAYS, SYSTEM_BACKUP_DAYS
-from fogbank.services.dynamodb.rules import descriptions, history, provisioning
+from fogbank.services.dynamodb.rules import descriptions, encryption, history, provisioning
 from fogbank.services.dynamodb.schema import AVAILABLE, SYSTEM, TABLES, USER, TableRecord
 from fogbank.services.dynamodb.schema.backups import BackupRecord
 
@@ -113,6 +113,17 @@ def system_backup_of(table: TableRecord, rows: str, now_ms: int) -> BackupRecord
     )
     expires_ms = now_ms + SYSTEM_BACKUP_DAYS * history.DAY_MS
     return msgspec.structs.replace(made, kind=SYSTEM, expires_ms=expires_ms)
+
+
+def read_afar(backup: BackupRecord, home: str, origin: TableRecord) -> BackupRecord:
+    """Return a backup of a table whose items are read where they lie.
+
+    Args:
+        backup: The backup.
+        home: The region.
+        origin: The table there, as the cut of the backup is of it.
+    """
+    return msgspec.structs.replace(backup, home=home, origin=encode(origin))
 
 
 def table_of(backup: BackupRecord) -> TableRecord:
@@ -207,7 +218,8 @@ def description_of(scope: Scope, backup: BackupRecord, status: str) -> shapes.Ba
 
 def _features_of(table: TableRecord) -> shapes.SourceTableFeatureDetails:
     """Return what a table has beside items, each only if it has it."""
-    found: shapes.SourceTableFeatureDetails = {}
+    sse = encryption.description_of(table.sse)
+    found: shapes.SourceTableFeatureDetails = {} if sse is None else {"SSEDescription": sse}
     local: list[shapes.LocalSecondaryIndexInfo] = []
     overall: list[shapes.GlobalSecondaryIndexInfo] = []
     for index in table.indexes:

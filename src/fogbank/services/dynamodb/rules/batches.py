@@ -8,7 +8,7 @@ Source: Amazon DynamoDB API Reference, BatchGetItem and BatchWriteItem.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from fogbank.base.types import Request, Wire
@@ -123,3 +123,62 @@ def groups_of(writes: Sequence[BatchWrite]) -> Iterator[list[BatchWrite]]:
         size += write.size
     if group:
         yield group
+
+
+# Batches over tables whose items lie in several regions.
+
+
+def split(request: Request, named: Mapping[str, str], homes: Mapping[str, str]) -> dict[str, Wire]:
+    """Return the parts of a batch by the regions in which they are to run, in its order.
+
+    Args:
+        request: With ``RequestItems``.
+        named: The plain names of tables, by what the request names them.
+        homes: The regions, by plain names.
+    """
+    parts: dict[str, Wire] = {}
+    for given, asked in request["RequestItems"].items():
+        part = parts.setdefault(homes[named[given]], {**request, "RequestItems": {}})
+        part["RequestItems"][given] = asked
+    return parts
+
+
+def merged(answers: Sequence[Wire]) -> Wire:
+    """Return the answer to a batch, of those to its parts, none of which has a table of another."""
+    whole: Wire = {}
+    for answer in answers:
+        for member, told in answer.items():
+            if isinstance(told, dict):
+                whole[member] = {**whole.get(member, {}), **told}
+            else:
+                whole[member] = [*whole.get(member, []), *told]
+    return whole
+
+
+def split_statements(request: Request, homes: Sequence[str]) -> dict[str, tuple[Wire, list[int]]]:
+    """Return the parts of a batch of statements by the regions in which they are to run.
+
+    Args:
+        request: With ``Statements``.
+        homes: The region of each.
+
+    Returns:
+        Requests, each with the places that its statements have in the whole one.
+    """
+    parts: dict[str, tuple[Wire, list[int]]] = {}
+    for place, (home, statement) in enumerate(zip(homes, request["Statements"], strict=True)):
+        part, places = parts.setdefault(home, ({**request, "Statements": []}, []))
+        part["Statements"].append(statement)
+        places.append(place)
+    return parts
+
+
+def merged_statements(answers: Sequence[Wire], places: Sequence[list[int]]) -> Wire:
+    """Return the answer to a batch of statements: what is told of each stands in its place."""
+    told = [
+        pair
+        for answer, at in zip(answers, places, strict=True)
+        for pair in zip(at, answer["Responses"], strict=True)
+    ]
+    told.sort(key=lambda pair: pair[0])
+    return {**merged(answers), "Responses": [response for _, response in told]}

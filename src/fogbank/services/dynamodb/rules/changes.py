@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, cast
 import msgspec
 
 from fogbank.platform.store.records import encode
-from fogbank.services.dynamodb.rules import items, keys, shards, sizes, values
+from fogbank.services.dynamodb.rules import items, keys, sealing, shards, sizes, values
 from fogbank.services.dynamodb.rules.keys import ItemKey
 from fogbank.services.dynamodb.rules.pages import ROWS_FIRST, ROWS_GROWTH, ROWS_MAX
 from fogbank.services.dynamodb.rules.values import Item
@@ -40,6 +40,7 @@ _NEW_VIEWS: Final = frozenset({"NEW_IMAGE", "NEW_AND_OLD_IMAGES"})
 _EVENT_ID_BYTES: Final = 16
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode_value: Final = msgspec.msgpack.Decoder(dict[str, object] | None).decode
+_decode_key: Final = msgspec.msgpack.Decoder(dict[str, dict[str, object]]).decode
 
 
 def find_change(
@@ -74,14 +75,23 @@ def find_change(
         event="REMOVE" if new is None else "INSERT" if old is None else "MODIFY",
         at_ms=at_ms,
         size=size + items.found_size(shown_old) + items.found_size(shown_new),
-        partition=key.partition,
-        sort=NO_VALUE if table.sort is None else msgspec.Raw(_encode(item[table.sort.name])),
+        partition=b"" if sealing.seals(table) else key.partition,
+        sort=_sort_of(table, key, item),
         old=_image_of(shown_old),
         new=_image_of(shown_new),
         by=by,
         old_body=None if shown_old is None else shown_old.body,
         new_body=None if shown_new is None else shown_new.body,
     )
+
+
+def _sort_of(table: TableRecord, key: ItemKey, item: Item) -> msgspec.Raw:
+    """Return what a change has of a sort key; of one that is sealed of both attributes of the key."""
+    if sealing.seals(table):
+        assert table.sse is not None, "who seals has keys"
+        named = _encode(keys.key_attributes_of(table, item))
+        return sealing.sealed(table.sse, sealing.KEYS, named, key.place)
+    return NO_VALUE if table.sort is None else msgspec.Raw(_encode(item[table.sort.name]))
 
 
 def _image_of(record: ItemRecord | None) -> msgspec.Raw:
@@ -168,17 +178,7 @@ class ChangePage:
 
 def record_of(region: str, stream: StreamRecord, place: int, change: ChangeRecord) -> shapes.Record:
     """Return a change as GetRecords shows it."""
-    partition: Item = {
-        stream.partition.name: {
-            stream.partition.type: change.partition
-            if stream.partition.type == "B"
-            else change.partition.decode()
-        }
-    }
-    found: Item = dict(partition)
-    sort = _decode_value(change.sort)
-    if stream.sort is not None and sort is not None:
-        found[stream.sort.name] = sort
+    found = _key_of(stream, change)
     told: shapes.StreamRecord = {
         # AWS: "rounded down to the closest second".
         "ApproximateCreationDateTime": change.at_ms // 1_000 * 1_000,
@@ -188,11 +188,11 @@ def record_of(region: str, stream: StreamRecord, place: int, change: ChangeRecor
         "StreamViewType": stream.view,
     }
     if change.new != NO_VALUE or change.new_body is not None:
-        image = items.attributes_of(change.new, change.new_body)
-        told["NewImage"] = _shown({**image, **partition})
+        image = items.attributes_of(change.new, change.new_body, stream.sse)
+        told["NewImage"] = _shown({**image, **found})
     if change.old != NO_VALUE or change.old_body is not None:
-        image = items.attributes_of(change.old, change.old_body)
-        told["OldImage"] = _shown({**image, **partition})
+        image = items.attributes_of(change.old, change.old_body, stream.sse)
+        told["OldImage"] = _shown({**image, **found})
     record: shapes.Record = {
         "eventID": _event_id(stream, place),
         "eventName": change.event,
@@ -204,6 +204,18 @@ def record_of(region: str, stream: StreamRecord, place: int, change: ChangeRecor
     if change.by:
         record["userIdentity"] = {"Type": "Service", "PrincipalId": change.by}
     return record
+
+
+def _key_of(stream: StreamRecord, change: ChangeRecord) -> Item:
+    """Return the attributes of the key of a change."""
+    if stream.sse is not None and sealing.is_sealed(change.sort):
+        return _decode_key(sealing.opened(stream.sse, sealing.KEYS, change.sort))
+    name, kind = stream.partition.name, stream.partition.type
+    found: Item = {name: {kind: change.partition if kind == "B" else change.partition.decode()}}
+    sort = _decode_value(change.sort)
+    if stream.sort is not None and sort is not None:
+        found[stream.sort.name] = sort
+    return found
 
 
 def _shown(item: Item) -> dict[str, shapes.AttributeValue]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from fogbank.contract.action import Scope
 from fogbank.services.dynamodb import arns
-from fogbank.services.dynamodb.rules import provisioning, replicas, streams
+from fogbank.services.dynamodb.rules import encryption, provisioning, replicas, streams, strong
 from fogbank.services.dynamodb.schema import (
     CREATING,
     IndexRecord,
@@ -54,6 +54,7 @@ def description_of(
         "KeySchema": key_schema(*key),
         "CreationDateTime": table.created_ms,
         **replicas.members_of(scope, table, percent),
+        **strong.members_of(scope, table),
     }
     arn = arns.table_arn(scope.region, scope.account, table.name)
     local = [_local(arn, each, measure) for each in table.indexes if each.is_local]
@@ -71,6 +72,8 @@ def description_of(
         if table.class_changed_ms:
             summary["LastUpdateDateTime"] = table.class_changed_ms
         described["TableClassSummary"] = summary
+    if (sse := encryption.description_of(table.sse)) is not None:
+        described["SSEDescription"] = sse
     if local:
         described["LocalSecondaryIndexes"] = local
     if overall:

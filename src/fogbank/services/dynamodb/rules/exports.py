@@ -1,15 +1,11 @@
 """Exports to S3: what may be asked for, what files hold, and how an export is told.
 
 Source: Amazon DynamoDB API Reference, ExportTableToPointInTime and ExportDescription; Developer
-Guide, "DynamoDB table export output format". The guide calls the files of checksums
-``manifest-summary.checksum`` and ``manifest-files.checksum``; AWS writes them as ``.md5``.
+Guide, "DynamoDB table export output format".
 """
 
 from __future__ import annotations
 
-from base64 import b32encode
-from datetime import UTC, datetime
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
@@ -19,12 +15,12 @@ from fogbank.base.types import Request, Wire
 from fogbank.contract.action import Access, Scope
 from fogbank.services.dynamodb import arns
 from fogbank.services.dynamodb.errors import InvalidExportTimeException, ValidationException
-from fogbank.services.dynamodb.rules import items, keys
+from fogbank.services.dynamodb.rules import filters, items, keys, outputs
 from fogbank.services.dynamodb.rules.access import arn_of as table_arn_of
 from fogbank.services.dynamodb.rules.exchange import dynamodb_json, ion
 from fogbank.services.dynamodb.rules.values import Item
 from fogbank.services.dynamodb.schema import TABLES, ItemRecord, TableRecord
-from fogbank.services.dynamodb.schema.exports import ExportFileRecord, ExportRecord
+from fogbank.services.dynamodb.schema.exports import ExportRecord
 
 if TYPE_CHECKING:
     from fogbank.wire.shapes import dynamodb as shapes
@@ -32,14 +28,10 @@ if TYPE_CHECKING:
 FULL: Final = "FULL_EXPORT"
 INCREMENTAL: Final = "INCREMENTAL_EXPORT"
 BOTH_IMAGES: Final = "NEW_AND_OLD_IMAGES"
-_FOLDER: Final = "AWSDynamoDB"
 _ENDINGS: Final = {"DYNAMODB_JSON": "json.gz", "ION": "ion.gz"}
 _VERSIONS: Final = {FULL: "2020-06-30", INCREMENTAL: "2023-08-01"}
 """Of the summary manifest, as the guide shows it for either type."""
-_FILE_NAME_BYTES: Final = 16
 _SECOND_MS: Final = 1_000
-_SSE: Final = {"AES256": "AES256", "KMS": "aws:kms"}
-_INVALID: Final = "One or more parameter values were invalid: "
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder().decode
 
@@ -82,13 +74,12 @@ def require_request(request: Request) -> None:
     """Refuse an ExportTableToPointInTime request that contradicts itself."""
     kind, specification = request.get("ExportType", FULL), "IncrementalExportSpecification"
     if kind == INCREMENTAL and specification not in request:
-        raise ValidationException(f"{_INVALID}{specification} is required for {INCREMENTAL}")
+        raise ValidationException(f"{outputs.INVALID}{specification} is required for {INCREMENTAL}")
     if kind == FULL and specification in request:
-        raise ValidationException(f"{_INVALID}{specification} is only for {INCREMENTAL}")
+        raise ValidationException(f"{outputs.INVALID}{specification} is only for {INCREMENTAL}")
     if kind == INCREMENTAL and "ExportTime" in request:
-        raise ValidationException(f"{_INVALID}ExportTime is only for {FULL}")
-    if "S3SseKmsKeyId" in request and request.get("S3SseAlgorithm") != "KMS":
-        raise ValidationException(f"{_INVALID}S3SseKmsKeyId is only for S3SseAlgorithm KMS")
+        raise ValidationException(f"{outputs.INVALID}ExportTime is only for {FULL}")
+    outputs.require_encryption(request)
 
 
 def span_of(request: Request, bounds: Bounds) -> Span:
@@ -105,7 +96,7 @@ def span_of(request: Request, bounds: Bounds) -> Span:
         return Span(until_ms)
     asked: Wire = request["IncrementalExportSpecification"]
     if "ExportFromTime" not in asked:
-        raise ValidationException(f"{_INVALID}ExportFromTime is required for {INCREMENTAL}")
+        raise ValidationException(f"{outputs.INVALID}ExportFromTime is required for {INCREMENTAL}")
     since_ms = asked["ExportFromTime"] // _SECOND_MS * _SECOND_MS
     until_ms = asked.get("ExportToTime", bounds.now_ms) // _SECOND_MS * _SECOND_MS
     for each in (since_ms, until_ms):
@@ -152,8 +143,7 @@ def folder_of(record: ExportRecord) -> str:
 
 def _root_of(record: ExportRecord) -> str:
     """Return the key below which all exports with a prefix lie."""
-    prefix: str = request_of(record).get("S3Prefix", "").rstrip("/")
-    return f"{prefix}/{_FOLDER}/" if prefix else f"{_FOLDER}/"
+    return outputs.root_of(request_of(record).get("S3Prefix", ""))
 
 
 def file_key(record: ExportRecord) -> str:
@@ -161,28 +151,10 @@ def file_key(record: ExportRecord) -> str:
 
     AWS: the files of incremental exports lie in one folder, those of a full one in its own.
     """
-    named = blake2b(f"{record.id}/{record.progress.files}".encode(), digest_size=_FILE_NAME_BYTES)
-    name = b32encode(named.digest()).decode().rstrip("=").lower()
+    ending = _ENDINGS[format_of(record)]
+    name = outputs.file_name(f"{record.id}/{record.progress.files}", ending)
     root = _root_of(record) if record.from_ms else folder_of(record)
-    return f"{root}data/{name}.{_ENDINGS[format_of(record)]}"
-
-
-def put_members(record: ExportRecord) -> Wire:
-    """Return the members with which PutObject writes the files of an export.
-
-    AWS: it needs ``s3:PutObjectAcl``, for the owner of the bucket is to own what is written there.
-    """
-    request = request_of(record)
-    members: Wire = {
-        "Bucket": request["S3Bucket"],
-        "ACL": "bucket-owner-full-control",
-        "ExpectedBucketOwner": request["S3BucketOwner"],
-    }
-    if "S3SseAlgorithm" in request:
-        members["ServerSideEncryption"] = _SSE[request["S3SseAlgorithm"]]
-    if "S3SseKmsKeyId" in request:
-        members["SSEKMSKeyId"] = request["S3SseKmsKeyId"]
-    return members
+    return f"{root}data/{name}"
 
 
 def format_of(record: ExportRecord) -> str:
@@ -192,58 +164,51 @@ def format_of(record: ExportRecord) -> str:
 
 
 class Writer:
-    """Writes the lines of an export."""
+    """Writes the lines of an export.
 
-    def __init__(self, record: ExportRecord) -> None:
+    Args:
+        record: The export.
+        table: Its table, opened.
+    """
+
+    def __init__(self, record: ExportRecord, table: TableRecord) -> None:
         request = request_of(record)
-        self._table = table_of(record)
+        self._table = table
         self._is_ion = format_of(record) == "ION"
         specification: Wire = request.get("IncrementalExportSpecification", {})
         self._shows_old = specification.get("ExportViewType", BOTH_IMAGES) == BOTH_IMAGES
+        self._filter = filters.filter_of(request, table)
 
     def item_line(self, record: ItemRecord) -> bytes:
-        """Return the line of an item."""
+        """Return the line of an item; none if it is filtered out."""
         item = items.item_of(self._table, record)
+        if not self._filter.takes(item):
+            return b""
+        item = self._filter.shown(item)
         return (
             ion.line_of({"Item": item}) if self._is_ion else dynamodb_json.line_of({"Item": item})
         )
 
     def change_line(self, before: ItemRecord | None, after: ItemRecord | None, at_ms: int) -> bytes:
-        """Return the line of what became of an item; none if it came and went.
+        """Return the line of what became of an item; none if it came and went, or is filtered out.
 
         Developer Guide, "DynamoDB table export output format: Incremental export output".
         """
         old, new = items.found_item(self._table, before), items.found_item(self._table, after)
         found = new or old
-        if found is None:
+        if found is None or not self._filter.takes(found):
             return b""
         told: dict[str, Item] = {
             "Metadata": {"WriteTimestampMicros": {"N": str(at_ms * 1_000)}},
             "Keys": keys.key_attributes_of(self._table, found),
         }
         if old is not None and self._shows_old:
-            told["OldImage"] = old
+            told["OldImage"] = self._filter.shown(old)
         if new is not None:
-            told["NewImage"] = new
+            told["NewImage"] = self._filter.shown(new)
         if self._is_ion:
             return ion.record_line_of(told)
         return dynamodb_json.line_of(told)
-
-
-def files_manifest(files: list[ExportFileRecord]) -> bytes:
-    """Return lines of the manifest of files."""
-    return b"".join(
-        orjson.dumps(
-            {
-                "itemCount": each.items,
-                "md5Checksum": each.md5,
-                "etag": each.etag,
-                "dataFileS3Key": each.key,
-            },
-            option=orjson.OPT_APPEND_NEWLINE,
-        )
-        for each in files
-    )
 
 
 def summary_manifest(scope: Scope, record: ExportRecord, ended_ms: int) -> bytes:
@@ -253,16 +218,16 @@ def summary_manifest(scope: Scope, record: ExportRecord, ended_ms: int) -> bytes
     told: dict[str, object] = {
         "version": _VERSIONS[kind],
         "exportArn": arn_of_export(scope, record),
-        "startTime": _time_text(record.started_ms),
-        "endTime": _time_text(ended_ms),
+        "startTime": outputs.time_text(record.started_ms),
+        "endTime": outputs.time_text(ended_ms),
         "tableArn": arns.table_arn(scope.region, scope.account, record.name),
         "tableId": record.table_id,
     }
     if record.from_ms:
-        told["exportFromTime"] = _time_text(record.from_ms)
-        told["exportToTime"] = _time_text(record.export_ms)
+        told["exportFromTime"] = outputs.time_text(record.from_ms)
+        told["exportToTime"] = outputs.time_text(record.export_ms)
     else:
-        told["exportTime"] = _time_text(record.export_ms)
+        told["exportTime"] = outputs.time_text(record.export_ms)
     told |= {
         "s3Bucket": request["S3Bucket"],
         "s3Prefix": request.get("S3Prefix"),
@@ -278,12 +243,6 @@ def summary_manifest(scope: Scope, record: ExportRecord, ended_ms: int) -> bytes
         told["outputView"] = specification.get("ExportViewType", BOTH_IMAGES)
         told["exportType"] = kind
     return orjson.dumps(told)
-
-
-def _time_text(at_ms: int) -> str:
-    """Return a time as manifests show it: ``2020-11-04T07:28:34.028Z``."""
-    text = datetime.fromtimestamp(at_ms / 1_000, UTC).isoformat(timespec="milliseconds")
-    return text.replace("+00:00", "Z")
 
 
 # How it is told.
@@ -320,6 +279,8 @@ def description_of(scope: Scope, record: ExportRecord) -> shapes.ExportDescripti
         }
     else:
         described["ExportTime"] = record.export_ms
+    if filters.MEMBER in request:
+        described["FilterSpecification"] = request[filters.MEMBER]
     if "ClientToken" in request:
         described["ClientToken"] = request["ClientToken"]
     if "S3Prefix" in request:

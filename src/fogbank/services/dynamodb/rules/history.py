@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+import msgspec
+
 from fogbank.platform.store import tuples
 from fogbank.platform.store.engine import STAMP_BYTES
 from fogbank.services.dynamodb.rules.keys import DIGEST_BYTES
@@ -65,6 +67,31 @@ class Needed(NamedTuple):
         if self.since_ms is not None and at_ms >= self.since_ms:
             return True
         return self.moment is not None and stamp >= self.moment
+
+
+def needed_since_ms(table: TableRecord, now_ms: int) -> int | None:
+    """Return from when on the history of a table is needed for recovery, of whichever replica.
+
+    AWS: of strongly consistent tables recovery is each region's own (Developer Guide, "Settings
+    synchronization"); the history of all lies where the items do. None: nobody needs it.
+    """
+    found = [earliest_ms(each, now_ms) for each in recoveries_of(table)]
+    return min((each for each in found if each is not None), default=None)
+
+
+def window_ms(table: TableRecord) -> int:
+    """Return how far back somebody can restore a table; 0: nobody can."""
+    return max((each.recovery_days * DAY_MS for each in recoveries_of(table)), default=0)
+
+
+def recoveries_of(table: TableRecord) -> list[TableRecord]:
+    """Return a table as each of its replicas that can be restored to a moment has it."""
+    others = {} if table.strong is None else table.strong.recoveries
+    seen = [
+        msgspec.structs.replace(table, recovery_ms=each.since_ms, recovery_days=each.days)
+        for each in others.values()
+    ]
+    return [each for each in (table, *seen) if each.recovery_ms]
 
 
 def earliest_ms(table: TableRecord, now_ms: int) -> int | None:

@@ -26,10 +26,10 @@ import msgspec
 
 from fogbank.base.errors import Corrupt
 from fogbank.platform.store import tuples
-from fogbank.platform.store.records import encode
+from fogbank.platform.store.records import RecordDecoder, encode
 from fogbank.services.dynamodb.errors import ValidationException
 from fogbank.services.dynamodb.quotas import PARTITION_KEY_BYTES_MAX, SORT_KEY_BYTES_MAX
-from fogbank.services.dynamodb.rules import items, keys, numbers, sizes, vectors
+from fogbank.services.dynamodb.rules import items, keys, numbers, sealing, sizes, vectors
 from fogbank.services.dynamodb.rules.keys import DIGEST_BYTES, ItemKey
 from fogbank.services.dynamodb.rules.values import Item, Value, type_of
 from fogbank.services.dynamodb.schema import (
@@ -50,6 +50,11 @@ COPY_BYTES_MAX: Final = 4 << 10
 NUMBER_BYTES: Final = 4
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(dict[str, dict[str, object]]).decode
+_decode_entry: Final = RecordDecoder(EntryRecord).decode
+_decode_vector: Final = RecordDecoder(VectorRecord).decode
+_decode_inner: Final = msgspec.msgpack.Decoder(
+    tuple[bytes, tuple[bytes | None, ...], msgspec.Raw]
+).decode
 _INVALID: Final = "One or more parameter values were invalid: "
 
 
@@ -139,7 +144,7 @@ def entries_of(
     table: TableRecord, place: bytes, record: ItemRecord
 ) -> Iterator[tuple[IndexRecord, Entry]]:
     """Yield the entries of the item at a place, each with its index."""
-    key = ItemKey(record.partition, place[:DIGEST_BYTES], place[DIGEST_BYTES:])
+    key = items.key_of_record(table, place, record)
     item = items.item_of(table, record)
     made: vectors.Packed = {}
     for index in kept_indexes(table):
@@ -334,6 +339,45 @@ def record_of(entry: Entry, place: bytes) -> bytes:
             place=place,
             attributes=attributes,
         )
+    )
+
+
+def kept_record(table: TableRecord, entry: Entry, place: bytes) -> bytes:
+    """Return the bytes of an entry as its table keeps it: sealed, if that is."""
+    raw = record_of(entry, place)
+    if not sealing.seals(table):
+        return raw
+    assert table.sse is not None, "who seals has keys"
+    if entry.vector:
+        record = _decode_vector(raw)
+        inner = (record.vector, record.filters, record.attributes)
+        attributes = sealing.sealed(table.sse, sealing.ENTRY, _encode(inner), place)
+        return encode(
+            msgspec.structs.replace(record, vector=b"", filters=(), attributes=attributes)
+        )
+    plain = _decode_entry(raw)
+    if plain.place:
+        return raw
+    attributes = sealing.sealed(table.sse, sealing.ENTRY, bytes(plain.attributes), place)
+    return encode(msgspec.structs.replace(plain, attributes=attributes))
+
+
+def opened_entry(table: TableRecord, entry: EntryRecord) -> EntryRecord:
+    """Return an entry as it was read with its attributes in the clear."""
+    if table.sse is None or not sealing.is_sealed(entry.attributes):
+        return entry
+    plain = sealing.opened(table.sse, sealing.ENTRY, entry.attributes)
+    return msgspec.structs.replace(entry, attributes=msgspec.Raw(plain))
+
+
+def opened_vector(table: TableRecord, record: VectorRecord) -> VectorRecord:
+    """Return an entry of a vector index likewise, with its vector."""
+    if table.sse is None or not sealing.is_sealed(record.attributes):
+        return record
+    inner = _decode_inner(sealing.opened(table.sse, sealing.ENTRY, record.attributes))
+    vector, filters, attributes = inner
+    return msgspec.structs.replace(
+        record, vector=vector, filters=filters, attributes=msgspec.Raw(bytes(attributes))
     )
 
 

@@ -30,6 +30,7 @@ from fogbank.services.dynamodb.schema import (
     ACTIVE,
     CREATING,
     DELETING,
+    DISASSOCIATING,
     PAY_PER_REQUEST,
     STANDARD,
     TableRecord,
@@ -43,7 +44,9 @@ if TYPE_CHECKING:
 MEMBER: Final = "ReplicaUpdates"
 VERSION: Final = "2019.11.21"
 SOURCE_MS: Final = 24 * 3_600_000
-_BESIDE: Final = frozenset({"TableName", MEMBER, "MultiRegionConsistency"})
+_BESIDE: Final = frozenset(
+    {"TableName", MEMBER, "MultiRegionConsistency", "GlobalTableWitnessUpdates"}
+)
 _NOT_BUILT: Final = ("KMSMasterKeyId", "OnDemandThroughputOverride")
 _OVERRIDES: Final = frozenset(
     {"ProvisionedThroughputOverride", "GlobalSecondaryIndexes", "TableClassOverride", *_NOT_BUILT}
@@ -52,6 +55,7 @@ _ALONE: Final = (
     "One or more parameter values were invalid: Replica modification must be the only operation in"
     " the request"
 )
+ONE_KIND: Final = "Update table operation with more than one type of replica actions not allowed."
 _CREATED: Final = (
     "CreateTable",
     "CreateTableReplica",
@@ -65,6 +69,12 @@ _CREATED: Final = (
 )
 """What a caller must be allowed in the region of a new replica."""
 _DELETED: Final = ("DeleteTable", "DeleteTableReplica")
+_ACTIONS: Final = {
+    "Create": _CREATED,
+    "Delete": _DELETED,
+    "Disassociate": ("DisassociateTableReplica",),
+}
+PROTECTION: Final = "DisassociationProtectionEnabled"
 
 
 class Action(NamedTuple):
@@ -85,9 +95,13 @@ def update_table(scope: Scope, request: Request) -> list[Access]:
     name = found[0].resource.rpartition("/")[2]
     for update in request.get(MEMBER, ()):
         for kind, given in update.items():
-            actions = {"Create": _CREATED, "Delete": _DELETED}.get(kind, ("UpdateTable",))
+            actions = _ACTIONS.get(kind, ("UpdateTable",))
             arn = arns.table_arn(given["RegionName"], scope.account, name)
             found += [Access(f"dynamodb:{action}", arn) for action in actions]
+    for update in request.get("GlobalTableWitnessUpdates", ()):
+        for kind, given in update.items():
+            arn = arns.table_arn(given["RegionName"], scope.account, name)
+            found.append(Access(f"dynamodb:{kind}GlobalTableWitness", arn))
     return found
 
 
@@ -100,32 +114,49 @@ def action_of(scope: Scope, request: Request) -> Action:
     """
     if not _BESIDE.issuperset(request):
         raise ValidationException(_ALONE)
-    actions = [_action_in(update) for update in request[MEMBER]]
+    actions = [action_in(update) for update in request[MEMBER]]
     if len({(each.kind, each.region) for each in actions}) > 1:
         raise ValidationException(
             "Update table operation with more than one create or delete replica actions not allowed"
         )
     action = actions[0]
+    if action.kind == "Disassociate":
+        _require_local(scope, action)
+        return action
+    require_region_of(scope, action)
+    _require_built(action)
+    return action
+
+
+def _require_local(scope: Scope, action: Action) -> None:
+    """Refuse to have a replica leave that is not the one of the region; the words are ours.
+
+    AWS: the request is sent to the replica's region ("Disassociating a global table replica").
+    """
+    if action.region != scope.region:
+        raise ValidationException(
+            "One or more parameter values were invalid: A replica can only be disassociated in its"
+            f" own region: {action.region}"
+        )
+    assert action.given["DisassociationMode"] == "WAIT_FOR_REPLICATION", "the model has no other"
+
+
+def require_region_of(scope: Scope, action: Action) -> None:
+    """Refuse an action on the region in which it is asked for, or on none."""
     if action.region == scope.region:
         raise ValidationException(
             "Cannot add or delete the local region through ReplicaUpdates. Use CreateTable,"
             " DeleteTable, or UpdateTable as required."
         )
-    _require_region(scope, action.region)
-    if action.kind == "Disassociate":
-        raise NotBuilt.member("dynamodb", "UpdateTable", f"{MEMBER}.Disassociate")
-    _require_built(action)
-    return action
+    require_region(scope, action.region)
 
 
-def _action_in(update: Wire) -> Action:
+def action_in(update: Wire) -> Action:
     """Return what an element of the list asks for."""
     if not update:
         raise _no_action()
     if len(update) > 1:
-        raise ValidationException(
-            "Update table operation with more than one type of replica actions not allowed."
-        )
+        raise ValidationException(ONE_KIND)
     [(kind, given)] = update.items()
     if kind == "Update" and not _OVERRIDES.intersection(given):
         raise _no_action()
@@ -138,7 +169,7 @@ def _no_action() -> ValidationException:
     )
 
 
-def _require_region(scope: Scope, region: str) -> None:
+def require_region(scope: Scope, region: str) -> None:
     """Refuse what is no region of the partition of a request."""
     found = regions()
     if found.get(region) != partition_of(scope.region):
@@ -187,6 +218,14 @@ def in_use() -> ResourceInUseException:
     return ResourceInUseException("The resource which you are attempting to change is in use.")
 
 
+def not_part(regions: Sequence[str]) -> ValidationException:
+    """Return the error for replicas that a global table has not."""
+    return ValidationException(
+        "Update global table operation failed because one or more replicas were not part of the"
+        f" global table. Please retry the request without these replicas: [{', '.join(regions)}]."
+    )
+
+
 def already_exists(name: str) -> ValidationException:
     """Return the error for a replica where there is a table of the name."""
     return ValidationException(
@@ -219,14 +258,50 @@ def changed_group(group: GroupRecord, action: Action, source: str, now_ms: int) 
         )
         return msgspec.structs.replace(group, replicas=(*group.replicas, made))
     if found is None:
-        raise ValidationException(
-            "Update global table operation failed because one or more replicas were not part of the"
-            f" global table. Please retry the request without these replicas: [{action.region}]."
-        )
+        raise not_part([action.region])
     require_settled(group.replicas)
     if action.kind == "Update":
         return with_replica(group, overridden(found, action.given))
+    if action.kind == "Disassociate":
+        return with_replica(group, msgspec.structs.replace(found, status=DISASSOCIATING))
     return leaving(group, found, now_ms)
+
+
+def require_leaving(table: TableRecord, action: Action) -> None:
+    """Refuse to have a replica leave that is none, or is protected; the words are ours.
+
+    AWS: protection is on unless it was turned off ("Disassociating a global table replica").
+    """
+    if action.kind != "Disassociate":
+        return
+    if not table.replicas:
+        raise not_part([action.region])
+    if not table.may_leave:
+        raise ValidationException(
+            "Replica cannot be disassociated as it is currently protected against disassociation."
+            " Disable disassociation protection first."
+        )
+
+
+def protected(table: TableRecord, request: Request) -> TableRecord:
+    """Return a replica with its protection against disassociation as a request wants it.
+
+    AWS: it changes alone, and of replicas of eventually consistent tables (API Reference, UpdateTable).
+
+    Raises:
+        ValidationException: Something else is to change too, or it is no such replica.
+    """
+    if set(request) != {"TableName", PROTECTION}:
+        raise ValidationException(
+            f"One or more parameter values were invalid: {PROTECTION} must be the only change in the"
+            " request"
+        )
+    if not table.replicas:
+        raise ValidationException(
+            f"One or more parameter values were invalid: {PROTECTION} is of replicas of global tables"
+            " with eventual consistency only"
+        )
+    return msgspec.structs.replace(table, may_leave=not request[PROTECTION])
 
 
 def leaving(group: GroupRecord, replica: ReplicaRecord, now_ms: int) -> GroupRecord:
@@ -299,11 +374,40 @@ def require_overridable(table: TableRecord, action: Action) -> None:
         )
 
 
+def require_own_key(table: TableRecord) -> None:
+    """Refuse to change the encryption of a replica.
+
+    Raises:
+        NotBuilt: It is not built yet.
+    """
+    if table.group:
+        raise NotBuilt.member("dynamodb", "UpdateTable", "SSESpecification")
+
+
+def require_keys(table: TableRecord, action: Action) -> None:
+    """Refuse a replica of a table whose key KMS has: it needs one of its region.
+
+    Raises:
+        NotBuilt: It is not built yet.
+        ValidationException: It is the customer's, and the request names none.
+    """
+    if table.sse is None or not table.sse.kms_key or action.kind != "Create":
+        return
+    if table.sse.is_managed:
+        raise NotBuilt.member("dynamodb", "UpdateTable", MEMBER)
+    raise ValidationException(
+        "One or more parameter values were invalid: KMSMasterKeyId must be specified for each"
+        " replica."
+    )
+
+
 # What a table tells.
 
 
 def status_of(table: TableRecord) -> str:
     """Return the status of a table, whose replicas may be coming and going."""
+    if table.status == ACTIVE and table.sse is not None and table.sse.inaccessible_ms:
+        return "INACCESSIBLE_ENCRYPTION_CREDENTIALS"
     if table.status == ACTIVE and not is_settled(table.replicas):
         return "UPDATING"
     return table.status
@@ -320,6 +424,7 @@ def members_of(scope: Scope, table: TableRecord, percent: int | None) -> shapes.
     if not table.replicas:
         return {}
     return {
+        PROTECTION: not table.may_leave,
         "GlobalTableVersion": VERSION,
         "GlobalTableSettingsReplicationMode": "ENABLED_WITH_OVERRIDES",
         "Replicas": [
@@ -336,7 +441,7 @@ def _described(
     """Return a ``ReplicaDescription``: what is as it is here stays unsaid."""
     told: shapes.ReplicaDescription = {
         "RegionName": replica.region,
-        "ReplicaStatus": replica.status,
+        "ReplicaStatus": "UPDATING" if replica.status == DISASSOCIATING else replica.status,
         "GlobalTableSettingsReplicationMode": "ENABLED_WITH_OVERRIDES",
     }
     if replica.status == CREATING and percent is not None:

@@ -26,6 +26,7 @@ from fogbank.services.dynamodb.rules import (
     names,
     provisioning,
     tables,
+    vector_indexes,
 )
 from fogbank.services.dynamodb.rules.provisioning import Owner, Units
 from fogbank.services.dynamodb.schema import (
@@ -231,9 +232,54 @@ def _indexes_of(source: TableRecord, request: Request, mode: str) -> tuple[Index
             throughput = each.get("ProvisionedThroughput")
             _require_throughput(each["IndexName"], throughput, mode, is_local=is_local)
             found.append(_restored_index(index, each["IndexName"], each, mode))
-    found += [_restored_index(index, index.name, {}, mode) for index in standing if index.vector]
+    found += _vectors_of(standing, request, mode)
     _require_distinct(found)
     return tuple(sorted(found, key=lambda index: index.number))
+
+
+def _vectors_of(standing: list[IndexRecord], request: Request, mode: str) -> list[IndexRecord]:
+    """Return the vector indexes of a restored table: those of the source, or the ones that are given."""
+    kept = [index for index in standing if index.vector]
+    given: list[Wire] | None = request.get("VectorIndexOverride")
+    found: list[IndexRecord] = []
+    if given is None:
+        found = [_restored_index(index, index.name, {}, mode) for index in kept]
+    else:
+        for each in given:
+            index = _matching_vector(kept, each)
+            kept.remove(index)
+            found.append(_restored_index(index, each["IndexName"], {}, mode))
+    if found:
+        vector_indexes.require_on_demand(mode)
+    return found
+
+
+def _matching_vector(indexes: list[IndexRecord], given: Wire) -> IndexRecord:
+    """Return the vector index that one of a request is, by all but its name."""
+    types = {each.name: each.type for index in indexes for each in index.defined_attributes}
+    schema: list[Wire] = given.get("SearchSchema", [])
+    if all(each["AttributeName"] in types for each in schema):
+        wanted = vector_indexes.vector_index_of(given, types, 0)
+        for index in indexes:
+            if _is_like(index, wanted):
+                return index
+    raise _no_match(given)
+
+
+def _is_like(index: IndexRecord, other: IndexRecord) -> bool:
+    """Return whether two vector indexes compare, and show, the same."""
+    return (
+        (index.vector, index.partition, index.projection)
+        == (other.vector, other.partition, other.projection)
+    ) and set(index.included) == set(other.included)
+
+
+def _no_match(given: Wire) -> ValidationException:
+    """Return the error for an index that was not there."""
+    return ValidationException(
+        f"{_INVALID}Index {given['IndexName']} does not match a secondary index that existed in the"
+        " source table and cannot be created during the restore operation"
+    )
 
 
 def _require_distinct(indexes: list[IndexRecord]) -> None:
@@ -259,10 +305,7 @@ def _matching(indexes: list[IndexRecord], given: Wire) -> IndexRecord:
             and set(projection.get("NonKeyAttributes", ())) == set(index.included)
         ):
             return index
-    raise ValidationException(
-        f"{_INVALID}Index {given['IndexName']} does not match a secondary index that existed in the"
-        " source table and cannot be created during the restore operation"
-    )
+    raise _no_match(given)
 
 
 def _require_throughput(name: str, throughput: Wire | None, mode: str, *, is_local: bool) -> None:

@@ -196,4 +196,6 @@ def new_replica(
         policy_ms=0,
         insights=NO_INSIGHTS,
         is_watched=False,
+        sse=None,
+        may_leave=False,
     )

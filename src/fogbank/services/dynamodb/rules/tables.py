@@ -123,7 +123,11 @@ def changed_table(
     if "TableClass" in request:
         changes |= _changed_class(table, request["TableClass"], now_ms)
     changes |= _changed_throughput(msgspec.structs.replace(table, **changes), request)
-    if not changes and not any(request.get(member) for member in index_updates.MEMBERS):
+    if (
+        not changes
+        and "SSESpecification" not in request
+        and not any(request.get(member) for member in index_updates.MEMBERS)
+    ):
         raise ValidationException(
             "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled,"
             " GlobalSecondaryIndexUpdates or SSESpecification or ReplicaUpdates is required"

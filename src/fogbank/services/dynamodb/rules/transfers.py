@@ -1,4 +1,4 @@
-"""What imports and exports are called: ids that order as time does, and ARNs under their table.
+"""What imports, exports and bulk puts are called: ids that order as time does, and ARNs under their table.
 
 Source: Amazon DynamoDB API Reference, ``ImportArn`` and ``ExportArn``; the ids in its examples:
 fourteen digits, of which those behind the first are milliseconds, and eight hexadecimal ones.
@@ -20,7 +20,7 @@ from fogbank.services.dynamodb.rules import names
 
 _ARN: Final = re.compile(
     r"(?P<table>arn:[a-z-]{1,16}:dynamodb:[a-z0-9-]{1,32}:[0-9]{12}"
-    r":table/(?P<name>[a-zA-Z0-9_.-]{3,255}))/(?P<kind>import|export)/(?P<id>[0-9]{14}-[0-9a-f]{8})"
+    r":table/(?P<name>[a-zA-Z0-9_.-]{3,255}))/(?P<kind>import|export|bulk-operation)/(?P<id>[0-9]{14}-[0-9a-f]{8})"
 )
 _ID_BYTES: Final = 4
 _DIGITS: Final = 14
@@ -62,8 +62,8 @@ def find_name(scope: Scope, arn: str, kind: str) -> TransferName | None:
 
     Args:
         scope: The caller's.
-        arn: An ``ImportArn`` or ``ExportArn``.
-        kind: ``import`` or ``export``.
+        arn: An ``ImportArn``, ``ExportArn`` or ``BulkOperationArn``.
+        kind: ``import``, ``export`` or ``bulk-operation``.
     """
     found = _ARN.fullmatch(arn)
     if found is None or found["kind"] != kind:

@@ -28,10 +28,13 @@ import msgspec
 
 from fogbank.platform.blobs.chunks import BodyRef
 from fogbank.platform.iam.bound import Bound
-from fogbank.platform.identity.principal import Principal
 from fogbank.platform.store.records import Record, Table
 from fogbank.services.dynamodb.schema.backups import BACKUPS, RESTORES
-from fogbank.services.dynamodb.schema.exports import EXPORT_FILES, EXPORTS, IN_PROGRESS
+from fogbank.services.dynamodb.schema.bulks import BULK_FILES, BULK_LINES, BULKS
+from fogbank.services.dynamodb.schema.encryption import SEALINGS, EncryptionRecord
+from fogbank.services.dynamodb.schema.exports import EXPORT_FILES, EXPORTS
+from fogbank.services.dynamodb.schema.imports import IMPORTS
+from fogbank.services.dynamodb.schema.insights import NO_INSIGHTS, InsightsRecord
 from fogbank.services.dynamodb.schema.replicas import (
     GROUPS,
     PAIRS,
@@ -39,6 +42,7 @@ from fogbank.services.dynamodb.schema.replicas import (
     TOMBSTONES,
     VERSIONS,
     ReplicaRecord,
+    StrongRecord,
 )
 
 PAY_PER_REQUEST = "PAY_PER_REQUEST"
@@ -48,6 +52,8 @@ STANDARD = "STANDARD"
 ACTIVE = "ACTIVE"
 CREATING = "CREATING"
 DELETING = "DELETING"
+DISASSOCIATING = "DISASSOCIATING"
+"""Of a replica that goes and stays as a table of its own."""
 AVAILABLE = "AVAILABLE"
 DELETED = "DELETED"
 
@@ -102,18 +108,6 @@ class VectorShape(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     """``COSINE``, ``EUCLIDEAN`` or ``DOT_PRODUCT``."""
     schema: tuple[KeyAttribute, ...] = ()
     """``SearchSchema`` in its order; the one that is the index's partition key among them."""
-
-
-class InsightsRecord(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
-    """Whether the keys of a table or a global index are counted."""
-
-    mode: str = ""
-    """``ContributorInsightsMode``; empty: they are not."""
-    changed_ms: int = 0
-    """When that was last said; 0 if never."""
-
-
-NO_INSIGHTS: Final = InsightsRecord()
 
 
 class IndexRecord(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
@@ -217,6 +211,12 @@ class TableRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dynam
     settings: tuple[int, str] = (0, "")
     """The version of the settings that all replicas share: a time of ``rules/versions``, and the
     region that changed them."""
+    sse: EncryptionRecord | None = None
+    """What seals its items; None: what seals every row of the store, and nothing beside."""
+    strong: StrongRecord | None = None
+    """The strongly consistent global table that it is a replica of; its items lie at that one's home."""
+    may_leave: bool = False
+    """Whether it may be disassociated from its global table (``DisassociationProtectionEnabled``)."""
 
     @property
     def key_attributes(self) -> tuple[KeyAttribute, ...]:
@@ -238,10 +238,10 @@ class ItemRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dynamo
     size: int
     """The size that DynamoDB's rules give the whole item, in bytes."""
     partition: bytes
-    """The content of the partition key; of texts and numbers their UTF-8."""
+    """The content of the partition key, of texts and numbers their UTF-8; of a sealed item a digest."""
     attributes: msgspec.Raw
-    """MessagePack: the other attributes as they go over the wire, or bytes: that, deflated; nil as
-    long as they lie elsewhere."""
+    """MessagePack: the other attributes as they go over the wire, or bytes: that, deflated, or an
+    extension: all attributes, sealed; nil as long as they lie elsewhere."""
     body: BodyRef | None = None
     """Where they lie if they are large."""
 
@@ -273,7 +273,8 @@ class EntryRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dynam
     place: bytes
     """Where the item lies within the table; empty if its attributes are here."""
     attributes: msgspec.Raw = msgspec.Raw(b"\xc0")
-    """MessagePack: the projected attributes as they go over the wire; nil if the item is meant."""
+    """MessagePack: the projected attributes as they go over the wire, or an extension: that, sealed; nil
+    if the item is meant."""
 
 
 class VectorRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dynamodb.vector/1"):
@@ -289,7 +290,7 @@ class VectorRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dyna
     is meant."""
     place: bytes
     attributes: msgspec.Raw = msgspec.Raw(b"\xc0")
-    """As in an ``EntryRecord``, without the vector."""
+    """As in an ``EntryRecord``, without the vector; of a sealed one vector and filters are here too."""
 
 
 class BuildRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dynamodb.build/1"):
@@ -366,6 +367,14 @@ class StreamRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dyna
     """Whether it has a policy, which says who may reach it."""
     policy_ms: int = 0
     """The revision of the last policy that it had: when it was put, later than any before."""
+    sse: EncryptionRecord | None = None
+    """What seals its changes: what sealed the items of its table."""
+    region: str = ""
+    """That of the replica whose it is, where the items of a strongly consistent table lie in this
+    domain; empty: of this one."""
+    home: str = ""
+    """The region in whose domain its shards and changes lie, if not in this: then this says that it
+    stands, and what is said of who may reach it."""
 
 
 class ShardRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dynamodb.shard/1"):
@@ -393,7 +402,8 @@ class ChangeRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dyna
     partition: bytes = b""
     """The content of the partition key."""
     sort: msgspec.Raw = NO_VALUE
-    """MessagePack: the value of the sort key as it goes over the wire, or nothing."""
+    """MessagePack: the value of the sort key as it goes over the wire, or nothing; or an extension: both
+    attributes of the key, sealed."""
     old: msgspec.Raw = NO_VALUE
     """The attributes before, as an ``ItemRecord`` has them, or nothing."""
     new: msgspec.Raw = NO_VALUE
@@ -437,61 +447,6 @@ class TrimRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dynamo
     """Where within the history it goes on."""
 
 
-class ImportPlace(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
-    """How far an import has read the objects of its bucket."""
-
-    key: str = ""
-    """Of the object; empty: none was begun."""
-    etag: str = ""
-    """With its quotes; empty: the object was read to its end, or given up."""
-    size: int = 0
-    """What the object has in its bucket, in bytes."""
-    offset: int = 0
-    """Where the next record begins, in bytes of what the object stands for uncompressed."""
-    index: int = 0
-    """The number of that record among the items of the object."""
-    header: tuple[str, ...] = ()
-    """The names of the columns that the object began with."""
-
-
-class ImportCounts(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
-    """What an import has done so far."""
-
-    processed_bytes: int = 0
-    """Uncompressed."""
-    processed: int = 0
-    """Items that were read, errors among them."""
-    imported: int = 0
-    errors: int = 0
-    objects: int = 0
-    """Objects that were found before the first was read."""
-    object_bytes: int = 0
-    last_key: str = ""
-    """The last of them in order."""
-    is_listed: bool = False
-    """Whether all were found."""
-
-
-class ImportRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dynamodb.import/1"):
-    """An import from S3, and how far it has come."""
-
-    id: str
-    table: str
-    table_id: str
-    principal: Principal
-    """Who asked for it, and in whose name it reads."""
-    region: str
-    request: bytes
-    """MessagePack: ImportTable's request as it went over the wire."""
-    started_ms: int
-    status: str = IN_PROGRESS
-    ended_ms: int = 0
-    failure_code: str = ""
-    failure_message: str = ""
-    place: ImportPlace = ImportPlace()
-    counts: ImportCounts = ImportCounts()
-
-
 TABLES = Table("dynamodb", 0x01, TableRecord, remembered=1_024)
 ITEMS = Table("dynamodb", 0x02, ItemRecord)
 MEASURES = Table("dynamodb", 0x03, MeasureRecord)
@@ -500,6 +455,8 @@ WALKS = Table("dynamodb", 0x05, WalkRecord)
 """id of the walk"""
 STREAMS = Table("dynamodb", 0x10, StreamRecord)
 """name of the table, when the stream was made"""
+REPLICA_STREAMS = Table("dynamodb", 0x13, StreamRecord)
+"""region of the replica, name of the table, when the stream was made"""
 POLICIES = Table("dynamodb", 0x40, PolicyRecord)
 """id of the table, when the stream was made; 0 for the table itself"""
 SHARDS = Table("dynamodb", 0x11, ShardRecord)
@@ -519,8 +476,6 @@ CUTS = Table("dynamodb", 0x32, CutRecord)
 TRIMS = Table("dynamodb", 0x33, TrimRecord)
 """id of the walk"""
 VECTORS = Table("dynamodb", 0x23, VectorRecord)
-IMPORTS = Table("dynamodb", 0x48, ImportRecord)
-"""name of the table and a slash, so that they order as their ARNs do; id of the import"""
 BACKUP_ITEMS = Table("dynamodb", 0x35, ItemRecord)
 """id of the rows, place of the item"""
 ALL_TABLES = (
@@ -529,8 +484,10 @@ ALL_TABLES = (
     MEASURES,
     TAGS,
     WALKS,
+    SEALINGS,
     POLICIES,
     STREAMS,
+    REPLICA_STREAMS,
     SHARDS,
     CHANGES,
     ENTRIES,
@@ -544,6 +501,9 @@ ALL_TABLES = (
     IMPORTS,
     EXPORTS,
     EXPORT_FILES,
+    BULKS,
+    BULK_LINES,
+    BULK_FILES,
     GROUPS,
     VERSIONS,
     REPLICATION,

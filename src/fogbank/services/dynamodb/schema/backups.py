@@ -30,6 +30,10 @@ class BackupRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dyna
     """When it is removed; 0: when somebody does so."""
     restoring: str = ""
     """The table that is filled from it; empty: none is."""
+    home: str = ""
+    """The region in which the items of its table lie, if not in its own."""
+    origin: bytes = b""
+    """The ``TableRecord`` of that region of which its cut is, if so."""
 
 
 class RestoreRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dynamodb.restore/1"):
@@ -46,6 +50,10 @@ class RestoreRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dyn
     """Under which the items of the backup lie."""
     next_place: bytes = b""
     """Where within the source it goes on."""
+    home: str = ""
+    """The region in which the items of the source lie, if not in its own."""
+    origin: bytes = b""
+    """The ``TableRecord`` of that region of which the cut is, if so."""
 
 
 BACKUPS = Table("dynamodb", 0x34, BackupRecord)

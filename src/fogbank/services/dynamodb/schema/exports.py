@@ -47,6 +47,8 @@ class ExportRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dyna
     failure_code: str = ""
     failure_message: str = ""
     progress: ExportProgress = ExportProgress()
+    home: str = ""
+    """The region in which the items of the table lie, and ``table`` is, if not in its own."""
 
 
 class ExportFileRecord(

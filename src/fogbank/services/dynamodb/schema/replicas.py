@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from fogbank.platform.store.records import Record, Table
+from fogbank.services.dynamodb.schema.insights import InsightsRecord
 
 
 class ReplicaRecord(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
@@ -12,7 +13,7 @@ class ReplicaRecord(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
 
     region: str
     status: str
-    """``CREATING``, ``ACTIVE`` or ``DELETING``."""
+    """``CREATING``, ``ACTIVE``, ``DELETING`` or ``DISASSOCIATING``."""
     source: str = ""
     """The region in which it was asked for, whose items were copied; empty: it was the first."""
     since_ms: int = 0
@@ -23,6 +24,50 @@ class ReplicaRecord(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     """``TableClassOverride``; empty: that of the others."""
     index_read_units: dict[str, int] = {}
     """The same of global indexes, by their names."""
+
+
+class ReplicaStreamRecord(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+    """The stream of a replica whose items lie in another's domain, where its records lie too."""
+
+    log: str
+    """The id under which they lie."""
+    view: str
+    """``StreamViewType``; empty: it was closed."""
+    created_ms: int
+
+
+class ReplicaRecoveryRecord(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+    """How far back a replica can be restored whose items, and their history, lie at home."""
+
+    since_ms: int
+    """As ``TableRecord.recovery_ms``; 0: it cannot."""
+    days: int
+
+
+class StrongRecord(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+    """What a table is a replica of whose items all regions share; kept with each replica's table.
+
+    Fields are only added at the end, with a default.
+    """
+
+    id: str
+    """That of the table in whose domain the items lie, which every replica knows."""
+    home: str
+    """The region of that table."""
+    replicas: tuple[ReplicaRecord, ...]
+    """All of them, the one at home first."""
+    witness: str = ""
+    """The region of the witness; empty: there are three replicas."""
+    witness_status: str = ""
+    streams: dict[str, ReplicaStreamRecord] = {}
+    """The latest streams of the other replicas, by their regions."""
+    revision: int = 0
+    """How often the table at home was written: of two that a replica hears of the later holds."""
+    recoveries: dict[str, ReplicaRecoveryRecord] = {}
+    """How far back the other replicas can be restored, by their regions."""
+    insights: dict[str, dict[int, InsightsRecord]] = {}
+    """Whose keys are counted of what the other replicas are asked, by their regions: of global indexes
+    by their numbers, of the table under -1."""
 
 
 class GroupRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dynamodb.group/1"):
@@ -95,6 +140,18 @@ class FetchRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dynam
     """Where within the table of that region."""
     partition: bytes
     """The content of its partition key."""
+
+
+class LentCutRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dynamodb.lentcut/1"):
+    """A moment of a table that somebody reads from another region."""
+
+    table: bytes
+    """The ``TableRecord`` of which it is."""
+    region: str
+    reader: tuple[str, ...]
+    """What reads it there: a kind, and the key of its record."""
+    cut: str
+    """The name of the moment."""
 
 
 class LinkRecord(Record, frozen=True, array_like=True, kw_only=True, tag="dynamodb.link/1"):

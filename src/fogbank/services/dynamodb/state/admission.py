@@ -12,11 +12,17 @@ again, or if the write is refused after all.
 
 from __future__ import annotations
 
-from fogbank.contract.call import Call
+from functools import lru_cache
+from typing import Final, Protocol
+
+from fogbank.contract.action import Scope
+from fogbank.contract.call import Facilities
+from fogbank.contract.option import Option
+from fogbank.contract.quota import Quota, Quotas
 from fogbank.platform.metering.contributors import Rule
-from fogbank.platform.metering.throughput import Meter, Name, Tab
-from fogbank.platform.store.engine import Transaction
-from fogbank.services.dynamodb import quotas
+from fogbank.platform.metering.throughput import WHOLE, Meter, Name, Owner, Tab
+from fogbank.platform.store.engine import Domain, Transaction
+from fogbank.services.dynamodb import metrics, quotas
 from fogbank.services.dynamodb.options import ENFORCE_THROUGHPUT
 from fogbank.services.dynamodb.rules import insights, owners, sizes, throughput
 from fogbank.services.dynamodb.rules.capacity import IndexUnits
@@ -30,23 +36,68 @@ from fogbank.services.dynamodb.schema import (
     TableRecord,
 )
 
-_TABLE: int = -1
-"""The part of a table that is no index."""
+_BATCHES: Final = frozenset({"BatchGetItem", "BatchWriteItem", "BatchExecuteStatement"})
+_QUOTAS_REMEMBERED_MAX: Final = 16
+"""A process has one set of them, which never changes."""
 
 
-def is_metered(call: Call, table: TableRecord) -> bool:
+class Taker(Protocol):
+    """Whoever takes what reads and writes cost: a call, or work that goes on behind one."""
+
+    @property
+    def scope(self) -> Scope:
+        """Return whose it is."""
+        ...
+
+    @property
+    def operation(self) -> str:
+        """Return what was called; empty: nothing."""
+        ...
+
+    @property
+    def domain(self) -> Domain:
+        """Return that of the tables."""
+        ...
+
+    @property
+    def facilities(self) -> Facilities:
+        """Return what has the meters."""
+        ...
+
+    @property
+    def tab(self) -> Tab:
+        """Return what the transaction under way has taken."""
+        ...
+
+    def limit(self, quota: Quota, /) -> int:
+        """Return the value of a quota."""
+        ...
+
+    def chosen(self, option: Option, /) -> bool:
+        """Return what the deployment has chosen."""
+        ...
+
+
+def is_metered(call: Taker, table: TableRecord) -> bool:
     """Return whether what is consumed of a table counts against anything."""
     return (
         table.billing_mode == PROVISIONED
         or table.is_bounded
         or table.is_watched
-        or call.limit(quotas.ON_DEMAND_WRITE_UNITS) > 0
-        or call.limit(quotas.ON_DEMAND_READ_UNITS) > 0
+        or _bounds_demand(call.facilities.quotas)
+    )
+
+
+@lru_cache(maxsize=_QUOTAS_REMEMBERED_MAX)
+def _bounds_demand(limits: Quotas) -> bool:
+    """Return whether tables on demand without maxima of their own are held to something."""
+    return limits.value(quotas.ON_DEMAND_WRITE_UNITS) > 0 or (
+        limits.value(quotas.ON_DEMAND_READ_UNITS) > 0
     )
 
 
 def _meters_of(
-    call: Call,
+    call: Taker,
     table: TableRecord,
     index: IndexRecord | None,
     partition: bytes,
@@ -65,10 +116,12 @@ def _meters_of(
     bound = throughput.bound_of(table, index, call.limit, writes=writes)
     if bound is None:
         return [], None
-    part = _TABLE if index is None else index.number
+    part = WHOLE if index is None else index.number
     meters = call.facilities.meters
     now_s, enforced = meters.now_s(), call.chosen(ENFORCE_THROUGHPUT)
     whole = meters.meter_of(Name(table.id, part, writes))
+    if whole.owner is None:
+        whole.owner = Owner(call.domain, table.name, "" if index is None else index.name)
     found, exceeded = [whole], None
     if not whole.has_any(bound.rate, now_s):
         exceeded = bound.limit
@@ -83,7 +136,7 @@ def _meters_of(
     return found, Exceeded("" if index is None else index.name, writes, exceeded)
 
 
-def _count(call: Call, table: TableRecord, key: ItemKey, *, throttled: bool) -> None:
+def _count(call: Taker, table: TableRecord, key: ItemKey, *, throttled: bool) -> None:
     """Count the key of an item that is accessed, or throttled, once in a call."""
     mode = table.insights.mode
     if not mode or (not throttled and mode != insights.ALL_KEYS):
@@ -91,11 +144,11 @@ def _count(call: Call, table: TableRecord, key: ItemKey, *, throttled: bool) -> 
     if call.tab.is_first((table.id, key.place, throttled)):
         for both, name in insights.names_of(table, key):
             rule = insights.rule_of(table, None, both=both, throttled=throttled)
-            call.facilities.tallies.add(Rule(call.domain.prefix, rule), name)
+            call.facilities.tallies.add(_rule_of(call, rule), name)
 
 
 def _count_partition(
-    call: Call, target: Target, partition: bytes | None, *, throttled: bool
+    call: Taker, target: Target, partition: bytes | None, *, throttled: bool
 ) -> None:
     """Count the partition key that a page is read of."""
     table, index = target.table, _overall(target.index)
@@ -104,10 +157,15 @@ def _count_partition(
         return
     rule = insights.rule_of(table, index, both=False, throttled=throttled)
     name = insights.partition_text(target.partition, partition)
-    call.facilities.tallies.add(Rule(call.domain.prefix, rule), name)
+    call.facilities.tallies.add(_rule_of(call, rule), name)
 
 
-def require(call: Call, target: Target, partition: bytes | None = None) -> None:
+def _rule_of(call: Taker, rule: str) -> Rule:
+    """Return a rule of the region in which was asked, which may be another than that of the items."""
+    return Rule(owners.domain_of(call.domain.name[1], call.scope.region).prefix, rule)
+
+
+def require(call: Taker, target: Target, partition: bytes | None = None) -> None:
     """Let a read of many items in, which takes nothing yet.
 
     Args:
@@ -134,7 +192,7 @@ def _overall(index: IndexRecord | None) -> IndexRecord | None:
     return None if index is None or index.is_local else index
 
 
-def took(call: Call, target: Target, units: float, indexes: IndexUnits) -> None:
+def took(call: Taker, target: Target, units: float, indexes: IndexUnits) -> None:
     """Take what a read of many items has cost."""
     table = target.table
     if not is_metered(call, table):
@@ -149,7 +207,7 @@ def took(call: Call, target: Target, units: float, indexes: IndexUnits) -> None:
 
 def read(  # noqa: PLR0913 (what is read, where, at what cost)
     tr: Transaction,
-    call: Call,
+    call: Taker,
     table: TableRecord,
     key: ItemKey,
     record: ItemRecord | None,
@@ -191,7 +249,7 @@ class Admitted:
     __slots__ = ("_call", "_cost", "_meters", "_size", "_tab", "_table")
 
     def __init__(
-        self, call: Call, table: TableRecord, tab: Tab, meters: list[Meter], size: int, cost: int
+        self, call: Taker, table: TableRecord, tab: Tab, meters: list[Meter], size: int, cost: int
     ) -> None:
         self._call = call
         self._table = table
@@ -236,7 +294,7 @@ class Admitted:
 
 def begin_write(
     tr: Transaction,
-    call: Call,
+    call: Taker,
     table: TableRecord,
     key: ItemKey,
     before: ItemRecord | None,
@@ -270,9 +328,17 @@ def begin_write(
     return Admitted(call, table, tab, found, 0 if before is None else before.size, cost)
 
 
-def _refuse(call: Call, table: TableRecord, refused: list[tuple[Meter, Exceeded]]) -> None:
+def _refuse(call: Taker, table: TableRecord, refused: list[tuple[Meter, Exceeded]]) -> None:
     """Count and raise the error for what is used up."""
+    noted = call.facilities.metrics
     for meter, exceeded in refused:
         call.facilities.meters.refuse(meter, writes=exceeded.writes)
+        metrics.note_event(
+            noted, call.domain, table.name, exceeded.of_index, writes=exceeded.writes
+        )
+    # AWS: of a batch, one is throttled only if all of its parts are (``operations/batches``).
+    is_part = call.operation in _BATCHES or not call.operation
+    if not is_part and call.tab.is_first((metrics.THROTTLED, table.id)):
+        metrics.note_request(noted, call.domain, table.name, call.operation)
     owner = owners.owner_scope(call.scope, call.domain)
     raise throughput.error_of(owner, table, [exceeded for _, exceeded in refused])

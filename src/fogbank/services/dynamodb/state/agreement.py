@@ -15,6 +15,7 @@ from fogbank.platform.blobs import chunks
 from fogbank.platform.blobs import rows as blob_rows
 from fogbank.platform.blobs.chunks import BodyRef
 from fogbank.platform.store.engine import DIRECTORY, StoredRows
+from fogbank.platform.store.keyspace import SERVICES
 from fogbank.platform.store.records import Table
 from fogbank.platform.store.tuples import after_prefix, pack
 from fogbank.services.dynamodb.rules import indexes
@@ -30,14 +31,16 @@ from fogbank.services.dynamodb.schema import (
     IndexRecord,
     TableRecord,
 )
-from fogbank.services.dynamodb.state import bodies, pasts
+from fogbank.services.dynamodb.state import bodies, copies, pasts
 
 _DOMAIN_BYTES: Final = len(DIRECTORY.prefix)
 _DOMAINS: Final = DIRECTORY.prefix[:1]
+_OWNERS: Final = frozenset(bytes((SERVICES[name],)) for name in ("platform", "dynamodb"))
+"""The owners of what lies in a domain of ours."""
 
 
 def damage_of(stored: StoredRows) -> Iterator[str]:
-    """Yield where indexes, collections, histories or backups are not what they say.
+    """Yield where indexes, collections, histories, backups or replicas are not what they say.
 
     Raises:
         Corrupt: A row is not what was written.
@@ -46,24 +49,25 @@ def damage_of(stored: StoredRows) -> Iterator[str]:
         tables = domain + TABLES.subspace
         for _, raw in stored.rows(tables, after_prefix(tables)):
             table = TABLES.decode(raw)
-            if table.indexes:
+            # What KMS has the key of is sealed here: it is proved when it is read.
+            if table.indexes and table.sse is None:
                 yield from _Checked(stored, domain, table).damage()
             yield from pasts.history_damage(stored, domain, table)
+            yield from copies.replica_damage(stored, domain, table)
         yield from pasts.backup_damage(stored, domain)
         yield from _reference_damage(stored, domain)
+    yield from copies.copy_damage(stored)
 
 
 def _reference_damage(stored: StoredRows, domain: bytes) -> Iterator[str]:
     """Yield which bodies are referred to more or less often than they are counted."""
+    if not _is_ours(stored, domain):
+        return
     found: Counter[BodyRef] = Counter()
-    has_rows = False
     for kind, refs_of in bodies.REFERRING.items():
         prefix = domain + kind.subspace
         for _, raw in stored.rows(prefix, after_prefix(prefix)):
-            has_rows = True
             found.update(ref for ref in refs_of(raw) if ref is not None)
-    if not has_rows:
-        return
     for ref, count in found.items():
         counted = _counted(stored, domain, ref)
         if counted != count:
@@ -73,6 +77,20 @@ def _reference_damage(stored: StoredRows, domain: bytes) -> Iterator[str]:
         for key, _ in stored.rows(prefix, after_prefix(prefix)):
             if key not in known:
                 yield f"the body that is counted at {key.hex()} is referred to by no record"
+
+
+def _is_ours(stored: StoredRows, domain: bytes) -> bool:
+    """Return whether no other service has rows in a domain, and so nobody else bodies.
+
+    A domain that has bodies and nothing else is one of ours as well: nobody refers to them.
+    """
+    begin, end = domain, after_prefix(domain)
+    while (first := next(iter(stored.rows(begin, end)), None)) is not None:
+        owner = first[0][_DOMAIN_BYTES : _DOMAIN_BYTES + 1]
+        if owner not in _OWNERS:
+            return False
+        begin = after_prefix(domain + owner)
+    return True
 
 
 def _body_name(ref: BodyRef) -> str:

@@ -32,7 +32,8 @@ STEP_BYTES: Final = 1 << 20
 """Of items that are copied in one step, but for one."""
 
 
-def _cut_name(backup: BackupRecord) -> str:
+def cut_name(backup: BackupRecord) -> str:
+    """Return the name of the cut that a backup is of."""
     return f"backup/{backup.id}"
 
 
@@ -56,8 +57,14 @@ async def begin(
         backup: Of that table.
         now_ms: The time.
     """
-    table = await history.take_cut(tr, table, _cut_name(backup), now_ms)
-    backup = msgspec.structs.replace(backup, table=encode(table))
+    table = await history.take_cut(tr, table, cut_name(backup), now_ms)
+    return begin_afar(tr, table, msgspec.structs.replace(backup, table=encode(table)), now_ms)
+
+
+def begin_afar(
+    tr: Transaction, table: TableRecord, backup: BackupRecord, now_ms: int
+) -> BackupRecord:
+    """Queue the copying of a backup whose cut was taken; return it."""
     _put(tr, backup, table.name)
     _queue(tr, MADE_BACKUPS, table.name, backup, now_ms)
     if backup.expires_ms:
@@ -121,13 +128,40 @@ async def copy_on(tr: Transaction, entry: WorkEntry, now_ms: int, limit: int) ->
     if backup is None or backup.status == AVAILABLE:
         return True
     table = backups.table_of(backup)
-    moment = await history.require_cut(tr, table, _cut_name(backup))
+    moment = await history.require_cut(tr, table, cut_name(backup))
     keys = KeyRange(backup.next_place)
     read = await history.list_items_as_of(tr, table, moment, keys, limit=limit)
     piece = read.first(keys, STEP_BYTES)
+    await bodies.retain(tr, *(record.body for _, record in piece.items))
+    if not _keep(tr, table, backup, piece):
+        return False
+    await history.release_cut(tr, table, cut_name(backup), now_ms)
+    return True
+
+
+async def keep_from_afar(
+    tr: Transaction, entry: WorkEntry, before: BackupRecord, piece: history.Piece
+) -> bool:
+    """Keep items of a backup that were read in another region; return whether it has all of them.
+
+    Args:
+        tr: The transaction.
+        entry: The entry of the work.
+        before: The backup as it was when they were read: otherwise they are left.
+        piece: What was read, whole.
+    """
+    backup = await find_queued(tr, entry)
+    if backup is None or backup != before:
+        return backup is None or backup.status == AVAILABLE
+    table = backups.table_of(backup)
+    placed = [(place, await bodies.placed(tr, table, record)) for place, record in piece.items]
+    return _keep(tr, table, backup, piece._replace(items=placed))
+
+
+def _keep(tr: Transaction, table: TableRecord, backup: BackupRecord, piece: history.Piece) -> bool:
+    """Keep items whose bodies are counted, and how far the backup has come; return whether it is all."""
     prefix = rows.prefix_of(tr, BACKUP_ITEMS, backup.rows)
     for place, record in piece.items:
-        await bodies.retain(tr, record.body)
         tr.put(prefix + place, encode(bodies.closed(record)))
     copied = msgspec.structs.replace(
         backup,
@@ -138,7 +172,6 @@ async def copy_on(tr: Transaction, entry: WorkEntry, now_ms: int, limit: int) ->
         _put(tr, msgspec.structs.replace(copied, next_place=piece.rest.begin), table.name)
         return False
     _put(tr, msgspec.structs.replace(copied, next_place=b"", status=AVAILABLE), table.name)
-    await history.release_cut(tr, table, _cut_name(backup), now_ms)
     return True
 
 
@@ -159,6 +192,7 @@ def remove(tr: Transaction, backup: BackupRecord, now_ms: int) -> None:
     table = backups.table_of(backup)
     BACKUPS.delete(tr, table.name, backup.id)
     tables.queue_rows_removal(tr, backup.rows, table.name, now_ms)
+    tables.queue_retirement(tr, table, now_ms)
 
 
 async def expire(tr: Transaction, entry: WorkEntry, now_ms: int) -> bool:

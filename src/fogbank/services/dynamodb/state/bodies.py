@@ -34,6 +34,7 @@ from fogbank.services.dynamodb.schema import (
     ItemRecord,
     TableRecord,
 )
+from fogbank.services.dynamodb.schema.bulks import BULK_LINES
 
 
 async def opened(tr: Transaction, record: ItemRecord) -> ItemRecord:
@@ -102,11 +103,18 @@ def _of_history(raw: bytes) -> tuple[BodyRef | None, ...]:
     return () if before == NO_VALUE else _of_item(bytes(before))
 
 
+def _of_line(raw: bytes) -> tuple[BodyRef | None, ...]:
+    line = BULK_LINES.decode(raw)
+    stored = (line.attempted, line.existing)
+    return tuple(ITEMS.decode(bytes(each)).body for each in stored if each != NO_VALUE)
+
+
 REFERRING: Final[dict[Table[Any], Callable[[bytes], tuple[BodyRef | None, ...]]]] = {
     ITEMS: _of_item,
     CHANGES: _of_change,
     HISTORY: _of_history,
     BACKUP_ITEMS: _of_item,
+    BULK_LINES: _of_line,
 }
 """Every kind of rows that refers to bodies, and to what a row of it refers."""
 

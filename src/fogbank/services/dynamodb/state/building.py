@@ -25,7 +25,7 @@ from fogbank.services.dynamodb.schema import (
     IndexRecord,
     TableRecord,
 )
-from fogbank.services.dynamodb.state import entries, rows, tables
+from fogbank.services.dynamodb.state import encryption, entries, rows, tables
 
 CHANGED_INDEXES: Final = "dynamodb.changed_indexes"
 """The work list of indexes that are being made or removed."""
@@ -73,6 +73,7 @@ async def go_on(tr: Transaction, entry: WorkEntry, limit: int) -> bool:
 
 async def _build(tr: Transaction, table: TableRecord, index: IndexRecord, limit: int) -> bool:
     """Write the entries of the next items; return whether these were the last."""
+    table = encryption.served(tr, table)
     begun = await BUILDS.find(tr, table.id, index.number) or BuildRecord()
     found = await rows.list_items(tr, table, KeyRange(begun.next_place), limit=limit)
     for place, record in found:

@@ -6,7 +6,7 @@ import msgspec
 
 from fogbank.platform.store.engine import Transaction
 from fogbank.platform.store.tuples import after_prefix
-from fogbank.services.dynamodb.rules import changes, shards
+from fogbank.services.dynamodb.rules import changes, shards, strong
 from fogbank.services.dynamodb.rules.keys import ItemKey
 from fogbank.services.dynamodb.rules.shards import Shard
 from fogbank.services.dynamodb.schema import (
@@ -24,7 +24,7 @@ def _prefix_of(tr: Transaction, stream: StreamRecord) -> bytes:
     return log_prefix(tr.domain.prefix, CHANGES.subspace, stream.table_id, stream.created_ms)
 
 
-async def append(  # noqa: PLR0913 (a change has these parts)
+async def tell(  # noqa: PLR0913 (a change has these parts)
     tr: Transaction,
     table: TableRecord,
     key: ItemKey,
@@ -34,14 +34,19 @@ async def append(  # noqa: PLR0913 (a change has these parts)
     at_ms: int,
     by: str,
 ) -> None:
-    """Tell the stream of a table of a write, if the write changes something."""
-    change = changes.find_change(table, key, before, after, at_ms=at_ms, by=by)
-    if change is None:
-        return
-    await bodies.retain(tr, change.old_body, change.new_body)
-    prefix = log_prefix(tr.domain.prefix, CHANGES.subspace, table.id, table.stream_ms)
-    for row in changes.rows_of(change):
-        tr.append(prefix, row)
+    """Tell the streams of a table of a write: its own, and those of replicas without items.
+
+    AWS: the records of all replicas "are identical", and their order is (Developer Guide, "How
+    DynamoDB global tables work", "Streams", of strong consistency).
+    """
+    for told in (*((table,) if table.stream_view else ()), *strong.tellings(table)):
+        change = changes.find_change(told, key, before, after, at_ms=at_ms, by=by)
+        if change is None:
+            return  # it changes nothing, whatever a stream is told
+        await bodies.retain(tr, change.old_body, change.new_body)
+        prefix = log_prefix(tr.domain.prefix, CHANGES.subspace, told.id, told.stream_ms)
+        for row in changes.rows_of(change):
+            tr.append(prefix, row)
 
 
 async def _list_rows(

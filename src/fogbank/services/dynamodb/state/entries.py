@@ -66,7 +66,7 @@ async def follow(
     for index in indexes.kept_indexes(table):
         was = indexes.entry_of(table, index, key, old, old_vectors)
         will = indexes.entry_of(table, index, key, new, new_vectors)
-        _change(tr, index_prefix(tr, table, index), key, was, will)
+        _change(tr, table, index, key, was, will)
         if index.vector is not None:
             named, consumed = units.vectors, _vector_bytes_of(was, will)
         else:
@@ -86,15 +86,23 @@ async def follow(
 
 
 def _change(
-    tr: Transaction, prefix: bytes, key: ItemKey, was: Entry | None, will: Entry | None
+    tr: Transaction,
+    table: TableRecord,
+    index: IndexRecord,
+    key: ItemKey,
+    was: Entry | None,
+    will: Entry | None,
 ) -> None:
     """Put the entry that an item has now in place of the one that it had."""
+    prefix = index_prefix(tr, table, index)
     if was is not None and (will is None or was.place != will.place):
         tr.delete(prefix + was.place)
     if will is None:
         return
     record = indexes.record_of(will, key.place)
     if was is None or was.place != will.place or indexes.record_of(was, key.place) != record:
+        if table.sse is not None:
+            record = indexes.kept_record(table, will, key.place)
         tr.put(prefix + will.place, record)
 
 
@@ -150,6 +158,8 @@ async def list_entries(
     raw = await tr.range(prefix + keys.begin, end, limit=step.limit, reverse=not step.forward)
     skip = len(prefix)
     entries = [(key[skip:], ENTRIES.decode(value)) for key, value in raw]
+    if table.sse is not None:
+        entries = [(place, indexes.opened_entry(table, entry)) for place, entry in entries]
     wanted = [entry for _, entry in entries if step.fetches or entry.place]
     found = await _find_items(tr, table, wanted) if wanted else {}
     return [
@@ -177,7 +187,7 @@ def put_entry(
     tr: Transaction, table: TableRecord, index: IndexRecord, place: bytes, entry: Entry
 ) -> None:
     """Write the entry of the item at a place of the table."""
-    tr.put(index_prefix(tr, table, index) + entry.place, indexes.record_of(entry, place))
+    tr.put(index_prefix(tr, table, index) + entry.place, indexes.kept_record(table, entry, place))
 
 
 async def remove_entries(

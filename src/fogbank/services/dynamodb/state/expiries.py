@@ -35,7 +35,7 @@ from fogbank.services.dynamodb.schema import (
     TableRecord,
     WalkRecord,
 )
-from fogbank.services.dynamodb.state import rows
+from fogbank.services.dynamodb.state import encryption, rows
 
 WALKED_TABLES: Final = "dynamodb.walked_tables"
 """The work list of tables whose time to live was changed, each with its attribute."""
@@ -173,6 +173,7 @@ async def walk_on(tr: Transaction, entry: WorkEntry, limit: int) -> bool:
     if table is None or table.id != walk.table_id:
         WALKS.delete(tr, entry.id)
         return True
+    table = encryption.served(tr, table)
     found = await rows.list_items(tr, table, KeyRange(walk.next_place), limit=limit)
     left, last = STEP_BYTES, b""
     for place, record in found:

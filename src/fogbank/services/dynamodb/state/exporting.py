@@ -11,9 +11,6 @@ lines have so many bytes (``dynamodb.export_file_bytes_max``).
 from __future__ import annotations
 
 import asyncio
-import zlib
-from base64 import b64encode
-from hashlib import md5
 from typing import Final
 
 import msgspec
@@ -21,23 +18,24 @@ import msgspec
 from fogbank.contract.action import Scope
 from fogbank.contract.call import Facilities
 from fogbank.contract.job import Verdict
+from fogbank.platform.blobs.port import BlobPlacement, BlobReader
 from fogbank.platform.scheduler.worklist import WorkEntry
-from fogbank.platform.store.engine import Domain, Transaction
+from fogbank.platform.store.engine import Domain, Store, Transaction
 from fogbank.services.dynamodb import quotas
 from fogbank.services.dynamodb.rules import exports as rules
+from fogbank.services.dynamodb.rules import outputs
 from fogbank.services.dynamodb.rules.transfers import TransferName
-from fogbank.services.dynamodb.schema import COMPLETED, FAILED, IN_PROGRESS, ItemRecord
-from fogbank.services.dynamodb.schema.exports import ExportFileRecord, ExportRecord
-from fogbank.services.dynamodb.state import bodies, exports
+from fogbank.services.dynamodb.schema import COMPLETED, FAILED, ItemRecord, TableRecord
+from fogbank.services.dynamodb.schema.exports import IN_PROGRESS, ExportFileRecord, ExportRecord
+from fogbank.services.dynamodb.state import bodies, encryption, exports, groups
 from fogbank.services.dynamodb.state.asking import Asker, Refused
 from fogbank.services.dynamodb.state.exports import Line
+from fogbank.services.dynamodb.state.outputs import Outputs, PackedFile
 
 LINES_PER_READ: Final = 16
 """Up to three records of 480 KiB are read for each."""
 FILES_PER_READ: Final = 500
 FORGOTTEN_PER_STEP: Final = 200
-_GZIP: Final = 16 + zlib.MAX_WBITS
-"""Its header has no time, so that the same lines are the same bytes."""
 
 
 async def attempt(entry: WorkEntry, facilities: Facilities) -> Verdict:
@@ -50,7 +48,10 @@ async def attempt(entry: WorkEntry, facilities: Facilities) -> Verdict:
     name = TransferName(entry.payload.decode(), entry.id)
     record = await store.read(lambda tr: exports.find(tr, name))
     if record is not None and record.status == IN_PROGRESS:
-        work = _Work(facilities, entry, record)
+        exported = rules.table_of(record)
+        domain = Domain(*entry.domain)
+        table = await encryption.opened_by(facilities.open_key, domain, exported)
+        work = _Work(facilities, entry, record, table)
         try:
             await work.go_on()
         except Refused as refused:
@@ -70,15 +71,26 @@ class _Work:
         facilities: What it may touch.
         entry: Its entry of the work list.
         record: The export, which is kept here as it was last written.
+        table: Its table, opened.
     """
 
-    def __init__(self, facilities: Facilities, entry: WorkEntry, record: ExportRecord) -> None:
+    def __init__(
+        self, facilities: Facilities, entry: WorkEntry, record: ExportRecord, table: TableRecord
+    ) -> None:
         self._facilities = facilities
-        self._store = facilities.holding(Domain(*entry.domain))
+        domain = Domain(*entry.domain)
+        self._store = facilities.holding(domain)
+        self._source: Store = self._store
+        self._blobs: BlobReader = facilities.blobs
+        if record.home:
+            home, placement = groups.domain_in(domain, record.home), facilities.placement
+            assert isinstance(placement, BlobPlacement), "who places domains places their blobs"
+            self._source, self._blobs = placement.store_of(home), placement.blobs_of(home)
         self._scope = Scope(entry.domain[1], entry.domain[2])
         self._record = record
-        self._writer = rules.Writer(record)
-        self._asker = Asker(facilities, record.principal, record.region)
+        self._writer = rules.Writer(record, table)
+        asker = Asker(facilities, record.principal, record.region)
+        self._outputs = Outputs(asker, outputs.put_members(rules.request_of(record)))
 
     async def go_on(self) -> None:
         """Write the files that are missing and the manifests, and end.
@@ -87,13 +99,14 @@ class _Work:
             Refused: The bucket does not take them.
         """
         if not self._record.progress.files:
-            await self._put(f"{rules.folder_of(self._record)}_started", b"")
+            await self._outputs.put(f"{rules.folder_of(self._record)}_started", b"")
         while not self._record.progress.is_read:
             await self._write_file()
-        await self._put_checked("manifest-files", await self._files_manifest())
+        folder = rules.folder_of(self._record)
+        await self._outputs.put_manifest(folder, "manifest-files", await self._files_manifest())
         ended_ms = self._facilities.clock.now_ms()
         summary = rules.summary_manifest(self._scope, self._record, ended_ms)
-        await self._put_checked("manifest-summary", summary)
+        await self._outputs.put_manifest(folder, "manifest-summary", summary)
         await self.end(COMPLETED)
 
     async def end(self, status: str, code: str = "", message: str = "") -> None:
@@ -116,23 +129,23 @@ class _Work:
         file = _File(self._writer)
         bytes_max = self._facilities.quotas.value(quotas.EXPORT_FILE_BYTES)
         place: bytes | None = before.progress.next_place
-        while place is not None and file.lines_bytes < bytes_max:
+        while place is not None and file.packed.lines_bytes < bytes_max:
             lines, place = await self._read(place)
             await file.add(lines)
-        content = file.finish()
+        content = file.packed.finish()
         key = rules.file_key(before)
         told = ExportFileRecord(
             key=key,
-            items=file.items,
-            md5=_md5_of(content),
-            etag=await self._put(key, content),
+            items=file.packed.lines,
+            md5=outputs.md5_of(content),
+            etag=await self._outputs.put(key, content),
         )
         progress = msgspec.structs.replace(
             before.progress,
             next_place=place or b"",
             is_read=place is None,
             files=before.progress.files + 1,
-            items=before.progress.items + file.items,
+            items=before.progress.items + file.packed.lines,
             size=before.progress.size + file.size,
         )
         after = msgspec.structs.replace(before, progress=progress)
@@ -146,7 +159,7 @@ class _Work:
         async def body(tr: Transaction) -> tuple[list[Line], bytes | None]:
             return await exports.list_lines(tr, record, place, LINES_PER_READ)
 
-        lines, rest = await self._store.read(body)
+        lines, rest = await self._source.read(body)
         return [await self._opened(line) for line in lines], rest
 
     async def _opened(self, line: Line) -> Line:
@@ -159,16 +172,9 @@ class _Work:
         """Return the record of an item with its attributes."""
         if record is None or bodies.is_open(record):
             return record
-        found = await bodies.fetched_row(self._facilities.blobs, record)
+        found = await bodies.fetched_row(self._blobs, record)
         assert isinstance(found, ItemRecord)
         return found
-
-    async def _put(self, key: str, content: bytes) -> str:
-        """Write an object; return its ETag without quotes."""
-        members = rules.put_members(self._record)
-        reply = await self._asker.ask("s3", "PutObject", {**members, "Key": key, "Body": content})
-        etag: str = reply["ETag"]
-        return etag.strip('"')
 
     # Manifests.
 
@@ -181,14 +187,8 @@ class _Work:
             async def body(tr: Transaction, after: int | None = after) -> list[ExportFileRecord]:
                 return await exports.list_files(tr, record, after, FILES_PER_READ)
 
-            parts.append(rules.files_manifest(await self._store.read(body)))
+            parts.append(outputs.files_manifest(await self._store.read(body)))
         return b"".join(parts)
-
-    async def _put_checked(self, name: str, content: bytes) -> None:
-        """Write a manifest, and beside it its checksum."""
-        folder = rules.folder_of(self._record)
-        await self._put(f"{folder}{name}.json", content)
-        await self._put(f"{folder}{name}.md5", _md5_of(content).encode())
 
 
 class _File:
@@ -196,13 +196,9 @@ class _File:
 
     def __init__(self, writer: rules.Writer) -> None:
         self._writer = writer
-        self._packer = zlib.compressobj(wbits=_GZIP)
-        self._parts: list[bytes] = []
-        self.items = 0
+        self.packed = PackedFile()
         self.size = 0
         """What the sizes of its items add up to, in bytes."""
-        self.lines_bytes = 0
-        """What its lines have before they are compressed."""
 
     async def add(self, lines: list[Line]) -> None:
         """Write some lines, beside the loop if they are long."""
@@ -223,15 +219,4 @@ class _File:
                 assert line.after is not None, "a full export is of what is there"
                 text = self._writer.item_line(line.after)
             if text:
-                self.items += 1
-                self.lines_bytes += len(text)
-                self._parts.append(self._packer.compress(text))
-
-    def finish(self) -> bytes:
-        """Return the file."""
-        return b"".join((*self._parts, self._packer.flush()))
-
-
-def _md5_of(content: bytes) -> str:
-    """Return a checksum as manifests have it."""
-    return b64encode(md5(content, usedforsecurity=False).digest()).decode()
+                self.packed.add(text)

@@ -13,13 +13,14 @@ from fogbank.platform.scheduler.worklist import WorkEntry
 from fogbank.platform.store.engine import Transaction
 from fogbank.platform.store.records import encode
 from fogbank.services.dynamodb.errors import ExportNotFoundException, LimitExceededException
-from fogbank.services.dynamodb.rules.exports import Span, table_of
-from fogbank.services.dynamodb.rules.pages import KeyRange
+from fogbank.services.dynamodb.rules import filters
+from fogbank.services.dynamodb.rules.exports import Span, request_of, table_of
 from fogbank.services.dynamodb.rules.transfers import TransferName
-from fogbank.services.dynamodb.schema import IN_PROGRESS, ItemRecord, TableRecord
+from fogbank.services.dynamodb.schema import ItemRecord, TableRecord
 from fogbank.services.dynamodb.schema.exports import (
     EXPORT_FILES,
     EXPORTS,
+    IN_PROGRESS,
     ExportFileRecord,
     ExportRecord,
 )
@@ -44,14 +45,22 @@ async def begin(
     tr: Transaction, record: ExportRecord, table: TableRecord, span: Span, exports_max: int
 ) -> ExportRecord:
     """Keep the moments of a table that an export is of, write it and queue its work."""
+    for name, second in zip(cuts_of(record), span.seconds, strict=True):
+        table = await history.take_cut(tr, table, name, record.started_ms, second=second)
+    return await begin_afar(tr, msgspec.structs.replace(record, table=encode(table)), exports_max)
+
+
+async def begin_afar(tr: Transaction, record: ExportRecord, exports_max: int) -> ExportRecord:
+    """Write an export whose moments were taken, and queue its work.
+
+    Raises:
+        LimitExceededException: Too many are under way; the transaction leaves no trace.
+    """
     counts = await worklist.counts(tr, EXPORTING, _WORD)
     if counts.of_domain >= exports_max:
         raise LimitExceededException(
             f"Subscriber limit exceeded: There is a limit of {exports_max} concurrent exports"
         )
-    for name, second in zip(_cuts(record), span.seconds, strict=True):
-        table = await history.take_cut(tr, table, name, record.started_ms, second=second)
-    record = msgspec.structs.replace(record, table=encode(table))
     put(tr, record)
     entry = WorkEntry(
         list=EXPORTING,
@@ -66,7 +75,7 @@ async def begin(
     return record
 
 
-def _cuts(record: ExportRecord) -> list[str]:
+def cuts_of(record: ExportRecord) -> list[str]:
     """Return the names of the moments that an export reads, the earlier first."""
     until = f"export/{record.id}"
     return [f"{until}/from", until] if record.from_ms else [until]
@@ -99,9 +108,9 @@ async def list_lines(
     tr: Transaction, record: ExportRecord, place: bytes, limit: int
 ) -> tuple[list[Line], bytes | None]:
     """Return the next lines of an export, and where those behind begin; None: there are none."""
-    table, cuts = table_of(record), _cuts(record)
+    table, cuts = table_of(record), cuts_of(record)
     moments = [await history.require_cut(tr, table, name) for name in cuts]
-    keys = KeyRange(place)
+    keys = filters.filter_of(request_of(record), table).from_place(place)
     if not record.from_ms:
         piece = await history.list_items_as_of(tr, table, moments[0], keys, limit=limit)
         lines, rest = [Line(item) for _, item in piece.items], piece.rest
@@ -135,10 +144,12 @@ async def end(tr: Transaction, before: ExportRecord, after: ExportRecord, timers
     """End an export, and let the moments of its table go."""
     assert after.status != IN_PROGRESS
     await _require_unchanged(tr, before)
-    for name in _cuts(before):
+    # Those of another region are let go there, once they are asked after.
+    for name in () if before.home else cuts_of(before):
         await history.release_cut(tr, table_of(before), name, after.ended_ms)
     put(tr, after)
-    transfers.forget_later(tr, timers, transfers.FORGET_EXPORT, name_of(after), after.ended_ms)
+    key = transfers.key_of(name_of(after))
+    transfers.forget_later(tr, timers, transfers.FORGET_EXPORT, key, after.ended_ms)
 
 
 async def forget_files(tr: Transaction, export_id: str, limit: int) -> int:

@@ -18,10 +18,19 @@ from fogbank.platform.scheduler.worklist import WorkEntry
 from fogbank.platform.store.engine import Domain, Transaction
 from fogbank.services.dynamodb.arns import SERVICE
 from fogbank.services.dynamodb.rules import replicas, sharing
+from fogbank.services.dynamodb.rules.backups import system_backup_of
 from fogbank.services.dynamodb.rules.replication import ITEMS
 from fogbank.services.dynamodb.schema import ACTIVE, CREATING, DELETING, TABLES, TableRecord
 from fogbank.services.dynamodb.schema.replicas import GROUPS, GroupRecord, PairRecord, ReplicaRecord
-from fogbank.services.dynamodb.state import history, replication, rows, streams, tables
+from fogbank.services.dynamodb.state import (
+    backups,
+    bulks,
+    history,
+    replication,
+    rows,
+    streams,
+    tables,
+)
 
 CHANGED_GROUPS: Final = "dynamodb.changed_groups"
 """The work list of global tables whose replicas have changed."""
@@ -85,7 +94,9 @@ async def require_ungrouped(tr: Transaction, table: TableRecord) -> None:
         ResourceInUseException: It has.
     """
     found = await tables.require_settled_table(tr, table.name)
-    if found.group or found.id != table.id:
+    # AWS: no replica is added while a bulk put is in progress (Developer Guide, "Bulk put items
+    # considerations: Global tables").
+    if found.group or found.id != table.id or await bulks.is_written(tr, found):
         raise replicas.in_use()
 
 
@@ -180,8 +191,15 @@ async def is_drained(tr: Transaction, table: TableRecord) -> bool:
     return all(each is None for each in waiting) and not any(p.copying for p in pairs.values())
 
 
-async def drop_replica(tr: Transaction, group: GroupRecord, now_ms: int) -> bool:
-    """Delete the table of a replica that goes, once all it has written has arrived; say whether."""
+async def drop_replica(tr: Transaction, group: GroupRecord, now_ms: int, kept: str) -> bool:
+    """Delete the table of a replica that goes, once all it has written has arrived; say whether.
+
+    Args:
+        tr: A transaction of its domain.
+        group: The global table.
+        now_ms: The time.
+        kept: A new id, of the backup that stays of a table that can be restored to a point in time.
+    """
     table = await find_member(tr, group)
     if table is None:
         return True
@@ -191,19 +209,54 @@ async def drop_replica(tr: Transaction, group: GroupRecord, now_ms: int) -> bool
         replication.end_pair(tr, table, region)
     if table.stream_view:
         await streams.close_stream(tr, table)
-    tables.drop_table(tr, table, now_ms, is_read=await history.has_cuts(tr, table.id))
+    is_read = await history.has_cuts(tr, table.id)
+    if table.recovery_ms:
+        await backups.begin(tr, table, system_backup_of(table, kept, now_ms), now_ms)
+        is_read = True
+    await tables.drop_table(tr, table, now_ms, is_read=is_read)
+    return True
+
+
+async def has_brought(tr: Transaction, group: GroupRecord, region: str) -> bool:
+    """Return whether the replica of this region has brought all that it wrote to another."""
+    table = await find_member(tr, group)
+    pair = None if table is None else await replication.find_pair(tr, table, region)
+    if table is None or pair is None or pair.copying:
+        return table is None
+    return await replication.oldest_ms(tr, table, pair) is None
+
+
+async def leave_whole(tr: Transaction, group: GroupRecord, now_ms: int) -> bool:
+    """Make a replica a table of its own, once all that it wrote has arrived; return whether it is.
+
+    What is written here from then on is the table's own.
+    """
+    table = await find_member(tr, group)
+    if table is None:
+        return True
+    pairs = await replication.list_pairs(tr, table)
+    for pair in pairs.values():
+        if pair.copying or await replication.oldest_ms(tr, table, pair) is not None:
+            return False
+    await leave(tr, group, now_ms)
     return True
 
 
 async def leave(tr: Transaction, group: GroupRecord, now_ms: int) -> None:
-    """Make the last replica of a global table a table of its own."""
+    """Make the last replica of a global table, or one that leaves it, a table of its own."""
     table = await find_member(tr, group)
     if table is None:
         return
     for region in await replication.list_pairs(tr, table):
         replication.end_pair(tr, table, region)
     alone = msgspec.structs.replace(
-        table, group="", home="", replicas=(), settings=(0, ""), status=ACTIVE
+        table,
+        group="",
+        home="",
+        replicas=(),
+        settings=(0, ""),
+        status=ACTIVE,
+        may_leave=False,
     )
     tables.put_table(tr, alone)
     tables.queue(tr, LEFT_TABLES, alone, now_ms)

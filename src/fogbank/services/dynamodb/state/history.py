@@ -194,7 +194,7 @@ async def settle(tr: Transaction, table: TableRecord, now_ms: int) -> TableRecor
         table: The table as it is now.
         now_ms: The time.
     """
-    if not table.history_ms or table.recovery_ms or await has_cuts(tr, table.id):
+    if not table.history_ms or history.recoveries_of(table) or await has_cuts(tr, table.id):
         return table
     part = f"{table.history_ms}/off"
     tables.queue(tr, KEPT_HISTORIES, table, now_ms, part=part)

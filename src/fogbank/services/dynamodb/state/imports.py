@@ -14,17 +14,15 @@ from fogbank.platform.scheduler.timers import Timers
 from fogbank.platform.scheduler.worklist import WorkEntry
 from fogbank.platform.store.engine import Transaction
 from fogbank.services.dynamodb.errors import ImportNotFoundException, LimitExceededException
-from fogbank.services.dynamodb.rules.imports import Admitted
+from fogbank.services.dynamodb.rules.admitting import Admitted
 from fogbank.services.dynamodb.rules.transfers import TransferName
 from fogbank.services.dynamodb.schema import (
     ACTIVE,
-    IMPORTS,
-    IN_PROGRESS,
     TABLES,
-    ImportRecord,
     TableRecord,
 )
-from fogbank.services.dynamodb.state import rows, tables, transfers, writing
+from fogbank.services.dynamodb.schema.imports import IMPORTS, IN_PROGRESS, ImportRecord
+from fogbank.services.dynamodb.state import encryption, rows, tables, transfers, writing
 from fogbank.services.dynamodb.state.entries import Limit
 
 IMPORTING: Final = "dynamodb.imports"
@@ -93,7 +91,7 @@ async def write_piece(
     Raises:
         Conflict: Another attempt has gone on with it.
     """
-    table = await require_filling(tr, before)
+    table = encryption.served(tr, await require_filling(tr, before))
     for each in admitted:
         found = await rows.find_item(tr, table, each.key)
         await writing.write_item(tr, table, each.key, found, each.record, clock=clock, limit=limit)
@@ -118,9 +116,10 @@ async def end(tr: Transaction, before: ImportRecord, after: ImportRecord, timers
     assert after.status != IN_PROGRESS
     table = await require_filling(tr, before)
     if after.failure_code and not after.counts.processed:
-        tables.drop_table(tr, table, after.ended_ms, is_read=False)
+        await tables.drop_table(tr, table, after.ended_ms, is_read=False)
     else:
         tables.put_table(tr, msgspec.structs.replace(table, status=ACTIVE))
     put(tr, after)
     name = TransferName(after.table, after.id)
-    transfers.forget_later(tr, timers, transfers.FORGET_IMPORT, name, after.ended_ms)
+    key = transfers.key_of(name)
+    transfers.forget_later(tr, timers, transfers.FORGET_IMPORT, key, after.ended_ms)

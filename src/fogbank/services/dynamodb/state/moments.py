@@ -17,7 +17,7 @@ from fogbank.platform.blobs.port import BlobReader
 from fogbank.platform.store.engine import Store, Transaction
 from fogbank.platform.store.records import encode
 from fogbank.services.dynamodb.errors import LimitExceededException, ResourceNotFoundException
-from fogbank.services.dynamodb.rules import items
+from fogbank.services.dynamodb.rules import items, strong
 from fogbank.services.dynamodb.rules.pages import KeyRange
 from fogbank.services.dynamodb.rules.values import Item
 from fogbank.services.dynamodb.schema import ACTIVE, TABLES, ItemRecord, TableRecord
@@ -55,6 +55,7 @@ async def take(
             raise ResourceNotFoundException(
                 f"Requested resource not found: Table: {name} not found"
             )
+        strong.require_home(table, tr.domain.name[-1])
         if await history.count_cuts(tr, table.id, READERS_MAX) == READERS_MAX:
             raise LimitExceededException(f"Too many readers of the table {name}")
         table = await history.take_cut(tr, table, _cut_of(reader), now_ms)
@@ -79,8 +80,10 @@ async def release(tr: Transaction, table: TableRecord, reader: str, now_ms: int)
 
 async def read(
     store: Store, blobs: BlobReader, table: TableRecord, reader: str, clock: Clock
-) -> AsyncGenerator[Item]:
-    """Yield every item of a table as of the moment that a reader keeps, giving way between pieces.
+) -> AsyncGenerator[tuple[Item, int]]:
+    """Yield every item of a table, opened, with its size in bytes, as of the moment that a reader keeps.
+
+    It gives way between.
 
     Raises:
         LimitExceededException: It has been read for too long.
@@ -107,7 +110,7 @@ async def read(
                     raise
                 missing, rest = place, EVERYTHING._replace(begin=place)
                 break
-            yield items.item_of(table, whole)
+            yield items.item_of(table, whole), record.size
         await asyncio.sleep(0)  # noqa: TID251 (no time passes; the loop turns)
 
 

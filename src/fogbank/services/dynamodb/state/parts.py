@@ -59,7 +59,7 @@ async def find_places(tr: Transaction, call: Call, parts: list[Part]) -> list[Pl
     """
     places: list[Place] = []
     for part in parts:
-        table = await tables.require_table(tr, call, part.name)
+        table = await tables.require_table(tr, call, part.name, transactional=True)
         try:
             places.append(Place(table, key_of(table, part)))
         except ValidationException as error:

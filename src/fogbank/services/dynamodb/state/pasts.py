@@ -46,7 +46,7 @@ def _count_damage(stored: StoredRows, domain: bytes, backup: BackupRecord) -> It
 
 def history_damage(stored: StoredRows, domain: bytes, table: TableRecord) -> Iterator[str]:
     """Yield at which places the history of a table has items of other keys."""
-    if not table.history_ms:
+    if not table.history_ms or table.sse is not None:
         return
     prefix = (
         domain + HISTORY.subspace + _id_bytes(table.id) + table.history_ms.to_bytes(_WHEN_BYTES)

@@ -9,16 +9,18 @@ its versions say that it came before.
 from __future__ import annotations
 
 import sys
+from collections.abc import AsyncIterator
 from typing import Final
 
 import msgspec
 
 from fogbank.base.clock import Clock
+from fogbank.contract.call import Facilities
 from fogbank.platform.scheduler import consumers, worklist
 from fogbank.platform.scheduler.consumers import Consumer
 from fogbank.platform.scheduler.worklist import WorkEntry
-from fogbank.platform.store.engine import STAMP_BYTES, Transaction
-from fogbank.platform.store.records import encode
+from fogbank.platform.store.engine import STAMP_BYTES, Domain, Transaction
+from fogbank.platform.store.records import RecordDecoder, encode
 from fogbank.platform.store.tuples import after_prefix
 from fogbank.services.dynamodb.rules import replication, sharing, versions
 from fogbank.services.dynamodb.rules.keys import DIGEST_BYTES, ItemKey
@@ -46,6 +48,7 @@ PAIRS_MAX: Final = 200
 """More than there are regions."""
 STEP_BYTES: Final = 256 << 10
 """Items that are brought in one step, but for one."""
+decode_link: Final = RecordDecoder(LinkRecord).decode
 
 
 def link_id(table_id: str, region: str) -> str:
@@ -59,6 +62,18 @@ def begin_pair(tr: Transaction, table: TableRecord, region: str, pair: PairRecor
     link = LinkRecord(table=table.name, table_id=table.id, region=region)
     named = link_id(table.id, region)
     consumers.put(tr, Consumer(LINKS, named, tr.domain.name, encode(link)))
+
+
+async def watched_by(entry: Consumer, facilities: Facilities) -> list[AsyncIterator[None]]:
+    """Watch where a commit may be something that a link has to bring.
+
+    The log of its table has what is written. The settings of all tables of the region are watched
+    together: they change seldom, and a commit is looked up once for each length that is watched.
+    """
+    link, domain = decode_link(entry.payload), Domain(*entry.domain)
+    store = facilities.placement.store_of(domain)
+    log = rows.log_prefix(domain, link.table_id)
+    return [store.watch(each) for each in (log, domain.prefix + TABLES.subspace)]
 
 
 def end_pair(tr: Transaction, table: TableRecord, region: str) -> None:

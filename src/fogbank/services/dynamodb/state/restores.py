@@ -21,21 +21,30 @@ from fogbank.services.dynamodb.errors import (
     TableAlreadyExistsException,
     TableInUseException,
 )
-from fogbank.services.dynamodb.rules import keys, measures
+from fogbank.services.dynamodb.rules import items, keys, measures
 from fogbank.services.dynamodb.rules.backups import BackupName
 from fogbank.services.dynamodb.rules.keys import DIGEST_BYTES, ItemKey
 from fogbank.services.dynamodb.rules.pages import KeyRange
 from fogbank.services.dynamodb.schema import ACTIVE, TABLES, ItemRecord, TableRecord
 from fogbank.services.dynamodb.schema.backups import RESTORES, RestoreRecord
-from fogbank.services.dynamodb.state import backups, bodies, history, tables, writing
+from fogbank.services.dynamodb.state import (
+    backups,
+    bodies,
+    encryption,
+    history,
+    tables,
+    writing,
+)
+from fogbank.services.dynamodb.state.afar import Origin
 
 RESTORED_TABLES: Final = "dynamodb.restored_tables"
 """The work list of tables that are being filled."""
 _UNLIMITED: Final = 1 << 62
 
 
-def _cut_name(target: TableRecord) -> str:
-    return f"restore/{target.id}"
+def cut_name(target_id: str) -> str:
+    """Return the name of the cut that a table of some id is filled from."""
+    return f"restore/{target_id}"
 
 
 async def require_target(tr: Transaction, name: str, source: str, restores_max: int) -> None:
@@ -82,9 +91,37 @@ async def begin_from_past(
 ) -> RestoreRecord:
     """Likewise, from the past of a table: the end of a second, or None for what it is now."""
     now_ms = target.created_ms
-    source = await history.take_cut(tr, source, _cut_name(target), now_ms, second=second)
+    source = await history.take_cut(tr, source, cut_name(target.id), now_ms, second=second)
     at_ms = now_ms if second is None else second * 1_000
     restore = RestoreRecord(source=encode(source), at_ms=at_ms)
+    await begin(tr, target, restore, tables_max)
+    return restore
+
+
+async def begin_from_afar(
+    tr: Transaction,
+    member: TableRecord,
+    target: TableRecord,
+    origin: Origin,
+    second: int | None,
+    tables_max: int,
+) -> RestoreRecord:
+    """Likewise, from a moment that was taken at the home of a strongly consistent table.
+
+    Args:
+        tr: The transaction.
+        member: The table of this region.
+        target: What is to be filled.
+        origin: The moment.
+        second: Of which it is; None: of when it was asked for.
+        tables_max: The value of a quota.
+    """
+    restore = RestoreRecord(
+        source=encode(member),
+        at_ms=target.created_ms if second is None else second * 1_000,
+        home=origin.home,
+        origin=encode(origin.table),
+    )
     await begin(tr, target, restore, tables_max)
     return restore
 
@@ -99,24 +136,65 @@ def _unlimited(_quota: Quota) -> int:
     return _UNLIMITED
 
 
-async def fill_on(tr: Transaction, entry: WorkEntry, clock: Clock, limit: int) -> bool:
-    """Write the next items of a table that is being restored; return whether it has all of them."""
+async def find_filled(
+    tr: Transaction, entry: WorkEntry
+) -> tuple[TableRecord, RestoreRecord] | None:
+    """Return the table of a work entry, and how far it is filled; None: it is filled, or gone."""
     target = await tables.find_queued_table(tr, entry)
     restore = None if target is None else await find_restore(tr, target)
-    if target is None or restore is None:
+    return None if target is None or restore is None else (target, restore)
+
+
+async def fill_on(tr: Transaction, entry: WorkEntry, clock: Clock, limit: int) -> bool:
+    """Write the next items of a table that is being restored; return whether it has all of them."""
+    found = await find_filled(tr, entry)
+    if found is None:
         return True
+    target, restore = found
     left = KeyRange(restore.next_place)
     read = await _read(tr, target, restore, left, limit)
-    piece = read.first(left, backups.STEP_BYTES)
+    return await _fill(tr, target, restore, read.first(left, backups.STEP_BYTES), clock)
+
+
+async def fill_from_afar(
+    tr: Transaction, entry: WorkEntry, before: RestoreRecord, piece: history.Piece, clock: Clock
+) -> bool:
+    """Write items that were read in another region; return whether the table has all of them.
+
+    Args:
+        tr: The transaction.
+        entry: The entry of the work.
+        before: How far the table was filled when they were read: otherwise they are left.
+        piece: What was read, whole.
+        clock: The time.
+    """
+    found = await find_filled(tr, entry)
+    if found is None or found[1] != before:
+        return found is None
+    return await _fill(tr, *found, piece, clock)
+
+
+async def _fill(
+    tr: Transaction,
+    target: TableRecord,
+    restore: RestoreRecord,
+    piece: history.Piece,
+    clock: Clock,
+) -> bool:
+    """Write the next items of a table, and how far it is filled; return whether it has all."""
+    filled = encryption.served(tr, target)
+    source = encryption.served(tr, TABLES.decode(restore.source))
     written: list[tuple[bytes, ItemRecord]] = []
     for place, record in piece.items:
-        key = _key_of(target, place, record)
         whole = await bodies.opened(tr, record)
-        if target.indexes:
+        if target.indexes or target.sse is not None or source.sse is not None:
             bodies.require_open(whole)
-        await writing.write_item(tr, target, key, None, whole, clock=clock, limit=_unlimited)
-        written.append((key.place, whole))
-    measure = measures.counted(await tables.measure_of(tr, target), target, written)
+        plain = items.plain_of(source, whole)
+        key = _key_of(target, place, plain)
+        kept = items.kept_of(filled, key, plain)
+        await writing.write_item(tr, filled, key, None, kept, clock=clock, limit=_unlimited)
+        written.append((key.place, kept))
+    measure = measures.counted(await tables.measure_of(tr, target), filled, written)
     if piece.rest is None:
         tables.put_measure(tr, target, measures.finished(measure))
         await _end(tr, target, restore, clock.now_ms())
@@ -135,7 +213,7 @@ async def _read(
     if restore.backup:
         return await backups.list_items(tr, restore.rows, left, limit)
     source = TABLES.decode(restore.source)
-    moment = await history.require_cut(tr, source, _cut_name(target))
+    moment = await history.require_cut(tr, source, cut_name(target.id))
     return await history.list_items_as_of(tr, source, moment, left, limit=limit)
 
 
@@ -150,8 +228,10 @@ async def _end(tr: Transaction, target: TableRecord, restore: RestoreRecord, now
     tables.put_table(tr, msgspec.structs.replace(target, status=ACTIVE))
     RESTORES.delete(tr, target.id)
     source = TABLES.decode(restore.source)
+    if restore.home:
+        return  # its moment is let go where it is kept
     if not restore.backup:
-        await history.release_cut(tr, source, _cut_name(target), now_ms)
+        await history.release_cut(tr, source, cut_name(target.id), now_ms)
         return
     backup = await backups.find_backup(tr, BackupName(source.name, restore.backup))
     assert backup is not None, "a backup stays while a table is restored from it"

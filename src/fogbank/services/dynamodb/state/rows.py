@@ -7,9 +7,10 @@ from functools import lru_cache
 from typing import Any, Final
 
 from fogbank.base.errors import Corrupt
-from fogbank.platform.store.engine import Transaction
+from fogbank.platform.store.engine import Domain, Transaction
 from fogbank.platform.store.records import Table
 from fogbank.platform.store.tuples import after_prefix
+from fogbank.services.dynamodb.rules import items
 from fogbank.services.dynamodb.rules.keys import ItemKey
 from fogbank.services.dynamodb.rules.pages import KeyRange
 from fogbank.services.dynamodb.schema import (
@@ -49,6 +50,11 @@ def prefix_of(tr: Transaction, kind: Table[Any], table_id: str) -> bytes:
     return _prefix_of(tr.domain.prefix, kind.subspace, table_id)
 
 
+def log_prefix(domain: Domain, table_id: str) -> bytes:
+    """Return what the keys of the log of a replica begin with."""
+    return _prefix_of(domain.prefix, REPLICATION.subspace, table_id)
+
+
 @lru_cache(maxsize=_PREFIXES_REMEMBERED_MAX)
 def _prefix_of(domain_prefix: bytes, subspace: bytes, table_id: str) -> bytes:
     """Return the same; the 16 bytes of a table's id end it."""
@@ -67,7 +73,7 @@ async def find_item(tr: Transaction, table: TableRecord, key: ItemKey) -> ItemRe
     if raw is None:
         return None
     record = ITEMS.decode(raw)
-    require_partition(record, key.partition)
+    require_partition(table, record, key.partition)
     return record if record.body is None else await bodies.opened(tr, record)
 
 
@@ -89,9 +95,9 @@ async def find_at(tr: Transaction, table: TableRecord, place: bytes) -> ItemReco
     return None if raw is None else await bodies.opened(tr, ITEMS.decode(raw))
 
 
-def require_partition(record: ItemRecord, partition: bytes) -> None:
+def require_partition(table: TableRecord, record: ItemRecord, partition: bytes) -> None:
     """Refuse to take an item for one of another partition key."""
-    if record.partition != partition:
+    if record.partition != partition and not items.is_of(table, record, partition):
         raise Corrupt("an item lies under the digest of another partition key")
 
 
@@ -107,13 +113,13 @@ async def list_items(
     end = after_prefix(prefix) if keys.end is None else prefix + keys.end
     rows = await tr.range(prefix + keys.begin, end, limit=limit, reverse=not forward)
     skip = len(prefix)
-    items = [(key[skip:], ITEMS.decode(value)) for key, value in rows]
-    if any(record.body is not None for _, record in items):
-        items = [(place, await bodies.opened(tr, record)) for place, record in items]
+    found = [(key[skip:], ITEMS.decode(value)) for key, value in rows]
+    if any(record.body is not None for _, record in found):
+        found = [(place, await bodies.opened(tr, record)) for place, record in found]
     if keys.partition is not None:
-        for _, record in items:
-            require_partition(record, keys.partition)
-    return items
+        for _, record in found:
+            require_partition(table, record, keys.partition)
+    return found
 
 
 async def remove_rows(tr: Transaction, table_id: str, limit: int) -> int:

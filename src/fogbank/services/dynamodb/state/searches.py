@@ -9,6 +9,7 @@ from __future__ import annotations
 from fogbank.contract.call import Call
 from fogbank.platform.store.engine import Transaction
 from fogbank.platform.store.tuples import after_prefix
+from fogbank.services.dynamodb.rules import indexes
 from fogbank.services.dynamodb.rules.pages import KeyRange
 from fogbank.services.dynamodb.rules.searches import Hit, Nearest, Search
 from fogbank.services.dynamodb.schema import VECTORS, ItemRecord, VectorRecord
@@ -38,7 +39,10 @@ async def _read_step(
         end = after_prefix(prefix) if keys.end is None else prefix + keys.end
         found = await tr.range(prefix + keys.begin, end, limit=limit)
         skip = len(prefix)
-        return [(key[skip:], VECTORS.decode(value)) for key, value in found]
+        return [
+            (key[skip:], indexes.opened_vector(search.table, VECTORS.decode(value)))
+            for key, value in found
+        ]
 
     return await call.store.read(body)
 

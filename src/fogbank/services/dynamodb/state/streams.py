@@ -3,6 +3,9 @@
 A stream lies at the name of its table and when it was made, so that it is found when the table is
 gone. Its shards are a list of places to which ``append`` adds: a row's stamp is where a shard begins,
 in the order of the commits that the stream's records have too. A write of an item need not know them.
+
+The streams of the replicas of a strongly consistent table lie, each for itself, where its items do. What
+the region of such a replica keeps of a stream is an outline: that it stands, where, and its policy.
 """
 
 from __future__ import annotations
@@ -13,28 +16,34 @@ from typing import Final
 
 import msgspec
 
-from fogbank.contract.call import Call
+from fogbank.contract.call import Call, Elsewhere
+from fogbank.contract.facet import News
 from fogbank.platform.scheduler import worklist
 from fogbank.platform.scheduler.worklist import WorkEntry
-from fogbank.platform.store.engine import Transaction
+from fogbank.platform.store.engine import Domain, Transaction
 from fogbank.platform.store.records import encode
 from fogbank.platform.store.tuples import after_prefix
-from fogbank.services.dynamodb.rules import shards
-from fogbank.services.dynamodb.rules.resources import within
+from fogbank.services.dynamodb.rules import owners, shards
+from fogbank.services.dynamodb.rules.resources import find_resource, within
 from fogbank.services.dynamodb.rules.shards import Shard
-from fogbank.services.dynamodb.rules.streams import StreamName
+from fogbank.services.dynamodb.rules.streams import StreamName, find_created_ms
 from fogbank.services.dynamodb.schema import (
+    CHANGES,
+    REPLICA_STREAMS,
     SHARDS,
     STREAMS,
     ShardRecord,
     StreamRecord,
     TableRecord,
 )
-from fogbank.services.dynamodb.state import policies
+from fogbank.services.dynamodb.schema.replicas import ReplicaStreamRecord
+from fogbank.services.dynamodb.state import encryption, policies
 
 KEPT_STREAMS: Final = "dynamodb.streams"
 """The work list of streams, each due when its shard rolls over or a record is too old."""
 _STREAMS_REMEMBERED_MAX: Final = 1_024
+_OF: Final = "/"
+"""Stands between a region and the name of a table, in entries for streams of other regions."""
 
 
 @lru_cache(maxsize=_STREAMS_REMEMBERED_MAX)
@@ -59,31 +68,48 @@ async def switch_stream(
         table: The table as it is to be; its view was changed.
         due_ms: When a stream that is opened is to be looked at first.
     """
-    now_ms = await tr.now_ms()
     if not table.stream_view:
         assert before is not None, "a new table has no stream to close"
         await close_stream(tr, before)
         return table
-    created_ms = now_ms
-    while await STREAMS.find(tr, table.name, created_ms) is not None:
+    return await open_stream(tr, table, table.id, "", due_ms)
+
+
+async def open_stream(
+    tr: Transaction, table: TableRecord, log: str, region: str, due_ms: int
+) -> TableRecord:
+    """Open a stream of the view that a table has; return the table with it.
+
+    Args:
+        tr: The transaction.
+        table: The table.
+        log: The id under which its records are to lie.
+        region: That of the replica whose it is, if that is in another domain; else empty.
+        due_ms: When it is to be looked at first.
+    """
+    now_ms = created_ms = await tr.now_ms()
+    while await _find(tr, region, table.name, created_ms) is not None:
         created_ms += 1
     stream = StreamRecord(
         table=table.name,
-        table_id=table.id,
+        table_id=log,
         created_ms=created_ms,
         view=table.stream_view,
         partition=table.partition,
         sort=table.sort,
+        sse=table.sse,
+        region=region,
     )
-    STREAMS.put(tr, stream, table.name, created_ms)
+    put_stream(tr, stream)
     tr.append(_shards_prefix(tr, stream), encode(ShardRecord(opened_ms=now_ms)))
+    named = f"{region}{_OF}{table.name}" if region else table.name
     worklist.put(
         tr,
         WorkEntry(
             list=KEPT_STREAMS,
-            id=f"{table.id}.{created_ms}",
+            id=f"{log}.{created_ms}",
             domain=tr.domain.name,
-            payload=table.name.encode(),
+            payload=named.encode(),
             created_ms=created_ms,
             visible_ms=due_ms,
         ),
@@ -91,9 +117,15 @@ async def switch_stream(
     return msgspec.structs.replace(table, stream_ms=created_ms)
 
 
-async def close_stream(tr: Transaction, table: TableRecord) -> None:
-    """Close the stream of a table: nothing more comes, what it has can be read for its time."""
-    stream = await STREAMS.find(tr, table.name, table.stream_ms)
+async def close_stream(tr: Transaction, table: TableRecord, region: str = "") -> None:
+    """Close the stream of a table: nothing more comes, what it has can be read for its time.
+
+    Args:
+        tr: The transaction.
+        table: The table.
+        region: That of the replica whose it is, if that is in another domain.
+    """
+    stream = await _find(tr, region, table.name, table.stream_ms)
     assert stream is not None, "a stream that is open stands"
     now_ms = await tr.now_ms()
     put_stream(tr, msgspec.structs.replace(stream, closed_ms=now_ms))
@@ -101,23 +133,94 @@ async def close_stream(tr: Transaction, table: TableRecord) -> None:
     tr.append(_shards_prefix(tr, stream), encode(end))
 
 
+async def _find(tr: Transaction, region: str, table: str, created_ms: int) -> StreamRecord | None:
+    """Return a stream of a table, or of its replica in another region; None: it does not stand."""
+    if region:
+        return await REPLICA_STREAMS.find(tr, region, table, created_ms)
+    return await STREAMS.find(tr, table, created_ms)
+
+
 def put_stream(tr: Transaction, stream: StreamRecord) -> None:
     """Write a stream that was changed."""
-    STREAMS.put(tr, stream, stream.table, stream.created_ms)
+    if stream.region:
+        REPLICA_STREAMS.put(tr, stream, stream.region, stream.table, stream.created_ms)
+    else:
+        STREAMS.put(tr, stream, stream.table, stream.created_ms)
+
+
+async def lay_outline(
+    tr: Transaction, member: TableRecord, told: ReplicaStreamRecord, home: str
+) -> None:
+    """Keep in the region of a replica that it has a stream, whose records lie at home.
+
+    Args:
+        tr: A transaction of that region.
+        member: The table there.
+        told: The stream, as it is known at home.
+        home: The region where that is.
+    """
+    if not told.view or await STREAMS.find(tr, member.name, told.created_ms) is not None:
+        return
+    outline = StreamRecord(
+        table=member.name,
+        table_id=member.id,
+        created_ms=told.created_ms,
+        view=told.view,
+        partition=member.partition,
+        sort=member.sort,
+        home=home,
+    )
+    put_stream(tr, outline)
+
+
+def find_outlined(entry: WorkEntry) -> str:
+    """Return the region that keeps an outline of the stream of a work entry; empty: none does."""
+    region, found, _ = entry.payload.decode().partition(_OF)
+    return region if found else ""
+
+
+async def drop_outline(tr: Transaction, entry: WorkEntry) -> None:
+    """Forget in the region of a replica a stream whose records are gone; harmless to repeat."""
+    _, _, table = entry.payload.decode().partition(_OF)
+    stream = await STREAMS.find(tr, table, entry.created_ms)
+    if stream is not None and stream.home:
+        STREAMS.delete(tr, stream.table, stream.created_ms)
+        policies.drop_policy(tr, stream)
 
 
 async def find_queued_stream(tr: Transaction, entry: WorkEntry) -> StreamRecord | None:
     """Return the stream of a work entry, or None if it has been removed."""
-    return await STREAMS.find(tr, entry.payload.decode(), entry.created_ms)
+    region = find_outlined(entry)
+    table = entry.payload.decode().removeprefix(f"{region}{_OF}")
+    return await _find(tr, region, table, entry.created_ms)
 
 
 async def require_stream(tr: Transaction, call: Call, name: StreamName) -> StreamRecord:
-    """Return the stream that a request names, confirmed to be what the call was decided on."""
-    stream = await STREAMS.find(tr, name.table, name.created_ms)
+    """Return the stream that a request names, confirmed to be what the call was decided on.
+
+    Raises:
+        Elsewhere: Its records lie in another region's domain.
+        ResourceNotFoundException: It does not stand.
+    """
+    stream = await _find(tr, call.region if call.moved else "", name.table, name.created_ms)
     if stream is None:
         raise name.not_found
-    policies.confirm(tr, call, stream, within(name.arn))
+    if stream.home:
+        raise Elsewhere(owners.domain_of(tr.domain.name[1], stream.home))
+    if not call.moved:
+        policies.confirm(tr, call, stream, within(name.arn))
     return stream
+
+
+async def require_readable(tr: Transaction, call: Call, name: StreamName) -> StreamRecord:
+    """Return the stream that a request reads, with what seals its changes.
+
+    Raises:
+        AccessDeniedException: KMS does not let the caller use that.
+        ValidationException: It cannot be used by anybody.
+    """
+    stream = await require_stream(tr, call, name)
+    return stream if stream.sse is None else encryption.opened_stream(tr, call, stream)
 
 
 async def list_streams(
@@ -194,6 +297,38 @@ async def remove_stream(tr: Transaction, stream: StreamRecord, limit: int) -> bo
         tr.delete(key)
     if len(rows) == limit:
         return False
-    STREAMS.delete(tr, stream.table, stream.created_ms)
+    if stream.region:
+        REPLICA_STREAMS.delete(tr, stream.region, stream.table, stream.created_ms)
+    else:
+        STREAMS.delete(tr, stream.table, stream.created_ms)
     policies.drop_policy(tr, stream)
     return True
+
+
+async def _find_news(tr: Transaction, arn: str) -> tuple[bytes, ...]:
+    """Return where a stream's records and shards are appended.
+
+    Raises:
+        Elsewhere: In another region's domain.
+    """
+    found = find_resource(arn)
+    created_ms = None if found is None else find_created_ms(found.stream_label)
+    if found is None or created_ms is None:
+        return ()
+    asked = "" if found.region == tr.domain.name[-1] else found.region
+    stream = await _find(tr, asked, found.table, created_ms)
+    if stream is None:
+        return ()
+    if stream.home:
+        raise Elsewhere(owners.domain_of(found.account, stream.home))
+    changes = log_prefix(tr.domain.prefix, CHANGES.subspace, stream.table_id, created_ms)
+    return changes, _shards_prefix(tr, stream)
+
+
+def _domain_of(arn: str) -> Domain | None:
+    """Return the domain of a stream; None, of what is none."""
+    found = find_resource(arn)
+    return found.domain if found is not None and found.stream_label else None
+
+
+NEWS: Final = News(domain=_domain_of, find=_find_news)

@@ -1,4 +1,4 @@
-"""Imports and exports alike: where their records lie, how they are listed, when they are forgotten."""
+"""Imports, exports and bulk puts alike: where their records lie, how they are listed, when they are forgotten."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from fogbank.services.dynamodb.rules.transfers import TransferName
 R = TypeVar("R", bound=Record)
 FORGET_IMPORT: Final = "dynamodb.forget_import"
 FORGET_EXPORT: Final = "dynamodb.forget_export"
-"""The kinds of the timers that end what is told of an import or of an export."""
+FORGET_BULK: Final = "dynamodb.forget_bulk"
+"""The kinds of the timers that end what is told of an import, an export or a bulk put."""
 
 
 def key_of(name: TransferName) -> tuple[str, str]:
@@ -44,14 +45,14 @@ async def list_records(
 
 
 def forget_later(
-    tr: Transaction, timers: Timers, kind: str, name: TransferName, ended_ms: int
+    tr: Transaction, timers: Timers, kind: str, key: tuple[str, ...], since_ms: int
 ) -> None:
-    """Have a record forgotten when it has been told of for long enough."""
-    key = tuples.pack(*key_of(name))
-    due_ms = ended_ms + TRANSFER_KEPT_MS
-    timers.put(tr, Timer(kind=kind, domain=tr.domain.name, key=key, due_ms=due_ms))
+    """Have the record at a key forgotten when it has been told of for long enough since a time."""
+    due_ms = since_ms + TRANSFER_KEPT_MS
+    timer = Timer(kind=kind, domain=tr.domain.name, key=tuples.pack(*key), due_ms=due_ms)
+    timers.put(tr, timer)
 
 
 def forget(tr: Transaction, kind: Table[R], key: bytes) -> None:
-    """Forget an import or an export, whose table or objects remain."""
+    """Forget an import, an export or a bulk put, whose table or objects remain."""
     kind.delete(tr, *tuples.unpack(key))

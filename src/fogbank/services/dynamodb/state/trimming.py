@@ -46,12 +46,11 @@ async def trim(tr: Transaction, entry: WorkEntry, now_ms: int, limit: int) -> in
         return now_ms if await _remove(tr, gone, limit) == limit else None
     if ended:
         return None
-    needed = Needed(rules.earliest_ms(table, now_ms), await history.oldest_moment(tr, table.id))
+    needed = Needed(rules.needed_since_ms(table, now_ms), await history.oldest_moment(tr, table.id))
     if not await _walk_on(tr, table, needed, entry.id, limit):
         return now_ms
     TRIMS.delete(tr, entry.id)
-    window_ms = table.recovery_days * rules.DAY_MS if table.recovery_ms else 0
-    return now_ms + max(_WALK_MS_MIN, window_ms // _WALKS_PER_WINDOW)
+    return now_ms + max(_WALK_MS_MIN, rules.window_ms(table) // _WALKS_PER_WINDOW)
 
 
 async def _remove(tr: Transaction, table: TableRecord, limit: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fogbank.base.clock import Clock
 from fogbank.platform.store.engine import Transaction
 from fogbank.platform.store.records import encode
+from fogbank.services.dynamodb.rules import items
 from fogbank.services.dynamodb.rules.capacity import NOTHING, Followed
 from fogbank.services.dynamodb.rules.keys import ItemKey
 from fogbank.services.dynamodb.schema import ItemRecord, TableRecord
@@ -37,7 +38,7 @@ async def write_item(  # noqa: PLR0913 (a write has these parts)
 
     Args:
         tr: The transaction that read ``before``.
-        table: The table, as this transaction read it.
+        table: The table, as this transaction read it, opened if it is sealed (``encryption``).
         key: The key of both records.
         before: What lies there now, or None.
         after: What is to lie there, or None to remove what does.
@@ -52,10 +53,11 @@ async def write_item(  # noqa: PLR0913 (a write has these parts)
             the partition key would grow too large.
         Unheld: A blob is to be read or written first.
     """
+    after = after if table.sse is None else items.found_kept(table, key, after)
     if after is not None and after.body is not None:
         after = await bodies.placed(tr, table, after)
-    if table.stream_view:
-        await changes.append(tr, table, key, before, after, at_ms=clock.now_ms(), by=by)
+    if table.stream_view or table.strong is not None:
+        await changes.tell(tr, table, key, before, after, at_ms=clock.now_ms(), by=by)
     released = None if before is None else before.body
     if table.history_ms and await history.append(tr, table, key, before, after, clock.now_ms()):
         released = None  # the history refers to it in the place of the item
@@ -64,7 +66,7 @@ async def write_item(  # noqa: PLR0913 (a write has these parts)
     if table.replicas:
         await versions.follow(tr, table, key, after, now_ms=clock.now_ms(), by=by, version=version)
     if after is not None:
-        assert after.partition == key.partition, "an item lies where its key says"
+        assert items.is_of(table, after, key.partition), "an item lies where its key says"
         tr.put(rows.place_of(tr, table, key), encode(bodies.closed(after)))
     elif before is not None:
         tr.delete(rows.place_of(tr, table, key))

@@ -32,6 +32,7 @@ async def _attach(call: Call, kind: Kind, name: str, arn: str) -> Wire:
             raise NoSuchEntity(f"Policy {arn} does not exist or is not attachable.")
         if arn in entity.attached:
             return
+        rules.require_attachable(arn, entity)
         if len(entity.attached) >= attached_max:
             quota = f"PoliciesPer{kind.capitalize()}"
             raise LimitExceeded(f"Cannot exceed quota for {quota}: {attached_max}")

@@ -55,6 +55,7 @@ async def _view(call: Call, role: RoleRecord, *, details: bool = True) -> shapes
 async def create_role(call: Call, request: shapes.CreateRoleRequest) -> shapes.CreateRoleResponse:
     """Create a role without permissions."""
     trust = request["AssumeRolePolicyDocument"]
+    rules.require_own_path(request)
     role = RoleRecord(
         name=request["RoleName"],
         path=request.get("Path", "/"),
@@ -117,7 +118,9 @@ async def _change(call: Call, seen: RoleRecord, **fields: Any) -> RoleRecord:
     """Write some fields of a role; return it."""
 
     async def body(tr: Transaction) -> RoleRecord:
-        return state.changed(tr, "role", await state.again(tr, "role", seen), **fields)
+        described = fields.keys() <= {"description"}
+        role = await state.again(tr, "role", seen, described=described)
+        return state.changed(tr, "role", role, **fields)
 
     return await call.identity.change(call.account, body)
 

@@ -9,6 +9,7 @@ commit, for a batch that is not full is read again.
 from __future__ import annotations
 
 import logging
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -16,28 +17,33 @@ import orjson
 
 from fogbank.base.errors import ServiceError, Throttled
 from fogbank.contract.call import Facilities
-from fogbank.contract.job import Memory, consumer
+from fogbank.contract.job import Memory, Rest, consumer
 from fogbank.platform.bus.patterns import Pattern
+from fogbank.platform.runtime.figures import note_event
 from fogbank.platform.runtime.functions import (
     Invocation,
     PackageError,
     RoleNotAssumableError,
     Run,
+    UnreadableError,
 )
 from fogbank.platform.runtime.sources import SourceReader
 from fogbank.platform.scheduler.consumers import Consumer
 from fogbank.platform.store.engine import Domain, Transaction
-from fogbank.services.lambda_ import arns, quotas, state
+from fogbank.services.lambda_ import arns, metrics, quotas, state
+from fogbank.services.lambda_.arns import LATEST
 from fogbank.services.lambda_.jobs import reading
+from fogbank.services.lambda_.jobs.counting import Counter
 from fogbank.services.lambda_.jobs.events import PATIENCE_MS
-from fogbank.services.lambda_.rules import destinations, invocations, lanes, views
+from fogbank.services.lambda_.rules import destinations, invocations, lanes, routing, views
 from fogbank.services.lambda_.rules.lanes import Gathering, Outcome
 from fogbank.services.lambda_.schema import (
     CursorRecord,
-    FunctionRecord,
     MappingRecord,
     decode_lane,
 )
+from fogbank.services.lambda_.state import reloading, runs
+from fogbank.services.lambda_.state.runs import Runnable
 
 log = logging.getLogger("fogbank.functions")
 
@@ -54,18 +60,30 @@ class _Found(NamedTuple):
 
     mapping: MappingRecord
     cursor: CursorRecord
-    function: FunctionRecord | None
+    function: Runnable | None
     window: bytes
     """The state of the tumbling window that is open."""
 
 
-@consumer(state.SOURCES, steps_max=STEPS_MAX)
-async def read_source(entry: Consumer, facilities: Facilities, memory: Memory) -> int:
+async def _watched(entry: Consumer, facilities: Facilities) -> Sequence[AsyncIterator[None]]:
+    """Watch what a lane waits for, if its source says where that is."""
+    lane = decode_lane(entry.payload)
+
+    async def body(tr: Transaction) -> MappingRecord | None:
+        return await state.find_mapping(tr, lane.mapping)
+
+    mapping = await facilities.placement.store_of(Domain(*entry.domain)).read(body)
+    return [] if mapping is None else await facilities.watches_of(mapping.source_arn)
+
+
+@consumer(state.SOURCES, steps_max=STEPS_MAX, watched=_watched)
+async def read_source(entry: Consumer, facilities: Facilities, memory: Memory) -> int | Rest:
     """Read the next batch of a lane, if there is one, and run the function with it."""
     step = _Step(entry, facilities, memory)
-    due_ms = await step.run()
-    memory["idle"] = memory.get("idle", 0) + 1 if due_ms == step.idle_ms else 0
-    return due_ms
+    due = await step.run()
+    is_idle = isinstance(due, Rest) or due == step.idle_ms
+    memory["idle"] = memory.get("idle", 0) + 1 if is_idle else 0
+    return due
 
 
 class _Step:
@@ -83,14 +101,18 @@ class _Step:
         self._memory = memory
         self._store = facilities.placement.store_of(Domain(*entry.domain))
         _, self._account, self._region = entry.domain
+        self._counter = Counter(facilities.metrics, Domain(*entry.domain), memory)
         self._request_id = ""
         """Of the run that this step has made; empty: none yet."""
+        self._drawn = facilities.ids.uuid()
+        """The id of the run that this step may make, by which it falls to a version."""
         self._now_ms = facilities.clock.now_ms()
         poll_ms = facilities.quotas.value(quotas.STREAM_POLL_MS)
+        self._poll_ms = poll_ms
         self.idle_ms = self._now_ms + (poll_ms << min(memory.get("idle", 0), _IDLER_MAX))
         """When to look again if there is nothing to do: the longer there was nothing, the later."""
 
-    async def run(self) -> int:
+    async def run(self) -> int | Rest:
         """Take the step; return when to take the next."""
         found = await self._store.read(self._look)
         if found is None:
@@ -102,7 +124,7 @@ class _Step:
         reader = self._reader(found.mapping, found.function)
         try:
             return await self._go_on(found, found.function, reader)
-        except (ServiceError, RoleNotAssumableError) as error:
+        except (ServiceError, RoleNotAssumableError, UnreadableError) as error:
             return await self._trouble(f"PROBLEM: {error or type(error).__name__}")
 
     async def _look(self, tr: Transaction) -> _Found | None:
@@ -111,7 +133,10 @@ class _Step:
         cursor = await state.find_cursor(tr, self._lane)
         if mapping is None or not mapping.enabled or cursor is None or cursor.done:
             return None
-        function = await state.find_function(tr, mapping.function)
+        share = routing.share_of(self._drawn)
+        function = await runs.find_runnable(
+            tr, mapping.function, mapping.qualifier, share, self._facilities.quotas
+        )
         window = await state.read_window(tr, self._lane, cursor) if mapping.tumbling_s else b"{}"
         return _Found(mapping, cursor, function, window)
 
@@ -125,21 +150,21 @@ class _Step:
         await self._store.transact(body)
         return self._now_ms + TROUBLE_MS
 
-    def _reader(self, mapping: MappingRecord, function: FunctionRecord) -> SourceReader:
+    def _reader(self, mapping: MappingRecord, function: Runnable) -> SourceReader:
         """Return what reads as the function's role; the same as in the last step if that stands."""
         reader = self._memory.get("reader")
-        if not isinstance(reader, SourceReader) or reader.role_arn != function.role:
-            target = views.target_of(self._account, self._region, function)
+        if not isinstance(reader, SourceReader) or reader.role_arn != function.version.role:
+            target = views.target_of(self._account, self._region, function.version, function.room)
             reader = SourceReader(target, mapping.source_arn, self._facilities)
             self._memory["reader"] = reader
         return reader
 
-    def _patterns(self, mapping: MappingRecord) -> tuple[Pattern, ...]:
-        """Return the filters, compiled once."""
+    async def _patterns(self, mapping: MappingRecord) -> tuple[Pattern, ...]:
+        """Return the filters, compiled once; sealed ones are opened as long as Lambda may."""
+        found = await state.filters.read(self._facilities, self._account, self._region, mapping)
         kept: tuple[tuple[str, ...], tuple[Pattern, ...]] | None = self._memory.get("patterns")
-        if kept is None or kept[0] != mapping.filters:
-            made = tuple(Pattern(each.encode()) for each in mapping.filters)
-            kept = self._memory["patterns"] = mapping.filters, made
+        if kept is None or kept[0] != found:
+            kept = self._memory["patterns"] = found, tuple(Pattern(e.encode()) for e in found)
         return kept[1]
 
     async def _gather(self, found: _Found, reader: SourceReader) -> tuple[Gathering, bool]:
@@ -148,15 +173,16 @@ class _Step:
             found.mapping,
             found.cursor,
             self._lane.lane,
-            self._patterns(found.mapping),
+            await self._patterns(found.mapping),
             self._facilities.quotas.value(quotas.SYNC_PAYLOAD_BYTES),
+            self._counter.counted_to,
         )
         limit = min(reading.PAGE, found.mapping.batch_size * found.mapping.factor)
         return gathered, await reading.gather(self._lane, found.cursor, reader, gathered, limit)
 
     # What comes of it.
 
-    async def _go_on(self, found: _Found, function: FunctionRecord, reader: SourceReader) -> int:
+    async def _go_on(self, found: _Found, function: Runnable, reader: SourceReader) -> int | Rest:
         """Read, and run the function, close a window or end the lane: whatever comes next."""
         gathered, has_ended = await self._gather(found, reader)
         if gathered.events:
@@ -165,6 +191,7 @@ class _Step:
                 return min(self.idle_ms, waits_ms)
             old = gathered.too_old(self._now_ms)
             if old:
+                self._counter.polled(found.mapping, gathered)
                 await self._give_up(found, reader, gathered, slice(old), lanes.TOO_OLD)
                 last = gathered.numbers[old - 1]
                 return await self._move(found, lanes.advanced(found.cursor, last))
@@ -173,7 +200,9 @@ class _Step:
         if has_ended:
             return await self._end(found, reader)
         if gathered.position == found.cursor.position:
-            return self.idle_ms
+            # A window that is open closes by time; of all else a commit tells.
+            return self.idle_ms if found.cursor.window_ms else Rest(self.idle_ms, self._poll_ms)
+        self._counter.polled(found.mapping, gathered)
         return await self._move(found, lanes.advanced(found.cursor, gathered.position))
 
     async def _end(self, found: _Found, reader: SourceReader) -> int:
@@ -207,17 +236,24 @@ class _Step:
     # Running the function.
 
     async def _run(
-        self, found: _Found, function: FunctionRecord, reader: SourceReader, gathered: Gathering
+        self, found: _Found, function: Runnable, reader: SourceReader, gathered: Gathering
     ) -> int:
         """Run the function with a batch, or with the end of a window, and move on by its answer."""
-        self._request_id = self._facilities.ids.uuid()
+        self._request_id = self._drawn
+        self._counter.polled(found.mapping, gathered)
         event = self._event(found, gathered)
         try:
             run = await self._invoke(found.mapping, function, event)
         except (Throttled, PackageError) as error:
             log.info("%s waits: %r", self._lane, error)
+            self._counter.count(found.mapping, metrics.FAILED_INVOKE, len(gathered.events))
             return self._now_ms + quotas.STREAM_BACKOFF_MS
         self._now_ms = self._facilities.clock.now_ms()
+        self._counter.count(found.mapping, metrics.INVOKED, len(gathered.events))
+        if gathered.created_ms:
+            named = arns.function_arn(self._region, self._account, found.mapping.function)
+            age_ms = max(0, self._now_ms - gathered.created_ms[-1])
+            note_event(self._facilities.metrics, named, metrics.ITERATOR_AGE, age_ms)
         outcome = self._outcome(found, gathered, run)
         if outcome.given_up is None:
             return await self._settle(found, gathered, run, outcome)
@@ -231,16 +267,21 @@ class _Step:
         passed = outcome._replace(cursor=after, given_up=None)
         return await self._settle(found, gathered, None, passed)
 
-    async def _invoke(self, mapping: MappingRecord, function: FunctionRecord, event: bytes) -> Run:
+    async def _invoke(self, mapping: MappingRecord, function: Runnable, event: bytes) -> Run:
         """Run the function; wait in line if there is no room."""
+        if function.version.folder:
+            function = await reloading.current(
+                self._facilities, self._account, self._region, function
+            )
         entropy = self._facilities.ids.random_bytes(_TRACE_BYTES)
         named = arns.function_arn(self._region, self._account, mapping.function, mapping.qualifier)
+        sample = runs.sampler_of(self._facilities.functions, named, function.version)
         context = {
             "invoked_function_arn": named,
-            "trace_id": invocations.trace_id_of(self._now_ms, entropy),
+            "trace_id": invocations.trace_id_of(self._now_ms, entropy, sample=sample),
         }
         return await self._facilities.functions.run(
-            views.target_of(self._account, self._region, function),
+            views.target_of(self._account, self._region, function.version, function.room),
             Invocation(self._request_id, event, context),
             self._facilities,
             patience_ms=PATIENCE_MS,
@@ -277,6 +318,7 @@ class _Step:
             outcome = lanes.failed(mapping, cursor, numbers, 0, self._now_ms)
             return outcome._replace(result=lanes.BAD_ANSWER)
         if at is not None:
+            self._counter.count(mapping, metrics.FAILED_INVOKE, len(numbers) - at)
             return lanes.failed(mapping, cursor, numbers, at, self._now_ms)
         if not numbers:
             return Outcome(msgspec.structs.replace(cursor, attempts=0, retry_at_ms=0), lanes.OK)
@@ -314,6 +356,7 @@ class _Step:
         """Tell of records that no run takes any more to whom the mapping names, if anyone."""
         numbers = gathered.numbers[part]
         log.warning("%s: %d records are given up: %s", self._lane, len(numbers), cause)
+        self._counter.count(found.mapping, metrics.DROPPED, len(numbers))
         if not found.mapping.on_failure:
             return
         batch = destinations.GivenUp(
@@ -321,9 +364,10 @@ class _Step:
             function_arn=arns.function_arn(
                 self._region, self._account, found.mapping.function, found.mapping.qualifier
             ),
+            version=LATEST if found.function is None else found.function.version.version,
             shard=self._lane.shard,
             cause=cause,
-            request_id=self._request_id or self._facilities.ids.uuid(),
+            request_id=self._request_id or self._drawn,
             attempts=found.cursor.attempts + (cause == lanes.EXHAUSTED),
             numbers=numbers,
             created_ms=gathered.created_ms[part],
@@ -332,3 +376,4 @@ class _Step:
         )
         service, operation, request = destinations.message_of(batch, self._facilities.ids.uuid())
         await reader.call(service, operation, request)
+        self._counter.count(found.mapping, metrics.DELIVERED, len(numbers))

@@ -7,41 +7,50 @@ it does and ends.
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
-from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from fogbank.base.errors import Full, ServiceError, Throttled
+from fogbank.base.types import Request
 from fogbank.contract.call import Call
 from fogbank.contract.operation import BodyLimit, operation
-from fogbank.platform.blobs.port import FRAME_BYTES, BlobRef
+from fogbank.platform.blobs.port import BlobRef
 from fogbank.platform.runtime.functions import (
+    OPT,
+    TASK,
     Package,
-    PackageError,
-    PackageTooLargeError,
     RoleNotAssumableError,
+    Tree,
 )
 from fogbank.platform.store.engine import Transaction
-from fogbank.services.lambda_ import quotas, state
+from fogbank.services.lambda_ import options, quotas, state
 from fogbank.services.lambda_.arns import LATEST
 from fogbank.services.lambda_.errors import InvalidParameterValueException
-from fogbank.services.lambda_.rules import access, code, configuration, names, views
+from fogbank.services.lambda_.rules import (
+    access,
+    code,
+    configuration,
+    events,
+    layers,
+    names,
+    sealing,
+    views,
+)
 from fogbank.services.lambda_.rules.code import CodeSource
 from fogbank.services.lambda_.rules.names import FunctionName
+from fogbank.services.lambda_.rules.sealing import Sealing
 from fogbank.services.lambda_.schema import FunctionRecord
+from fogbank.services.lambda_.state import reloading
+from fogbank.services.lambda_.state.layers import NONE_FOUND, Found
+from fogbank.services.lambda_.state.versions import Limits
 
 if TYPE_CHECKING:
     from fogbank.wire.shapes import lambda_ as shapes
 
 _UNHONOURED: Final[dict[str, Any]] = {
     "VpcConfig": {"SubnetIds": [], "SecurityGroupIds": []},
-    "DeadLetterConfig": {},
-    "KMSKeyArn": "",
-    "TracingConfig": {"Mode": "PassThrough"},
-    "Layers": [],
     "FileSystemConfigs": [],
     "ImageConfig": {},
     "SnapStart": {"ApplyOn": "None"},
@@ -52,21 +61,12 @@ _UNHONOURED: Final[dict[str, Any]] = {
 }
 
 
-class _Stored(NamedTuple):
-    """A deployment package that has been stored, and checked by unpacking it."""
-
-    sha256: str
-    size: int
-    blob: BlobRef
-
-
 @operation(
     access=access.create_function,
     domain=names.function_domain,
     unhonoured={
         **_UNHONOURED,
         "PackageType": "Zip",
-        "Publish": False,
         "PublishTo": None,
         "CodeSigningConfigArn": "",
         "TenancyConfig": None,
@@ -79,7 +79,9 @@ async def create_function(
     """Create a function from a zip file in the request or in a bucket."""
     named = names.new_name_of(call.scope, request)
     configuration.check_runtime(request, call.functions, call.functions.architecture)
-    configuration.check_sizes(request)
+    configuration.check_sizes(request, call.limit)
+    configuration.check_tracing(request, allowed=call.chosen(options.TRACE_WITHOUT_XRAY))
+    events.check_dead_letters(request)
     configuration.check_role(request["Role"], call.account)
     blank = FunctionRecord(
         name=named.name,
@@ -95,23 +97,66 @@ async def create_function(
         architecture=call.functions.architecture,
         modified_ms=call.clock.now_ms(),
         tags=configuration.tags_of(request),
+        id=call.ids.uuid(),
     )
-    wanted = configuration.configured(blank, request, call.operation)
-    source = code.source_of(request["Code"], call.operation, call.limit(quotas.ZIPPED_BYTES))
+    wanted = configuration.configured(blank, request)
+    source = _source_of(call, request["Code"])
+    layers.wanted_of(request, call.region)
     await call.store.read(lambda tr: state.require_none(tr, named.name))
     await _check_assumable(call, named, wanted)
-    stored = await _store(call, source, wanted.runtime)
-    function = _with_code(wanted, stored)
+    stored = await state.packages.store(call, source, wanted.runtime, TASK, named.name)
+    sealed: Sealing | None = None
+    publish = _publishing(call, request)
+    found = NONE_FOUND
 
-    async def body(tr: Transaction) -> None:
-        await state.create_function(tr, function)
+    async def body(tr: Transaction) -> tuple[FunctionRecord, list[BlobRef]]:
+        uses, spare = await state.layers.attach(tr, found)
+        function = reloading.with_code(wanted, stored, source.folder)
+        made = msgspec.structs.replace(function, layers=uses)
+        made = sealing.sealed_function(made, sealed)
+        layers.check_size(made.unzipped_size, uses)
+        await state.create_function(tr, made, call.limit(quotas.CODE_STORAGE_BYTES))
+        return await publish(tr, made), spare
 
     try:
-        await call.store.transact(body)
+        found = await _gather(call, request, wanted.runtime) or NONE_FOUND
+        sealed = await state.sealing.find_sealing(call, named, blank, request)
+        told, spare = await call.store.transact(body)
     except (ServiceError, Throttled, Full):
-        await call.blobs.delete(stored.blob)
+        await state.packages.drop(call, (stored.blob, *found.copies))
+        await state.sealing.discard(call, blank, sealed)
         raise
-    return views.configuration_view(named, function, views.CREATED)
+    await state.packages.drop(call, spare)
+    return await _told(call, named, told, views.CREATED)
+
+
+async def _told(
+    call: Call,
+    named: FunctionName,
+    function: FunctionRecord,
+    told_state: shapes.FunctionConfiguration,
+) -> shapes.FunctionConfiguration:
+    """Return a function's configuration for the caller, under the ARN that the request named."""
+    view = views.configuration_view(named, function, told_state)
+    return await state.sealing.told(call, named.account, function, view)
+
+
+def _publishing(
+    call: Call, request: Request
+) -> Callable[[Transaction, FunctionRecord], Awaitable[FunctionRecord]]:
+    """Return what publishes a function as the request asks, and answers what is to be told."""
+    revision = call.ids.uuid()
+    limits = Limits(call.limit(quotas.VERSIONS), call.limit(quotas.CODE_STORAGE_BYTES))
+
+    async def publish(tr: Transaction, function: FunctionRecord) -> FunctionRecord:
+        if not request.get("Publish"):
+            return function
+        version, _ = await state.versions.publish(
+            tr, function, revision, function.description, limits
+        )
+        return version
+
+    return publish
 
 
 async def _check_assumable(call: Call, named: FunctionName, function: FunctionRecord) -> None:
@@ -123,83 +168,56 @@ async def _check_assumable(call: Call, named: FunctionName, function: FunctionRe
         raise InvalidParameterValueException(code.UNASSUMABLE) from error
 
 
-def _with_code(function: FunctionRecord, stored: _Stored) -> FunctionRecord:
-    """Return a function with other code."""
-    return msgspec.structs.replace(
-        function,
-        code_sha256=stored.sha256,
-        code_size=stored.size,
-        blob_incarnation=stored.blob.incarnation,
-        blob_number=stored.blob.number,
+def _source_of(call: Call, given: Request) -> CodeSource:
+    """Return where the code of a request lies."""
+    return code.source_of(
+        given,
+        call.operation,
+        call.limit(quotas.ZIPPED_BYTES),
+        folders=call.facilities.folders.are_allowed,
     )
 
 
-async def _store(call: Call, source: CodeSource, runtime: str) -> _Stored:
-    """Store a deployment package and unpack it; nothing remains of one that is refused."""
-    digest = hashlib.sha256()
-    blob = await call.blobs.name()
-    chunks = await _chunks_of(call, source)
-    size = await call.blobs.write(blob, _digested(chunks, digest.update))
-    package = Package(digest.hexdigest(), blob)
+async def _gather(call: Call, request: Request, runtime: str) -> Found | None:
+    """Return the layers that a request asks for, unpacked; None: it says nothing of them.
+
+    Raises:
+        InvalidParameterValueException: There cannot be such layers.
+    """
+    wanted = layers.wanted_of(request, call.region)
+    if wanted is None:
+        return None
+    found = await state.layers.gather(call, wanted)
+    together = tuple(Package(use.code_sha256, use.blob) for use in found.uses)
     try:
-        await call.functions.prepare(package, runtime, call.facilities)
-    except BaseException as error:
-        await call.blobs.delete(blob)
-        if isinstance(error, PackageError):
-            raise code.refused(error) from error
+        if together and sum(use.unzipped_size for use in found.uses) <= quotas.UNZIPPED_BYTES_MAX:
+            await call.functions.prepare(Tree(together, runtime, OPT), call.facilities)
+    except BaseException:
+        await state.packages.drop(call, found.copies)
         raise
-    return _Stored(package.sha256, size, blob)
-
-
-async def _digested(
-    chunks: AsyncIterator[bytes], update: Callable[[bytes], None]
-) -> AsyncIterator[bytes]:
-    """Pass chunks on and digest them; refuse a zip file larger than what it may unpack to."""
-    left = quotas.UNZIPPED_BYTES_MAX
-    async for chunk in chunks:
-        left -= len(chunk)
-        if left < 0:
-            raise code.refused(PackageTooLargeError())
-        await asyncio.to_thread(update, chunk)
-        yield chunk
-
-
-async def _chunks_of(call: Call, source: CodeSource) -> AsyncIterator[bytes]:
-    """Return the bytes of a deployment package, read from its bucket as the caller."""
-    body: Any = source.content
-    if body is None:
-        try:
-            reply = await call.calls.call(
-                "s3", "GetObject", source.get_object, principal=call.principal, region=call.region
-            )
-        except ServiceError as error:
-            raise code.unfetched(error) from error
-        body = reply["Body"]
-    return _pieces_of(body) if isinstance(body, bytes) else body
-
-
-async def _pieces_of(content: bytes) -> AsyncIterator[bytes]:
-    """Yield bytes a frame at a time."""
-    for at in range(0, len(content), FRAME_BYTES):
-        yield content[at : at + FRAME_BYTES]
+    return found
 
 
 @operation(access=access.on_function("GetFunction"), domain=names.function_domain)
 async def get_function(
     call: Call, request: shapes.GetFunctionRequest
 ) -> shapes.GetFunctionResponse:
-    """Return a function's configuration and tags.
-
-    Differs from AWS: there is no ``Code.Location`` from which to download the package yet.
-    """
+    """Return a function's configuration and tags, and where its package can be had for a while."""
     named = names.function_name_of(call.scope, request)
-    function = await _require(call, named)
+
+    async def body(tr: Transaction) -> tuple[FunctionRecord, FunctionRecord]:
+        found = await state.versions.require_version(tr, named)
+        return found, await state.require_function(tr, named)
+
+    found, function = await call.store.read(body)
     reply: shapes.GetFunctionResponse = {
-        "Configuration": views.configuration_view(named, function, views.ACTIVE),
-        "Code": {"RepositoryType": "S3"},
+        "Configuration": await _told(call, named, found, views.ACTIVE),
+        "Code": await state.packages.code_of(call, named.account, found),
     }
     if function.tags:
         reply["Tags"] = function.tags
+    if function.reserved >= 0:
+        reply["Concurrency"] = {"ReservedConcurrentExecutions": function.reserved}
     return reply
 
 
@@ -209,14 +227,14 @@ async def get_function_configuration(
 ) -> shapes.FunctionConfiguration:
     """Return a function's configuration."""
     named = names.function_name_of(call.scope, request)
-    return views.configuration_view(named, await _require(call, named), views.ACTIVE)
+    return await _told(call, named, await _require(call, named), views.ACTIVE)
 
 
 async def _require(call: Call, named: FunctionName) -> FunctionRecord:
-    """Return a function or refuse the call."""
+    """Return a version of a function, or refuse the call."""
 
     async def body(tr: Transaction) -> FunctionRecord:
-        return await state.require_function(tr, named)
+        return await state.versions.require_version(tr, named)
 
     return await call.store.read(body)
 
@@ -224,41 +242,50 @@ async def _require(call: Call, named: FunctionName) -> FunctionRecord:
 @operation(
     access=access.on_function("UpdateFunctionCode"),
     domain=names.function_domain,
-    unhonoured={"Publish": False, "PublishTo": None, "DryRun": False},
+    unhonoured={"PublishTo": None},
     body=BodyLimit(quotas.CODE_REQUEST_BYTES),
 )
 async def update_function_code(
     call: Call, request: shapes.UpdateFunctionCodeRequest
 ) -> shapes.FunctionConfiguration:
-    """Give a function other code."""
+    """Give a function other code, or only say what it would be (``DryRun``)."""
     named = names.function_name_of(call.scope, request)._replace(qualifier="")
     configuration.check_architecture(request, call.functions.architecture)
-    source = code.source_of(request, call.operation, call.limit(quotas.ZIPPED_BYTES))
+    source = _source_of(call, request)
     now = await _require(call, named)
     configuration.check_revision(now, request)
-    stored = await _store(call, source, now.runtime)
+    stored = await state.packages.store(call, source, now.runtime, TASK, named.name)
+    if request.get("DryRun"):
+        await state.packages.drop(call, (stored.blob,))
+        layers.check_size(stored.unzipped, now.layers)
+        tried = reloading.with_code(now, stored, source.folder)
+        return await _told(call, named, tried, views.ACTIVE)
     revision, deployment = call.ids.uuid(), call.ids.uuid()
     now_ms = call.clock.now_ms()
+    publish = _publishing(call, request)
 
     async def body(tr: Transaction) -> FunctionRecord:
         before = await state.require_function(tr, named)
         configuration.check_revision(before, request)
         after = msgspec.structs.replace(
-            _with_code(before, stored),
+            reloading.with_code(before, stored, source.folder),
             revision=revision,
             deployment=deployment,
             modified_ms=now_ms,
         )
-        await state.change_code(tr, before, after)
-        return after
+        layers.check_size(after.unzipped_size, after.layers)
+        await state.change_code(tr, before, after, call.limit(quotas.CODE_STORAGE_BYTES))
+        return await publish(tr, after)
 
     try:
-        function = await call.store.transact(body)
+        told = await call.store.transact(body)
     except (ServiceError, Throttled, Full):
-        await call.blobs.delete(stored.blob)
+        await state.packages.drop(call, (stored.blob,))
         raise
-    await call.functions.retire(named.arn, deployment)
-    return views.configuration_view(named, function, views.UPDATED)
+    await call.functions.retire(named.arn, deployment, LATEST)
+    if told.version != LATEST:
+        return await _told(call, named._replace(qualifier=told.version), told, views.CREATED)
+    return await _told(call, named, told, views.UPDATED)
 
 
 @operation(
@@ -271,49 +298,81 @@ async def update_function_configuration(
 ) -> shapes.FunctionConfiguration:
     """Change how a function runs."""
     named = names.function_name_of(call.scope, request)._replace(qualifier="")
-    configuration.check_sizes(request)
+    configuration.check_sizes(request, call.limit)
+    configuration.check_tracing(request, allowed=call.chosen(options.TRACE_WITHOUT_XRAY))
+    events.check_dead_letters(request)
     if "Runtime" in request:
         configuration.check_available(request["Runtime"], call.functions)
+    now = await _require(call, named)
+    wanted = configuration.configured(now, request)
     if "Role" in request:
         configuration.check_role(request["Role"], named.account)
-        wanted = configuration.configured(await _require(call, named), request, call.operation)
         await _check_assumable(call, named, wanted)
+    sealed = await state.sealing.find_sealing(call, named, now, request)
+    found: Found | None = None
     revision, deployment = call.ids.uuid(), call.ids.uuid()
     now_ms = call.clock.now_ms()
 
-    async def body(tr: Transaction) -> FunctionRecord:
+    async def body(tr: Transaction) -> tuple[FunctionRecord, list[BlobRef]]:
         before = await state.require_function(tr, named)
         configuration.check_revision(before, request)
+        sealing.require_same(named, now, before)
+        after, spare = await _layered(tr, configuration.configured(before, request), found)
         after = msgspec.structs.replace(
-            configuration.configured(before, request, call.operation),
+            sealing.sealed_function(after, sealed),
             revision=revision,
             deployment=deployment,
             modified_ms=now_ms,
         )
+        await state.grants.change(tr, before, after)
         state.put_function(tr, after)
-        return after
+        return after, spare
 
-    function = await call.store.transact(body)
-    await call.functions.retire(named.arn, deployment)
-    return views.configuration_view(named, function, views.UPDATED)
+    try:
+        found = await _gather(call, request, wanted.runtime)
+        function, spare = await call.store.transact(body)
+    except (ServiceError, Throttled, Full):
+        await state.packages.drop(call, () if found is None else found.copies)
+        await state.sealing.discard(call, now, sealed)
+        raise
+    await state.packages.drop(call, spare)
+    await call.functions.retire(named.arn, deployment, LATEST)
+    return await _told(call, named, function, views.UPDATED)
+
+
+async def _layered(
+    tr: Transaction, function: FunctionRecord, found: Found | None
+) -> tuple[FunctionRecord, list[BlobRef]]:
+    """Return a function with other layers, and blobs that nobody needs; None: it keeps its own."""
+    if found is None:
+        return function, []
+    uses, spare = await state.layers.attach(tr, found)
+    await state.layers.release_uses(tr, function.layers)
+    layers.check_size(function.unzipped_size, uses)
+    return msgspec.structs.replace(function, layers=uses), spare
 
 
 @operation(access=access.on_function("DeleteFunction"), domain=names.function_domain)
 async def delete_function(
     call: Call, request: shapes.DeleteFunctionRequest
 ) -> shapes.DeleteFunctionResponse:
-    """Delete a function with its policy and code; its log stays."""
+    """Delete a function with its policy, code and versions, or one version; its log stays.
+
+    AWS: it is no error if there is no such version.
+    """
     named = names.function_name_of(call.scope, request)
-    if named.qualifier == LATEST:
-        raise InvalidParameterValueException(
-            "$LATEST version cannot be deleted without deleting the function."
-        )
+    names.check_deletable(named)
+    now_ms = call.clock.now_ms()
 
     async def body(tr: Transaction) -> None:
-        await state.delete_function(tr, named)
+        if not named.qualifier:
+            await state.delete_function(tr, named, now_ms)
+            return
+        function = await state.require_function(tr, named._replace(qualifier=""))
+        await state.versions.delete_version(tr, function, named.qualifier)
 
     await call.store.transact(body)
-    await call.functions.retire(named.arn)
+    await call.functions.retire(named.arn, version=named.qualifier)
     return {"StatusCode": 204}
 
 
@@ -323,16 +382,28 @@ async def list_functions(
 ) -> shapes.ListFunctionsResponse:
     """List functions in order of name, a page at a time."""
     limit: int = min(request.get("MaxItems", quotas.LIST_PAGE), quotas.LIST_PAGE)
-    after: str | None = request.get("Marker") or None
+    after, _, number = (request.get("Marker") or "").partition(":")
+    every = "FunctionVersion" in request
 
     async def body(tr: Transaction) -> list[FunctionRecord]:
-        return await state.list_functions(tr, after, limit + 1)
+        if every:
+            return await state.list_with_versions(tr, after, int(number or 0), limit + 1)
+        return await state.list_functions(tr, after or None, limit + 1)
 
     found = await call.store.read(body)
-    qualifier = LATEST if request.get("FunctionVersion") else ""
     reply: shapes.ListFunctionsResponse = {
-        "Functions": [views.listed_view(call.scope, each, qualifier) for each in found[:limit]]
+        "Functions": [
+            await state.sealing.told(
+                call,
+                call.account,
+                each,
+                views.listed_view(call.scope, each, each.version if every else ""),
+            )
+            for each in found[:limit]
+        ]
     }
     if len(found) > limit:
-        reply["NextMarker"] = found[limit - 1].name
+        last = found[limit - 1]
+        ending = f":{0 if last.version == LATEST else last.version}" if every else ""
+        reply["NextMarker"] = last.name + ending
     return reply

@@ -16,7 +16,7 @@ from fogbank.platform.runtime.functions import RoleNotAssumableError
 from fogbank.platform.runtime.sources import SourceReader
 from fogbank.platform.store.engine import Transaction
 from fogbank.services.lambda_ import quotas, state
-from fogbank.services.lambda_.rules import access, mappings, names, views
+from fogbank.services.lambda_.rules import access, filters, mappings, names, views
 from fogbank.services.lambda_.rules.names import FunctionName
 from fogbank.services.lambda_.schema import CursorRecord, FunctionRecord, MappingRecord
 
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from fogbank.wire.shapes import lambda_ as shapes
 
 _UNHONOURED: Final[dict[str, Any]] = {
-    "KMSKeyArn": "",
-    "MetricsConfig": {"Metrics": []},
     "LoggingConfig": None,
     "ScalingConfig": None,
     "SourceAccessConfigurations": [],
@@ -40,7 +38,6 @@ _UNHONOURED: Final[dict[str, Any]] = {
     access=access.create_mapping,
     unhonoured={
         **_UNHONOURED,
-        "Tags": {},
         "Topics": [],
         "Queues": [],
         "SelfManagedEventSource": None,
@@ -56,21 +53,22 @@ async def create_event_source_mapping(
     )
     reader = await _checked_reader(call, named, mapping.source_arn)
     begins = await _begins_of(reader, mapping, call.clock.now_ms())
+    mapping = await state.filters.sealed(call, mapping, mapping, request)
     mappings_max = call.limit(quotas.MAPPINGS)
 
     async def body(tr: Transaction) -> None:
-        await state.require_function(tr, named)
+        await state.versions.require_version(tr, named)
         await state.create_mapping(tr, mapping, begins, mappings_max)
 
     await call.store.transact(body)
-    return mappings.view_of(call.scope, mapping, "Creating")
+    return await state.filters.told(call, mapping, "Creating")
 
 
 async def _checked_reader(call: Call, named: FunctionName, source_arn: str) -> SourceReader:
     """Return what reads a stream for a function, whose role was found to be able to."""
 
     async def body(tr: Transaction) -> FunctionRecord:
-        return await state.require_function(tr, named)
+        return await state.versions.require_version(tr, named)
 
     function = await call.store.read(body)
     target = views.target_of(named.account, named.region, function)
@@ -114,7 +112,7 @@ async def get_event_source_mapping(
         return await state.require_mapping(tr, request["UUID"])
 
     mapping = await call.store.read(body)
-    return mappings.view_of(call.scope, mapping, mappings.state_of(mapping))
+    return await state.filters.told(call, mapping, mappings.state_of(mapping))
 
 
 @operation(access=access.list_mappings)
@@ -148,13 +146,20 @@ def _wanted(call: Call, request: Request) -> dict[str, str]:
     if "EventSourceArn" in request:
         wanted["source"] = request["EventSourceArn"]
     if "FunctionName" in request:
-        wanted["function"] = names.function_name_of(call.scope, request).name
+        named = names.function_name_of(call.scope, request)
+        wanted["function"] = named.name
+        if named.qualifier:
+            wanted["qualifier"] = named.qualifier
     return wanted
 
 
 def _named(mapping: MappingRecord) -> dict[str, str]:
     """Return what a mapping is listed by."""
-    return {"source": mapping.source_arn, "function": mapping.function}
+    return {
+        "source": mapping.source_arn,
+        "function": mapping.function,
+        "qualifier": mapping.qualifier,
+    }
 
 
 @operation(access=access.on_mapping("UpdateEventSourceMapping"), unhonoured=_UNHONOURED)
@@ -168,20 +173,29 @@ async def update_event_source_mapping(
     async def look(tr: Transaction) -> MappingRecord:
         return await state.require_mapping(tr, request["UUID"])
 
+    found = await call.store.read(look)
     if named is not None:
-        await _checked_reader(call, named, (await call.store.read(look)).source_arn)
+        await _checked_reader(call, named, found.source_arn)
+
+    def changed(before: MappingRecord) -> MappingRecord:
+        after = mappings.changed_mapping(before, request, now_ms)
+        return after if named is None else mappings.renamed(after, named)
+
+    sealed = await state.filters.sealed(call, found, changed(found), request)
 
     async def body(tr: Transaction) -> tuple[MappingRecord, MappingRecord]:
         before = await look(tr)
-        after = mappings.changed_mapping(before, request, now_ms)
+        filters.require_same(found, before)
         if named is not None:
-            await state.require_function(tr, named)
-            after = mappings.renamed(after, named)
+            await state.versions.require_version(tr, named)
+        after = changed(before)
+        if found.kms_key or sealed.kms_key:
+            after = filters.as_sealed(after, sealed)
         await state.change_mapping(tr, before, after)
         return before, after
 
     before, after = await call.store.transact(body)
-    return mappings.view_of(call.scope, after, mappings.transition_of(before, after))
+    return await state.filters.told(call, after, mappings.transition_of(before, after))
 
 
 @operation(access=access.on_mapping("DeleteEventSourceMapping"))
@@ -196,4 +210,4 @@ async def delete_event_source_mapping(
         return mapping
 
     mapping = await call.store.transact(body)
-    return mappings.view_of(call.scope, mapping, "Deleting")
+    return await state.filters.told(call, mapping, "Deleting")

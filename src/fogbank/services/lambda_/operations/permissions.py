@@ -9,50 +9,26 @@ import msgspec
 from fogbank.base.types import Request, Wire
 from fogbank.contract.call import Call
 from fogbank.contract.operation import operation
-from fogbank.platform.iam.bound import Bound, BoundPolicy, with_ids
-from fogbank.platform.iam.malformed import MalformedPolicy
-from fogbank.platform.identity.bound import UnknownPrincipal, bind, gone
+from fogbank.platform.iam.bound import BoundPolicy, with_ids
+from fogbank.platform.identity.bound import gone
 from fogbank.platform.store.engine import Transaction
 from fogbank.services.lambda_ import state
-from fogbank.services.lambda_.arns import LATEST
-from fogbank.services.lambda_.errors import (
-    InvalidParameterValueException,
-    ResourceNotFoundException,
-)
+from fogbank.services.lambda_.errors import ResourceNotFoundException
 from fogbank.services.lambda_.rules import access, configuration, names, policies
 from fogbank.services.lambda_.rules.names import FunctionName
-from fogbank.services.lambda_.rules.policies import Statement
 
 if TYPE_CHECKING:
     from fogbank.wire.shapes import lambda_ as shapes
 
 _UNHONOURED = {
-    "FunctionUrlAuthType": None,
-    "InvokedViaFunctionUrl": None,
     "EventSourceToken": None,
     "PrincipalOrgID": None,
 }
 
 
-def _unversioned(call: Call, request: Request) -> FunctionName:
-    """Return the function whose policy is meant; versions have none of their own yet."""
-    named = names.function_name_of(call.scope, request)
-    if named.qualifier == LATEST:
-        raise InvalidParameterValueException(
-            "We currently do not support adding policies for $LATEST."
-        )
-    return named
-
-
-async def _bound(call: Call, statement: Statement) -> Bound:
-    """Check a statement; return whom it names, with the unique id."""
-    try:
-        policy = call.identity.policies.compiled(policies.document_of(statement), "resource")
-        return await bind(call.facilities.placement, policy, statement["Sid"])
-    except MalformedPolicy as error:
-        raise InvalidParameterValueException(str(error)) from error
-    except UnknownPrincipal:
-        raise InvalidParameterValueException(policies.INVALID_PRINCIPAL) from None
+def _named(call: Call, request: Request) -> FunctionName:
+    """Return the function, version or alias whose policy is meant."""
+    return names.require_not_latest(names.function_name_of(call.scope, request))
 
 
 @operation(access=access.add_permission, domain=names.function_domain, unhonoured=_UNHONOURED)
@@ -60,17 +36,20 @@ async def add_permission(
     call: Call, request: shapes.AddPermissionRequest
 ) -> shapes.AddPermissionResponse:
     """Let someone else invoke a function."""
-    named = _unversioned(call, request)
-    statement = policies.statement_of(request, named.arn)
-    bound = await _bound(call, statement)
+    named = _named(call, request)
+    statement = policies.statement_of(request, named.qualified_arn)
+    bound = await state.policies.bound_of(call, statement)
     revision = call.ids.uuid()
 
     async def body(tr: Transaction) -> None:
-        function = await state.require_function(tr, named)
-        configuration.check_revision(function, request)
-        before = await state.find_policy_of(tr, named.name)
+        function = await state.require_function(tr, named._replace(qualifier=""))
+        qualified = await state.versions.require_qualified(tr, function, named)
+        configuration.check_policy_revision(qualified, request)
+        before = await state.policies.find_policy(tr, function, named.qualifier)
         policy = policies.with_statement(before, statement, bound)
-        state.put_policy(tr, msgspec.structs.replace(function, revision=revision), policy)
+        after = msgspec.structs.replace(qualified, revision=revision)
+        state.versions.put_qualified(tr, function, after)
+        state.policies.put_policy(tr, function, named.qualifier, policy)
 
     await call.store.transact(body)
     return {"Statement": policies.text_of(statement)}
@@ -79,17 +58,20 @@ async def add_permission(
 @operation(access=access.remove_permission, domain=names.function_domain)
 async def remove_permission(call: Call, request: shapes.RemovePermissionRequest) -> Wire:
     """Remove a statement from a function's policy."""
-    named = _unversioned(call, request)
+    named = _named(call, request)
     revision = call.ids.uuid()
 
     async def body(tr: Transaction) -> None:
         function = await state.find_function(tr, named.name)
         if function is None:
             raise ResourceNotFoundException(f"No policy found for: {named.arn}")
-        configuration.check_revision(function, request)
-        before = await state.find_policy_of(tr, named.name)
+        qualified = await state.versions.require_qualified(tr, function, named)
+        configuration.check_revision(qualified, request)
+        before = await state.policies.find_policy(tr, function, named.qualifier)
         policy = policies.without_statement(before, request["StatementId"])
-        state.put_policy(tr, msgspec.structs.replace(function, revision=revision), policy)
+        after = msgspec.structs.replace(qualified, revision=revision)
+        state.versions.put_qualified(tr, function, after)
+        state.policies.put_policy(tr, function, named.qualifier, policy)
 
     await call.store.transact(body)
     return {}
@@ -98,14 +80,84 @@ async def remove_permission(call: Call, request: shapes.RemovePermissionRequest)
 @operation(access=access.on_function("GetPolicy"), domain=names.function_domain)
 async def get_policy(call: Call, request: shapes.GetPolicyRequest) -> shapes.GetPolicyResponse:
     """Return a function's policy; whom it names and who is gone goes by the unique id."""
-    named = names.function_name_of(call.scope, request)
-
-    async def body(tr: Transaction) -> tuple[str, BoundPolicy | None]:
-        function = await state.require_function(tr, named)
-        return function.revision, await state.find_policy_of(tr, named.name)
-
-    revision, policy = await call.store.read(body)
-    if policy is None or named.qualifier:
-        raise ResourceNotFoundException("The resource you requested does not exist.")
-    document = with_ids(policy.document, await gone(call.facilities.placement, policy.bound))
+    document, revision = await _find_policy(call, names.function_name_of(call.scope, request))
     return {"Policy": document, "RevisionId": revision}
+
+
+async def _find_policy(call: Call, named: FunctionName) -> tuple[str, str]:
+    """Return a policy and its revision, or refuse the call."""
+
+    async def body(tr: Transaction) -> tuple[str, BoundPolicy] | None:
+        function = await state.find_function(tr, named.name)
+        if function is None:
+            return None
+        qualified = await state.versions.find_qualified(tr, function, named.qualifier)
+        policy = await state.policies.find_policy(tr, function, named.qualifier)
+        return None if qualified is None or policy is None else (qualified.revision, policy)
+
+    found = await call.store.read(body)
+    if found is None:
+        # AWS: in the same words whether function, version or policy is missing (recorded in
+        # LocalStack's ``test_permission_exceptions``).
+        raise ResourceNotFoundException("The resource you requested does not exist.")
+    revision, policy = found
+    document = with_ids(policy.document, await gone(call.facilities.placement, policy.bound))
+    return document, revision
+
+
+@operation(
+    access=access.on_policy("PutResourcePolicy", "AddPermission", "RemovePermission"),
+    domain=names.policy_domain,
+)
+async def put_resource_policy(
+    call: Call, request: shapes.PutResourcePolicyRequest
+) -> shapes.PutResourcePolicyResponse:
+    """Put a policy in the place of all that a function, a version or an alias says."""
+    named = names.policy_name_of(call.scope, request)
+    document = policies.whole_of(request["Policy"])
+    policy = BoundPolicy(document, await state.policies.bound_names(call, document))
+    revision = await _replace(call, named, request, policy)
+    return {"Policy": document, "RevisionId": revision}
+
+
+@operation(access=access.on_policy("GetResourcePolicy", "GetPolicy"), domain=names.policy_domain)
+async def get_resource_policy(
+    call: Call, request: shapes.GetResourcePolicyRequest
+) -> shapes.GetResourcePolicyResponse:
+    """Return the policy of a function, a version or an alias."""
+    named = names.policy_name_of(call.scope, request)
+    document, revision = await _find_policy(call, named)
+    return {"Policy": document, "RevisionId": revision}
+
+
+@operation(
+    access=access.on_policy("DeleteResourcePolicy", "RemovePermission"),
+    domain=names.policy_domain,
+)
+async def delete_resource_policy(call: Call, request: shapes.DeleteResourcePolicyRequest) -> Wire:
+    """Remove the policy of a function, a version or an alias."""
+    await _replace(call, names.policy_name_of(call.scope, request), request, None)
+    return {}
+
+
+async def _replace(
+    call: Call, named: FunctionName, request: Request, policy: BoundPolicy | None
+) -> str:
+    """Write another policy, or remove it; return the revision from then on."""
+    revision = call.ids.uuid()
+
+    async def body(tr: Transaction) -> None:
+        function = await state.require_function(tr, named._replace(qualifier=""))
+        qualified = await state.versions.require_qualified(tr, function, named)
+        configuration.check_policy_revision(qualified, request)
+        if (
+            policy is None
+            and await state.policies.find_policy(tr, function, named.qualifier) is None
+        ):
+            raise policies.no_policy()
+        after = msgspec.structs.replace(qualified, revision=revision)
+        state.versions.put_qualified(tr, function, after)
+        state.policies.put_policy(tr, function, named.qualifier, policy)
+
+    await call.store.transact(body)
+    return revision

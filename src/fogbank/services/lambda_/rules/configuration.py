@@ -6,7 +6,8 @@ Lambda environment variables"; messages recorded by LocalStack's validated ``tes
 
 from __future__ import annotations
 
-import json
+import base64
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -14,13 +15,15 @@ import msgspec
 from fogbank.base.arn import find_arn
 from fogbank.base.errors import NotBuilt
 from fogbank.base.types import Request, Wire
+from fogbank.contract.quota import Quota
 from fogbank.services.lambda_ import quotas
 from fogbank.services.lambda_.errors import (
     AccessDeniedException,
     InvalidParameterValueException,
     PreconditionFailedException,
 )
-from fogbank.services.lambda_.schema import FunctionRecord
+from fogbank.services.lambda_.rules import sealing
+from fogbank.services.lambda_.schema import AliasRecord, FunctionRecord
 
 RESERVED: Final = frozenset(
     {
@@ -45,6 +48,7 @@ RESERVED: Final = frozenset(
     }
 )
 """Variables that a function finds set and cannot set itself."""
+ACTIVE: Final = "Active"
 _UNABLE: Final = (
     "Lambda was unable to configure your environment variables because the environment variables "
     "you have provided "
@@ -83,18 +87,51 @@ def check_architecture(request: Request, architecture: str) -> None:
         )
 
 
-def check_sizes(request: Request) -> None:
-    """Refuse a timeout, memory or storage beyond what Lambda offers.
+def check_tracing(request: Request, *, allowed: bool) -> None:
+    """Refuse to trace a function while X-Ray does not stand, unless the deployment takes what can be had.
+
+    Args:
+        request: Of CreateFunction or UpdateFunctionConfiguration.
+        allowed: Whether it does.
+
+    Raises:
+        NotBuilt: Tracing is asked for.
+    """
+    tracing: Wire = request.get("TracingConfig") or {}
+    if tracing.get("Mode") == ACTIVE and not allowed:
+        raise NotBuilt(
+            "fogbank has not built X-Ray, which TracingConfig Active sends segments to; with the"
+            " setting functions.trace_without_xray invocations are sampled and none are recorded"
+        )
+
+
+def check_sizes(request: Request, limit: Callable[[Quota], int]) -> None:
+    """Refuse a timeout, memory or storage beyond what Lambda offers, or a setting allows.
+
+    Args:
+        request: Of CreateFunction or UpdateFunctionConfiguration.
+        limit: The value of a quota.
 
     AWS: the model allows more, for managed instances.
     """
-    for member, most in (("Timeout", quotas.TIMEOUT_S_MAX), ("MemorySize", quotas.MEMORY_MB_MAX)):
-        if request.get(member, 0) > most:
-            name = member[0].lower() + member[1:]
+    for name, value, quota in (
+        ("timeout", request.get("Timeout", 0), quotas.TIMEOUT_S),
+        ("memorySize", request.get("MemorySize", 0), quotas.MEMORY_MB),
+        ("ephemeralStorage.size", _tmp_mb_of(request), quotas.TMP_MB),
+    ):
+        most = limit(quota)
+        if value > most:
             raise InvalidParameterValueException(
-                f"1 validation error detected: Value '{request[member]}' at '{name}' failed to "
-                f"satisfy constraint: Member must have value less than or equal to {most}"
+                f"1 validation error detected: Value '{value}' at '{name}' failed to satisfy "
+                f"constraint: Member must have value less than or equal to {most}"
             )
+
+
+def _tmp_mb_of(request: Request) -> int:
+    """Return the storage that a request asks for; 0: it says nothing of it."""
+    storage: Wire = request.get("EphemeralStorage") or {}
+    size: int = storage.get("Size", 0)
+    return size
 
 
 def tags_of(request: Request) -> dict[str, str]:
@@ -123,13 +160,38 @@ def check_role(role: str, account: str) -> None:
         raise AccessDeniedException("Cross-account pass role is not allowed.")
 
 
-def check_revision(function: FunctionRecord, request: Request) -> None:
+_STALE: Final = (
+    "The Revision Id provided does not match the latest Revision Id. Call the %s API to retrieve the"
+    " latest Revision Id"
+)
+
+
+def check_policy_revision(record: FunctionRecord | AliasRecord, request: Request) -> None:
+    """Refuse to add to the policy of what is at another revision.
+
+    AWS: of an alias it says so in other words (recorded in ``test_lambda_permission_fn_versioning``).
+    """
+    if not isinstance(record, AliasRecord):
+        check_revision(record, request)
+    elif request.get("RevisionId", record.revision) != record.revision:
+        raise PreconditionFailedException(_STALE % "GetPolicy")
+
+
+def check_revision(record: FunctionRecord | AliasRecord, request: Request) -> None:
     """Refuse a change of a revision that is no longer the latest."""
     revision: str | None = request.get("RevisionId")
-    if revision is not None and revision != function.revision:
-        raise PreconditionFailedException(
-            "The Revision Id provided does not match the latest Revision Id. Call the "
-            "GetFunction/GetAlias API to retrieve the latest Revision Id"
+    if revision is not None and revision != record.revision:
+        raise PreconditionFailedException(_STALE % "GetFunction/GetAlias")
+
+
+def check_code_sha256(function: FunctionRecord, request: Request) -> None:
+    """Refuse to publish other code than the request names."""
+    wanted: str | None = request.get("CodeSha256")
+    present = base64.b64encode(bytes.fromhex(function.code_sha256)).decode()
+    if wanted is not None and wanted != present:
+        raise InvalidParameterValueException(
+            f"CodeSHA256 ({wanted}) is different from current CodeSHA256 in $LATEST ({present}). "
+            "Please try again with the CodeSHA256 in $LATEST."
         )
 
 
@@ -148,29 +210,35 @@ def variables_of(request: Request) -> dict[str, str] | None:
             f"{_UNABLE}contains reserved keys that are currently not supported for modification. "
             f"Reserved keys used in this request: {', '.join(reserved)}"
         )
-    measured = json.dumps(variables, separators=(",", ":"), ensure_ascii=False)
-    if len(measured.encode()) > quotas.VARIABLES_BYTES_MAX:
+    measured = sealing.plain_of(variables)
+    if len(measured) > quotas.VARIABLES_BYTES_MAX:
         raise InvalidParameterValueException(
-            f"{_UNABLE}exceeded the 4KB limit. String measured: {measured}"
+            f"{_UNABLE}exceeded the 4KB limit. String measured: {measured.decode()}"
         )
     return variables
 
 
-def log_group_of(request: Request, operation: str, before: str) -> str:
-    """Return the log group that a request asks for; empty means the function's own."""
-    logging: Wire = request.get("LoggingConfig") or {}
-    if logging.get("LogFormat", "Text") != "Text":
-        raise NotBuilt.member("lambda", operation, "LoggingConfig.LogFormat")
+def _log_levels_of(logging: Wire, before: tuple[str, str] | None) -> tuple[str, str] | None:
+    """Return the levels that a request asks for; None: the log is to be text.
+
+    AWS: both are INFO where a log becomes JSON and nothing is said of them.
+    """
+    form = logging.get("LogFormat", "Text" if before is None else "JSON")
+    if form == "JSON":
+        application, system = before or ("INFO", "INFO")
+        return (
+            logging.get("ApplicationLogLevel", application),
+            logging.get("SystemLogLevel", system),
+        )
     if "ApplicationLogLevel" in logging or "SystemLogLevel" in logging:
         raise InvalidParameterValueException(
             "Log Level is not supported when LogFormat is set to Text. Remove Log Level from your "
             "request or change the LogFormat to JSON and try again."
         )
-    group: str = logging.get("LogGroup", before)
-    return group
+    return None
 
 
-def configured(function: FunctionRecord, request: Request, operation: str) -> FunctionRecord:
+def configured(function: FunctionRecord, request: Request) -> FunctionRecord:
     """Return a function with what a request says of its configuration."""
     changes: dict[str, Any] = {}
     for member, field in (
@@ -183,9 +251,13 @@ def configured(function: FunctionRecord, request: Request, operation: str) -> Fu
     ):
         if member in request:
             changes[field] = request[member]
+    if "TracingConfig" in request:
+        changes["traced"] = request["TracingConfig"].get("Mode") == ACTIVE
     if "EphemeralStorage" in request:
         changes["tmp_mb"] = request["EphemeralStorage"]["Size"]
     if (variables := variables_of(request)) is not None:
         changes["variables"] = variables
-    group = log_group_of(request, operation, function.log_group)
-    return msgspec.structs.replace(function, **changes, log_group=group)
+    logging: Wire = request.get("LoggingConfig") or {}
+    changes["log_group"] = logging.get("LogGroup", function.log_group)
+    changes["log_levels"] = _log_levels_of(logging, function.log_levels)
+    return msgspec.structs.replace(function, **changes)

@@ -15,7 +15,6 @@ import orjson
 
 from fogbank.base.types import Wire
 from fogbank.services.lambda_ import arns
-from fogbank.services.lambda_.arns import LATEST
 from fogbank.services.lambda_.rules.lanes import EXHAUSTED
 from fogbank.services.lambda_.schema import MappingRecord
 
@@ -25,6 +24,8 @@ class GivenUp(NamedTuple):
 
     mapping: MappingRecord
     function_arn: str
+    version: str
+    """The one that ran."""
     shard: str
     cause: str
     request_id: str
@@ -42,7 +43,7 @@ def second_of(time_ms: int) -> str:
     return f"{datetime.fromtimestamp(time_ms // 1_000, UTC):%Y-%m-%dT%H:%M:%S}Z"
 
 
-def _moment(time_ms: int) -> str:
+def moment_of(time_ms: int) -> str:
     """Return a time by the millisecond: ``2026-01-31T12:00:00.000Z``."""
     return f"{second_of(time_ms)[:-1]}.{time_ms % 1_000:03}Z"
 
@@ -82,11 +83,11 @@ def _told_of(batch: GivenUp) -> dict[str, Any]:
     if batch.cause == EXHAUSTED:
         told["responseContext"] = {
             "statusCode": 200,
-            "executedVersion": LATEST,
+            "executedVersion": batch.version,
             "functionError": "Unhandled",
         }
     told["version"] = "1.0"
-    told["timestamp"] = _moment(batch.now_ms)
+    told["timestamp"] = moment_of(batch.now_ms)
     told["DDBStreamBatchInfo"] = {
         "shardId": batch.shard,
         "startSequenceNumber": batch.numbers[0],

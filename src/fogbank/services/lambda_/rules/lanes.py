@@ -80,6 +80,7 @@ class Gathering:
         lane: Its number.
         patterns: The mapping's filters.
         bytes_max: How large an event may be.
+        counted_to: The sequence number up to which records were counted before.
     """
 
     def __init__(
@@ -89,8 +90,14 @@ class Gathering:
         lane: int,
         patterns: Sequence[Pattern],
         bytes_max: int,
+        counted_to: int = 0,
     ) -> None:
         self._mapping = mapping
+        self._counted_to = counted_to
+        self.polled = 0
+        """How many records of the lane were looked at that are not counted yet."""
+        self.filtered = 0
+        """How many of those are not wanted."""
         self._lane = lane
         self._patterns = patterns
         self._fence = int(cursor.fences[-1]) if cursor.fences else 0
@@ -115,18 +122,20 @@ class Gathering:
             return
         number: str = record["dynamodb"]["SequenceNumber"]
         event = event_of(record, self._mapping.source_arn)
-        if self._is_wanted(event) and not self._take(
-            event, number, record["dynamodb"]["ApproximateCreationDateTime"]
-        ):
-            self.full = True
-            return
+        if lane_of(event, self._mapping.factor) == self._lane:
+            is_wanted = self._is_wanted(event)
+            created_ms: int = record["dynamodb"]["ApproximateCreationDateTime"]
+            if is_wanted and not self._take(event, number, created_ms):
+                self.full = True
+                return
+            is_new = int(number) > self._counted_to
+            self.polled += is_new
+            self.filtered += is_new and not is_wanted
         self.position = number
         is_fenced = bool(self._fence) and int(number) >= self._fence
         self.full = is_fenced or len(self.events) == self._mapping.batch_size
 
     def _is_wanted(self, event: Mapping[str, Any]) -> bool:
-        if lane_of(event, self._mapping.factor) != self._lane:
-            return False
         return not self._patterns or any(each.matches(event) for each in self._patterns)
 
     def _take(self, event: Mapping[str, Any], number: str, created_ms: int) -> bool:

@@ -22,6 +22,7 @@ from fogbank.services.lambda_.errors import (
     InvalidParameterValueException,
     ResourceNotFoundException,
 )
+from fogbank.services.lambda_.rules import configuration
 from fogbank.services.lambda_.rules.names import FunctionName
 from fogbank.services.lambda_.schema import CursorRecord, MappingRecord
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 LATEST: Final = "LATEST"
 TRIM_HORIZON: Final = "TRIM_HORIZON"
+EVENT_COUNT: Final = "EventCount"
 _STREAM: Final = re.compile(r"table/[^/]+/stream/[^/]+")
 _OTHER_SOURCES: Final = frozenset({"sqs", "kinesis", "kafka", "mq", "rds"})
 _OTHER_DESTINATIONS: Final = frozenset({"sqs", "sns"})
@@ -97,6 +99,7 @@ def created_mapping(
         modified_ms=now_ms,
         position=require_position(request),
         batch_size=quotas.STREAM_BATCH,
+        tags=configuration.tags_of(request),
     )
     return changed_mapping(blank, request, now_ms)
 
@@ -117,6 +120,8 @@ def changed_mapping(before: MappingRecord, request: Request, now_ms: int) -> Map
         changes["filters"] = _filters_of(request["FilterCriteria"])
     if "DestinationConfig" in request:
         changes["on_failure"] = _destination_of(request["DestinationConfig"])
+    if "MetricsConfig" in request:
+        changes["counted"] = _counted(request["MetricsConfig"])
     if "FunctionResponseTypes" in request:
         changes["partial"] = bool(request["FunctionResponseTypes"])
     return msgspec.structs.replace(before, modified_ms=now_ms, **changes)
@@ -131,6 +136,19 @@ def _age_of(seconds: int) -> int:
             f" {quotas.RECORD_AGE_S_MIN}"
         )
     return seconds
+
+
+def _counted(config: Request) -> bool:
+    """Return whether the records of a mapping are to be counted.
+
+    AWS: the other metrics are of sources of Kafka (API Reference, EventSourceMappingMetricsConfig).
+    """
+    wanted: list[str] = config.get("Metrics") or []
+    if set(wanted) - {EVENT_COUNT}:
+        raise InvalidParameterValueException(
+            "Unsupported MetricsConfig parameter for given event source mapping type."
+        )
+    return bool(wanted)
 
 
 def _filters_of(criteria: Request) -> tuple[str, ...]:
@@ -166,6 +184,11 @@ def _destination_of(config: Request) -> str:
         "The provided destination config DestinationConfig(onSuccess=null,"
         f" onFailure=OnFailure(destination={given})) is invalid."
     )
+
+
+def reads_for(mapping: MappingRecord) -> tuple[str, str, str]:
+    """Return what no two mappings share: the source, and the function, version or alias."""
+    return mapping.source_arn, mapping.function, mapping.qualifier
 
 
 def not_found(mapping_id: str) -> ResourceNotFoundException:
@@ -232,8 +255,17 @@ def view_of(
         "EventSourceMappingArn": arns.mapping_arn(scope.region, scope.account, mapping.id),
     }
     if mapping.filters:
-        view["FilterCriteria"] = {"Filters": [{"Pattern": each} for each in mapping.filters]}
+        view["FilterCriteria"] = criteria_of(mapping.filters)
+    if mapping.counted:
+        view["MetricsConfig"] = {"Metrics": [EVENT_COUNT]}
+    if mapping.kms_key:
+        view["KMSKeyArn"] = mapping.kms_key
     return view
+
+
+def criteria_of(filters: tuple[str, ...]) -> shapes.FilterCriteria:
+    """Return the filters of a mapping as the wire has them."""
+    return {"Filters": [{"Pattern": each} for each in filters]}
 
 
 def least_of(cursors: list[CursorRecord]) -> CursorRecord:

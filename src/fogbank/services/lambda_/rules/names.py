@@ -84,7 +84,7 @@ def function_name_of(scope: Scope, request: Request) -> FunctionName:
 
     Raises:
         InvalidParameterValueException: Name and qualifier contradict each other.
-        ResourceNotFoundException: It names another region, or a version that cannot be.
+        ResourceNotFoundException: It names another region.
     """
     named = name_of(scope, request)
     qualifier: str = request.get("Qualifier", "")
@@ -96,10 +96,17 @@ def function_name_of(scope: Scope, request: Request) -> FunctionName:
         raise ResourceNotFoundException(
             f"Functions from '{named.region}' are not reachable in this region ('{scope.region}')"
         )
-    if named.qualifier not in {"", LATEST}:
-        # There are no versions and no aliases yet, so nothing else can be found.
-        raise named.not_found
     return named
+
+
+def check_deletable(named: FunctionName) -> None:
+    """Refuse to delete by a qualifier what is no published version."""
+    if named.qualifier == LATEST:
+        raise InvalidParameterValueException(
+            "$LATEST version cannot be deleted without deleting the function."
+        )
+    if named.qualifier and not named.qualifier.isdigit():
+        raise InvalidParameterValueException("Deletion of aliases is not currently supported.")
 
 
 def new_name_of(scope: Scope, request: Request) -> FunctionName:
@@ -124,7 +131,7 @@ def tagged_name_of(scope: Scope, request: Request) -> FunctionName:
 
     Raises:
         InvalidParameterValueException: It is a version or an alias, which have no tags.
-        ResourceNotFoundException: It is of another region, or of a kind that nobody has made.
+        ResourceNotFoundException: It is of another region, or of a kind that has no tags here.
     """
     arn: str = request["Resource"]
     found = arns.find_function(arn)
@@ -142,7 +149,42 @@ def tagged_name_of(scope: Scope, request: Request) -> FunctionName:
 
 def tagged_domain(scope: Scope, request: Request) -> Domain:
     """Return the domain of what a request on tags means."""
-    found = arns.find_function(request["Resource"])
+    arn: str = request["Resource"]
+    found = arns.find_function(arn) or arns.find_mapping(arn)
+    return domain_of(scope.account if found is None else found[0], scope.region)
+
+
+def find_tagged_mapping(scope: Scope, request: Request) -> str | None:
+    """Return the id of the event source mapping whose tags a request means; None: it means none."""
+    found = arns.find_mapping(request["Resource"])
+    return found[2] if found is not None and found[1] == scope.region else None
+
+
+def policy_name_of(scope: Scope, request: Request) -> FunctionName:
+    """Return the function, version or alias whose policy a request means by its ARN.
+
+    Raises:
+        InvalidParameterValueException: It is ``$LATEST``, which has no policy of its own.
+        ResourceNotFoundException: It is of another region, or of a kind that nobody has made.
+    """
+    arn: str = request["ResourceArn"]
+    if arns.find_function(arn) is None:
+        raise ResourceNotFoundException("The resource you requested does not exist.")
+    return require_not_latest(function_name_of(scope, {"FunctionName": arn}))
+
+
+def require_not_latest(named: FunctionName) -> FunctionName:
+    """Return what may have a policy, or refuse the call."""
+    if named.qualifier == LATEST:
+        raise InvalidParameterValueException(
+            "We currently do not support adding policies for $LATEST."
+        )
+    return named
+
+
+def policy_domain(scope: Scope, request: Request) -> Domain:
+    """Return the domain of what a request on a policy means by its ARN."""
+    found = arns.find_function(request["ResourceArn"])
     return domain_of(scope.account if found is None else found[0], scope.region)
 
 
@@ -153,9 +195,12 @@ def domain_of(account: str, region: str) -> Domain:
 
 
 def find_arn_domain(arn: str) -> Domain | None:
-    """Return the domain of a function's ARN, or None if it is none."""
+    """Return the domain of the ARN of a function or of a layer's version, or None if it is none."""
     found = arns.find_function(arn)
-    return None if found is None else domain_of(found[0], found[1])
+    if found is not None:
+        return domain_of(found[0], found[1])
+    layer = arns.find_layer(arn)
+    return None if layer is None or not layer[3] else domain_of(layer[0], layer[1])
 
 
 def find_stored_domain(arn: str) -> Domain | None:
@@ -172,5 +217,6 @@ def is_function_arn(arn: str) -> bool:
 def require_arn_domain(arn: str) -> Domain:
     """Return the domain of an ARN that is a function's."""
     domain = find_arn_domain(arn)
-    assert domain is not None, "asked only for what is accepted"
+    assert is_function_arn(arn), "asked only for what is accepted"
+    assert domain is not None, "which has one"
     return domain

@@ -1,4 +1,4 @@
-"""Copies of objects, and of ranges of objects into parts of an upload.
+"""Copies of objects, and of ranges of objects into parts of an upload; renames, which copy nothing.
 
 Theory: inside one bucket a copy is one more reference to the same bytes, counted in the transaction
 that finds the source unchanged. Across buckets, and into parts, bytes are streamed. The copy of a
@@ -30,7 +30,7 @@ from fogbank.services.s3.rules.copying import (
     copy_range_of,
     copy_source_of,
 )
-from fogbank.services.s3.rules.logging import COPY_SOURCES, Deed
+from fogbank.services.s3.rules.logging import COPY_SOURCES, Deed, facts_of
 from fogbank.services.s3.rules.metadata import headers_of, metadata_of
 from fogbank.services.s3.rules.multipart import check_part_number
 from fogbank.services.s3.rules.names import check_key
@@ -44,9 +44,11 @@ from fogbank.services.s3.state import (
     buckets,
     locks,
     logs,
+    metrics,
     notifications,
     objects,
     references,
+    renaming,
     uploads,
     versions,
     writing,
@@ -287,13 +289,16 @@ async def _open_source(call: Call, request: Request, named: CopySource) -> _Sour
         raise NoSuchKey(Key=named.key)
     customer_key = encryption.source_key_of(request)
     opened = await locks.unlock(call, opened, customer_key)
-    if opened.bucket.logs:
+    if opened.bucket.logs or (opened.bucket.metrics and call.operation == "CopyObject"):
         await _record(call, store, opened, named)
     return _Source(store, call.blobs_of(domain), opened)
 
 
 async def _record(call: Call, store: Store, opened: objects.Opened, named: CopySource) -> None:
-    """Keep a record of the reading that is part of a copy, in the log of the source's bucket."""
+    """Keep a record of the reading that is part of a copy, in the log of the source's bucket.
+
+    Where requests are measured it counts as one.
+    """
     record = opened.record
     deed = Deed(
         COPY_SOURCES[call.operation],
@@ -310,7 +315,10 @@ async def _record(call: Call, store: Store, opened: objects.Opened, named: CopyS
         if bucket is not None and bucket.bucket_id == opened.bucket.bucket_id and bucket.logs:
             await logs.keep_deeds(tr, call, bucket, (deed,), (now_ms, 0))
 
-    await store.transact(keep)
+    if opened.bucket.logs:
+        await store.transact(keep)
+    if opened.bucket.metrics and call.operation == "CopyObject":
+        await metrics.measure_source(store, facts_of(call, deed, now_ms), call.facilities)
 
 
 @operation(
@@ -354,3 +362,12 @@ async def _read_upload(call: Call, request: Request) -> tuple[BucketRecord, Uplo
         return bucket, upload
 
     return await call.store.read(body)
+
+
+@operation(access=access.rename_object, domain=access.bucket_domain)
+async def rename_object(
+    call: Call, request: shapes.RenameObjectRequest
+) -> shapes.RenameObjectOutput:
+    """Give an object another key, at once and without touching its bytes."""
+    await renaming.rename(call, request)
+    return {}

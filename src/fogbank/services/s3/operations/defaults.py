@@ -5,7 +5,7 @@ putting one is refused: its operation is not built, or asks for nothing. Whoever
 them is about moves it into a room of its own.
 
 Source: Amazon S3 API Reference, one page per operation; answers recorded by LocalStack
-(tests/aws/services/s3/test_s3.snapshot.json: website, replication, metrics).
+(tests/aws/services/s3/test_s3.snapshot.json: website, replication).
 """
 
 from __future__ import annotations
@@ -201,42 +201,5 @@ async def list_bucket_inventory_configurations(
     call: Call, request: shapes.ListBucketInventoryConfigurationsRequest
 ) -> shapes.ListBucketInventoryConfigurationsOutput:
     """List no inventory."""
-    await _look(call, request)
-    return {"IsTruncated": False}
-
-
-@operation(
-    access=access.on_bucket("s3:GetMetricsConfiguration"),
-    domain=access.bucket_domain,
-    unhonoured=_ANY_ID,
-)
-async def get_bucket_metrics_configuration(
-    call: Call, request: shapes.GetBucketMetricsConfigurationRequest
-) -> shapes.GetBucketMetricsConfigurationOutput:
-    """Say that there are no such metrics."""
-    raise await _absent(call, request, NoSuchConfiguration)
-
-
-@operation(
-    access=access.on_bucket("s3:PutMetricsConfiguration"),
-    domain=access.bucket_domain,
-    unhonoured=_ANY_ID,
-)
-async def delete_bucket_metrics_configuration(
-    call: Call, request: shapes.DeleteBucketMetricsConfigurationRequest
-) -> Wire:
-    """Say that there are no such metrics to remove."""
-    raise await _absent(call, request, NoSuchConfiguration)
-
-
-@operation(
-    access=access.on_bucket("s3:GetMetricsConfiguration"),
-    domain=access.bucket_domain,
-    unhonoured=_NO_TOKEN,
-)
-async def list_bucket_metrics_configurations(
-    call: Call, request: shapes.ListBucketMetricsConfigurationsRequest
-) -> shapes.ListBucketMetricsConfigurationsOutput:
-    """List no metrics."""
     await _look(call, request)
     return {"IsTruncated": False}

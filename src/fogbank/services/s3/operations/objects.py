@@ -19,6 +19,7 @@ from fogbank.services.s3.quotas import LIST_KEYS_MAX
 from fogbank.services.s3.rules import (
     access,
     acls,
+    appending,
     conditions,
     encryption,
     multipart,
@@ -45,6 +46,7 @@ from fogbank.services.s3.rules.replies import STORAGE_CLASS, absent, object_repl
 from fogbank.services.s3.rules.tags import header_tags
 from fogbank.services.s3.rules.versions import shown_id, written_id
 from fogbank.services.s3.schema import BucketRecord, Checksum, ManifestPart, ObjectRecord
+from fogbank.services.s3.state import appending as growing
 from fogbank.services.s3.state import (
     bodies,
     buckets,
@@ -68,9 +70,9 @@ READ_TRIES: Final = 3
 """How often a read looks at the record again because the blob was gone."""
 
 
-@operation(access=access.put_object, domain=access.bucket_domain, unhonoured=unhonoured.PUT_OBJECT)
+@operation(access=access.put_object, domain=access.bucket_domain, unhonoured=unhonoured.WRITE)
 async def put_object(call: Call, request: shapes.PutObjectRequest) -> shapes.PutObjectOutput:
-    """Store an object: nothing of it is visible until all of it is durable and verified."""
+    """Store an object, or let one grow: nothing is visible until all of it is durable and verified."""
     key: str = request["Key"]
     check_key(key)
     if acls.asks(request):
@@ -79,6 +81,10 @@ async def put_object(call: Call, request: shapes.PutObjectRequest) -> shapes.Put
     for check in (metadata_of, header_tags):
         check(request)  # refused before the body is taken
     retention.asked_protection(request, call.clock.now_ms())  # likewise
+    if "WriteOffsetBytes" in request:
+        found = await growing.find_appendable(call, request)
+        if found is not None:
+            return await _append(call, request, asked, found)
     expected = expected_of(request, call.http.headers)
     source: bytes | BodyStream = request.get("Body") or b""
     lock: Lock | None = None
@@ -136,6 +142,7 @@ async def _put(
         retention.check_digest(protection, call.http.headers)
         current = await objects.find_object(tr, bucket, key)
         conditions.check_write(request, current)
+        appending.check_begin(request, bucket, current)
         place = await versions.next_place(tr, bucket, key, current, now_ms, call.request_id)
         record = ObjectRecord(
             etag=body.etag,
@@ -173,6 +180,17 @@ async def _put(
         reply["VersionId"] = version_id
     encrypted = encryption.write_members(record.encryption, record.object_key, request)
     expires = await expiration_member(call, bucket, key)
+    return {**reply, **encrypted, **expires, **checksum_members(record.checksum)}
+
+
+async def _append(
+    call: Call, request: Request, asked: Asked, found: objects.Opened
+) -> shapes.PutObjectOutput:
+    """Let an object grow by the body of a request; its metadata stay what they are."""
+    bucket, record = await growing.append(call, request, asked, found)
+    reply: shapes.PutObjectOutput = {"ETag": quoted(record.etag), "Size": record.size}
+    encrypted = encryption.write_members(record.encryption, record.object_key, request)
+    expires = await expiration_member(call, bucket, request["Key"])
     return {**reply, **encrypted, **expires, **checksum_members(record.checksum)}
 
 

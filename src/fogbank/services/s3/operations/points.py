@@ -16,7 +16,7 @@ from fogbank.platform.store.engine import Transaction
 from fogbank.services.s3.arns import point_arn
 from fogbank.services.s3.errors import NoSuchAccessPointPolicy
 from fogbank.services.s3.quotas import POINTS_MAX
-from fogbank.services.s3.rules import access, blocks, policies
+from fogbank.services.s3.rules import access, blocks, policies, tags
 from fogbank.services.s3.rules.listings import Place, place_of, token_of
 from fogbank.services.s3.rules.points import (
     RANDOM_CHARACTERS,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 LIST_POINTS_MAX: Final = 1_000
 _PUT: Final = "s3:PutAccessPointPolicy"
-_UNBUILT: Final[Mapping[str, Any]] = {"Scope": {}, "Tags": []}
+_UNBUILT: Final[Mapping[str, Any]] = {"Scope": {}}
 _ENDPOINTS: Final = {
     "ipv4": "s3-accesspoint.{}.amazonaws.com",
     "fips": "s3-accesspoint-fips.{}.amazonaws.com",
@@ -81,6 +81,7 @@ async def create_access_point(
         alias=alias_of(name.name, call.ids.base32(RANDOM_CHARACTERS).lower()),
         vpc=vpc.get("VpcId", ""),
         block=AccessBlock() if block is None else blocks.asked_of(block),
+        tags=tags.tags_of(request.get("Tags") or [], tags.POINT),
     )
     points_max = call.limit(POINTS_MAX)
     await call.store.transact(lambda tr: points.create(tr, name, wanted, points_max))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
+from urllib.parse import unquote
 
 from fogbank.base.types import Request, Wire
 from fogbank.contract.action import Access, AccessOf, ContextValue, Scope
@@ -271,6 +272,21 @@ def copy_object(scope: Scope, request: Request) -> list[Access]:
     path = f"{source.bucket}/{source.key}"
     context = {**write.context, "s3:x-amz-copy-source": (path, f"/{path}")}
     return [_read_source(scope, source), write._replace(context=context), *further]
+
+
+def rename_object(scope: Scope, request: Request) -> list[Access]:
+    """Return what RenameObject needs: to read and to remove the source, to write the target.
+
+    AWS has sessions of directory buckets for it; here it is what a copy and a removal would need.
+    """
+    resource = object_arn(scope.region, request["Bucket"], unquote(request["RenameSource"]))
+    keys = {"s3:if-match": "DestinationIfMatch", "s3:if-none-match": "DestinationIfNoneMatch"}
+    write = _creating(_on_object(scope, "s3:PutObject", request, keys), creates=True)
+    return [
+        Access("s3:GetObject", resource),
+        Access("s3:DeleteObject", resource, _context(request, {"s3:if-match": "SourceIfMatch"})),
+        write,
+    ]
 
 
 def _read_source(scope: Scope, source: CopySource) -> Access:

@@ -58,21 +58,37 @@ def _not_modified(record: ObjectRecord) -> NotModified:
 
 
 def check_copy_source(request: Request, record: ObjectRecord, now_ms: int) -> None:
-    """Refuse a copy whose conditions on the source do not hold.
+    """Refuse a copy whose conditions on the source do not hold; see ``check_source``."""
+    asked = {
+        "IfMatch": request.get("CopySourceIfMatch"),
+        "IfNoneMatch": request.get("CopySourceIfNoneMatch"),
+        "IfModifiedSince": request.get("CopySourceIfModifiedSince"),
+        "IfUnmodifiedSince": request.get("CopySourceIfUnmodifiedSince"),
+    }
+    check_source(asked, record, now_ms, "x-amz-copy-source-If-")
+
+
+def check_source(request: Request, record: ObjectRecord, now_ms: int, prefix: str) -> None:
+    """Refuse to copy or to rename an object if the conditions on it do not hold.
+
+    Args:
+        request: The conditions, named as those of reads.
+        record: The object.
+        now_ms: The time.
+        prefix: What errors put before the names of conditions.
 
     Raises:
-        PreconditionFailed: One does not.
+        PreconditionFailed: One does not hold.
     """
-    prefix = "x-amz-copy-source-If-"
-    if (condition := request.get("CopySourceIfMatch")) is not None:
+    if (condition := request.get("IfMatch")) is not None:
         if not matches(record.etag, condition):
             raise PreconditionFailed(Condition=f"{prefix}Match")
-    elif _modified_since(record, request.get("CopySourceIfUnmodifiedSince")):
+    elif _modified_since(record, request.get("IfUnmodifiedSince")):
         raise PreconditionFailed(Condition=f"{prefix}Unmodified-Since")
-    if (condition := request.get("CopySourceIfNoneMatch")) is not None:
+    if (condition := request.get("IfNoneMatch")) is not None:
         if matches(record.etag, condition):
             raise PreconditionFailed(Condition=f"{prefix}None-Match")
-    elif _unmodified_since(record, request.get("CopySourceIfModifiedSince"), now_ms):
+    elif _unmodified_since(record, request.get("IfModifiedSince"), now_ms):
         raise PreconditionFailed(Condition=f"{prefix}Modified-Since")
 
 

@@ -77,6 +77,7 @@ _KINDS: Final[Mapping[str, str]] = {
     "PutObjectLockConfiguration": "OBJECT_LOCK_CONFIGURATION",
     "PutObjectRetention": "OBJECT_LOCK_RETENTION",
     "PutObjectTagging": "OBJECT_TAGGING",
+    "RenameObject": "OBJECT",
     "RestoreObject": "OBJECT",
     "UploadPart": "PART",
     "UploadPartCopy": "PART",

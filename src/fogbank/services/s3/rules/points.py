@@ -22,6 +22,7 @@ from fogbank.contract.call import Call
 from fogbank.platform.iam.wildcards import pattern_matcher
 from fogbank.services.s3.arns import bucket_arn, point_arn
 from fogbank.services.s3.errors import InvalidURI, MethodNotAllowed
+from fogbank.services.s3.rules import tagged
 from fogbank.services.s3.rules.blocks import both
 from fogbank.services.s3.rules.standing import restriction
 from fogbank.services.s3.schema import AccessBlock, PointRecord
@@ -160,7 +161,7 @@ def point_of(
         token=record.bucket_id.hex(),
         said=_said(record.policy, restricted, record.vpc),
         bound=record.bound,
-        keys=keys_of(arn, name.account, record.vpc),
+        keys={**keys_of(arn, name.account, record.vpc), **tag_keys_of(record)},
         public_lists_blocked=block.block_acls,
         public_lists_ignored=block.ignore_acls,
         by_alias=by_alias,
@@ -174,6 +175,14 @@ def keys_of(arn: str, account: str, vpc: str) -> dict[str, str]:
         "s3:DataAccessPointAccount": account,
         "s3:AccessPointNetworkOrigin": origin_of(vpc),
     }
+
+
+def tag_keys_of(record: PointRecord) -> dict[str, str]:
+    """Return the condition keys of an access point's tags, which everything through it has.
+
+    AWS: they count without being turned on (User Guide, "Using tags with S3 general purpose buckets").
+    """
+    return {f"s3:AccessPointTag/{tag.key}": tag.value for tag in record.tags}
 
 
 def origin_of(vpc: str) -> str:
@@ -217,7 +226,11 @@ def on_point(action: str) -> AccessOf:
         context = keys_of(arn, scope.account, vpc)
         if action != "s3:CreateAccessPoint":
             del context["s3:AccessPointNetworkOrigin"]
-        return [Access(action, arn, context)]
+        given = tagged.asked_keys(request)
+        needed = [Access(action, arn, {**context, **given})]
+        # AWS: who makes a point with tags needs s3:TagResource too (User Guide, "Using tags with S3
+        # Access Points for general purpose buckets", "Permissions for tagging").
+        return [*needed, needed[0]._replace(action="s3:TagResource")] if given else needed
 
     return access
 

@@ -36,6 +36,7 @@ BUCKET: Final = Kind(
     "Bucket tag count cannot be greater than 50",
     "System tags cannot be added/updated by requester",
 )
+POINT: Final = BUCKET._replace(too_many="Access point tag count cannot be greater than 50")
 OBJECT: Final = Kind(
     10, "Object tags cannot be greater than 10", "Your TagKey cannot be prefixed with aws:"
 )

@@ -30,8 +30,6 @@ CREATE_BUCKET: Final[Mapping[str, Any]] = {
     "BucketNamespace": "global",
 }
 
-PUT_OBJECT: Final[Mapping[str, Any]] = {**WRITE, "WriteOffsetBytes": _NEVER}
-
 COPY: Final[Mapping[str, Any]] = {
     **WRITE,
     # There are no annotations to copy or to replace.

@@ -140,7 +140,7 @@ async def require_named(
         raise denied
     plain = record.account == call.account and not (record.has_policy or record.foreign)
     call.confirm(tr.domain, record, plain=plain)
-    if record.logs:
+    if record.logs or record.metrics:
         call.logged = (*call.logged, tr.domain)
     return record
 

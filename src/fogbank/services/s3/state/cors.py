@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
-from fogbank.contract.facet import OriginRule
+from fogbank.contract.facet import OriginRule, OriginRules
 from fogbank.platform.store.engine import Domain, Transaction
 from fogbank.services.s3.rules.access import domain_of
 from fogbank.services.s3.state.buckets import find_bucket
@@ -23,3 +24,6 @@ async def find_rules(tr: Transaction) -> tuple[OriginRule, ...] | None:
         return None
     record = await CORS.find(tr, bucket)
     return () if record is None else record.rules
+
+
+ORIGINS: Final = OriginRules(domain=find_domain, find=find_rules)

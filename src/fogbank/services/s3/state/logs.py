@@ -28,19 +28,18 @@ from fogbank.services.s3.rules import logging as rules
 from fogbank.services.s3.rules import points
 from fogbank.services.s3.rules.access import domain_of
 from fogbank.services.s3.rules.logging import Deed
-from fogbank.services.s3.schema import (
+from fogbank.services.s3.schema import BucketRecord, LoggingRecord, TaskRecord
+from fogbank.services.s3.schema.logs import (
     LOG_BATCHES,
     LOG_LINES,
     LOG_TIMERS,
-    BucketRecord,
     LogBatchRecord,
-    LoggingRecord,
     LogLineRecord,
     LogTimerRecord,
-    TaskRecord,
 )
 from fogbank.services.s3.state.buckets import find_bucket
 from fogbank.services.s3.state.configurations import LOGGING
+from fogbank.services.s3.state.metrics import measure
 from fogbank.services.s3.state.tasks import put_task
 
 DUE: Final = "s3.logs"
@@ -67,12 +66,16 @@ def find_domain(params: Mapping[str, str], through: Sequence[Point]) -> Domain |
     return domain_of(name) if name else None
 
 
-async def keep(tr: Transaction, facts: RequestFacts, facilities: Facilities) -> None:
-    """Keep the record of a request, if its bucket has a log; the first one sets the timer."""
+async def keep(tr: Transaction, facts: RequestFacts, facilities: Facilities) -> bool:
+    """Keep the record of a request, if its bucket has a log; the first one sets the timer.
+
+    Returns whether requests to the bucket are measured.
+    """
     bucket = await find_bucket(tr)
     if bucket is not None and bucket.logs:
         place = (facts.time_ms, facts.request_id)
         await _add(tr, facilities, bucket, place, rules.line_of(bucket, facts))
+    return bucket is not None and bool(bucket.metrics)
 
 
 async def keep_deeds(
@@ -129,7 +132,7 @@ async def _add(
         facilities.timers.put(tr, Timer(kind=DUE, domain=tr.domain.name, key=key, due_ms=due_ms))
 
 
-REQUEST_LOGS: Final = RequestLogs(domain=find_domain, keep=keep)
+REQUEST_LOGS: Final = RequestLogs(domain=find_domain, keep=keep, measure=measure)
 
 
 async def begin_delivery(tr: Transaction, due: Timer, now_ms: int) -> None:

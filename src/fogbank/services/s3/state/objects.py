@@ -171,9 +171,16 @@ async def put_object(
     if record.owner and not bucket.foreign:
         BUCKET.put(tr, msgspec.structs.replace(bucket, foreign=True))
     if content is not None:
-        assert len(content) == _inline_bytes(record)
-        BODIES.put(tr, BodyRecord(content), bucket.bucket_id, key, record.order)
+        put_content(tr, bucket, key, record, content)
     OBJECTS.put(tr, record, bucket.bucket_id, key)
+
+
+def put_content(
+    tr: Transaction, bucket: BucketRecord, key: str, record: ObjectRecord, content: bytes
+) -> None:
+    """Write the small body of an object."""
+    assert len(content) == _inline_bytes(record)
+    BODIES.put(tr, BodyRecord(content), bucket.bucket_id, key, record.order)
 
 
 async def remove_object(

@@ -9,9 +9,10 @@ from fogbank.base.arn import find_arn
 from fogbank.contract.action import Access, ContextValue
 from fogbank.contract.facet import ResourcePolicies, ResourceTags, Standing, StoredKeys
 from fogbank.platform.iam.bound import BoundPolicy
-from fogbank.platform.iam.keys import BUCKET_TAGS, EXISTING_TAGS
+from fogbank.platform.iam.keys import BUCKET_TAGS, EXISTING_TAGS, POINT_TAGS
 from fogbank.platform.iam.request import Caller
-from fogbank.platform.store.engine import Domain, Transaction
+from fogbank.platform.store.engine import DIRECTORY, Domain, Transaction
+from fogbank.services.s3.arns import find_point_arn
 from fogbank.services.s3.errors import NoSuchBucket
 from fogbank.services.s3.rules import standing
 from fogbank.services.s3.rules.access import NewBucket, NewObject, domain_of
@@ -19,6 +20,7 @@ from fogbank.services.s3.rules.acls import ANONYMOUS, LOG_DELIVERY, owner_id
 from fogbank.services.s3.rules.logging import PRINCIPAL
 from fogbank.services.s3.rules.standing import Found
 from fogbank.services.s3.schema import (
+    POINTS,
     POLICIES,
     TAGS,
     BucketRecord,
@@ -133,8 +135,22 @@ async def _tags_of(tr: Transaction, bucket: BucketRecord) -> tuple[Tag, ...]:
     return () if found is None else found.tags
 
 
-async def find_bucket_tags(tr: Transaction, _arn: str) -> Mapping[str, ContextValue]:
-    """Return the tags of a bucket as condition keys of it and of all that is in it."""
+def find_tagged_domain(arn: str) -> Domain | None:
+    """Return the domain of what an ARN names and may have tags: a bucket or an access point."""
+    return find_domain(arn) if find_point_arn(arn) is None else DIRECTORY
+
+
+async def _find_point_tags(tr: Transaction, arn: str) -> tuple[Tag, ...]:
+    """Return the tags of the access point that an ARN names."""
+    name = find_point_arn(arn)
+    record = None if name is None else await POINTS.find(tr, *name)
+    return () if record is None else record.tags
+
+
+async def find_tags(tr: Transaction, arn: str) -> Mapping[str, ContextValue]:
+    """Return the tags of a bucket or an access point as condition keys of it and of all behind it."""
+    if tr.domain == DIRECTORY:
+        return {f"aws:ResourceTag/{tag.key}": tag.value for tag in await _find_point_tags(tr, arn)}
     bucket = await find_bucket(tr)
     tags = () if bucket is None else await _tags_of(tr, bucket)
     return {f"aws:ResourceTag/{tag.key}": tag.value for tag in tags}
@@ -143,10 +159,13 @@ async def find_bucket_tags(tr: Transaction, _arn: str) -> Mapping[str, ContextVa
 async def find_stored_keys(tr: Transaction, access: Access) -> Mapping[str, ContextValue]:
     """Return S3's own condition keys of the tags that bucket and object of an access have.
 
-    Through an access point they are those of what it leads to, where ``aws:ResourceTag`` would be of
-    the point, which has none. Source: Service Authorization Reference, "Actions, resources, and
+    Through an access point they are those of what it leads to, where ``aws:ResourceTag`` is of the
+    point at the point; what is asked of the point itself has the point's. Source: Service Authorization Reference, "Actions, resources, and
     condition keys for Amazon S3": the actions with ``s3:ExistingObjectTag/<key>``.
     """
+    if tr.domain == DIRECTORY:
+        tags = await _find_point_tags(tr, access.resource)
+        return {f"s3:AccessPointTag/{tag.key}": tag.value for tag in tags}
     bucket = await find_bucket(tr)
     # Of a bucket that is to be made nothing is stored, whoever's the name may be.
     if bucket is None or isinstance(access.context, NewBucket):
@@ -176,6 +195,6 @@ async def _object(
 
 RESOURCE_POLICIES: Final = ResourcePolicies(domain=find_domain, find=find_standing, presumed=True)
 STORED_KEYS: Final = StoredKeys(
-    frozenset({EXISTING_TAGS, BUCKET_TAGS}), find_domain, find_stored_keys
+    frozenset({EXISTING_TAGS, BUCKET_TAGS, POINT_TAGS}), find_tagged_domain, find_stored_keys
 )
-RESOURCE_TAGS: Final = ResourceTags(domain=find_domain, find=find_bucket_tags)
+RESOURCE_TAGS: Final = ResourceTags(domain=find_tagged_domain, find=find_tags)

@@ -14,7 +14,6 @@ from fogbank.platform.store.engine import Store, Transaction
 from fogbank.services.s3.schema import (
     BODIES,
     COMPLETED,
-    LOG_LINES,
     MANIFEST_PARTS,
     MANIFESTS,
     NULLS,
@@ -25,6 +24,8 @@ from fogbank.services.s3.schema import (
     PartRecord,
     TaskRecord,
 )
+from fogbank.services.s3.schema.logs import LOG_LINES
+from fogbank.services.s3.schema.metrics import METRICS
 
 PIECE_ROWS: Final = 64
 _PLAIN_TABLES: Final = (
@@ -37,6 +38,7 @@ _PLAIN_TABLES: Final = (
     NULLS,
     VERSIONS,
     LOG_LINES,
+    METRICS,
 )
 
 

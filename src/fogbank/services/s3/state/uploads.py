@@ -212,18 +212,30 @@ def complete_upload(
     """Remove an upload that is complete, remember it for repeats, sweep parts left out."""
     completed, dropped = outcome
     UPLOADS.delete(tr, bucket.bucket_id, completed.key, upload_id)
-    COMPLETED.put(tr, completed, bucket.bucket_id, upload_id)
+    remember(tr, timers, bucket, upload_id, completed, now_ms)
+    if dropped:
+        put_task(tr, _sweep(bucket, upload_id, dropped), now_ms=now_ms)
+
+
+def remember(
+    tr: Transaction,
+    timers: Timers,
+    bucket: BucketRecord,
+    name: str,
+    completed: CompletedRecord,
+    now_ms: int,
+) -> None:
+    """Remember what was done under a name, for repeats of the request, and for a day."""
+    COMPLETED.put(tr, completed, bucket.bucket_id, name)
     timers.put(
         tr,
         Timer(
             kind=FORGET_COMPLETED,
             domain=tr.domain.name,
-            key=tuples.pack(bucket.bucket_id, upload_id),
+            key=tuples.pack(bucket.bucket_id, name),
             due_ms=now_ms + COMPLETED_KEPT_MS,
         ),
     )
-    if dropped:
-        put_task(tr, _sweep(bucket, upload_id, dropped), now_ms=now_ms)
 
 
 async def find_completed(

@@ -1,29 +1,29 @@
-"""What buckets hold, counted: for whoever runs the cloud.
+"""What buckets hold, counted: for whoever runs the cloud, and for the daily metrics.
 
-Rule: a count costs a bounded amount at a time, whatever a bucket holds; it is no snapshot, as what
-is written meanwhile may be in it or not.
+Rule: a step of a count costs a bounded amount, whatever a bucket holds, and says where the next one goes
+on; a count is no snapshot, as what is written meanwhile may be in it or not. Nothing is counted as it is
+written: every write to a bucket would contend for one record.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from typing import Final, TypeVar
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Final
 
 import msgspec
 
 from fogbank.platform.store.engine import DIRECTORY, Placement, Store, Transaction
-from fogbank.platform.store.records import Record, Table
-from fogbank.platform.store.tuples import Element
 from fogbank.services.s3.rules.access import domain_of
-from fogbank.services.s3.schema import OBJECTS, PARTS, UPLOADS, VERSIONS
+from fogbank.services.s3.schema import OBJECTS, PARTS, UPLOADS, VERSIONS, AccountBucketRecord
+from fogbank.services.s3.schema.metrics import MeasureRecord
 from fogbank.services.s3.state import buckets
 
-R = TypeVar("R", bound=Record)
-Page = list[tuple[tuple[Element, ...], R]]
-
+Entry = tuple[str, AccountBucketRecord]
+"""A bucket in the list of its account."""
 ROWS_PER_READ: Final = 256
 """Less than a millisecond's."""
+_replace: Final = msgspec.structs.replace
 
 
 class Usage(msgspec.Struct):
@@ -49,21 +49,29 @@ class Usage(msgspec.Struct):
 
 async def usages_of(placement: Placement, account: str) -> AsyncGenerator[Usage]:
     """Yield what each bucket of an account holds, by name."""
-    directory, after = placement.store_of(DIRECTORY), ""
+    async for name, _ in names_of(placement, account):
+        usage = await _usage_of(placement.store_of(domain_of(name)), account)
+        if usage is not None:
+            yield usage
+
+
+async def names_of(
+    placement: Placement, account: str, after: str = ""
+) -> AsyncGenerator[tuple[str, str]]:
+    """Yield the buckets of an account that are behind a name, with their regions, by name."""
+    directory = placement.store_of(DIRECTORY)
     while True:
 
-        async def body(tr: Transaction, after: str = after) -> list[str]:
-            found = await buckets.list_names(tr, account, after, ROWS_PER_READ)
-            return [name for name, entry in found if entry.active]
+        async def body(tr: Transaction, after: str = after) -> list[Entry]:
+            return await buckets.list_names(tr, account, after, ROWS_PER_READ)
 
-        names = await directory.read(body)
-        for name in names:
-            usage = await _usage_of(placement.store_of(domain_of(name)), account)
-            if usage is not None:
-                yield usage
-        if not names:
+        found = await directory.read(body)
+        for name, entry in found:
+            if entry.active:
+                yield name, entry.region
+        if not found:
             return
-        after = names[-1]
+        after = found[-1][0]
 
 
 async def _usage_of(store: Store, account: str) -> Usage | None:
@@ -71,35 +79,102 @@ async def _usage_of(store: Store, account: str) -> Usage | None:
     bucket = await store.read(buckets.find_bucket)
     if bucket is None or bucket.account != account:
         return None
-    usage = Usage(bucket.name, bucket.account, bucket.region)
-    async for page in _pages(store, OBJECTS, bucket.bucket_id):
-        usage.objects += len(page)
-        usage.bytes += sum(record.size for _, record in page)
-    async for page in _pages(store, VERSIONS, bucket.bucket_id):
-        markers = sum(record.delete_marker for _, record in page)
-        usage.markers += markers
-        usage.versions += len(page) - markers
-        usage.version_bytes += sum(record.size for _, record in page)
-    async for page in _pages(store, UPLOADS, bucket.bucket_id):
-        usage.uploads += len(page)
-        for (_key, upload_id), _record in page:
-            async for parts in _pages(store, PARTS, bucket.bucket_id, upload_id):
-                usage.upload_bytes += sum(part.size for _, part in parts)
-    return usage
+    measure = MeasureRecord(at_ms=0)
+    while not is_done(measure):
 
+        async def body(tr: Transaction, sofar: MeasureRecord = measure) -> MeasureRecord:
+            return await counted(tr, bucket.bucket_id, sofar)
 
-async def _pages(store: Store, table: Table[R], *parts: Element) -> AsyncGenerator[Page[R]]:
-    """Yield the records under some parts of a key, a bounded number at a time."""
-    after: tuple[Element, ...] | None = None
-    while True:
-
-        async def body(tr: Transaction, after: tuple[Element, ...] | None = after) -> Page[R]:
-            return await table.list(tr, *parts, limit=ROWS_PER_READ, after=after)
-
-        page = await store.read(body)
-        if page:
-            yield page
-        if len(page) < ROWS_PER_READ:
-            return
-        after = page[-1][0]
+        measure = await store.read(body)
         await asyncio.sleep(0)  # noqa: TID251 (no time passes; the loop turns)
+    return Usage(
+        bucket.name,
+        bucket.account,
+        bucket.region,
+        objects=measure.objects,
+        bytes=measure.bytes,
+        versions=measure.versions,
+        version_bytes=measure.version_bytes,
+        markers=measure.markers,
+        uploads=measure.uploads,
+        upload_bytes=measure.upload_bytes,
+    )
+
+
+# A count, step by step.
+
+
+def is_done(measure: MeasureRecord) -> bool:
+    """Return whether all of a bucket is counted."""
+    return measure.stage == len(_STAGES)
+
+
+async def counted(tr: Transaction, bucket_id: bytes, measure: MeasureRecord) -> MeasureRecord:
+    """Return a count that is not done, gone on over some rows."""
+    return await _STAGES[measure.stage](tr, bucket_id, measure)
+
+
+def _on(measure: MeasureRecord, *, goes_on: bool) -> MeasureRecord:
+    """Return a count, at the beginning of its next stage if this one is over."""
+    if goes_on:
+        return measure
+    stage = measure.stage + 1
+    return _replace(measure, stage=stage, key="", order=0, upload_id="", number=0)
+
+
+async def _objects(tr: Transaction, bucket_id: bytes, measure: MeasureRecord) -> MeasureRecord:
+    """Count some current objects."""
+    after = (measure.key,) if measure.key else None
+    rows = await OBJECTS.list(tr, bucket_id, limit=ROWS_PER_READ, after=after)
+    more = _replace(
+        measure,
+        key=str(rows[-1][0][0]) if rows else "",
+        objects=measure.objects + len(rows),
+        bytes=measure.bytes + sum(record.size for _, record in rows),
+    )
+    return _on(more, goes_on=len(rows) == ROWS_PER_READ)
+
+
+async def _versions(tr: Transaction, bucket_id: bytes, measure: MeasureRecord) -> MeasureRecord:
+    """Count some versions that are not current, and delete markers."""
+    after = (measure.key, measure.order) if measure.key else None
+    rows = await VERSIONS.list(tr, bucket_id, limit=ROWS_PER_READ, after=after)
+    key, order = rows[-1][0] if rows else ("", 0)
+    markers = sum(record.delete_marker for _, record in rows)
+    more = _replace(
+        measure,
+        key=str(key),
+        order=int(order or 0),
+        markers=measure.markers + markers,
+        versions=measure.versions + len(rows) - markers,
+        version_bytes=measure.version_bytes + sum(record.size for _, record in rows),
+    )
+    return _on(more, goes_on=len(rows) == ROWS_PER_READ)
+
+
+async def _uploads(tr: Transaction, bucket_id: bytes, measure: MeasureRecord) -> MeasureRecord:
+    """Count some parts of an upload under way, or find the next upload."""
+    if measure.number < 0 or not measure.upload_id:
+        after = (measure.key, measure.upload_id) if measure.upload_id else None
+        found = await UPLOADS.list(tr, bucket_id, limit=1, after=after)
+        if not found:
+            return _on(measure, goes_on=False)
+        key, upload_id = (str(each) for each in found[0][0])
+        uploads = measure.uploads + 1
+        return _replace(measure, key=key, upload_id=upload_id, number=0, uploads=uploads)
+    rows = await PARTS.list(
+        tr, bucket_id, measure.upload_id, limit=ROWS_PER_READ, after=(measure.number,)
+    )
+    return _replace(
+        measure,
+        number=int(rows[-1][0][0] or 0) if len(rows) == ROWS_PER_READ else _COUNTED,
+        parts=measure.parts + len(rows),
+        upload_bytes=measure.upload_bytes + sum(record.size for _, record in rows),
+    )
+
+
+_COUNTED: Final = -1
+"""In the place of the number of a part: all of the upload are counted."""
+_STAGES: Final[
+    tuple[Callable[[Transaction, bytes, MeasureRecord], Awaitable[MeasureRecord]], ...]
+] = (_objects, _versions, _uploads)

@@ -7,8 +7,8 @@ Source: Amazon DynamoDB Developer Guide, "Amazon S3 import formats for DynamoDB:
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
 
 import msgspec
 import orjson
@@ -38,8 +38,18 @@ class _Line(msgspec.Struct, forbid_unknown_fields=True):
     Item: dict[str, _Value]
 
 
+class _Put(_Line, forbid_unknown_fields=True):
+    """A line of a bulk put: an item, and on what condition it is written."""
+
+    ConditionExpression: str | msgspec.UnsetType = msgspec.UNSET
+    ExpressionAttributeNames: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
+    ExpressionAttributeValues: dict[str, _Value] | msgspec.UnsetType = msgspec.UNSET
+
+
 _TYPES: Final = msgspec.structs.fields(_Value)
-_decode: Final = msgspec.json.Decoder(_Line).decode
+_decode_line: Final = msgspec.json.Decoder(_Line).decode
+_decode_put: Final = msgspec.json.Decoder(_Put).decode
+R = TypeVar("R")
 
 
 def item_of(line: bytes) -> Item:
@@ -48,12 +58,50 @@ def item_of(line: bytes) -> Item:
     Raises:
         Unreadable: It is no item in this format.
     """
+    return _read(lambda: _map(_decode_line(line).Item))
+
+
+def put_of(line: bytes) -> tuple[Item, dict[str, object]]:
+    """Return the item of a line, its values not yet checked, and the members of its condition.
+
+    These are PutItem's own: ``ConditionExpression``, ``ExpressionAttributeNames`` and
+    ``ExpressionAttributeValues``.
+
+    Raises:
+        Unreadable: It is no item in this format.
+    """
+    return _read(lambda: _parts_of(_decode_put(line)))
+
+
+def _parts_of(found: _Put) -> tuple[Item, dict[str, object]]:
+    """Return the item of a line and the members of its condition."""
+    members: dict[str, object] = {}
+    if found.ConditionExpression is not msgspec.UNSET:
+        members["ConditionExpression"] = found.ConditionExpression
+    if found.ExpressionAttributeNames is not msgspec.UNSET:
+        members["ExpressionAttributeNames"] = found.ExpressionAttributeNames
+    if found.ExpressionAttributeValues is not msgspec.UNSET:
+        members["ExpressionAttributeValues"] = _map(found.ExpressionAttributeValues)
+    return _map(found.Item), members
+
+
+def _read(read: Callable[[], R]) -> R:
+    """Return what is read of a line.
+
+    Raises:
+        Unreadable: It has something else.
+    """
     try:
-        return {name: _plain(value) for name, value in _decode(line).Item.items()}
+        return read()
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Unreadable(f"The line is no item in DynamoDB JSON: {error}") from None
     except RecursionError:
         raise Unreadable("The line is no item in DynamoDB JSON: it is nested too deeply") from None
+
+
+def _map(found: dict[str, _Value]) -> Item:
+    """Return the values of a map as they go over the wire."""
+    return {name: _plain(value) for name, value in found.items()}
 
 
 def _plain(value: _Value) -> Value:
@@ -64,7 +112,7 @@ def _plain(value: _Value) -> Value:
         if content is msgspec.UNSET:
             continue
         if field.name == "M":
-            content = {name: _plain(each) for name, each in content.items()}
+            content = _map(content)
         elif field.name == "L":
             content = [_plain(each) for each in content]
         found[field.name] = content

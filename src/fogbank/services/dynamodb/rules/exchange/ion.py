@@ -27,6 +27,13 @@ from fogbank.services.dynamodb.rules.values import Item, Value
 _MARKER: Final = "$ion_1_0"
 _SETS: Final = {"$dynamodb_SS": "SS", "$dynamodb_NS": "NS", "$dynamodb_BS": "BS"}
 _MEMBERS: Final = {"SS": "S", "NS": "N", "BS": "B"}
+_NAMES: Final = "ExpressionAttributeNames"
+_CONDITION: Final = {
+    "ConditionExpression": "S",
+    _NAMES: "M",
+    "ExpressionAttributeValues": "M",
+}
+"""The fields of a line that say on what condition its item is written, and the type of each."""
 _ZEROS_MAX: Final = 6
 """More zeros behind the point are told by an exponent, as Java's ``BigDecimal`` does."""
 _PLAIN_NAME: Final = re.compile(
@@ -140,11 +147,48 @@ def item_of(line: bytes) -> Item:
     Raises:
         Unreadable: It is no item in this format.
     """
+    found = _reader_of(line).struct()
+    if found.keys() != {"Item"}:
+        _refuse("it is no struct whose one field is the struct Item")
+    return _item_in(found)
+
+
+def put_of(line: bytes) -> tuple[Item, dict[str, object]]:
+    """Return the item of a line, its values not yet checked, and the members of its condition.
+
+    Raises:
+        Unreadable: It is no item in this format.
+    """
+    found = _reader_of(line).struct()
+    if not found.keys() <= {"Item", *_CONDITION}:
+        _refuse("it has a field beside Item and those of a condition")
+    members: dict[str, object] = {}
+    for name, kind in _CONDITION.items():
+        if name in found:
+            if kind not in found[name]:
+                _refuse(f"{name} is of another type")
+            members[name] = found[name][kind]
+    if _NAMES in found:
+        names: Item = found[_NAMES]["M"]
+        if any("S" not in each for each in names.values()):
+            _refuse(f"{_NAMES} has a value that is no string")
+        members[_NAMES] = {key: each["S"] for key, each in names.items()}
+    return _item_in(found), members
+
+
+def _item_in(found: Item) -> Item:
+    """Return the item in the struct of a line."""
+    if "M" not in found.get("Item", {}):
+        _refuse("it is no struct whose one field is the struct Item")
+    return found["Item"]["M"]
+
+
+def _reader_of(line: bytes) -> _Reader:
+    """Return what reads a line."""
     try:
-        reader = _Reader(line.decode())
+        return _Reader(line.decode())
     except UnicodeDecodeError:
         raise Unreadable("The line is no item in Amazon Ion: it is not in UTF-8") from None
-    return reader.item()
 
 
 def _refuse(why: str) -> NoReturn:
@@ -161,16 +205,17 @@ class _Reader:
         self._token = ""
         self._next()
 
-    def item(self) -> Item:
-        """Return the item that the line has."""
+    def struct(self) -> Item:
+        """Return the one struct that the line has."""
         while self._kind == "symbol" and self._token == _MARKER:
             self._next()
         found = self._value(0)
         if self._kind:
             _refuse("there is more than one value")
-        if found.keys() != {"M"} or found["M"].keys() != {"Item"} or "M" not in found["M"]["Item"]:
+        if found.keys() != {"M"}:
             _refuse("it is no struct whose one field is the struct Item")
-        return found["M"]["Item"]["M"]
+        fields: Item = found["M"]
+        return fields
 
     def _next(self) -> None:
         """Read the next token; of no kind at the end."""

@@ -52,7 +52,7 @@ from fogbank.services.dynamodb.schema import TableRecord
 _KIND: Final = ""
 """Statements are of no kind: their errors stand for themselves."""
 _MIRRORED: Final = {"=": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
-_ALTERNATIVES_MAX: Final = 100
+ALTERNATIVES_MAX: Final = 100
 """AWS: so many values has an IN of the partition key; a condition with more reads everything."""
 
 
@@ -192,12 +192,12 @@ def _equalities(where: Condition | None, placeholders: Placeholders) -> Iterable
     """Yield the attributes that a condition fixes, and their values."""
     for leaf in _conjuncts(where):
         if isinstance(leaf, Comparison):
-            for name, term in _term_of(leaf, placeholders):
+            for name, term in term_of(leaf, placeholders):
                 if term.operator == "=":
                     yield name, term.values[0]
 
 
-def _term_of(leaf: Condition, placeholders: Placeholders) -> Iterable[tuple[str, KeyTerm]]:
+def term_of(leaf: Condition, placeholders: Placeholders) -> Iterable[tuple[str, KeyTerm]]:
     """Yield the one attribute that a condition compares with values, if it does."""
     match leaf:
         case Comparison(operator, left, right) if operator in _MIRRORED:
@@ -335,12 +335,12 @@ def _ranges(
                 found = (placeholders.value(ref, _KIND) for ref in given)
                 return [{name: (KeyTerm("=", (value,)),)} for value in found]
             case _:
-                terms = {name: (term,) for name, term in _term_of(tree, placeholders)}
+                terms = {name: (term,) for name, term in term_of(tree, placeholders)}
                 return [{name: term for name, term in terms.items() if name in wanted}]
 
     merged: dict[tuple[Any, ...], list[KeyTerms]] = {}
     found = alternatives(where)
-    if len(found) > _ALTERNATIVES_MAX:
+    if len(found) > ALTERNATIVES_MAX:
         return None
     for one in found:
         fixed = [_equal_term(one.get(name, ())) for name in partition]
@@ -362,7 +362,7 @@ def _products(parts: list[list[_Alternative]]) -> list[_Alternative]:
     count = 1
     for part in parts:
         count *= len(part)
-    if count > _ALTERNATIVES_MAX:
+    if count > ALTERNATIVES_MAX:
         return [{}]
     found: list[_Alternative] = []
     for chosen in product(*parts):

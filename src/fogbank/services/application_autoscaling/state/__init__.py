@@ -1,0 +1,3 @@
+"""Every access to what Application Auto Scaling keeps; functions take the transaction first."""
+
+from __future__ import annotations

@@ -1,0 +1,114 @@
+"""Wrapper scripts start runtimes in AWS's place: what they change is there, what they lack is told."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from tests.engines.sandbox.conftest import ALL, LEVELS, Lab, lab_at
+
+from fogbank.platform.runtime.port import Ending, Sandbox
+
+pytestmark = pytest.mark.slow
+WRAPPER = """#!/bin/sh
+export COLOUR=red
+unset SHAPE
+echo "wrapped: $1"
+exec "$@"
+"""
+CODE = {
+    "python": {
+        "app.py": "import os, sys, boto3\ndef handler(event, context):\n    print('in')\n    return"
+        " [os.environ.get('COLOUR'), os.environ.get('SHAPE'), event, os.getcwd(),"
+        " 'fogbank' in sys.modules, [p for p in sys.path if 'inside' in p], os.environ['_HANDLER']]"
+    },
+    "nodejs": {
+        "app.js": "exports.handler = async (event) => { console.log('in'); return [process.env.COLOUR,"
+        " process.env.SHAPE || null, event, process.cwd(), false, [], process.env._HANDLER] }"
+    },
+    "ruby": {
+        "app.rb": "def handler(event:, context:)\n  puts 'in'\n  [ENV['COLOUR'], ENV['SHAPE'], event,"
+        " Dir.pwd, false, [], ENV['_HANDLER']]\nend\n"
+    },
+}
+
+
+@pytest.fixture(scope="module", params=ALL)
+def anywhere(request: pytest.FixtureRequest) -> Iterator[Lab]:
+    made = lab_at(request.param)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    made = lab_at(LEVELS[0], {"near_versions": True, "stems_max": 1}, slim=True)
+    yield made
+    made.close()
+
+
+def start(lab: Lab, language: str, wrapper: str = WRAPPER, mode: int = 0o755) -> Sandbox:
+    found = [name for name in lab.runtime.runtimes() if name.startswith(language)]
+    assert found, f"{language} is needed"
+    code = lab.code({**CODE[language], "wrap": wrapper})
+    os.chmod(f"{code}/wrap", mode)
+    place = "/var/task" if lab.isolates else code
+    variables = {
+        "AWS_LAMBDA_EXEC_WRAPPER": f"{place}/wrap",
+        "COLOUR": "blue",
+        "SHAPE": "round",
+    }
+    spec = lab.spec_of_code(code, environment=variables, runtime=found[0])
+    return lab.run(lab.runtime.start(spec, lab.credentials(), lab.log))
+
+
+def check(lab: Lab, sandbox: Sandbox) -> None:
+    assert sandbox.init.error is None, (sandbox.init, lab.logs)
+    assert "wrapped: /" in lab.text("")
+    for number in range(2):
+        outcome = lab.invoke(sandbox, {"n": number}, request_id="r")
+        assert outcome.ending is Ending.RETURNED, outcome
+        *answer, folder, loaded, path, handler = json.loads(outcome.payload)
+        assert answer == ["red", None, {"n": number}]
+        assert (loaded, path, handler) == (False, [], "app.handler")
+        assert folder == (sandbox.spec.code_dir if not lab.isolates else "/var/task")
+        assert "in" in lab.text("r")
+    lab.end(sandbox)
+
+
+def test_a_python_function_is_started_by_its_wrapper_at_every_level(anywhere: Lab) -> None:
+    check(anywhere, start(anywhere, "python"))
+
+
+@pytest.mark.parametrize("language", ["nodejs", "ruby"])
+def test_programs_are_started_by_their_wrappers(lab: Lab, language: str) -> None:
+    check(lab, start(lab, language))
+    check(lab, start(lab, language))  # also where a runtime of that kind waits
+
+
+@pytest.mark.parametrize(
+    ("wrapper", "mode", "status", "words"),
+    [
+        (WRAPPER, 0o644, 126, "wrap: is not an executable"),
+        ("#!/bin/sh\nexit 3\n", 0o755, 3, ""),
+    ],
+)
+def test_a_wrapper_that_starts_nothing_is_the_error_of_the_start(
+    lab: Lab, wrapper: str, mode: int, status: int, words: str
+) -> None:
+    sandbox = start(lab, "nodejs", wrapper, mode)
+    error: Any = sandbox.init.error
+    assert error["errorType"] == "Runtime.ExitError"
+    assert error["errorMessage"].endswith(f"exit status {status}")
+    assert words in lab.text("")
+
+
+def test_a_wrapper_that_is_not_there_is_told(lab: Lab) -> None:
+    values = {"environment": {"AWS_LAMBDA_EXEC_WRAPPER": "/opt/none"}}
+    sandbox = lab.start(CODE["python"], **values)
+    error: Any = sandbox.init.error
+    assert error["errorMessage"].endswith("exit status 127")
+    assert "/opt/none: does not exist" in lab.text("")
