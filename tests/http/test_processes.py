@@ -10,7 +10,7 @@ import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -319,15 +319,23 @@ def test_a_data_directory_keeps_its_number_of_stores_and_is_checked_whole(tmp_pa
     assert "store-1: " in done.stdout
 
 
+def opened_by(pid: int) -> list[str]:
+    """Return what a process has open; files that it closes meanwhile are left out."""
+    found: list[str] = []
+    for fd in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):
+            found.append(os.readlink(fd))
+    return found
+
+
 def holder_of(server: Server, client_port: int) -> int:
     """Return the number of the store process that has accepted a connection of ours."""
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     inodes = [row[9] for row in rows if int(row[2].rpartition(":")[2], 16) == client_port]
     held = f"socket:[{next(inode for inode in inodes if inode != '0')}]"
     for pid in processes(server, "process"):
-        links = (os.readlink(fd) for fd in Path(f"/proc/{pid}/fd").iterdir() if fd.is_symlink())
-        if held in links:
-            opened = [os.readlink(fd) for fd in Path(f"/proc/{pid}/fd").iterdir()]
+        opened = opened_by(pid)
+        if held in opened:
             return int(any(name.endswith("store-1/store.lock") for name in opened))
     raise AssertionError("nobody has the connection")
 

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 import shutil
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 from fogbank.base.clock import SystemClock
 from fogbank.base.errors import Corrupt, Full
 from fogbank.base.ids import Ids
-from fogbank.engines.embedded import frames
+from fogbank.engines.embedded import files, frames
 from fogbank.engines.embedded.blobs import NUMBERS_BLOCK, FileBlobs, blob_files
 from fogbank.engines.embedded.check import check, examine
 from fogbank.engines.embedded.frames import path_of, ref_of
@@ -33,6 +34,7 @@ DOMAIN = Domain("bucket")
 SETTINGS = Settings(segment_bytes=1 << 16)
 SEALED = Encryption(Secret("file", bytes(range(32))), Ids().random_bytes)
 KEYS = DataKeys({1: bytes(range(32))}, active=1, draw=Ids().random_bytes)
+PLAIN = DataKeys({}, active=None, draw=Ids().random_bytes)
 
 
 async def once(body: bytes) -> AsyncIterator[bytes]:
@@ -65,9 +67,9 @@ def flip(path: Path, offset: int) -> None:
         file.write(bytes([byte ^ 0x01]))
 
 
-def in_blobs(folder: Path, check_blobs: Any) -> None:
+def in_blobs(folder: Path, check_blobs: Any, keys: DataKeys = KEYS) -> None:
     async def run() -> None:
-        blobs = FileBlobs(folder, 1, KEYS)
+        blobs = FileBlobs(folder, 1, keys)
         try:
             await check_blobs(blobs)
         finally:
@@ -84,7 +86,24 @@ def test_names_and_places_of_blobs_agree(tmp_path: Path) -> None:
         assert ref_of(tmp_path, tmp_path / name) is None
 
 
-def test_any_changed_byte_of_a_blob_is_found_before_it_leaves(tmp_path: Path) -> None:
+@pytest.fixture(params=["at hand", "on the disk"])
+def read_from(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Where the kernel has the bytes of files that are read: not every file system can tell."""
+
+    def read_at_hand(fd: int, buffer: memoryview, offset: int) -> bool:
+        if request.param == "on the disk":
+            return False
+        return os.preadv(fd, [buffer], offset) == len(buffer)
+
+    monkeypatch.setattr(frames, "read_at_hand", read_at_hand)
+    return request.param
+
+
+@pytest.mark.parametrize("keys", [KEYS, PLAIN], ids=["sealed", "plain"])
+@pytest.mark.usefixtures("read_from")
+def test_any_changed_byte_of_a_blob_is_found_before_it_leaves(
+    tmp_path: Path, keys: DataKeys
+) -> None:
     async def run(blobs: FileBlobs) -> None:
         ref = await blobs.name()
         await blobs.write(ref, once(b"b" * (FRAME_BYTES + 100)))
@@ -100,6 +119,78 @@ def test_any_changed_byte_of_a_blob_is_found_before_it_leaves(tmp_path: Path) ->
             assert b"".join(got) in (b"", b"b" * FRAME_BYTES)
             flip(path, offset)
         assert await blobs.verify(ref) == FRAME_BYTES + 100
+
+    in_blobs(tmp_path, run, keys)
+
+
+def test_frames_that_the_kernel_has_in_memory_take_no_thread_and_the_others_do(
+    tmp_path: Path, read_from: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[str] = []
+    opened = frames.Reader._opened
+
+    def noted(self: frames.Reader, *arguments: Any) -> bytes:
+        threads.append(threading.current_thread().name)
+        return opened(self, *arguments)
+
+    async def run(blobs: FileBlobs) -> None:
+        ref = await blobs.name()
+        body = os.urandom(2 * FRAME_BYTES + 5)
+        await blobs.write(ref, once(body))
+        for begin, end in ((0, None), (3, FRAME_BYTES + 7), (FRAME_BYTES, len(body))):
+            pieces = [piece async for piece in blobs.read(ref, begin, end)]
+            assert b"".join(pieces) == body[begin:end]
+        at_hand = [name == threading.current_thread().name for name in threads]
+        assert at_hand == [read_from == "at hand"] * 7
+
+    monkeypatch.setattr(frames.Reader, "_opened", noted)
+    in_blobs(tmp_path, run)
+
+
+@pytest.mark.parametrize("outcome", [errno.EAGAIN, errno.EOPNOTSUPP, 7])
+def test_bytes_of_which_the_kernel_has_a_part_or_cannot_tell_are_not_at_hand(
+    monkeypatch: pytest.MonkeyPatch, outcome: int
+) -> None:
+    """preadv2(2): RWF_NOWAIT reads what is there, and EAGAIN says that nothing is."""
+
+    def preadv(_fd: int, _buffers: list[memoryview], _offset: int, flags: int) -> int:
+        assert flags == os.RWF_NOWAIT
+        if outcome == 7:
+            return outcome
+        raise OSError(outcome, "")
+
+    monkeypatch.setattr(os, "preadv", preadv)
+    assert files.read_at_hand(0, memoryview(bytearray(8)), 0) is False
+
+
+def test_a_disk_that_cannot_read_is_an_error_also_where_nothing_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def preadv(*_: Any) -> int:
+        raise OSError(errno.EIO, "")
+
+    monkeypatch.setattr(os, "preadv", preadv)
+    with pytest.raises(OSError, match=str(errno.EIO)):
+        files.read_at_hand(0, memoryview(bytearray(8)), 0)
+
+
+def test_others_have_their_turn_between_two_frames(tmp_path: Path) -> None:
+    async def run(blobs: FileBlobs) -> None:
+        ref = await blobs.name()
+        await blobs.write(ref, once(bytes(8 * FRAME_BYTES)))
+        turns: list[str] = []
+
+        async def reads() -> None:
+            async for _ in blobs.read(ref):
+                turns.append("frame")  # noqa: PERF401 (each when it comes)
+
+        async def others() -> None:
+            while turns.count("frame") < 8:
+                turns.append("other")
+                await asyncio.sleep(0)
+
+        await asyncio.gather(reads(), others())
+        assert "frame frame" not in " ".join(turns)
 
     in_blobs(tmp_path, run)
 

@@ -337,7 +337,8 @@ class FileBlobs:
     ) -> AsyncGenerator[bytes, None]:
         """Yield the bytes of the half-open range; every frame is verified before it leaves.
 
-        What is past the end of the blob is not there. One frame is read ahead.
+        What is past the end of the blob is not there. What comes from the disk is read a frame
+        ahead; what the kernel has in memory is read when its turn comes.
 
         Raises:
             Corrupt: A frame is not what was written, or the blob is missing.
@@ -443,17 +444,21 @@ async def read_range(
         stop = reader.size if end is None else min(end, reader.size)
         if begin >= stop:
             return
-        index, last = begin // FRAME_BYTES, (stop - 1) // FRAME_BYTES
-        ahead = pool.submit(reader.frame, index)
-        while index <= last:
-            frame = await _done(ahead)
-            if index < last:
-                ahead = pool.submit(reader.frame, index + 1)
+        first, last = begin // FRAME_BYTES, (stop - 1) // FRAME_BYTES
+        ahead: Job[bytes] | None = None
+        for index in range(first, last + 1):
+            if index > first:
+                # Whoever reads all of a blob lets others have their turn.
+                await asyncio.sleep(0)  # noqa: TID251 (no time passes)
+            # Another thread takes longer to begin than this one to open a frame.
+            frame = reader.frame_at_hand(index) if ahead is None else None
+            if frame is None:
+                frame = await _done(ahead or pool.submit(reader.frame, index))
+                ahead = pool.submit(reader.frame, index + 1) if index < last else None
             offset = index * FRAME_BYTES
             if begin > offset or stop < offset + len(frame):
                 frame = frame[max(begin - offset, 0) : stop - offset]
             yield frame
-            index += 1
     finally:
         # Not waited for: the reader's lock has it wait for the frame that is read ahead.
         _close_soon(pool, reader)

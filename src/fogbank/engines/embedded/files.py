@@ -14,6 +14,7 @@ NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """Errors that mean: there is no room, and nothing is broken."""
 BROKEN: Final = frozenset({errno.EIO, errno.EROFS, errno.ENXIO, errno.ENODEV})
 """Errors that mean: what was written before may not be there, whatever is said afterwards."""
+_NOT_AT_HAND: Final = frozenset({errno.EAGAIN, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
 _ZEROS: Final = bytes(1 << 20)
 
 
@@ -43,6 +44,19 @@ def read_into(fd: int, buffer: memoryview, offset: int) -> int:
     while got < len(buffer) and (count := os.preadv(fd, [buffer[got:]], offset + got)):
         got += count
     return got
+
+
+def read_at_hand(fd: int, buffer: memoryview, offset: int) -> bool:
+    """Fill a buffer from the kernel's memory; return whether all of it was there.
+
+    Never waits for the disk, and says False where the file system cannot promise that.
+    """
+    try:
+        return os.preadv(fd, [buffer], offset, os.RWF_NOWAIT) == len(buffer)
+    except OSError as error:
+        if error.errno in _NOT_AT_HAND:
+            return False
+        raise
 
 
 def sync_folder(path: Path) -> None:

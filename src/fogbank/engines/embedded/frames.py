@@ -24,7 +24,7 @@ from awscrt.checksums import crc32c
 
 from fogbank.base.errors import Corrupt
 from fogbank.engines.embedded import sealing
-from fogbank.engines.embedded.files import NO_SPACE, read_all, read_into, write_all
+from fogbank.engines.embedded.files import NO_SPACE, read_all, read_at_hand, read_into, write_all
 from fogbank.engines.embedded.sealing import Entry, FileOpener, FileSealer, mask_of
 from fogbank.engines.embedded.writeback import WRITE_BACK_BYTES, begin_write_back
 from fogbank.platform.blobs.port import FRAME_BYTES, BlobRef
@@ -48,6 +48,7 @@ _FOLDER_BITS: Final = 12
 _LOW_DIGITS: Final = 3
 _DIGITS: Final = frozenset("0123456789abcdef")
 _TOP_BITS: Final = 24
+_rooms: Final = threading.local()
 
 
 def path_of(root: Path, ref: BlobRef) -> Path:
@@ -301,6 +302,18 @@ class Writer:
                 self.path.unlink(missing_ok=True)
 
 
+def _room_of_thread() -> bytearray:
+    """Return where this thread reads frames to, with room for a tag behind the longest.
+
+    One for all readers stays near the processor, which a megabyte for each would not.
+    """
+    try:
+        return _rooms.room
+    except AttributeError:
+        _rooms.room = bytearray(FRAME_BYTES + TAG_BYTES)
+        return _rooms.room
+
+
 class Reader:
     """Reads the frames of one blob; none leaves that is not what was written.
 
@@ -320,8 +333,6 @@ class Reader:
         self._opener: FileOpener | None = None
         self.is_locked = False
         """It was sealed with a key that its reader brings."""
-        self._sealed = bytearray()
-        """Where sealed frames are read to, one after the other."""
         try:
             self.fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -421,25 +432,61 @@ class Reader:
         with self._lock:
             if not self.is_sealed:
                 return self._plain_frame(index)
-            if self._opener is None:
-                raise KeyRefused(f"{self.path} is encrypted, and there is no key")
-            offset = index * FRAME_BYTES
-            length = min(FRAME_BYTES, self.size - offset)
-            if len(self._sealed) != length + TAG_BYTES:
-                self._sealed = bytearray(length + TAG_BYTES)
-            if read_into(self.fd, memoryview(self._sealed)[:length], offset) != length:
+            body, _ = self._room(index)
+            if read_into(self.fd, body, index * FRAME_BYTES) != len(body):
                 raise self._damage("ends inside its body")
-            try:
-                return self._opener.frame(self.entry(index), self._sealed)
-            except Corrupt as error:
-                raise self._frame_damage(index) from error
+            return self._opened(index, self._raw_entry(index), len(body))
+
+    def frame_at_hand(self, index: int) -> bytes | None:
+        """Return a frame if the kernel has its bytes in memory, or None: ``frame`` may wait.
+
+        Raises:
+            Corrupt: It is not what was written.
+            KeyRefused: It is encrypted, and there is no key.
+        """
+        if not self._lock.acquire(blocking=False):
+            return None
+        try:
+            body, entry = self._room(index)
+            at = self.size + len(entry) * index
+            if not (
+                read_at_hand(self.fd, body, index * FRAME_BYTES)
+                and read_at_hand(self.fd, memoryview(entry), at)
+            ):
+                return None
+            if self.is_sealed:
+                return self._opened(index, bytes(entry), len(body))
+            return self._checked(index, bytes(body), sealing.check_in(bytes(entry)))
+        finally:
+            self._lock.release()
+
+    def _room(self, index: int) -> tuple[memoryview, bytearray]:
+        """Return where the body of a frame is read to in this thread, and its entry."""
+        length = min(FRAME_BYTES, self.size - index * FRAME_BYTES)
+        return memoryview(_room_of_thread())[:length], bytearray(self._shape.entry_bytes)
+
+    def _opened(self, index: int, entry: bytes, length: int) -> bytes:
+        """Return what the sealed frame was whose bytes this thread has read."""
+        if self._opener is None:
+            raise KeyRefused(f"{self.path} is encrypted, and there is no key")
+        try:
+            room = memoryview(_room_of_thread())[: length + TAG_BYTES]
+            return self._opener.frame(self._opener.entry(index, entry), room)
+        except Corrupt as error:
+            raise self._frame_damage(index) from error
 
     def _plain_frame(self, index: int) -> bytes:
         """Return the bytes of a frame as they lie in the file, if they pass their check."""
         offset = index * FRAME_BYTES
         length = min(FRAME_BYTES, self.size - offset)
         data = read_all(self.fd, length, offset)
-        if len(data) != length or crc32c(data) != self.check(index):
+        if len(data) != length:
+            raise self._frame_damage(index)
+        return self._checked(index, data, sealing.check_in(self._raw_entry(index)))
+
+    def _checked(self, index: int, data: bytes, check: int) -> bytes:
+        """Return the bytes of a frame, if they have the check of its entry."""
+        if crc32c(data) != check ^ mask_of(self._ref, index):
             raise self._frame_damage(index)
         return data
 

@@ -126,7 +126,7 @@ class FileOpener:
         unsealed(self._cipher, 2 * index + 1, raw[_ENTRY.size :], about)
         return Entry(*_ENTRY.unpack_from(raw))
 
-    def frame(self, entry: Entry, data: bytearray) -> bytes:
+    def frame(self, entry: Entry, data: memoryview) -> bytes:
         """Return a frame whose bytes end in room for a tag; raise ``Corrupt`` if it is damaged."""
         data[-TAG_BYTES:] = entry.tag
         origin = (entry.key_id, entry.salt)
@@ -135,7 +135,7 @@ class FileOpener:
             if len(self._origins) >= _ORIGINS_MAX:
                 self._origins.clear()
             cipher = self._origins[origin] = self._keys.cipher(entry.key_id, BLOBS, entry.salt)
-        return unsealed(cipher, 2 * entry.from_index, memoryview(data), entry.about())
+        return unsealed(cipher, 2 * entry.from_index, data, entry.about())
 
 
 def is_locked(block: bytes) -> bool:
