@@ -277,7 +277,8 @@ class Call(msgspec.Struct, kw_only=True, eq=False):
     principal: Principal
     domain: Domain
     """That of the resource; ``store`` has it."""
-    store: Store
+    bare_store: Store
+    """The store of the domain, whose transactions confirm nothing."""
     facilities: Facilities
     authorizer: Authorizer
     http: HttpFacts
@@ -286,6 +287,8 @@ class Call(msgspec.Struct, kw_only=True, eq=False):
     decisions: list[tuple[str, str, Decision]] = []
     """Action, resource and outcome of every access that was decided so far, in order: what the
     caller of ``Call`` keeps to say later why a request was refused."""
+    confirming: Callable[[Call], Store] | None = None
+    """Makes ``store`` of a call whose decisions presume something; None: nothing is presumed."""
     lending: BlobReader | None = None
     accesses: Sequence[Access] = ()
     """What was decided before the operation began, for operations that must find what was decided
@@ -312,6 +315,15 @@ class Call(msgspec.Struct, kw_only=True, eq=False):
     said: dict[tuple[Domain, str], Standing] = {}
     """What was found of actions on everything in a domain, for calls that ask many times."""
     _tab: Tab | None = None
+
+    @property
+    def store(self) -> Store:
+        """Return the store of the domain, as transactions of the operation need it.
+
+        Made when it is asked for: it has the call, and a call that had it would be a cycle, which
+        only a collection of garbage ends.
+        """
+        return self.bare_store if self.confirming is None else self.confirming(self)
 
     @property
     def account(self) -> str:

@@ -138,13 +138,18 @@ _OF_REQUEST_LOWERED: Final = {name.lower(): of for name, of in _OF_REQUEST.items
 class _AccessKeys(_Gathered):
     """The condition keys of one access: the request's, the resource's, the access's own."""
 
-    __slots__ = ("_access", "_call", "_own", "_owner", "_stored")
+    __slots__ = ("_access", "_caller", "_own", "_owner", "_request", "_stored", "_tls")
 
     def __init__(
         self, call: Call, access: Access, owner: str, stored: Mapping[str, ContextValue]
     ) -> None:
         self._gathered = None
-        self._call = call
+        # Not the call itself, which keeps what was asked last: a cycle.
+        self._request, self._caller, self._tls = (
+            call.access_context,
+            call.principal.account,
+            call.http.tls,
+        )
         self._access = access
         self._owner = owner
         self._stored = stored
@@ -152,7 +157,7 @@ class _AccessKeys(_Gathered):
 
     def find(self, key: str) -> ContextValue | None:
         """Return the value of a condition key (in lower case), or None if it is absent."""
-        found = self._call.access_context.find(key)
+        found = self._request.find(key)
         if found is not None:
             return found
         if self._own is None:
@@ -161,22 +166,22 @@ class _AccessKeys(_Gathered):
 
     def _gather_own(self) -> dict[str, ContextValue]:
         """Return the keys that are not the request's."""
-        call, access = self._call, self._access
+        access = self._access
         # AWS: the key is in every request; where no ARN says whose, it is the caller's own.
-        owner = self._owner or account_of(access.resource) or call.principal.account
+        owner = self._owner or account_of(access.resource) or self._caller
         owned: dict[str, ContextValue] = {"aws:ResourceAccount": owner} if owner else {}
         # AWS: the keys of S3 have one of their own that says the same.
         if access.action.startswith("s3:"):
             if owner:
                 owned["s3:ResourceAccount"] = owner
-            if call.http.tls:
-                owned["s3:TlsVersion"] = call.http.tls
+            if self._tls:
+                owned["s3:TlsVersion"] = self._tls
         if access.point is not None:
             owned = {**owned, **access.point.keys}
         return {**owned, **self._stored, **access.context}
 
     def _gather(self) -> dict[str, ContextValue]:
-        return {**self._gather_own(), **self._call.access_context}
+        return {**self._gather_own(), **self._request}
 
 
 class _Resource(NamedTuple):

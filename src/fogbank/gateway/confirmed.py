@@ -14,7 +14,7 @@ from typing import TypeVar
 from fogbank.contract.call import Call, Undecided
 from fogbank.platform.blobs.held import HoldingStore, Unheld
 from fogbank.platform.crypto.locked import Unopened
-from fogbank.platform.store.engine import Body, Store, Token
+from fogbank.platform.store.engine import Body, Token
 from fogbank.platform.store.passing import PassingStore
 
 T = TypeVar("T")
@@ -25,13 +25,12 @@ class ConfirmedStore(PassingStore):
 
     Args:
         call: The call.
-        store: Where its transactions run.
     """
 
     __slots__ = ("_call",)
 
-    def __init__(self, call: Call, store: Store) -> None:
-        super().__init__(store)
+    def __init__(self, call: Call) -> None:
+        super().__init__(call.bare_store)
         self._call = call
 
     async def transact(self, body: Body[T], *, token: Token | None = None) -> T:

@@ -191,7 +191,9 @@ class Dispatcher:
         try:
             reply = await answer(visit, target, request, *said)
         except ServiceError as refused:
-            reply = self._refusal(visit, target, request, error := refused)
+            # Its traceback has this frame, which has the error: a cycle.
+            error = refused.with_traceback(None)
+            reply = self._refusal(visit, target, request, error)
         except Weather as weather:
             _log.info("request %s: %r", visit.request_id, weather)
             error = target.door.words.weather_error(weather)

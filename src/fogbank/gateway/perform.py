@@ -180,12 +180,12 @@ class Performer:
         domain = visit.domain or bound.domain_of(scope, wire)
         call = self.call_at(visit, bound.service, bound.name, domain)
         if recording is not None:
-            call.store = recording.store_of(call.store)
+            call.bare_store = recording.store_of(call.bare_store)
         call.accesses = accesses
         call.moved = visit.domain is not None
         call.points = visit.points
         if bound.service.presumes:
-            call.store = ConfirmedStore(call, call.store)
+            call.confirming = ConfirmedStore
         return call
 
     def call_at(self, visit: Visit, service: Service, operation: str, domain: Domain) -> Call:
@@ -197,7 +197,7 @@ class Performer:
             scope=scope,
             principal=principal,
             domain=domain,
-            store=self._facilities.placement.store_of(domain),
+            bare_store=self._facilities.placement.store_of(domain),
             facilities=self._facilities,
             authorizer=self.authorization,
             http=visit.http,
@@ -220,7 +220,7 @@ class Performer:
         if call is not None and isinstance(error, ServiceError):
             if call.confirmed is not None and call.confirmed[0] == call.domain:
                 visit.logged = call.domain in call.logged
-            presumes = isinstance(call.store, ConfirmedStore)
+            presumes = call.confirming is not None
             denied = await self.authorization.find_denial(call) if presumes else None
             if recording is not None and visit.decisions and not visit.decisions[-1][2].allowed:
                 visit.reasons = await self._reasons(call)

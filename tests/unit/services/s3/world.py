@@ -123,13 +123,13 @@ class World:
             scope=scope,
             principal=principal,
             domain=declared.domain(scope, request),
-            store=self.engine.store_of(declared.domain(scope, request)),
+            bare_store=self.engine.store_of(declared.domain(scope, request)),
             facilities=self.facilities,
             authorizer=self.denials,
             http=http,
             access_context=Circumstances(principal, scope.region, http, 0, {}),
+            confirming=ConfirmedStore,
         )
-        call.store = ConfirmedStore(call, call.store)
         await self.denials.require(call, declared.access(scope, request))
         reply = await declared.function(call, request)
         assert reply.keys() <= set(modelled.output.members if modelled.output else ())

@@ -204,13 +204,18 @@ def require_condition(condition: BoundCondition | None, old: Item | None, reques
         old: The item, or None if there is none: then every attribute is missing.
         request: With ``ReturnValuesOnConditionCheckFailure``.
     """
-    if condition is None or condition.holds(old or {}):
-        return
+    if condition is not None and not condition.holds(old or {}):
+        # Not kept in a local variable: with its traceback that would be a cycle.
+        raise _unmet(old, request)
+
+
+def _unmet(old: Item | None, request: Request) -> ConditionalCheckFailedException:
+    """Return the refusal of a write, with the item where the request wants it."""
     error = ConditionalCheckFailedException("The conditional request failed")
     wanted = request.get("ReturnValuesOnConditionCheckFailure", "NONE")
     if wanted == "ALL_OLD" and old is not None:
         error.members["Item"] = old
-    raise error
+    return error
 
 
 def returned_attributes(
