@@ -120,6 +120,10 @@ class _Entry(NamedTuple):
 
     member: str
     ref: Ref
+    shape: Shape
+    """What the text of one value is read by: of a list, that of its elements."""
+    words: frozenset[str]
+    """The enumeration that a value must be of; empty: any."""
     listed: bool
     lenient: bool
     plain: bool
@@ -134,7 +138,7 @@ class RequestBindings:
     def __init__(self, operation: OperationModel, refuse: Refuse, *, enums: bool) -> None:
         self._refuse = refuse
         self._enums = enums
-        self._labels: list[_Entry] = []
+        self._labels: list[tuple[str, _Entry]] = []
         self._query: dict[str, _Entry] = {}
         self._headers: dict[str, _Entry] = {}
         self._prefixes: list[tuple[str, str]] = []
@@ -143,23 +147,28 @@ class RequestBindings:
         self._settings = operation.service.settings
         for name, ref in operation.input.members.items() if operation.input else ():
             self._add(name, ref)
+        self._begins = tuple(prefix for prefix, _ in self._prefixes)
 
     def _add(self, name: str, ref: Ref) -> None:
         settings = self._settings
-        shape = ref.shape
+        listed = ref.shape.type == "list"
+        shape = ref.shape.member.shape if listed else ref.shape
+        words = frozenset(shape.enum) if self._enums and shape.enum else frozenset[str]()
         is_open = name in settings.open_members
-        plain = shape.type == "string" and (is_open or not self._is_word(shape))
+        plain = ref.shape.type == "string" and (is_open or not words)
         plain = plain and not ref.raw.get("jsonvalue")
         entry = _Entry(
             name,
             ref,
-            listed=shape.type == "list",
+            shape,
+            words,
+            listed=listed,
             lenient=name in settings.lenient_members,
             plain=plain,
             any_case=name in settings.any_case_members,
         )
         if ref.location == "uri":
-            self._labels.append(entry)
+            self._labels.append((ref.wire_name, entry))
         elif ref.location == "querystring" and ref.shape.type == "map":
             self._query_rest.append((name, ref))
         elif ref.location == "querystring":
@@ -176,10 +185,10 @@ class RequestBindings:
             WireError: One cannot be read.
         """
         out: dict[str, Any] = {}
-        for entry in self._labels:
-            text = path_params.get(entry.ref.wire_name)
+        for wire_name, entry in self._labels:
+            text = path_params.get(wire_name)
             if text is not None:
-                out[entry.member] = self._value(entry, entry.ref.shape, text)
+                out[entry.member] = text if entry.plain else self._value(entry, text)
         if request.query and (self._query or self._query_rest):
             self._read_query(request.query, out)
         table = self._headers
@@ -189,7 +198,7 @@ class RequestBindings:
                 out[entry.member] = text
             elif entry is not None:
                 self._read_header(entry, text, out)
-            elif self._prefixes:
+            elif self._begins and name.startswith(self._begins):
                 self._read_prefixed(name, text, out)
         return out
 
@@ -206,10 +215,9 @@ class RequestBindings:
             if entry is None:
                 continue
             if entry.listed:
-                item = self._value(entry, entry.ref.shape.member.shape, text)
-                out.setdefault(entry.member, []).append(item)
-            elif text or entry.ref.shape.type == "string":
-                out[entry.member] = self._value(entry, entry.ref.shape, text)
+                out.setdefault(entry.member, []).append(self._value(entry, text))
+            elif text or entry.shape.type == "string":
+                out[entry.member] = self._value(entry, text)
         if self._query_rest and rest:
             self._read_rest(rest, out)
 
@@ -220,24 +228,19 @@ class RequestBindings:
         out[name] = {key: texts if listed else texts[-1] for key, texts in rest.items()}
 
     def _read_header(self, entry: _Entry, text: str, out: dict[str, Any]) -> None:
-        shape = entry.ref.shape
         if entry.listed:
             try:
-                items = list(_items(shape.member.shape, text))
+                items = list(_items(entry.shape, text))
             except ValueError:
                 raise self._refuse(entry.ref, text) from None
-            out[entry.member] = [self._value(entry, shape.member.shape, item) for item in items]
+            out[entry.member] = [self._value(entry, item) for item in items]
         elif entry.ref.raw.get("jsonvalue"):
             out[entry.member] = self._json_value(entry, text)
-        elif text or (shape.type == "string" and not self._is_word(shape)):
+        elif text or (entry.shape.type == "string" and not entry.words):
             # A header of an enumeration that is empty asks for nothing: s3fs sends such ones to AWS.
-            found = self._value(entry, shape, text.upper() if entry.any_case else text)
+            found = self._value(entry, text.upper() if entry.any_case else text)
             if found is not None:
                 out[entry.member] = found
-
-    def _is_word(self, shape: Shape) -> bool:
-        """Return whether a text must be one of an enumeration."""
-        return self._enums and bool(shape.enum)
 
     def _read_prefixed(self, name: str, text: str, out: dict[str, Any]) -> None:
         for prefix, member in self._prefixes:
@@ -250,14 +253,14 @@ class RequestBindings:
         except ValueError:
             raise self._refuse(entry.ref, text) from None
 
-    def _value(self, entry: _Entry, shape: Shape, text: str) -> Any:
+    def _value(self, entry: _Entry, text: str) -> Any:
         try:
-            found = scalar_of(shape, text)
+            found = scalar_of(entry.shape, text)
         except ValueError:
             if entry.lenient:
                 return None
             raise self._refuse(entry.ref, text) from None
-        if self._is_word(shape) and found not in shape.enum:
+        if entry.words and found not in entry.words:
             raise self._refuse(entry.ref, text)
         return found
 

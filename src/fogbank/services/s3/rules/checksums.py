@@ -117,6 +117,8 @@ def _given_value(request: Request) -> tuple[str, bytes | None]:
 
 def _trailing_algorithm(announced: str) -> str:
     """Return the algorithm of the checksum that the trailer will bring, if any."""
+    if not announced:
+        return ""
     names = [name.strip().lower() for name in announced.split(",")]
     given = [name for name in names if name.startswith(_HEADER_PREFIX)]
     found = [name for name in ALGORITHMS if header_of(name) in given]

@@ -66,7 +66,9 @@ def metadata_of(request: Request) -> dict[str, str]:
     Raises:
         MetadataTooLarge: Names and values together pass 2 KB.
     """
-    given: dict[str, str] = request.get("Metadata") or {}
+    given: dict[str, str] | None = request.get("Metadata")
+    if not given:
+        return {}
     size = sum(len(name.encode()) + len(value.encode()) for name, value in given.items())
     if size > METADATA_BYTES_MAX:
         raise MetadataTooLarge(Size=size, MaxSizeAllowed=METADATA_BYTES_MAX)

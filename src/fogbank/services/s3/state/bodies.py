@@ -94,6 +94,8 @@ async def take(
     """
     digests = Digests(expected)
     if isinstance(source, bytes):
+        if _fits(len(source), keeping):
+            return _in_record(source, digests, _NO_TRAILERS)
         return await _take_frames(blobs, _once(source), digests, _NO_TRAILERS, keeping)
     length = source.length
     if length is not None and length > PUT_BYTES_MAX:
@@ -185,12 +187,21 @@ async def _take_frames(
         size += len(frame)
         if size > INLINE_BYTES_MAX:
             break
-    if size <= INLINE_BYTES_MAX and (keeping.inline or not size):
-        whole = b"".join(head)
-        digests.update(whole)
-        digests.verify(trailers)
-        return _body_of(digests, whole, None)
+    if _fits(size, keeping):
+        return _in_record(b"".join(head), digests, trailers)
     return await _write(blobs, chained(head, frames), digests, trailers, keeping)
+
+
+def _fits(size: int, keeping: Keeping) -> bool:
+    """Return whether a body lies in a record."""
+    return size <= INLINE_BYTES_MAX and (keeping.inline or not size)
+
+
+def _in_record(whole: bytes, digests: Digests, trailers: Mapping[str, str]) -> Body:
+    """Return a small body, verified."""
+    digests.update(whole)
+    digests.verify(trailers)
+    return _body_of(digests, whole, None)
 
 
 async def _write(
