@@ -41,8 +41,6 @@ ASKING: dict[str, Any] = {
     "RetiringServicePrincipal": "s3.us-east-1.amazonaws.com",
     "KMSKeyArn": "arn:aws:kms:us-east-1:123456789012:key/x",
     "MasterRegion": "ALL",
-    "OrganizationId": "o-0123456789",
-    "PrincipalOrgID": "o-0123456789",
     "RuntimeConfig": {
         "RuntimeArn": "arn:aws:lambda:us-east-1:123456789012:runtime/version-1",
         "RuntimeAlias": "x",

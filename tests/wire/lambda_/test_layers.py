@@ -230,6 +230,26 @@ def test_code_and_layers_together_are_bounded(
     assert said == (INVALID, words)
 
 
+def test_a_layer_of_an_organization_is_nobodys_where_there_is_none(
+    publish: Any, functions: Any, refusal: Any, cloud: Any, account: str
+) -> None:
+    """API Reference, AddLayerVersionPermission: ``OrganizationId`` with the principal ``*``."""
+    publish()
+    arn = ARN.format(account, "lay") + ":1"
+    stranger = cloud.run(cloud.app.identity.create_account("stranger"))
+    theirs = cloud.client("lambda", credential=stranger)
+    grant = {"LayerName": "lay", "VersionNumber": 1, "Action": "lambda:GetLayerVersion"}
+    grant["Principal"] = "*"
+    added = functions.add_layer_version_permission(
+        **grant, StatementId="some", OrganizationId="o-a1b2c3d4e5f"
+    )
+    condition = {"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5f"}}
+    assert json.loads(added["Statement"])["Condition"] == condition
+    assert refusal(theirs.get_layer_version_by_arn, Arn=arn)[0] == "AccessDeniedException"
+    functions.add_layer_version_permission(**grant, StatementId="all")
+    assert theirs.get_layer_version_by_arn(Arn=arn)["Version"] == 1
+
+
 def test_a_policy_shares_a_version_with_other_accounts(
     publish: Any, functions: Any, refusal: Any, account: str
 ) -> None:

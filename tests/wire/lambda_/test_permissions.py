@@ -116,9 +116,6 @@ def test_what_cannot_be_is_refused(create: Any, functions: Any, refusal: Any, ar
     assert refusal(functions.add_permission, **add, **service, RevisionId="x")[0] == (
         "PreconditionFailedException"
     )
-    assert refusal(functions.add_permission, **add, **service, PrincipalOrgID="o-1234567890")[
-        0
-    ] == ("NotImplemented")
     assert refusal(functions.add_permission, **{**add, "FunctionName": "g"}, **service) == (
         "ResourceNotFoundException",
         f"Function not found: {arn.removesuffix('f')}g",
@@ -180,6 +177,40 @@ def test_a_policy_lets_another_account_in(
     )
     assert client.invoke(FunctionName=arn)["Payload"].read() == b"1"
     assert refusal(client.get_function, FunctionName=arn)[0] == "AccessDeniedException"
+
+
+@pytest.mark.parametrize(
+    ("member", "key", "value"),
+    [
+        ("PrincipalOrgID", "aws:PrincipalOrgID", "o-a1b2c3d4e5f"),
+        ("EventSourceToken", "lambda:EventSourceToken", "amzn1.ask.skill.1"),
+        ("SourceAccount", "AWS:SourceAccount", "111122223333"),
+    ],
+)
+def test_what_nobody_here_has_lets_nobody_in(
+    create: Any,
+    functions: Any,
+    cloud: Any,
+    refusal: Any,
+    arn: str,
+    member: str,
+    key: str,
+    value: str,
+) -> None:
+    """Developer Guide, "Granting function access to an organization": a condition with principal ``*``.
+
+    There are no organizations, so nobody is of one.
+    """
+    create("def handler(event, context): return 1")
+    stranger = cloud.run(cloud.app.identity.create_account("stranger"))
+    client = cloud.client("lambda", credential=stranger)
+    grant = {"FunctionName": "f", "Action": ACTION, "Principal": "*"}
+    added = functions.add_permission(**grant, StatementId="some", **{member: value})
+    statement = json.loads(added["Statement"])
+    assert (statement["Principal"], statement["Condition"]) == ("*", {"StringEquals": {key: value}})
+    assert refusal(client.invoke, FunctionName=arn)[0] == "AccessDeniedException"
+    functions.add_permission(**grant, StatementId="all")
+    assert client.invoke(FunctionName=arn)["Payload"].read() == b"1"
 
 
 def deliver(cloud: Any, arn: str, source_arn: str, account: str) -> list[str]:

@@ -272,7 +272,7 @@ _SERVICES_ABSENT: Final[Mapping[str, frozenset[str]]] = {
         {"iam:servicespecificcredentialagedays", "iam:servicespecificcredentialservicename"}
     ),
     "code signing is not built": frozenset({"lambda:codesigningconfigarn"}),
-    "a permission with it is refused as not built": frozenset({"lambda:eventsourcetoken"}),
+    "nothing that invokes functions has one": frozenset({"lambda:eventsourcetoken"}),
     "functions in a VPC are not built": frozenset(
         {"lambda:securitygroupids", "lambda:subnetids", "lambda:vpcids"}
     ),

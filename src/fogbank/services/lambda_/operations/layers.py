@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from fogbank.base.errors import Full, ServiceError, Throttled
 from fogbank.base.types import Request, Wire
@@ -187,14 +187,8 @@ async def _newest(
 
 # Policies.
 
-_UNHONOURED: Final[dict[str, Any]] = {"OrganizationId": None}
 
-
-@operation(
-    access=access.on_layer_version("AddLayerVersionPermission"),
-    domain=layers.domain_of,
-    unhonoured=_UNHONOURED,
-)
+@operation(access=access.on_layer_version("AddLayerVersionPermission"), domain=layers.domain_of)
 async def add_layer_version_permission(
     call: Call, request: shapes.AddLayerVersionPermissionRequest
 ) -> shapes.AddLayerVersionPermissionResponse:

@@ -20,18 +20,13 @@ from fogbank.services.lambda_.rules.names import FunctionName
 if TYPE_CHECKING:
     from fogbank.wire.shapes import lambda_ as shapes
 
-_UNHONOURED = {
-    "EventSourceToken": None,
-    "PrincipalOrgID": None,
-}
-
 
 def _named(call: Call, request: Request) -> FunctionName:
     """Return the function, version or alias whose policy is meant."""
     return names.require_not_latest(names.function_name_of(call.scope, request))
 
 
-@operation(access=access.add_permission, domain=names.function_domain, unhonoured=_UNHONOURED)
+@operation(access=access.add_permission, domain=names.function_domain)
 async def add_permission(
     call: Call, request: shapes.AddPermissionRequest
 ) -> shapes.AddPermissionResponse:

@@ -23,7 +23,7 @@ from fogbank.services.lambda_.errors import (
     ResourceNotFoundException,
 )
 from fogbank.services.lambda_.rules import names, views
-from fogbank.services.lambda_.rules.policies import Statement, principal_of
+from fogbank.services.lambda_.rules.policies import ORGANIZATION, Statement, principal_of
 from fogbank.services.lambda_.schema import LayerPolicyRecord, LayerUse, LayerVersionRecord
 
 if TYPE_CHECKING:
@@ -184,13 +184,16 @@ def use_of(arn: str, version: LayerVersionRecord) -> LayerUse:
 
 def statement_of(request: Request, named: LayerName) -> Statement:
     """Return the statement that AddLayerVersionPermission asks for."""
-    return {
+    statement: Statement = {
         "Sid": request["StatementId"],
         "Effect": "Allow",
         "Principal": principal_of(request["Principal"], named.arn.split(":")[1]),
         "Action": request["Action"],
         "Resource": named.version_arn,
     }
+    if organization := request.get("OrganizationId"):
+        statement["Condition"] = {"StringEquals": {ORGANIZATION: organization}}
+    return statement
 
 
 def policy_of(record: LayerPolicyRecord | None) -> BoundPolicy | None:

@@ -54,6 +54,16 @@ _TRUSTED_KEYS: Final = frozenset(
 """By which a statement may name whom it trusts; a URL of a function may be open, as AddPermission has it.
 The list is that of DynamoDB's and S3's pages on public access: Lambda's page names none."""
 
+ORGANIZATION: Final = "aws:PrincipalOrgID"
+_MUST_EQUAL: Final = (
+    ("SourceAccount", "AWS:SourceAccount"),
+    ("PrincipalOrgID", ORGANIZATION),
+    ("EventSourceToken", "lambda:EventSourceToken"),
+)
+"""The condition keys of members of AddPermission, as statements spell them (Developer Guide, "Granting
+function access to an organization"). Nobody here is of an organization, and nothing that invokes functions
+has a token: such statements let nobody in, as on AWS."""
+
 Statement = dict[str, Any]
 
 
@@ -97,8 +107,9 @@ def statement_of(request: Request, function_arn: str) -> Statement:
         _check_meant(request, INVOKE, "InvokedViaFunctionUrl")
         via = "true" if request["InvokedViaFunctionUrl"] else "false"
         condition["Bool"] = {"lambda:InvokedViaFunctionUrl": via}
-    if account := request.get("SourceAccount"):
-        condition.setdefault("StringEquals", {})["AWS:SourceAccount"] = account
+    equal = {key: request[member] for member, key in _MUST_EQUAL if request.get(member)}
+    if equal:
+        condition["StringEquals"] = {**condition.get("StringEquals", {}), **equal}
     if arn := request.get("SourceArn"):
         condition["ArnLike"] = {"AWS:SourceArn": arn}
     if condition:
