@@ -245,11 +245,14 @@ class Example:
         self.progress.say(f"thumbnail {file.name}.jpg: {width} x {height}")
 
     def log_lines(self) -> list[str]:
-        """Return the function's log."""
+        """Return the function's log, of which there is nothing before its first lines are kept."""
         pages = self.logs.get_paginator("filter_log_events").paginate(
             logGroupName=f"/aws/lambda/{FUNCTION}"
         )
-        return [event["message"].rstrip("\n") for page in pages for event in page["events"]]
+        try:
+            return [event["message"].rstrip("\n") for page in pages for event in page["events"]]
+        except self.logs.exceptions.ResourceNotFoundException:
+            return []
 
     def show_log(self, invocations: int) -> list[str]:
         """Wait for the reports of all invocations, print the log and return its reports."""
