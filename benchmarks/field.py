@@ -87,7 +87,7 @@ def expect(holds: object, told: str) -> None:
 # What programs need.
 
 
-def _install(*command: str | Path, cwd: Path = CLIENTS, **variables: str) -> None:
+def installed(*command: str | Path, cwd: Path = CLIENTS, **variables: str) -> None:
     """Run a step of an installation; what it says is seen."""
     subprocess.run(command, check=True, cwd=cwd, timeout=BUILD_S, env={**os.environ, **variables})
 
@@ -102,17 +102,17 @@ def install_python(suite: str, packages: Sequence[str]) -> None:
     ready = python_of(suite) / ".ready"
     wanted = "\n".join(packages)
     if not ready.exists() or ready.read_text() != wanted:
-        _install(sys.executable, "-m", "venv", HOME / f"python-{suite}")
+        installed(sys.executable, "-m", "venv", HOME / f"python-{suite}")
         pip = (python_of(suite) / "pip", "install", "-q", "--disable-pip-version-check")
-        _install(*pip, *packages)
+        installed(*pip, *packages)
         ready.write_text(wanted)
 
 
 def install_debian(commands: Sequence[str], packages: Sequence[str]) -> None:
     """Install packages of Debian unless their commands are there."""
     if any(shutil.which(name) is None for name in commands):
-        _install("apt-get", "update", "-qq")
-        _install("apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages)
+        installed("apt-get", "update", "-qq")
+        installed("apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages)
 
 
 def install_go(program: str, package: str, folder: str = "go") -> None:
@@ -125,13 +125,13 @@ def install_go(program: str, package: str, folder: str = "go") -> None:
     """
     flags = {"GOTOOLCHAIN": "local", "GOFLAGS": "-buildvcs=false", "CGO_ENABLED": "0"}
     command = ("build", "-mod=readonly", "-trimpath", "-o", HOME / "go" / program, package)
-    _install(Path(sys.prefix) / "bin" / "go", *command, cwd=CLIENTS / folder, **flags)
+    installed(Path(sys.prefix) / "bin" / "go", *command, cwd=CLIENTS / folder, **flags)
 
 
 def install_java() -> None:
     """Build the clients in Java, with the jars that they need beside them."""
     target = f"-DbuildDirectory={HOME / 'java'}"
-    _install(
+    installed(
         *("mvn", "-q", "-B", target, "compile", "dependency:copy-dependencies"),
         cwd=CLIENTS / "java",
     )
@@ -143,7 +143,7 @@ def install_rust(program: str) -> None:
     # A lock file of Cargo would name its registry.
     folder = HOME / "rust-client"
     shutil.copytree(CLIENTS / "rust", folder, dirs_exist_ok=True)
-    _install("cargo", "build", "--quiet", "--bin", program, cwd=folder, **target)
+    installed("cargo", "build", "--quiet", "--bin", program, cwd=folder, **target)
 
 
 def install_node() -> None:
@@ -152,7 +152,7 @@ def install_node() -> None:
     ready = folder / ".ready"
     shutil.copytree(CLIENTS / "node", folder, dirs_exist_ok=True)
     if not ready.exists() or ready.read_text() != lock:
-        _install("npm", "ci", "--silent", "--no-audit", "--no-fund", cwd=folder)
+        installed("npm", "ci", "--silent", "--no-audit", "--no-fund", cwd=folder)
         ready.write_text(lock)
 
 

@@ -22,6 +22,7 @@ from typing import Any
 
 import boto3
 from field import CLIENTS, HOME, REGION, Field, Program, expect, install_go, main
+from lambda_deploys import RUNTIME, TOOLS, install_adapter, web_adapter
 
 SUITE = "lambda"
 OURS = CLIENTS / "lambda"
@@ -207,7 +208,13 @@ class _Deployed:
     """A function in the cloud."""
 
     def __init__(
-        self, field: Field, package: bytes, runtime: str, handler: str, layer: bytes = b""
+        self,
+        field: Field,
+        package: bytes,
+        runtime: str,
+        handler: str,
+        layer: bytes = b"",
+        variables: Mapping[str, str] | None = None,
     ) -> None:
         given = {
             "endpoint_url": field.endpoint,
@@ -233,6 +240,7 @@ class _Deployed:
             Handler=handler,
             Role=role["Role"]["Arn"],
             Code={"ZipFile": package},
+            Environment={"Variables": dict(variables or {})},
             Timeout=TIMEOUT_S,
             MemorySize=MEMORY_MB,
         )
@@ -477,6 +485,11 @@ PROGRAMS = (
             lambda answer: (answer["statusCode"], answer["body"]) == (201, "POST /a b"),
         ),
     ),
+    *(
+        Program(name, [install_adapter], web_adapter(_Deployed, zipped, HTTP_EVENT, runtime))
+        for name, runtime in (("web-adapter", PROVIDED), ("web-adapter-wrapper", RUNTIME))
+    ),
+    *(Program(*tool) for tool in TOOLS),
 )
 
 

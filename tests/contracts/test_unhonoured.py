@@ -71,6 +71,8 @@ def neutral_values(built: Built, member: str) -> list[Any]:
     if neutral is ANY:
         return candidates(shape_of(built, member), member)
     values = sorted(neutral) if isinstance(neutral, frozenset) else [neutral]
+    if isinstance(neutral, dict):
+        values.append({})  # a structure may leave out what would be neutral
     # A null is the member's absence.
     return [value for value in values if value is not None]
 

@@ -7,7 +7,7 @@ called, and never again for a request.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from fogbank.base.errors import NotBuilt
 from fogbank.base.types import Wire
@@ -128,7 +128,10 @@ def _is_raw(model: OperationModel) -> bool:
 
 
 def _is(neutral: Any, value: Any) -> bool:
-    """Return whether a value is the neutral one, or one of them."""
+    """Return whether a value is the neutral one, or one of them; a structure may leave out any of it."""
+    if isinstance(neutral, dict) and isinstance(value, dict):
+        said, asked = cast("dict[str, Any]", neutral), cast("dict[str, Any]", value)
+        return asked == {name: each for name, each in said.items() if name in asked}
     if isinstance(neutral, frozenset):
         try:
             return value in neutral

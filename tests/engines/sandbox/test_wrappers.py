@@ -92,6 +92,74 @@ def test_programs_are_started_by_their_wrappers(lab: Lab, language: str) -> None
     check(lab, start(lab, language))  # also where a runtime of that kind waits
 
 
+OTHER = """
+import json, os, urllib.request as http
+runtime = f"http://{os.environ['AWS_LAMBDA_RUNTIME_API']}/2018-06-01/runtime/"
+while True:
+    with http.urlopen(runtime + "invocation/next") as asked:
+        request_id, event = asked.headers["Lambda-Runtime-Aws-Request-Id"], json.load(asked)
+    print("other", flush=True)
+    if event == "fail":
+        what, answer = "error", {"errorType": "Other", "errorMessage": "as told"}
+    elif event == "exit":
+        os._exit(3)
+    else:
+        what, answer = "response", [event, "other"]
+    where = f"{runtime}invocation/{request_id}/{what}"
+    http.urlopen(http.Request(where, json.dumps(answer).encode())).close()
+"""
+
+
+def check_other(anywhere: Lab, language: str) -> None:
+    """Have a wrapper start another client of the Runtime API, as that of AWS's web adapter does."""
+    found = [name for name in anywhere.runtime.runtimes() if name.startswith(language)]
+    script = '#!/bin/sh\nexec /usr/bin/python3 "$LAMBDA_TASK_ROOT/other.py"\n'
+    code = anywhere.code({**CODE[language], "other.py": OTHER, "wrap": script})
+    os.chmod(f"{code}/wrap", 0o755)
+    place = "/var/task" if anywhere.isolates else code
+    spec = anywhere.spec_of_code(
+        code, environment={"AWS_LAMBDA_EXEC_WRAPPER": f"{place}/wrap"}, runtime=found[0]
+    )
+    sandbox = anywhere.run(anywhere.runtime.start(spec, anywhere.credentials(), anywhere.log))
+    assert sandbox.init.error is None, (sandbox.init, anywhere.logs)
+    for number in range(2):
+        outcome = anywhere.invoke(sandbox, {"n": number}, request_id="r")
+        assert outcome.ending is Ending.RETURNED, outcome
+        assert json.loads(outcome.payload) == [{"n": number}, "other"]
+        assert "other" in anywhere.text("r")
+    outcome = anywhere.invoke(sandbox, "fail")
+    assert (outcome.ending, json.loads(outcome.payload)["errorType"]) == (Ending.RAISED, "Other")
+    assert not sandbox.closed
+    assert anywhere.invoke(sandbox, "exit").ending is Ending.EXITED
+    anywhere.end(sandbox)
+
+
+def test_a_wrapper_may_start_another_client_of_the_runtime_api_at_every_level(
+    anywhere: Lab,
+) -> None:
+    check_other(anywhere, "python")
+
+
+def test_a_wrapper_of_a_program_may_start_another_client_of_the_runtime_api(lab: Lab) -> None:
+    check_other(lab, "nodejs")
+
+
+def test_a_runtime_of_ours_that_no_wrapper_started_is_asked_in_its_own_way_alone(lab: Lab) -> None:
+    handler = """
+import os, urllib.error, urllib.request
+def handler(event, context):
+    api = f"http://{os.environ['AWS_LAMBDA_RUNTIME_API']}/2018-06-01/runtime/invocation/next"
+    try:
+        urllib.request.urlopen(api)
+    except urllib.error.HTTPError as refused:
+        return [refused.code, event]
+"""
+    sandbox = lab.start({"app.py": handler})
+    for number in range(2):
+        assert json.loads(lab.invoke(sandbox, number).payload) == [403, number]
+    lab.end(sandbox)
+
+
 @pytest.mark.parametrize(
     ("wrapper", "mode", "status", "words"),
     [

@@ -175,11 +175,13 @@ def test_what_is_not_built_says_so(
     )
 
 
-def test_neutral_values_of_what_is_not_built_are_accepted(create: Any) -> None:
+@pytest.mark.parametrize("vpc", [{"SubnetIds": [], "SecurityGroupIds": []}, {"SubnetIds": []}, {}])
+def test_neutral_values_of_what_is_not_built_are_accepted(create: Any, vpc: Any) -> None:
+    """Zappa sends an empty ``VpcConfig`` where its settings have none."""
     create(
         Publish=False,
         Layers=[],
-        VpcConfig={"SubnetIds": [], "SecurityGroupIds": []},
+        VpcConfig=vpc,
         TracingConfig={"Mode": "PassThrough"},
         SnapStart={"ApplyOn": "None"},
         PackageType="Zip",

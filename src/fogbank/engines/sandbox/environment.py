@@ -86,6 +86,11 @@ class Setting(NamedTuple):
         """Return whether the runtime speaks frames; else it speaks the Runtime API."""
         return self.program is None or self.program.frames
 
+    def calls(self, spec: SandboxSpec) -> bool:
+        """Return whether the Runtime API may be called: what a wrapper starts may be not ours."""
+        program = self.program
+        return program is not None and bool(not program.frames or program.wrapper(spec.environment))
+
 
 def _order_of(number: int, spec: SandboxSpec, setting: Setting) -> dict[str, int | str]:
     """Return what the daemon must know to build a sandbox."""
@@ -157,8 +162,9 @@ class Environment:
         self._output = Output(log, self._keeping.printed(telemetry.FUNCTION))
         self._dialogue = Dialogue()
         self._frames = FrameWire(self._dialogue, self._output.read, self._hung_up)
-        spoken, served = None if setting.frames else self._dialogue, self._keeping.served
-        self.api = RuntimeApi(spoken, served, self._output.read, self._birth.is_ours)
+        spoken, served = self._dialogue if setting.calls(spec) else None, self._keeping.served
+        hear, ours = self._output.read, self._birth.is_ours
+        self.api = RuntimeApi(spoken, served, hear, ours, framed=setting.frames)
         self._busy = self._expired = self._open = False
         self.meter = Meter(self._link, number)
         self._fallen: End | None = None
@@ -177,7 +183,7 @@ class Environment:
         """Return whether the environment is gone, for whatever reason."""
         if self.ended.done() or not self._open or self._fallen is not None:
             return True
-        return self._setting.frames and self._frames.closed
+        return self.api.framed and self._frames.closed
 
     # -- birth -------------------------------------------------------------------------------
 
@@ -304,7 +310,7 @@ class Environment:
         try:
             extensions = self._keeping.extensions
             extensions.begin(event)
-            (self._frames if self._setting.frames else self.api).deliver()
+            (self._frames if self.api.framed else self.api).deliver()
             answer = await self._answered(
                 _settled(turn, chunks, extensions) if extensions.any else turn.answered(chunks)
             )
@@ -316,7 +322,7 @@ class Environment:
             handle.cancel()
             self.rest.begin()
         elapsed_ms = self._elapsed_ms(started)
-        used_mb = self._memory_mb(0 if self._setting.frames else await self.meter.measure())
+        used_mb = self._memory_mb(0 if self.api.framed else await self.meter.measure())
         ending = Ending.RAISED if answer.failed else Ending.RETURNED
         return Outcome(ending, answer.payload, elapsed_ms, used_mb, answer.content_type)
 
@@ -373,11 +379,10 @@ class Environment:
 
     def _hung_up(self) -> None:
         """End a sandbox that hangs up, or says nonsense; programs of others keep no frames."""
-        if self._keeping.active and self._setting.frames:
+        framed, active = self.api.framed, self._keeping.active
+        if active and framed:
             self._keeping.signal("", signal.SIGKILL)  # if it has ended already: how is told as well
-        elif not self._keeping.active and (
-            self._setting.frames or self._dialogue.phase is Phase.INIT_ERROR
-        ):
+        elif not active and (framed or self._dialogue.phase is Phase.INIT_ERROR):
             self.kill()
 
     def _on_runtime_ended(self, ended: Ended) -> None:

@@ -87,11 +87,14 @@ class RuntimeApi:
         extensions: ExtensionsApi,
         hear: Callable[[], None],
         allowed: Callable[[tuple[str, int]], bool] = lambda _: True,
+        *,
+        framed: bool = False,
     ) -> None:
         """Take what is spoken.
 
         Args:
             dialogue: With the runtime; None: it speaks frames, and only its extensions come here.
+            framed: It is expected to speak frames, until it comes here.
             extensions: Serves those.
             hear: Called before an answer counts: takes in what was printed before it.
             allowed: Says whether a peer address may connect, where others reach the listener.
@@ -99,6 +102,8 @@ class RuntimeApi:
         self.dialogue = dialogue
         self.extensions = extensions
         self.hear = hear
+        self.framed = framed
+        """Whether the runtime speaks frames: what a wrapper script starts may be another than ours."""
         self._allowed = allowed
         self._waiting: list[_Connection] = []
         """Who has asked for the next event."""
@@ -294,6 +299,7 @@ class _Connection(asyncio.Protocol):
         if rest and self._api.dialogue is None:
             words = "The runtime of this function speaks with the platform in another way."
             raise RefusedError(403, "InvalidStateTransition", words)
+        self._api.framed = self._api.framed and not rest
         if method == "GET" and rest == "invocation/next":
             return self._next
         if method == "POST" and rest == "init/error":
