@@ -168,7 +168,8 @@ def test_an_extension_that_lingers_is_killed_at_its_deadline(lab: Lab) -> None:
 def test_an_extension_finds_the_variables_that_aws_gives_it(lab: Lab) -> None:
     sandbox = start(lab, environment={"BEHAVIOUR": "environment", "COLOUR": "blue"})
     lab.end(sandbox)
-    names = set(eval(printed(lab)[1].removeprefix("watcher ")))
+    [listed] = [line for line in printed(lab) if line.startswith("watcher [")]
+    names = set(eval(listed.removeprefix("watcher ")))
     assert {"COLOUR", "AWS_REGION", "AWS_SESSION_TOKEN", "AWS_LAMBDA_RUNTIME_API", "PATH"} <= names
     assert not names & {"_HANDLER", "AWS_EXECUTION_ENV", "LAMBDA_TASK_ROOT", "PYTHONPATH"}
 

@@ -124,11 +124,14 @@ def check_other(anywhere: Lab, language: str) -> None:
     assert sandbox.init.error is None, (sandbox.init, anywhere.logs)
     for number in range(2):
         outcome = anywhere.invoke(sandbox, {"n": number}, request_id="r")
-        assert outcome.ending is Ending.RETURNED, outcome
+        assert outcome.ending is Ending.RETURNED, (outcome, anywhere.text("r")[-300:])
         assert json.loads(outcome.payload) == [{"n": number}, "other"]
         assert "other" in anywhere.text("r")
     outcome = anywhere.invoke(sandbox, "fail")
-    assert (outcome.ending, json.loads(outcome.payload)["errorType"]) == (Ending.RAISED, "Other")
+    assert (outcome.ending, json.loads(outcome.payload)["errorType"]) == (
+        Ending.RAISED,
+        "Other",
+    ), (outcome, anywhere.text("r")[-300:])
     assert not sandbox.closed
     assert anywhere.invoke(sandbox, "exit").ending is Ending.EXITED
     anywhere.end(sandbox)

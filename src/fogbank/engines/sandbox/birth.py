@@ -109,8 +109,8 @@ class Birth:
             with contextlib.suppress(OSError):  # full, or gone: its end is seen elsewhere
                 messages.send(self._socket, json.dumps(order).encode(), fds)
 
-    def is_ours(self, peer: tuple[str, int]) -> bool:
-        """Return whether what connects to the Runtime API is inside this sandbox.
+    def is_ours(self, peer: passage.Address, here: passage.Address) -> bool:
+        """Return whether what connects to the Runtime API, from and to an address, is inside this sandbox.
 
         On a loopback of its own nobody else is. On the machine's, its user must be the sandbox's.
         """
@@ -119,7 +119,7 @@ class Birth:
         if self._owner is None:
             return True
         # A table of the kernel that changes while it is read may leave a row out.
-        found = (passage.owner_of(peer) for _ in range(_LOOKS_MAX))
+        found = (passage.owner_of(peer, here) for _ in range(_LOOKS_MAX))
         return next((owner for owner in found if owner is not None), None) == self._owner
 
     def close(self) -> None:

@@ -56,19 +56,30 @@ def _is_open(path: Path) -> bool:
     return bool(mode & (stat.S_IXOTH if stat.S_ISDIR(mode) else stat.S_IROTH))
 
 
-def owner_of(peer: tuple[str, int]) -> int | None:
-    """Return the uid of a process of this machine that has connected from an IPv4 address and port.
+Address = tuple[str, int]
+"""Of IPv4, and a port."""
+
+
+def owner_of(peer: Address, here: Address) -> int | None:
+    """Return the uid of a process of this machine that has connected from an address to another.
+
+    Both count: a port may be that of several connections, to different places, of which others are
+    somebody else's, or over and nobody's.
 
     Source: proc_net_tcp (kernel documentation): the local address of a row is that of its owner.
     """
-    host, port = peer
-    packed = bytes(map(int, host.split(".")))
-    plain = f"{int.from_bytes(packed, sys.byteorder):08X}:{port:04X}"
+    ends = [_shown(peer), _shown(here)]
     # A program may have connected from a socket of version 6, under the mapped address.
-    for table, wanted in (("tcp", plain), ("tcp6", f"{_MAPPED}{plain}")):
+    for table, wanted in (("tcp", ends), ("tcp6", [f"{_MAPPED}{end}" for end in ends])):
         with Path(f"/proc/net/{table}").open(encoding="ascii") as file:
             for line in file:
                 fields = line.split()
-                if fields[1] == wanted:
+                if fields[1:3] == wanted:
                     return int(fields[_UID_FIELD])
     return None
+
+
+def _shown(address: Address) -> str:
+    """Return an address as the kernel's tables show it."""
+    host, port = address
+    return f"{int.from_bytes(bytes(map(int, host.split('.'))), sys.byteorder):08X}:{port:04X}"

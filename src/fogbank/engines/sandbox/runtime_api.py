@@ -25,6 +25,7 @@ import httptools
 
 from fogbank.engines.sandbox import extensions_api
 from fogbank.engines.sandbox.extensions_api import ExtensionsApi
+from fogbank.engines.sandbox.passage import Address
 from fogbank.platform.runtime.dialogue import (
     RESPONSE_BYTES_MAX,
     Dialogue,
@@ -86,7 +87,7 @@ class RuntimeApi:
         dialogue: Dialogue | None,
         extensions: ExtensionsApi,
         hear: Callable[[], None],
-        allowed: Callable[[tuple[str, int]], bool] = lambda _: True,
+        allowed: Callable[[Address, Address], bool] = lambda _, __: True,
         *,
         framed: bool = False,
     ) -> None:
@@ -97,7 +98,8 @@ class RuntimeApi:
             framed: It is expected to speak frames, until it comes here.
             extensions: Serves those.
             hear: Called before an answer counts: takes in what was printed before it.
-            allowed: Says whether a peer address may connect, where others reach the listener.
+            allowed: Says whether who connects, from an address to ours, may: where others reach the
+                listener.
         """
         self.dialogue = dialogue
         self.extensions = extensions
@@ -122,9 +124,9 @@ class RuntimeApi:
             for connection in list(self.connections):
                 connection.close()
 
-    def admits(self, connection: _Connection, peer: tuple[str, int]) -> bool:
-        """Return whether one more connection, from an address, is served."""
-        if len(self.connections) >= CONNECTIONS_MAX or not self._allowed(peer):
+    def admits(self, connection: _Connection, peer: Address, here: Address) -> bool:
+        """Return whether one more connection, from and to an address, is served."""
+        if len(self.connections) >= CONNECTIONS_MAX or not self._allowed(peer, here):
             return False
         self.connections.add(connection)
         return True
@@ -175,8 +177,8 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport."""
         self._transport = cast("asyncio.Transport", transport)
-        peer = self._transport.get_extra_info("peername") or ("", 0)
-        if not self._api.admits(self, peer):
+        peer, here = map(self._transport.get_extra_info, ("peername", "sockname"))
+        if peer is None or not self._api.admits(self, peer, here):  # who has gone has no address
             self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -138,5 +138,18 @@ def test_who_has_connected_is_told_by_the_kernel(family: int, address: str) -> N
         client.connect((address, listener.getsockname()[1]))
         accepted, peer = listener.accept()
         accepted.close()
-        assert passage.owner_of(peer) == os.getuid()
-        assert passage.owner_of(("127.0.0.2", peer[1])) is None
+        here = listener.getsockname()
+        assert passage.owner_of(peer, here) == os.getuid()
+        assert passage.owner_of(("127.0.0.2", peer[1]), here) is None
+
+
+def test_who_has_connected_to_another_place_from_the_same_port_is_not_meant() -> None:
+    """Another's connection from that port, and one that is over (whose row has user 0), were taken."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as one,
+        socket.create_server(("127.0.0.1", 0)) as two,
+        socket.create_connection(one.getsockname()) as client,
+    ):
+        peer = client.getsockname()
+        assert passage.owner_of(peer, one.getsockname()) == os.getuid()
+        assert passage.owner_of(peer, two.getsockname()) is None
