@@ -137,10 +137,11 @@ class Movers:
             giver, taker = self.moves % ACCOUNTS, (self.moves * 7 + 1) % ACCOUNTS
             if giver != taker:
                 with suppress(BotoCoreError, ClientError):
-                    self._move(giver, taker)
+                    # Each by another amount, or all would be as before after so many moves.
+                    self._move(giver, taker, self.moves + 1)
             self.moves += 1
 
-    def _move(self, giver: int, taker: int) -> None:
+    def _move(self, giver: int, taker: int, amount: int) -> None:
         self._server.client("dynamodb").transact_write_items(
             TransactItems=[
                 {
@@ -151,7 +152,7 @@ class Movers:
                         "ExpressionAttributeValues": {":by": {"N": str(by)}},
                     }
                 }
-                for number, by in ((giver, -1), (taker, 1))
+                for number, by in ((giver, -amount), (taker, amount))
             ]
         )
 

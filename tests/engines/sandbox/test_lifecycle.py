@@ -109,7 +109,8 @@ def test_ending_a_sandbox_frees_what_it_held(fresh: Lab) -> None:
         other = fresh.start()
         fresh.end(other)
         assert other.closed
-    assert len(os.listdir("/proc/self/fd")) == descriptors
+    # Fewer, where what earlier tests left is collected meanwhile.
+    assert len(os.listdir("/proc/self/fd")) <= descriptors
     fresh.end(sandbox)
     assert eventually(lambda: {path.name for path in own.iterdir()} == before - {"1"})
     namespaces = fresh.runtime.level <= Level.ROOTLESS

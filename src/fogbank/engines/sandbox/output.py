@@ -39,8 +39,9 @@ class Output:
         self._fd = fd
 
     def watch(self) -> None:
-        """Read whenever something comes."""
-        self._loop.add_reader(self._fd, self.read)
+        """Read whenever something comes; nothing will where the sandbox has ended since."""
+        if self._fd >= 0:
+            self._loop.add_reader(self._fd, self.read)
 
     def read(self) -> None:
         """Hand on what was printed so far."""
