@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from typing import Any
 
 from fogbank.engines.sandbox.output import Output
 
@@ -28,10 +29,13 @@ def test_what_is_printed_comes_under_the_request_until_the_end() -> None:
 def test_nothing_is_watched_of_a_sandbox_that_has_ended_since() -> None:
     """A stem may end while it is given its function, as with its daemon."""
 
-    async def story() -> None:
+    async def story() -> bool:
+        loop: Any = asyncio.get_running_loop()
         output = Output(lambda *_: None, None)
         os.close(output.open())
         output.close()
+        before = set(loop._selector.get_map())
         output.watch()
+        return set(loop._selector.get_map()) == before
 
-    asyncio.run(story())
+    assert asyncio.run(story())
